@@ -1,0 +1,33 @@
+// Program: a graph with named results, some of which replace an input in place (donation).
+// What compile() takes. Not executable by itself.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace ito {
+
+struct ProgramOutput {
+  std::string name;  // external name; for a donated output the input's name
+  Tensor value;
+  bool donated = false;  // true: `name` is an input, which this value replaces after each replay
+};
+
+struct Program {
+  std::string name = "program";
+  std::unique_ptr<Graph> graph = std::make_unique<Graph>();
+  std::vector<ProgramOutput> outputs;
+
+  // A result the host or another program can read.
+  void output(std::string name, Tensor value) {
+    outputs.push_back({std::move(name), value, false});
+  }
+  // `input` (a kInput node) takes `value` (same shape and dtype) when the program has run. Inside
+  // one run every use of `input` sees the old value.
+  void update(Tensor input, Tensor value);
+};
+
+}  // namespace ito
