@@ -37,6 +37,7 @@ enum class Op : uint8_t {
   kErf,
   kNot,      // bool
   kCast,     // value conversion to the node's dtype (float → integer truncates)
+  kStopGradient,  // identity without gradient; canonicalize removes it
   // Elementwise, two operands of equal shape and dtype.
   kAdd,
   kSub,

@@ -1,0 +1,32 @@
+// The contract archetype: out[o] = sum_k A[..] * B[..] for affine addresses (ContractAttr), which is
+// every matmul and every direction of a convolution. A register-tiled form for CPU-like devices and
+// a shared-memory form for GPUs. Not where operands are padded or split-K is added up: those are
+// graph nodes (passes/lower).
+#pragma once
+
+#include <string>
+
+#include "graph/attrs.h"
+#include "graph/device_caps.h"
+#include "graph/kernels/kernel_writer.h"
+
+namespace ito {
+
+// Splits the reduction so that the device is filled: returns 1, or the number of equal parts. With
+// more than one part, `attr` gets a new first output dim (of that size) and the caller adds the
+// parts up in order. Deterministic: depends on `attr` and `caps` only.
+int64_t split_reduction(ContractAttr& attr, const DeviceCaps& caps);
+
+struct ContractKernel {
+  Kernel kernel;
+  std::array<uint32_t, 3> groups = {1, 1, 1};
+};
+
+// Writes the kernel. `a` and `b` are argument names of `writer`; `store` is the name of a GLSL
+// function `void store(uint o, float value)` already in `writer`, called once for each output
+// element with its row-major index o.
+ContractKernel emit_contract(KernelWriter& writer, const std::string& name,
+                             const ContractAttr& attr, const std::string& a, const std::string& b,
+                             const std::string& store, const DeviceCaps& caps);
+
+}  // namespace ito

@@ -1,0 +1,153 @@
+#include "graph/kernels/kernel_writer.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+namespace ito {
+namespace {
+
+// Block name and element type in memory.
+struct Storage {
+  std::string_view block;
+  std::string_view element;
+};
+
+Storage storage(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+      return {"F32", "float"};
+    case DType::kF16:
+      return {"F16", "float16_t"};
+    case DType::kBF16:
+      return {"B16", "uint16_t"};
+    case DType::kI32:
+      return {"I32", "int"};
+    case DType::kU32:
+    case DType::kBool:
+      return {"U32", "uint"};
+  }
+  return {"F32", "float"};
+}
+
+}  // namespace
+
+std::string_view glsl_type(DType dtype) {
+  switch (dtype) {
+    case DType::kI32:
+      return "int";
+    case DType::kU32:
+      return "uint";
+    case DType::kBool:
+      return "bool";
+    default:
+      return "float";
+  }
+}
+
+std::string KernelWriter::argument(NodeId value, DType dtype, bool read, bool written) {
+  for (size_t i = 0; i < arguments_.size(); ++i) {
+    if (arguments_[i].value != value) continue;
+    CHECK(arguments_[i].dtype == dtype, "one argument used with two dtypes");
+    arguments_[i].read |= read;
+    arguments_[i].written |= written;
+    return fmt::format("b{}", i);
+  }
+  arguments_.push_back({value, dtype, read, written});
+  return fmt::format("b{}", arguments_.size() - 1);
+}
+
+size_t KernelWriter::find(const std::string& name) const {
+  size_t index = arguments_.size();
+  std::from_chars(name.data() + 1, name.data() + name.size(), index);
+  CHECK(index < arguments_.size(), "unknown kernel argument " + name);
+  return index;
+}
+
+std::string KernelWriter::load(const std::string& name, const std::string& index) const {
+  switch (arguments_[find(name)].dtype) {
+    case DType::kF16:
+      return fmt::format("float({}.v[{}])", name, index);
+    case DType::kBF16:
+      return fmt::format("uintBitsToFloat(uint({}.v[{}]) << 16)", name, index);
+    case DType::kBool:
+      return fmt::format("({}.v[{}] != 0u)", name, index);
+    default:
+      return fmt::format("{}.v[{}]", name, index);
+  }
+}
+
+std::string KernelWriter::store(const std::string& name, const std::string& index,
+                                const std::string& value) const {
+  switch (arguments_[find(name)].dtype) {
+    case DType::kF16:
+      return fmt::format("{}.v[{}] = float16_t({});", name, index, value);
+    case DType::kBF16:
+      // Round to nearest even on the bits; NaN stays NaN because its mantissa is not all ones.
+      return fmt::format(
+          "{{ uint bits = floatBitsToUint({2}); "
+          "{0}.v[{1}] = uint16_t((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16); }}",
+          name, index, value);
+    case DType::kBool:
+      return fmt::format("{}.v[{}] = ({}) ? 1u : 0u;", name, index, value);
+    default:
+      return fmt::format("{}.v[{}] = {};", name, index, value);
+  }
+}
+
+void KernelWriter::function(const std::string& text) {
+  if (std::find(functions_.begin(), functions_.end(), text) == functions_.end())
+    functions_.push_back(text);
+}
+
+void KernelWriter::extension(const std::string& name) { extensions_.insert(name); }
+
+Kernel KernelWriter::finish(std::string name, std::array<uint32_t, 3> local_size,
+                            const std::string& body) const {
+  std::string text = "#version 450\n#extension GL_EXT_buffer_reference : require\n";
+  std::set<std::string> extensions = extensions_;
+  bool narrow = false;
+  for (const Argument& argument : arguments_)
+    narrow |= dtype_size(argument.dtype) == 2;
+  if (narrow) extensions.insert("GL_EXT_shader_16bit_storage");
+  for (const Argument& argument : arguments_) {
+    if (argument.dtype == DType::kF16)
+      extensions.insert("GL_EXT_shader_explicit_arithmetic_types_float16");
+    if (argument.dtype == DType::kBF16)
+      extensions.insert("GL_EXT_shader_explicit_arithmetic_types_int16");
+  }
+  for (const std::string& extension : extensions)
+    text += fmt::format("#extension {} : require\n", extension);
+  text += fmt::format("layout(local_size_x = {}, local_size_y = {}, local_size_z = {}) in;\n",
+                      local_size[0], local_size[1], local_size[2]);
+
+  std::set<std::string> blocks;
+  std::string push;
+  for (size_t i = 0; i < arguments_.size(); ++i) {
+    const Argument& argument = arguments_[i];
+    Storage s = storage(argument.dtype);
+    const char* access = argument.written ? "" : "readonly ";
+    std::string block = fmt::format("{}{}", s.block, argument.written ? "W" : "R");
+    if (blocks.insert(block).second)
+      text += fmt::format(
+          "layout(buffer_reference, std430, buffer_reference_align = {}) {}buffer {} {{ {} v[]; "
+          "}};\n",
+          dtype_size(argument.dtype), access, block, s.element);
+    push += fmt::format("  {} b{};\n", block, i);
+  }
+  if (!push.empty())
+    text += fmt::format("layout(push_constant, std430) uniform Push {{\n{}}};\n", push);
+  for (const std::string& function : functions_) text += function + "\n";
+  text += "void main() {\n" + body + "}\n";
+
+  Kernel kernel;
+  kernel.name = std::move(name);
+  kernel.glsl = std::move(text);
+  kernel.local_size = local_size;
+  kernel.arguments = static_cast<uint32_t>(arguments_.size());
+  kernel.uses_float16 = narrow;
+  return kernel;
+}
+
+}  // namespace ito

@@ -1,0 +1,59 @@
+// KernelWriter: collects the arguments, helper functions and body of one compute shader and writes
+// the GLSL text. Every archetype uses it, so that loads, stores and fused expressions look the same
+// everywhere. Knows no device and no op.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/dtype.h"
+#include "graph/graph.h"
+#include "graph/plan.h"
+
+namespace ito {
+
+class KernelWriter {
+ public:
+  struct Argument {
+    NodeId value = kNoNode;  // the materialised tensor whose address is passed
+    DType dtype = DType::kF32;
+    bool read = false;
+    bool written = false;
+  };
+
+  // The argument's name in GLSL ("b0", "b1", ...). Asking again for the same value returns the
+  // same name.
+  std::string argument(NodeId value, DType dtype, bool read, bool written);
+  const std::vector<Argument>& arguments() const { return arguments_; }
+
+  // GLSL expression which loads element `index` (a GLSL uint expression) as the dtype's arithmetic
+  // type: float for every float dtype, uint, int or bool.
+  std::string load(const std::string& name, const std::string& index) const;
+  // GLSL statement which stores `value`.
+  std::string store(const std::string& name, const std::string& index,
+                    const std::string& value) const;
+
+  // Adds a function (complete GLSL text) before main; the same text twice is kept once.
+  void function(const std::string& text);
+  // Adds a #extension line.
+  void extension(const std::string& name);
+
+  // The finished kernel. `body` is the content of main().
+  Kernel finish(std::string name, std::array<uint32_t, 3> local_size,
+                const std::string& body) const;
+
+ private:
+  size_t find(const std::string& name) const;
+
+  std::vector<Argument> arguments_;
+  std::vector<std::string> functions_;
+  std::set<std::string> extensions_;
+};
+
+// The GLSL arithmetic type of a dtype: "float", "int", "uint" or "bool".
+std::string_view glsl_type(DType dtype);
+
+}  // namespace ito
