@@ -14,6 +14,7 @@ debian_mirror() {
   codename="$(. /etc/os-release && [ "${ID:-}" = debian ] && echo "${VERSION_CODENAME:-}")" || codename=""
   [ -n "$codename" ] ||
     fail "this system is not Debian, so no Debian archive is configured; set ITO_DEBIAN_MIRROR to one, or install a Vulkan SDK and Mesa 26 or newer"
+  # shellcheck disable=SC2016 # apt's own placeholders
   uri="$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
     awk -v c="$codename" '($1 == c || $1 == c "-updates") && $2 == "main" { print $3; exit }')"
   case "$uri" in
@@ -66,10 +67,24 @@ END
 debian_closure() {
   local dir="$1" out="$2"
   shift 2
-  retry apt-get -qq -c "$dir/apt.conf" update >&2
+  debian_update "$dir"
   retry apt-get -qq -y -c "$dir/apt.conf" --no-install-recommends --download-only install "$@" >&2
   mkdir -p "$out"
   find "$dir/cache/archives" -maxdepth 1 -name '*.deb' -exec mv -t "$out" {} +
+}
+
+# debian_package DIR OUT NAME: downloads the one package NAME into OUT, installed or not.
+debian_package() {
+  debian_update "$1"
+  mkdir -p "$2"
+  (cd "$2" && retry apt-get -qq -c "$1/apt.conf" download "$3" >&2)
+}
+
+# debian_update DIR: fetches the package lists of the configuration in DIR, once.
+debian_update() {
+  [ ! -e "$1/updated" ] || return 0
+  retry apt-get -qq -c "$1/apt.conf" update >&2
+  touch "$1/updated"
 }
 
 # debian_pool_files OUT < LIST: downloads files by their pinned place in the archive. LIST has lines

@@ -15,14 +15,17 @@ icd_copy() {
   sed -E "s|(\"library_path\"[[:space:]]*:[[:space:]]*)\"[^\"]*\"|\1\"$3\"|" "$1" >"$2"
 }
 
-# run_validated COMMAND...: runs COMMAND with the validation layers on, synchronization validation
+# run_validated NAME COMMAND...: runs COMMAND (called NAME in messages) with the validation layers on, synchronization validation
 # included, and fails when they reported an error, whatever COMMAND's own exit status was. For
-# ITO_VALIDATION=1.
+# ITO_VALIDATION=1. Synchronization validation has two spellings: that of today's layers, and the one
+# before 2024.
 run_validated() {
-  local dir status=0
+  local name="$1" dir status=0
+  shift
   dir="$(mktemp -d)"
   cat >"$dir/vk_layer_settings.txt" <<END
 khronos_validation.validate_sync = true
+khronos_validation.enables = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
 khronos_validation.report_flags = error
 khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG
 khronos_validation.log_filename = $dir/messages.txt
@@ -31,7 +34,7 @@ khronos_validation.duplicate_message_limit = 3
 END
   VK_LAYER_SETTINGS_PATH="$dir" VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation "$@" || status=$?
   if [ -s "$dir/messages.txt" ]; then
-    note "Vulkan validation errors in: $*"
+    note "Vulkan validation errors in: $name"
     cat "$dir/messages.txt" >&2
     [ "$status" -ne 0 ] || status=1
   fi
