@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# Running a program under a chosen Vulkan driver: common to with-lavapipe, with-swiftshader and
+# with-system-lavapipe. Sourced after common.sh.
+
+# is_elf FILE: whether FILE is an ELF executable.
+is_elf() {
+  local magic
+  [ -f "$1" ] && [ -x "$1" ] && IFS= read -r -n 4 magic <"$1" 2>/dev/null && [ "$magic" = $'\x7fELF' ]
+}
+
+# icd_copy JSON DEST LIBRARY: writes a copy of a driver's or a layer's JSON whose library path is
+# LIBRARY, an absolute one.
+icd_copy() {
+  mkdir -p "$(dirname "$2")"
+  sed -E "s|(\"library_path\"[[:space:]]*:[[:space:]]*)\"[^\"]*\"|\1\"$3\"|" "$1" >"$2"
+}
+
+# run_validated NAME COMMAND...: runs COMMAND (called NAME in messages) with the validation layers on, synchronization validation
+# included, and fails when they reported an error, whatever COMMAND's own exit status was. For
+# ITO_VALIDATION=1. Synchronization validation has two spellings: that of today's layers, and the one
+# before 2024.
+run_validated() {
+  local name="$1" dir status=0
+  shift
+  dir="$(mktemp -d)"
+  cat >"$dir/vk_layer_settings.txt" <<END
+khronos_validation.validate_sync = true
+khronos_validation.enables = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
+khronos_validation.report_flags = error
+khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG
+khronos_validation.log_filename = $dir/messages.txt
+khronos_validation.enable_message_limit = true
+khronos_validation.duplicate_message_limit = 3
+END
+  VK_LAYER_SETTINGS_PATH="$dir" VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation "$@" || status=$?
+  if [ -s "$dir/messages.txt" ]; then
+    note "Vulkan validation errors in: $name"
+    cat "$dir/messages.txt" >&2
+    [ "$status" -ne 0 ] || status=1
+  fi
+  rm -rf "$dir"
+  exit "$status"
+}
