@@ -1,0 +1,81 @@
+// How a caller asks for a device (DeviceOptions) or hands over its own (WrapOptions), and what is
+// enabled on it (DeviceFeatures). Plain data. Not for what kernels may assume (DeviceCaps).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "runtime/vk/functions.h"
+
+namespace ito::vk {
+
+// Features and extensions that are enabled on a device. Only bufferDeviceAddress is required.
+struct DeviceFeatures {
+  bool buffer_device_address = false;
+  bool timeline_semaphore = false;
+  bool shader_float16 = false;         // shaderFloat16
+  bool storage_16bit = false;          // storageBuffer16BitAccess
+  bool vulkan_memory_model = false;    // vulkanMemoryModel
+  bool subgroup_size_control = false;  // subgroupSizeControl
+  bool compute_full_subgroups = false;
+  bool cooperative_matrix = false;  // VK_KHR_cooperative_matrix and its feature
+  bool memory_budget = false;       // VK_EXT_memory_budget
+
+  bool operator==(const DeviceFeatures&) const = default;
+};
+
+// Reads what a caller enabled from the pNext chain (or VkPhysicalDeviceFeatures2) that it gave to
+// vkCreateDevice and from its extension names.
+DeviceFeatures enabled_features(const void* create_info_chain,
+                                const std::vector<std::string>& extensions);
+
+// The folder of compiled shaders: $XDG_CACHE_HOME/ito, or ~/.cache/ito. Empty (no disk cache) where
+// neither variable is set. The only place where runtime/vk reads the environment.
+std::string default_cache_dir();
+
+// What both ways of getting a device have in common.
+struct CommonOptions {
+  LogFunction log = default_log();
+  // Validation messages (warnings and errors); where empty they go to `log`. Called from any thread.
+  std::function<void(std::string_view)> on_validation_message;
+  const VkAllocationCallbacks* allocation_callbacks = nullptr;  // outlive the device
+  uint64_t memory_budget = 0;                                   // bytes of device memory; 0: no limit
+  std::string cache_dir = default_cache_dir();                  // empty: no disk cache
+  uint32_t compile_threads = 0;                                 // 0: as many as the machine has
+};
+
+struct DeviceOptions : CommonOptions {
+  int index = -1;        // position in list_devices; -1: the best one
+  std::string name;      // a part of the device's name, any case; wins over index
+  bool validation = false;  // the Khronos layer, with synchronization validation
+  // Pretend that the device lacks what is false here; for tests of the fallback paths.
+  DeviceFeatures allowed = {true, true, true, true, true, true, true, true, true};
+  PFN_vkGetInstanceProcAddr loader = nullptr;  // null: open loader_path
+  std::string loader_path = "libvulkan.so.1";
+};
+
+// A queue of the caller's. The lock is held around each vkQueueSubmit; leave empty where no other
+// thread submits to that queue.
+struct WrapQueue {
+  VkQueue queue = VK_NULL_HANDLE;
+  uint32_t family = 0;
+  std::function<void()> lock;
+  std::function<void()> unlock;
+};
+
+struct WrapOptions : CommonOptions {
+  VkInstance instance = VK_NULL_HANDLE;
+  VkPhysicalDevice physical_device = VK_NULL_HANDLE;
+  VkDevice device = VK_NULL_HANDLE;
+  std::vector<WrapQueue> queues;  // the first one whose family can compute is used
+  uint32_t api_version = VK_API_VERSION_1_2;  // of the caller's instance
+  DeviceFeatures features;                    // what the caller enabled, not what is supported
+  PFN_vkGetInstanceProcAddr loader = nullptr;  // null: open loader_path
+  std::string loader_path = "libvulkan.so.1";
+};
+
+}  // namespace ito::vk
