@@ -22,10 +22,10 @@ Result<Loader> Loader::open(PFN_vkGetInstanceProcAddr given, const std::string& 
     if (loader.functions_.vkGetInstanceProcAddr == nullptr)
       return unsupported("'{}' is not a Vulkan loader: it has no vkGetInstanceProcAddr", path);
   }
-#define ITO_VK_LOAD(name)                                                                        \
-  loader.functions_.name = reinterpret_cast<PFN_##name>(                                         \
-      loader.functions_.vkGetInstanceProcAddr(VK_NULL_HANDLE, #name));                           \
-  if (loader.functions_.name == nullptr)                                                         \
+#define ITO_VK_LOAD(name)                                              \
+  loader.functions_.name = reinterpret_cast<PFN_##name>(               \
+      loader.functions_.vkGetInstanceProcAddr(VK_NULL_HANDLE, #name)); \
+  if (loader.functions_.name == nullptr)                               \
     return unsupported("the Vulkan loader has no {}: version 1.1 or newer is needed", #name);
   ITO_VK_GLOBAL_FUNCTIONS(ITO_VK_LOAD)
 #undef ITO_VK_LOAD
@@ -95,8 +95,8 @@ std::string_view vk_result_name(VkResult result) {
 }
 
 Error vk_error(VkResult result, std::string_view what) {
-  const std::string text = fmt::format("{} failed: {} ({})", what, vk_result_name(result),
-                                       static_cast<int>(result));
+  const std::string text =
+      fmt::format("{} failed: {} ({})", what, vk_result_name(result), static_cast<int>(result));
   switch (result) {
     case VK_ERROR_OUT_OF_HOST_MEMORY:
     case VK_ERROR_OUT_OF_DEVICE_MEMORY:

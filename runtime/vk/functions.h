@@ -1,5 +1,5 @@
-// Vulkan functions as tables: one per loader, one per instance, one per device. Nothing in Ito calls
-// a Vulkan symbol directly, so a host program's own loader can be used and no global exists.
+// Vulkan functions as tables: one per loader, one per instance, one per device. Nothing in Ito
+// calls a Vulkan symbol directly, so a host program's own loader can be used and no global exists.
 // Not for choosing a device (instance.h, device.h).
 #pragma once
 

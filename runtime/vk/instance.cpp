@@ -283,8 +283,7 @@ Result<Choice> choose_device(const Instance& instance, const DeviceOptions& opti
   } else {
     for (const DeviceInfo& info : infos) {
       if (!info.missing.empty()) continue;
-      if (chosen < 0 ||
-          type_rank(info.type) < type_rank(infos[static_cast<size_t>(chosen)].type))
+      if (chosen < 0 || type_rank(info.type) < type_rank(infos[static_cast<size_t>(chosen)].type))
         chosen = info.index;
     }
     if (chosen < 0)

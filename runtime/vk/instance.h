@@ -17,11 +17,11 @@ namespace ito::vk {
 struct DeviceInfo {
   int index = 0;
   std::string name;
-  std::string type;     // "discrete GPU", "integrated GPU", "virtual GPU", "CPU", "other"
-  std::string driver;   // driver name and version text
-  std::string vulkan;   // "1.4.309"
+  std::string type;           // "discrete GPU", "integrated GPU", "virtual GPU", "CPU", "other"
+  std::string driver;         // driver name and version text
+  std::string vulkan;         // "1.4.309"
   uint64_t memory_bytes = 0;  // of the largest device-local heap
-  std::string missing;  // the first baseline feature it lacks; empty: usable
+  std::string missing;        // the first baseline feature it lacks; empty: usable
 };
 
 class Instance {

@@ -219,8 +219,7 @@ Result<MemoryBlock*> Memory::add_block(uint64_t size, MemoryUse use) {
     if (requirements.size > room) continue;
     memory_info.memoryTypeIndex = type;
     properties = properties_.memoryTypes[type].propertyFlags;
-    result =
-        fn.vkAllocateMemory(context_.device, &memory_info, context_.callbacks, &block->memory);
+    result = fn.vkAllocateMemory(context_.device, &memory_info, context_.callbacks, &block->memory);
     if (result == VK_SUCCESS) break;
     block->memory = VK_NULL_HANDLE;
   }

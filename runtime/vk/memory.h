@@ -24,8 +24,8 @@ enum class MemoryUse : uint8_t {
 class Memory;
 struct MemoryBlock;
 
-// A range of device memory. Gives its bytes back when destroyed; the device must not use it any more
-// by then.
+// A range of device memory. Gives its bytes back when destroyed; the device must not use it any
+// more by then.
 class Buffer {
  public:
   Buffer() = default;

@@ -71,9 +71,8 @@ DeviceFeatures enabled_features(const void* create_info_chain,
         break;
       }
       case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR:
-        cooperative_matrix |=
-            static_cast<const VkPhysicalDeviceCooperativeMatrixFeaturesKHR*>(p)
-                ->cooperativeMatrix == VK_TRUE;
+        cooperative_matrix |= static_cast<const VkPhysicalDeviceCooperativeMatrixFeaturesKHR*>(p)
+                                  ->cooperativeMatrix == VK_TRUE;
         break;
       default:
         break;

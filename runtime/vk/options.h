@@ -40,17 +40,18 @@ std::string default_cache_dir();
 // What both ways of getting a device have in common.
 struct CommonOptions {
   LogFunction log = default_log();
-  // Validation messages (warnings and errors); where empty they go to `log`. Called from any thread.
+  // Validation messages (warnings and errors); where empty they go to `log`. Called from any
+  // thread.
   std::function<void(std::string_view)> on_validation_message;
   const VkAllocationCallbacks* allocation_callbacks = nullptr;  // outlive the device
-  uint64_t memory_budget = 0;                                   // bytes of device memory; 0: no limit
-  std::string cache_dir = default_cache_dir();                  // empty: no disk cache
-  uint32_t compile_threads = 0;                                 // 0: as many as the machine has
+  uint64_t memory_budget = 0;                   // bytes of device memory; 0: no limit
+  std::string cache_dir = default_cache_dir();  // empty: no disk cache
+  uint32_t compile_threads = 0;                 // 0: as many as the machine has
 };
 
 struct DeviceOptions : CommonOptions {
-  int index = -1;        // position in list_devices; -1: the best one
-  std::string name;      // a part of the device's name, any case; wins over index
+  int index = -1;           // position in list_devices; -1: the best one
+  std::string name;         // a part of the device's name, any case; wins over index
   bool validation = false;  // the Khronos layer, with synchronization validation
   // Pretend that the device lacks what is false here; for tests of the fallback paths.
   DeviceFeatures allowed = {true, true, true, true, true, true, true, true, true};
@@ -71,9 +72,9 @@ struct WrapOptions : CommonOptions {
   VkInstance instance = VK_NULL_HANDLE;
   VkPhysicalDevice physical_device = VK_NULL_HANDLE;
   VkDevice device = VK_NULL_HANDLE;
-  std::vector<WrapQueue> queues;  // the first one whose family can compute is used
-  uint32_t api_version = VK_API_VERSION_1_2;  // of the caller's instance
-  DeviceFeatures features;                    // what the caller enabled, not what is supported
+  std::vector<WrapQueue> queues;               // the first one whose family can compute is used
+  uint32_t api_version = VK_API_VERSION_1_2;   // of the caller's instance
+  DeviceFeatures features;                     // what the caller enabled, not what is supported
   PFN_vkGetInstanceProcAddr loader = nullptr;  // null: open loader_path
   std::string loader_path = "libvulkan.so.1";
 };

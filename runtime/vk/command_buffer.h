@@ -1,0 +1,105 @@
+// CommandRecorder writes compute commands into any VkCommandBuffer, Ito's own or a caller's, and
+// touches only compute state: pipeline, push constants, dispatches, memory barriers, buffer copies.
+// CommandBuffer owns one that can be submitted again and again. Timestamps is a pool of time marks.
+// Not for submission (queue.h).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "runtime/vk/context.h"
+#include "runtime/vk/memory.h"
+#include "runtime/vk/pipeline.h"
+
+namespace ito::vk {
+
+class Device;
+class Timestamps;
+
+class CommandRecorder {
+ public:
+  // `handle` is in the recording state and outside a render pass.
+  CommandRecorder(Device& device, VkCommandBuffer handle);
+
+  void bind(const Pipeline& pipeline);
+  // Argument addresses, in the order of the kernel's push constants.
+  void push_addresses(std::span<const uint64_t> addresses);
+  // Workgroups [base, base + groups); gl_NumWorkGroups is `groups`.
+  void dispatch(const std::array<uint32_t, 3>& base, const std::array<uint32_t, 3>& groups);
+  // Later dispatches see what earlier ones wrote.
+  void barrier();
+  // Later commands see all that came before on the queue, of whatever kind; and the other way round
+  // at the end, the host's reads included.
+  void begin_barrier();
+  void end_barrier();
+  // Copies bytes; offsets are relative to the buffers. Ordered against nothing: put barriers.
+  void copy(const Buffer& from, uint64_t from_offset, const Buffer& to, uint64_t to_offset,
+            uint64_t size);
+  // Fills with a repeated word; offset and size are multiples of 4.
+  void fill(const Buffer& buffer, uint64_t offset, uint64_t size, uint32_t word);
+  void reset(const Timestamps& timestamps);
+  // Marks when all commands before it are done.
+  void timestamp(const Timestamps& timestamps, uint32_t index);
+
+ private:
+  void memory_barrier(VkPipelineStageFlags from, VkAccessFlags writes, VkPipelineStageFlags to,
+                      VkAccessFlags accesses);
+
+  const Context& context_;
+  VkPipelineLayout layout_;
+  VkCommandBuffer handle_;
+  VkPipeline bound_ = VK_NULL_HANDLE;
+};
+
+// A primary command buffer with a pool of its own. May be pending several times at once.
+class CommandBuffer {
+ public:
+  static Result<CommandBuffer> create(Device& device);
+  CommandBuffer() = default;
+  ~CommandBuffer() { release(); }
+  CommandBuffer(CommandBuffer&& other) noexcept { *this = std::move(other); }
+  CommandBuffer& operator=(CommandBuffer&& other) noexcept;
+  CommandBuffer(const CommandBuffer&) = delete;
+  CommandBuffer& operator=(const CommandBuffer&) = delete;
+
+  bool valid() const { return handle_ != VK_NULL_HANDLE; }
+  VkCommandBuffer handle() const { return handle_; }
+  // Forgets what was recorded (it must not be pending) and begins anew.
+  Result<CommandRecorder> begin();
+  Status end();
+
+ private:
+  void release();
+
+  Device* device_ = nullptr;
+  VkCommandPool pool_ = VK_NULL_HANDLE;
+  VkCommandBuffer handle_ = VK_NULL_HANDLE;
+};
+
+class Timestamps {
+ public:
+  // Errors: kUnsupported where the queue has no timestamps.
+  static Result<std::unique_ptr<Timestamps>> create(Device& device, uint32_t count);
+  ~Timestamps();
+  Timestamps(const Timestamps&) = delete;
+  Timestamps& operator=(const Timestamps&) = delete;
+
+  uint32_t count() const { return count_; }
+  VkQueryPool handle() const { return handle_; }
+  // The marks in nanoseconds of a clock of the device's own; their commands must have finished.
+  Result<std::vector<double>> read() const;
+
+ private:
+  Timestamps(const Context& context, uint32_t count) : context_(context), count_(count) {}
+
+  const Context& context_;
+  uint32_t count_;
+  uint64_t mask_ = ~0ull;
+  VkQueryPool handle_ = VK_NULL_HANDLE;
+};
+
+}  // namespace ito::vk

@@ -1,0 +1,238 @@
+#include "runtime/vk/device.h"
+
+#include <algorithm>
+#include <cstring>
+#include <thread>
+
+#include "base/error.h"
+
+namespace ito::vk {
+namespace {
+
+// The features asked for as a chain for vkCreateDevice. Must stay where it was filled.
+struct FeatureChain {
+  VkPhysicalDeviceFeatures2 features = {};
+  VkPhysicalDeviceVulkan11Features v11 = {};
+  VkPhysicalDeviceVulkan12Features v12 = {};
+  VkPhysicalDeviceSubgroupSizeControlFeatures subgroup = {};
+  VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix = {};
+  std::vector<const char*> extensions;
+
+  void fill(const DeviceFeatures& wanted, uint32_t api_version) {
+    features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+    v11.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES;
+    v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
+    subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES;
+    matrix.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR;
+    features.pNext = &v11;
+    v11.pNext = &v12;
+    v11.storageBuffer16BitAccess = wanted.storage_16bit;
+    v12.bufferDeviceAddress = VK_TRUE;
+    v12.timelineSemaphore = wanted.timeline_semaphore;
+    v12.shaderFloat16 = wanted.shader_float16;
+    v12.vulkanMemoryModel = wanted.vulkan_memory_model;
+    if (wanted.subgroup_size_control) {
+      subgroup.subgroupSizeControl = VK_TRUE;
+      subgroup.computeFullSubgroups = wanted.compute_full_subgroups;
+      subgroup.pNext = features.pNext;
+      features.pNext = &subgroup;
+      if (api_version < VK_API_VERSION_1_3)
+        extensions.push_back(VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+    }
+    if (wanted.cooperative_matrix) {
+      matrix.cooperativeMatrix = VK_TRUE;
+      matrix.pNext = features.pNext;
+      features.pNext = &matrix;
+      extensions.push_back(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    }
+    if (wanted.memory_budget) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+  }
+};
+
+DeviceFeatures both(const DeviceFeatures& a, const DeviceFeatures& b) {
+  DeviceFeatures out;
+  out.buffer_device_address = a.buffer_device_address && b.buffer_device_address;
+  out.timeline_semaphore = a.timeline_semaphore && b.timeline_semaphore;
+  out.shader_float16 = a.shader_float16 && b.shader_float16;
+  out.storage_16bit = a.storage_16bit && b.storage_16bit;
+  out.vulkan_memory_model = a.vulkan_memory_model && b.vulkan_memory_model;
+  out.subgroup_size_control = a.subgroup_size_control && b.subgroup_size_control;
+  out.compute_full_subgroups =
+      out.subgroup_size_control && a.compute_full_subgroups && b.compute_full_subgroups;
+  out.cooperative_matrix = out.vulkan_memory_model && a.cooperative_matrix && b.cooperative_matrix;
+  out.memory_budget = a.memory_budget && b.memory_budget;
+  return out;
+}
+
+// What compile() may assume, from what is enabled and the device's limits.
+void fill_caps(Context& context) {
+  VkPhysicalDeviceSubgroupProperties subgroup = {};
+  subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES;
+  VkPhysicalDeviceMaintenance3Properties maintenance = {};
+  maintenance.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES;
+  maintenance.pNext = &subgroup;
+  VkPhysicalDeviceIDProperties id = {};
+  id.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES;
+  id.pNext = &maintenance;
+  VkPhysicalDeviceProperties2 properties = {};
+  properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+  properties.pNext = &id;
+  context.instance_fn.vkGetPhysicalDeviceProperties2(context.physical_device, &properties);
+  context.properties = properties.properties;
+  context.max_allocation_bytes = maintenance.maxMemoryAllocationSize;
+  std::memcpy(context.driver_uuid, id.driverUUID, VK_UUID_SIZE);
+
+  const VkPhysicalDeviceLimits& limits = context.properties.limits;
+  DeviceCaps& caps = context.caps;
+  caps.name = context.properties.deviceName;
+  caps.is_cpu = context.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+  caps.subgroup_size = std::max(1u, subgroup.subgroupSize);
+  caps.max_workgroup_invocations = limits.maxComputeWorkGroupInvocations;
+  caps.max_workgroup_size_x = limits.maxComputeWorkGroupSize[0];
+  caps.shared_memory_bytes = limits.maxComputeSharedMemorySize;
+  caps.max_groups_x = limits.maxComputeWorkGroupCount[0];
+  caps.max_groups_y = limits.maxComputeWorkGroupCount[1];
+  caps.compute_units = caps.is_cpu ? std::thread::hardware_concurrency() : 0;
+  caps.subgroup_arithmetic =
+      (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
+      (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) != 0;
+  caps.shader_float16 = context.features.shader_float16;
+  caps.storage_16bit = context.features.storage_16bit;
+  caps.cooperative_matrix = context.features.cooperative_matrix;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Device>> Device::create(const DeviceOptions& options) {
+  std::unique_ptr<Device> self(new Device);
+  ITO_ASSIGN(self->instance_, Instance::create(options));
+  const Instance& instance = *self->instance_;
+  ITO_ASSIGN(const Choice choice, choose_device(instance, options));
+  self->instance_handle_ = instance.handle();
+  self->info_ = choice.info;
+  Context& context = self->context_;
+  context.instance_fn = instance.functions();
+  context.physical_device = choice.device;
+  context.callbacks = options.allocation_callbacks;
+  context.features = both(supported_features(context.instance_fn, choice.device), options.allowed);
+  if (!context.features.buffer_device_address)
+    return unsupported("the Vulkan device '{}' cannot be used: it lacks bufferDeviceAddress",
+                       choice.info.name);
+
+  VkPhysicalDeviceProperties properties;
+  context.instance_fn.vkGetPhysicalDeviceProperties(choice.device, &properties);
+  const uint32_t api_version = std::min(properties.apiVersion, uint32_t{VK_API_VERSION_1_3});
+  FeatureChain chain;
+  chain.fill(context.features, api_version);
+  const auto family =
+      static_cast<uint32_t>(compute_queue_family(context.instance_fn, choice.device));
+  const float priority = 1.0f;
+  VkDeviceQueueCreateInfo queue_info = {};
+  queue_info.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
+  queue_info.queueFamilyIndex = family;
+  queue_info.queueCount = 1;
+  queue_info.pQueuePriorities = &priority;
+  VkDeviceCreateInfo info = {};
+  info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
+  info.pNext = &chain.features;
+  info.queueCreateInfoCount = 1;
+  info.pQueueCreateInfos = &queue_info;
+  info.enabledExtensionCount = static_cast<uint32_t>(chain.extensions.size());
+  info.ppEnabledExtensionNames = chain.extensions.data();
+  const VkResult result =
+      context.instance_fn.vkCreateDevice(choice.device, &info, context.callbacks, &context.device);
+  if (result != VK_SUCCESS)
+    return vk_error(result, fmt::format("opening the Vulkan device '{}'", choice.info.name));
+  self->owns_device_ = true;
+  ITO_ASSIGN(context.fn,
+             load_device_functions(context.instance_fn.vkGetDeviceProcAddr, context.device));
+  VkQueue queue = VK_NULL_HANDLE;
+  context.fn.vkGetDeviceQueue(context.device, family, 0, &queue);
+  ITO_TRY(self->finish(options, queue, family, {}, {}));
+  return self;
+}
+
+Result<std::unique_ptr<Device>> Device::wrap(const WrapOptions& options) {
+  if (options.instance == VK_NULL_HANDLE || options.physical_device == VK_NULL_HANDLE ||
+      options.device == VK_NULL_HANDLE)
+    return invalid_argument(
+        "to wrap a Vulkan device, its instance, physical device and device must be given");
+  if (!options.features.buffer_device_address)
+    return unsupported(
+        "the wrapped Vulkan device cannot be used: bufferDeviceAddress is not enabled on it");
+  std::unique_ptr<Device> self(new Device);
+  ITO_ASSIGN(self->loader_, Loader::open(options.loader, options.loader_path));
+  Context& context = self->context_;
+  ITO_ASSIGN(
+      context.instance_fn,
+      load_instance_functions(self->loader_.functions().vkGetInstanceProcAddr, options.instance));
+  self->instance_handle_ = options.instance;
+  context.physical_device = options.physical_device;
+  context.device = options.device;
+  context.callbacks = options.allocation_callbacks;
+  context.features = options.features;
+  self->info_ = describe(context.instance_fn, options.physical_device, -1);
+
+  VkPhysicalDeviceProperties properties;
+  context.instance_fn.vkGetPhysicalDeviceProperties(options.physical_device, &properties);
+  const uint32_t api_version = std::min(options.api_version, properties.apiVersion);
+  if (api_version < VK_API_VERSION_1_2)
+    return unsupported("the wrapped Vulkan device is version {}.{}; 1.2 or newer is needed",
+                       VK_API_VERSION_MAJOR(api_version), VK_API_VERSION_MINOR(api_version));
+  ITO_ASSIGN(context.fn,
+             load_device_functions(context.instance_fn.vkGetDeviceProcAddr, context.device));
+
+  uint32_t count = 0;
+  context.instance_fn.vkGetPhysicalDeviceQueueFamilyProperties(options.physical_device, &count,
+                                                               nullptr);
+  std::vector<VkQueueFamilyProperties> families(count);
+  context.instance_fn.vkGetPhysicalDeviceQueueFamilyProperties(options.physical_device, &count,
+                                                               families.data());
+  for (const WrapQueue& queue : options.queues) {
+    if (queue.queue == VK_NULL_HANDLE || queue.family >= count ||
+        (families[queue.family].queueFlags & VK_QUEUE_COMPUTE_BIT) == 0)
+      continue;
+    ITO_TRY(self->finish(options, queue.queue, queue.family, queue.lock, queue.unlock));
+    return self;
+  }
+  return invalid_argument("none of the {} queues given with the wrapped Vulkan device can compute",
+                          options.queues.size());
+}
+
+Status Device::finish(const CommonOptions& options, VkQueue queue, uint32_t family,
+                      std::function<void()> lock, std::function<void()> unlock) {
+  context_.log = options.log ? options.log : [](LogLevel, std::string_view) {};
+  if (context_.features.timeline_semaphore && context_.fn.vkWaitSemaphores == nullptr)
+    context_.features.timeline_semaphore = false;
+  fill_caps(context_);
+  memory_ = std::make_unique<Memory>(context_, options.memory_budget);
+  ITO_ASSIGN(queue_, Queue::create(context_, queue, family, std::move(lock), std::move(unlock)));
+  ITO_ASSIGN(pipelines_,
+             PipelineStore::create(context_, options.cache_dir, options.compile_threads));
+  return {};
+}
+
+Device::~Device() {
+  queue_.reset();  // waits
+  pipelines_.reset();
+  memory_.reset();
+  if (owns_device_ && context_.fn.vkDestroyDevice != nullptr)
+    context_.fn.vkDestroyDevice(context_.device, context_.callbacks);
+}
+
+Counters Device::counters() const {
+  const AtomicCounters& c = context_.counters;
+  Counters out;
+  out.allocations = c.allocations;
+  out.memory_blocks = c.memory_blocks;
+  out.pipelines_created = c.pipelines_created;
+  out.glsl_compilations = c.glsl_compilations;
+  out.shader_cache_hits = c.shader_cache_hits;
+  out.submits = c.submits;
+  out.host_waits = c.host_waits;
+  out.throttle_waits = c.throttle_waits;
+  out.recordings = c.recordings;
+  return out;
+}
+
+}  // namespace ito::vk

@@ -1,0 +1,188 @@
+#include "runtime/vk/pipeline.h"
+
+#include <cstring>
+
+#include "base/error.h"
+#include "runtime/vk/parallel.h"
+
+namespace ito::vk {
+
+PipelineStore::PipelineStore(const Context& context, const std::string& cache_dir, uint32_t threads)
+    : context_(context),
+      compiler_(context, cache_dir),
+      disk_(cache_dir.empty() ? "" : cache_dir + "/pipelines"),
+      threads_(threads != 0 ? threads : std::max(1u, std::thread::hardware_concurrency())) {}
+
+// What the driver's cache depends on: device, driver and their versions.
+CacheKey PipelineStore::driver_key() const {
+  const VkPhysicalDeviceProperties& p = context_.properties;
+  const std::string ids =
+      fmt::format("{} {} {} {}", p.vendorID, p.deviceID, p.driverVersion, p.apiVersion);
+  const std::array<std::string_view, 4> parts = {
+      ids, p.deviceName,
+      std::string_view(reinterpret_cast<const char*>(p.pipelineCacheUUID), VK_UUID_SIZE),
+      std::string_view(reinterpret_cast<const char*>(context_.driver_uuid), VK_UUID_SIZE)};
+  return cache_key(parts);
+}
+
+Result<std::unique_ptr<PipelineStore>> PipelineStore::create(const Context& context,
+                                                             const std::string& cache_dir,
+                                                             uint32_t threads) {
+  std::unique_ptr<PipelineStore> self(new PipelineStore(context, cache_dir, threads));
+  VkPushConstantRange range = {};
+  range.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT;
+  range.size = kPushConstantBytes;
+  VkPipelineLayoutCreateInfo layout = {};
+  layout.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO;
+  layout.pushConstantRangeCount = 1;
+  layout.pPushConstantRanges = &range;
+  VkResult result =
+      context.fn.vkCreatePipelineLayout(context.device, &layout, context.callbacks, &self->layout_);
+  if (result != VK_SUCCESS) return context.error(result, "creating a pipeline layout");
+
+  // The entry's checksum is checked by DiskCache; the driver's own header is checked here, since
+  // not every driver does it.
+  std::vector<std::byte> data =
+      self->disk_.load(self->driver_key()).value_or(std::vector<std::byte>());
+  VkPipelineCacheHeaderVersionOne header;
+  const bool usable = data.size() >= sizeof header && [&] {
+    std::memcpy(&header, data.data(), sizeof header);
+    return header.headerVersion == VK_PIPELINE_CACHE_HEADER_VERSION_ONE &&
+           header.vendorID == context.properties.vendorID &&
+           header.deviceID == context.properties.deviceID &&
+           std::memcmp(header.pipelineCacheUUID, context.properties.pipelineCacheUUID,
+                       VK_UUID_SIZE) == 0;
+  }();
+  VkPipelineCacheCreateInfo info = {};
+  info.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
+  info.initialDataSize = usable ? data.size() : 0;
+  info.pInitialData = usable ? data.data() : nullptr;
+  result =
+      context.fn.vkCreatePipelineCache(context.device, &info, context.callbacks, &self->cache_);
+  if (result != VK_SUCCESS) return context.error(result, "creating a pipeline cache");
+  return self;
+}
+
+PipelineStore::~PipelineStore() {
+  if (cache_ != VK_NULL_HANDLE) {
+    save();
+    context_.fn.vkDestroyPipelineCache(context_.device, cache_, context_.callbacks);
+  }
+  if (layout_ != VK_NULL_HANDLE)
+    context_.fn.vkDestroyPipelineLayout(context_.device, layout_, context_.callbacks);
+}
+
+void PipelineStore::save() {
+  std::lock_guard lock(mutex_);
+  const uint64_t created = context_.counters.pipelines_created;
+  if (created == saved_at_ || context_.lost) return;
+  saved_at_ = created;
+  size_t size = 0;
+  if (context_.fn.vkGetPipelineCacheData(context_.device, cache_, &size, nullptr) != VK_SUCCESS)
+    return;
+  std::vector<std::byte> data(size);
+  if (context_.fn.vkGetPipelineCacheData(context_.device, cache_, &size, data.data()) != VK_SUCCESS)
+    return;
+  data.resize(size);
+  disk_.store(driver_key(), data);
+}
+
+Status PipelineStore::check_supported(const PipelineRequest& request) const {
+  const DeviceCaps& caps = context_.caps;
+  if (request.uses_cooperative_matrix && !caps.cooperative_matrix)
+    return unsupported("kernel '{}' uses cooperative matrices, which are not enabled on '{}'",
+                       request.name, caps.name);
+  if (request.uses_float16 && !caps.storage_16bit && !caps.shader_float16)
+    return unsupported("kernel '{}' uses 16-bit floats, which are not enabled on '{}'",
+                       request.name, caps.name);
+  const auto& size = request.local_size;
+  const VkPhysicalDeviceLimits& limits = context_.properties.limits;
+  if (size[0] * size[1] * size[2] > limits.maxComputeWorkGroupInvocations ||
+      size[0] > limits.maxComputeWorkGroupSize[0] || size[1] > limits.maxComputeWorkGroupSize[1] ||
+      size[2] > limits.maxComputeWorkGroupSize[2])
+    return unsupported("kernel '{}' has workgroups of {}x{}x{}, more than '{}' can run",
+                       request.name, size[0], size[1], size[2], caps.name);
+  if (request.required_subgroup_size != 0 && request.required_subgroup_size != caps.subgroup_size &&
+      !context_.features.subgroup_size_control)
+    return unsupported("kernel '{}' needs subgroups of {}; '{}' has {}", request.name,
+                       request.required_subgroup_size, caps.name, caps.subgroup_size);
+  return {};
+}
+
+Result<std::shared_ptr<const Pipeline>> PipelineStore::make(const PipelineRequest& request) const {
+  ITO_TRY(check_supported(request));
+  ITO_ASSIGN(const Spirv spirv, compiler_.compile(request.name, request.glsl));
+  VkShaderModuleCreateInfo module_info = {};
+  module_info.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO;
+  module_info.codeSize = spirv.size() * sizeof(uint32_t);
+  module_info.pCode = spirv.data();
+  VkShaderModule module = VK_NULL_HANDLE;
+  VkResult result =
+      context_.fn.vkCreateShaderModule(context_.device, &module_info, context_.callbacks, &module);
+  if (result != VK_SUCCESS)
+    return context_.error(result, fmt::format("kernel '{}': creating its module", request.name));
+
+  VkPipelineShaderStageRequiredSubgroupSizeCreateInfo subgroup = {};
+  subgroup.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO;
+  subgroup.requiredSubgroupSize = request.required_subgroup_size;
+  VkComputePipelineCreateInfo info = {};
+  info.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO;
+  info.flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT;  // long dispatches are split
+  info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
+  info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
+  info.stage.module = module;
+  info.stage.pName = "main";
+  info.layout = layout_;
+  if (request.required_subgroup_size != 0 && context_.features.subgroup_size_control) {
+    info.stage.pNext = &subgroup;
+    if (context_.features.compute_full_subgroups &&
+        request.local_size[0] % request.required_subgroup_size == 0)
+      info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
+  }
+  VkPipeline handle = VK_NULL_HANDLE;
+  result = context_.fn.vkCreateComputePipelines(context_.device, cache_, 1, &info,
+                                                context_.callbacks, &handle);
+  context_.fn.vkDestroyShaderModule(context_.device, module, context_.callbacks);
+  if (result != VK_SUCCESS)
+    return context_.error(result, fmt::format("kernel '{}': creating its pipeline", request.name));
+  ++context_.counters.pipelines_created;
+  return std::make_shared<const Pipeline>(context_, handle);
+}
+
+Result<std::vector<std::shared_ptr<const Pipeline>>> PipelineStore::get(
+    std::span<const PipelineRequest> requests) {
+  std::vector<std::shared_ptr<const Pipeline>> pipelines(requests.size());
+  std::vector<PipelineKey> keys(requests.size());
+  std::map<PipelineKey, size_t> missing;  // to one request each, though several may ask for it
+  {
+    std::lock_guard lock(mutex_);
+    for (size_t i = 0; i < requests.size(); ++i) {
+      const CacheKey text = cache_key(std::span(&requests[i].glsl, 1));
+      keys[i] = {{text.high, text.low}, requests[i].required_subgroup_size};
+      if (auto it = alive_.find(keys[i]); it != alive_.end()) pipelines[i] = it->second.lock();
+      if (pipelines[i] == nullptr) missing.emplace(keys[i], i);
+    }
+  }
+  std::vector<size_t> work;
+  for (const auto& [key, index] : missing) work.push_back(index);
+  std::vector<Error> errors(work.size());
+  parallel_for(work.size(), threads_, [&](size_t i) {
+    auto made = make(requests[work[i]]);
+    if (made.ok())
+      pipelines[work[i]] = std::move(made).value();
+    else
+      errors[i] = std::move(made).error();
+  });
+  for (size_t i = 0; i < work.size(); ++i)
+    if (pipelines[work[i]] == nullptr) return errors[i];
+
+  std::lock_guard lock(mutex_);
+  std::erase_if(alive_, [](const auto& entry) { return entry.second.expired(); });
+  for (size_t i = 0; i < requests.size(); ++i) {
+    if (pipelines[i] == nullptr) pipelines[i] = pipelines[missing.at(keys[i])];
+    alive_[keys[i]] = pipelines[i];
+  }
+  return pipelines;
+}
+
+}  // namespace ito::vk

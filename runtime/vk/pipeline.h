@@ -1,0 +1,86 @@
+// Pipelines: compute pipelines made from GLSL kernels, shared by all programs of a device, and the
+// driver's pipeline cache on disk. One pipeline layout serves all: push constants, no descriptors.
+// Not for recording them (command_buffer.h).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "runtime/vk/context.h"
+#include "runtime/vk/shader_compiler.h"
+
+namespace ito::vk {
+
+// Bytes of push constants every pipeline has; guaranteed by Vulkan.
+inline constexpr uint32_t kPushConstantBytes = 128;
+
+// A kernel as the Vulkan layer sees it. The texts must outlive the call that takes them.
+struct PipelineRequest {
+  std::string_view name;
+  std::string_view glsl;
+  std::array<uint32_t, 3> local_size = {1, 1, 1};  // as in the text
+  uint32_t required_subgroup_size = 0;             // 0: any
+  bool uses_cooperative_matrix = false;
+  bool uses_float16 = false;
+};
+
+class Pipeline {
+ public:
+  Pipeline(const Context& context, VkPipeline handle) : context_(context), handle_(handle) {}
+  ~Pipeline() { context_.fn.vkDestroyPipeline(context_.device, handle_, context_.callbacks); }
+  Pipeline(const Pipeline&) = delete;
+  Pipeline& operator=(const Pipeline&) = delete;
+  VkPipeline handle() const { return handle_; }
+
+ private:
+  const Context& context_;
+  VkPipeline handle_;
+};
+
+class PipelineStore {
+ public:
+  static Result<std::unique_ptr<PipelineStore>> create(const Context& context,
+                                                       const std::string& cache_dir,
+                                                       uint32_t threads);
+  // Saves the driver's cache.
+  ~PipelineStore();
+  PipelineStore(const PipelineStore&) = delete;
+  PipelineStore& operator=(const PipelineStore&) = delete;
+
+  // Pipelines for all requests, in order; compiled in parallel where not already alive. Errors: a
+  // text that does not compile, a feature the device lacks (the kernel is named).
+  Result<std::vector<std::shared_ptr<const Pipeline>>> get(
+      std::span<const PipelineRequest> requests);
+  // Writes the driver's cache to disk where pipelines were made since the last time.
+  void save();
+
+  VkPipelineLayout layout() const { return layout_; }
+  const ShaderCompiler& compiler() const { return compiler_; }
+
+ private:
+  using PipelineKey = std::pair<std::array<uint64_t, 2>, uint32_t>;
+  PipelineStore(const Context& context, const std::string& cache_dir, uint32_t threads);
+  Result<std::shared_ptr<const Pipeline>> make(const PipelineRequest& request) const;
+  Status check_supported(const PipelineRequest& request) const;
+  CacheKey driver_key() const;
+
+  const Context& context_;
+  ShaderCompiler compiler_;
+  DiskCache disk_;
+  uint32_t threads_;
+  VkPipelineCache cache_ = VK_NULL_HANDLE;
+  VkPipelineLayout layout_ = VK_NULL_HANDLE;
+  std::mutex mutex_;
+  std::map<PipelineKey, std::weak_ptr<const Pipeline>> alive_;
+  uint64_t saved_at_ = 0;  // pipelines_created when last saved
+};
+
+}  // namespace ito::vk

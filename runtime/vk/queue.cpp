@@ -1,0 +1,164 @@
+#include "runtime/vk/queue.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace ito::vk {
+namespace {
+
+Error lost_earlier() { return device_lost("the Vulkan device was lost earlier"); }
+
+}  // namespace
+
+Result<std::unique_ptr<Queue>> Queue::create(const Context& context, VkQueue queue, uint32_t family,
+                                             std::function<void()> lock,
+                                             std::function<void()> unlock) {
+  std::unique_ptr<Queue> self(
+      new Queue(context, queue, family, std::move(lock), std::move(unlock)));
+  if (context.features.timeline_semaphore) {
+    VkSemaphoreTypeCreateInfo type = {};
+    type.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO;
+    type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
+    VkSemaphoreCreateInfo info = {};
+    info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO;
+    info.pNext = &type;
+    const VkResult result =
+        context.fn.vkCreateSemaphore(context.device, &info, context.callbacks, &self->timeline_);
+    if (result != VK_SUCCESS) return context.error(result, "creating a timeline semaphore");
+  }
+  return self;
+}
+
+Queue::~Queue() {
+  if (!context_.lost) (void)wait(last_, WaitReason::kResult);
+  if (timeline_ != VK_NULL_HANDLE)
+    context_.fn.vkDestroySemaphore(context_.device, timeline_, context_.callbacks);
+  for (const Slot& slot : slots_)
+    context_.fn.vkDestroyFence(context_.device, slot.fence, context_.callbacks);
+}
+
+uint64_t Queue::last_submitted() const {
+  std::lock_guard lock(mutex_);
+  return last_;
+}
+
+// A fence nobody uses, ready to be signalled. A fence whose waiter is still inside vkWaitForFences
+// may not be reset, so it stays out of use until the waiter has left.
+Result<VkFence> Queue::free_fence() {
+  for (Slot& slot : slots_) {
+    if (slot.value != 0 || slot.waiters != 0) continue;
+    const VkResult result = context_.fn.vkResetFences(context_.device, 1, &slot.fence);
+    if (result != VK_SUCCESS) return context_.error(result, "resetting a fence");
+    slot.value = last_ + 1;
+    return slot.fence;
+  }
+  Slot slot;
+  VkFenceCreateInfo info = {};
+  info.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO;
+  const VkResult result =
+      context_.fn.vkCreateFence(context_.device, &info, context_.callbacks, &slot.fence);
+  if (result != VK_SUCCESS) return context_.error(result, "creating a fence");
+  slot.value = last_ + 1;
+  slots_.push_back(slot);
+  return slot.fence;
+}
+
+// Fences of one queue signal in submission order, so the newest signalled one covers the older
+// ones.
+Status Queue::poll_fences() {
+  for (Slot& slot : slots_) {
+    if (slot.value == 0) continue;
+    const VkResult result = context_.fn.vkGetFenceStatus(context_.device, slot.fence);
+    if (result == VK_NOT_READY) continue;
+    if (result != VK_SUCCESS) return context_.error(result, "asking for a fence's state");
+    completed_ = std::max(completed_, slot.value);
+    slot.value = 0;
+  }
+  return {};
+}
+
+Result<uint64_t> Queue::submit(std::span<const VkCommandBuffer> command_buffers) {
+  if (context_.lost) return lost_earlier();
+  std::lock_guard lock(mutex_);
+  VkFence fence = VK_NULL_HANDLE;
+  const uint64_t value = last_ + 1;
+  VkTimelineSemaphoreSubmitInfo timeline = {};
+  timeline.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO;
+  timeline.signalSemaphoreValueCount = 1;
+  timeline.pSignalSemaphoreValues = &value;
+  VkSubmitInfo info = {};
+  info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
+  info.commandBufferCount = static_cast<uint32_t>(command_buffers.size());
+  info.pCommandBuffers = command_buffers.data();
+  if (timeline_ != VK_NULL_HANDLE) {
+    info.pNext = &timeline;
+    info.signalSemaphoreCount = 1;
+    info.pSignalSemaphores = &timeline_;
+  } else {
+    ITO_TRY(poll_fences());
+    ITO_ASSIGN(fence, free_fence());
+  }
+  if (lock_) lock_();
+  const VkResult result = context_.fn.vkQueueSubmit(queue_, 1, &info, fence);
+  if (unlock_) unlock_();
+  if (result != VK_SUCCESS) {
+    for (Slot& slot : slots_)
+      if (slot.value == value) slot.value = 0;
+    return context_.error(result, "submitting work to the device");
+  }
+  ++context_.counters.submits;
+  last_ = value;
+  return value;
+}
+
+Result<uint64_t> Queue::completed() {
+  if (context_.lost) return lost_earlier();
+  if (timeline_ != VK_NULL_HANDLE) {
+    uint64_t value = 0;
+    const VkResult result =
+        context_.fn.vkGetSemaphoreCounterValue(context_.device, timeline_, &value);
+    if (result != VK_SUCCESS) return context_.error(result, "asking how far the device is");
+    return value;
+  }
+  std::lock_guard lock(mutex_);
+  ITO_TRY(poll_fences());
+  return completed_;
+}
+
+Status Queue::wait(uint64_t value, WaitReason reason) {
+  if (value == 0) return {};
+  ITO_ASSIGN(const uint64_t done, completed());
+  if (done >= value) return {};
+  ++(reason == WaitReason::kResult ? context_.counters.host_waits
+                                   : context_.counters.throttle_waits);
+  if (timeline_ != VK_NULL_HANDLE) {
+    VkSemaphoreWaitInfo info = {};
+    info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO;
+    info.semaphoreCount = 1;
+    info.pSemaphores = &timeline_;
+    info.pValues = &value;
+    const VkResult result = context_.fn.vkWaitSemaphores(context_.device, &info, UINT64_MAX);
+    if (result != VK_SUCCESS) return context_.error(result, "waiting for the device");
+    return {};
+  }
+  VkFence fence = VK_NULL_HANDLE;
+  {
+    std::lock_guard lock(mutex_);
+    for (Slot& slot : slots_)
+      if (slot.value == value) {
+        fence = slot.fence;
+        ++slot.waiters;
+      }
+  }
+  if (fence == VK_NULL_HANDLE) return {};  // done meanwhile
+  const VkResult result =
+      context_.fn.vkWaitForFences(context_.device, 1, &fence, VK_TRUE, UINT64_MAX);
+  std::lock_guard lock(mutex_);
+  for (Slot& slot : slots_)
+    if (slot.fence == fence) --slot.waiters;
+  if (result != VK_SUCCESS) return context_.error(result, "waiting for the device");
+  return {};
+}
+
+}  // namespace ito::vk

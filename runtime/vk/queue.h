@@ -1,0 +1,74 @@
+// Queue: submissions to one VkQueue, counted by a value that rises by one each time and that the
+// host can poll or wait for. Uses a timeline semaphore where it is enabled, fences otherwise. Safe
+// from any thread. Not for recording (command_buffer.h).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "runtime/vk/context.h"
+
+namespace ito::vk {
+
+// Why the host waits: each is counted by itself.
+enum class WaitReason : uint8_t {
+  kResult,    // the host needs something the device makes
+  kThrottle,  // the host is ahead by as much as it may be
+};
+
+class Queue {
+ public:
+  // `lock` and `unlock` are held around vkQueueSubmit (both may be empty).
+  static Result<std::unique_ptr<Queue>> create(const Context& context, VkQueue queue,
+                                               uint32_t family, std::function<void()> lock,
+                                               std::function<void()> unlock);
+  // Waits for all that was submitted here.
+  ~Queue();
+  Queue(const Queue&) = delete;
+  Queue& operator=(const Queue&) = delete;
+
+  uint32_t family() const { return family_; }
+
+  // Submits in order; gives the value which completed() reaches when the device is done with it.
+  Result<uint64_t> submit(std::span<const VkCommandBuffer> command_buffers);
+  // The value up to which everything is done. Does not wait.
+  Result<uint64_t> completed();
+  // Waits until completed() >= value.
+  Status wait(uint64_t value, WaitReason reason);
+  // The value of the newest submission (0: none yet).
+  uint64_t last_submitted() const;
+
+ private:
+  struct Slot {
+    VkFence fence = VK_NULL_HANDLE;
+    uint64_t value = 0;  // 0: free
+    uint32_t waiters = 0;
+  };
+  Queue(const Context& context, VkQueue queue, uint32_t family, std::function<void()> lock,
+        std::function<void()> unlock)
+      : context_(context),
+        queue_(queue),
+        family_(family),
+        lock_(std::move(lock)),
+        unlock_(std::move(unlock)) {}
+  Result<VkFence> free_fence();
+  Status poll_fences();
+
+  const Context& context_;
+  VkQueue queue_;
+  uint32_t family_;
+  std::function<void()> lock_, unlock_;
+  mutable std::mutex mutex_;
+  uint64_t last_ = 0;
+  VkSemaphore timeline_ = VK_NULL_HANDLE;
+  // Without timeline semaphores:
+  std::vector<Slot> slots_;
+  uint64_t completed_ = 0;
+};
+
+}  // namespace ito::vk

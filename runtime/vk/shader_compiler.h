@@ -1,0 +1,57 @@
+// ShaderCompiler: GLSL text to SPIR-V 1.5 for Vulkan 1.2, in this process, through a disk cache.
+// Optimised and validated by SPIRV-Tools, except modules newer than the tools know (cooperative
+// matrices), which pass through as glslang wrote them. Safe from any thread.
+// Not for pipelines (pipeline.h).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "runtime/vk/context.h"
+#include "runtime/vk/disk_cache.h"
+
+namespace ito::vk {
+
+using Spirv = std::vector<uint32_t>;
+
+// How hard SPIRV-Tools works on a module.
+enum class SpirvRecipe : uint8_t {
+  kNone,   // glslang's output, validated
+  kCheap,  // what later compilers cannot undo cheaply: inlining, local variables to registers
+  kFull,   // SPIRV-Tools' whole performance recipe
+};
+
+// glslang alone. Errors name the kernel and give the first message of glslang with its line of
+// text.
+Result<Spirv> compile_glsl(std::string_view name, std::string_view glsl);
+
+// Optimises, then validates. A module the tools reject is our bug or glslang's: the error says so.
+Result<Spirv> optimise_spirv(std::string_view name, Spirv spirv, SpirvRecipe recipe);
+
+// "glslang 15.1.0, SPIRV-Tools v2023.1 ...": part of each cache key.
+std::string toolchain_version();
+
+class ShaderCompiler {
+ public:
+  // Entries go to `cache_dir`/shaders; empty: no disk cache.
+  ShaderCompiler(const Context& context, const std::string& cache_dir);
+  ~ShaderCompiler();
+  ShaderCompiler(const ShaderCompiler&) = delete;
+  ShaderCompiler& operator=(const ShaderCompiler&) = delete;
+
+  Result<Spirv> compile(std::string_view name, std::string_view glsl) const;
+  // The cache file a text is kept in.
+  std::string cache_path(std::string_view glsl) const;
+
+ private:
+  CacheKey key(std::string_view glsl) const;
+
+  const Context& context_;
+  DiskCache cache_;
+  std::string version_;
+};
+
+}  // namespace ito::vk
