@@ -1,8 +1,11 @@
 #include "runtime/vk/queue.h"
 
 #include <algorithm>
+#include <array>
 
+#include "base/check.h"
 #include "base/error.h"
+#include "runtime/vk/command_buffer.h"
 
 namespace ito::vk {
 namespace {
@@ -78,7 +81,14 @@ Status Queue::poll_fences() {
   return {};
 }
 
-Result<uint64_t> Queue::submit(std::span<const VkCommandBuffer> command_buffers) {
+Result<uint64_t> Queue::submit(std::initializer_list<const CommandBuffer*> command_buffers) {
+  std::array<VkCommandBuffer, 4> handles;
+  uint32_t count = 0;
+  for (const CommandBuffer* command_buffer : command_buffers) {
+    if (command_buffer == nullptr) continue;
+    CHECK(count < handles.size(), "too many command buffers in one submission");
+    handles[count++] = command_buffer->handle();
+  }
   if (context_.lost) return lost_earlier();
   std::lock_guard lock(mutex_);
   VkFence fence = VK_NULL_HANDLE;
@@ -89,8 +99,8 @@ Result<uint64_t> Queue::submit(std::span<const VkCommandBuffer> command_buffers)
   timeline.pSignalSemaphoreValues = &value;
   VkSubmitInfo info = {};
   info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
-  info.commandBufferCount = static_cast<uint32_t>(command_buffers.size());
-  info.pCommandBuffers = command_buffers.data();
+  info.commandBufferCount = count;
+  info.pCommandBuffers = handles.data();
   if (timeline_ != VK_NULL_HANDLE) {
     info.pNext = &timeline;
     info.signalSemaphoreCount = 1;

@@ -5,15 +5,17 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <mutex>
-#include <span>
 #include <vector>
 
 #include "base/result.h"
 #include "runtime/vk/context.h"
 
 namespace ito::vk {
+
+class CommandBuffer;
 
 // Why the host waits: each is counted by itself.
 enum class WaitReason : uint8_t {
@@ -34,8 +36,9 @@ class Queue {
 
   uint32_t family() const { return family_; }
 
-  // Submits in order; gives the value which completed() reaches when the device is done with it.
-  Result<uint64_t> submit(std::span<const VkCommandBuffer> command_buffers);
+  // Submits in order (nulls are left out, at most 4); gives the value which completed() reaches
+  // when the device is done with it.
+  Result<uint64_t> submit(std::initializer_list<const CommandBuffer*> command_buffers);
   // The value up to which everything is done. Does not wait.
   Result<uint64_t> completed();
   // Waits until completed() >= value.

@@ -1,0 +1,339 @@
+#include "runtime/executor.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/error.h"
+
+namespace ito {
+namespace {
+
+// Replays whose times are used to cut the submissions again; more would chase noise.
+constexpr uint32_t kMeasurements = 3;
+
+void check_plan(const Plan& plan) {
+  for (const KernelCall& call : plan.calls) {
+    CHECK(call.kernel < plan.kernels.size(), call.label + ": kernel index out of range");
+    CHECK(call.arguments.size() == plan.kernels[call.kernel].arguments &&
+              call.arguments.size() <= kMaxKernelArguments,
+          call.label + ": wrong number of arguments");
+    for (const BufferRange& range : call.arguments) {
+      uint64_t size = 0;
+      if (range.space == BufferSpace::kArena) size = plan.arena_size;
+      if (range.space == BufferSpace::kConstant) size = plan.constants.size();
+      if (range.space == BufferSpace::kExternal) {
+        CHECK(range.buffer < plan.externals.size(), call.label + ": external out of range");
+        size = plan.externals[range.buffer].size;
+      }
+      CHECK(range.offset <= size && range.size <= size - range.offset,
+            call.label + ": an argument goes beyond its buffer");
+      CHECK(range.offset % 4 == 0, call.label + ": an argument is not aligned to 4 bytes");
+    }
+  }
+}
+
+}  // namespace
+
+Executor::Executor(vk::Device& device, Plan plan, ExecutorOptions options)
+    : device_(device),
+      plan_(std::move(plan)),
+      options_(options),
+      externals_(plan_.externals.size()),
+      own_external_(plan_.externals.size(), false),
+      in_flight_(std::max(1u, options.max_submits_in_flight), 0),
+      uploads_(device, options.upload_ring_bytes),
+      readbacks_(device) {}
+
+Result<std::unique_ptr<Executor>> Executor::create(vk::Device& device, Plan plan,
+                                                   ExecutorOptions options) {
+  check_plan(plan);
+  std::unique_ptr<Executor> self(new Executor(device, std::move(plan), options));
+  ITO_TRY(self->make_pipelines());
+  const Plan& p = self->plan_;
+  constexpr uint32_t kNan = 0xffffffffu;
+  const auto arena_words = static_cast<int64_t>((p.arena_size + 3) / 4);
+  ITO_ASSIGN(self->arena_, self->allocate(DType::kU32, Shape{arena_words}, p.arena_size,
+                                          options.canary ? kNan : 0));
+  if (!p.constants.empty()) {
+    const auto words = static_cast<int64_t>((p.constants.size() + 3) / 4);
+    ITO_ASSIGN(self->constants_, self->allocate(DType::kU32, Shape{words}, p.constants.size(), 0));
+    ITO_TRY(vk::upload_now(device, *self->constants_.buffer(), self->constants_.offset(),
+                           std::as_bytes(std::span(p.constants))));
+  }
+  self->call_ms_ = guess_call_ms(p, device.caps());
+  // On a CPU driver the first replay compiles the kernels: its time says nothing.
+  self->replays_to_measure_ = device.caps().is_cpu ? 2 : 1;
+  self->measurements_left_ = options.profile ? 0 : kMeasurements;
+  return self;
+}
+
+Executor::~Executor() { (void)wait(); }
+
+Status Executor::make_pipelines() {
+  const DeviceCaps& caps = device_.caps();
+  std::vector<vk::PipelineRequest> requests;
+  for (const Kernel& kernel : plan_.kernels)
+    requests.push_back({kernel.name, kernel.glsl, kernel.local_size, kernel.required_subgroup_size,
+                        kernel.uses_cooperative_matrix, kernel.uses_float16});
+  const auto& limits = device_.context().properties.limits;
+  for (const KernelCall& call : plan_.calls)
+    for (size_t axis = 0; axis < 3; ++axis)
+      if (call.groups[axis] > limits.maxComputeWorkGroupCount[axis])
+        return unsupported("'{}' needs {} workgroups along axis {}; '{}' allows {}", call.label,
+                           call.groups[axis], axis, caps.name,
+                           limits.maxComputeWorkGroupCount[axis]);
+  ITO_ASSIGN(pipelines_, device_.pipelines().get(requests));
+  device_.pipelines().save();
+  return {};
+}
+
+Result<size_t> Executor::find(std::string_view name) const {
+  const int index = plan_.find_external(name);
+  if (index < 0) return not_found("the program '{}' has no external '{}'", plan_.name, name);
+  return static_cast<size_t>(index);
+}
+
+Result<uint64_t> Executor::external_size(std::string_view name) const {
+  ITO_ASSIGN(const size_t index, find(name));
+  return plan_.externals[index].size;
+}
+
+Status Executor::ensure_external(size_t index) {
+  if (externals_[index].valid()) return {};
+  const External& external = plan_.externals[index];
+  ITO_ASSIGN(externals_[index], allocate(external.dtype, external.shape, external.size, 0));
+  own_external_[index] = true;
+  recorded_ = false;
+  return {};
+}
+
+Status Executor::bind(std::string_view name, DeviceTensor tensor) {
+  ITO_ASSIGN(const size_t index, find(name));
+  CHECK(tensor.valid(), "binding an empty tensor");
+  const External& external = plan_.externals[index];
+  if (tensor.dtype() != external.dtype || tensor.shape() != external.shape)
+    return invalid_argument("external '{}' is {} {}; the tensor given is {} {}", name,
+                            dtype_name(external.dtype), external.shape.to_string(),
+                            dtype_name(tensor.dtype()), tensor.shape().to_string());
+  if (tensor.size() < external.size)
+    return invalid_argument("external '{}' needs {} bytes; the tensor given has {}", name,
+                            external.size, tensor.size());
+  ITO_TRY(wait());  // replays under way use the old memory
+  externals_[index] = std::move(tensor);
+  own_external_[index] = false;
+  recorded_ = false;
+  return {};
+}
+
+Result<DeviceTensor> Executor::tensor(std::string_view name) {
+  ITO_ASSIGN(const size_t index, find(name));
+  ITO_TRY(ensure_external(index));
+  return externals_[index];
+}
+
+Status Executor::write(std::string_view name, std::span<const std::byte> data) {
+  ITO_ASSIGN(const size_t index, find(name));
+  const External& external = plan_.externals[index];
+  if (data.size() != external.size)
+    return invalid_argument("external '{}' ({} {}) holds {} bytes, {} were given", name,
+                            dtype_name(external.dtype), external.shape.to_string(), external.size,
+                            data.size());
+  ITO_TRY(ensure_external(index));
+  return vk::upload_now(device_, *externals_[index].buffer(), externals_[index].offset(), data);
+}
+
+Status Executor::read(std::string_view name, std::span<std::byte> data) {
+  ITO_ASSIGN(const size_t index, find(name));
+  const External& external = plan_.externals[index];
+  if (data.size() != external.size)
+    return invalid_argument("external '{}' ({} {}) holds {} bytes, {} were asked for", name,
+                            dtype_name(external.dtype), external.shape.to_string(), external.size,
+                            data.size());
+  ITO_TRY(ensure_external(index));
+  return vk::download_now(device_, *externals_[index].buffer(), externals_[index].offset(), data);
+}
+
+Status Executor::enqueue_write(std::string_view name, std::span<const std::byte> data) {
+  ITO_ASSIGN(const size_t index, find(name));
+  const External& external = plan_.externals[index];
+  if (data.size() != external.size)
+    return invalid_argument("external '{}' ({} {}) holds {} bytes, {} were given", name,
+                            dtype_name(external.dtype), external.shape.to_string(), external.size,
+                            data.size());
+  ITO_TRY(ensure_external(index));
+  return uploads_.write(externals_[index].buffer(), externals_[index].offset(), data);
+}
+
+Result<vk::ReadTicket> Executor::enqueue_read(std::string_view name) {
+  ITO_ASSIGN(const size_t index, find(name));
+  ITO_TRY(ensure_external(index));
+  return readbacks_.enqueue(externals_[index].buffer(), externals_[index].offset(),
+                            plan_.externals[index].size);
+}
+
+uint64_t Executor::address(const BufferRange& range) const {
+  switch (range.space) {
+    case BufferSpace::kArena:
+      return arena_.address() + range.offset;
+    case BufferSpace::kConstant:
+      return constants_.address() + range.offset;
+    case BufferSpace::kExternal:
+      return externals_[range.buffer].address() + range.offset;
+  }
+  return 0;
+}
+
+void Executor::record_dispatch(vk::CommandRecorder& recorder, const Dispatch& dispatch) {
+  const KernelCall& call = plan_.calls[dispatch.call];
+  std::array<uint64_t, kMaxKernelArguments> addresses;
+  for (size_t i = 0; i < call.arguments.size(); ++i) addresses[i] = address(call.arguments[i]);
+  recorder.bind(*pipelines_[call.kernel]);
+  recorder.push_addresses(std::span(addresses).first(call.arguments.size()));
+  recorder.dispatch(dispatch.base, dispatch.groups);
+}
+
+// Cuts the calls by the estimates at hand and records each slice. Time marks: in profile mode one
+// before each slice and one after each dispatch, otherwise one before and one after each slice.
+Status Executor::record_slices() {
+  ITO_TRY(wait());
+  std::vector<Slice> slices = slice_calls(plan_, call_ms_, options_.max_submit_ms);
+  uint32_t marks = 0;
+  for (const Slice& slice : slices)
+    marks += options_.profile ? static_cast<uint32_t>(slice.dispatches.size()) + 1 : 2;
+  slice_times_.reset();
+  const bool timed = options_.profile || measurements_left_ > 0;
+  if (timed && marks > 0) {
+    auto times = vk::Timestamps::create(device_, marks);
+    if (times.ok())
+      slice_times_ = std::move(times).value();
+    else if (options_.profile)
+      return times.error();
+    else
+      measurements_left_ = 0;  // no clock: the guesses stand
+  }
+  slices_.resize(slices.size());
+  uint32_t mark = 0;
+  for (size_t s = 0; s < slices.size(); ++s) {
+    Recorded& recorded = slices_[s];
+    recorded.slice = std::move(slices[s]);
+    if (!recorded.commands.valid()) {
+      ITO_ASSIGN(recorded.commands, vk::CommandBuffer::create(device_));
+    }
+    ITO_ASSIGN(vk::CommandRecorder recorder, recorded.commands.begin());
+    if (slice_times_ != nullptr && s == 0) recorder.reset(*slice_times_);
+    recorder.begin_barrier();
+    if (slice_times_ != nullptr) recorder.timestamp(*slice_times_, mark++);
+    bool first = true;
+    for (const Dispatch& dispatch : recorded.slice.dispatches) {
+      if (!first && (dispatch.barrier_before || options_.profile)) recorder.barrier();
+      first = false;
+      record_dispatch(recorder, dispatch);
+      if (options_.profile) recorder.timestamp(*slice_times_, mark++);
+    }
+    if (slice_times_ != nullptr && !options_.profile) recorder.timestamp(*slice_times_, mark++);
+    recorder.end_barrier();
+    ITO_TRY(recorded.commands.end());
+  }
+  recorded_ = true;
+  return {};
+}
+
+Status Executor::prepare() {
+  for (size_t i = 0; i < externals_.size(); ++i) ITO_TRY(ensure_external(i));
+  if (!recorded_) ITO_TRY(record_slices());
+  return {};
+}
+
+// Submits with the pending uploads ahead, keeping the bounded number of submissions in flight.
+Status Executor::submit_slice(const vk::CommandBuffer& commands) {
+  ITO_TRY(device_.queue().wait(in_flight_[in_flight_at_], vk::WaitReason::kThrottle));
+  ITO_ASSIGN(const vk::CommandBuffer* uploads, uploads_.take());
+  ITO_ASSIGN(const uint64_t value, device_.queue().submit({uploads, &commands}));
+  uploads_.submitted(value);
+  in_flight_[in_flight_at_] = value;
+  in_flight_at_ = (in_flight_at_ + 1) % in_flight_.size();
+  return {};
+}
+
+Status Executor::replay_once() {
+  for (const Recorded& recorded : slices_) ITO_TRY(submit_slice(recorded.commands));
+  if (options_.profile) return collect_profile();
+  if (measurements_left_ > 0 && --replays_to_measure_ == 0) return measure();
+  return {};
+}
+
+// Learns from the replay just submitted, and cuts the submissions again where they were far off.
+Status Executor::measure() {
+  ITO_TRY(wait());
+  ITO_ASSIGN(const std::vector<double> marks, slice_times_->read());
+  std::vector<Slice> slices;
+  std::vector<double> measured_ms;
+  bool too_long = false;
+  for (size_t s = 0; s < slices_.size(); ++s) {
+    slices.push_back(slices_[s].slice);
+    measured_ms.push_back((marks[2 * s + 1] - marks[2 * s]) * 1e-6);
+    too_long = too_long || measured_ms.back() > 1.5 * options_.max_submit_ms;
+  }
+  learn_call_ms(slices, measured_ms, plan_, call_ms_);
+  const size_t wanted = slice_calls(plan_, call_ms_, options_.max_submit_ms).size();
+  --measurements_left_;
+  replays_to_measure_ = 1;
+  if (too_long || wanted * 2 <= slices_.size()) {
+    slices_.clear();
+    return record_slices();
+  }
+  measurements_left_ = 0;
+  return {};
+}
+
+Status Executor::collect_profile() {
+  ITO_TRY(wait());
+  if (slice_times_ == nullptr) return {};
+  ITO_ASSIGN(const std::vector<double> marks, slice_times_->read());
+  std::vector<ProfileSpan> spans;
+  size_t mark = 0;
+  for (const Recorded& recorded : slices_) {
+    for (const Dispatch& dispatch : recorded.slice.dispatches) {
+      spans.push_back(
+          {dispatch.call, (marks[mark] - marks[0]) * 1e-3, (marks[mark + 1] - marks[mark]) * 1e-3});
+      ++mark;
+    }
+    ++mark;
+  }
+  profile_.add_replay(std::move(spans), plan_.calls.size());
+  return {};
+}
+
+Status Executor::run(uint32_t replays) {
+  ITO_TRY(prepare());
+  for (uint32_t i = 0; i < replays; ++i) ITO_TRY(replay_once());
+  if (options_.canary) return check_canaries();
+  return {};
+}
+
+Status Executor::wait() {
+  return device_.queue().wait(*std::max_element(in_flight_.begin(), in_flight_.end()),
+                              vk::WaitReason::kResult);
+}
+
+Status Executor::record_into(vk::CommandRecorder& recorder, size_t first, size_t count) {
+  if (!recorded_)
+    return invalid_argument("the program '{}' must be prepared before it is recorded", plan_.name);
+  recorder.begin_barrier();
+  const size_t end =
+      first + std::min(count, plan_.calls.size() - std::min(first, plan_.calls.size()));
+  for (size_t i = first; i < end; ++i) {
+    if (i != first && plan_.calls[i].barrier_before) recorder.barrier();
+    record_dispatch(recorder, {static_cast<uint32_t>(i), {0, 0, 0}, plan_.calls[i].groups, false});
+  }
+  recorder.end_barrier();
+  return {};
+}
+
+double Executor::estimated_ms(size_t first, size_t count) const {
+  double ms = 0;
+  for (size_t i = first; i < call_ms_.size() && i - first < count; ++i) ms += call_ms_[i];
+  return ms;
+}
+
+}  // namespace ito

@@ -1,0 +1,149 @@
+// Executor: makes a Plan runnable on a device. Pipelines, arena and constants are made once; the
+// calls are recorded once and replayed as often as wanted, with no host work but the submission.
+// One executor is used by one thread at a time; several may share a device and tensors.
+// Not for compiling graphs (graph/compile.h) and not for choosing a device (runtime/vk/device.h).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "graph/plan.h"
+#include "runtime/device_tensor.h"
+#include "runtime/profile.h"
+#include "runtime/slices.h"
+#include "runtime/vk/command_buffer.h"
+#include "runtime/vk/device.h"
+#include "runtime/vk/staging.h"
+
+namespace ito {
+
+struct ExecutorOptions {
+  double max_submit_ms = 100;                // a submission is cut to about this time (measured)
+  uint32_t max_submits_in_flight = 8;        // the host is never further ahead
+  uint64_t upload_ring_bytes = 16ull << 20;  // for enqueue_write; allocated when first used
+  bool profile = false;  // time every call: each replay is waited for and calls do not overlap
+  bool canary = false;   // guard bytes around arena, constants and externals, checked after each
+                        // run; the arena starts as NaN, so that reading before writing shows
+};
+
+class Executor {
+ public:
+  // Compiles the plan's kernels and allocates arena and constants. Errors: a kernel that does not
+  // compile (named, with the GLSL line), a feature the device lacks, out of memory.
+  static Result<std::unique_ptr<Executor>> create(vk::Device& device, Plan plan,
+                                                  ExecutorOptions options = {});
+  // Waits for all its work.
+  ~Executor();
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  const Plan& plan() const { return plan_; }
+  vk::Device& device() { return device_; }
+
+  // Gives the external `name` memory to work on; it must have the external's dtype and shape.
+  // Externals never bound get zero-filled memory of their own. Binding after the first run makes
+  // the next one record anew. Errors: no such external, other dtype or shape.
+  Status bind(std::string_view name, DeviceTensor tensor);
+  // The memory of an external, allocated now if it had none.
+  Result<DeviceTensor> tensor(std::string_view name);
+
+  // Host access that waits for all work on the device. Errors: no such external, a wrong number of
+  // bytes (External::size), device lost.
+  Status write(std::string_view name, std::span<const std::byte> data);
+  Status read(std::string_view name, std::span<std::byte> data);
+  template <typename T>
+  Status write(std::string_view name, const std::vector<T>& values) {
+    return write(name, bytes_of(values));
+  }
+  template <typename T>
+  Result<std::vector<T>> read(std::string_view name) {
+    ITO_ASSIGN(const uint64_t size, external_size(name));
+    std::vector<T> values(size / sizeof(T));
+    ITO_TRY(read(name, writable_bytes_of(values)));
+    return values;
+  }
+
+  // Takes a copy of the bytes; the device sees them from the next run() on, after all replays
+  // before. Waits only while the upload ring is full.
+  Status enqueue_write(std::string_view name, std::span<const std::byte> data);
+  template <typename T>
+  Status enqueue_write(std::string_view name, const std::vector<T>& values) {
+    return enqueue_write(name, bytes_of(values));
+  }
+  // Starts a copy of the external as the replays so far leave it. Does not wait.
+  Result<vk::ReadTicket> enqueue_read(std::string_view name);
+
+  // Allocates what was not bound and records; run() does it where needed.
+  Status prepare();
+  // Replays the plan. Returns when the last replay is submitted, not done; waits only to keep
+  // max_submits_in_flight, and in the first replays to measure them. Errors of the device are
+  // reported by this or a later call. With `canary`, checks the guards afterwards.
+  Status run(uint32_t replays = 1);
+  // Waits for all replays.
+  Status wait();
+
+  // Records calls [first, first + count) into a caller's command buffer, with barriers against all
+  // that comes before and after on the queue. prepare() must have been called; then this allocates
+  // nothing, waits for nothing and touches only compute state. The executor and the bound tensors
+  // must live, and no binding may change, until the caller's commands have finished.
+  Status record_into(vk::CommandRecorder& recorder, size_t first = 0, size_t count = SIZE_MAX);
+  // The time calls [first, first + count) are expected to take.
+  double estimated_ms(size_t first = 0, size_t count = SIZE_MAX) const;
+
+  // Number of submissions one replay takes.
+  size_t slice_count() const { return slices_.size(); }
+  const Profile& profile() const { return profile_; }
+
+  // For debugging (runtime/watchdog.h): runs one call and waits; reads any range of the plan.
+  Status run_call(size_t call);
+  Status read_range(const BufferRange& range, std::span<std::byte> data);
+  // Errors: kCorrupt, naming the memory whose guard bytes were overwritten. Waits.
+  Status check_canaries();
+
+ private:
+  struct Recorded {
+    vk::CommandBuffer commands;
+    Slice slice;
+  };
+
+  Executor(vk::Device& device, Plan plan, ExecutorOptions options);
+  Status make_pipelines();
+  Result<DeviceTensor> allocate(DType dtype, Shape shape, uint64_t size, uint32_t fill_word);
+  Result<size_t> find(std::string_view name) const;
+  Result<uint64_t> external_size(std::string_view name) const;
+  Status ensure_external(size_t index);
+  uint64_t address(const BufferRange& range) const;
+  void record_dispatch(vk::CommandRecorder& recorder, const Dispatch& dispatch);
+  Status record_slices();
+  Status submit_slice(const vk::CommandBuffer& commands);
+  Status replay_once();
+  Status measure();
+  Status collect_profile();
+
+  vk::Device& device_;
+  const Plan plan_;
+  const ExecutorOptions options_;
+  std::vector<std::shared_ptr<const vk::Pipeline>> pipelines_;  // one per kernel
+  DeviceTensor arena_, constants_;
+  std::vector<DeviceTensor> externals_;  // one per external; empty until bound or needed
+  std::vector<bool> own_external_;
+  std::vector<double> call_ms_;  // estimates
+  std::vector<Recorded> slices_;
+  std::unique_ptr<vk::Timestamps> slice_times_;
+  bool recorded_ = false;
+  uint32_t replays_to_measure_ = 0;  // counts down to the replay that is measured
+  uint32_t measurements_left_ = 0;
+  std::vector<uint64_t> in_flight_;  // ring of submission values
+  size_t in_flight_at_ = 0;
+  Profile profile_;
+  vk::UploadRing uploads_;
+  vk::ReadbackPool readbacks_;
+};
+
+}  // namespace ito
