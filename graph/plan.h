@@ -25,6 +25,7 @@ struct BufferRange {
   uint32_t buffer = 0;
   uint64_t offset = 0;  // bytes; a multiple of 16, except views into externals (multiple of 4)
   uint64_t size = 0;    // bytes the kernel may touch
+  DType dtype = DType::kF32;  // of its elements; only the watchdog asks
 
   bool operator==(const BufferRange&) const = default;
 };

@@ -29,7 +29,7 @@ struct ExecutorOptions {
   uint64_t upload_ring_bytes = 16ull << 20;  // for enqueue_write; allocated when first used
   bool profile = false;  // time every call: each replay is waited for and calls do not overlap
   bool canary = false;   // guard bytes around arena, constants and externals, checked after each
-                        // run; the arena starts as NaN, so that reading before writing shows
+                         // run; the arena starts as NaN, so that reading before writing shows
 };
 
 class Executor {

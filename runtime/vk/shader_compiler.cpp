@@ -15,8 +15,18 @@
 namespace ito::vk {
 namespace {
 
-constexpr SpirvRecipe kRecipe = SpirvRecipe::kCheap;
-constexpr std::string_view kRecipeName = "recipe cheap 1";
+// Part of each cache key: change it when a recipe's passes change.
+std::string_view recipe_name(SpirvRecipe recipe) {
+  switch (recipe) {
+    case SpirvRecipe::kNone:
+      return "recipe none";
+    case SpirvRecipe::kCheap:
+      return "recipe cheap 1";
+    case SpirvRecipe::kFull:
+      return "recipe full";
+  }
+  return "";
+}
 
 // Line `number` (from 1) of a text, without leading blanks.
 std::string_view line_of(std::string_view text, int number) {
@@ -139,7 +149,9 @@ Result<Spirv> optimise_spirv(std::string_view name, Spirv spirv, SpirvRecipe rec
 }
 
 ShaderCompiler::ShaderCompiler(const Context& context, const std::string& cache_dir)
-    : context_(context), cache_(cache_dir.empty() ? "" : cache_dir + "/shaders") {
+    : context_(context),
+      cache_(cache_dir.empty() ? "" : cache_dir + "/shaders"),
+      recipe_(context.caps.is_cpu ? SpirvRecipe::kNone : SpirvRecipe::kCheap) {
   glslang::InitializeProcess();  // counted: each call is paired with FinalizeProcess
   version_ = toolchain_version();
 }
@@ -147,7 +159,7 @@ ShaderCompiler::ShaderCompiler(const Context& context, const std::string& cache_
 ShaderCompiler::~ShaderCompiler() { glslang::FinalizeProcess(); }
 
 CacheKey ShaderCompiler::key(std::string_view glsl) const {
-  const std::array<std::string_view, 3> parts = {glsl, version_, kRecipeName};
+  const std::array<std::string_view, 3> parts = {glsl, version_, recipe_name(recipe_)};
   return cache_key(parts);
 }
 
@@ -168,7 +180,7 @@ Result<Spirv> ShaderCompiler::compile(std::string_view name, std::string_view gl
   }
   ++context_.counters.glsl_compilations;
   ITO_ASSIGN(Spirv spirv, compile_glsl(name, glsl));
-  ITO_ASSIGN(spirv, optimise_spirv(name, std::move(spirv), kRecipe));
+  ITO_ASSIGN(spirv, optimise_spirv(name, std::move(spirv), recipe_));
   cache_.store(cache_key, std::as_bytes(std::span(spirv)));
   return spirv;
 }

@@ -17,9 +17,11 @@ namespace ito::vk {
 
 using Spirv = std::vector<uint32_t>;
 
-// How hard SPIRV-Tools works on a module.
+// How hard SPIRV-Tools works on a module. Measured on lavapipe
+// (docs/decisions/0004-spirv-recipe.md): no recipe changes a kernel's speed, and each costs several
+// times what glslang does; so CPU drivers get kNone.
 enum class SpirvRecipe : uint8_t {
-  kNone,   // glslang's output, validated
+  kNone,   // glslang's output
   kCheap,  // what later compilers cannot undo cheaply: inlining, local variables to registers
   kFull,   // SPIRV-Tools' whole performance recipe
 };
@@ -51,6 +53,7 @@ class ShaderCompiler {
 
   const Context& context_;
   DiskCache cache_;
+  SpirvRecipe recipe_;
   std::string version_;
 };
 
