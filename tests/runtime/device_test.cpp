@@ -1,0 +1,286 @@
+#include "runtime/vk/device.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+
+#include "runtime/executor.h"
+#include "tests/runtime/loader_hook.h"
+#include "tests/runtime/plan_helper.h"
+#include "tests/support/vulkan_fixture.h"
+
+namespace ito::test {
+namespace {
+
+constexpr vk::DeviceFeatures kBaseline = {.buffer_device_address = true};
+
+// Each test makes its own device; validation messages still fail it.
+class PortableDevice : public ::testing::Test {
+ protected:
+  void TearDown() override {
+    for (const std::string& message : log_.take())
+      ADD_FAILURE() << "Vulkan validation: " << message;
+  }
+  vk::DeviceOptions options() { return device_options(log_); }
+
+ private:
+  ValidationLog log_;
+};
+using DeviceTest = PortableDevice;
+
+void expect_error(const auto& result, ErrorKind kind, std::string_view part) {
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().kind, kind) << result.error().message;
+  EXPECT_NE(result.error().message.find(part), std::string::npos) << result.error().message;
+}
+
+// Runs the counter program and checks its result.
+void expect_counts(vk::Device& device, uint32_t replays) {
+  ASSERT_OK_AND_ASSIGN(auto executor, Executor::create(device, accumulate_plan(100)));
+  ASSERT_OK(executor->enqueue_write("x", std::vector<float>(100, 1.0f)));
+  ASSERT_OK(executor->run(replays));
+  ASSERT_OK_AND_ASSIGN(const auto ticket, executor->enqueue_read("state"));
+  std::vector<float> state(100);
+  ASSERT_OK(ticket.read(writable_bytes_of(state)));
+  EXPECT_EQ(state, std::vector<float>(100, static_cast<float>(replays)));
+}
+
+TEST_F(PortableDevice, ListsItselfAndIsFoundByAPartOfItsName) {
+  ASSERT_OK_AND_ASSIGN(const auto infos, vk::list_devices(options()));
+  ASSERT_FALSE(infos.empty());
+  vk::DeviceOptions by_name = options();
+  by_name.name = infos[0].name.substr(0, 6);
+  for (char& c : by_name.name) c = static_cast<char>(std::toupper(c));
+  ASSERT_OK_AND_ASSIGN(const auto device, vk::Device::create(by_name));
+  EXPECT_EQ(device->info().name, infos[0].name);
+  EXPECT_EQ(device->caps().is_cpu, infos[0].type == "CPU");
+  EXPECT_GE(device->caps().max_workgroup_invocations, 128u);
+}
+
+TEST_F(DeviceTest, UnknownNameListsThoseFound) {
+  vk::DeviceOptions wanted = options();
+  wanted.name = "Voodoo 3";
+  ASSERT_OK_AND_ASSIGN(const auto infos, vk::list_devices(options()));
+  expect_error(vk::Device::create(wanted), ErrorKind::kNotFound,
+               "no Vulkan device has 'Voodoo 3' in its name; found 0: " + infos[0].name);
+  wanted.name.clear();
+  wanted.index = 99;
+  expect_error(vk::Device::create(wanted), ErrorKind::kNotFound,
+               "there is no Vulkan device 99; found 0: ");
+}
+
+TEST_F(DeviceTest, AMissingLoaderIsOneSentence) {
+  vk::DeviceOptions wanted = options();
+  wanted.loader_path = "libno_such_loader.so.1";
+  expect_error(vk::Device::create(wanted), ErrorKind::kNotFound,
+               "no Vulkan loader: 'libno_such_loader.so.1' could not be opened");
+}
+
+TEST_F(DeviceTest, NoDeviceIsOneSentence) {
+  LoaderHook hook;
+  hook.hide_devices();
+  vk::DeviceOptions wanted = options();
+  wanted.loader = hook.loader();
+  expect_error(vk::Device::create(wanted), ErrorKind::kNotFound, "no Vulkan device");
+}
+
+TEST_F(DeviceTest, MissingBufferDeviceAddressIsNamed) {
+  vk::DeviceOptions wanted = options();
+  wanted.allowed.buffer_device_address = false;
+  expect_error(vk::Device::create(wanted), ErrorKind::kUnsupported, "it lacks bufferDeviceAddress");
+}
+
+TEST_F(PortableDevice, WorksWithNothingButTheBaseline) {
+  vk::DeviceOptions wanted = options();
+  wanted.allowed = kBaseline;
+  ASSERT_OK_AND_ASSIGN(auto device, vk::Device::create(wanted));
+  EXPECT_FALSE(device->features().timeline_semaphore);
+  EXPECT_FALSE(device->caps().shader_float16);
+  EXPECT_FALSE(device->caps().storage_16bit);
+  EXPECT_FALSE(device->caps().cooperative_matrix);
+  expect_counts(*device, 500);
+}
+
+TEST_F(DeviceTest, ThreadsShareADeviceWithTimelineOrFences) {
+  for (const bool timeline : {true, false}) {
+    vk::DeviceOptions wanted = options();
+    wanted.allowed.timeline_semaphore = timeline;
+    ASSERT_OK_AND_ASSIGN(auto device, vk::Device::create(wanted));
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 3; ++t)
+      threads.emplace_back([&] {
+        for (uint32_t replays : {50u, 80u}) expect_counts(*device, replays);
+      });
+    for (std::thread& thread : threads) thread.join();
+  }
+}
+
+TEST_F(DeviceTest, LossOfTheDeviceIsAResultEverywhere) {
+  LoaderHook hook;
+  vk::DeviceOptions wanted = options();
+  wanted.loader = hook.loader();
+  ASSERT_OK_AND_ASSIGN(auto device, vk::Device::create(wanted));
+  ASSERT_OK_AND_ASSIGN(auto executor, Executor::create(*device, accumulate_plan(10)));
+  ASSERT_OK(executor->run(3));
+  ASSERT_OK(executor->wait());
+  hook.lose_device();
+  ASSERT_OK(executor->enqueue_write("x", std::vector<float>(10, 1.0f)));
+  expect_error(executor->run(), ErrorKind::kDeviceLost, "submitting work to the device failed");
+  EXPECT_TRUE(device->lost());
+  expect_error(executor->run(), ErrorKind::kDeviceLost, "the Vulkan device was lost earlier");
+  expect_error(executor->read<float>("state"), ErrorKind::kDeviceLost, "lost");
+  expect_error(executor->enqueue_read("state"), ErrorKind::kDeviceLost, "lost");
+  expect_error(executor->enqueue_write("x", std::vector<float>(10, 1.0f)), ErrorKind::kDeviceLost,
+               "lost");
+}
+
+TEST_F(DeviceTest, OutOfMemoryIsAResultAndNotTheEnd) {
+  LoaderHook hook;
+  vk::DeviceOptions wanted = options();
+  wanted.loader = hook.loader();
+  ASSERT_OK_AND_ASSIGN(auto device, vk::Device::create(wanted));
+  hook.refuse_memory(true);
+  expect_error(Executor::create(*device, chain_plan(100, 3)), ErrorKind::kOutOfMemory,
+               "of device memory");
+  hook.refuse_memory(false);
+  expect_counts(*device, 3);
+}
+
+// A device as an engine would have made it, with nothing enabled but the baseline.
+class WrapTest : public PortableDevice {
+ protected:
+  void SetUp() override {
+    vk::DeviceOptions wanted = options();
+    ASSERT_OK_AND_ASSIGN(instance_, vk::Instance::create(wanted));
+    ASSERT_OK_AND_ASSIGN(const vk::Choice choice, vk::choose_device(*instance_, wanted));
+    physical_ = choice.device;
+    const vk::InstanceFunctions& fn = instance_->functions();
+    family_ = static_cast<uint32_t>(vk::compute_queue_family(fn, physical_));
+    VkPhysicalDeviceBufferDeviceAddressFeatures address = {};
+    address.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES;
+    address.bufferDeviceAddress = VK_TRUE;
+    const float priority = 1.0f;
+    VkDeviceQueueCreateInfo queue = {};
+    queue.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
+    queue.queueFamilyIndex = family_;
+    queue.queueCount = 1;
+    queue.pQueuePriorities = &priority;
+    VkDeviceCreateInfo info = {};
+    info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
+    info.pNext = &address;
+    info.queueCreateInfoCount = 1;
+    info.pQueueCreateInfos = &queue;
+    ASSERT_EQ(fn.vkCreateDevice(physical_, &info, nullptr, &device_), VK_SUCCESS);
+    features_ = vk::enabled_features(info.pNext, {});
+    ASSERT_OK_AND_ASSIGN(fn_, vk::load_device_functions(fn.vkGetDeviceProcAddr, device_));
+    fn_.vkGetDeviceQueue(device_, family_, 0, &queue_);
+  }
+  void TearDown() override {
+    if (device_ != VK_NULL_HANDLE) fn_.vkDestroyDevice(device_, nullptr);
+    instance_.reset();
+    PortableDevice::TearDown();
+  }
+  vk::WrapOptions wrap_options() {
+    vk::WrapOptions wrap;
+    wrap.instance = instance_->handle();
+    wrap.physical_device = physical_;
+    wrap.device = device_;
+    wrap.features = features_;
+    wrap.queues = {{queue_, family_, {}, {}}};
+    return wrap;
+  }
+
+  std::unique_ptr<vk::Instance> instance_;
+  VkPhysicalDevice physical_ = VK_NULL_HANDLE;
+  VkDevice device_ = VK_NULL_HANDLE;
+  VkQueue queue_ = VK_NULL_HANDLE;
+  uint32_t family_ = 0;
+  vk::DeviceFeatures features_;
+  vk::DeviceFunctions fn_;
+};
+
+TEST_F(WrapTest, OnlyWhatIsEnabledCounts) {
+  EXPECT_EQ(features_, kBaseline);
+  ASSERT_OK_AND_ASSIGN(auto device, vk::Device::wrap(wrap_options()));
+  EXPECT_FALSE(device->caps().shader_float16);
+  EXPECT_FALSE(device->caps().storage_16bit);
+  EXPECT_FALSE(device->caps().cooperative_matrix);
+  expect_counts(*device, 200);
+}
+
+TEST_F(WrapTest, TheCallersLockIsHeldAroundEachSubmission) {
+  std::mutex engine_lock;
+  std::atomic<int> locked{0};
+  vk::WrapOptions wrap = wrap_options();
+  wrap.queues[0].lock = [&] {
+    engine_lock.lock();
+    ++locked;
+  };
+  wrap.queues[0].unlock = [&] { engine_lock.unlock(); };
+  ASSERT_OK_AND_ASSIGN(auto device, vk::Device::wrap(wrap));
+  expect_counts(*device, 20);
+  EXPECT_EQ(static_cast<uint64_t>(locked), device->counters().submits);
+}
+
+TEST_F(WrapTest, BorrowsACallersBuffer) {
+  ASSERT_OK_AND_ASSIGN(auto device, vk::Device::wrap(wrap_options()));
+  // Stands for a buffer of the engine's.
+  ASSERT_OK_AND_ASSIGN(const auto engine, device->memory().allocate(1024, vk::MemoryUse::kDevice));
+  auto borrowed = std::make_shared<const vk::Buffer>(
+      vk::Buffer::borrow(engine.handle(), engine.offset() + 512, 512, engine.address() + 512));
+  ASSERT_OK_AND_ASSIGN(auto tensor,
+                       DeviceTensor::view(*device, borrowed, 256, DType::kF32, Shape{16}));
+  ASSERT_OK_AND_ASSIGN(auto executor, Executor::create(*device, add_plan(16)));
+  ASSERT_OK(executor->bind("c", tensor));
+  ASSERT_OK(executor->write("a", std::vector<float>(16, 1.0f)));
+  ASSERT_OK(executor->write("b", std::vector<float>(16, 2.0f)));
+  ASSERT_OK(executor->run());
+  ASSERT_OK_AND_ASSIGN(const auto c, executor->read<float>("c"));  // through a staging copy
+  EXPECT_EQ(c, std::vector<float>(16, 3.0f));
+}
+
+TEST_F(WrapTest, WhatCannotBeWrappedIsNamed) {
+  vk::WrapOptions wrap = wrap_options();
+  wrap.features.buffer_device_address = false;
+  expect_error(vk::Device::wrap(wrap), ErrorKind::kUnsupported,
+               "bufferDeviceAddress is not enabled");
+  wrap = wrap_options();
+  wrap.api_version = VK_API_VERSION_1_1;
+  expect_error(vk::Device::wrap(wrap), ErrorKind::kUnsupported, "is version 1.1; 1.2 or newer");
+  wrap = wrap_options();
+  wrap.queues.clear();
+  expect_error(vk::Device::wrap(wrap), ErrorKind::kInvalidArgument, "none of the 0 queues");
+  wrap = wrap_options();
+  wrap.device = VK_NULL_HANDLE;
+  expect_error(vk::Device::wrap(wrap), ErrorKind::kInvalidArgument, "must be given");
+}
+
+// A copy that races with another must be reported, or a clean run would prove nothing. Not under
+// ITO_VALIDATION=1, where the wrapper of the whole run counts every message as a failure.
+TEST(Validation, CatchesAMissingBarrier) {
+  if (validation_wanted()) GTEST_SKIP() << "provokes a message on purpose";
+  ValidationLog log;
+  vk::DeviceOptions options = device_options(log);
+  options.validation = true;
+  auto device = vk::Device::create(options);
+  if (!device.ok() && device.error().kind == ErrorKind::kNotFound)
+    GTEST_SKIP() << device.error().message;
+  ASSERT_OK(device);
+  vk::Device& d = **device;
+  ASSERT_OK_AND_ASSIGN(const auto a, d.memory().allocate(1024, vk::MemoryUse::kDevice));
+  ASSERT_OK_AND_ASSIGN(const auto b, d.memory().allocate(1024, vk::MemoryUse::kDevice));
+  for (const bool barrier : {true, false}) {
+    ASSERT_OK_AND_ASSIGN(auto commands, vk::CommandBuffer::create(d));
+    ASSERT_OK_AND_ASSIGN(auto recorder, commands.begin());
+    recorder.fill(a, 0, 1024, 1);
+    if (barrier) recorder.begin_barrier();
+    recorder.copy(a, 0, b, 0, 1024);
+    ASSERT_OK(commands.end());
+    EXPECT_EQ(log.take().empty(), barrier);
+  }
+}
+
+}  // namespace
+}  // namespace ito::test
