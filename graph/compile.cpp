@@ -1,0 +1,187 @@
+#include "graph/compile.h"
+
+#include <map>
+
+#include <fmt/format.h>
+
+#include "graph/kernels/emit.h"
+#include "graph/passes/cost.h"
+#include "graph/passes/fuse.h"
+#include "graph/passes/passes.h"
+#include "graph/passes/plan_memory.h"
+#include "graph/passes/rewrite.h"
+
+namespace ito {
+namespace {
+
+bool overlaps(const BufferRange& a, const BufferRange& b) {
+  return a.space == b.space && a.buffer == b.buffer && a.offset < b.offset + b.size &&
+         b.offset < a.offset + a.size;
+}
+
+// A barrier stands before a call that touches what an unfinished call wrote, or writes what one
+// reads. Ranges compare by place in memory, so arena sharing is covered.
+void place_barriers(std::vector<KernelCall>& calls) {
+  std::vector<BufferRange> written, read;
+  for (KernelCall& call : calls) {
+    auto hits = [&](const std::vector<BufferRange>& pending, size_t i) {
+      for (const BufferRange& range : pending)
+        if (overlaps(range, call.arguments[i])) return true;
+      return false;
+    };
+    for (size_t i = 0; i < call.arguments.size() && !call.barrier_before; ++i) {
+      bool writes = call.writes >> i & 1;
+      call.barrier_before = hits(written, i) || (writes && hits(read, i));
+    }
+    if (call.barrier_before) {
+      written.clear();
+      read.clear();
+    }
+    for (size_t i = 0; i < call.arguments.size(); ++i)
+      (call.writes >> i & 1 ? written : read).push_back(call.arguments[i]);
+  }
+}
+
+class PlanBuilder {
+ public:
+  PlanBuilder(const FusedProgram& fused, MemoryPlan memory, const DeviceCaps& caps)
+      : fused_(fused), graph_(*fused.program->graph), memory_(std::move(memory)), caps_(caps) {}
+
+  Plan build() {
+    plan_.name = fused_.program->name;
+    for (const FusedKernel& kernel : fused_.kernels) add_call(kernel);
+    for (const auto& [output, external] : memory_.copies) add_copy(output, external);
+    place_barriers(plan_.calls);
+    plan_.externals = std::move(memory_.externals);
+    plan_.constants = std::move(memory_.constants);
+    plan_.arena_size = memory_.arena_size;
+    return std::move(plan_);
+  }
+
+ private:
+  // Argument keys: a stored node, or a stored node from some element on.
+  NodeId key(NodeId base, int64_t offset) {
+    auto [it, fresh] =
+        key_of_.try_emplace({base, offset}, static_cast<NodeId>(keys_.size()));
+    if (fresh) keys_.push_back({base, offset});
+    return it->second;
+  }
+
+  BufferRange range_of(NodeId argument) const {
+    const auto& [base, offset] = keys_[argument];
+    BufferRange range = memory_.place[base];
+    uint64_t bytes = static_cast<uint64_t>(offset) * dtype_size(graph_.node(base).dtype);
+    range.offset += bytes;
+    range.size -= bytes;
+    return range;
+  }
+
+  uint32_t kernel_index(Kernel kernel) {
+    auto [it, fresh] =
+        kernel_of_text_.try_emplace(kernel.glsl, static_cast<uint32_t>(plan_.kernels.size()));
+    if (fresh) plan_.kernels.push_back(std::move(kernel));
+    return it->second;
+  }
+
+  void add_call(const FusedKernel& kernel) {
+    keys_.clear();
+    key_of_.clear();
+    EmittedKernel emitted = emit_kernel(
+        graph_, kernel, fused_.stored,
+        [this](NodeId base, int64_t offset) { return key(base, offset); }, caps_);
+    CHECK(emitted.arguments.size() <= kMaxKernelArguments,
+          fmt::format("kernel {} ({}) has {} arguments", emitted.kernel.name,
+                      graph_.node(kernel.stores[0]).label, emitted.arguments.size()));
+    KernelCall call;
+    call.groups = emitted.groups;
+    call.label = graph_.node(kernel.stores.back()).label;
+    call.expression = expression_text(graph_, kernel, fused_.stored);
+    for (size_t i = 0; i < emitted.arguments.size(); ++i) {
+      const KernelWriter::Argument& argument = emitted.arguments[i];
+      call.arguments.push_back(range_of(argument.value));
+      if (argument.read) call.reads |= 1u << i;
+      if (argument.written) call.writes |= 1u << i;
+    }
+    KernelCost cost = kernel_cost(graph_, kernel, fused_.stored);
+    call.flops = cost.flops;
+    call.bytes_read = cost.bytes_read;
+    call.bytes_written = cost.bytes_written;
+    call.kernel = kernel_index(std::move(emitted.kernel));
+    plan_.calls.push_back(std::move(call));
+  }
+
+  // A donated output whose input was still needed while it was computed.
+  void add_copy(size_t output, uint32_t external) {
+    const ProgramOutput& result = fused_.program->outputs[output];
+    const Node& node = result.value.node();
+    KernelWriter writer;
+    std::string from = writer.argument(0, node.dtype, /*read=*/true, false);
+    std::string to = writer.argument(1, node.dtype, false, /*written=*/true);
+    auto lanes = caps_.is_cpu ? caps_.subgroup_size : 64u;
+    int64_t n = node.shape.numel();
+    int64_t groups = std::min<int64_t>((n + lanes - 1) / lanes, caps_.is_cpu ? 64 : 4096);
+    std::string body = fmt::format(
+        "  for (uint o = gl_GlobalInvocationID.x; o < {}u; o += {}u) {{\n    {}\n  }}\n", n,
+        groups * lanes, writer.store(to, "o", writer.load(from, "o")));
+    KernelCall call;
+    call.groups = {static_cast<uint32_t>(groups), 1, 1};
+    call.label = result.name;
+    call.expression = result.name + " = copy";
+    uint64_t bytes = memory_.externals[external].size;
+    call.arguments = {memory_.place[result.value.id()],
+                      {BufferSpace::kExternal, external, 0, bytes}};
+    call.reads = 1;
+    call.writes = 2;
+    call.bytes_read = call.bytes_written = bytes;
+    call.kernel = kernel_index(writer.finish("copy", {lanes, 1, 1}, body));
+    plan_.calls.push_back(std::move(call));
+  }
+
+  const FusedProgram& fused_;
+  const Graph& graph_;
+  MemoryPlan memory_;
+  const DeviceCaps& caps_;
+  Plan plan_;
+  std::vector<std::pair<NodeId, int64_t>> keys_;
+  std::map<std::pair<NodeId, int64_t>, NodeId> key_of_;
+  std::map<std::string, uint32_t> kernel_of_text_;
+};
+
+Status check_outputs(const Program& program) {
+  std::map<std::string, int> seen;
+  for (const ProgramOutput& output : program.outputs)
+    if (seen[output.name]++ > 0)
+      return Error{ErrorKind::kInvalidArgument,
+                   fmt::format("program {} has two outputs named '{}'", program.name, output.name)};
+  return {};
+}
+
+}  // namespace
+
+Result<Plan> compile(const Program& program, const DeviceCaps& caps,
+                     const CompileOptions& options) {
+  ITO_TRY(verify(*program.graph));
+  ITO_TRY(check_outputs(program));
+  uint64_t ideal = ideal_bytes(program);
+  // Constants first: later passes see shapes and values in their simplest form.
+  Program current = canonicalize(program);
+  // Composites without a kernel become primitives, which meet their own gradients' parts again by
+  // value numbering.
+  current = decompose(current, caps);
+  // Contractions need padded operands as nodes of their own before fusion can feed them.
+  current = lower(current, caps);
+  // Folding what lowering built (masks, flips of constants).
+  current = canonicalize(current);
+  // Every result its own node, so that fusion can give each a place.
+  current = separate_results(current);
+  // Which kernel computes what, in which order.
+  FusedProgram fused = fuse(current, options.fuse);
+  // Where it lies: needs the order.
+  MemoryPlan memory = plan_memory(fused, options.reuse_memory);
+  // GLSL, addresses and barriers: needs the places.
+  Plan plan = PlanBuilder(fused, std::move(memory), caps).build();
+  plan.ideal_bytes = ideal;
+  return plan;
+}
+
+}  // namespace ito

@@ -1,0 +1,132 @@
+#include "graph/kernels/emit.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "graph/kernels/contract.h"
+
+namespace ito {
+namespace {
+
+EmittedKernel emit_contraction(const Graph& graph, const FusedKernel& kernel,
+                               const StorageMap& storage, const DeviceCaps& caps,
+                               const std::string& name) {
+  NodeId heavy = kernel.heavy[0];
+  const Node& node = graph.node(heavy);
+  ContractAttr attr = std::get<ContractAttr>(node.attrs);
+  KernelWriter writer;
+  // Offsets go into the addresses, so that equal layers share one kernel.
+  auto operand = [&](int i, int64_t& offset) {
+    NodeId base = node.inputs[static_cast<size_t>(i)];
+    std::string argument = writer.argument(storage.argument_key(base, offset),
+                                           graph.node(base).dtype, /*read=*/true, false);
+    offset = 0;
+    return argument;
+  };
+  std::string a = operand(0, attr.a_offset);
+  std::string b = operand(1, attr.b_offset);
+  ExpressionWriter expression(graph, writer, storage);
+  expression.bind(heavy, "o", "value");
+  emit_stores(graph, kernel, storage, writer, expression, ElementIndex{"o", {}}, node.shape);
+  writer.function("void store_result(uint o, float value) {\n" + expression.take_text() + "}\n");
+  ContractKernel contract = emit_contract(writer, name, attr, a, b, "store_result", caps);
+  return {std::move(contract.kernel), writer.arguments(), contract.groups};
+}
+
+void collect(const Graph& graph, const FusedKernel& kernel, const std::vector<bool>& stored,
+             NodeId id, std::set<NodeId>& seen) {
+  if (!seen.insert(id).second) return;
+  bool own = std::find(kernel.stores.begin(), kernel.stores.end(), id) != kernel.stores.end();
+  if (stored[id] && !own) return;
+  if (graph.node(id).op == Op::kContract) return;
+  for (NodeId input : graph.node(id).inputs) collect(graph, kernel, stored, input, seen);
+}
+
+}  // namespace
+
+void emit_stores(const Graph& graph, const FusedKernel& kernel, const StorageMap& storage,
+                 KernelWriter& writer, ExpressionWriter& expression, const ElementIndex& index,
+                 const Shape& index_shape) {
+  std::string position = expression.linear(index, index_shape);
+  std::string stores;
+  for (NodeId id : kernel.stores) {
+    const Node& node = graph.node(id);
+    ElementIndex at{position, {}};
+    if (node.shape == index_shape) at.coords = index.coords;
+    std::string value = expression.value(id, at);
+    expression.bind(id, position, value);
+    std::string name =
+        writer.argument(storage.argument_key(id, 0), node.dtype, /*read=*/false, true);
+    stores += "  " + writer.store(name, position, value) + "\n";
+  }
+  // All loads come before all stores: a value replaced in place is read first.
+  expression.append(stores);
+}
+
+EmittedKernel emit_kernel(const Graph& graph, const FusedKernel& kernel,
+                          const std::vector<bool>& stored,
+                          const std::function<NodeId(NodeId, int64_t)>& argument_key,
+                          const DeviceCaps& caps) {
+  StorageMap storage;
+  storage.stored = [&](NodeId id) {
+    return stored[id] &&
+           std::find(kernel.stores.begin(), kernel.stores.end(), id) == kernel.stores.end();
+  };
+  storage.argument_key = argument_key;
+  EmittedKernel result;
+  std::string name = kernel_name(graph, kernel, stored);
+  switch (kernel.kind) {
+    case FusedKernel::Kind::kMap:
+      result = emit_map(graph, kernel, storage, caps);
+      break;
+    case FusedKernel::Kind::kReduce:
+      result = emit_reduce(graph, kernel, storage, caps);
+      break;
+    case FusedKernel::Kind::kContract:
+      return emit_contraction(graph, kernel, storage, caps, name);
+  }
+  result.kernel.name = std::move(name);
+  return result;
+}
+
+std::string kernel_name(const Graph& graph, const FusedKernel& kernel,
+                        const std::vector<bool>& stored) {
+  std::set<NodeId> seen;
+  for (NodeId id : kernel.stores) collect(graph, kernel, stored, id, seen);
+  std::string name = kernel.kind == FusedKernel::Kind::kMap      ? "map"
+                     : kernel.kind == FusedKernel::Kind::kReduce ? "reduce"
+                                                                 : "contract";
+  int words = 0;
+  std::set<std::string_view> used;
+  for (NodeId id : seen) {
+    const OpDef& def = op_def(graph.node(id).op);
+    bool own = std::find(kernel.stores.begin(), kernel.stores.end(), id) != kernel.stores.end();
+    if (stored[id] && !own) continue;
+    if (def.op_class == OpClass::kLeaf || def.op_class == OpClass::kContraction) continue;
+    if (!used.insert(def.name).second || ++words > 6) continue;
+    name += fmt::format("_{}", def.name);
+  }
+  return name;
+}
+
+std::string expression_text(const Graph& graph, const FusedKernel& kernel,
+                            const std::vector<bool>& stored) {
+  std::function<std::string(NodeId, int, bool)> text = [&](NodeId id, int depth,
+                                                           bool root) -> std::string {
+    const Node& node = graph.node(id);
+    if (node.op == Op::kFull) return fmt::format("{}", std::get<FullAttr>(node.attrs).value);
+    if ((stored[id] && !root) || depth > 12) return fmt::format("%{}", id);
+    std::vector<std::string> operands;
+    for (NodeId input : node.inputs) operands.push_back(text(input, depth + 1, false));
+    return fmt::format("{}({})", op_def(node.op).name, fmt::join(operands, ", "));
+  };
+  std::vector<std::string> lines;
+  for (NodeId id : kernel.stores)
+    lines.push_back(fmt::format("%{} = {}", id, text(id, 0, true)));
+  return fmt::format("{}", fmt::join(lines, "; "));
+}
+
+}  // namespace ito

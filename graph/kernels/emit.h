@@ -1,0 +1,43 @@
+// From a fused kernel to GLSL: the map and reduce archetypes and the epilogue of the contract
+// archetype. Knows nothing of addresses; arguments are keys of a StorageMap.
+#pragma once
+
+#include "graph/device_caps.h"
+#include "graph/kernels/expression.h"
+#include "graph/passes/fuse.h"
+
+namespace ito {
+
+struct EmittedKernel {
+  Kernel kernel;
+  std::vector<KernelWriter::Argument> arguments;
+  std::array<uint32_t, 3> groups = {1, 1, 1};
+};
+
+EmittedKernel emit_kernel(const Graph& graph, const FusedKernel& kernel,
+                          const std::vector<bool>& stored,
+                          const std::function<NodeId(NodeId, int64_t)>& argument_key,
+                          const DeviceCaps& caps);
+
+// One element per iteration: any fused elementwise, movement and indexed expression.
+EmittedKernel emit_map(const Graph& graph, const FusedKernel& kernel, const StorageMap& storage,
+                       const DeviceCaps& caps);
+
+// Sums or maxima, with the operand computed on the fly and further arithmetic on the result.
+EmittedKernel emit_reduce(const Graph& graph, const FusedKernel& kernel,
+                          const StorageMap& storage, const DeviceCaps& caps);
+
+// The stores of a kernel at row-major position `linear`; appended to the expression's text.
+void emit_stores(const Graph& graph, const FusedKernel& kernel, const StorageMap& storage,
+                 KernelWriter& writer, ExpressionWriter& expression, const ElementIndex& index,
+                 const Shape& index_shape);
+
+// A readable name made of the ops of the expression: "map_mul_add_sigmoid".
+std::string kernel_name(const Graph& graph, const FusedKernel& kernel,
+                        const std::vector<bool>& stored);
+
+// The expression in text form, operands by node number: "%12 = mul(%3, sigmoid(%3))".
+std::string expression_text(const Graph& graph, const FusedKernel& kernel,
+                            const std::vector<bool>& stored);
+
+}  // namespace ito

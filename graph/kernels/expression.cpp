@@ -1,0 +1,332 @@
+#include "graph/kernels/expression.h"
+
+#include <cmath>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "graph/kernels/glsl_lib.h"
+#include "graph/passes/view.h"
+
+namespace ito {
+namespace {
+
+// "12u" → 12, else nothing.
+std::optional<int64_t> literal(const std::string& text) {
+  if (text.size() < 2 || text.back() != 'u') return std::nullopt;
+  for (size_t i = 0; i + 1 < text.size(); ++i)
+    if (text[i] < '0' || text[i] > '9') return std::nullopt;
+  return std::stoll(text);
+}
+
+std::string unsigned_literal(int64_t value) { return fmt::format("{}u", value); }
+
+std::string index_div(const std::string& a, int64_t divisor) {
+  if (divisor == 1) return a;
+  if (auto value = literal(a)) return unsigned_literal(*value / divisor);
+  return fmt::format("({} / {}u)", a, divisor);
+}
+
+std::string index_rem(const std::string& a, int64_t divisor) {
+  if (divisor == 1) return "0u";
+  if (auto value = literal(a)) return unsigned_literal(*value % divisor);
+  return fmt::format("({} % {}u)", a, divisor);
+}
+
+bool is_name(const std::string& text) {
+  for (char c : text)
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '.') return false;
+  return true;
+}
+
+}  // namespace
+
+std::string index_add(const std::string& a, const std::string& b) {
+  auto x = literal(a), y = literal(b);
+  if (x && y) return unsigned_literal(*x + *y);
+  if (x && *x == 0) return b;
+  if (y && *y == 0) return a;
+  return fmt::format("({} + {})", a, b);
+}
+
+std::string index_mul(const std::string& a, int64_t factor) {
+  if (factor == 0) return "0u";
+  if (factor == 1) return a;
+  if (auto value = literal(a)) return unsigned_literal(*value * factor);
+  return fmt::format("{} * {}u", a, factor);
+}
+
+std::string glsl_literal(DType dtype, double value) {
+  switch (dtype) {
+    case DType::kBool:
+      return value != 0 ? "true" : "false";
+    case DType::kU32:
+      return fmt::format("{}u", static_cast<uint32_t>(value));
+    case DType::kI32:
+      // The most negative integer has no literal.
+      if (value <= -2147483648.0) return "int(0x80000000u)";
+      return fmt::format("{}", static_cast<int32_t>(value));
+    default: {
+      float single = static_cast<float>(value);
+      if (std::isnan(single)) return "uintBitsToFloat(0x7fc00000u)";
+      if (std::isinf(single))
+        return single > 0 ? "uintBitsToFloat(0x7f800000u)" : "uintBitsToFloat(0xff800000u)";
+      std::string text = fmt::format("{}", single);
+      if (text.find_first_of(".e") == std::string::npos) text += ".0";
+      return single < 0 ? "(" + text + ")" : text;
+    }
+  }
+}
+
+std::string ExpressionWriter::variable(std::string_view type, const std::string& expression) {
+  if (is_name(expression)) return expression;
+  std::string key = fmt::format("{} {}", type, expression);
+  auto found = known_.find(key);
+  if (found != known_.end()) return found->second;
+  std::string name = fmt::format("t{}", next_++);
+  text_ += fmt::format("  {} {} = {};\n", type, name, expression);
+  known_[key] = name;
+  return name;
+}
+
+void ExpressionWriter::bind(NodeId id, const std::string& linear, const std::string& variable) {
+  bound_[id] = {linear, variable};
+}
+
+void ExpressionWriter::forget() {
+  known_.clear();
+  bound_.clear();
+}
+
+std::vector<std::string> ExpressionWriter::coords(const ElementIndex& index, const Shape& shape) {
+  if (!index.coords.empty() || shape.rank() == 0) return index.coords;
+  std::vector<std::string> result(static_cast<size_t>(shape.rank()), "0u");
+  std::string rest = index.linear;
+  int first = 0;
+  while (first < shape.rank() && shape[first] == 1) ++first;
+  for (int i = shape.rank() - 1; i >= first; --i) {
+    if (shape[i] == 1) continue;
+    result[static_cast<size_t>(i)] =
+        i == first ? rest : variable("uint", index_rem(rest, shape[i]));
+    if (i > first) rest = variable("uint", index_div(rest, shape[i]));
+  }
+  return result;
+}
+
+std::string ExpressionWriter::linear(const ElementIndex& index, const Shape& shape) {
+  if (!index.linear.empty()) return index.linear;
+  std::vector<int64_t> strides = shape.strides();
+  std::string sum = "0u";
+  for (int i = 0; i < shape.rank(); ++i)
+    if (shape[i] > 1)
+      sum = index_add(sum, index_mul(index.coords[static_cast<size_t>(i)],
+                                     strides[static_cast<size_t>(i)]));
+  return variable("uint", sum);
+}
+
+std::string ExpressionWriter::load(NodeId base, int64_t offset, const std::string& index) {
+  DType dtype = graph_.node(base).dtype;
+  std::string name =
+      kernel_.argument(storage_.argument_key(base, offset), dtype, /*read=*/true, false);
+  return variable(glsl_type(dtype), kernel_.load(name, index));
+}
+
+std::string ExpressionWriter::value(NodeId id, const ElementIndex& index) {
+  const Node& node = graph_.node(id);
+  if (node.op == Op::kFull)
+    return glsl_literal(node.dtype, std::get<FullAttr>(node.attrs).value);
+  if (auto bound = bound_.find(id); bound != bound_.end() && index.linear == bound->second.first)
+    return bound->second.second;
+
+  AffineView view = view_of(graph_, id, [&](NodeId n) { return storage_.stored(n); });
+  if (auto bound = bound_.find(view.base);
+      bound != bound_.end() && view.contiguous(node.shape) && view.offset == 0 &&
+      node.shape.numel() == graph_.node(view.base).shape.numel() &&
+      linear(index, node.shape) == bound->second.first)
+    return bound->second.second;
+  if (storage_.stored(view.base)) {
+    if (view.contiguous(node.shape)) return load(view.base, view.offset, linear(index, node.shape));
+    std::vector<std::string> at = coords(index, node.shape);
+    bool negative = false;
+    for (int64_t stride : view.strides) negative |= stride < 0;
+    if (!negative) {
+      std::string sum = "0u";
+      for (int i = 0; i < node.shape.rank(); ++i)
+        if (node.shape[i] > 1)
+          sum = index_add(sum, index_mul(at[static_cast<size_t>(i)],
+                                         view.strides[static_cast<size_t>(i)]));
+      return load(view.base, view.offset, variable("uint", sum));
+    }
+  }
+
+  std::string key = fmt::format("{}@{}|{}", id, index.linear, fmt::join(index.coords, ","));
+  auto found = known_.find(key);
+  if (found != known_.end()) return found->second;
+  std::string result = compute(id, index);
+  known_[key] = result;
+  return result;
+}
+
+std::string ExpressionWriter::compute(NodeId id, const ElementIndex& index) {
+  const Node& node = graph_.node(id);
+  switch (op_def(node.op).op_class) {
+    case OpClass::kElementwise:
+      return elementwise(node, index);
+    case OpClass::kMovement:
+      return movement(node, index);
+    default:
+      break;
+  }
+  if (node.op == Op::kGather) return gather(node, index);
+  if (node.op == Op::kIota) {
+    auto axis = static_cast<size_t>(std::get<AxesAttr>(node.attrs).axes[0]);
+    std::string at = coords(index, node.shape)[axis];
+    if (node.dtype == DType::kU32) return at;
+    return variable(glsl_type(node.dtype), fmt::format("{}({})", glsl_type(node.dtype), at));
+  }
+  CHECK(false, fmt::format("{} ({}) is not stored and cannot be written inline",
+                           op_def(node.op).name, node.label));
+}
+
+std::string ExpressionWriter::elementwise(const Node& node, const ElementIndex& index) {
+  std::vector<std::string> operands;
+  for (NodeId input : node.inputs) operands.push_back(value(input, index));
+  const OpDef& def = op_def(node.op);
+  std::string_view type = glsl_type(node.dtype);
+  if (node.op == Op::kCast) {
+    DType from = graph_.node(node.inputs[0]).dtype;
+    if (glsl_type(from) == type) return operands[0];
+    return variable(type, fmt::format("{}({})", type, operands[0]));
+  }
+  std::string_view form = glsl_form(def, graph_.node(node.inputs[0]).dtype);
+  std::string text;
+  for (size_t i = 0; i < form.size(); ++i) {
+    if (form[i] == '$')
+      text += operands[static_cast<size_t>(form[++i] - '0')];
+    else
+      text += form[i];
+  }
+  for (const std::string& helper : glsl_helpers_in(text)) kernel_.function(helper);
+  return variable(type, text);
+}
+
+std::string ExpressionWriter::gather(const Node& node, const ElementIndex& index) {
+  // Rows of x: the index selects the row, clamped as the op promises.
+  NodeId x = node.inputs[0];
+  const Shape& shape = graph_.node(x).shape;
+  std::vector<std::string> at = coords(index, node.shape);
+  std::string row = value(node.inputs[1], ElementIndex{at[0], {at[0]}});
+  if (graph_.node(node.inputs[1]).dtype == DType::kI32)
+    row = variable("uint", fmt::format("uint(max({}, 0))", row));
+  at[0] = variable("uint", fmt::format("min({}, {}u)", row, shape[0] - 1));
+  return value(x, ElementIndex{{}, at});
+}
+
+std::string ExpressionWriter::movement(const Node& node, const ElementIndex& index) {
+  NodeId x = node.inputs[0];
+  const Shape& from = graph_.node(x).shape;
+  const Shape& to = node.shape;
+  if (node.op == Op::kReshape) {
+    if (!index.linear.empty()) return value(x, ElementIndex{index.linear, {}});
+    // Segment by segment, so that untouched axes stay untouched.
+    std::vector<std::string> result(static_cast<size_t>(from.rank()), "0u");
+    int i = 0, j = 0;
+    while (i < from.rank() || j < to.rank()) {
+      int i_begin = i, j_begin = j;
+      int64_t from_product = i < from.rank() ? from[i++] : 1;
+      int64_t to_product = j < to.rank() ? to[j++] : 1;
+      while (from_product != to_product) {
+        if (from_product < to_product)
+          from_product *= from[i++];
+        else
+          to_product *= to[j++];
+      }
+      std::string position = "0u";
+      for (int k = j_begin; k < j; ++k)
+        position = index_add(index_mul(position, to[k]), index.coords[static_cast<size_t>(k)]);
+      position = variable("uint", position);
+      std::vector<int64_t> dims(from.dims().begin() + i_begin, from.dims().begin() + i);
+      std::vector<std::string> at = coords(ElementIndex{position, {}}, Shape(dims));
+      for (int k = i_begin; k < i; ++k)
+        result[static_cast<size_t>(k)] = at[static_cast<size_t>(k - i_begin)];
+    }
+    return value(x, ElementIndex{{}, result});
+  }
+
+  std::vector<std::string> at = coords(index, to);
+  size_t rank = at.size();
+  switch (node.op) {
+    case Op::kPermute: {
+      const auto& axes = std::get<AxesAttr>(node.attrs).axes;
+      std::vector<std::string> source(rank);
+      for (size_t i = 0; i < rank; ++i) source[static_cast<size_t>(axes[i])] = at[i];
+      return value(x, ElementIndex{{}, source});
+    }
+    case Op::kBroadcast: {
+      for (size_t i = 0; i < rank; ++i)
+        if (from[static_cast<int>(i)] == 1) at[i] = "0u";
+      return value(x, ElementIndex{{}, at});
+    }
+    case Op::kSlice: {
+      const auto& attr = std::get<SliceAttr>(node.attrs);
+      for (size_t i = 0; i < rank; ++i) {
+        if (to[static_cast<int>(i)] == 1)
+          at[i] = unsigned_literal(attr.start[i]);
+        else if (attr.step[i] > 0)
+          at[i] = variable("uint", index_add(index_mul(at[i], attr.step[i]),
+                                             unsigned_literal(attr.start[i])));
+        else
+          at[i] = variable("uint", fmt::format("({}u - {})", attr.start[i],
+                                               index_mul(at[i], -attr.step[i])));
+      }
+      return value(x, ElementIndex{{}, at});
+    }
+    case Op::kPad: {
+      const auto& attr = std::get<PadAttr>(node.attrs);
+      std::string inside;
+      for (size_t i = 0; i < rank; ++i) {
+        int64_t low = attr.low[i], extent = from[static_cast<int>(i)];
+        int64_t gap = attr.interior.empty() ? 1 : attr.interior[i] + 1;
+        if (low == 0 && gap == 1 && to[static_cast<int>(i)] == extent) continue;
+        // Wraps to a large number below the low edge.
+        std::string moved =
+            low == 0 ? at[i] : variable("uint", fmt::format("({} - {}u)", at[i], low));
+        std::string test = fmt::format("{} < {}u", moved, (extent - 1) * gap + 1);
+        if (gap > 1) test += fmt::format(" && {} % {}u == 0u", moved, gap);
+        std::string ok = variable("bool", fmt::format("({})", test));
+        inside = inside.empty() ? ok : variable("bool", fmt::format("({} && {})", inside, ok));
+        at[i] = variable("uint", fmt::format("({} ? {} : 0u)", ok, index_div(moved, gap)));
+      }
+      if (inside.empty()) return value(x, ElementIndex{{}, at});
+      std::string v = value(x, ElementIndex{{}, at});
+      return variable(glsl_type(node.dtype),
+                      fmt::format("({} ? {} : {})", inside, v, glsl_literal(node.dtype, attr.value)));
+    }
+    case Op::kConcat: {
+      auto axis = static_cast<size_t>(std::get<AxesAttr>(node.attrs).axes[0]);
+      std::string result;
+      std::string position = at[axis];
+      int64_t begin = 0;
+      for (NodeId part : node.inputs) {
+        int64_t extent = graph_.node(part).shape[static_cast<int>(axis)];
+        std::vector<std::string> source = at;
+        std::string moved =
+            begin == 0 ? position : variable("uint", fmt::format("({} - {}u)", position, begin));
+        // Positions of other parts read element 0 of this one; the select below drops it.
+        source[axis] = variable("uint", fmt::format("({0} < {1}u ? {0} : 0u)", moved, extent));
+        if (extent == 1) source[axis] = "0u";
+        std::string v = value(part, ElementIndex{{}, source});
+        result = result.empty() ? v
+                                : variable(glsl_type(node.dtype),
+                                           fmt::format("({} >= {}u ? {} : {})", position, begin, v,
+                                                       result));
+        begin += extent;
+      }
+      return result;
+    }
+    default:
+      CHECK(false, fmt::format("unknown movement op {}", op_def(node.op).name));
+  }
+}
+
+}  // namespace ito

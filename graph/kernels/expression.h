@@ -1,0 +1,79 @@
+// ExpressionWriter: turns a tree of elementwise, movement and indexed nodes into GLSL statements
+// which compute one element. Loads of stored tensors go straight to their address, however many
+// movement ops lie between. What every archetype's prologue and epilogue are written with.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "graph/graph.h"
+#include "graph/kernels/kernel_writer.h"
+
+namespace ito {
+
+// Where an element is: one uint expression per axis, or the row-major position, or both.
+struct ElementIndex {
+  std::string linear;               // empty: not known
+  std::vector<std::string> coords;  // empty: not known
+};
+
+// Storage as kernels see it: which nodes lie in memory, and the argument key of a part of one
+// that starts `offset` elements in.
+struct StorageMap {
+  std::function<bool(NodeId)> stored;
+  std::function<NodeId(NodeId base, int64_t offset)> argument_key;
+};
+
+class ExpressionWriter {
+ public:
+  ExpressionWriter(const Graph& graph, KernelWriter& kernel, const StorageMap& storage)
+      : graph_(graph), kernel_(kernel), storage_(storage) {}
+
+  // Name of a GLSL variable (or literal) that holds the value of `id` at `index`. Statements are
+  // appended to text().
+  std::string value(NodeId id, const ElementIndex& index);
+
+  // Says that `variable` holds `id` at row-major position `linear`.
+  void bind(NodeId id, const std::string& linear, const std::string& variable);
+
+  // Coordinates of `index` in `shape`, from the position if need be.
+  std::vector<std::string> coords(const ElementIndex& index, const Shape& shape);
+  std::string linear(const ElementIndex& index, const Shape& shape);
+
+  // A new uint (or other) variable for an expression; literals and names pass through.
+  std::string variable(std::string_view type, const std::string& expression);
+
+  const std::string& text() const { return text_; }
+  std::string take_text() { return std::exchange(text_, {}); }
+  // Adds finished statements.
+  void append(const std::string& statements) { text_ += statements; }
+  // Forgets variables (they went out of scope).
+  void forget();
+
+ private:
+  std::string load(NodeId base, int64_t offset, const std::string& index);
+  std::string compute(NodeId id, const ElementIndex& index);
+  std::string elementwise(const Node& node, const ElementIndex& index);
+  std::string movement(const Node& node, const ElementIndex& index);
+  std::string gather(const Node& node, const ElementIndex& index);
+
+  const Graph& graph_;
+  KernelWriter& kernel_;
+  const StorageMap& storage_;
+  std::string text_;
+  std::map<std::string, std::string> known_;  // expression or node@index → variable
+  std::map<NodeId, std::pair<std::string, std::string>> bound_;  // node → (linear, variable)
+  int next_ = 0;
+};
+
+// GLSL literal of a dtype's arithmetic type.
+std::string glsl_literal(DType dtype, double value);
+
+// Index arithmetic on GLSL uint expressions with constants folded.
+std::string index_add(const std::string& a, const std::string& b);
+std::string index_mul(const std::string& a, int64_t factor);
+
+}  // namespace ito

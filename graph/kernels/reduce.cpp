@@ -1,0 +1,216 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "graph/kernels/emit.h"
+
+namespace ito {
+namespace {
+
+struct Walk {
+  const Shape& shape;           // of the operand
+  std::vector<bool> reduced;    // by axis
+  Shape out;                    // reduced axes are 1
+  int64_t length = 1;           // elements per output
+  int64_t outputs = 1;
+};
+
+std::string identity(Op op, DType dtype) {
+  if (op == Op::kReduceSum) return glsl_literal(dtype, 0);
+  if (dtype == DType::kU32) return "0u";
+  if (dtype == DType::kI32) return "int(0x80000000u)";
+  return "uintBitsToFloat(0xff800000u)";
+}
+
+std::string combine(Op op, const std::string& a, const std::string& b) {
+  return op == Op::kReduceSum ? fmt::format("{} + {}", a, b) : fmt::format("max({}, {})", a, b);
+}
+
+class ReduceEmitter {
+ public:
+  ReduceEmitter(const Graph& graph, const FusedKernel& kernel, const StorageMap& storage,
+                const DeviceCaps& caps)
+      : graph_(graph),
+        kernel_(kernel),
+        storage_(storage),
+        caps_(caps),
+        first_(graph.node(kernel.heavy[0])),
+        walk_{graph.node(first_.inputs[0]).shape, {}, first_.shape, 1, first_.shape.numel()},
+        expression_(graph, writer_, storage) {
+    walk_.reduced.assign(static_cast<size_t>(walk_.shape.rank()), false);
+    for (int64_t axis : std::get<AxesAttr>(first_.attrs).axes) {
+      walk_.reduced[static_cast<size_t>(axis)] = true;
+      walk_.length *= walk_.shape[static_cast<int>(axis)];
+    }
+  }
+
+  EmittedKernel emit() {
+    int inner = walk_.shape.rank() - 1;
+    while (inner > 0 && walk_.shape[inner] == 1) --inner;
+    bool lanes_reduce = walk_.reduced[static_cast<size_t>(inner)] && walk_.length >= 32;
+    return lanes_reduce ? emit_lanes_over_reduction() : emit_lanes_over_outputs();
+  }
+
+ private:
+  std::string declare() {
+    std::string text;
+    for (size_t i = 0; i < kernel_.heavy.size(); ++i) {
+      const Node& node = graph_.node(kernel_.heavy[i]);
+      text += fmt::format("  {} acc{} = {};\n", glsl_type(node.dtype), i,
+                          identity(node.op, node.dtype));
+    }
+    return text;
+  }
+
+  // Adds the element at `coords` to every accumulator.
+  void accumulate(const std::vector<std::string>& coords) {
+    std::vector<std::string> values;
+    for (NodeId heavy : kernel_.heavy)
+      values.push_back(
+          expression_.value(graph_.node(heavy).inputs[0], ElementIndex{{}, coords}));
+    std::string text;
+    for (size_t i = 0; i < kernel_.heavy.size(); ++i) {
+      std::string acc = fmt::format("acc{}", i);
+      text += fmt::format("  {} = {};\n", acc,
+                          combine(graph_.node(kernel_.heavy[i]).op, acc, values[i]));
+    }
+    expression_.append(text);
+  }
+
+  std::string stores() {
+    expression_.forget();
+    for (size_t i = 0; i < kernel_.heavy.size(); ++i)
+      expression_.bind(kernel_.heavy[i], "o", fmt::format("acc{}", i));
+    emit_stores(graph_, kernel_, storage_, writer_, expression_, ElementIndex{"o", {}},
+                walk_.out);
+    return expression_.take_text();
+  }
+
+  // One output per invocation, a serial loop over the reduced axes.
+  EmittedKernel emit_lanes_over_outputs() {
+    uint32_t lanes = caps_.is_cpu ? caps_.subgroup_size
+                                  : std::min<uint32_t>(64, caps_.max_workgroup_size_x);
+    int64_t groups = (walk_.outputs + lanes - 1) / lanes;
+    std::string body = fmt::format("  uint o = gl_WorkGroupID.x * {0}u + gl_LocalInvocationID.x;\n",
+                                   lanes);
+    if (groups > caps_.max_groups_x)
+      body = fmt::format(
+          "  uint o = (gl_WorkGroupID.y * {}u + gl_WorkGroupID.x) * {}u + "
+          "gl_LocalInvocationID.x;\n",
+          caps_.max_groups_x, lanes);
+    if (walk_.outputs % lanes != 0 || groups > caps_.max_groups_x)
+      body += fmt::format("  if (o >= {}u) return;\n", walk_.outputs);
+    std::vector<std::string> coords;
+    int inner = walk_.shape.rank() - 1;
+    if (inner > 0 && walk_.out[inner] > 1 && walk_.out[inner] % lanes == 0 &&
+        groups <= caps_.max_groups_x) {
+      int64_t per_row = walk_.out[inner] / lanes;
+      std::vector<int64_t> outer(walk_.out.dims().begin(), walk_.out.dims().end() - 1);
+      coords = expression_.coords(
+          ElementIndex{expression_.variable("uint", fmt::format("gl_WorkGroupID.x / {}u", per_row)),
+                       {}},
+          Shape(outer));
+      coords.push_back(expression_.variable(
+          "uint", fmt::format("(gl_WorkGroupID.x % {}u) * {}u + gl_LocalInvocationID.x", per_row,
+                              lanes)));
+    } else {
+      coords = expression_.coords(ElementIndex{"o", {}}, walk_.out);
+    }
+    body += expression_.take_text() + declare();
+    std::string close;
+    for (int i = 0; i < walk_.shape.rank(); ++i) {
+      if (!walk_.reduced[static_cast<size_t>(i)]) continue;
+      std::string r = fmt::format("r{}", i);
+      body += fmt::format("  for (uint {0} = 0u; {0} < {1}u; ++{0}) {{\n", r, walk_.shape[i]);
+      close += "  }\n";
+      coords[static_cast<size_t>(i)] = walk_.shape[i] == 1 ? "0u" : r;
+    }
+    accumulate(coords);
+    body += expression_.take_text() + close + stores();
+    uint32_t x = static_cast<uint32_t>(std::min<int64_t>(groups, caps_.max_groups_x));
+    return finish(body, lanes, {x, static_cast<uint32_t>((groups + x - 1) / x), 1});
+  }
+
+  // One output per workgroup; lanes walk the reduction and meet at the end, in fixed order.
+  EmittedKernel emit_lanes_over_reduction() {
+    bool subgroup = caps_.is_cpu && caps_.subgroup_arithmetic;
+    uint32_t lanes = subgroup ? caps_.subgroup_size
+                              : std::min<uint32_t>(walk_.length >= 1024 ? 128 : 64,
+                                                   caps_.max_workgroup_size_x);
+    int64_t groups = walk_.outputs;
+    std::string body = "  uint lane = gl_LocalInvocationID.x;\n";
+    if (groups > caps_.max_groups_x)
+      body += fmt::format(
+          "  uint o = gl_WorkGroupID.y * {}u + gl_WorkGroupID.x;\n  if (o >= {}u) return;\n",
+          caps_.max_groups_x, walk_.outputs);
+    else
+      body += "  uint o = gl_WorkGroupID.x;\n";
+    std::vector<std::string> coords = expression_.coords(ElementIndex{"o", {}}, walk_.out);
+    body += expression_.take_text() + declare();
+    body += fmt::format("  for (uint r = lane; r < {}u; r += {}u) {{\n", walk_.length, lanes);
+    std::vector<int64_t> dims;
+    for (int i = 0; i < walk_.shape.rank(); ++i)
+      if (walk_.reduced[static_cast<size_t>(i)]) dims.push_back(walk_.shape[i]);
+    std::vector<std::string> at = expression_.coords(ElementIndex{"r", {}}, Shape(dims));
+    size_t next = 0;
+    for (int i = 0; i < walk_.shape.rank(); ++i)
+      if (walk_.reduced[static_cast<size_t>(i)]) coords[static_cast<size_t>(i)] = at[next++];
+    accumulate(coords);
+    body += expression_.take_text() + "  }\n";
+    for (size_t i = 0; i < kernel_.heavy.size(); ++i)
+      body += subgroup ? meet_in_subgroup(i) : meet_in_shared_memory(i, lanes);
+    body += "  if (lane == 0u) {\n" + stores() + "  }\n";
+    uint32_t x = static_cast<uint32_t>(std::min<int64_t>(groups, caps_.max_groups_x));
+    EmittedKernel result =
+        finish(body, lanes, {x, static_cast<uint32_t>((groups + x - 1) / x), 1});
+    if (subgroup) result.kernel.required_subgroup_size = caps_.subgroup_size;
+    return result;
+  }
+
+  std::string meet_in_subgroup(size_t i) {
+    writer_.extension("GL_KHR_shader_subgroup_arithmetic");
+    const char* function =
+        graph_.node(kernel_.heavy[i]).op == Op::kReduceSum ? "subgroupAdd" : "subgroupMax";
+    return fmt::format("  acc{0} = {1}(acc{0});\n", i, function);
+  }
+
+  std::string meet_in_shared_memory(size_t i, uint32_t lanes) {
+    const Node& node = graph_.node(kernel_.heavy[i]);
+    std::string shared = fmt::format("meet{}", i);
+    writer_.function(fmt::format("shared {} {}[{}];", glsl_type(node.dtype), shared, lanes));
+    std::string text = fmt::format("  {}[lane] = acc{};\n  barrier();\n", shared, i);
+    for (uint32_t half = lanes / 2; half > 0; half /= 2) {
+      std::string there = fmt::format("{}[lane + {}u]", shared, half);
+      std::string here = fmt::format("{}[lane]", shared);
+      text += fmt::format("  if (lane < {}u) {} = {};\n  barrier();\n", half, here,
+                          combine(node.op, here, there));
+    }
+    return text + fmt::format("  acc{} = {}[0];\n", i, shared);
+  }
+
+  EmittedKernel finish(const std::string& body, uint32_t lanes, std::array<uint32_t, 3> groups) {
+    EmittedKernel result;
+    result.kernel = writer_.finish("reduce", {lanes, 1, 1}, body);
+    result.arguments = writer_.arguments();
+    result.groups = groups;
+    return result;
+  }
+
+  const Graph& graph_;
+  const FusedKernel& kernel_;
+  const StorageMap& storage_;
+  const DeviceCaps& caps_;
+  const Node& first_;
+  Walk walk_;
+  KernelWriter writer_;
+  ExpressionWriter expression_;
+};
+
+}  // namespace
+
+EmittedKernel emit_reduce(const Graph& graph, const FusedKernel& kernel,
+                          const StorageMap& storage, const DeviceCaps& caps) {
+  return ReduceEmitter(graph, kernel, storage, caps).emit();
+}
+
+}  // namespace ito

@@ -1,0 +1,93 @@
+#include "graph/passes/cost.h"
+
+#include <algorithm>
+#include <set>
+
+#include "graph/passes/rewrite.h"
+
+namespace ito {
+namespace {
+
+uint64_t bytes_of(const Node& node) {
+  return static_cast<uint64_t>(node.shape.numel()) * dtype_size(node.dtype);
+}
+
+// Elements of a stored operand that a user can see: slices see less than all.
+class LoadCounter {
+ public:
+  LoadCounter(const Graph& graph, const std::vector<bool>& stored) : graph_(graph), stored_(stored) {}
+
+  void visit(NodeId id, int64_t visible, bool root) {
+    const Node& node = graph_.node(id);
+    visible = std::min(visible, node.shape.numel());
+    if (stored_[id] && !root) {
+      int64_t& seen = seen_[id];
+      seen = std::max(seen, visible);
+      return;
+    }
+    int64_t& known = visited_[id];
+    if (known >= visible) return;
+    known = visible;
+    if (!root || !stored_[id] || op_def(node.op).op_class == OpClass::kElementwise)
+      flops_ += op_def(node.op).op_class == OpClass::kElementwise
+                    ? static_cast<uint64_t>(visible)
+                    : 0;
+    if (node.op == Op::kContract) {
+      uint64_t product = 2;
+      for (const auto& dim : std::get<ContractAttr>(node.attrs).dims)
+        product *= static_cast<uint64_t>(dim.size);
+      flops_ += product;
+    }
+    bool slices = op_def(node.op).op_class == OpClass::kMovement || node.op == Op::kGather;
+    for (NodeId input : node.inputs) {
+      int64_t n = graph_.node(input).shape.numel();
+      if (op_def(node.op).op_class == OpClass::kReduce) flops_ += static_cast<uint64_t>(n);
+      visit(input, slices ? std::min(n, visible) : n, false);
+    }
+  }
+
+  uint64_t flops() const { return flops_; }
+  uint64_t bytes() const {
+    uint64_t total = 0;
+    for (const auto& [id, elements] : seen_)
+      total += static_cast<uint64_t>(elements) * dtype_size(graph_.node(id).dtype);
+    return total;
+  }
+
+ private:
+  const Graph& graph_;
+  const std::vector<bool>& stored_;
+  std::map<NodeId, int64_t> seen_, visited_;
+  uint64_t flops_ = 0;
+};
+
+}  // namespace
+
+KernelCost kernel_cost(const Graph& graph, const FusedKernel& kernel,
+                       const std::vector<bool>& stored) {
+  std::vector<bool> outside = stored;
+  for (NodeId id : kernel.stores) outside[id] = false;
+  LoadCounter counter(graph, outside);
+  KernelCost cost;
+  for (NodeId id : kernel.stores) {
+    counter.visit(id, graph.node(id).shape.numel(), true);
+    cost.bytes_written += bytes_of(graph.node(id));
+  }
+  cost.flops = counter.flops();
+  cost.bytes_read = counter.bytes();
+  return cost;
+}
+
+uint64_t ideal_bytes(const Program& program) {
+  std::vector<bool> live = live_nodes(program);
+  uint64_t total = 0;
+  for (NodeId id = 0; id < program.graph->size(); ++id) {
+    const Node& node = program.graph->node(id);
+    bool free = op_def(node.op).op_class == OpClass::kMovement || node.op == Op::kFull ||
+                node.op == Op::kIota || node.op == Op::kConstant;
+    if (live[id] && !free) total += bytes_of(node);
+  }
+  return total;
+}
+
+}  // namespace ito

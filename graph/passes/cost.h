@@ -1,0 +1,23 @@
+// What kernels cost at least: floating-point operations and bytes moved, for reports, submit
+// splitting and the fusion test. Not time.
+#pragma once
+
+#include "graph/passes/fuse.h"
+
+namespace ito {
+
+struct KernelCost {
+  uint64_t flops = 0;
+  uint64_t bytes_read = 0;
+  uint64_t bytes_written = 0;
+};
+
+// Every loaded tensor (or the part of it that is seen) read once, every stored one written once.
+KernelCost kernel_cost(const Graph& graph, const FusedKernel& kernel,
+                       const std::vector<bool>& stored);
+
+// Bytes if every tensor of the program as built (each op's result, inputs and outputs, movement
+// aside) were touched exactly once.
+uint64_t ideal_bytes(const Program& program);
+
+}  // namespace ito

@@ -1,0 +1,393 @@
+#include "graph/passes/fuse.h"
+
+#include <algorithm>
+#include <functional>
+#include <set>
+
+#include "graph/passes/rewrite.h"
+#include "graph/plan.h"
+
+namespace ito {
+namespace {
+
+// Recomputing an expression costlier than this in two kernels loses against storing it once.
+constexpr int kInlineCostLimit = 40;
+// A value used by many more elements than it has is stored when it costs more than this.
+constexpr int kBroadcastCostLimit = 8;
+constexpr int64_t kBroadcastFactor = 8;
+constexpr size_t kMaxLoads = 10;
+
+bool is_heavy(const Node& node) {
+  OpClass c = op_def(node.op).op_class;
+  return c == OpClass::kReduce || c == OpClass::kContraction;
+}
+bool is_stored_leaf(const Node& node) {
+  return node.op == Op::kInput || node.op == Op::kConstant;
+}
+
+class Fuser {
+ public:
+  Fuser(const Program& program, bool fuse_elementwise)
+      : program_(program), graph_(*program.graph), fuse_elementwise_(fuse_elementwise) {
+    size_t n = graph_.size();
+    live_ = live_nodes(program);
+    consumers_.resize(n);
+    for (NodeId id = 0; id < n; ++id)
+      if (live_[id])
+        for (NodeId input : std::set<NodeId>(node(id).inputs.begin(), node(id).inputs.end()))
+          consumers_[input].push_back(id);
+    result_.program = &program;
+    result_.stored.assign(n, false);
+    result_.kernel_of.assign(n, -1);
+    forced_.assign(n, false);
+    chain_.assign(n, kNoNode);
+  }
+
+  FusedProgram run() {
+    force_storage();
+    for (NodeId id = 0; id < graph_.size(); ++id)
+      if (live_[id] && is_heavy(node(id))) follow_epilogue(id);
+    store_expensive();
+    build_kernels();
+    order_overwrites();
+    sort_kernels();
+    return std::move(result_);
+  }
+
+ private:
+  const Node& node(NodeId id) const { return graph_.node(id); }
+
+  void force(NodeId id) {
+    forced_[id] = true;
+    result_.stored[id] = true;
+  }
+
+  // What must lie in memory whatever it costs.
+  void force_storage() {
+    for (NodeId id = 0; id < graph_.size(); ++id) {
+      if (!live_[id]) continue;
+      const Node& n = node(id);
+      if (is_stored_leaf(n)) result_.stored[id] = true;
+      if (is_heavy(n)) result_.stored[id] = true;  // follow_epilogue may take it back
+      if (n.op == Op::kContract)
+        for (NodeId input : n.inputs) force(input);
+      if (n.op == Op::kGather) force(n.inputs[0]);
+      if (is_placed_concat(graph_, id)) {
+        force(id);
+        int64_t begin = 0;
+        for (NodeId part : n.inputs) {
+          int64_t size = node(part).shape.numel();
+          while (node(part).op == Op::kReshape) part = node(part).inputs[0];
+          force(part);
+          result_.placed[part] = {id, begin};
+          begin += size;
+        }
+      }
+      if (!fuse_elementwise_ && op_def(n.op).op_class == OpClass::kElementwise) force(id);
+    }
+    for (const ProgramOutput& output : program_.outputs) force(output.value.id());
+  }
+
+  // The node at which everything that uses `id` meets, one or two elementwise steps on.
+  NodeId next_in_chain(NodeId id) const {
+    const auto& users = consumers_[id];
+    auto fits = [&](NodeId user) {
+      const Node& n = node(user);
+      return (op_def(n.op).op_class == OpClass::kElementwise || n.op == Op::kReshape) &&
+             n.shape.numel() == node(id).shape.numel();
+    };
+    if (users.empty()) return kNoNode;
+    if (users.size() == 1) return fits(users[0]) ? users[0] : kNoNode;
+    NodeId last = *std::max_element(users.begin(), users.end());
+    for (NodeId candidate : {last, consumers_[last].size() == 1 ? consumers_[last][0] : kNoNode}) {
+      if (candidate == kNoNode || !fits(candidate)) continue;
+      bool all = true;
+      for (NodeId user : users)
+        all &= user == candidate || (fits(user) && !forced_[user] && consumers_[user].size() == 1 &&
+                                     consumers_[user][0] == candidate);
+      if (all) return candidate;
+    }
+    return kNoNode;
+  }
+
+  // Lets a reduction or contraction store what is made of it instead of its raw result.
+  void follow_epilogue(NodeId heavy) {
+    NodeId last = heavy;
+    while (!forced_[last]) {
+      NodeId next = next_in_chain(last);
+      if (next == kNoNode || chained_.contains(next)) break;
+      chained_.insert(next);
+      result_.stored[next] = true;
+      result_.stored[last] = false;
+      if (loads_of({next}).size() > kMaxLoads) {
+        result_.stored[next] = forced_[next];
+        result_.stored[last] = true;
+        break;
+      }
+      last = next;
+    }
+    chain_[last] = heavy;
+  }
+
+  void store_expensive() {
+    std::vector<int> cost(graph_.size(), 0);
+    for (NodeId id = 0; id < graph_.size(); ++id) {
+      if (!live_[id] || is_heavy(node(id)) || is_stored_leaf(node(id))) continue;
+      const Node& n = node(id);
+      int64_t total = op_def(n.op).op_class == OpClass::kElementwise ? op_def(n.op).cost : 1;
+      for (NodeId input : n.inputs) total += result_.stored[input] ? 2 : cost[input];
+      cost[id] = static_cast<int>(std::min<int64_t>(total, 1 << 20));
+      if (result_.stored[id]) continue;
+      if (on_chain(id)) continue;
+      int64_t widest = 0;
+      for (NodeId user : consumers_[id]) widest = std::max(widest, work_of(user));
+      bool broadcast = widest >= kBroadcastFactor * n.shape.numel();
+      bool shared = consumers_[id].size() > 1;
+      bool movement_only = op_def(n.op).op_class != OpClass::kElementwise;
+      if ((shared && cost[id] > kInlineCostLimit) ||
+          (broadcast && !movement_only && cost[id] > kBroadcastCostLimit))
+        result_.stored[id] = true;
+    }
+    // Kernels have room for a limited number of arguments.
+    for (NodeId id = 0; id < graph_.size(); ++id) {
+      if (!live_[id] || is_stored_leaf(node(id))) continue;
+      while (loads_of({id}).size() > kMaxLoads) {
+        NodeId widest = kNoNode;
+        size_t most = 1;
+        for (NodeId input : node(id).inputs) {
+          if (result_.stored[input] || on_chain(input)) continue;
+          size_t count = loads_of({input}).size();
+          if (count > most) most = count, widest = input;
+        }
+        if (widest == kNoNode) break;
+        result_.stored[widest] = true;
+      }
+    }
+  }
+
+  // Elements for which a user evaluates its operands.
+  int64_t work_of(NodeId user) const {
+    int64_t n = node(user).shape.numel();
+    for (NodeId input : node(user).inputs) n = std::max(n, node(input).shape.numel());
+    return n;
+  }
+
+  // Computed between a heavy node and what its kernel stores.
+  bool on_chain(NodeId id) const {
+    if (is_heavy(node(id)) && !result_.stored[id]) return true;
+    return chained_.contains(id) && !result_.stored[id];
+  }
+
+  // Stored nodes that computing `roots` reads, and whether only at the written element.
+  std::map<NodeId, bool> loads_of(const std::vector<NodeId>& roots) const {
+    std::map<NodeId, bool> loads;
+    std::set<std::pair<NodeId, bool>> seen;
+    std::set<NodeId> own(roots.begin(), roots.end());
+    std::function<void(NodeId, bool)> visit = [&](NodeId id, bool same) {
+      if (!seen.insert({id, same}).second) return;
+      const Node& n = node(id);
+      if (result_.stored[id] && !own.contains(id)) {
+        auto [it, fresh] = loads.emplace(id, same);
+        if (!fresh) it->second &= same;
+        return;
+      }
+      bool keeps = op_def(n.op).op_class == OpClass::kElementwise || n.op == Op::kReshape;
+      for (NodeId input : n.inputs) visit(input, same && keeps);
+    };
+    for (NodeId root : roots) visit(root, true);
+    return loads;
+  }
+
+  // Whether kernel `from` must run before kernel `to`, directly or not.
+  bool reaches(int from, int to) const {
+    std::set<int> seen;
+    std::function<bool(int)> visit = [&](int k) {
+      if (k == from) return true;
+      if (!seen.insert(k).second) return false;
+      for (int before : result_.kernels[static_cast<size_t>(k)].after)
+        if (visit(before)) return true;
+      return false;
+    };
+    return visit(to);
+  }
+
+  void refresh(FusedKernel& kernel) {
+    kernel.loads = loads_of(kernel.stores);
+    kernel.after.clear();
+    for (const auto& [id, same] : kernel.loads)
+      if (int k = result_.kernel_of[id]; k >= 0) kernel.after.push_back(k);
+  }
+
+  // Whether `extra` may be computed by kernel `k` as well.
+  bool can_join(int k, const FusedKernel& extra, bool dependent_only) const {
+    const FusedKernel& kernel = result_.kernels[static_cast<size_t>(k)];
+    if (node(kernel.stores[0]).shape.numel() != node(extra.stores[0]).shape.numel()) return false;
+    bool depends = false, shares = false;
+    std::set<NodeId> arguments(kernel.stores.begin(), kernel.stores.end());
+    for (const auto& [id, same] : kernel.loads) arguments.insert(id);
+    for (const auto& [id, same] : extra.loads) {
+      if (std::find(kernel.stores.begin(), kernel.stores.end(), id) != kernel.stores.end()) {
+        if (!same) return false;
+        depends = true;
+      } else if (kernel.loads.contains(id)) {
+        shares |= node(id).shape.numel() * 2 >= node(extra.stores[0]).shape.numel();
+      }
+      arguments.insert(id);
+    }
+    arguments.insert(extra.stores.begin(), extra.stores.end());
+    if (arguments.size() > kMaxKernelArguments - 1) return false;
+    if (!depends && (dependent_only || !shares)) return false;
+    for (int before : extra.after)
+      if (before != k && reaches(k, before)) return false;
+    return true;
+  }
+
+  void build_kernels() {
+    for (NodeId id = 0; id < graph_.size(); ++id) {
+      if (!live_[id] || !result_.stored[id] || is_stored_leaf(node(id))) continue;
+      if (is_placed_concat(graph_, id)) continue;  // written by its parts
+      FusedKernel kernel;
+      kernel.stores = {id};
+      NodeId heavy = chain_[id];
+      if (heavy != kNoNode) {
+        kernel.heavy = {heavy};
+        kernel.kind = node(heavy).op == Op::kContract ? FusedKernel::Kind::kContract
+                                                      : FusedKernel::Kind::kReduce;
+      }
+      refresh_placed(kernel);
+      int target = -1;
+      int newest = static_cast<int>(result_.kernels.size()) - 1;
+      for (int k = newest; k >= 0 && k > newest - 96 && target < 0; --k) {
+        const FusedKernel& other = result_.kernels[static_cast<size_t>(k)];
+        if (kernel.kind == FusedKernel::Kind::kMap) {
+          bool dependent_only = other.kind != FusedKernel::Kind::kMap;
+          if (can_join(k, kernel, dependent_only)) target = k;
+        } else if (kernel.kind == FusedKernel::Kind::kReduce &&
+                   other.kind == FusedKernel::Kind::kReduce && same_walk(other, kernel) &&
+                   can_join(k, kernel, false)) {
+          target = k;
+        }
+      }
+      if (target < 0) {
+        result_.kernels.push_back(std::move(kernel));
+        target = static_cast<int>(result_.kernels.size()) - 1;
+      } else {
+        FusedKernel& joined = result_.kernels[static_cast<size_t>(target)];
+        joined.stores.push_back(id);
+        joined.heavy.insert(joined.heavy.end(), kernel.heavy.begin(), kernel.heavy.end());
+        refresh_placed(joined);
+      }
+      result_.kernel_of[id] = target;
+    }
+  }
+
+  // Loads of a placed concatenation depend on the kernels of all its parts.
+  void refresh_placed(FusedKernel& kernel) {
+    refresh(kernel);
+    for (const auto& [id, same] : kernel.loads) {
+      if (!is_placed_concat(graph_, id)) continue;
+      for (const auto& [part, place] : result_.placed)
+        if (place.first == id) kernel.after.push_back(result_.kernel_of[part]);
+    }
+  }
+
+  // Two reductions that visit the same elements in the same order.
+  bool same_walk(const FusedKernel& a, const FusedKernel& b) const {
+    const Node& x = node(a.heavy[0]);
+    const Node& y = node(b.heavy[0]);
+    return node(x.inputs[0]).shape == node(y.inputs[0]).shape &&
+           std::get<AxesAttr>(x.attrs) == std::get<AxesAttr>(y.attrs);
+  }
+
+  // A donated input may be overwritten in place once everything that reads it has run.
+  void order_overwrites() {
+    result_.in_place.assign(program_.outputs.size(), false);
+    for (size_t i = 0; i < program_.outputs.size(); ++i) {
+      const ProgramOutput& output = program_.outputs[i];
+      if (!output.donated) continue;
+      int writer = result_.kernel_of[output.value.id()];
+      CHECK(writer >= 0, "output " + output.name + " has no kernel");
+      NodeId input = find_input(output.name);
+      if (input == kNoNode) {
+        result_.in_place[i] = true;  // nothing reads the old value
+        continue;
+      }
+      bool possible = true;
+      std::vector<int> readers;
+      for (int k = 0; k < static_cast<int>(result_.kernels.size()); ++k) {
+        auto load = result_.kernels[static_cast<size_t>(k)].loads.find(input);
+        if (load == result_.kernels[static_cast<size_t>(k)].loads.end()) continue;
+        if (k == writer)
+          possible &= load->second && result_.kernels[static_cast<size_t>(k)].kind ==
+                                          FusedKernel::Kind::kMap;
+        else if (reaches(writer, k))
+          possible = false;
+        else
+          readers.push_back(k);
+      }
+      if (!possible) continue;
+      result_.in_place[i] = true;
+      auto& after = result_.kernels[static_cast<size_t>(writer)].after;
+      after.insert(after.end(), readers.begin(), readers.end());
+    }
+  }
+
+  NodeId find_input(const std::string& name) const {
+    for (NodeId id = 0; id < graph_.size(); ++id)
+      if (live_[id] && node(id).op == Op::kInput && std::get<InputAttr>(node(id).attrs).name == name)
+        return id;
+    return kNoNode;
+  }
+
+  // Joining may have made an early kernel wait for a later one: topological order, ties by age.
+  void sort_kernels() {
+    size_t n = result_.kernels.size();
+    std::vector<int> waiting(n, 0);
+    std::vector<std::vector<int>> next(n);
+    for (size_t k = 0; k < n; ++k) {
+      auto& after = result_.kernels[k].after;
+      std::sort(after.begin(), after.end());
+      after.erase(std::unique(after.begin(), after.end()), after.end());
+      std::erase(after, static_cast<int>(k));
+      waiting[k] = static_cast<int>(after.size());
+      for (int before : after) next[static_cast<size_t>(before)].push_back(static_cast<int>(k));
+    }
+    std::set<int> ready;
+    for (size_t k = 0; k < n; ++k)
+      if (waiting[k] == 0) ready.insert(static_cast<int>(k));
+    std::vector<int> position(n, -1);
+    std::vector<FusedKernel> sorted;
+    while (!ready.empty()) {
+      int k = *ready.begin();
+      ready.erase(ready.begin());
+      position[static_cast<size_t>(k)] = static_cast<int>(sorted.size());
+      sorted.push_back(result_.kernels[static_cast<size_t>(k)]);
+      for (int after : next[static_cast<size_t>(k)])
+        if (--waiting[static_cast<size_t>(after)] == 0) ready.insert(after);
+    }
+    CHECK(sorted.size() == n, "fusion made a cycle of kernels");
+    for (FusedKernel& kernel : sorted)
+      for (int& before : kernel.after) before = position[static_cast<size_t>(before)];
+    for (int& k : result_.kernel_of)
+      if (k >= 0) k = position[static_cast<size_t>(k)];
+    result_.kernels = std::move(sorted);
+  }
+
+  const Program& program_;
+  const Graph& graph_;
+  bool fuse_elementwise_;
+  std::vector<bool> live_;
+  std::vector<std::vector<NodeId>> consumers_;
+  std::vector<bool> forced_;
+  std::vector<NodeId> chain_;  // stored node → the heavy node whose kernel stores it
+  std::set<NodeId> chained_;
+  FusedProgram result_;
+};
+
+}  // namespace
+
+FusedProgram fuse(const Program& program, bool fuse_elementwise) {
+  return Fuser(program, fuse_elementwise).run();
+}
+
+}  // namespace ito

@@ -1,0 +1,47 @@
+// Fusion: decides which nodes are stored in memory and which kernel computes each of them.
+// Everything else is recomputed where it is used. Not code generation (graph/kernels) and not
+// addresses (passes/plan_memory).
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "graph/program.h"
+
+namespace ito {
+
+struct FusedKernel {
+  enum class Kind { kMap, kReduce, kContract };
+  Kind kind = Kind::kMap;
+  // Reductions that share one walk over the same shape, or one contraction; none for a map.
+  std::vector<NodeId> heavy;
+  // Nodes written, in topological order; all have as many elements as the kernel has outputs.
+  std::vector<NodeId> stores;
+  // Stored nodes read, and whether each is only read at the element that is being written.
+  std::map<NodeId, bool> loads;
+  std::vector<int> after;  // kernels that must run before (data, or an overwritten input)
+};
+
+struct FusedProgram {
+  const Program* program = nullptr;
+  std::vector<bool> stored;             // by node: lies in memory
+  std::vector<FusedKernel> kernels;     // in execution order
+  std::vector<int> kernel_of;           // by node: which kernel stores it; -1 for none
+  // Parts that are written straight into a concatenation: part → (concatenation, first element).
+  std::map<NodeId, std::pair<NodeId, int64_t>> placed;
+  // outputs[i] of the program is written in place by its kernel (donation); otherwise a copy is the
+  // kernel that stores it.
+  std::vector<bool> in_place;
+};
+
+// Gives every output and every part of a long concatenation a node of its own to store, adding
+// copies where a value is needed in two places. Runs before fuse().
+Program separate_results(const Program& program);
+
+// `fuse_elementwise` false: every elementwise node is stored (for tests).
+FusedProgram fuse(const Program& program, bool fuse_elementwise);
+
+// Whether a concatenation is built by placing its parts in memory rather than by selecting.
+bool is_placed_concat(const Graph& graph, NodeId id);
+
+}  // namespace ito

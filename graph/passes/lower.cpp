@@ -1,0 +1,248 @@
+#include <algorithm>
+
+#include "graph/builder.h"
+#include "graph/kernels/contract.h"
+#include "graph/passes/passes.h"
+#include "graph/passes/rewrite.h"
+#include "graph/passes/view.h"
+
+namespace ito {
+namespace {
+
+using Dim = ContractAttr::Dim;
+
+bool is_movement(const Node& node) { return op_def(node.op).op_class == OpClass::kMovement; }
+
+// The stored tensor behind an operand, with the strides of the operand's axes in it.
+AffineView operand_view(Tensor x) {
+  const Graph& graph = x.graph();
+  return view_of(graph, x.id(), [&](NodeId id) {
+    const Node& node = graph.node(id);
+    return !is_movement(node) || node.op == Op::kPad || node.op == Op::kConcat;
+  });
+}
+
+Tensor build_contract(Graph& graph, ContractAttr attr, Shape shape, const AffineView& a,
+                      const AffineView& b, const DeviceCaps& caps) {
+  attr.a_offset = a.offset;
+  attr.b_offset = b.offset;
+  // Dims of one element carry no information; dropping them keeps kernels equal.
+  std::erase_if(attr.dims, [](const Dim& dim) { return dim.size == 1; });
+  Tensor operands[] = {Tensor(&graph, a.base), Tensor(&graph, b.base)};
+  int64_t parts = split_reduction(attr, caps);
+  if (parts == 1) return graph.add(Op::kContract, DType::kF32, std::move(shape), operands, attr);
+  Shape partial{parts, shape.numel()};
+  Tensor pieces = graph.add(Op::kContract, DType::kF32, partial, operands, attr);
+  return reshape(sum(pieces, {0}), std::move(shape));
+}
+
+// Pads two spatial axes of [n,h,w,c]; negative amounts cut.
+Tensor pad_or_cut(Tensor x, int64_t top, int64_t bottom, int64_t left, int64_t right,
+                  int64_t interior_h, int64_t interior_w) {
+  auto positive = [](int64_t v) { return std::max<int64_t>(v, 0); };
+  if (top > 0 || bottom > 0 || left > 0 || right > 0 || interior_h > 0 || interior_w > 0)
+    x = pad(x, {0, positive(top), positive(left), 0}, {0, positive(bottom), positive(right), 0}, 0,
+            {0, interior_h, interior_w, 0});
+  if (top < 0 || bottom < 0 || left < 0 || right < 0)
+    x = slice(x, {0, positive(-top), positive(-left), 0},
+              {x.dim(0), x.dim(1) - positive(-bottom), x.dim(2) - positive(-right), x.dim(3)});
+  return x;
+}
+
+Tensor lower_conv(Tensor x, Tensor w, const ConvAttr& conv, const Shape& out,
+                  const DeviceCaps& caps) {
+  x = pad_or_cut(x, conv.pad[0], conv.pad[1], conv.pad[2], conv.pad[3], 0, 0);
+  AffineView a = operand_view(x), b = operand_view(w);
+  const auto& sa = a.strides;
+  const auto& sb = b.strides;
+  int64_t g = conv.groups, ci = w.dim(2), co = w.dim(3) / g;
+  int64_t row = out[2] * out[3];
+  ContractAttr attr;
+  attr.dims = {{out[0], sa[0], 0, out[1] * row},
+               {out[1], conv.stride[0] * sa[1], 0, row},
+               {out[2], conv.stride[1] * sa[2], 0, out[3]},
+               {g, ci * sa[3], co * sb[3], co},
+               {co, 0, sb[3], 1},
+               {w.dim(0), conv.dilation[0] * sa[1], sb[0], 0},
+               {w.dim(1), conv.dilation[1] * sa[2], sb[1], 0},
+               {ci, sa[3], sb[2], 0}};
+  return build_contract(x.graph(), attr, out, a, b, caps);
+}
+
+// dx = conv of dy (dilated by the stride, fully padded) with the flipped weight.
+Tensor lower_conv_grad_input(Tensor dy, Tensor w, const ConvAttr& conv, const Shape& out,
+                             const DeviceCaps& caps) {
+  int64_t low[2], high[2];
+  for (int i = 0; i < 2; ++i) {
+    int64_t reach = conv.dilation[i] * (w.dim(i) - 1);
+    int64_t dilated = (dy.dim(1 + i) - 1) * conv.stride[i] + 1;
+    low[i] = reach - conv.pad[2 * i];
+    high[i] = out[1 + i] + reach - low[i] - dilated;
+  }
+  dy = pad_or_cut(dy, low[0], high[0], low[1], high[1], conv.stride[0] - 1, conv.stride[1] - 1);
+  int64_t g = conv.groups, ci = w.dim(2), co = w.dim(3) / g;
+  if (w.dim(0) > 1 || w.dim(1) > 1) w = flip(w, {0, 1});
+  // Lanes run over input channels: make them contiguous.
+  if (g == 1) w = permute(w, {0, 1, 3, 2});
+  AffineView a = operand_view(dy), b = operand_view(w);
+  const auto& sa = a.strides;
+  int64_t b_ci = b.strides[g == 1 ? 3 : 2], b_co = b.strides[g == 1 ? 2 : 3];
+  int64_t row = out[2] * out[3];
+  ContractAttr attr;
+  attr.dims = {{out[0], sa[0], 0, out[1] * row},
+               {out[1], sa[1], 0, row},
+               {out[2], sa[2], 0, out[3]},
+               {g, co * sa[3], co * b_co, ci},
+               {ci, 0, b_ci, 1},
+               {w.dim(0), conv.dilation[0] * sa[1], b.strides[0], 0},
+               {w.dim(1), conv.dilation[1] * sa[2], b.strides[1], 0},
+               {co, sa[3], b_co, 0}};
+  return build_contract(dy.graph(), attr, out, a, b, caps);
+}
+
+Tensor lower_conv_grad_weight(Tensor x, Tensor dy, const ConvAttr& conv, const Shape& out,
+                              const DeviceCaps& caps) {
+  x = pad_or_cut(x, conv.pad[0], conv.pad[1], conv.pad[2], conv.pad[3], 0, 0);
+  AffineView a = operand_view(x), b = operand_view(dy);
+  const auto& sa = a.strides;
+  const auto& sb = b.strides;
+  int64_t g = conv.groups, ci = out[2], co = out[3] / g;
+  ContractAttr attr;
+  attr.dims = {{out[0], conv.dilation[0] * sa[1], 0, out[1] * ci * out[3]},
+               {out[1], conv.dilation[1] * sa[2], 0, ci * out[3]},
+               {ci, sa[3], 0, out[3]},
+               {g, ci * sa[3], co * sb[3], co},
+               {co, 0, sb[3], 1},
+               {dy.dim(0), sa[0], sb[0], 0},
+               {dy.dim(1), conv.stride[0] * sa[1], sb[1], 0},
+               {dy.dim(2), conv.stride[1] * sa[2], sb[2], 0}};
+  return build_contract(x.graph(), attr, out, a, b, caps);
+}
+
+Tensor lower_matmul(Tensor x, Tensor y, const MatmulAttr& matmul, const Shape& out,
+                    const DeviceCaps& caps) {
+  AffineView a = operand_view(x), b = operand_view(y);
+  size_t rank = static_cast<size_t>(out.rank());
+  size_t a_m = matmul.transpose_a ? rank - 1 : rank - 2;
+  size_t a_k = matmul.transpose_a ? rank - 2 : rank - 1;
+  size_t b_k = matmul.transpose_b ? rank - 1 : rank - 2;
+  size_t b_n = matmul.transpose_b ? rank - 2 : rank - 1;
+  std::vector<int64_t> so = out.strides();
+  ContractAttr attr;
+  for (size_t i = 0; i + 2 < rank; ++i)
+    attr.dims.push_back({out[static_cast<int>(i)], a.strides[i], b.strides[i], so[i]});
+  attr.dims.push_back({out[-2], a.strides[a_m], 0, so[rank - 2]});
+  attr.dims.push_back({out[-1], 0, b.strides[b_n], so[rank - 1]});
+  attr.dims.push_back({x.shape()[static_cast<int>(a_k)], a.strides[a_k], b.strides[b_k], 0});
+  return build_contract(x.graph(), attr, out, a, b, caps);
+}
+
+// out[r, ...] = sum over j of (index[j] == r ? updates[j, ...] : 0), in order of j.
+Tensor lower_scatter_add(Tensor updates, Tensor index, const Shape& out) {
+  Graph& graph = updates.graph();
+  int64_t rows = out[0], n = updates.dim(0), rest = updates.shape().numel() / n;
+  Tensor row = iota(graph, Shape{rows, n, rest}, 0, index.dtype());
+  Tensor which = broadcast_to(reshape(index, Shape{1, n, 1}), Shape{rows, n, rest});
+  Tensor value = broadcast_to(reshape(updates, Shape{1, n, rest}), Shape{rows, n, rest});
+  Tensor zero = full(graph, value.shape(), 0, value.dtype());
+  return reshape(sum(select(equal(row, which), value, zero), {1}), out);
+}
+
+Tensor add_reduce(Tensor x, Op op, std::vector<int64_t> axes) {
+  Shape shape = x.shape();
+  for (int64_t axis : axes) shape[static_cast<int>(axis)] = 1;
+  Tensor inputs[] = {x};
+  return x.graph().add(op, x.dtype(), shape, inputs, AxesAttr{std::move(axes)});
+}
+
+// Fewer outputs than this leave lanes or threads idle.
+int64_t wanted_outputs(const DeviceCaps& caps) {
+  return caps.is_cpu ? 16 * int64_t{caps.subgroup_size} : 4096;
+}
+
+// The largest divisor of n that is at most `limit`.
+int64_t divisor_at_most(int64_t n, int64_t limit) {
+  for (int64_t d = std::min(n, limit); d > 1; --d)
+    if (n % d == 0) return d;
+  return 1;
+}
+
+// Stages of a reduction, each with lanes on contiguous kept elements or enough parallel outputs:
+// 1. kept axes inside reduced ones: reduce the outer axes first (lanes stay on the inner ones);
+// 2. few outputs, long reduction: reduce parts first.
+Tensor lower_reduce(Tensor x, Op op, std::vector<int64_t> axes, const DeviceCaps& caps) {
+  const Shape& shape = x.shape();
+  std::erase_if(axes, [&](int64_t axis) { return shape[static_cast<int>(axis)] == 1; });
+  std::sort(axes.begin(), axes.end());
+  if (axes.empty()) return x;
+  auto reduced = [&](int axis) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); };
+  int64_t length = 1;
+  for (int64_t axis : axes) length *= shape[static_cast<int>(axis)];
+  int64_t outputs = shape.numel() / length;
+
+  // Stage 1: the run of reduced axes at the end stays for later.
+  int tail = shape.rank();
+  while (tail > 0 && (reduced(tail - 1) || shape[tail - 1] == 1)) --tail;
+  std::vector<int64_t> outer, inner;
+  int64_t inner_length = 1;
+  for (int64_t axis : axes) (axis < tail ? outer : inner).push_back(axis);
+  for (int64_t axis : inner) inner_length *= shape[static_cast<int>(axis)];
+  if (!outer.empty() && !inner.empty() && inner_length < 64) {
+    Tensor partial = lower_reduce(x, op, outer, caps);
+    return lower_reduce(partial, op, inner, caps);
+  }
+
+  // Stage 2.
+  if (outputs < wanted_outputs(caps) && length >= 1024 && op == Op::kReduceSum) {
+    int64_t limit = std::max<int64_t>(2, std::min<int64_t>(wanted_outputs(caps) / outputs, 256));
+    limit = std::min(limit, length / 64);
+    int64_t axis = axes[0];
+    int64_t extent = shape[static_cast<int>(axis)];
+    int64_t parts = divisor_at_most(extent, limit);
+    if (parts > 1) {
+      std::vector<int64_t> dims;
+      for (int i = 0; i < shape.rank(); ++i) {
+        if (i == axis) dims.push_back(parts);
+        dims.push_back(i == axis ? extent / parts : shape[i]);
+      }
+      std::vector<int64_t> first;
+      for (int64_t a : axes) first.push_back(a + 1);
+      Tensor partial = add_reduce(reshape(x, Shape(dims)), op, first);
+      Shape kept = shape;
+      for (int64_t a : axes) kept[static_cast<int>(a)] = 1;
+      kept[static_cast<int>(axis)] = parts;
+      return add_reduce(reshape(partial, kept), op, {axis});
+    }
+  }
+  return add_reduce(x, op, axes);
+}
+
+}  // namespace
+
+Program lower(const Program& program, const DeviceCaps& caps) {
+  return rewrite(program, [&](Graph& graph, Tensor old, std::span<const Tensor> in) -> Tensor {
+    (void)graph;
+    const Node& node = old.node();
+    switch (node.op) {
+      case Op::kConv2d:
+        return lower_conv(in[0], in[1], std::get<ConvAttr>(node.attrs), node.shape, caps);
+      case Op::kConv2dGradInput:
+        return lower_conv_grad_input(in[0], in[1], std::get<ConvAttr>(node.attrs), node.shape,
+                                     caps);
+      case Op::kConv2dGradWeight:
+        return lower_conv_grad_weight(in[0], in[1], std::get<ConvAttr>(node.attrs), node.shape,
+                                      caps);
+      case Op::kMatmul:
+        return lower_matmul(in[0], in[1], std::get<MatmulAttr>(node.attrs), node.shape, caps);
+      case Op::kScatterAdd:
+        return lower_scatter_add(in[0], in[1], node.shape);
+      case Op::kReduceSum:
+      case Op::kReduceMax:
+        return lower_reduce(in[0], node.op, std::get<AxesAttr>(node.attrs).axes, caps);
+      default:
+        return {};
+    }
+  });
+}
+
+}  // namespace ito

@@ -1,0 +1,19 @@
+// The passes of compile(), each one free function in its own file, in the order they run.
+#pragma once
+
+#include "graph/device_caps.h"
+#include "graph/program.h"
+
+namespace ito {
+
+// Removes stop_gradient and dead code, folds constants, forwards trivial movement.
+Program canonicalize(const Program& program);
+
+// Replaces composites by simpler ops, except those with a kernel of their own on this device.
+Program decompose(const Program& program, const DeviceCaps& caps);
+
+// Rewrites contractions to kContract over explicitly padded operands, scatter-add to a masked sum,
+// and splits long reductions so that they fill the device.
+Program lower(const Program& program, const DeviceCaps& caps);
+
+}  // namespace ito
