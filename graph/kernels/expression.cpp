@@ -198,16 +198,26 @@ std::string ExpressionWriter::elementwise(const Node& node, const ElementIndex& 
     if (glsl_type(from) == type) return operands[0];
     return variable(type, fmt::format("{}({})", type, operands[0]));
   }
-  std::string_view form = glsl_form(def, graph_.node(node.inputs[0]).dtype);
   std::string text;
-  for (size_t i = 0; i < form.size(); ++i) {
-    if (form[i] == '$')
-      text += operands[static_cast<size_t>(form[++i] - '0')];
+  for (size_t i = 0; i < def.glsl.size(); ++i) {
+    if (def.glsl[i] == '$')
+      text += operands[static_cast<size_t>(def.glsl[++i] - '0')];
     else
-      text += form[i];
+      text += def.glsl[i];
   }
-  for (const std::string& helper : glsl_helpers_in(text)) kernel_.function(helper);
+  add_helpers(text);
   return variable(type, text);
+}
+
+// Adds every shader library function the text calls.
+void ExpressionWriter::add_helpers(std::string_view text) {
+  for (size_t at = text.find("ito_"); at != std::string_view::npos; at = text.find("ito_", at)) {
+    size_t end = at;
+    while (end < text.size() && (std::isalnum(static_cast<unsigned char>(text[end])) || text[end] == '_'))
+      ++end;
+    kernel_.function(std::string(glsl_helper(text.substr(at, end - at))));
+    at = end;
+  }
 }
 
 std::string ExpressionWriter::gather(const Node& node, const ElementIndex& index) {

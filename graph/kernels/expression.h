@@ -58,6 +58,7 @@ class ExpressionWriter {
   std::string compute(NodeId id, const ElementIndex& index);
   std::string elementwise(const Node& node, const ElementIndex& index);
   std::string movement(const Node& node, const ElementIndex& index);
+  void add_helpers(std::string_view text);
   std::string gather(const Node& node, const ElementIndex& index);
 
   const Graph& graph_;
