@@ -60,3 +60,13 @@ into_place() {
   exec {lock_fd}>&-
   return "$status"
 }
+
+# phase TITLE CMD...: runs one step of a longer script and says how long it took.
+phase() {
+  local title="$1" start=$SECONDS status=0
+  shift
+  note "== $title"
+  "$@" || status=$?
+  note "== $title: $((SECONDS - start)) s$([ "$status" -eq 0 ] || echo ", FAILED")"
+  return "$status"
+}

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Installs what building Ito needs and is missing, through the system's package manager:
+#   scripts/setup.sh
+# As root or with sudo. With everything in place it changes nothing and needs neither. quickstart.sh
+# and test.sh call it. Not for: glslang, Vulkan headers and drivers, which third_party/ and the with-*
+# scripts keep in the user's cache folder.
+set -euo pipefail
+# shellcheck source=lib/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+
+packages=(
+  g++ cmake ninja-build                                   # the build
+  libfmt-dev nlohmann-json3-dev libcli11-dev libstb-dev zlib1g-dev spirv-tools
+  libgtest-dev libgmock-dev vulkan-validationlayers       # the tests
+  libvulkan1                                              # the loader that the program opens
+  dataset-fashion-mnist                                   # what the shipped model learns
+)
+
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+command -v apt-get >/dev/null || {
+  note "no apt-get here: make sure that the equivalents of these are installed: ${packages[*]}"
+  exit 0
+}
+
+missing=()
+for package in "${packages[@]}"; do installed "$package" || missing+=("$package"); done
+[ "${#missing[@]}" -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || fail "these packages are missing, and installing them takes root or sudo: ${missing[*]}"
+  as_root=(sudo)
+fi
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=5 "$@" >/dev/null; }
+
+note "installing ${missing[*]}"
+# Stale package lists name files that are gone; fresh ones are cheap.
+retry apt update || fail "apt-get update does not succeed"
+# Some distributions keep the SPIRV-Tools headers in a package of their own.
+if apt-cache show libspirv-tools-dev >/dev/null 2>&1; then missing+=(libspirv-tools-dev); fi
+retry apt install -y --no-install-recommends "${missing[@]}" || fail "apt-get cannot install: ${missing[*]}"
