@@ -23,6 +23,9 @@ command -v apt-get >/dev/null || {
   exit 0
 }
 
+# glslang-dev's CMake package asks for the programs too, without depending on them.
+if installed glslang-dev; then packages+=(glslang-tools); fi
+
 missing=()
 for package in "${packages[@]}"; do installed "$package" || missing+=("$package"); done
 [ "${#missing[@]}" -gt 0 ] || exit 0
@@ -37,6 +40,14 @@ apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquir
 note "installing ${missing[*]}"
 # Stale package lists name files that are gone; fresh ones are cheap.
 retry apt update || fail "apt-get update does not succeed"
-# Some distributions keep the SPIRV-Tools headers in a package of their own.
-if apt-cache show libspirv-tools-dev >/dev/null 2>&1; then missing+=(libspirv-tools-dev); fi
+
+# What only some distributions have, or have new enough (third_party/ supplies it elsewhere).
+offers() { # offers PACKAGE VERSION: whether the distribution has it, this new at least
+  local candidate
+  candidate="$(apt-cache policy "$1" | awk '/Candidate:/ && $2 != "(none)" { print $2 }')"
+  [ -n "$candidate" ] && dpkg --compare-versions "$candidate" ge "$2"
+}
+if offers libspirv-tools-dev 0; then missing+=(libspirv-tools-dev); fi
+if offers libvulkan-dev 1.4.309; then missing+=(libvulkan-dev); fi
+if offers glslang-dev 15.1; then missing+=(glslang-dev glslang-tools); fi
 retry apt install -y --no-install-recommends "${missing[@]}" || fail "apt-get cannot install: ${missing[*]}"
