@@ -4,12 +4,12 @@
 #   scripts/test.sh
 # Ends with what was skipped and why, what failed, and one line of totals. Exit status 0 only when
 # nothing failed.
+# shellcheck disable=SC2317 # the functions are called through phase
 set -euo pipefail
 # shellcheck source=lib/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 cd "$ITO_ROOT"
 
-# shellcheck disable=SC2317 # the functions are called through phase
 jobs="$(nproc)"
 binary=build/release
 results="$binary/test-results"
