@@ -98,13 +98,12 @@ Tensor unet2d(const Scope& scope, const UNet2DConfig& config, Tensor sample, Ten
   CHECK(timestep.shape() == Shape{sample.dim(0)}, "timestep must be [" +
                                                       std::to_string(sample.dim(0)) + "], not " +
                                                       timestep.shape().to_string());
-  const Tensor e = condition(scope, config, timestep, class_labels);
-
   if (config.center_input_sample) sample = sample * 2.0 - 1.0;
   UNetState state{.x = conv2d(scope / "conv_in", sample, config.block_out_channels[0]),
                   .image = sample,
                   .skips = {}};
   state.skips.push_back(state.x);
+  const Tensor e = condition(scope, config, timestep, class_labels);
   for (size_t i = 0; i < config.down_block_types.size(); ++i) {
     down_block(scope / "down_blocks" / static_cast<int64_t>(i), config, i, e, state);
   }

@@ -15,7 +15,8 @@ Status check_unet2d(const UNet2DConfig& config);
 // is not smaller than the number of halvings allows; NCSN++ blocks need multiples of 2^(levels-1).
 Status check_unet2d_size(const UNet2DConfig& config, int64_t h, int64_t w);
 
-// The parameters of a configuration, or why it is wrong.
+// The parameters of a configuration, or why it is wrong. They are declared in the order in which
+// PyTorch's constructors create them, so a generator that draws in that order gives its weights.
 Result<ParameterSet> unet2d_parameters(const UNet2DConfig& config);
 
 // sample [n,h,w,in_channels], timestep [n] (f32 or integer; the noise level sigma where

@@ -160,13 +160,14 @@ void up_block(const Scope& scope, const UNet2DConfig& config, size_t level, Tens
     }
     if (state.image) state.image = fir_up2(state.image);
     if (last) return;
-    Tensor image =
-        group_norm(scope / "skip_norm", state.x, image_skip_groups(channels), config.norm_eps);
-    image = conv2d(scope / "skip_conv", silu(image), kImageChannels);
-    state.image = state.image ? state.image + image : image;
     resampling.resample = Resample::kFirUp;
     resampling.always_shortcut_conv = true;
-    state.x = resnet_block(scope / "resnet_up", state.x, embedding, channels, resampling);
+    const Tensor x = state.x;
+    state.x = resnet_block(scope / "resnet_up", x, embedding, channels, resampling);
+    // The image's branch reads the block's value before it is upsampled.
+    Tensor image = group_norm(scope / "skip_norm", x, image_skip_groups(channels), config.norm_eps);
+    image = conv2d(scope / "skip_conv", silu(image), kImageChannels);
+    state.image = state.image ? state.image + image : image;
     return;
   }
   if (last) return;
