@@ -119,6 +119,9 @@ Tensor avg_pool2(Tensor x);                                        // 2x2, strid
 // FIR resampling with kernel [1,3,3,1] (NCSN++): up multiplies the gain by 4, down keeps it.
 Tensor fir_up2(Tensor x);
 Tensor fir_down2(Tensor x);
+// The same fused with a 3x3 convolution by weight [3,3,ci,co]: filter after it (up), before it (down).
+Tensor fir_up2_conv(Tensor x, Tensor weight);
+Tensor fir_down2_conv(Tensor x, Tensor weight);
 // Sinusoidal features of timesteps [n] → [n, dim] (Ho et al. 2020; diffusers' get_timestep_embedding).
 Tensor timestep_embedding(Tensor t, int64_t dim, bool flip_sin_to_cos, double downscale_freq_shift,
                           double scale = 1, double max_period = 10000);

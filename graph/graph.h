@@ -4,6 +4,7 @@
 // Not the mathematics (graph/builder.h) and not compilation (graph/compile.h).
 #pragma once
 
+#include <deque>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -48,7 +49,7 @@ class Graph {
   void set_label(std::string label) { label_ = std::move(label); }
 
  private:
-  std::vector<Node> nodes_;
+  std::deque<Node> nodes_;  // a deque: references to nodes stay valid while the graph grows
   std::unordered_multimap<uint64_t, NodeId> by_hash_;
   std::string label_;
 };

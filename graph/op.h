@@ -65,7 +65,8 @@ enum class Op : uint8_t {
   kPad,        // PadAttr: low, high and interior zeros-or-value per axis (low, high >= 0)
   kConcat,     // AxesAttr: one axis; any number of operands
   kGather,     // (x, i32 or u32 index[n]) → rows x[index[j], ...]; first axis. Out of range clamps
-  kScatterAdd,  // (updates [n, ...], index[n]) → sum of rows by index into the node's shape
+  kScatterAdd,  // (updates [n, ...], index[n]) → sum of rows by index into the node's shape;
+                // out of range clamps as in gather, whose adjoint it is
   // Reduction over AxesAttr axes, kept as extent 1.
   kReduceSum,
   kReduceMax,
@@ -127,8 +128,9 @@ struct OpDef {
   // The same value by simpler ops, built into the same graph.
   Tensor (*decompose)(Tensor self, std::span<const Tensor> inputs) = nullptr;
   // Elementwise only: GLSL expression with $0, $1... for operands, e.g. "($0 + $1)".
-  // Ops which need a helper name a function of shaders/lib.
-  std::string_view glsl;
+  // Operands are expressions of the arithmetic type of their dtype; `$t` is the GLSL type of the
+  // result. Functions named ito_* come from glsl_helper (graph/kernels/glsl_lib.h).
+  std::string_view glsl = {};
   // Relative cost of one elementwise evaluation: 1 for add, about 8 for exp.
   int cost = 1;
 };

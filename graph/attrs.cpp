@@ -1,0 +1,67 @@
+#include "graph/attrs.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <string_view>
+#include <type_traits>
+
+#include "base/hash.h"
+
+namespace ito {
+namespace {
+
+std::string text(std::monostate) { return ""; }
+std::string text(const InputAttr& a) { return fmt::format("{{name={}}}", a.name); }
+
+// Small data in full; large data by hash and count, because text is for reading and hashing.
+std::string text(const ConstantAttr& a) {
+  constexpr size_t kShown = 8;
+  if (a.data->size() <= kShown) return fmt::format("{{data=[{}]}}", fmt::join(*a.data, ","));
+  std::string_view bytes(reinterpret_cast<const char*>(a.data->data()),
+                         a.data->size() * sizeof(double));
+  return fmt::format("{{count={},hash={:016x}}}", a.data->size(), hash_bytes(bytes));
+}
+
+std::string text(const FullAttr& a) { return fmt::format("{{value={}}}", a.value); }
+std::string text(const AxesAttr& a) { return fmt::format("{{axes=[{}]}}", fmt::join(a.axes, ",")); }
+
+std::string text(const SliceAttr& a) {
+  return fmt::format("{{start=[{}],step=[{}]}}", fmt::join(a.start, ","), fmt::join(a.step, ","));
+}
+
+std::string text(const PadAttr& a) {
+  return fmt::format("{{low=[{}],high=[{}],interior=[{}],value={}}}", fmt::join(a.low, ","),
+                     fmt::join(a.high, ","), fmt::join(a.interior, ","), a.value);
+}
+
+std::string text(const MatmulAttr& a) {
+  if (!a.transpose_a && !a.transpose_b) return "";
+  return fmt::format("{{transpose_a={},transpose_b={}}}", a.transpose_a, a.transpose_b);
+}
+
+std::string text(const ConvAttr& a) {
+  return fmt::format("{{stride=[{}],pad=[{}],dilation=[{}],groups={}}}", fmt::join(a.stride, ","),
+                     fmt::join(a.pad, ","), fmt::join(a.dilation, ","), a.groups);
+}
+
+std::string text(const NormAttr& a) { return fmt::format("{{groups={},eps={}}}", a.groups, a.eps); }
+
+std::string text(const AttentionAttr& a) {
+  return fmt::format("{{heads={},scale={}}}", a.heads, a.scale);
+}
+
+std::string text(const ContractAttr& a) {
+  std::string dims;
+  for (const ContractAttr::Dim& d : a.dims)
+    dims += fmt::format("{}{}:{}:{}:{}", dims.empty() ? "" : ",", d.size, d.a, d.b, d.out);
+  return fmt::format("{{dims=[{}],a_offset={},b_offset={}}}", dims, a.a_offset, a.b_offset);
+}
+
+}  // namespace
+
+std::string attrs_to_string(const Attrs& attrs) {
+  return std::visit([](const auto& a) { return text(a); }, attrs);
+}
+
+}  // namespace ito
