@@ -162,7 +162,7 @@ std::vector<float> to_foreign(const ParameterSpec& spec, std::span<const float> 
   return out;
 }
 
-Result<std::vector<float>> pack(const ParameterSet& set, const HostTensors& tensors) {
+Result<std::vector<float>> pack_parameters(const ParameterSet& set, const ForeignTensors& tensors) {
   std::vector<float> flat(static_cast<size_t>(set.size()), 0.0f);
   for (const Parameter& parameter : set.parameters()) {
     const auto it = tensors.find(parameter.name);
@@ -171,7 +171,7 @@ Result<std::vector<float>> pack(const ParameterSet& set, const HostTensors& tens
       return not_found("tensor {} is missing: the network expects it with shape {}, found none",
                        parameter.name, expected.to_string());
     }
-    const HostTensor& tensor = it->second;
+    const ForeignTensor& tensor = it->second;
     if (tensor.shape != expected) {
       return invalid_argument("tensor {} has the wrong shape: expected {}, found {}",
                               parameter.name, expected.to_string(), tensor.shape.to_string());
@@ -194,9 +194,9 @@ Result<std::vector<float>> pack(const ParameterSet& set, const HostTensors& tens
   return flat;
 }
 
-HostTensors unpack(const ParameterSet& set, std::span<const float> flat) {
+ForeignTensors unpack_parameters(const ParameterSet& set, std::span<const float> flat) {
   CHECK(static_cast<int64_t>(flat.size()) == set.size(), "flat parameter vector of another set");
-  HostTensors tensors;
+  ForeignTensors tensors;
   for (const Parameter& parameter : set.parameters()) {
     const auto values =
         flat.subspan(static_cast<size_t>(parameter.offset), static_cast<size_t>(parameter.numel()));

@@ -83,13 +83,13 @@ class ParameterSet {
   int64_t trainable_size_ = 0;
 };
 
-// A tensor on the host, row-major.
-struct HostTensor {
+// A tensor on the host in PyTorch layout, row-major.
+struct ForeignTensor {
   Shape shape;
   std::vector<float> data;
 };
-// Name → tensor in PyTorch layout.
-using HostTensors = std::map<std::string, HostTensor>;
+// Such tensors by name.
+using ForeignTensors = std::map<std::string, ForeignTensor>;
 
 // PyTorch's layout → ours, and back. `data` has spec.foreign_shape.numel() elements.
 std::vector<float> to_internal(const ParameterSpec& spec, std::span<const float> data);
@@ -98,9 +98,9 @@ Shape internal_shape(const ParameterSpec& spec);
 
 // Named tensors → flat [set.size()]. A missing tensor, one that the network does not have, or one
 // of another shape is an error that names it, with expected and found.
-Result<std::vector<float>> pack(const ParameterSet& set, const HostTensors& tensors);
+Result<std::vector<float>> pack_parameters(const ParameterSet& set, const ForeignTensors& tensors);
 // Flat [set.size()] → named tensors.
-HostTensors unpack(const ParameterSet& set, std::span<const float> flat);
+ForeignTensors unpack_parameters(const ParameterSet& set, std::span<const float> flat);
 
 // Initial weights, flat [set.size()]. Each value is a function of (seed, parameter name, element
 // index in PyTorch's layout) through Philox4x32-10, so it does not depend on the order in which

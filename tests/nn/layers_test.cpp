@@ -29,7 +29,7 @@ void expect_slice(const HostValue& y, std::array<double, 3> expected) {
 
 // A network of one image [n,c,h,w], drawn first, and possibly an embedding [n,128], drawn second.
 struct Case {
-  int64_t n, c, h, w;
+  int64_t n = 1, c = 1, h = 1, w = 1;
   bool embedding = false;
   bool skip = false;  // a skip connection like the image, from seed 1, which then draws the weights
   bool image = false;  // NCSN++: a three-channel image of the same size, drawn third
@@ -76,58 +76,86 @@ HostValue run(const Case& shape, const Network& network) {
 }
 
 TEST(Layers, DownsamplingConvolutionMatchesDiffusers) {
-  const HostValue y = run({1, 32, 64, 64}, [](const Scope& s, Tensor x, Tensor, UNetState&) {
-    return conv2d(s, x, 32, {.stride = 2});
-  });
+  const HostValue y = run(
+      {.n = 1, .c = 32, .h = 64, .w = 64},
+      [](const Scope& s, Tensor x, Tensor, UNetState&) { return conv2d(s, x, 32, {.stride = 2}); });
   EXPECT_EQ(y.shape, (Shape{1, 32, 32, 32}));
   expect_slice(y, {.9267, .5878, .3337});
 }
 
 TEST(Layers, UpsamplingConvolutionMatchesDiffusers) {
-  const HostValue y = run({1, 32, 32, 32}, [](const Scope& s, Tensor x, Tensor, UNetState&) {
-    return conv2d(s, upsample_to(x, 64, 64), 32);
-  });
+  const HostValue y =
+      run({.n = 1, .c = 32, .h = 32, .w = 32}, [](const Scope& s, Tensor x, Tensor, UNetState&) {
+        return conv2d(s, upsample_to(x, 64, 64), 32);
+      });
   expect_slice(y, {.7145, 1.3773, .3492});
 }
 
 TEST(ResnetBlock, MatchesDiffusers) {
-  const HostValue y =
-      run({1, 32, 64, 64, true}, [](const Scope& s, Tensor x, Tensor e, UNetState&) {
-        return resnet_block(s, x, e, 32, {.groups = 32, .eps = 1e-6});
-      });
+  const HostValue y = run({.n = 1, .c = 32, .h = 64, .w = 64, .embedding = true},
+                          [](const Scope& s, Tensor x, Tensor e, UNetState&) {
+                            return resnet_block(s, x, e, 32, {.groups = 32, .eps = 1e-6});
+                          });
   expect_slice(y, {-1.9010, -.2974, -.8245});
 }
 
 UNet2DConfig block_config(const char* down, const char* up) {
   UNet2DConfig config;
   config.block_out_channels = {32, 32};  // two, so that the first block resamples
-  config.down_block_types = {down, "DownBlock2D"};
-  config.up_block_types = {up, "UpBlock2D"};
-  config.layers_per_block = 1;
+  config.down_block_types = {down, down};
+  config.up_block_types = {up, up};
   config.norm_eps = 1e-6;
   config.attention_head_dim = 1;
   return config;
 }
 
+// A down block of one layer.
 Network down(const char* name) {
-  return [config = block_config(name, "UpBlock2D")](const Scope& s, Tensor, Tensor e,
-                                                    UNetState& state) {
+  UNet2DConfig config = block_config(name, "UpBlock2D");
+  config.layers_per_block = 1;
+  return [config](const Scope& s, Tensor, Tensor e, UNetState& state) {
     down_block(s, config, 0, e, state);
     return state.x;
   };
 }
 
-TEST(UNetBlocks, DownBlockMatchesDiffusers) {
-  expect_slice(run({4, 32, 32, 32, true}, down("DownBlock2D")), {-.0232, -.9869, .8054});
+// An up block of one layer; the next block's skip connection is twice as large.
+Network up(const char* name) {
+  UNet2DConfig config = block_config("DownBlock2D", name);
+  config.layers_per_block = 0;  // up blocks have one more
+  return [config](const Scope& s, Tensor x, Tensor e, UNetState& state) {
+    state.skips.insert(state.skips.begin(), full(x.graph(), Shape{4, 64, 64, 32}, 0));
+    up_block(s, config, 0, e, state);
+    return state.x;
+  };
 }
 
-TEST(UNetBlocks, AttnDownBlockMatchesDiffusers) {
-  expect_slice(run({4, 32, 32, 32, true}, down("AttnDownBlock2D")), {.0636, .8964, -.6234});
+TEST(UNetBlocks, DownBlockMatchesDiffusers) {
+  expect_slice(run({.n = 4, .c = 32, .h = 32, .w = 32, .embedding = true}, down("DownBlock2D")),
+               {-.0232, -.9869, .8054});
+}
+
+TEST(UNetBlocks, SkipDownBlockMatchesDiffusers) {
+  expect_slice(run({.n = 4, .c = 32, .h = 32, .w = 32, .embedding = true, .image = true},
+                   down("SkipDownBlock2D")),
+               {-.0845, -.2087, -.2465});
+}
+
+TEST(UNetBlocks, UpBlockMatchesDiffusers) {
+  expect_slice(
+      run({.n = 4, .c = 32, .h = 32, .w = 32, .embedding = true, .skip = true}, up("UpBlock2D")),
+      {-.2041, -.4165, -.3022});
+}
+
+TEST(UNetBlocks, SkipUpBlockMatchesDiffusers) {
+  expect_slice(run({.n = 4, .c = 32, .h = 32, .w = 32, .embedding = true, .skip = true},
+                   up("SkipUpBlock2D")),
+               {-.0893, -.1234, -.1506});
 }
 
 TEST(UNetBlocks, MiddleBlockMatchesDiffusers) {
   const UNet2DConfig config = block_config("DownBlock2D", "UpBlock2D");
-  expect_slice(run({4, 32, 32, 32, true},
+  expect_slice(run({.n = 4, .c = 32, .h = 32, .w = 32, .embedding = true},
                    [&](const Scope& s, Tensor, Tensor e, UNetState& state) {
                      middle_block(s, config, e, state);
                      return state.x;

@@ -45,7 +45,7 @@ void expect_rule(const Optimizer& optimizer, Rule rule) {
   for (int k = 0; k < kSteps; ++k) {
     std::vector<double> g;
     for (size_t i = 0; i < kStart.size(); ++i) g.push_back(gradient_at(expected[i].p, k, i));
-    runner.run(program, {{"g", host_value(shape, g)}, {"counter", host_value({}, {1.0 * k})}});
+    runner.run(program, {{"g", host_value(shape, g)}, {"counter", host_scalar(1.0 * k)}});
     for (size_t i = 0; i < kStart.size(); ++i) {
       rule(expected[i], g[i], k);
       // The interpreter computes in double, but the series of bias_correction is good to 1e-8.
@@ -130,7 +130,7 @@ template <typename F>
 double at(int64_t k, F function) {
   Graph graph;
   const Tensor counter = input(graph, "counter", {}, DType::kU32);
-  return evaluate(function(counter), {{"counter", host_value({}, {1.0 * k})}}).data[0];
+  return evaluate(function(counter), {{"counter", host_scalar(1.0 * k)}}).data[0];
 }
 
 TEST(BiasCorrection, IsAccurateNearOne) {

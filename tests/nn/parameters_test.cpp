@@ -24,11 +24,11 @@ ParameterSet small_set() {
   return set;
 }
 
-HostTensors counted_tensors(const ParameterSet& set) {
-  HostTensors tensors;
+ForeignTensors counted_tensors(const ParameterSet& set) {
+  ForeignTensors tensors;
   float next = 1;
   for (const Parameter& parameter : set.parameters()) {
-    HostTensor tensor{parameter.spec.foreign_shape, {}};
+    ForeignTensor tensor{parameter.spec.foreign_shape, {}};
     for (int64_t i = 0; i < parameter.numel(); ++i) tensor.data.push_back(next++);
     tensors[parameter.name] = std::move(tensor);
   }
@@ -52,10 +52,10 @@ TEST(ParameterSet, PacksPyTorchLayoutsIntoOurs) {
   const ParameterSet set = small_set();
   EXPECT_EQ(set.find("conv.weight")->shape, (Shape{1, 2, 2, 3}));
   EXPECT_EQ(set.find("fc.weight")->shape, (Shape{3, 2}));
-  HostTensors tensors = counted_tensors(set);
+  ForeignTensors tensors = counted_tensors(set);
   tensors["conv.weight"].data = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};  // [o][i][1][kw]
   tensors["fc.weight"].data = {0, 1, 2, 3, 4, 5};                        // [o][i]
-  const std::vector<float> flat = pack(set, tensors).value();
+  const std::vector<float> flat = pack_parameters(set, tensors).value();
   const std::vector<float> conv(flat.begin(), flat.begin() + 12);  // [1][kw][i][o]
   EXPECT_EQ(conv, (std::vector<float>{0, 4, 8, 2, 6, 10, 1, 5, 9, 3, 7, 11}));
   const std::vector<float> fc(flat.begin() + 48, flat.begin() + 54);  // [i][o]
@@ -65,8 +65,8 @@ TEST(ParameterSet, PacksPyTorchLayoutsIntoOurs) {
 
 TEST(ParameterSet, UnpackUndoesPack) {
   const ParameterSet set = small_set();
-  const HostTensors tensors = counted_tensors(set);
-  const HostTensors again = unpack(set, pack(set, tensors).value());
+  const ForeignTensors tensors = counted_tensors(set);
+  const ForeignTensors again = unpack_parameters(set, pack_parameters(set, tensors).value());
   ASSERT_EQ(again.size(), tensors.size());
   for (const auto& [name, tensor] : tensors) {
     EXPECT_EQ(again.at(name).shape, tensor.shape) << name;
@@ -76,9 +76,9 @@ TEST(ParameterSet, UnpackUndoesPack) {
 
 TEST(ParameterSet, NamesAMissingTensor) {
   const ParameterSet set = small_set();
-  HostTensors tensors = counted_tensors(set);
+  ForeignTensors tensors = counted_tensors(set);
   tensors.erase("conv.bias");
-  const auto result = pack(set, tensors);
+  const auto result = pack_parameters(set, tensors);
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().kind, ErrorKind::kNotFound);
   EXPECT_NE(result.error().message.find("conv.bias"), std::string::npos);
@@ -87,18 +87,18 @@ TEST(ParameterSet, NamesAMissingTensor) {
 
 TEST(ParameterSet, NamesAnExtraTensor) {
   const ParameterSet set = small_set();
-  HostTensors tensors = counted_tensors(set);
+  ForeignTensors tensors = counted_tensors(set);
   tensors["conv.scale"] = {Shape{1}, {1.0f}};
-  const auto result = pack(set, tensors);
+  const auto result = pack_parameters(set, tensors);
   ASSERT_FALSE(result.ok());
   EXPECT_NE(result.error().message.find("conv.scale"), std::string::npos);
 }
 
 TEST(ParameterSet, NamesAWronglyShapedTensorWithBothShapes) {
   const ParameterSet set = small_set();
-  HostTensors tensors = counted_tensors(set);
+  ForeignTensors tensors = counted_tensors(set);
   tensors["fc.weight"].shape = Shape{3, 2};
-  const auto result = pack(set, tensors);
+  const auto result = pack_parameters(set, tensors);
   ASSERT_FALSE(result.ok());
   for (const char* part : {"fc.weight", "[2,3]", "[3,2]"}) {
     EXPECT_NE(result.error().message.find(part), std::string::npos) << result.error().message;
@@ -128,7 +128,7 @@ TEST(InitialParameters, HaveTheDistributionsOfPyTorch) {
   set.declare("normal", {.foreign_shape = Shape{n}, .init = Init::kNormal, .init_scale = 16});
   set.declare("ones", {.foreign_shape = Shape{n}, .init = Init::kOnes});
   set.finish();
-  const HostTensors tensors = unpack(set, initial_parameters(set, 3));
+  const ForeignTensors tensors = unpack_parameters(set, initial_parameters(set, 3));
   const auto moments = [](const std::vector<float>& x) {
     double mean = 0, square = 0;
     for (float value : x) mean += value, square += double{value} * value;

@@ -19,9 +19,11 @@ inline HostValue host_value(Shape shape, std::vector<double> data) {
   return {std::move(shape), std::move(data)};
 }
 
-inline HostValue host_value(const Shape& shape, const std::vector<float>& data) {
-  return {shape, std::vector<double>(data.begin(), data.end())};
+inline HostValue host_value(Shape shape, const std::vector<float>& data) {
+  return {std::move(shape), std::vector<double>(data.begin(), data.end())};
 }
+
+inline HostValue host_scalar(double value) { return {Shape{}, {value}}; }
 
 // The value of one tensor.
 inline HostValue evaluate(Tensor tensor, const HostValues& inputs = {}) {

@@ -49,7 +49,7 @@ class TorchRandom {
 
 // Flat weights of a network whose parameters are declared in PyTorch's order of construction.
 inline std::vector<float> torch_parameters(const ParameterSet& set, TorchRandom& random) {
-  HostTensors tensors;
+  ForeignTensors tensors;
   for (const Parameter& parameter : set.parameters()) {
     const size_t n = static_cast<size_t>(parameter.numel());
     std::vector<float> data(n, parameter.spec.init == Init::kOnes ? 1.0f : 0.0f);
@@ -61,7 +61,7 @@ inline std::vector<float> torch_parameters(const ParameterSet& set, TorchRandom&
     }
     tensors[parameter.name] = {parameter.spec.foreign_shape, std::move(data)};
   }
-  return pack(set, tensors).value();
+  return pack_parameters(set, tensors).value();
 }
 
 // [n,c,h,w] → [n,h,w,c].
