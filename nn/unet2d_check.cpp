@@ -31,6 +31,25 @@ Status check_groups(std::string_view where, int64_t channels, int64_t groups) {
                           groups, channels);
 }
 
+// A head may not be wider than the blocks that have attention.
+Status check_heads(const UNet2DConfig& config) {
+  if (!config.attention_head_dim) return {};
+  ITO_TRY(check_positive("attention_head_dim", *config.attention_head_dim));
+  const std::vector<int>& channels = config.block_out_channels;
+  for (size_t i = 0; i < channels.size(); ++i) {
+    const bool attends =
+        find_down_block(config.down_block_types[i])->attention ||
+        find_up_block(config.up_block_types[channels.size() - 1 - i])->attention ||
+        (i + 1 == channels.size() && config.mid_block_type && config.add_attention);
+    if (attends && *config.attention_head_dim > channels[i]) {
+      return invalid_argument(
+          "attention_head_dim: expected at most the {} channels of the block, found {}",
+          channels[i], *config.attention_head_dim);
+    }
+  }
+  return {};
+}
+
 Status check_names(const UNet2DConfig& config) {
   ITO_TRY(check_one_of("time_embedding_type", config.time_embedding_type,
                        {"positional", "fourier", "learned"}));
@@ -70,15 +89,6 @@ Status check_numbers(const UNet2DConfig& config) {
   ITO_TRY(check_positive("layers_per_block", config.layers_per_block));
   for (int channels : config.block_out_channels) {
     ITO_TRY(check_positive("block_out_channels", channels));
-    if (config.attention_head_dim && *config.attention_head_dim > channels) {
-      return invalid_argument(
-          "attention_head_dim: expected at most the {} channels of a block, "
-          "found {}",
-          channels, *config.attention_head_dim);
-    }
-  }
-  if (config.attention_head_dim) {
-    ITO_TRY(check_positive("attention_head_dim", *config.attention_head_dim));
   }
   if (config.time_embedding_dim) {
     ITO_TRY(check_positive("time_embedding_dim", *config.time_embedding_dim));
@@ -201,6 +211,7 @@ Status check_unet2d(const UNet2DConfig& config) {
   }
   ITO_TRY(check_names(config));
   ITO_TRY(check_numbers(config));
+  ITO_TRY(check_heads(config));
   ITO_TRY(check_image_skip(config));
   return check_group_counts(config);
 }
