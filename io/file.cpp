@@ -7,7 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <cstdio>
 #include <system_error>
 #include <utility>
 
@@ -99,6 +99,19 @@ Status rename_path(const Path& from, const Path& to) {
   return {};
 }
 
+// Exchanges two folders in one step where the system can, else by three renames.
+Status swap_folders(const Path& a, const Path& b) {
+#ifdef RENAME_EXCHANGE
+  if (::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0) return {};
+  if (errno != EINVAL && errno != ENOSYS) return system_error("write", b, errno);
+#endif
+  const Path aside = with_suffix(b, ".old");
+  ITO_TRY(remove_tree(aside));
+  ITO_TRY(rename_path(b, aside));
+  ITO_TRY(rename_path(a, b));
+  return rename_path(aside, a);
+}
+
 }  // namespace
 
 Error system_error(std::string_view action, const Path& path, int error_number) {
@@ -135,8 +148,7 @@ Result<std::string> read_file(const Path& path, uint64_t max_bytes) {
   return bytes;
 }
 
-Status write_file_atomic(const Path& path,
-                         const std::function<Status(const ByteSink&)>& produce) {
+Status write_file_atomic(const Path& path, const std::function<Status(const ByteSink&)>& produce) {
   // The process number keeps two writers of one path from sharing a temporary file.
   Path temporary = with_suffix(path, fmt::format(".{}.tmp", ::getpid()).c_str());
   Descriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
@@ -159,29 +171,23 @@ Status write_file_atomic(const Path& path, std::string_view bytes) {
   return write_file_atomic(path, [&](const ByteSink& sink) { return sink(bytes); });
 }
 
-Status write_folder_atomic(const Path& given_path,
-                           const std::function<Status(const Path&)>& fill) {
+Status write_folder_atomic(const Path& given_path, const std::function<Status(const Path&)>& fill) {
   const Path path = without_trailing_slash(given_path);
-  const Path temporary = with_suffix(path, ".tmp"), old = with_suffix(path, ".old");
-  ITO_TRY(remove_all(temporary));
+  const Path temporary = with_suffix(path, ".tmp");
+  ITO_TRY(remove_tree(temporary));
   if (::mkdir(temporary.c_str(), 0777) != 0) return system_error("create folder", path, errno);
   auto replace = [&]() -> Status {
     ITO_TRY(fill(temporary));
     ITO_TRY(sync_folder(temporary));
-    if (folder_exists(path)) {
-      ITO_TRY(remove_all(old));
-      ITO_TRY(rename_path(path, old));
-    }
-    return rename_path(temporary, path);
+    if (!folder_exists(path)) return rename_path(temporary, path);
+    return swap_folders(temporary, path);
   };
   Status status = replace();
-  if (!status.ok()) {
-    // Tidying up is best effort; the first error is the one to tell.
-    if (!remove_all(temporary).ok()) return status;
-    if (!folder_exists(path) && folder_exists(old) && !rename_path(old, path).ok()) return status;
-    return status;
-  }
-  ITO_TRY(remove_all(old));
+  // Either the failed new folder or, after a swap, the replaced old one. Tidying up after a failure
+  // is best effort: the first error is the one to tell.
+  Status removed = remove_tree(temporary);
+  if (!status.ok()) return status;
+  ITO_TRY(removed);
   return sync_folder(parent_of(path));
 }
 
@@ -195,7 +201,7 @@ Status make_folders(const Path& path) {
   return {};
 }
 
-Status remove_all(const Path& path) {
+Status remove_tree(const Path& path) {
   std::error_code error;
   fs::remove_all(path, error);
   if (error) return system_error("remove", path, error.value());

@@ -32,17 +32,18 @@ using ByteSink = std::function<Status(std::string_view bytes)>;
 Status write_file_atomic(const Path& path, const std::function<Status(const ByteSink&)>& produce);
 Status write_file_atomic(const Path& path, std::string_view bytes);
 
-// Fills a folder atomically: `fill` gets a fresh folder path + ".tmp" to write into, which is then
-// synced and renamed to path. A folder already at path is replaced; a crash in between leaves path
-// absent or complete and, at worst, leftovers named *.tmp or *.old, which the next call removes.
-// On failure the temporary folder is removed.
+// Fills a folder atomically: `fill` gets a fresh folder, path + ".tmp", to write into, which is
+// then synced and renamed to path. A folder already at path is replaced by an exchange, so a reader
+// finds the old one or the new one (on systems without that call, a crash at the wrong moment
+// leaves the old one as path + ".old"). A crash may leave path + ".tmp"; the next call removes it.
+// On failure path is untouched and the temporary folder is removed.
 Status write_folder_atomic(const Path& path, const std::function<Status(const Path&)>& fill);
 
 // Creates path and its parents; fine if it exists already. The error names the folder and reason.
 Status make_folders(const Path& path);
 
 // Removes a file or a whole folder; fine if it does not exist.
-Status remove_all(const Path& path);
+Status remove_tree(const Path& path);
 
 // Names (not paths) in a folder, sorted bytewise. Errors: kNotFound, kIo.
 Result<std::vector<std::string>> list_folder(const Path& path);
