@@ -1,7 +1,9 @@
 // The JSON forms of UNet2DConfig and SchedulerConfig, and the checks of their values.
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <set>
+#include <span>
 
 #include "base/error.h"
 #include "io/diffusers.h"
@@ -66,8 +68,7 @@ std::vector<std::string> modern_blocks(std::vector<std::string> blocks) {
 }
 
 // sample_size: null, one number for both sides, or [height, width].
-Status read_sample_size(JsonObject& object, std::optional<std::array<int, 2>>* out) {
-  const char* key = "sample_size";
+Status read_value(JsonObject& object, const char* key, std::optional<std::array<int, 2>>* out) {
   const Json* value = object.find(key);
   if (value == nullptr) return {};
   if (value->is_null()) {
@@ -88,50 +89,100 @@ Status read_sample_size(JsonObject& object, std::optional<std::array<int, 2>>* o
 }
 
 template <typename T>
-Json or_null(const std::optional<T>& value) {
+Status read_value(JsonObject& object, const char* key, T* out) {
+  return object.read(key, out);
+}
+
+template <typename T>
+Json write_value(const T& value) {
+  return Json(value);
+}
+
+template <typename T>
+Json write_value(const std::optional<T>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
 
-Json parse_extra(const std::string& text) { return Json::parse(text, nullptr, false); }
+Json write_value(const std::optional<std::array<int, 2>>& size) {
+  if (!size) return Json(nullptr);
+  return (*size)[0] == (*size)[1] ? Json((*size)[0]) : Json(*size);
+}
 
-// A key that a class reads: how it enters and leaves a SchedulerConfig.
-struct SchedulerKey {
+// freq_shift, which diffusers declares, and its files hold, as an integer.
+Json write_value(float value) {
+  return value == std::nearbyint(value) ? Json(static_cast<int>(value)) : Json(value);
+}
+
+// One key of a config file: how it enters and leaves the struct.
+template <typename Config>
+struct Key {
   const char* name;
-  Status (*read)(JsonObject&, const char*, SchedulerConfig*);
-  Json (*write)(const SchedulerConfig&);
+  Status (*read)(JsonObject&, const char*, Config*);
+  Json (*write)(const Config&);
 };
 
-#define ITO_KEY(field)                                                                            \
-  SchedulerKey {                                                                                  \
-#field,                                                                                       \
-        [](JsonObject & o, const char* k,                                                         \
-           SchedulerConfig* c) { return o.read(k, &c->field); },                                  \
-                                                              [](const SchedulerConfig&           \
-                                                                     c) { return Json(c.field); } \
-  }
-constexpr SchedulerKey kSchedulerKeys[] = {
-    ITO_KEY(num_train_timesteps),
-    ITO_KEY(beta_start),
-    ITO_KEY(beta_end),
-    ITO_KEY(beta_schedule),
-    SchedulerKey{"trained_betas",
-                 [](JsonObject& o, const char* k, SchedulerConfig* c) {
-                   return o.read(k, &c->trained_betas);
-                 },
-                 [](const SchedulerConfig& c) { return or_null(c.trained_betas); }},
-    ITO_KEY(variance_type),
-    ITO_KEY(clip_sample),
-    ITO_KEY(clip_sample_range),
-    ITO_KEY(prediction_type),
-    ITO_KEY(thresholding),
-    ITO_KEY(dynamic_thresholding_ratio),
-    ITO_KEY(sample_max_value),
-    ITO_KEY(timestep_spacing),
-    ITO_KEY(steps_offset),
-    ITO_KEY(rescale_betas_zero_snr),
-    ITO_KEY(set_alpha_to_one),
+template <typename Config, auto kField>
+constexpr Key<Config> key(const char* name) {
+  return {name,
+          [](JsonObject& o, const char* k, Config* c) { return read_value(o, k, &(c->*kField)); },
+          [](const Config& c) { return write_value(c.*kField); }};
+}
+
+#define ITO_UNET_KEY(field) key<UNet2DConfig, &UNet2DConfig::field>(#field)
+constexpr Key<UNet2DConfig> kUnetKeys[] = {
+    ITO_UNET_KEY(sample_size),
+    ITO_UNET_KEY(in_channels),
+    ITO_UNET_KEY(out_channels),
+    ITO_UNET_KEY(center_input_sample),
+    ITO_UNET_KEY(time_embedding_type),
+    ITO_UNET_KEY(time_embedding_dim),
+    ITO_UNET_KEY(freq_shift),
+    ITO_UNET_KEY(flip_sin_to_cos),
+    ITO_UNET_KEY(down_block_types),
+    ITO_UNET_KEY(mid_block_type),
+    ITO_UNET_KEY(up_block_types),
+    ITO_UNET_KEY(block_out_channels),
+    ITO_UNET_KEY(layers_per_block),
+    ITO_UNET_KEY(mid_block_scale_factor),
+    ITO_UNET_KEY(downsample_padding),
+    ITO_UNET_KEY(downsample_type),
+    ITO_UNET_KEY(upsample_type),
+    ITO_UNET_KEY(dropout),
+    ITO_UNET_KEY(act_fn),
+    ITO_UNET_KEY(attention_head_dim),
+    ITO_UNET_KEY(norm_num_groups),
+    ITO_UNET_KEY(attn_norm_num_groups),
+    ITO_UNET_KEY(norm_eps),
+    ITO_UNET_KEY(resnet_time_scale_shift),
+    ITO_UNET_KEY(add_attention),
+    ITO_UNET_KEY(class_embed_type),
+    ITO_UNET_KEY(num_class_embeds),
+    ITO_UNET_KEY(num_train_timesteps),
 };
-#undef ITO_KEY
+#undef ITO_UNET_KEY
+
+#define ITO_SCHEDULER_KEY(field) key<SchedulerConfig, &SchedulerConfig::field>(#field)
+constexpr Key<SchedulerConfig> kSchedulerKeys[] = {
+    ITO_SCHEDULER_KEY(num_train_timesteps),
+    ITO_SCHEDULER_KEY(beta_start),
+    ITO_SCHEDULER_KEY(beta_end),
+    ITO_SCHEDULER_KEY(beta_schedule),
+    ITO_SCHEDULER_KEY(trained_betas),
+    ITO_SCHEDULER_KEY(variance_type),
+    ITO_SCHEDULER_KEY(clip_sample),
+    ITO_SCHEDULER_KEY(clip_sample_range),
+    ITO_SCHEDULER_KEY(prediction_type),
+    ITO_SCHEDULER_KEY(thresholding),
+    ITO_SCHEDULER_KEY(dynamic_thresholding_ratio),
+    ITO_SCHEDULER_KEY(sample_max_value),
+    ITO_SCHEDULER_KEY(timestep_spacing),
+    ITO_SCHEDULER_KEY(steps_offset),
+    ITO_SCHEDULER_KEY(rescale_betas_zero_snr),
+    ITO_SCHEDULER_KEY(set_alpha_to_one),
+};
+#undef ITO_SCHEDULER_KEY
+
+Json parse_extra(const std::string& text) { return Json::parse(text, nullptr, false); }
 
 // Whether a class of scheduler has the key in its own config; other keys are kept as text.
 bool owns_key(std::string_view class_name, std::string_view key) {
@@ -150,34 +201,7 @@ Result<UNet2DConfig> parse_unet_config(const Json& json, const std::string& wher
   ITO_TRY(check_choice(where, "_class_name", class_name, kClasses));
 
   UNet2DConfig c;
-  ITO_TRY(read_sample_size(o, &c.sample_size));
-  ITO_TRY(o.read("in_channels", &c.in_channels));
-  ITO_TRY(o.read("out_channels", &c.out_channels));
-  ITO_TRY(o.read("center_input_sample", &c.center_input_sample));
-  ITO_TRY(o.read("time_embedding_type", &c.time_embedding_type));
-  ITO_TRY(o.read("time_embedding_dim", &c.time_embedding_dim));
-  ITO_TRY(o.read("freq_shift", &c.freq_shift));
-  ITO_TRY(o.read("flip_sin_to_cos", &c.flip_sin_to_cos));
-  ITO_TRY(o.read("down_block_types", &c.down_block_types));
-  ITO_TRY(o.read("mid_block_type", &c.mid_block_type));
-  ITO_TRY(o.read("up_block_types", &c.up_block_types));
-  ITO_TRY(o.read("block_out_channels", &c.block_out_channels));
-  ITO_TRY(o.read("layers_per_block", &c.layers_per_block));
-  ITO_TRY(o.read("mid_block_scale_factor", &c.mid_block_scale_factor));
-  ITO_TRY(o.read("downsample_padding", &c.downsample_padding));
-  ITO_TRY(o.read("downsample_type", &c.downsample_type));
-  ITO_TRY(o.read("upsample_type", &c.upsample_type));
-  ITO_TRY(o.read("dropout", &c.dropout));
-  ITO_TRY(o.read("act_fn", &c.act_fn));
-  ITO_TRY(o.read("attention_head_dim", &c.attention_head_dim));
-  ITO_TRY(o.read("norm_num_groups", &c.norm_num_groups));
-  ITO_TRY(o.read("attn_norm_num_groups", &c.attn_norm_num_groups));
-  ITO_TRY(o.read("norm_eps", &c.norm_eps));
-  ITO_TRY(o.read("resnet_time_scale_shift", &c.resnet_time_scale_shift));
-  ITO_TRY(o.read("add_attention", &c.add_attention));
-  ITO_TRY(o.read("class_embed_type", &c.class_embed_type));
-  ITO_TRY(o.read("num_class_embeds", &c.num_class_embeds));
-  ITO_TRY(o.read("num_train_timesteps", &c.num_train_timesteps));
+  for (const Key<UNet2DConfig>& key : kUnetKeys) ITO_TRY(key.read(o, key.name, &c));
   c.down_block_types = modern_blocks(std::move(c.down_block_types));
   c.up_block_types = modern_blocks(std::move(c.up_block_types));
   for (const std::string& key : o.unknown_keys()) c.extra[key] = dump_json_line(json[key]);
@@ -190,41 +214,7 @@ Json unet_config_json(const UNet2DConfig& c) {
   json["_diffusers_version"] = "0.40.0";
   for (const auto& [key, text] : c.extra) json[key] = parse_extra(text);
   json["_class_name"] = "UNet2DModel";
-  json["sample_size"] = nullptr;
-  if (c.sample_size) {
-    const auto& [height, width] = *c.sample_size;
-    json["sample_size"] = height == width ? Json(height) : Json({height, width});
-  }
-  json["in_channels"] = c.in_channels;
-  json["out_channels"] = c.out_channels;
-  json["center_input_sample"] = c.center_input_sample;
-  json["time_embedding_type"] = c.time_embedding_type;
-  json["time_embedding_dim"] = or_null(c.time_embedding_dim);
-  json["freq_shift"] = c.freq_shift;
-  // diffusers declares it an integer, and so do its files.
-  if (c.freq_shift == static_cast<float>(static_cast<int>(c.freq_shift)))
-    json["freq_shift"] = static_cast<int>(c.freq_shift);
-  json["flip_sin_to_cos"] = c.flip_sin_to_cos;
-  json["down_block_types"] = c.down_block_types;
-  json["mid_block_type"] = or_null(c.mid_block_type);
-  json["up_block_types"] = c.up_block_types;
-  json["block_out_channels"] = c.block_out_channels;
-  json["layers_per_block"] = c.layers_per_block;
-  json["mid_block_scale_factor"] = c.mid_block_scale_factor;
-  json["downsample_padding"] = c.downsample_padding;
-  json["downsample_type"] = c.downsample_type;
-  json["upsample_type"] = c.upsample_type;
-  json["dropout"] = c.dropout;
-  json["act_fn"] = c.act_fn;
-  json["attention_head_dim"] = or_null(c.attention_head_dim);
-  json["norm_num_groups"] = or_null(c.norm_num_groups);
-  json["attn_norm_num_groups"] = or_null(c.attn_norm_num_groups);
-  json["norm_eps"] = c.norm_eps;
-  json["resnet_time_scale_shift"] = c.resnet_time_scale_shift;
-  json["add_attention"] = c.add_attention;
-  json["class_embed_type"] = or_null(c.class_embed_type);
-  json["num_class_embeds"] = or_null(c.num_class_embeds);
-  json["num_train_timesteps"] = or_null(c.num_train_timesteps);
+  for (const Key<UNet2DConfig>& key : kUnetKeys) json[key.name] = key.write(c);
   return json;
 }
 
@@ -236,6 +226,7 @@ Status validate_unet_config(const UNet2DConfig& c, const std::string& where) {
   ITO_TRY(check_range(where, "out_channels", c.out_channels, 1, kMaxChannels));
   ITO_TRY(check_choice(where, "time_embedding_type", c.time_embedding_type, kTimeEmbeddings));
   ITO_TRY(check_range(where, "time_embedding_dim", c.time_embedding_dim, 1, kMaxChannels));
+  ITO_TRY(check_range(where, "freq_shift", c.freq_shift, -1e6, 1e6));
   for (const std::string& block : c.down_block_types)
     ITO_TRY(check_choice(where, "down_block_types", block, kDownBlocks));
   if (c.mid_block_type)
@@ -309,7 +300,7 @@ Result<SchedulerConfig> parse_scheduler_config(const Json& json, const std::stri
 
   bool foreign = !owns_key(c.class_name, "beta_start");
   std::set<std::string> owned = {"_class_name", "predict_epsilon"};
-  for (const SchedulerKey& key : kSchedulerKeys) {
+  for (const Key<SchedulerConfig>& key : kSchedulerKeys) {
     Status status = key.read(o, key.name, &c);
     // Another class may give a key another meaning; it is then only kept.
     if (!status.ok() && !foreign) return std::move(status).error();
@@ -326,7 +317,7 @@ Json scheduler_config_json(const SchedulerConfig& c) {
   json["_diffusers_version"] = "0.40.0";
   for (const auto& [key, text] : c.extra) json[key] = parse_extra(text);
   json["_class_name"] = c.class_name;
-  for (const SchedulerKey& key : kSchedulerKeys)
+  for (const Key<SchedulerConfig>& key : kSchedulerKeys)
     if (owns_key(c.class_name, key.name)) json[key.name] = key.write(c);
   return json;
 }

@@ -1,7 +1,5 @@
 #include "io/json.h"
 
-#include <fmt/ranges.h>
-
 #include <limits>
 
 #include "base/error.h"
@@ -154,14 +152,6 @@ Status JsonObject::read(const char* key, float* out) {
   ITO_TRY(read(key, &wide));
   *out = static_cast<float>(wide);
   return {};
-}
-
-Status JsonObject::check_choice(const char* key, const std::string& value,
-                                std::span<const std::string_view> choices) const {
-  for (std::string_view choice : choices)
-    if (value == choice) return {};
-  return unsupported("{}: key '{}': unknown value \"{}\"; known are {}", where_, key, value,
-                     fmt::join(choices, ", "));
 }
 
 std::vector<std::string> JsonObject::unknown_keys() const {

@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -71,9 +70,6 @@ class JsonObject {
   Status require(const char* key);
   // kCorrupt "…: key 'key': expected <expected>, found <value>".
   Error wrong(const char* key, std::string_view expected) const;
-  // kUnsupported "…: key 'key': unknown value …; known are a, b" unless value is among choices.
-  Status check_choice(const char* key, const std::string& value,
-                      std::span<const std::string_view> choices) const;
   // Keys that no find() or read() has asked for, sorted.
   std::vector<std::string> unknown_keys() const;
 
