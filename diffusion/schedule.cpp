@@ -11,7 +11,8 @@ namespace {
 
 // Everything below is written once for Real = float (diffusers' tensors) and Real = double.
 
-// Evenly spaced values, counted from the nearer end with fused multiply-adds, as torch.linspace does.
+// Evenly spaced values, counted from the nearer end with fused multiply-adds, as torch.linspace
+// does.
 template <typename Real>
 std::vector<Real> linspace(double start, double end, int n) {
   const Real first = static_cast<Real>(start);
