@@ -1,0 +1,33 @@
+// Gaussian mixtures as data distributions. They stay mixtures under the noising chain, so the best
+// possible network is known in closed form: an exact oracle for losses, samplers and guidance.
+// Not a model to train.
+#pragma once
+
+#include <vector>
+
+#include "diffusion/denoiser.h"
+#include "diffusion/parameterization.h"
+#include "diffusion/schedule.h"
+
+namespace ito {
+
+// Σ_k weights[k] N(means[k], diag(variances[k])) in D dimensions; weights sum to 1, variances > 0.
+struct GaussianMixture {
+  std::vector<double> weights;                 // [K]
+  std::vector<std::vector<double>> means;      // [K][D], elements of an image in row-major order
+  std::vector<std::vector<double>> variances;  // [K][D]
+};
+
+// E[x_0 | x_t] and E[ε | x_t] for x_t = a x_0 + s ε.
+struct MixturePosterior {
+  Tensor x0;
+  Tensor epsilon;
+};
+// x [n, ...] with D elements per image; a and s [n], not both zero.
+MixturePosterior mixture_posterior(const GaussianMixture& mixture, Tensor x, Tensor a, Tensor s);
+
+// The denoiser that minimises every loss of diffusion/loss.h on data of this mixture. t is rounded
+// down to a timestep of the schedule.
+Denoiser mixture_denoiser(GaussianMixture mixture, NoiseSchedule schedule, Prediction prediction);
+
+}  // namespace ito

@@ -1,0 +1,52 @@
+// What the network's output means, and the conversions between all meanings, at noise level
+// x_t = a x_0 + s ε with a = √ᾱ_t, s = √(1-ᾱ_t).
+//   ε       the noise (Ho et al. 2020)
+//   sample  x_0 itself
+//   v       a ε - s x_0 (Salimans & Ho 2022, appendix D)
+//   score   ∇ log p(x_t) = -(x_t - a x_0)/s² = -ε/s (Tweedie; Song & Ermon 2019)
+// Host forms are linear maps; graph functions take a and s as tensors that broadcast to x.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "graph/graph.h"
+
+namespace ito {
+
+enum class Prediction : uint8_t { kEpsilon, kSample, kV, kScore };
+
+// From diffusers' prediction_type: "epsilon", "sample" or "v_prediction"; the error names the
+// field.
+Result<Prediction> prediction_from_name(const std::string& name);
+
+// y = (on_x x + on_output m) scale. The scale is kept apart so that a cancelling difference is
+// formed before it is magnified.
+struct LinearForm {
+  double on_x = 0;
+  double on_output = 0;
+  double scale = 1;
+  double operator()(double x, double output) const {
+    return (on_x * x + on_output * output) * scale;
+  }
+};
+
+// x_0 and ε from x_t and a network output of the given meaning. a = 0 makes x0_form infinite for ε
+// and score; s = 0 makes epsilon_form infinite for sample.
+LinearForm x0_form(Prediction prediction, double a, double s);
+LinearForm epsilon_form(Prediction prediction, double a, double s);
+
+// The same in the graph, and the other two meanings.
+Tensor predicted_x0(Prediction prediction, Tensor x, Tensor output, Tensor a, Tensor s);
+Tensor predicted_epsilon(Prediction prediction, Tensor x, Tensor output, Tensor a, Tensor s);
+Tensor predicted_v(Prediction prediction, Tensor x, Tensor output, Tensor a, Tensor s);
+Tensor predicted_score(Prediction prediction, Tensor x, Tensor output, Tensor a, Tensor s);
+
+// x_t = a x_0 + s ε.
+Tensor add_noise(Tensor x0, Tensor epsilon, Tensor a, Tensor s);
+
+// What the network is trained to output for given x_0 and ε.
+Tensor prediction_target(Prediction prediction, Tensor x0, Tensor epsilon, Tensor a, Tensor s);
+
+}  // namespace ito

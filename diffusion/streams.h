@@ -1,0 +1,15 @@
+// The last word of every random counter: which use of randomness it is, so that no two uses share
+// numbers. Every use of random_normal and its kin by this room is listed here.
+#pragma once
+
+#include <cstdint>
+
+namespace ito {
+
+inline constexpr uint32_t kStreamInitialNoise = 0;  // x_T; step word 0
+inline constexpr uint32_t kStreamStepNoise = 1;  // noise of a sampling step; step word: its index
+inline constexpr uint32_t kStreamTrainTimestep = 2;  // t of a training example; step word: the
+inline constexpr uint32_t kStreamTrainNoise = 3;     //   training step
+inline constexpr uint32_t kStreamForwardNoise = 4;   // noising a given image (image to image)
+
+}  // namespace ito
