@@ -333,10 +333,17 @@ class RegisterEmitter {
   }
 
   void results() {
+    const bool neighbours = tiling_.stores_lanes(attr_, static_cast<uint32_t>(lanes_));
     std::string sum = "0u";
-    for (size_t d = 0; d < attr_.dims.size(); ++d)
-      if (!attr_.dims[d].reduced()) sum += plus_scaled(fmt::format("i{}", d), attr_.dims[d].out);
+    std::string base = "0u";
+    for (size_t d = 0; d < attr_.dims.size(); ++d) {
+      if (attr_.dims[d].reduced()) continue;
+      const std::string index = fmt::format("i{}", d);
+      sum += plus_scaled(index, attr_.dims[d].out);
+      base += plus_scaled(neighbours && is_lane(d) ? "lane_start" : index, attr_.dims[d].out);
+    }
     line("uint o = {};", sum);
+    line("uint o_base = {};", base);
     if (lane_guard_) guards_.push_back("lane_owned");
     if (!guards_.empty()) line("if ({}) {{", fmt::join(guards_, " && "));
     for (int64_t ra = 0; ra < tiling_.rows_a; ++ra) {
@@ -352,7 +359,8 @@ class RegisterEmitter {
           }
         }
         const std::string call =
-            fmt::format("{}(o{}, {});", store_, plus(offset), accumulator(ra, rb));
+            fmt::format("{0}(o{1}, o_base{1}, lane, {2});", store_, plus(offset),
+                        accumulator(ra, rb));
         if (owned.empty())
           line("{}", call);
         else

@@ -37,6 +37,12 @@ struct RegisterTiling {
   int64_t tiles = 1;       // workgroups
   int64_t lane_chunk = 1;  // lane tiles visited before the next rows: what they read stays cached
   double cycles = 0;       // estimated work of the whole contraction
+
+  // Whether all lanes always hold neighbouring outputs, the first at a multiple of `lanes`.
+  bool stores_lanes(const ContractAttr& attr, uint32_t lanes) const {
+    return lane_dims.size() == 1 && attr.dims[static_cast<size_t>(lane_dims[0])].out == 1 &&
+           lane_total % lanes == 0;
+  }
 };
 
 // `attr` must be simplified.

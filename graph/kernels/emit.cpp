@@ -30,8 +30,16 @@ EmittedKernel emit_contraction(const Graph& graph, const FusedKernel& kernel,
   std::string b = operand(1, attr.b_offset);
   ExpressionWriter expression(graph, writer, storage);
   expression.bind(heavy, "o", "value");
+  expression.set_varying("o");
+  expression.set_varying("value");
+  expression.set_varying("lane");
+  if (contract_stores_lanes(attr, caps)) {
+    writer.extension("GL_KHR_shader_subgroup_basic");
+    expression.set_lanes("o", "base", caps.subgroup_size);
+  }
   emit_stores(graph, kernel, storage, writer, expression, ElementIndex{"o", {}}, node.shape);
-  writer.function("void store_result(uint o, float value) {\n" + expression.take_text() + "}\n");
+  writer.function("void store_result(uint o, uint base, uint lane, float value) {\n" +
+                  expression.take_text() + "}\n");
   ContractKernel contract = emit_contract(writer, name, attr, a, b, "store_result", caps);
   return {std::move(contract.kernel), writer.arguments(), contract.groups};
 }
@@ -46,6 +54,14 @@ void collect(const Graph& graph, const FusedKernel& kernel, const std::vector<bo
 }
 
 }  // namespace
+
+std::string begin_lanes(KernelWriter& writer, ExpressionWriter& expression,
+                        const DeviceCaps& caps) {
+  expression.set_varying("lane");
+  if (!caps.is_cpu) return "  uint lane = gl_LocalInvocationID.x;\n";
+  writer.extension("GL_KHR_shader_subgroup_basic");
+  return "  uint lane = gl_SubgroupInvocationID;\n";
+}
 
 void emit_stores(const Graph& graph, const FusedKernel& kernel, const StorageMap& storage,
                  KernelWriter& writer, ExpressionWriter& expression, const ElementIndex& index,

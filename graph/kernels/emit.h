@@ -27,6 +27,11 @@ EmittedKernel emit_map(const Graph& graph, const FusedKernel& kernel, const Stor
 EmittedKernel emit_reduce(const Graph& graph, const FusedKernel& kernel,
                           const StorageMap& storage, const DeviceCaps& caps);
 
+// Declares `lane`, the invocation's place in its workgroup. On CPU drivers a workgroup is one
+// subgroup, and the subgroup invocation is the form of it that the driver knows to be constant.
+std::string begin_lanes(KernelWriter& writer, ExpressionWriter& expression,
+                        const DeviceCaps& caps);
+
 // The stores of a kernel at row-major position `linear`; appended to the expression's text.
 void emit_stores(const Graph& graph, const FusedKernel& kernel, const StorageMap& storage,
                  KernelWriter& writer, ExpressionWriter& expression, const ElementIndex& index,
