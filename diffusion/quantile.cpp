@@ -59,7 +59,7 @@ Tensor order_statistic(Tensor x, int64_t k) {
     const Tensor below = count(less(x, float_from_bits(raised)));
     bits = select(less(rank, below), bits, raised);
   }
-  // Take the value itself: it may be denormal, or (in the oracle) finer than float32.
+  // Take the value itself: in the oracle it may be finer than float32.
   return least(x, less(x, float_from_bits(bits)));
 }
 
@@ -70,6 +70,10 @@ Tensor quantile_of_magnitudes(Tensor magnitudes, double q) {
   const int64_t n = magnitudes.shape().numel() / magnitudes.dim(0);
   CHECK(n <= (int64_t{1} << 24), "quantile: at most 2^24 values per image");
   CHECK(q >= 0 && q <= 1, "quantile: q outside [0, 1]");
+  // Denormals count as zero, whether or not the device keeps them.
+  Graph& graph = magnitudes.graph();
+  const Tensor denormal = less(magnitudes, scalar(graph, std::numeric_limits<float>::min()));
+  magnitudes = select(denormal, full(graph, magnitudes.shape(), 0), magnitudes);
   // torch computes the rank in the tensor's own precision.
   const float rank = static_cast<float>(q) * static_cast<float>(n - 1);
   const int64_t k = static_cast<int64_t>(rank);
@@ -79,7 +83,7 @@ Tensor quantile_of_magnitudes(Tensor magnitudes, double q) {
   // The next order statistic is the same value if it occurs again, else the least one above it.
   const Tensor above = less(low, magnitudes);
   const double at_most = static_cast<double>(n - k - 1);  // values above, if `low` is not repeated
-  const Tensor repeated = less(count(above), scalar(magnitudes.graph(), at_most));
+  const Tensor repeated = less(count(above), scalar(graph, at_most));
   const Tensor high = select(repeated, low, least(magnitudes, logical_not(above)));
   return weight < 0.5 ? low + (high - low) * weight : high - (high - low) * (1 - weight);
 }
