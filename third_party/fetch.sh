@@ -66,5 +66,5 @@ case "$name" in
   *) fail "third_party/fetch.sh does not know how to supply '$name'" ;;
 esac
 
-into_place "$ITO_CACHE/third_party/$key" "$fill" || fail "could not supply $name $version"
+into_place "$ITO_CACHE/third_party/$key" "$fill"
 printf '%s\n' "$ITO_CACHE/third_party/$key"

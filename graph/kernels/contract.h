@@ -1,7 +1,7 @@
-// The contract archetype: out[o] = sum_k A[..] * B[..] for affine addresses (ContractAttr), which is
-// every matmul and every direction of a convolution. A register-tiled form for CPU-like devices and
-// a shared-memory form for GPUs. Not where operands are padded or split-K is added up: those are
-// graph nodes (passes/lower).
+// The contract archetype: out[o] = sum_k A[..] * B[..] for affine addresses (ContractAttr), which
+// is every matmul and every direction of a convolution. A register-tiled form for CPU-like devices
+// and a shared-memory form for GPUs. Not where operands are padded or split-K is added up: those
+// are graph nodes (passes/lower).
 #pragma once
 
 #include <string>

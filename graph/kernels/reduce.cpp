@@ -126,7 +126,9 @@ class ReduceEmitter {
       coords[static_cast<size_t>(i)] = walk_.shape[i] == 1 ? "0u" : r;
     }
     accumulate(coords);
-    body += expression_.take_text() + close + stores();
+    body += expression_.take_text();
+    body += close;
+    body += stores();
     uint32_t x = static_cast<uint32_t>(std::min<int64_t>(groups, caps_.max_groups_x));
     return finish(body, lanes, {x, static_cast<uint32_t>((groups + x - 1) / x), 1});
   }

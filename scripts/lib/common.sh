@@ -16,13 +16,15 @@ fail() {
   exit 1
 }
 
-# retry CMD...: up to four attempts, 2, 4 and 8 seconds apart.
+# retry CMD...: up to four attempts, 2, 4 and 8 seconds apart. Of a failed attempt it shows the first
+# lines of output, of a successful one nothing.
 retry() {
-  local pause
+  local pause output
   for pause in 2 4 8 0; do
-    "$@" && return 0
+    output="$("$@" 2>&1)" && return 0
+    printf '%s\n' "$output" | head -n 3 >&2 || true
     if [ "$pause" -gt 0 ]; then
-      note "trying again in ${pause} s: $*"
+      note "$(basename "$1") did not succeed; trying again in ${pause} s"
       sleep "$pause"
     fi
   done
@@ -32,6 +34,8 @@ retry() {
 # into_place DEST FUNCTION [ARG...]: makes the folder DEST once. FUNCTION is called with a fresh
 # folder beside DEST to fill; only when it succeeds is that folder renamed to DEST, so DEST is either
 # complete or absent. A lock makes a second run wait for the first instead of repeating its work.
+# Call it as a plain command, never in a condition: there bash ignores `set -e`, on which FUNCTION
+# relies.
 into_place() {
   local dest="$1" build="$2" staging status=0
   shift 2
@@ -46,9 +50,8 @@ into_place() {
     rm -rf "$dest".partial.*
     staging="$dest.partial.$$"
     mkdir "$staging"
-    # A subshell with errexit of its own: called in a condition, bash would ignore set -e in it.
     set +e
-    (set -euo pipefail; "$build" "$staging" "$@")
+    (set -e; "$build" "$staging" "$@")
     status=$?
     set -e
     if [ "$status" -eq 0 ]; then
@@ -58,5 +61,15 @@ into_place() {
     fi
   fi
   exec {lock_fd}>&-
+  return "$status"
+}
+
+# phase TITLE CMD...: runs one step of a longer script and says how long it took.
+phase() {
+  local title="$1" start=$SECONDS status=0
+  shift
+  note "== $title"
+  "$@" || status=$?
+  note "== $title: $((SECONDS - start)) s$([ "$status" -eq 0 ] || echo ", FAILED")"
   return "$status"
 }

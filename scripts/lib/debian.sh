@@ -41,6 +41,7 @@ Dir::State "$dir/state";
 Dir::State::status "/var/lib/dpkg/status";
 Dir::Cache "$dir/cache";
 Acquire::Retries "5";
+APT::Update::Error-Mode "any";
 Acquire::Languages { "none"; };
 APT::Sandbox::User "";
 APT::Install-Recommends "false";
@@ -68,7 +69,7 @@ debian_closure() {
   local dir="$1" out="$2"
   shift 2
   debian_update "$dir"
-  retry apt-get -qq -y -c "$dir/apt.conf" --no-install-recommends --download-only install "$@" >&2
+  retry apt-get -qq -y -c "$dir/apt.conf" --no-install-recommends --download-only install "$@"
   mkdir -p "$out"
   find "$dir/cache/archives" -maxdepth 1 -name '*.deb' -exec mv -t "$out" {} +
 }
@@ -77,20 +78,21 @@ debian_closure() {
 debian_package() {
   debian_update "$1"
   mkdir -p "$2"
-  (cd "$2" && retry apt-get -qq -c "$1/apt.conf" download "$3" >&2)
+  (cd "$2" && retry apt-get -qq -c "$1/apt.conf" download "$3")
 }
 
 # debian_update DIR: fetches the package lists of the configuration in DIR, once.
 debian_update() {
   [ ! -e "$1/updated" ] || return 0
-  retry apt-get -qq -c "$1/apt.conf" update >&2
+  retry apt-get -qq -c "$1/apt.conf" update
   touch "$1/updated"
 }
 
 # debian_pool_files OUT < LIST: downloads files by their pinned place in the archive. LIST has lines
 # `SHA256 POOL_PATH`; apt-helper refuses a file whose checksum differs. No package index is needed.
+# Fails where one of them cannot be had.
 debian_pool_files() {
-  local out="$1" mirror sha path arguments=()
+  local out="$1" status=0 mirror sha path arguments=()
   mirror="$(debian_mirror)"
   mkdir -p "$out"
   while read -r sha path; do
@@ -99,8 +101,9 @@ debian_pool_files() {
     arguments+=("$mirror$path" "$out/$(basename "$path")" "SHA256:$sha")
   done
   private_apt_config "$out/.apt"
-  retry /usr/lib/apt/apt-helper -qq -c "$out/.apt/apt.conf" download-file "${arguments[@]}" >&2
+  retry /usr/lib/apt/apt-helper -qq -c "$out/.apt/apt.conf" download-file "${arguments[@]}" || status=1
   rm -rf "$out/.apt"
+  return "$status"
 }
 
 # unpack_debs ROOT DEB...: unpacks packages into ROOT; nothing of them is run.

@@ -1,0 +1,90 @@
+#include <algorithm>
+
+#include "graph/kernels/contract.h"
+#include "graph/kernels/contract_tiling.h"
+
+namespace ito {
+namespace {
+
+using Dim = ContractAttr::Dim;
+
+// Below this many steps a part is not worth its start and its share of the final sum.
+constexpr int64_t kMinSteps = 64;
+// Cycles that one more dispatch costs all workers of a CPU together, and the sum per element.
+constexpr double kDispatch = 200000;
+constexpr double kSumPerElement = 0.5;
+
+struct Extents {
+  int64_t outputs = 1;
+  int64_t steps = 1;
+};
+
+Extents extents(const ContractAttr& attr) {
+  Extents e;
+  for (const Dim& dim : attr.dims) (dim.reduced() ? e.steps : e.outputs) *= dim.size;
+  return e;
+}
+
+ContractAttr with_split(const ContractAttr& attr, size_t d, int64_t parts) {
+  ContractAttr result = attr;
+  Dim& reduced = result.dims[d];
+  reduced.size /= parts;
+  const Dim part{parts, reduced.a * reduced.size, reduced.b * reduced.size, extents(attr).outputs};
+  result.dims.insert(result.dims.begin(), part);
+  return result;
+}
+
+double cpu_cycles(const ContractAttr& attr, const DeviceCaps& caps) {
+  return choose_register_tiling(simplify_contract(attr), caps).cycles;
+}
+
+int64_t gpu_tiles(const ContractAttr& attr, const DeviceCaps& caps) {
+  const MatrixView view = matrix_view(simplify_contract(attr));
+  const SharedTiling tiling = choose_shared_tiling(view, caps);
+  return (view.m_size + tiling.block_m - 1) / tiling.block_m *
+         ((view.n_size + tiling.block_n - 1) / tiling.block_n) * view.batch_size;
+}
+
+}  // namespace
+
+int64_t split_reduction(ContractAttr& attr, const DeviceCaps& caps) {
+  const Extents whole = extents(attr);
+  const int64_t units = caps.compute_units == 0 ? 8 : caps.compute_units;
+  int64_t best_parts = 1;
+  size_t best_dim = 0;
+  if (caps.is_cpu) {
+    double best = cpu_cycles(attr, caps);
+    for (size_t d = 0; d < attr.dims.size(); ++d) {
+      if (!attr.dims[d].reduced()) continue;
+      const int64_t most = std::min({attr.dims[d].size, 2 * units, whole.steps / kMinSteps});
+      for (int64_t parts = 2; parts <= most; ++parts) {
+        if (attr.dims[d].size % parts != 0) continue;
+        const double cycles = cpu_cycles(with_split(attr, d, parts), caps) + kDispatch +
+                              kSumPerElement * static_cast<double>(parts * whole.outputs);
+        if (cycles < best) {
+          best = cycles;
+          best_parts = parts;
+          best_dim = d;
+        }
+      }
+    }
+  } else {
+    // Only where the tiles leave a third of the device idle and the reduction is long.
+    const int64_t tiles = gpu_tiles(attr, caps);
+    if (whole.steps >= 2048 && tiles * 3 < units * 2) {
+      const int64_t wanted = std::min(2 * units / tiles, whole.steps / 256);
+      for (size_t d = 0; d < attr.dims.size(); ++d) {
+        if (!attr.dims[d].reduced()) continue;
+        for (int64_t parts = 2; parts <= std::min(wanted, attr.dims[d].size); ++parts) {
+          if (attr.dims[d].size % parts != 0 || parts <= best_parts) continue;
+          best_parts = parts;
+          best_dim = d;
+        }
+      }
+    }
+  }
+  if (best_parts > 1) attr = with_split(attr, best_dim, best_parts);
+  return best_parts;
+}
+
+}  // namespace ito

@@ -1,0 +1,264 @@
+#include "graph/kernels/contract_tiling.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+#include "base/check.h"
+
+namespace ito {
+namespace {
+
+using Dim = ContractAttr::Dim;
+
+bool continues(const Dim& outer, const Dim& inner) {
+  return outer.a == inner.a * inner.size && outer.b == inner.b * inner.size &&
+         outer.out == inner.out * inner.size;
+}
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Costs in cycles of one vector multiply-add; measured on lavapipe at 512 bits.
+constexpr double kUnitLoad = 1.0;
+constexpr double kStridedLanePerLane = 1.0;
+constexpr double kGatherPerLane = 4.0;
+constexpr double kSharedBroadcast = 0.5;  // a uniform value kept for several rows
+constexpr double kLoopIteration = 40;     // masks and counters
+constexpr double kStorePerVector = 40;    // scatter and index arithmetic
+constexpr double kTile = 200;             // workgroup start
+constexpr int64_t kBodySteps = 128;       // multiply-adds in the unrolled body, about
+constexpr int64_t kMaxUnroll = 16;
+constexpr int64_t kMaxLaneLoads = 16;  // lane loads in the body: they cost compile time
+
+double load_cost(LaneAccess access, int64_t lanes, int64_t other_rows) {
+  switch (access) {
+    case LaneAccess::kUniform:
+      return other_rows > 1 ? kSharedBroadcast : 0;
+    case LaneAccess::kUnit:
+      return kUnitLoad;
+    case LaneAccess::kStrided:
+      return kStridedLanePerLane * static_cast<double>(lanes);
+    case LaneAccess::kGather:
+      return kGatherPerLane * static_cast<double>(lanes);
+  }
+  return 0;
+}
+
+// Small penalty for rows far apart: they share no cache line and may fight for the same cache set.
+double row_spread(const Dim& dim) {
+  const double bytes = 4.0 * static_cast<double>(std::max(std::abs(dim.a), std::abs(dim.b)));
+  return 0.005 * std::log2(1 + bytes);
+}
+
+LaneAccess lane_access(const ContractAttr& attr, const std::vector<int>& lane_dims,
+                       int64_t Dim::*stride) {
+  bool varies = false;
+  for (int d : lane_dims) varies |= attr.dims[static_cast<size_t>(d)].*stride != 0;
+  if (!varies) return LaneAccess::kUniform;
+  if (lane_dims.size() > 1) return LaneAccess::kGather;
+  return attr.dims[static_cast<size_t>(lane_dims[0])].*stride == 1 ? LaneAccess::kUnit
+                                                                   : LaneAccess::kStrided;
+}
+
+// Most accumulators: with 16 vector registers (narrow vectors) more would spill.
+int64_t max_rows(const DeviceCaps&) { return 16; }
+
+// Steps of the loop body: whole inner dims while they fit, then a part of the next one. A part
+// that divides the dim is preferred, unless that loses half of it.
+void choose_unroll(const ContractAttr& attr, RegisterTiling& tiling) {
+  const int64_t rows = tiling.rows_a * tiling.rows_b;
+  int64_t lane_loads = 0;
+  if (tiling.a != LaneAccess::kUniform) lane_loads += tiling.rows_a;
+  if (tiling.b != LaneAccess::kUniform) lane_loads += tiling.rows_b;
+  int64_t target = std::clamp<int64_t>(kBodySteps / rows, 1, kMaxUnroll);
+  if (lane_loads > 0) target = std::clamp<int64_t>(kMaxLaneLoads / lane_loads, 1, target);
+  tiling.unroll = 1;
+  for (size_t d = attr.dims.size(); d-- > 0 && attr.dims[d].reduced();) {
+    const int64_t size = attr.dims[d].size;
+    const int64_t room = target / tiling.unroll;
+    if (room < 2) break;
+    int64_t part = std::min(size, room);
+    if (size > room) {
+      int64_t divisor = part;
+      while (size % divisor != 0) --divisor;
+      if (divisor * 2 >= part) part = divisor;
+    }
+    tiling.tile[d] = part;
+    tiling.unroll *= part;
+    if (part < size) break;
+  }
+}
+
+class TilingSearch {
+ public:
+  TilingSearch(const ContractAttr& attr, const DeviceCaps& caps) : attr_(attr), caps_(caps) {
+    lanes_ = std::max<uint32_t>(1, caps.subgroup_size);
+    workers_ = caps.compute_units == 0 ? 8 : caps.compute_units;
+    for (const Dim& dim : attr.dims)
+      if (dim.reduced()) steps_ *= dim.size;
+  }
+
+  void try_lanes(std::vector<int> lane_dims) {
+    current_ = RegisterTiling{};
+    current_.lane_dims = std::move(lane_dims);
+    current_.tile.assign(attr_.dims.size(), 1);
+    current_.a = lane_access(attr_, current_.lane_dims, &Dim::a);
+    current_.b = lane_access(attr_, current_.lane_dims, &Dim::b);
+    current_.lane_total = 1;
+    for (int d : current_.lane_dims) current_.lane_total *= attr_.dims[static_cast<size_t>(d)].size;
+    extend(attr_.dims.size());
+  }
+
+  RegisterTiling best() const { return best_; }
+
+ private:
+  // Chooses the tile of every output dim before `end`, innermost first.
+  void extend(size_t end) {
+    size_t d = end;
+    while (d > 0 && !tileable(d - 1)) --d;
+    if (d == 0) {
+      rate();
+      return;
+    }
+    --d;
+    const Dim& dim = attr_.dims[d];
+    const int64_t rows = current_.rows_a * current_.rows_b;
+    int64_t& own = dim.a != 0 ? current_.rows_a : current_.rows_b;
+    for (int64_t tile = 1; tile <= dim.size && rows * tile <= max_rows(caps_); ++tile) {
+      current_.tile[d] = tile;
+      own *= tile;
+      extend(d);
+      own /= tile;
+    }
+    current_.tile[d] = 1;
+  }
+
+  bool tileable(size_t d) const {
+    const Dim& dim = attr_.dims[d];
+    if (dim.reduced() || (dim.a != 0) == (dim.b != 0)) return false;
+    return std::find(current_.lane_dims.begin(), current_.lane_dims.end(), static_cast<int>(d)) ==
+           current_.lane_dims.end();
+  }
+
+  void rate() {
+    RegisterTiling t = current_;
+    choose_unroll(attr_, t);
+    t.tiles = ceil_div(t.lane_total, lanes_);
+    double spread = 0;  // how far apart the rows lie in memory
+    for (size_t d = 0; d < attr_.dims.size(); ++d) {
+      const bool lane = std::find(t.lane_dims.begin(), t.lane_dims.end(), static_cast<int>(d)) !=
+                        t.lane_dims.end();
+      if (attr_.dims[d].reduced() || lane) continue;
+      t.tiles *= ceil_div(attr_.dims[d].size, t.tile[d]);
+      if (t.tile[d] > 1) spread += row_spread(attr_.dims[d]);
+    }
+    const double rows = static_cast<double>(t.rows_a * t.rows_b);
+    const double step = rows + static_cast<double>(t.rows_a) * load_cost(t.a, lanes_, t.rows_b) +
+                        static_cast<double>(t.rows_b) * load_cost(t.b, lanes_, t.rows_a) +
+                        kLoopIteration / static_cast<double>(t.unroll);
+    const double one = kTile + rows * kStorePerVector + static_cast<double>(steps_) * step;
+    // The slowest worker decides.
+    t.cycles = one * static_cast<double>(ceil_div(t.tiles, workers_) * workers_) * (1 + spread);
+    if (best_.tile.empty() || t.cycles < best_.cycles) best_ = std::move(t);
+  }
+
+  const ContractAttr& attr_;
+  const DeviceCaps& caps_;
+  int64_t lanes_ = 1;
+  int64_t workers_ = 1;
+  int64_t steps_ = 1;
+  RegisterTiling current_;
+  RegisterTiling best_;
+};
+
+}  // namespace
+
+ContractAttr simplify_contract(const ContractAttr& attr) {
+  ContractAttr result;
+  result.a_offset = attr.a_offset;
+  result.b_offset = attr.b_offset;
+  std::vector<Dim> out, reduced;
+  for (const Dim& dim : attr.dims) {
+    CHECK(dim.size > 0, "a contraction dim of size 0");
+    if (dim.size == 1) continue;
+    (dim.reduced() ? reduced : out).push_back(dim);
+  }
+  // Loops over memory in order: large strides outside.
+  std::stable_sort(reduced.begin(), reduced.end(), [](const Dim& x, const Dim& y) {
+    return std::abs(x.a) + std::abs(x.b) > std::abs(y.a) + std::abs(y.b);
+  });
+  for (const std::vector<Dim>* dims : {&out, &reduced}) {
+    const size_t first = result.dims.size();
+    for (const Dim& dim : *dims) {
+      if (result.dims.size() > first && continues(result.dims.back(), dim)) {
+        const int64_t size = result.dims.back().size * dim.size;
+        result.dims.back() = dim;
+        result.dims.back().size = size;
+      } else {
+        result.dims.push_back(dim);
+      }
+    }
+  }
+  return result;
+}
+
+RegisterTiling choose_register_tiling(const ContractAttr& attr, const DeviceCaps& caps) {
+  TilingSearch search(attr, caps);
+  std::vector<int> only_a, only_b, all;
+  for (size_t d = 0; d < attr.dims.size(); ++d) {
+    const Dim& dim = attr.dims[d];
+    if (dim.reduced()) continue;
+    const int index = static_cast<int>(d);
+    search.try_lanes({index});
+    all.push_back(index);
+    if (dim.a != 0 && dim.b == 0) only_a.push_back(index);
+    if (dim.b != 0 && dim.a == 0) only_b.push_back(index);
+  }
+  if (all.empty()) search.try_lanes({});
+  for (const std::vector<int>* lanes : {&only_a, &only_b, &all})
+    if (lanes->size() > 1) search.try_lanes(*lanes);
+  return search.best();
+}
+
+MatrixView matrix_view(const ContractAttr& attr) {
+  MatrixView view;
+  for (size_t d = 0; d < attr.dims.size(); ++d) {
+    const Dim& dim = attr.dims[d];
+    const int index = static_cast<int>(d);
+    if (dim.reduced()) {
+      view.k.push_back(index);
+      view.k_size *= dim.size;
+    } else if (dim.a != 0 && dim.b == 0) {
+      view.m.push_back(index);
+      view.m_size *= dim.size;
+    } else if (dim.b != 0 && dim.a == 0) {
+      view.n.push_back(index);
+      view.n_size *= dim.size;
+    } else {
+      view.batch.push_back(index);
+      view.batch_size *= dim.size;
+    }
+  }
+  return view;
+}
+
+SharedTiling choose_shared_tiling(const MatrixView& view, const DeviceCaps& caps) {
+  // Largest first; the first that the device can hold and that wastes less than half of each side.
+  static constexpr SharedTiling kTilings[] = {
+      {64, 64, 16, 4, 4}, {64, 64, 16, 8, 4}, {64, 32, 16, 4, 4}, {32, 64, 16, 4, 4},
+      {32, 32, 16, 4, 4}, {64, 16, 16, 4, 2}, {16, 64, 16, 2, 4}, {16, 16, 16, 2, 2},
+  };
+  const uint32_t invocations = std::min(caps.max_workgroup_invocations, caps.max_workgroup_size_x);
+  SharedTiling smallest;
+  for (const SharedTiling& tiling : kTilings) {
+    if (tiling.invocations() > invocations || tiling.shared_bytes() > caps.shared_memory_bytes)
+      continue;
+    smallest = tiling;
+    if (tiling.block_m <= std::max<int64_t>(16, 2 * view.m_size - 1) &&
+        tiling.block_n <= std::max<int64_t>(16, 2 * view.n_size - 1))
+      return tiling;
+  }
+  return smallest;
+}
+
+}  // namespace ito

@@ -1,0 +1,68 @@
+// Choices of the contract archetype as plain values: how a contraction is cut into register tiles
+// (CPU-like devices) or shared-memory tiles (GPUs). Depends on ContractAttr and DeviceCaps only.
+// Not the GLSL text (contract_registers.cpp, contract_shared.cpp).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "graph/attrs.h"
+#include "graph/device_caps.h"
+
+namespace ito {
+
+// The same contraction with fewer dims: size 1 dropped, neighbours that are one longer dim in all
+// three operands merged. Output dims first, then reduced dims with the smallest strides innermost.
+ContractAttr simplify_contract(const ContractAttr& attr);
+
+// How the 16 or so lanes of one subgroup read an operand.
+enum class LaneAccess : uint8_t {
+  kUniform,  // one address for all lanes: a scalar load and a broadcast
+  kUnit,     // neighbouring lanes read neighbouring elements: one vector load
+  kStrided,  // a constant distance between lanes: one scalar load per lane
+  kGather,   // an address computed per lane
+};
+
+// One tile per workgroup of one subgroup: lanes x (rows of A) x (rows of B) accumulators, all in
+// registers. Indices refer to the dims of the simplified attr.
+struct RegisterTiling {
+  std::vector<int> lane_dims;  // output dims whose linear index runs over the lanes, outer first
+  int64_t lane_total = 1;      // product of their sizes
+  std::vector<int64_t> tile;   // per dim: register rows (output) or unrolled steps (reduced)
+  LaneAccess a = LaneAccess::kUniform;
+  LaneAccess b = LaneAccess::kUniform;
+  int64_t rows_a = 1;  // accumulator rows along dims that A varies with
+  int64_t rows_b = 1;  // the same for B; their product is the number of accumulators
+  int64_t unroll = 1;  // multiply-add steps in the loop body
+  int64_t tiles = 1;   // workgroups
+  double cycles = 0;   // estimated work of the whole contraction
+};
+
+// `attr` must be simplified.
+RegisterTiling choose_register_tiling(const ContractAttr& attr, const DeviceCaps& caps);
+
+// Shared-memory tiles of block_m x block_n outputs, block_k deep; each invocation keeps
+// micro_m x micro_n accumulators.
+struct SharedTiling {
+  int64_t block_m = 64, block_n = 64, block_k = 16;
+  int64_t micro_m = 4, micro_n = 4;
+  uint32_t invocations() const {
+    return static_cast<uint32_t>(block_m / micro_m * (block_n / micro_n));
+  }
+  // Bytes of shared memory; rows are padded by one element against bank conflicts.
+  uint32_t shared_bytes() const {
+    return static_cast<uint32_t>((block_m + block_n + 2) * block_k * 4);
+  }
+};
+
+// Extents of the matrix view: m = dims that only A has, n = dims that only B has, batch = the
+// other output dims, k = reduced dims.
+struct MatrixView {
+  std::vector<int> batch, m, n, k;
+  int64_t batch_size = 1, m_size = 1, n_size = 1, k_size = 1;
+};
+MatrixView matrix_view(const ContractAttr& attr);
+
+SharedTiling choose_shared_tiling(const MatrixView& view, const DeviceCaps& caps);
+
+}  // namespace ito

@@ -1,0 +1,56 @@
+// Checkpoints of a training run: folders RUN/checkpoint-N that appear whole or not at all, and are
+// found, checked and pruned here.
+//   state.safetensors  all tensors of the training state (parameters, optimiser, EMA, counters)
+//   trainer.json       the step, free metadata, and size and CRC-32 of every other file
+//   anything else the caller writes, such as unet/ for diffusers
+// Not for what the tensors mean (api and apps decide).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "io/file.h"
+#include "io/host_tensor.h"
+#include "io/json.h"
+
+namespace ito {
+
+struct Checkpoint {
+  int64_t step = 0;  // training steps done
+  TensorFile state;
+  Json metadata = Json::object();
+  Path folder;  // set by load
+};
+
+// RUN/checkpoint-N.
+Path checkpoint_folder(const Path& run, int64_t step);
+
+// Writes RUN/checkpoint-N (checkpoint.folder is ignored), replacing one of the same step. `extra`,
+// if given, adds files to the folder it gets before it is sealed. The run folder must exist.
+Status write_checkpoint(const Path& run, const Checkpoint& checkpoint,
+                        const std::function<Status(const Path& folder)>& extra = nullptr);
+
+// Steps of the checkpoint folders of a run, ascending; leftovers (*.tmp) and strangers are ignored.
+// A run folder that does not exist has none.
+Result<std::vector<int64_t>> checkpoint_steps(const Path& run);
+
+// Reads one checkpoint folder. Error kCorrupt naming the file that is missing, damaged (size or
+// CRC) or contradicts trainer.json.
+Result<Checkpoint> read_checkpoint(const Path& folder);
+
+// The newest checkpoint that is whole. For each damaged one on the way there is one warning line to
+// `log`; nothing if the run has no checkpoints; the last damage as error if none is whole.
+Result<std::optional<Checkpoint>> load_latest_checkpoint(const Path& run, const LogFunction& log);
+
+// Removes leftovers of interrupted writes (checkpoint-*.tmp and .old) and all checkpoints but the
+// newest `keep` (at least 1).
+Status prune_checkpoints(const Path& run, int keep);
+
+// Removes the checkpoints after a step: what a run that fell back to an older one must not keep.
+Status remove_checkpoints_after(const Path& run, int64_t step);
+
+}  // namespace ito

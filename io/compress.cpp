@@ -1,0 +1,84 @@
+#include "io/compress.h"
+
+#include <zlib.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace ito {
+namespace {
+
+class Inflater {
+ public:
+  explicit Inflater(Compression format) {
+    // zlib's window parameter: +16 means gzip, negative means no header.
+    int window = format == Compression::kGzip ? 15 + 16 : format == Compression::kZlib ? 15 : -15;
+    ok_ = inflateInit2(&stream, window) == Z_OK;
+  }
+  Inflater(const Inflater&) = delete;
+  Inflater& operator=(const Inflater&) = delete;
+  ~Inflater() {
+    if (ok_) inflateEnd(&stream);
+  }
+  bool ok() const { return ok_; }
+
+  z_stream stream = {};
+
+ private:
+  bool ok_;
+};
+
+}  // namespace
+
+bool is_gzip(std::string_view bytes) { return bytes.starts_with("\x1f\x8b"); }
+
+Result<std::string> inflate(std::string_view bytes, Compression format, std::string_view where,
+                            uint64_t max_bytes) {
+  Inflater inflater(format);
+  if (!inflater.ok()) return out_of_memory("{}: cannot start decompression", where);
+  z_stream& stream = inflater.stream;
+  std::string out;
+  std::string_view rest = bytes;              // not yet given to zlib
+  constexpr size_t kPiece = size_t{1} << 30;  // zlib counts in 32 bits
+  constexpr size_t kChunk = size_t{1} << 18;
+  bool again = true;
+  while (again) {
+    if (stream.avail_in == 0) {
+      size_t n = std::min(rest.size(), kPiece);
+      stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(rest.data()));
+      stream.avail_in = static_cast<uInt>(n);
+      rest.remove_prefix(n);
+    }
+    size_t done = out.size();
+    out.resize(done + kChunk);
+    stream.next_out = reinterpret_cast<Bytef*>(out.data() + done);
+    stream.avail_out = kChunk;
+    int code = ::inflate(&stream, Z_NO_FLUSH);
+    out.resize(done + kChunk - stream.avail_out);
+    if (out.size() > max_bytes)
+      return corrupt("{}: inflates to more than {} bytes", where, max_bytes);
+    if (code == Z_STREAM_END) {
+      again = stream.avail_in > 0 || !rest.empty();
+      // A gzip file may be a chain of members; anything else may not go on.
+      if (again && (format != Compression::kGzip || inflateReset(&stream) != Z_OK))
+        return corrupt("{}: compressed data is followed by other bytes", where);
+    } else if (code == Z_BUF_ERROR ||
+               (code == Z_OK && stream.avail_in == 0 && rest.empty() && stream.avail_out > 0)) {
+      return corrupt("{}: compressed data is truncated", where);
+    } else if (code == Z_MEM_ERROR) {
+      return out_of_memory("{}: decompression needs more memory", where);
+    } else if (code != Z_OK) {
+      return corrupt("{}: compressed data is damaged ({})", where,
+                     stream.msg != nullptr ? stream.msg : "zlib error");
+    }
+  }
+  return out;
+}
+
+uint32_t crc32_of(std::string_view bytes, uint32_t earlier) {
+  return static_cast<uint32_t>(
+      crc32_z(earlier, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+}
+
+}  // namespace ito

@@ -1,0 +1,31 @@
+// Inflating untrusted compressed bytes, and CRC-32: a thin face over zlib.
+// Not for containers built from them (io/zip.h, io/png.h).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace ito {
+
+enum class Compression {
+  kGzip,     // .gz, one or several members
+  kZlib,     // with zlib's header, as inside PNG
+  kDeflate,  // bare, as inside ZIP
+};
+
+// Starts with gzip's magic bytes.
+bool is_gzip(std::string_view bytes);
+
+// The inflated bytes. Memory grows with what is really decoded, never with what a header claims.
+// Error kCorrupt naming `where`: damaged, truncated, wrong checksum, followed by other bytes, or
+// larger than max_bytes.
+Result<std::string> inflate(std::string_view bytes, Compression format, std::string_view where,
+                            uint64_t max_bytes);
+
+// CRC-32 of ISO 3309 (as in zip, gzip and PNG), continued from an earlier value.
+uint32_t crc32_of(std::string_view bytes, uint32_t earlier = 0);
+
+}  // namespace ito

@@ -1,0 +1,263 @@
+#include "io/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
+#include <utility>
+
+#include "base/error.h"
+
+namespace ito {
+namespace fs = std::filesystem;
+namespace {
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+  bool valid() const { return fd_ >= 0; }
+  // Closes and reports: some file systems tell of a full disk only here.
+  int close() { return ::close(std::exchange(fd_, -1)); }
+
+ private:
+  int fd_;
+};
+
+Error open_error(const Path& path, int error_number) {
+  Error error = system_error("open", path, error_number);
+  if (error_number == ENOENT || error_number == ENOTDIR) error.kind = ErrorKind::kNotFound;
+  return error;
+}
+
+// Opens a regular file for reading; a folder or device is an error which says so.
+Result<int> open_regular(const Path& path, struct stat* info) {
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return open_error(path, errno);
+  if (::fstat(fd, info) != 0) {
+    Error error = system_error("read", path, errno);
+    ::close(fd);
+    return error;
+  }
+  if (!S_ISREG(info->st_mode)) {
+    ::close(fd);
+    return io_error("cannot read {}: it is {}, expected a file", path.string(),
+                    S_ISDIR(info->st_mode) ? "a folder" : "not a regular file");
+  }
+  return fd;
+}
+
+Status write_all(int fd, std::string_view bytes, const Path& path) {
+  while (!bytes.empty()) {
+    ssize_t n = ::write(fd, bytes.data(), std::min<size_t>(bytes.size(), size_t{1} << 30));
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      return system_error("write", path, errno);
+    }
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+  return {};
+}
+
+// Makes renames in a folder durable. A file system which cannot sync folders is not an error.
+Status sync_folder(const Path& folder) {
+  Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return system_error("sync", folder, errno);
+  if (::fsync(fd.get()) != 0 && errno != EINVAL && errno != ENOTSUP)
+    return system_error("sync", folder, errno);
+  return {};
+}
+
+Path parent_of(const Path& path) {
+  Path parent = path.parent_path();
+  return parent.empty() ? Path(".") : parent;
+}
+
+// "a/b/" and "a/b" name the same folder; without the slash, suffixes can be appended.
+Path without_trailing_slash(const Path& path) {
+  return path.has_filename() ? path : path.parent_path();
+}
+
+Path with_suffix(const Path& path, const char* suffix) {
+  Path result = path;
+  result += suffix;
+  return result;
+}
+
+Status rename_path(const Path& from, const Path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) return system_error("write", to, errno);
+  return {};
+}
+
+// Exchanges two folders in one step where the system can, else by three renames.
+Status swap_folders(const Path& a, const Path& b) {
+#ifdef RENAME_EXCHANGE
+  if (::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0) return {};
+  if (errno != EINVAL && errno != ENOSYS) return system_error("write", b, errno);
+#endif
+  const Path aside = with_suffix(b, ".old");
+  ITO_TRY(remove_tree(aside));
+  ITO_TRY(rename_path(b, aside));
+  ITO_TRY(rename_path(a, b));
+  return rename_path(aside, a);
+}
+
+}  // namespace
+
+Error system_error(std::string_view action, const Path& path, int error_number) {
+  std::string reason = std::generic_category().message(error_number);
+  if (error_number == ENOSPC || error_number == EDQUOT) {
+    std::error_code ignored;
+    fs::space_info space = fs::space(parent_of(path), ignored);
+    if (!ignored)
+      reason += fmt::format(" ({:.1f} MB free)", static_cast<double>(space.available) / 1e6);
+  }
+  return io_error("cannot {} {}: {}", action, path.string(), reason);
+}
+
+Result<std::string> read_file(const Path& path, uint64_t max_bytes) {
+  struct stat info = {};
+  ITO_ASSIGN(int raw_fd, open_regular(path, &info));
+  Descriptor fd(raw_fd);
+  auto size = static_cast<uint64_t>(info.st_size);
+  if (size > max_bytes)
+    return io_error("cannot read {}: it has {} bytes, at most {} expected", path.string(), size,
+                    max_bytes);
+  std::string bytes(size, '\0');
+  size_t done = 0;
+  while (done < bytes.size()) {
+    ssize_t n = ::read(fd.get(), bytes.data() + done, bytes.size() - done);
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      return system_error("read", path, errno);
+    }
+    if (n == 0) break;  // it shrank meanwhile; the format's reader will say truncated
+    done += static_cast<size_t>(n);
+  }
+  bytes.resize(done);
+  return bytes;
+}
+
+Status write_file_atomic(const Path& path, const std::function<Status(const ByteSink&)>& produce) {
+  // The process number keeps two writers of one path from sharing a temporary file.
+  Path temporary = with_suffix(path, fmt::format(".{}.tmp", ::getpid()).c_str());
+  Descriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  if (!fd.valid()) return system_error("write", path, errno);
+  auto write = [&]() -> Status {
+    ITO_TRY(produce([&](std::string_view bytes) { return write_all(fd.get(), bytes, path); }));
+    if (::fsync(fd.get()) != 0) return system_error("write", path, errno);
+    if (fd.close() != 0) return system_error("write", path, errno);
+    return rename_path(temporary, path);
+  };
+  Status status = write();
+  if (!status.ok()) {
+    ::unlink(temporary.c_str());
+    return status;
+  }
+  return sync_folder(parent_of(path));
+}
+
+Status write_file_atomic(const Path& path, std::string_view bytes) {
+  return write_file_atomic(path, [&](const ByteSink& sink) { return sink(bytes); });
+}
+
+Status write_folder_atomic(const Path& given_path, const std::function<Status(const Path&)>& fill) {
+  const Path path = without_trailing_slash(given_path);
+  const Path temporary = with_suffix(path, ".tmp");
+  ITO_TRY(remove_tree(temporary));
+  if (::mkdir(temporary.c_str(), 0777) != 0) return system_error("create folder", path, errno);
+  auto replace = [&]() -> Status {
+    ITO_TRY(fill(temporary));
+    ITO_TRY(sync_folder(temporary));
+    if (!folder_exists(path)) return rename_path(temporary, path);
+    return swap_folders(temporary, path);
+  };
+  Status status = replace();
+  // Either the failed new folder or, after a swap, the replaced old one. Tidying up after a failure
+  // is best effort: the first error is the one to tell.
+  Status removed = remove_tree(temporary);
+  if (!status.ok()) return status;
+  ITO_TRY(removed);
+  return sync_folder(parent_of(path));
+}
+
+Status make_folders(const Path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  // Some library versions report an error for "a/b/", which nevertheless exists afterwards.
+  if (error && !folder_exists(path)) return system_error("create folder", path, error.value());
+  if (!folder_exists(path))
+    return io_error("cannot create folder {}: a file of that name exists", path.string());
+  return {};
+}
+
+Status remove_tree(const Path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) return system_error("remove", path, error.value());
+  return {};
+}
+
+Result<std::vector<std::string>> list_folder(const Path& path) {
+  std::error_code error;
+  fs::directory_iterator it(path, error), end;
+  if (error) {
+    Error result = system_error("list folder", path, error.value());
+    if (error == std::errc::no_such_file_or_directory) result.kind = ErrorKind::kNotFound;
+    return result;
+  }
+  std::vector<std::string> names;
+  while (it != end) {
+    names.push_back(it->path().filename().string());
+    it.increment(error);
+    if (error) return system_error("list folder", path, error.value());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool file_exists(const Path& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored);
+}
+
+bool folder_exists(const Path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
+Result<MappedFile> MappedFile::open(const Path& path) {
+  struct stat info = {};
+  ITO_ASSIGN(int raw_fd, open_regular(path, &info));
+  Descriptor fd(raw_fd);
+  if (info.st_size == 0) return MappedFile(nullptr, 0);
+  auto size = static_cast<size_t>(info.st_size);
+  void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+  if (data == MAP_FAILED) return system_error("read", path, errno);
+  return MappedFile(static_cast<const char*>(data), size);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<char*>(data_), size_);
+}
+
+}  // namespace ito

@@ -1,0 +1,206 @@
+#include "io/host_tensor.h"
+
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "base/check.h"
+#include "base/error.h"
+
+namespace ito {
+namespace {
+
+static_assert(std::endian::native == std::endian::little,
+              "file formats here are little-endian and read without swapping");
+
+struct Row {
+  HostType type;
+  std::string_view name;
+  size_t size;
+};
+constexpr std::array<Row, 13> kRows = {{{HostType::kBool, "BOOL", 1},
+                                        {HostType::kU8, "U8", 1},
+                                        {HostType::kI8, "I8", 1},
+                                        {HostType::kU16, "U16", 2},
+                                        {HostType::kI16, "I16", 2},
+                                        {HostType::kF16, "F16", 2},
+                                        {HostType::kBF16, "BF16", 2},
+                                        {HostType::kU32, "U32", 4},
+                                        {HostType::kI32, "I32", 4},
+                                        {HostType::kF32, "F32", 4},
+                                        {HostType::kU64, "U64", 8},
+                                        {HostType::kI64, "I64", 8},
+                                        {HostType::kF64, "F64", 8}}};
+
+template <typename T>
+HostTensor tensor_of(HostType type, Shape shape, const std::vector<T>& values) {
+  CHECK(shape.numel() == static_cast<int64_t>(values.size()),
+        fmt::format("{} values for shape {}", values.size(), shape.to_string()));
+  HostTensor tensor{type, std::move(shape), std::vector<uint8_t>(values.size() * sizeof(T))};
+  if (!values.empty()) std::memcpy(tensor.bytes.data(), values.data(), tensor.bytes.size());
+  return tensor;
+}
+
+// Calls visit(index, value) for every element, with the stored type's nearest C++ type.
+template <typename T, typename Visit>
+void visit_as(const HostTensor& tensor, Visit&& visit) {
+  size_t count = tensor.bytes.size() / sizeof(T);
+  for (size_t i = 0; i < count; ++i) {
+    T value;
+    std::memcpy(&value, tensor.bytes.data() + i * sizeof(T), sizeof(T));
+    visit(i, value);
+  }
+}
+
+template <typename Visit>
+void visit_elements(const HostTensor& tensor, Visit&& visit) {
+  switch (tensor.type) {
+    case HostType::kBool:
+      return visit_as<uint8_t>(tensor, [&](size_t i, uint8_t v) { visit(i, uint8_t{v != 0}); });
+    case HostType::kU8:
+      return visit_as<uint8_t>(tensor, visit);
+    case HostType::kI8:
+      return visit_as<int8_t>(tensor, visit);
+    case HostType::kU16:
+      return visit_as<uint16_t>(tensor, visit);
+    case HostType::kI16:
+      return visit_as<int16_t>(tensor, visit);
+    case HostType::kF16:
+      return visit_as<uint16_t>(tensor, [&](size_t i, uint16_t v) { visit(i, half_to_float(v)); });
+    case HostType::kBF16:
+      return visit_as<uint16_t>(tensor,
+                                [&](size_t i, uint16_t v) { visit(i, bfloat16_to_float(v)); });
+    case HostType::kU32:
+      return visit_as<uint32_t>(tensor, visit);
+    case HostType::kI32:
+      return visit_as<int32_t>(tensor, visit);
+    case HostType::kF32:
+      return visit_as<float>(tensor, visit);
+    case HostType::kU64:
+      return visit_as<uint64_t>(tensor, visit);
+    case HostType::kI64:
+      return visit_as<int64_t>(tensor, visit);
+    case HostType::kF64:
+      return visit_as<double>(tensor, visit);
+  }
+}
+
+}  // namespace
+
+size_t host_type_size(HostType type) { return kRows[static_cast<size_t>(type)].size; }
+
+std::string_view host_type_name(HostType type) { return kRows[static_cast<size_t>(type)].name; }
+
+std::optional<HostType> host_type_from_name(std::string_view name) {
+  for (const Row& row : kRows)
+    if (row.name == name) return row.type;
+  return std::nullopt;
+}
+
+HostTensor tensor_from_floats(Shape shape, const std::vector<float>& values) {
+  return tensor_of(HostType::kF32, std::move(shape), values);
+}
+
+HostTensor tensor_from_uint32(Shape shape, const std::vector<uint32_t>& values) {
+  return tensor_of(HostType::kU32, std::move(shape), values);
+}
+
+HostTensor tensor_from_int64(Shape shape, const std::vector<int64_t>& values) {
+  return tensor_of(HostType::kI64, std::move(shape), values);
+}
+
+HostTensor tensor_from_bytes(Shape shape, const std::vector<uint8_t>& values) {
+  return tensor_of(HostType::kU8, std::move(shape), values);
+}
+
+std::vector<float> to_floats(const HostTensor& tensor) {
+  std::vector<float> values(tensor.bytes.size() / host_type_size(tensor.type));
+  visit_elements(tensor, [&](size_t i, auto v) { values[i] = static_cast<float>(v); });
+  return values;
+}
+
+Result<std::vector<int64_t>> to_int64(const HostTensor& tensor, std::string_view name) {
+  switch (tensor.type) {
+    case HostType::kF16:
+    case HostType::kBF16:
+    case HostType::kF32:
+    case HostType::kF64:
+      return corrupt("tensor {}: expected integers, found {}", name, host_type_name(tensor.type));
+    default:
+      break;
+  }
+  std::vector<int64_t> values(tensor.bytes.size() / host_type_size(tensor.type));
+  visit_elements(tensor, [&](size_t i, auto v) { values[i] = static_cast<int64_t>(v); });
+  if (tensor.type == HostType::kU64)
+    for (int64_t value : values)
+      if (value < 0) return corrupt("tensor {}: a U64 value exceeds 2^63 - 1", name);
+  return values;
+}
+
+Result<std::vector<uint32_t>> to_uint32(const HostTensor& tensor, std::string_view name) {
+  if (tensor.type != HostType::kU32)
+    return corrupt("tensor {}: expected U32, found {}", name, host_type_name(tensor.type));
+  std::vector<uint32_t> values(tensor.bytes.size() / 4);
+  if (!values.empty()) std::memcpy(values.data(), tensor.bytes.data(), values.size() * 4);
+  return values;
+}
+
+float half_to_float(uint16_t bits) {
+  uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
+  uint32_t exponent = (bits >> 10) & 0x1fu, mantissa = bits & 0x3ffu;
+  if (exponent == 0) {  // zero or subnormal: mantissa * 2^-24, exact in fp32
+    float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
+    return sign != 0 ? -magnitude : magnitude;
+  }
+  uint32_t wide_exponent = exponent == 31 ? 255 : exponent + (127 - 15);
+  return std::bit_cast<float>(sign | wide_exponent << 23 | mantissa << 13);
+}
+
+uint16_t float_to_half(float value) {
+  auto bits = std::bit_cast<uint32_t>(value);
+  auto sign = static_cast<uint16_t>((bits >> 16) & 0x8000u);
+  uint32_t magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u);
+  // 65520 is halfway between the largest half and the next power of two: rounds to infinity.
+  if (magnitude >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);
+  if (magnitude < 0x38800000u) {  // below 2^-14: subnormal, counted in units of 2^-24
+    float units = std::bit_cast<float>(magnitude) * 0x1p24f;
+    return static_cast<uint16_t>(sign | static_cast<uint32_t>(std::nearbyint(units)));
+  }
+  // A carry out of the mantissa moves into the exponent, which is the right value.
+  uint32_t rounded = magnitude + 0xfffu + ((magnitude >> 13) & 1u);
+  return static_cast<uint16_t>(sign | ((rounded - 0x38000000u) >> 13));
+}
+
+float bfloat16_to_float(uint16_t bits) {
+  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+}
+
+uint16_t float_to_bfloat16(float value) {
+  auto bits = std::bit_cast<uint32_t>(value);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>((bits >> 16) | 0x40u);
+  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+std::optional<int64_t> checked_numel(const std::vector<int64_t>& dims, size_t element_size) {
+  // A zero anywhere makes the product zero, but the other extents must be sane all the same.
+  const int64_t limit = std::numeric_limits<int64_t>::max() / static_cast<int64_t>(element_size);
+  int64_t numel = 1;
+  for (int64_t d : dims) {
+    if (d < 0 || d > limit) return std::nullopt;
+    if (d != 0 && numel > limit / d) return std::nullopt;
+    numel *= d;
+  }
+  return numel;
+}
+
+Result<const HostTensor*> find_tensor(const TensorFile& file, const std::string& name,
+                                      std::string_view where) {
+  auto it = file.tensors.find(name);
+  if (it == file.tensors.end()) return not_found("{}: no tensor {}", where, name);
+  return &it->second;
+}
+
+}  // namespace ito

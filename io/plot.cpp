@@ -1,0 +1,270 @@
+#include "io/plot.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "io/font.h"
+
+namespace ito {
+namespace {
+
+struct Colour {
+  uint8_t r, g, b;
+};
+constexpr Colour kWhite{255, 255, 255}, kInk{60, 64, 72}, kFrame{150, 155, 165},
+    kGrid{232, 234, 238};
+// Distinguishable with the common colour blindnesses.
+constexpr std::array<Colour, 6> kColours = {
+    {{31, 104, 180}, {222, 110, 20}, {28, 140, 90}, {196, 50, 70}, {130, 90, 180}, {90, 90, 90}}};
+
+class Canvas {
+ public:
+  Canvas(int width, int height) {
+    image_ = {height, width, 3, {}};
+    image_.pixels.assign(static_cast<size_t>(width) * static_cast<size_t>(height) * 3, kWhite.r);
+  }
+
+  void blend(int x, int y, Colour colour, double alpha) {
+    if (x < 0 || y < 0 || x >= image_.w || y >= image_.h) return;
+    uint8_t* pixel = image_.pixels.data() + (static_cast<ptrdiff_t>(y) * image_.w + x) * 3;
+    const uint8_t target[3] = {colour.r, colour.g, colour.b};
+    for (int k = 0; k < 3; ++k)
+      pixel[k] = static_cast<uint8_t>(std::lround(pixel[k] + (target[k] - pixel[k]) * alpha));
+  }
+
+  void fill(int x, int y, int w, int h, Colour colour) {
+    for (int j = y; j < y + h; ++j)
+      for (int i = x; i < x + w; ++i) blend(i, j, colour, 1);
+  }
+
+  // A stroke of the given width between two points; covers a pixel by its distance from the line.
+  void line(double x0, double y0, double x1, double y1, double width, Colour colour) {
+    double reach = width / 2 + 1;
+    int left = static_cast<int>(std::floor(std::min(x0, x1) - reach));
+    int right = static_cast<int>(std::ceil(std::max(x0, x1) + reach));
+    double dx = x1 - x0, dy = y1 - y0, length2 = dx * dx + dy * dy;
+    for (int x = std::max(left, 0); x <= std::min(right, image_.w - 1); ++x) {
+      // Only the rows near the line at this column.
+      double ya = std::min(y0, y1), yb = std::max(y0, y1);
+      if (std::abs(dx) > 1e-9) {
+        double slope = dy / dx, a = y0 + (x - reach - x0) * slope,
+               b = y0 + (x + reach - x0) * slope;
+        ya = std::max(ya, std::min(a, b));
+        yb = std::min(yb, std::max(a, b));
+      }
+      int top = std::max(0, static_cast<int>(std::floor(ya - reach)));
+      int bottom = std::min(image_.h - 1, static_cast<int>(std::ceil(yb + reach)));
+      for (int y = top; y <= bottom; ++y) {
+        double t =
+            length2 > 0 ? std::clamp(((x - x0) * dx + (y - y0) * dy) / length2, 0.0, 1.0) : 0;
+        double distance = std::hypot(x - (x0 + t * dx), y - (y0 + t * dy));
+        double cover = std::clamp(width / 2 + 0.5 - distance, 0.0, 1.0);
+        if (cover > 0) blend(x, y, colour, cover);
+      }
+    }
+  }
+
+  static int text_width(const std::string& text, int scale) {
+    return static_cast<int>(text.size()) * (kGlyphWidth + 1) * scale;
+  }
+
+  void text(int x, int y, const std::string& text, int scale, Colour colour) {
+    for (char character : text) {
+      const Glyph& rows = glyph(character);
+      for (int j = 0; j < kGlyphHeight; ++j)
+        for (int i = 0; i < kGlyphWidth; ++i)
+          if ((rows[static_cast<size_t>(j)] >> (kGlyphWidth - 1 - i) & 1) != 0)
+            fill(x + i * scale, y + j * scale, scale, scale, colour);
+      x += (kGlyphWidth + 1) * scale;
+    }
+  }
+
+  // Turned by a quarter, reading upwards; (x, y) is where the text starts, at the bottom.
+  void text_upwards(int x, int y, const std::string& text, int scale, Colour colour) {
+    for (char character : text) {
+      const Glyph& rows = glyph(character);
+      for (int j = 0; j < kGlyphHeight; ++j)
+        for (int i = 0; i < kGlyphWidth; ++i)
+          if ((rows[static_cast<size_t>(j)] >> (kGlyphWidth - 1 - i) & 1) != 0)
+            fill(x + j * scale, y - (i + 1) * scale, scale, scale, colour);
+      y -= (kGlyphWidth + 1) * scale;
+    }
+  }
+
+  Image take() { return std::move(image_); }
+
+ private:
+  Image image_;
+};
+
+struct Range {
+  double low = std::numeric_limits<double>::infinity();
+  double high = -std::numeric_limits<double>::infinity();
+  void include(double value) {
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+  bool empty() const { return !(low <= high); }
+};
+
+// An axis maps values to pixels; the log form works on log10.
+struct Axis {
+  double low, high;
+  int begin, end;  // pixels of low and high
+  bool log;
+
+  double at(double value) const {
+    double v = log ? std::log10(value) : value;
+    return begin + (v - low) / (high - low) * (end - begin);
+  }
+};
+
+bool drawable(double x, double y, bool log_y) {
+  return std::isfinite(x) && std::isfinite(y) && (!log_y || y > 0);
+}
+
+// A range of one value has no width; open it, and leave a little air around the others.
+void widen(double* low, double* high, double air) {
+  double span = *high - *low;
+  double scale = std::max(std::abs(*low), std::abs(*high));
+  if (span <= scale * 1e-12)
+    span = scale > 0 ? scale : 1;
+  else
+    span *= air;
+  *low -= span;
+  *high += span;
+}
+
+void draw_series(Canvas& canvas, const Plot& plot, const Axis& x, const Axis& y) {
+  for (size_t s = 0; s < plot.series.size(); ++s) {
+    const Series& series = plot.series[s];
+    Colour colour = kColours[s % kColours.size()];
+    bool joined = false;
+    double last_x = 0, last_y = 0;
+    for (size_t i = 0; i < series.x.size(); ++i) {
+      if (!drawable(series.x[i], series.y[i], plot.log_y)) {
+        joined = false;
+        continue;
+      }
+      double px = x.at(series.x[i]), py = y.at(series.y[i]);
+      if (!joined) last_x = px, last_y = py;
+      canvas.line(last_x, last_y, px, py, 2.0, colour);
+      last_x = px;
+      last_y = py;
+      joined = true;
+    }
+  }
+}
+
+void draw_legend(Canvas& canvas, const Plot& plot, int right, int top) {
+  int width = 0, rows = 0;
+  for (const Series& series : plot.series) {
+    if (series.name.empty()) continue;
+    width = std::max(width, Canvas::text_width(series.name, 2));
+    ++rows;
+  }
+  if (rows == 0) return;
+  int left = right - width - 58;
+  canvas.fill(left - 1, top - 1, width + 48, rows * 22 + 12, kGrid);
+  canvas.fill(left, top, width + 46, rows * 22 + 10, kWhite);
+  int y = top + 8;
+  for (size_t s = 0; s < plot.series.size(); ++s) {
+    if (plot.series[s].name.empty()) continue;
+    canvas.line(left + 10, y + 7, left + 32, y + 7, 3, kColours[s % kColours.size()]);
+    canvas.text(left + 42, y, plot.series[s].name, 2, kInk);
+    y += 22;
+  }
+}
+
+}  // namespace
+
+std::vector<double> linear_ticks(double low, double high, int count) {
+  double step = std::pow(10, std::floor(std::log10((high - low) / count)));
+  for (double factor : {1.0, 2.0, 5.0, 10.0})
+    if ((high - low) / (step * factor) <= count + 0.5) {
+      step *= factor;
+      break;
+    }
+  std::vector<double> ticks;
+  // Counting in whole steps keeps 0 exact and the others free of accumulated rounding.
+  for (double i = std::ceil(low / step - 1e-9); i * step <= high + step * 1e-9; ++i)
+    ticks.push_back(i * step);
+  return ticks;
+}
+
+std::vector<double> log_ticks(double low, double high) {
+  int first = static_cast<int>(std::floor(std::log10(low)));
+  int last = static_cast<int>(std::ceil(std::log10(high)));
+  int stride = std::max(1, (last - first) / 8);
+  std::vector<double> ticks;
+  bool fine = last - first <= 3;
+  for (int decade = first; decade <= last; decade += stride)
+    for (double factor : {1.0, 2.0, 5.0}) {
+      double value = factor * std::pow(10.0, decade);
+      if (value >= low && value <= high && (fine || factor == 1.0)) ticks.push_back(value);
+    }
+  return ticks;
+}
+
+std::string tick_text(double value) {
+  double magnitude = std::abs(value);
+  if (magnitude >= 1e4 && magnitude < 1e6) return fmt::format("{:.4g}k", value / 1e3);
+  if (magnitude >= 1e6 && magnitude < 1e9) return fmt::format("{:.4g}M", value / 1e6);
+  return fmt::format("{:.4g}", value);
+}
+
+Image draw_plot(const Plot& plot) {
+  CHECK(plot.width >= 200 && plot.height >= 150, "a chart needs some room");
+  Canvas canvas(plot.width, plot.height);
+  const int left = 96, right = plot.width - 28, top = 52, bottom = plot.height - 66;
+  canvas.text((plot.width - Canvas::text_width(plot.title, 2)) / 2, 18, plot.title, 2, kInk);
+
+  Range xs, ys;
+  for (const Series& series : plot.series) {
+    CHECK(series.x.size() == series.y.size(), "a series has one y for each x");
+    for (size_t i = 0; i < series.x.size(); ++i) {
+      if (!drawable(series.x[i], series.y[i], plot.log_y)) continue;
+      xs.include(series.x[i]);
+      ys.include(plot.log_y ? std::log10(series.y[i]) : series.y[i]);
+    }
+  }
+  if (xs.empty()) {
+    canvas.text((left + right - Canvas::text_width("no data", 2)) / 2, (top + bottom) / 2,
+                "no data", 2, kInk);
+    xs = {0, 1};
+    ys = {0, 1};
+  }
+  widen(&xs.low, &xs.high, 0);
+  widen(&ys.low, &ys.high, 0.05);
+  Axis x{xs.low, xs.high, left, right, false}, y{ys.low, ys.high, bottom, top, plot.log_y};
+
+  for (double value : linear_ticks(xs.low, xs.high, 8)) {
+    int at = static_cast<int>(std::lround(x.at(value)));
+    canvas.fill(at, top, 1, bottom - top, kGrid);
+    std::string text = tick_text(value);
+    canvas.text(at - Canvas::text_width(text, 2) / 2 + 1, bottom + 10, text, 2, kInk);
+  }
+  std::vector<double> y_ticks = plot.log_y ? log_ticks(std::pow(10, ys.low), std::pow(10, ys.high))
+                                           : linear_ticks(ys.low, ys.high, 6);
+  for (double value : y_ticks) {
+    int at = static_cast<int>(std::lround(y.at(value)));
+    canvas.fill(left, at, right - left, 1, kGrid);
+    std::string text = tick_text(value);
+    canvas.text(left - 8 - Canvas::text_width(text, 2), at - 6, text, 2, kInk);
+  }
+  draw_series(canvas, plot, x, y);
+  canvas.fill(left, top, 1, bottom - top + 1, kFrame);
+  canvas.fill(left, bottom, right - left + 1, 1, kFrame);
+  canvas.text((left + right - Canvas::text_width(plot.x_label, 2)) / 2, plot.height - 26,
+              plot.x_label, 2, kInk);
+  canvas.text_upwards(8, (top + bottom + Canvas::text_width(plot.y_label, 2)) / 2, plot.y_label, 2,
+                      kInk);
+  draw_legend(canvas, plot, right, top + 10);
+  return canvas.take();
+}
+
+}  // namespace ito

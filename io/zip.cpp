@@ -1,0 +1,160 @@
+// Field offsets follow PKWARE's APPNOTE.TXT 4.3.7 (local header), 4.3.12 (central directory header)
+// and 4.3.16 (end of central directory).
+#include "io/zip.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+#include "io/compress.h"
+
+namespace ito {
+namespace {
+
+constexpr std::string_view kLocal("PK\x03\x04", 4), kCentral("PK\x01\x02", 4),
+    kEnd("PK\x05\x06", 4);
+constexpr size_t kLocalSize = 30, kCentralSize = 46, kEndSize = 22;
+constexpr uint32_t kZip64 = 0xffffffffu;
+
+template <typename T>
+T load(std::string_view bytes, size_t at) {
+  T value;
+  std::memcpy(&value, bytes.data() + at, sizeof(T));
+  return value;
+}
+
+template <typename T>
+void store(std::string& out, T value) {
+  char bytes[sizeof(T)];
+  std::memcpy(bytes, &value, sizeof(T));
+  out.append(bytes, sizeof(T));
+}
+
+// The end record lies within the last 64 KiB, before a comment of stated length.
+size_t find_end(std::string_view bytes) {
+  if (bytes.size() < kEndSize) return std::string_view::npos;
+  size_t last = bytes.size() - kEndSize;
+  size_t first = last > 0xffff ? last - 0xffff : 0;
+  for (size_t at = last + 1; at-- > first;)
+    if (bytes.substr(at, 4) == kEnd &&
+        at + kEndSize + load<uint16_t>(bytes, at + 20) == bytes.size())
+      return at;
+  return std::string_view::npos;
+}
+
+void store_sizes(std::string& out, const ZipPart& part, uint32_t crc) {
+  auto size = static_cast<uint32_t>(part.head.size() + part.body.size());
+  store<uint16_t>(out, 20);      // version needed: 2.0
+  store<uint16_t>(out, 0x0800);  // names are UTF-8
+  store<uint16_t>(out, 0);       // stored
+  store<uint16_t>(out, 0);       // time 00:00
+  store<uint16_t>(out, 0x21);    // 1980-01-01, the earliest date there is
+  store<uint32_t>(out, crc);
+  store<uint32_t>(out, size);
+  store<uint32_t>(out, size);
+  store<uint16_t>(out, static_cast<uint16_t>(part.name.size()));
+  store<uint16_t>(out, 0);  // no extra field
+}
+
+}  // namespace
+
+Result<std::vector<ZipEntry>> parse_zip(std::string_view bytes, std::string_view where) {
+  size_t end = find_end(bytes);
+  if (end == std::string_view::npos)
+    return corrupt("{}: not a zip archive, or truncated (no directory at its end)", where);
+  auto count = load<uint16_t>(bytes, end + 10);
+  auto at = static_cast<size_t>(load<uint32_t>(bytes, end + 16));
+  if (at == kZip64 || count == 0xffff)
+    return unsupported("{}: ZIP64 archives are not supported", where);
+
+  std::vector<ZipEntry> entries;
+  for (int i = 0; i < count; ++i) {
+    if (at > end || end - at < kCentralSize || bytes.substr(at, 4) != kCentral)
+      return corrupt("{}: zip directory entry {} of {} is damaged", where, i + 1, count);
+    auto flags = load<uint16_t>(bytes, at + 8), method = load<uint16_t>(bytes, at + 10);
+    auto stored = load<uint32_t>(bytes, at + 20), size = load<uint32_t>(bytes, at + 24);
+    auto name_size = load<uint16_t>(bytes, at + 28);
+    size_t total =
+        kCentralSize + name_size + load<uint16_t>(bytes, at + 30) + load<uint16_t>(bytes, at + 32);
+    size_t local = load<uint32_t>(bytes, at + 42);
+    if (end - at < total)
+      return corrupt("{}: zip directory entry {} of {} is damaged", where, i + 1, count);
+    std::string name(bytes.substr(at + kCentralSize, name_size));
+    if (stored == kZip64 || size == kZip64 || local == kZip64)
+      return unsupported("{}: {}: ZIP64 entries are not supported", where, name);
+    if ((flags & 1) != 0) return unsupported("{}: {} is encrypted", where, name);
+    if (method != 0 && method != 8)
+      return unsupported("{}: {}: zip method {}; 0 (stored) and 8 (deflate) are supported", where,
+                         name, method);
+    if (local > end || end - local < kLocalSize || bytes.substr(local, 4) != kLocal)
+      return corrupt("{}: {} has no local zip header", where, name);
+    // The local header repeats name and extra field, with lengths of its own.
+    size_t data =
+        local + kLocalSize + load<uint16_t>(bytes, local + 26) + load<uint16_t>(bytes, local + 28);
+    if (data > end || end - data < stored)
+      return corrupt("{}: {} lies outside the archive", where, name);
+    entries.push_back({std::move(name), method == 8, load<uint32_t>(bytes, at + 16), size,
+                       bytes.substr(data, stored)});
+    at += total;
+  }
+  return entries;
+}
+
+Result<std::string> read_zip_entry(const ZipEntry& entry, std::string_view where) {
+  std::string content;
+  if (entry.deflated) {
+    ITO_ASSIGN(content, inflate(entry.data, Compression::kDeflate, where, entry.size));
+  } else {
+    content = entry.data;
+  }
+  if (content.size() != entry.size)
+    return corrupt("{}: {} bytes expected, {} found", where, entry.size, content.size());
+  if (crc32_of(content) != entry.crc) return corrupt("{}: checksum does not match", where);
+  return content;
+}
+
+Status write_zip(const Path& path, const std::vector<ZipPart>& parts) {
+  uint64_t total = kEndSize;
+  for (const ZipPart& part : parts)
+    total += kLocalSize + kCentralSize + 2 * part.name.size() + part.head.size() + part.body.size();
+  if (total >= kZip64 || parts.size() >= 0xffff)
+    return invalid_argument(
+        "cannot write {}: {} bytes in {} arrays; a zip archive holds less than "
+        "4 GB and 65535 arrays; write several",
+        path.string(), total, parts.size());
+
+  return write_file_atomic(path, [&](const ByteSink& sink) -> Status {
+    std::string directory;
+    uint64_t position = 0;
+    for (const ZipPart& part : parts) {
+      uint32_t crc = crc32_of(part.body, crc32_of(part.head));
+      std::string local(kLocal);
+      store_sizes(local, part, crc);
+      local += part.name;
+      directory += kCentral;
+      store<uint16_t>(directory, 20);  // made by: version 2.0
+      store_sizes(directory, part, crc);
+      store<uint16_t>(directory, 0);  // no comment
+      store<uint16_t>(directory, 0);  // disk 0
+      store<uint16_t>(directory, 0);  // internal attributes
+      store<uint32_t>(directory, 0);  // external attributes
+      store<uint32_t>(directory, static_cast<uint32_t>(position));
+      directory += part.name;
+      ITO_TRY(sink(local));
+      ITO_TRY(sink(part.head));
+      ITO_TRY(sink(part.body));
+      position += local.size() + part.head.size() + part.body.size();
+    }
+    std::string end(kEnd);
+    store<uint32_t>(end, 0);  // disk numbers
+    store<uint16_t>(end, static_cast<uint16_t>(parts.size()));
+    store<uint16_t>(end, static_cast<uint16_t>(parts.size()));
+    store<uint32_t>(end, static_cast<uint32_t>(directory.size()));
+    store<uint32_t>(end, static_cast<uint32_t>(position));
+    store<uint16_t>(end, 0);  // no comment
+    ITO_TRY(sink(directory));
+    return sink(end);
+  });
+}
+
+}  // namespace ito

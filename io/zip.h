@@ -1,0 +1,41 @@
+// Just enough of the ZIP format for NumPy archives: stored or deflated entries below 4 GB.
+// Not a general archive tool: no encryption, no split archives, no ZIP64.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "io/file.h"
+
+namespace ito {
+
+struct ZipEntry {
+  std::string name;
+  bool deflated = false;
+  uint32_t crc = 0;
+  uint32_t size = 0;      // inflated
+  std::string_view data;  // as stored; points into the archive's bytes
+};
+
+// The table of contents. Errors naming `where`: kCorrupt (no or damaged directory, entries that lie
+// outside the file), kUnsupported (encrypted, other methods, ZIP64).
+Result<std::vector<ZipEntry>> parse_zip(std::string_view bytes, std::string_view where);
+
+// The content of an entry, its length and CRC checked. Error kCorrupt naming `where`.
+Result<std::string> read_zip_entry(const ZipEntry& entry, std::string_view where);
+
+// One stored file: its bytes are head then body.
+struct ZipPart {
+  std::string name;
+  std::string head;
+  std::string_view body;
+};
+
+// Writes an uncompressed archive, atomically and without dates, so equal content gives equal bytes.
+// Error kInvalidArgument if it would reach 4 GB.
+Status write_zip(const Path& path, const std::vector<ZipPart>& parts);
+
+}  // namespace ito

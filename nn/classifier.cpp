@@ -1,0 +1,68 @@
+#include "nn/classifier.h"
+
+#include "base/check.h"
+#include "base/error.h"
+#include "nn/layers.h"
+
+namespace ito {
+namespace {
+
+constexpr double kNormEps = 1e-5;
+
+// The logit of each row's label: [n, 1].
+Tensor label_logit(Tensor logits, Tensor labels) {
+  CHECK(logits.rank() == 2 && labels.shape() == Shape{logits.dim(0)},
+        "logits " + logits.shape().to_string() + " with labels " + labels.shape().to_string());
+  const Tensor index = iota(logits.graph(), logits.shape(), 1, labels.dtype());
+  const Tensor hit = equal(index, reshape(labels, Shape{labels.dim(0), 1}));
+  return sum(select(hit, logits, scalar(logits.graph(), 0)), {1}, /*keepdim=*/true);
+}
+
+}  // namespace
+
+Status check_classifier(const ClassifierConfig& config) {
+  for (const auto& [field, value] : {std::pair{"in_channels", config.in_channels},
+                                     {"classes", config.classes},
+                                     {"norm_groups", config.norm_groups}}) {
+    if (value <= 0)
+      return invalid_argument("{}: expected a positive number, found {}", field, value);
+  }
+  if (config.channels.empty()) {
+    return invalid_argument("channels: expected at least one entry, found none");
+  }
+  for (int64_t channels : config.channels) {
+    if (channels <= 0 || channels % config.norm_groups != 0) {
+      return invalid_argument("channels: expected positive multiples of norm_groups {}, found {}",
+                              config.norm_groups, channels);
+    }
+  }
+  return {};
+}
+
+Result<ParameterSet> classifier_parameters(const ClassifierConfig& config) {
+  ITO_TRY(check_classifier(config));
+  return declare_parameters([&](Graph& graph, const Scope& scope) {
+    classifier(scope, config, input(graph, "x", Shape{1, 32, 32, config.in_channels}));
+  });
+}
+
+Tensor classifier(const Scope& scope, const ClassifierConfig& config, Tensor x) {
+  for (size_t i = 0; i < config.channels.size(); ++i) {
+    const Scope block = scope / "blocks" / static_cast<int64_t>(i);
+    x = conv2d(block / "conv", x, config.channels[i], {.stride = i == 0 ? 1 : 2});
+    x = silu(group_norm(block / "norm", x, config.norm_groups, kNormEps));
+  }
+  return linear(scope / "head", global_mean(x), config.classes);
+}
+
+Tensor softmax_cross_entropy(Tensor logits, Tensor labels) {
+  return mean_all(logsumexp(logits, {1}, /*keepdim=*/true) - label_logit(logits, labels));
+}
+
+Tensor is_correct(Tensor logits, Tensor labels) {
+  const Tensor best = max(logits, {1}, /*keepdim=*/true);
+  const Tensor miss = less(label_logit(logits, labels), best);
+  return reshape(cast(logical_not(miss), DType::kF32), Shape{logits.dim(0)});
+}
+
+}  // namespace ito

@@ -1,0 +1,34 @@
+// A small convolutional image classifier, and its loss. It scores class-conditional samples
+// (noise-free inputs). Not the noise-conditional classifier of classifier guidance.
+#pragma once
+
+#include <vector>
+
+#include "nn/scope.h"
+
+namespace ito {
+
+struct ClassifierConfig {
+  int64_t in_channels = 1;
+  int64_t classes = 10;
+  // One 3x3 convolution, group norm and SiLU each; all but the first halve the image.
+  std::vector<int64_t> channels = {32, 64, 96, 96};
+  int64_t norm_groups = 8;
+  bool operator==(const ClassifierConfig&) const = default;
+};
+
+// The error names the field, expected and found.
+Status check_classifier(const ClassifierConfig& config);
+// Parameters blocks.<i>.conv.{weight,bias}, blocks.<i>.norm.{weight,bias}, head.{weight,bias}.
+Result<ParameterSet> classifier_parameters(const ClassifierConfig& config);
+
+// x [n,h,w,in_channels] in [-1, 1] → logits [n, classes].
+Tensor classifier(const Scope& scope, const ClassifierConfig& config, Tensor x);
+
+// Mean over the batch of -log softmax(logits)[label]: logits [n, classes], labels u32 or i32 [n],
+// each in [0, classes) → [].
+Tensor softmax_cross_entropy(Tensor logits, Tensor labels);
+// 1 where the largest logit is the label's (ties count), else 0: f32 [n].
+Tensor is_correct(Tensor logits, Tensor labels);
+
+}  // namespace ito

@@ -1,0 +1,217 @@
+#include "nn/parameters.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "base/hash.h"
+
+namespace ito {
+namespace {
+
+int64_t align_up(int64_t n) {
+  constexpr int64_t a = ParameterSet::kAlignment;
+  return (n + a - 1) / a * a;
+}
+
+// Calls f(internal index, foreign index) for every element.
+template <typename F>
+void for_each_element(const ParameterSpec& spec, F f) {
+  const Shape& s = spec.foreign_shape;
+  switch (spec.layout) {
+    case Layout::kPlain:
+      for (int64_t i = 0; i < s.numel(); ++i) f(i, i);
+      return;
+    case Layout::kLinear:
+      for (int64_t o = 0; o < s[0]; ++o) {
+        for (int64_t i = 0; i < s[1]; ++i) f(i * s[0] + o, o * s[1] + i);
+      }
+      return;
+    case Layout::kConv: {
+      const int64_t taps = s[2] * s[3];
+      for (int64_t o = 0; o < s[0]; ++o) {
+        for (int64_t i = 0; i < s[1]; ++i) {
+          for (int64_t k = 0; k < taps; ++k) {
+            f((k * s[1] + i) * s[0] + o, (o * s[1] + i) * taps + k);
+          }
+        }
+      }
+      return;
+    }
+  }
+}
+
+// Philox4x32-10 (Salmon et al. 2011), on the host.
+std::array<uint32_t, 4> philox(std::array<uint32_t, 4> c, uint32_t k0, uint32_t k1) {
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t p0 = uint64_t{0xD2511F53u} * c[0];
+    const uint64_t p1 = uint64_t{0xCD9E8D57u} * c[2];
+    c = {static_cast<uint32_t>(p1 >> 32) ^ c[1] ^ k0, static_cast<uint32_t>(p1),
+         static_cast<uint32_t>(p0 >> 32) ^ c[3] ^ k1, static_cast<uint32_t>(p0)};
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  return c;
+}
+
+// Values of one parameter in PyTorch's element order.
+std::vector<float> draw(const Parameter& parameter, uint64_t seed) {
+  const ParameterSpec& spec = parameter.spec;
+  std::vector<float> values(static_cast<size_t>(parameter.numel()), 0.0f);
+  if (spec.init == Init::kZeros) return values;
+  if (spec.init == Init::kOnes) {
+    std::fill(values.begin(), values.end(), 1.0f);
+    return values;
+  }
+  const uint64_t stream = hash_bytes(parameter.name);
+  const double bound = 1.0 / std::sqrt(static_cast<double>(spec.fan_in));
+  for (size_t i = 0; i < values.size(); i += 4) {
+    const uint64_t block = i / 4;
+    const auto words = philox({static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32),
+                               static_cast<uint32_t>(stream), static_cast<uint32_t>(stream >> 32)},
+                              static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32));
+    std::array<double, 4> u;  // in (0, 1)
+    for (int j = 0; j < 4; ++j) u[j] = (words[j] + 0.5) * 0x1p-32;
+    std::array<double, 4> x;
+    if (spec.init == Init::kUniform) {
+      for (int j = 0; j < 4; ++j) x[j] = (2 * u[j] - 1) * bound;
+    } else {  // Box and Muller 1958
+      for (int j = 0; j < 4; j += 2) {
+        const double radius = std::sqrt(-2 * std::log(u[j]));
+        const double angle = 2 * std::numbers::pi * u[j + 1];
+        x[j] = radius * std::cos(angle);
+        x[j + 1] = radius * std::sin(angle);
+      }
+    }
+    for (size_t j = 0; j < 4 && i + j < values.size(); ++j) {
+      values[i + j] = static_cast<float>(x[j] * spec.init_scale);
+    }
+  }
+  return values;
+}
+
+}  // namespace
+
+Shape internal_shape(const ParameterSpec& spec) {
+  const Shape& s = spec.foreign_shape;
+  switch (spec.layout) {
+    case Layout::kPlain:
+      break;
+    case Layout::kLinear:
+      CHECK(s.rank() == 2, "a linear weight has two axes, not " + s.to_string());
+      return Shape{s[1], s[0]};
+    case Layout::kConv:
+      CHECK(s.rank() == 4, "a convolution weight has four axes, not " + s.to_string());
+      return Shape{s[2], s[3], s[1], s[0]};
+  }
+  return s;
+}
+
+void ParameterSet::declare(std::string name, ParameterSpec spec) {
+  Parameter parameter;
+  parameter.shape = internal_shape(spec);
+  parameter.spec = std::move(spec);
+  parameter.name = name;
+  const bool is_new = by_name_.emplace(std::move(name), parameters_.size()).second;
+  CHECK(is_new, "parameter declared twice: " + parameter.name);
+  parameters_.push_back(std::move(parameter));
+}
+
+void ParameterSet::finish() {
+  int64_t offset = 0;
+  for (const bool trainable : {true, false}) {
+    for (Parameter& parameter : parameters_) {
+      if (parameter.spec.trainable != trainable) continue;
+      parameter.offset = offset;
+      offset = align_up(offset + parameter.numel());
+    }
+    if (trainable) trainable_size_ = offset;
+  }
+  size_ = offset;
+}
+
+const Parameter* ParameterSet::find(std::string_view name) const {
+  const auto it = by_name_.find(std::string(name));
+  return it == by_name_.end() ? nullptr : &parameters_[it->second];
+}
+
+int64_t ParameterSet::count() const {
+  int64_t n = 0;
+  for (const Parameter& parameter : parameters_) n += parameter.numel();
+  return n;
+}
+
+std::vector<float> to_internal(const ParameterSpec& spec, std::span<const float> data) {
+  CHECK(static_cast<int64_t>(data.size()) == spec.foreign_shape.numel(), "element count");
+  std::vector<float> out(data.size());
+  for_each_element(spec, [&](int64_t internal, int64_t foreign) {
+    out[static_cast<size_t>(internal)] = data[static_cast<size_t>(foreign)];
+  });
+  return out;
+}
+
+std::vector<float> to_foreign(const ParameterSpec& spec, std::span<const float> data) {
+  CHECK(static_cast<int64_t>(data.size()) == spec.foreign_shape.numel(), "element count");
+  std::vector<float> out(data.size());
+  for_each_element(spec, [&](int64_t internal, int64_t foreign) {
+    out[static_cast<size_t>(foreign)] = data[static_cast<size_t>(internal)];
+  });
+  return out;
+}
+
+Result<std::vector<float>> pack_parameters(const ParameterSet& set, const ForeignTensors& tensors) {
+  std::vector<float> flat(static_cast<size_t>(set.size()), 0.0f);
+  for (const Parameter& parameter : set.parameters()) {
+    const auto it = tensors.find(parameter.name);
+    const Shape& expected = parameter.spec.foreign_shape;
+    if (it == tensors.end()) {
+      return not_found("tensor {} is missing: the network expects it with shape {}, found none",
+                       parameter.name, expected.to_string());
+    }
+    const ForeignTensor& tensor = it->second;
+    if (tensor.shape != expected) {
+      return invalid_argument("tensor {} has the wrong shape: expected {}, found {}",
+                              parameter.name, expected.to_string(), tensor.shape.to_string());
+    }
+    if (static_cast<int64_t>(tensor.data.size()) != expected.numel()) {
+      return invalid_argument("tensor {} has the wrong number of values: expected {}, found {}",
+                              parameter.name, expected.numel(), tensor.data.size());
+    }
+    const std::vector<float> values = to_internal(parameter.spec, tensor.data);
+    std::copy(values.begin(), values.end(), flat.begin() + parameter.offset);
+  }
+  for (const auto& [name, tensor] : tensors) {
+    if (set.find(name) == nullptr) {
+      return invalid_argument(
+          "tensor {} (shape {}) is not part of the network: expected the {} tensors of its "
+          "configuration, found this one besides",
+          name, tensor.shape.to_string(), set.parameters().size());
+    }
+  }
+  return flat;
+}
+
+ForeignTensors unpack_parameters(const ParameterSet& set, std::span<const float> flat) {
+  CHECK(static_cast<int64_t>(flat.size()) == set.size(), "flat parameter vector of another set");
+  ForeignTensors tensors;
+  for (const Parameter& parameter : set.parameters()) {
+    const auto values =
+        flat.subspan(static_cast<size_t>(parameter.offset), static_cast<size_t>(parameter.numel()));
+    tensors[parameter.name] = {parameter.spec.foreign_shape, to_foreign(parameter.spec, values)};
+  }
+  return tensors;
+}
+
+std::vector<float> initial_parameters(const ParameterSet& set, uint64_t seed) {
+  std::vector<float> flat(static_cast<size_t>(set.size()), 0.0f);
+  for (const Parameter& parameter : set.parameters()) {
+    const std::vector<float> values = to_internal(parameter.spec, draw(parameter, seed));
+    std::copy(values.begin(), values.end(), flat.begin() + parameter.offset);
+  }
+  return flat;
+}
+
+}  // namespace ito

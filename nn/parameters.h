@@ -1,0 +1,112 @@
+// ParameterSet: what a network's weights are called, how they look in PyTorch's layout and in ours,
+// and where each one lives in the one flat f32 tensor [size()] that holds them all. Because
+// everything is one tensor, an optimiser step, an average or a norm is one kernel over all weights.
+// Here are also the conversions between the flat host vector and named tensors in PyTorch layout.
+// Not for reading files (io) and not for building graphs (nn/scope.h).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "base/shape.h"
+
+namespace ito {
+
+// How PyTorch's axes become ours.
+enum class Layout : uint8_t {
+  kPlain,   // the same axes
+  kLinear,  // [out, in] → [in, out]
+  // [out, in, kh, kw] → [kh, kw, in, out]. The same permutation serves ConvTranspose2d, whose
+  // [in, out, kh, kw] becomes [kh, kw, out, in]: what conv2d_grad_input takes as its weight.
+  kConv,
+};
+
+// PyTorch's default initialisations.
+enum class Init : uint8_t {
+  kUniform,  // U(-1/sqrt(fan_in), 1/sqrt(fan_in)): kaiming_uniform with a = sqrt(5); its biases too
+  kZeros,
+  kOnes,
+  kNormal,  // N(0, 1): embeddings
+};
+
+// What a layer asks for.
+struct ParameterSpec {
+  Shape foreign_shape;  // as PyTorch holds it
+  Layout layout = Layout::kPlain;
+  Init init = Init::kZeros;
+  int64_t fan_in = 1;     // kUniform: inputs of one output
+  double init_scale = 1;  // multiplies the drawn value
+  bool trainable = true;  // false: kept, saved and loaded, but no optimiser touches it
+  bool operator==(const ParameterSpec&) const = default;
+};
+
+struct Parameter {
+  std::string name;  // as diffusers names it, e.g. "down_blocks.0.resnets.0.conv1.weight"
+  ParameterSpec spec;
+  Shape shape;         // as the graph sees it
+  int64_t offset = 0;  // first element in the flat tensor; a multiple of kAlignment
+  int64_t numel() const { return shape.numel(); }
+};
+
+class ParameterSet {
+ public:
+  // Every parameter starts at a multiple of this many floats; the gaps hold zeros and stay zero.
+  static constexpr int64_t kAlignment = 16;
+
+  // Adds a parameter. Names are unique (CHECK). Offsets are not known before finish().
+  void declare(std::string name, ParameterSpec spec);
+  // Gives every parameter its offset, in order of declaration, the trainable ones first.
+  void finish();
+
+  // In order of declaration.
+  std::span<const Parameter> parameters() const { return parameters_; }
+  // Null if there is no such parameter.
+  const Parameter* find(std::string_view name) const;
+
+  // Elements of the flat tensor, gaps included.
+  int64_t size() const { return size_; }
+  // Elements [0, trainable_size()) of the flat tensor hold all trainable parameters and only those.
+  int64_t trainable_size() const { return trainable_size_; }
+  // Number of weights, without gaps: what papers call the parameter count.
+  int64_t count() const;
+
+ private:
+  std::vector<Parameter> parameters_;
+  std::unordered_map<std::string, size_t> by_name_;
+  int64_t size_ = 0;
+  int64_t trainable_size_ = 0;
+};
+
+// A tensor on the host in PyTorch layout, row-major.
+struct ForeignTensor {
+  Shape shape;
+  std::vector<float> data;
+};
+// Such tensors by name.
+using ForeignTensors = std::map<std::string, ForeignTensor>;
+
+// PyTorch's layout → ours, and back. `data` has spec.foreign_shape.numel() elements.
+std::vector<float> to_internal(const ParameterSpec& spec, std::span<const float> data);
+std::vector<float> to_foreign(const ParameterSpec& spec, std::span<const float> data);
+Shape internal_shape(const ParameterSpec& spec);
+
+// Named tensors → flat [set.size()]. A missing tensor, one that the network does not have, or one
+// of another shape is an error that names it, with expected and found.
+Result<std::vector<float>> pack_parameters(const ParameterSet& set, const ForeignTensors& tensors);
+// Flat [set.size()] → named tensors.
+ForeignTensors unpack_parameters(const ParameterSet& set, std::span<const float> flat);
+
+// Initial weights, flat [set.size()]. Each value is a function of (seed, parameter name, element
+// index in PyTorch's layout) through Philox4x32-10, so it does not depend on the order in which
+// layers are built, and adding a layer leaves the others as they were. Uniform values are exact in
+// IEEE arithmetic; normal ones use the platform's log, cos and sin in double before rounding to
+// float.
+std::vector<float> initial_parameters(const ParameterSet& set, uint64_t seed);
+
+}  // namespace ito

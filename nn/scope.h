@@ -1,0 +1,66 @@
+// Scope: the name under which a layer asks for its parameters. The same layer functions run twice:
+// once on a scratch graph to find out which parameters exist (declare_parameters), and then to
+// build the network on views of one flat tensor. Also turns gradients back into that flat tensor.
+// Not where shapes and names are kept (nn/parameters.h).
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "graph/builder.h"
+#include "nn/parameters.h"
+
+namespace ito {
+
+class Scope {
+ public:
+  // Parameters are views of `flat`, an f32 tensor [set.size()]. `set` must outlive the scope.
+  Scope(const ParameterSet& set, Tensor flat);
+
+  // The child scope "<this>.<name>".
+  Scope operator/(std::string_view name) const;
+  Scope operator/(int64_t index) const;
+
+  // The parameter "<this>.<name>" in our layout.
+  Tensor parameter(std::string_view name, const ParameterSpec& spec) const;
+
+  // Path, e.g. "mid_block.resnets.0"; empty at the root.
+  const std::string& path() const { return path_; }
+
+ private:
+  friend ParameterSet declare_parameters(const std::function<void(Graph&, const Scope&)>&);
+  Scope() = default;
+
+  ParameterSet* declared_ = nullptr;  // set while declaring
+  Graph* scratch_ = nullptr;
+  const ParameterSet* set_ = nullptr;  // set while building
+  Tensor flat_;
+  std::string path_;
+};
+
+// Gives the nodes built while it lives the scope's path as their label.
+class ScopeLabel {
+ public:
+  ScopeLabel(Graph& graph, const Scope& scope);
+  ~ScopeLabel();
+  ScopeLabel(const ScopeLabel&) = delete;
+  ScopeLabel& operator=(const ScopeLabel&) = delete;
+
+ private:
+  Graph& graph_;
+  std::string saved_;
+};
+
+// Runs `network` once on a scratch graph and returns the parameters it asked for, in that order.
+ParameterSet declare_parameters(const std::function<void(Graph&, const Scope&)>& network);
+
+// The view of one parameter in the flat tensor, in our layout: a slice and a reshape.
+Tensor parameter_view(const Parameter& parameter, Tensor flat);
+
+// d(sum of loss)/d(flat) as a flat tensor [set.size()]: the gradients with respect to each
+// trainable parameter's view, laid out one after the other; gaps and frozen parameters are zero.
+// (Not grad(loss, {flat}), which would pad every gradient to the full size and add them up.)
+Tensor flat_gradient(const ParameterSet& set, Tensor flat, Tensor loss);
+
+}  // namespace ito

@@ -1,0 +1,68 @@
+// Assembles a loss, its gradient, the optimiser and the weight average into programs whose state is
+// donated buffers, so that one recorded command buffer trains for as long as it is replayed.
+// Knows nothing about diffusion: the loss is a function given by the caller.
+// Not the loop, the data or the checkpoints (apps, io).
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "graph/program.h"
+#include "nn/optim.h"
+#include "nn/scope.h"
+
+namespace ito {
+
+// Builds the loss, a scalar [] (a mean over the batch), on the network's parameters. It declares
+// the inputs it needs with input(): the batch, random key and so on. `counter`, u32 [], is the
+// number of batches that this training has seen: what random numbers should depend on.
+using LossFunction = std::function<Tensor(Graph& graph, const Scope& parameters, Tensor counter)>;
+
+struct TrainStepOptions {
+  Optimizer optimizer;
+  // Batches whose mean gradient makes one update (accumulate_program and apply_program).
+  int64_t accumulation = 1;
+  // Length of the ring of recent losses.
+  int64_t loss_history = 256;
+};
+
+// Input names of the state, all donated. Which of them a training has: train_state().
+namespace state_name {
+inline constexpr const char* kParameters = "params";           // f32 [P]
+inline constexpr const char* kFirstMoment = "exp_avg";         // f32 [P]
+inline constexpr const char* kSecondMoment = "exp_avg_sq";     // f32 [P]
+inline constexpr const char* kAverage = "ema";                 // f32 [P]
+inline constexpr const char* kCounter = "counter";             // u32 []: updates done
+inline constexpr const char* kLossHistory = "loss_history";    // f32 [K]: update k's loss at k % K
+inline constexpr const char* kGradientSum = "grad_accum";      // f32 [P], accumulation only
+inline constexpr const char* kLossSum = "loss_accum";          // f32 [], accumulation only
+inline constexpr const char* kBatchCounter = "batch_counter";  // u32 [], accumulation only
+}  // namespace state_name
+
+struct StateTensor {
+  enum class Start : uint8_t { kZeros, kParameters };
+  std::string name;
+  Shape shape;
+  DType dtype = DType::kF32;
+  Start start = Start::kZeros;  // value before the first step
+};
+
+// Every state tensor of a training with these options, in a fixed order: what to allocate, and what
+// a checkpoint holds (loss_history included).
+std::vector<StateTensor> train_state(const ParameterSet& set, const TrainStepOptions& options);
+
+// Accumulation 1: one batch, one update. Outputs "loss" (before the update), "grad_norm" (before
+// clipping) and "lr", f32 [] each; updates all state.
+Program train_step_program(const ParameterSet& set, const LossFunction& loss,
+                           const TrainStepOptions& options);
+
+// Accumulation N > 1: run this N times ...
+// Adds one batch's gradient and loss to the sums. Output "loss": this batch's.
+Program accumulate_program(const ParameterSet& set, const LossFunction& loss,
+                           const TrainStepOptions& options);
+// ... then this once: updates with the mean gradient of the N batches and empties the sums.
+// Outputs as train_step_program; the loss is the mean.
+Program apply_program(const ParameterSet& set, const TrainStepOptions& options);
+
+}  // namespace ito

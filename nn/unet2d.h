@@ -1,0 +1,32 @@
+// diffusers' UNet2DModel (0.40) as a function: every block type, option and parameter name of it,
+// in the DDPM (Ho et al. 2020), ADM (Dhariwal and Nichol 2021) and NCSN++ (Song et al. 2021)
+// styles. Not the cross-attention U-Net, and not losses or schedules (diffusion/).
+#pragma once
+
+#include "base/config.h"
+#include "nn/scope.h"
+
+namespace ito {
+
+// Whether the configuration describes a network: known names, as many up as down blocks, channel
+// counts that the group norms divide. The error names the field, what was expected and what found.
+Status check_unet2d(const UNet2DConfig& config);
+// Whether images of height h and width w can pass. Any size does for the convolutional blocks that
+// is not smaller than the number of halvings allows; NCSN++ blocks need multiples of 2^(levels-1).
+Status check_unet2d_size(const UNet2DConfig& config, int64_t h, int64_t w);
+
+// The parameters of a configuration, or why it is wrong. They are declared in the order in which
+// PyTorch's constructors create them, so a generator that draws in that order gives its weights.
+Result<ParameterSet> unet2d_parameters(const UNet2DConfig& config);
+
+// sample [n,h,w,in_channels], timestep [n] (f32 or integer; the noise level sigma where
+// time_embedding_type is "fourier") → [n,h,w,out_channels].
+// class_labels: u32 or i32 [n] where num_class_embeds is set; [n] for class_embed_type "timestep";
+// f32 [n, time_embedding_dim] for "identity"; empty where the model has no classes.
+// Where a size is odd, upsampling goes to the size of the skip connection it meets.
+// dropout is not applied: the value is the one of PyTorch's eval mode.
+// The configuration must pass check_unet2d, the size check_unet2d_size (CHECK).
+Tensor unet2d(const Scope& scope, const UNet2DConfig& config, Tensor sample, Tensor timestep,
+              Tensor class_labels = {});
+
+}  // namespace ito

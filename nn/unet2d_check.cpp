@@ -1,0 +1,248 @@
+// Which UNet2DConfig values make a network: check_unet2d and check_unet2d_size.
+#include <algorithm>
+
+#include "base/error.h"
+#include "nn/layers.h"
+#include "nn/unet2d.h"
+#include "nn/unet2d_blocks.h"
+
+namespace ito {
+namespace {
+
+Status check_one_of(std::string_view field, std::string_view value,
+                    std::initializer_list<std::string_view> known) {
+  if (std::find(known.begin(), known.end(), value) != known.end()) return {};
+  std::string expected;
+  for (std::string_view name : known) {
+    if (!expected.empty()) expected += ", ";
+    expected += name;
+  }
+  return unsupported("{}: expected one of {}, found \"{}\"", field, expected, value);
+}
+
+Status check_positive(std::string_view field, int64_t value) {
+  if (value > 0) return {};
+  return invalid_argument("{}: expected a positive number, found {}", field, value);
+}
+
+Status check_groups(std::string_view where, int64_t channels, int64_t groups) {
+  if (groups > 0 && channels % groups == 0) return {};
+  return invalid_argument("{}: expected a channel count that {} groups divide, found {}", where,
+                          groups, channels);
+}
+
+// A head may not be wider than the blocks that have attention.
+Status check_heads(const UNet2DConfig& config) {
+  if (!config.attention_head_dim) return {};
+  ITO_TRY(check_positive("attention_head_dim", *config.attention_head_dim));
+  const std::vector<int>& channels = config.block_out_channels;
+  for (size_t i = 0; i < channels.size(); ++i) {
+    const bool attends =
+        find_down_block(config.down_block_types[i])->attention ||
+        find_up_block(config.up_block_types[channels.size() - 1 - i])->attention ||
+        (i + 1 == channels.size() && config.mid_block_type && config.add_attention);
+    if (attends && *config.attention_head_dim > channels[i]) {
+      return invalid_argument(
+          "attention_head_dim: expected at most the {} channels of the block, found {}",
+          channels[i], *config.attention_head_dim);
+    }
+  }
+  return {};
+}
+
+Status check_names(const UNet2DConfig& config) {
+  ITO_TRY(check_one_of("time_embedding_type", config.time_embedding_type,
+                       {"positional", "fourier", "learned"}));
+  ITO_TRY(check_one_of("downsample_type", config.downsample_type, {"conv", "resnet"}));
+  ITO_TRY(check_one_of("upsample_type", config.upsample_type, {"conv", "resnet"}));
+  ITO_TRY(check_one_of("resnet_time_scale_shift", config.resnet_time_scale_shift,
+                       {"default", "scale_shift"}));
+  ITO_TRY(check_activation(config.act_fn));
+  if (config.class_embed_type) {
+    ITO_TRY(check_one_of("class_embed_type", *config.class_embed_type, {"timestep", "identity"}));
+  }
+  if (config.mid_block_type) {
+    ITO_TRY(check_one_of("mid_block_type", *config.mid_block_type, {"UNetMidBlock2D"}));
+  }
+  for (const std::string& name : config.down_block_types) {
+    if (find_down_block(name) == nullptr) {
+      return unsupported(
+          "down_block_types: expected DownBlock2D, ResnetDownsampleBlock2D, AttnDownBlock2D, "
+          "SkipDownBlock2D or AttnSkipDownBlock2D, found unknown block \"{}\"",
+          name);
+    }
+  }
+  for (const std::string& name : config.up_block_types) {
+    if (find_up_block(name) == nullptr) {
+      return unsupported(
+          "up_block_types: expected UpBlock2D, ResnetUpsampleBlock2D, AttnUpBlock2D, SkipUpBlock2D "
+          "or AttnSkipUpBlock2D, found unknown block \"{}\"",
+          name);
+    }
+  }
+  return {};
+}
+
+Status check_numbers(const UNet2DConfig& config) {
+  ITO_TRY(check_positive("in_channels", config.in_channels));
+  ITO_TRY(check_positive("out_channels", config.out_channels));
+  ITO_TRY(check_positive("layers_per_block", config.layers_per_block));
+  for (int channels : config.block_out_channels) {
+    ITO_TRY(check_positive("block_out_channels", channels));
+  }
+  if (config.time_embedding_dim) {
+    ITO_TRY(check_positive("time_embedding_dim", *config.time_embedding_dim));
+  }
+  if (config.num_class_embeds) {
+    ITO_TRY(check_positive("num_class_embeds", *config.num_class_embeds));
+  }
+  if (config.downsample_padding < 0 || config.downsample_padding > 2) {
+    return invalid_argument("downsample_padding: expected 0, 1 or 2, found {}",
+                            config.downsample_padding);
+  }
+  if (config.mid_block_scale_factor == 0) {
+    return invalid_argument("mid_block_scale_factor: expected a number other than 0, found 0");
+  }
+  if (!(config.norm_eps > 0)) {
+    return invalid_argument("norm_eps: expected a positive number, found {}", config.norm_eps);
+  }
+  const int first = config.block_out_channels[0];
+  if (config.time_embedding_type == "positional" &&
+      (first < 2 || first / 2 - config.freq_shift <= 0)) {
+    return invalid_argument(
+        "block_out_channels: expected a first entry above twice the freq_shift {} for positional "
+        "time features, found {}",
+        config.freq_shift, first);
+  }
+  if (config.time_embedding_type == "learned" &&
+      (!config.num_train_timesteps || *config.num_train_timesteps <= 0)) {
+    return invalid_argument(
+        "num_train_timesteps: expected the positive number of rows of the learned time table, "
+        "found {}",
+        config.num_train_timesteps ? std::to_string(*config.num_train_timesteps) : "null");
+  }
+  return {};
+}
+
+// How many of the named blocks carry the image of NCSN++ along: all or none, so that it meets every
+// level.
+Result<bool> has_image_skip(std::string_view field, const std::vector<std::string>& names,
+                            const BlockKind* (*find)(std::string_view)) {
+  const auto count = std::count_if(names.begin(), names.end(),
+                                   [&](const std::string& name) { return find(name)->image_skip; });
+  if (count != 0 && count != static_cast<int64_t>(names.size())) {
+    return unsupported("{}: expected Skip blocks at every level or at none, found {} of {}", field,
+                       count, names.size());
+  }
+  return count != 0;
+}
+
+// That image has three channels, whatever the model's.
+Status check_image_skip(const UNet2DConfig& config) {
+  ITO_ASSIGN(const bool down,
+             has_image_skip("down_block_types", config.down_block_types, find_down_block));
+  ITO_ASSIGN(const bool up, has_image_skip("up_block_types", config.up_block_types, find_up_block));
+  if (down && config.in_channels != 3) {
+    return unsupported("in_channels: expected 3 with Skip blocks, found {}", config.in_channels);
+  }
+  if (up && config.out_channels != 3) {
+    return unsupported("out_channels: expected 3 with Skip blocks, found {}", config.out_channels);
+  }
+  return {};
+}
+
+Status check_group_counts(const UNet2DConfig& config) {
+  const std::vector<int>& channels = config.block_out_channels;
+  const size_t levels = channels.size();
+  if (config.norm_num_groups) {
+    ITO_TRY(check_positive("norm_num_groups", *config.norm_num_groups));
+    for (int c : channels) {
+      ITO_TRY(check_groups("block_out_channels (norm_num_groups)", c, *config.norm_num_groups));
+    }
+  } else {
+    for (int c : {channels.front(), channels.back()}) {
+      ITO_TRY(check_groups("block_out_channels", c, image_skip_groups(c)));
+    }
+  }
+  if (config.attn_norm_num_groups && config.add_attention) {
+    ITO_TRY(check_groups("block_out_channels (attn_norm_num_groups)", channels.back(),
+                         *config.attn_norm_num_groups));
+  }
+  for (size_t i = 0; i < levels; ++i) {
+    const BlockKind& down = *find_down_block(config.down_block_types[i]);
+    const BlockKind& up = *find_up_block(config.up_block_types[i]);
+    for (const BlockKind* kind : {&down, &up}) {
+      if (!kind->image_skip && !config.norm_num_groups) {
+        return invalid_argument("norm_num_groups: expected a number with {}, found null",
+                                kind->name);
+      }
+    }
+    const int out = channels[levels - 1 - i];
+    if (down.image_skip) {
+      ITO_TRY(check_groups(down.name, channels[i], image_skip_groups(channels[i])));
+      if (down.attention) ITO_TRY(check_groups(down.name, channels[i], 32));
+    }
+    if (!up.image_skip) continue;
+    ITO_TRY(check_groups(up.name, out, image_skip_groups(out)));
+    if (up.attention) ITO_TRY(check_groups(up.name, out, 32));
+    for (int layer = 0; layer <= config.layers_per_block; ++layer) {
+      const int64_t x = layer == 0 && i > 0 ? channels[levels - i] : out;
+      const int64_t skip = layer == config.layers_per_block
+                               ? channels[levels - 1 - std::min(i + 1, levels - 1)]
+                               : out;
+      ITO_TRY(check_groups(up.name, x + skip, up_resnet_groups(config, up, x, skip)));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Status check_unet2d(const UNet2DConfig& config) {
+  const size_t levels = config.block_out_channels.size();
+  if (levels == 0) {
+    return invalid_argument("block_out_channels: expected at least one entry, found none");
+  }
+  if (config.down_block_types.size() != levels || config.up_block_types.size() != levels) {
+    return invalid_argument(
+        "down_block_types, up_block_types: expected {} entries each, as in block_out_channels, "
+        "found {} and {}",
+        levels, config.down_block_types.size(), config.up_block_types.size());
+  }
+  ITO_TRY(check_names(config));
+  ITO_TRY(check_numbers(config));
+  ITO_TRY(check_heads(config));
+  ITO_TRY(check_image_skip(config));
+  return check_group_counts(config);
+}
+
+Status check_unet2d_size(const UNet2DConfig& config, int64_t h, int64_t w) {
+  ITO_TRY(check_unet2d(config));
+  const bool image_skip = find_down_block(config.down_block_types[0])->image_skip ||
+                          find_up_block(config.up_block_types[0])->image_skip;
+  const size_t halvings = config.block_out_channels.size() - 1;
+  for (const auto& [field, size] : {std::pair{"height", h}, std::pair{"width", w}}) {
+    ITO_TRY(check_positive(field, size));
+    if (image_skip && size % (int64_t{1} << halvings) != 0) {
+      return invalid_argument("{}: expected a multiple of {} with Skip blocks, found {}", field,
+                              int64_t{1} << halvings, size);
+    }
+    int64_t s = size;
+    for (size_t i = 0; i < halvings; ++i) {
+      const BlockKind& kind = *find_down_block(config.down_block_types[i]);
+      const bool pools =
+          kind.resnet_sampler || (kind.attention && config.downsample_type == "resnet");
+      const int64_t padding = config.downsample_padding == 0 ? 1 : 2 * config.downsample_padding;
+      // A 3-wide stride-2 convolution needs three samples, padding included; a pool needs two.
+      s = pools || kind.image_skip ? s / 2 : (s + padding < 3 ? 0 : (s + padding - 3) / 2 + 1);
+      if (s < 1) {
+        return invalid_argument(
+            "{}: expected enough pixels for {} halvings of the network, found {}", field, halvings,
+            size);
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace ito

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# From a fresh clone to pictures: sets up, builds, samples the shipped model and trains a little.
+#   scripts/quickstart.sh
+# Uses a Vulkan GPU where there is one (ITO_LAUNCHER= scripts/quickstart.sh); otherwise, and by
+# default, the CPU driver of scripts/with-lavapipe. Writes to quickstart/.
+set -euo pipefail
+# shellcheck source=lib/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+cd "$ITO_ROOT"
+
+build() {
+  cmake --preset release >/dev/null && cmake --build --preset release --parallel "$(nproc)" --target ito
+}
+program=build/release/apps/ito
+data=/usr/share/datasets/fashion-mnist
+launcher="${ITO_LAUNCHER-scripts/with-lavapipe}"
+ito() { ${launcher:+"$launcher"} "$program" "$@"; }
+
+phase "set-up" scripts/setup.sh
+phase "build" build
+mkdir -p quickstart
+phase "sampling 64 images with the shipped model" \
+  ito sample --model models/fashion-mnist --sampler ddim --steps 20 --seeds 0-63 --out quickstart/samples.png
+phase "training a new model for 40 steps" \
+  ito train --data "$data" --out quickstart/run --steps 40 --batch 32 --channels 16,32,64
+note "samples of the shipped model: quickstart/samples.png"
+note "the new model and its pictures: quickstart/run"
+note "$SECONDS s in all. Next: $program --help"

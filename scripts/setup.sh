@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Installs what building Ito needs and is missing, through the system's package manager:
+#   scripts/setup.sh
+# As root or with sudo. With everything in place it changes nothing and needs neither. quickstart.sh
+# and test.sh call it. Not for: glslang, Vulkan headers and drivers, which third_party/ and the with-*
+# scripts keep in the user's cache folder.
+set -euo pipefail
+# shellcheck source=lib/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+
+packages=(
+  g++ cmake ninja-build                                   # the build
+  libfmt-dev nlohmann-json3-dev libcli11-dev libstb-dev zlib1g-dev spirv-tools
+  libgtest-dev libgmock-dev vulkan-validationlayers       # the tests
+  libvulkan1                                              # the loader that the program opens
+  dataset-fashion-mnist                                   # what the shipped model learns
+)
+
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+command -v apt-get >/dev/null || {
+  note "no apt-get here: make sure that the equivalents of these are installed: ${packages[*]}"
+  exit 0
+}
+
+# glslang-dev's CMake package asks for the programs too, without depending on them.
+if installed glslang-dev; then packages+=(glslang-tools); fi
+
+missing=()
+for package in "${packages[@]}"; do installed "$package" || missing+=("$package"); done
+[ "${#missing[@]}" -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || fail "these packages are missing, and installing them takes root or sudo: ${missing[*]}"
+  as_root=(sudo)
+fi
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=5 "$@" >/dev/null; }
+
+note "installing ${missing[*]}"
+# Stale package lists name files that are gone; fresh ones are cheap.
+retry apt update || fail "apt-get update does not succeed"
+
+# What only some distributions have, or have new enough (third_party/ supplies it elsewhere).
+offers() { # offers PACKAGE VERSION: whether the distribution has it, this new at least
+  local candidate
+  candidate="$(apt-cache policy "$1" | awk '/Candidate:/ && $2 != "(none)" { print $2 }')"
+  [ -n "$candidate" ] && dpkg --compare-versions "$candidate" ge "$2"
+}
+if offers libspirv-tools-dev 0; then missing+=(libspirv-tools-dev); fi
+if offers libvulkan-dev 1.4.309; then missing+=(libvulkan-dev); fi
+if offers glslang-dev 15.1; then missing+=(glslang-dev glslang-tools); fi
+retry apt install -y --no-install-recommends "${missing[@]}" || fail "apt-get cannot install: ${missing[*]}"
