@@ -133,9 +133,6 @@ Tensor fourier_features(Tensor x, Tensor w, bool log_input, bool flip_sin_to_cos
 Tensor philox_bits(Tensor c0, Tensor c1, Tensor c2, Tensor c3, Tensor key, Tensor lane);
 // Words x → (x + 0.5) * 2^-32, in (0, 1).
 Tensor bits_to_uniform(Tensor bits);
-// A standard normal from two words by Box-Muller: sqrt(-2 ln u_even) times cos(2 pi u_odd), or times
-// sin where `second` (bool) is true. Within 2e-6 of the exact value in single precision.
-Tensor bits_to_normal(Tensor even, Tensor odd, Tensor second);
 // Standard normals of `shape` [n, ...]: element e of image i uses counter
 // (e / 4, image[i], step, stream) and key, word pair and Box-Muller as golden rng describes
 // (n0, n1 from u0, u1; n2, n3 from u2, u3). image: u32 [n]; step: u32 [] ; stream: a constant.
