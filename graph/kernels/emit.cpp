@@ -65,7 +65,7 @@ std::string begin_lanes(KernelWriter& writer, ExpressionWriter& expression,
 
 void emit_stores(const Graph& graph, const FusedKernel& kernel, const StorageMap& storage,
                  KernelWriter& writer, ExpressionWriter& expression, const ElementIndex& index,
-                 const Shape& index_shape) {
+                 const Shape& index_shape, const std::string& condition) {
   std::string position = expression.linear(index, index_shape);
   std::string stores;
   for (NodeId id : kernel.stores) {
@@ -79,6 +79,7 @@ void emit_stores(const Graph& graph, const FusedKernel& kernel, const StorageMap
     stores += "  " + writer.store(name, position, value) + "\n";
   }
   // All loads come before all stores: a value replaced in place is read first.
+  if (!condition.empty()) stores = fmt::format("  if ({}) {{\n{}  }}\n", condition, stores);
   expression.append(stores);
 }
 

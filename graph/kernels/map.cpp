@@ -42,14 +42,17 @@ EmittedKernel emit_map(const Graph& graph, const FusedKernel& kernel, const Stor
   bool guard = elements % walk.lanes != 0;
   std::string body = begin_lanes(writer, expression, caps);
   body += fmt::format("  for (uint u = 0u; u < {}u; ++u) {{\n", walk.per_group);
-  body += fmt::format("  uint chunk = gl_WorkGroupID.x * {}u + u;\n", walk.per_group);
-  if (walk.per_group * walk.groups != walk.chunks)
-    body += fmt::format("  if (chunk >= {}u) break;\n", walk.chunks);
+  // CPU drivers run the code behind a taken branch with all lanes off, scalar loads included: so
+  // addresses are clamped, and only the stores are conditional.
+  body += fmt::format("  uint turn = gl_WorkGroupID.x * {}u + u;\n", walk.per_group);
+  body += fmt::format("  uint chunk = min(turn, {}u);\n", walk.chunks - 1);
+  bool surplus = walk.per_group * walk.groups != walk.chunks;
   body += fmt::format("  uint base = chunk * {}u;\n  uint o = base + lane;\n", walk.lanes);
   if (guard) body += fmt::format("  if (o < {}u) {{\n", elements);
   expression.set_varying("o");
   if (!guard && caps.is_cpu) expression.set_lanes("o", "base", walk.lanes);
-  emit_stores(graph, kernel, storage, writer, expression, ElementIndex{"o", {}}, shape);
+  emit_stores(graph, kernel, storage, writer, expression, ElementIndex{"o", {}}, shape,
+              surplus ? "turn == chunk" : "");
   body += expression.take_text();
   if (guard) body += "  }\n";
   body += "  }\n";

@@ -78,12 +78,12 @@ class ReduceEmitter {
     expression_.append(text);
   }
 
-  std::string stores() {
+  std::string stores(const std::string& condition = "") {
     expression_.forget();
     for (size_t i = 0; i < kernel_.heavy.size(); ++i)
       expression_.bind(kernel_.heavy[i], "o", fmt::format("acc{}", i));
     emit_stores(graph_, kernel_, storage_, writer_, expression_, ElementIndex{"o", {}},
-                walk_.out);
+                walk_.out, condition);
     return expression_.take_text();
   }
 
@@ -106,10 +106,17 @@ class ReduceEmitter {
     std::string close;
     for (int i = 0; i < walk_.shape.rank(); ++i) {
       if (!walk_.reduced[static_cast<size_t>(i)]) continue;
-      std::string r = fmt::format("r{}", i);
-      body += fmt::format("  for (uint {0} = 0u; {0} < {1}u; ++{0}) {{\n", r, walk_.shape[i]);
+      if (walk_.shape[i] == 1) {
+        coords[static_cast<size_t>(i)] = "0u";
+        continue;
+      }
+      // Clamped for the turn that a CPU driver takes with all lanes off (see emit_map).
+      body += fmt::format(
+          "  for (uint turn{0} = 0u; turn{0} < {1}u; ++turn{0}) {{\n"
+          "  uint r{0} = min(turn{0}, {2}u);\n",
+          i, walk_.shape[i], walk_.shape[i] - 1);
       close += "  }\n";
-      coords[static_cast<size_t>(i)] = walk_.shape[i] == 1 ? "0u" : r;
+      coords[static_cast<size_t>(i)] = fmt::format("r{}", i);
     }
     accumulate(coords);
     body += expression_.take_text();
@@ -130,15 +137,17 @@ class ReduceEmitter {
         subgroup ? begin_lanes(writer_, expression_, caps_) : "  uint lane = gl_LocalInvocationID.x;\n";
     if (groups > caps_.max_groups_x)
       body += fmt::format(
-          "  uint o = gl_WorkGroupID.y * {}u + gl_WorkGroupID.x;\n  if (o >= {}u) return;\n",
-          caps_.max_groups_x, walk_.outputs);
+          "  uint place = gl_WorkGroupID.y * {}u + gl_WorkGroupID.x;\n"
+          "  uint o = min(place, {}u);\n",
+          caps_.max_groups_x, walk_.outputs - 1);
     else
       body += "  uint o = gl_WorkGroupID.x;\n";
     std::vector<std::string> coords = expression_.coords(ElementIndex{"o", {}}, walk_.out);
     body += expression_.take_text() + declare();
     body += fmt::format(
-        "  for (uint r_base = 0u; r_base < {}u; r_base += {}u) {{\n  uint r = r_base + lane;\n",
-        walk_.length, lanes);
+        "  for (uint turn = 0u; turn < {0}u; turn += {1}u) {{\n"
+        "  uint r_base = min(turn, {2}u);\n  uint r = r_base + lane;\n",
+        walk_.length, lanes, (walk_.length - 1) / lanes * lanes);
     bool guard = walk_.length % lanes != 0;
     if (guard) body += fmt::format("  if (r < {}u) {{\n", walk_.length);
     expression_.set_varying("lane");
@@ -155,7 +164,7 @@ class ReduceEmitter {
     body += expression_.take_text() + (guard ? "  }\n  }\n" : "  }\n");
     for (size_t i = 0; i < kernel_.heavy.size(); ++i)
       body += subgroup ? meet_in_subgroup(i) : meet_in_shared_memory(i, lanes);
-    body += "  if (lane == 0u) {\n" + stores() + "  }\n";
+    body += stores(groups > caps_.max_groups_x ? "lane == 0u && place == o" : "lane == 0u");
     uint32_t x = static_cast<uint32_t>(std::min<int64_t>(groups, caps_.max_groups_x));
     EmittedKernel result =
         finish(body, lanes, {x, static_cast<uint32_t>((groups + x - 1) / x), 1});
