@@ -239,6 +239,9 @@ class Fuser {
   // Whether `extra` may be computed by kernel `k` as well.
   bool can_join(int k, const FusedKernel& extra, bool dependent_only) const {
     const FusedKernel& kernel = result_.kernels[static_cast<size_t>(k)];
+    if (kernel.kind == FusedKernel::Kind::kContract &&
+        (extra.loads.size() > kMaxEpilogueLoads || tree_cost(extra.stores[0]) > kEpilogueCostLimit))
+      return false;
     if (node(kernel.stores[0]).shape.numel() != node(extra.stores[0]).shape.numel()) return false;
     bool depends = false, shares = false;
     std::set<NodeId> arguments(kernel.stores.begin(), kernel.stores.end());
