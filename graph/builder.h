@@ -133,6 +133,9 @@ Tensor fourier_features(Tensor x, Tensor w, bool log_input, bool flip_sin_to_cos
 Tensor philox_bits(Tensor c0, Tensor c1, Tensor c2, Tensor c3, Tensor key, Tensor lane);
 // Words x → (x + 0.5) * 2^-32, in (0, 1).
 Tensor bits_to_uniform(Tensor bits);
+// Two words per value → standard normal (Box-Muller): the radius from `a`, the angle from `b`, its
+// cosine, or its sine where the bool `second` is set. Equal shapes.
+Tensor bits_to_normal(Tensor a, Tensor b, Tensor second);
 // Standard normals of `shape` [n, ...]: element e of image i uses counter
 // (e / 4, image[i], step, stream) and key, word pair and Box-Muller as golden rng describes
 // (n0, n1 from u0, u1; n2, n3 from u2, u3). image: u32 [n]; step: u32 [] ; stream: a constant.

@@ -85,16 +85,21 @@ Tensor bits_to_uniform(Tensor bits) {
   return minimum(u, full(u.graph(), u.shape(), 1 - 0x1p-24));
 }
 
+Tensor bits_to_normal(Tensor a, Tensor b, Tensor second) {
+  // cos for the first of a pair, sin (three quarters of a turn on) for the second.
+  Tensor turn = select(second, word(a.graph(), 3), word(a.graph(), 0));
+  return radius(a) * circular(b, turn);
+}
+
 Tensor random_normal(Shape shape, Tensor key, Tensor image, Tensor step, uint32_t stream) {
   Graph& graph = key.graph();
   Tensor element = element_index(graph, shape);
   Counter counter = counter_of(element, key, image, step, stream);
   Tensor pair = bit_and(element, word(graph, 2));
   Tensor second = equal(bit_and(element, word(graph, 1)), word(graph, 1));
-  // cos for the first of a pair, sin (three quarters of a turn on) for the second.
-  Tensor turn = select(second, word(graph, 3), word(graph, 0));
-  Tensor r = radius(counter.words(pair));
-  return reshape(r * circular(counter.words(bit_or(pair, word(graph, 1))), turn), shape);
+  return reshape(
+      bits_to_normal(counter.words(pair), counter.words(bit_or(pair, word(graph, 1))), second),
+      shape);
 }
 
 Tensor random_uniform(Shape shape, Tensor key, Tensor image, Tensor step, uint32_t stream) {
