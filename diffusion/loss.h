@@ -47,6 +47,7 @@ struct TrainingDraw {
 // t uniform over the schedule's timesteps and ε standard normal, from key u32 [2], image u32 [n]
 // (the place of each example in the whole batch, so that a split batch draws the same) and step u32
 // [] (the training step).
+// The schedule may have at most 65536 timesteps (a limit of random_index).
 TrainingDraw draw_training(const Shape& shape, Tensor key, Tensor image, Tensor step,
                            const NoiseSchedule& schedule);
 

@@ -9,7 +9,7 @@ namespace ito {
 // Quantile q in [0, 1] of each image's values, torch.quantile's linear interpolation between order
 // statistics. magnitudes: f32 [n, ...], all finite and >= 0, at most 2^24 values per image.
 // Returns f32 [n, 1, ...] of the same rank. The order statistics are exact: the bits of the k-th
-// smallest value are found from the highest down, by counting the values below a candidate.
+// smallest value are found from the highest down, by counting the values below candidates.
 Tensor quantile_of_magnitudes(Tensor magnitudes, double q);
 
 // Clips x_0 of each image to ±s and divides by s, where s is the `ratio` quantile of its |x_0|,

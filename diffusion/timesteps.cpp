@@ -28,9 +28,7 @@ Result<std::vector<int>> spaced_timesteps(Spacing spacing, int num_train_timeste
       break;
     case Spacing::kTrailing: {
       const double ratio = static_cast<double>(T) / steps;
-      // Element count of numpy.arange(T, 0, -ratio), which can be steps or, by rounding, one more.
-      const int count = static_cast<int>(std::ceil(T / ratio));
-      for (int i = 0; i < count; ++i)
+      for (int i = 0; i < steps; ++i)
         timesteps.push_back(static_cast<int>(std::nearbyint(T - i * ratio)) - 1);
       break;
     }

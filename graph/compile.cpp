@@ -73,6 +73,7 @@ class PlanBuilder {
     uint64_t bytes = static_cast<uint64_t>(offset) * dtype_size(graph_.node(base).dtype);
     range.offset += bytes;
     range.size -= bytes;
+    range.dtype = graph_.node(base).dtype;
     return range;
   }
 

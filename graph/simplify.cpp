@@ -36,6 +36,7 @@ Tensor fold_fulls(Graph& graph, const OpDef& def, DType dtype, const Shape& shap
 
 Tensor simplify_elementwise(Graph& graph, Op op, DType dtype, const Shape& shape,
                             std::span<const Tensor> x, const Attrs& attrs) {
+  if (op == Op::kStopGradient) return {};  // also an explicit copy, which must be a node of its own
   if (Tensor folded = fold_fulls(graph, op_def(op), dtype, shape, x, attrs)) return folded;
   switch (op) {
     case Op::kNeg:

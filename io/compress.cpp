@@ -77,6 +77,7 @@ Result<std::string> inflate(std::string_view bytes, Compression format, std::str
 }
 
 uint32_t crc32_of(std::string_view bytes, uint32_t earlier) {
+  if (bytes.empty()) return earlier;  // zlib takes a null pointer for "give me the start value"
   return static_cast<uint32_t>(
       crc32_z(earlier, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }

@@ -6,6 +6,12 @@
 
 namespace ito {
 
+bool contract_stores_lanes(const ContractAttr& attr, const DeviceCaps& caps) {
+  if (!caps.is_cpu || caps.subgroup_size < 2) return false;
+  const ContractAttr simple = simplify_contract(attr);
+  return choose_register_tiling(simple, caps).stores_lanes(simple, caps.subgroup_size);
+}
+
 ContractKernel emit_contract(KernelWriter& writer, const std::string& name,
                              const ContractAttr& attr, const std::string& a, const std::string& b,
                              const std::string& store, const DeviceCaps& caps) {

@@ -22,9 +22,14 @@ struct ContractKernel {
   std::array<uint32_t, 3> groups = {1, 1, 1};
 };
 
+// Whether the lanes of a subgroup hold neighbouring outputs: then `store` is called with o = base +
+// lane, base the same for all lanes and a multiple of their number, and lane = the subgroup
+// invocation.
+bool contract_stores_lanes(const ContractAttr& attr, const DeviceCaps& caps);
+
 // Writes the kernel. `a` and `b` are argument names of `writer`; `store` is the name of a GLSL
-// function `void store(uint o, float value)` already in `writer`, called once for each output
-// element with its row-major index o.
+// function `void store(uint o, uint base, uint lane, float value)` already in `writer`, called once
+// for each output element with its row-major index o (see contract_stores_lanes for the rest).
 ContractKernel emit_contract(KernelWriter& writer, const std::string& name,
                              const ContractAttr& attr, const std::string& a, const std::string& b,
                              const std::string& store, const DeviceCaps& caps);

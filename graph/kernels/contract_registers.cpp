@@ -127,19 +127,12 @@ class RegisterEmitter {
       line("group = min(group, {}u);", tiling_.tiles - 1);
       guards_.push_back("!surplus");
     }
-    std::vector<std::pair<std::string, int64_t>> order;  // fastest first
     const int64_t lane_tiles = ceil_div(tiling_.lane_total, lanes_);
+    const int64_t chunk = tiling_.lane_chunk;
+    if (chunk > 1) line("uint lane_tile = group % {0}u; group /= {0}u;", chunk);
     std::vector<size_t> others;
     for (size_t d = attr_.dims.size(); d-- > 0;)
       if (!attr_.dims[d].reduced() && !is_lane(d)) others.push_back(d);
-    auto decode_lanes = [&] {
-      if (lane_tiles == 1) {
-        line("const uint lane_tile = 0u;");
-      } else {
-        line("uint lane_tile = group % {}u; group /= {}u;", lane_tiles, lane_tiles);
-      }
-    };
-    decode_lanes();
     for (size_t d : others) {
       const int64_t size = attr_.dims[d].size, tile = tiling_.tile[d];
       const int64_t count = ceil_div(size, tile);
@@ -153,6 +146,10 @@ class RegisterEmitter {
         line("i{0} = min(i{0}, {1}u);", d, size - tile);
       }
     }
+    if (chunk == 1)
+      line("uint lane_tile = group;");
+    else if (chunk < lane_tiles)
+      line("lane_tile += group * {}u;", chunk);
   }
 
   void lanes() {
@@ -336,10 +333,17 @@ class RegisterEmitter {
   }
 
   void results() {
+    const bool neighbours = tiling_.stores_lanes(attr_, static_cast<uint32_t>(lanes_));
     std::string sum = "0u";
-    for (size_t d = 0; d < attr_.dims.size(); ++d)
-      if (!attr_.dims[d].reduced()) sum += plus_scaled(fmt::format("i{}", d), attr_.dims[d].out);
+    std::string base = "0u";
+    for (size_t d = 0; d < attr_.dims.size(); ++d) {
+      if (attr_.dims[d].reduced()) continue;
+      const std::string index = fmt::format("i{}", d);
+      sum += plus_scaled(index, attr_.dims[d].out);
+      base += plus_scaled(neighbours && is_lane(d) ? "lane_start" : index, attr_.dims[d].out);
+    }
     line("uint o = {};", sum);
+    line("uint o_base = {};", base);
     if (lane_guard_) guards_.push_back("lane_owned");
     if (!guards_.empty()) line("if ({}) {{", fmt::join(guards_, " && "));
     for (int64_t ra = 0; ra < tiling_.rows_a; ++ra) {
@@ -355,7 +359,8 @@ class RegisterEmitter {
           }
         }
         const std::string call =
-            fmt::format("{}(o{}, {});", store_, plus(offset), accumulator(ra, rb));
+            fmt::format("{0}(o{1}, o_base{1}, lane, {2});", store_, plus(offset),
+                        accumulator(ra, rb));
         if (owned.empty())
           line("{}", call);
         else

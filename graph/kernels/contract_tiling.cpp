@@ -22,11 +22,12 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr double kUnitLoad = 1.0;
 constexpr double kStridedLanePerLane = 1.0;
 constexpr double kGatherPerLane = 4.0;
-constexpr double kSharedBroadcast = 0.5;  // a uniform value kept for several rows
-constexpr double kLoopIteration = 40;     // masks and counters
-constexpr double kStorePerVector = 40;    // scatter and index arithmetic
-constexpr double kTile = 200;             // workgroup start
-constexpr int64_t kBodySteps = 128;       // multiply-adds in the unrolled body, about
+constexpr double kSharedBroadcast = 0.5;     // a uniform value kept for several rows
+constexpr double kLoopIteration = 40;        // masks and counters
+constexpr double kStorePerVector = 40;       // scatter and index arithmetic
+constexpr double kTile = 200;                // workgroup start
+constexpr int64_t kCachedBytes = 384 << 10;  // of a core's own cache, for the lane operand
+constexpr int64_t kBodySteps = 128;          // multiply-adds in the unrolled body, about
 constexpr int64_t kMaxUnroll = 16;
 constexpr int64_t kMaxLaneLoads = 16;  // lane loads in the body: they cost compile time
 
@@ -42,12 +43,6 @@ double load_cost(LaneAccess access, int64_t lanes, int64_t other_rows) {
       return kGatherPerLane * static_cast<double>(lanes);
   }
   return 0;
-}
-
-// Small penalty for rows far apart: they share no cache line and may fight for the same cache set.
-double row_spread(const Dim& dim) {
-  const double bytes = 4.0 * static_cast<double>(std::max(std::abs(dim.a), std::abs(dim.b)));
-  return 0.005 * std::log2(1 + bytes);
 }
 
 LaneAccess lane_access(const ContractAttr& attr, const std::vector<int>& lane_dims,
@@ -109,7 +104,15 @@ class TilingSearch {
     extend(attr_.dims.size());
   }
 
-  RegisterTiling best() const { return best_; }
+  RegisterTiling best() const {
+    RegisterTiling t = best_;
+    const int64_t lane_tiles = ceil_div(t.lane_total, lanes_);
+    const int64_t panel = steps_ * lanes_ * 4;
+    t.lane_chunk = 1;
+    for (int64_t chunk = 2; chunk <= lane_tiles && chunk * panel <= kCachedBytes; ++chunk)
+      if (lane_tiles % chunk == 0) t.lane_chunk = chunk;
+    return t;
+  }
 
  private:
   // Chooses the tile of every output dim before `end`, innermost first.
@@ -144,21 +147,23 @@ class TilingSearch {
     RegisterTiling t = current_;
     choose_unroll(attr_, t);
     t.tiles = ceil_div(t.lane_total, lanes_);
-    double spread = 0;  // how far apart the rows lie in memory
+    double extent = 0;  // bytes between the first and the last row
     for (size_t d = 0; d < attr_.dims.size(); ++d) {
       const bool lane = std::find(t.lane_dims.begin(), t.lane_dims.end(), static_cast<int>(d)) !=
                         t.lane_dims.end();
       if (attr_.dims[d].reduced() || lane) continue;
       t.tiles *= ceil_div(attr_.dims[d].size, t.tile[d]);
-      if (t.tile[d] > 1) spread += row_spread(attr_.dims[d]);
+      extent += 4.0 * static_cast<double>((t.tile[d] - 1) * std::max(std::abs(attr_.dims[d].a),
+                                                                     std::abs(attr_.dims[d].b)));
     }
     const double rows = static_cast<double>(t.rows_a * t.rows_b);
     const double step = rows + static_cast<double>(t.rows_a) * load_cost(t.a, lanes_, t.rows_b) +
                         static_cast<double>(t.rows_b) * load_cost(t.b, lanes_, t.rows_a) +
                         kLoopIteration / static_cast<double>(t.unroll);
     const double one = kTile + rows * kStorePerVector + static_cast<double>(steps_) * step;
-    // The slowest worker decides.
-    t.cycles = one * static_cast<double>(ceil_div(t.tiles, workers_) * workers_) * (1 + spread);
+    // The slowest worker decides. Rows that lie far apart share no cache lines.
+    t.cycles = one * static_cast<double>(ceil_div(t.tiles, workers_) * workers_) *
+               (1 + 0.005 * std::log2(1 + extent));
     if (best_.tile.empty() || t.cycles < best_.cycles) best_ = std::move(t);
   }
 

@@ -31,11 +31,18 @@ struct RegisterTiling {
   std::vector<int64_t> tile;   // per dim: register rows (output) or unrolled steps (reduced)
   LaneAccess a = LaneAccess::kUniform;
   LaneAccess b = LaneAccess::kUniform;
-  int64_t rows_a = 1;  // accumulator rows along dims that A varies with
-  int64_t rows_b = 1;  // the same for B; their product is the number of accumulators
-  int64_t unroll = 1;  // multiply-add steps in the loop body
-  int64_t tiles = 1;   // workgroups
-  double cycles = 0;   // estimated work of the whole contraction
+  int64_t rows_a = 1;      // accumulator rows along dims that A varies with
+  int64_t rows_b = 1;      // the same for B; their product is the number of accumulators
+  int64_t unroll = 1;      // multiply-add steps in the loop body
+  int64_t tiles = 1;       // workgroups
+  int64_t lane_chunk = 1;  // lane tiles visited before the next rows: what they read stays cached
+  double cycles = 0;       // estimated work of the whole contraction
+
+  // Whether all lanes always hold neighbouring outputs, the first at a multiple of `lanes`.
+  bool stores_lanes(const ContractAttr& attr, uint32_t lanes) const {
+    return lane_dims.size() == 1 && attr.dims[static_cast<size_t>(lane_dims[0])].out == 1 &&
+           lane_total % lanes == 0;
+  }
 };
 
 // `attr` must be simplified.

@@ -30,8 +30,16 @@ EmittedKernel emit_contraction(const Graph& graph, const FusedKernel& kernel,
   std::string b = operand(1, attr.b_offset);
   ExpressionWriter expression(graph, writer, storage);
   expression.bind(heavy, "o", "value");
+  expression.set_varying("o");
+  expression.set_varying("value");
+  expression.set_varying("lane");
+  if (contract_stores_lanes(attr, caps)) {
+    writer.extension("GL_KHR_shader_subgroup_basic");
+    expression.set_lanes("o", "base", caps.subgroup_size);
+  }
   emit_stores(graph, kernel, storage, writer, expression, ElementIndex{"o", {}}, node.shape);
-  writer.function("void store_result(uint o, float value) {\n" + expression.take_text() + "}\n");
+  writer.function("void store_result(uint o, uint base, uint lane, float value) {\n" +
+                  expression.take_text() + "}\n");
   ContractKernel contract = emit_contract(writer, name, attr, a, b, "store_result", caps);
   return {std::move(contract.kernel), writer.arguments(), contract.groups};
 }
@@ -47,9 +55,17 @@ void collect(const Graph& graph, const FusedKernel& kernel, const std::vector<bo
 
 }  // namespace
 
+std::string begin_lanes(KernelWriter& writer, ExpressionWriter& expression,
+                        const DeviceCaps& caps) {
+  expression.set_varying("lane");
+  if (!caps.is_cpu) return "  uint lane = gl_LocalInvocationID.x;\n";
+  writer.extension("GL_KHR_shader_subgroup_basic");
+  return "  uint lane = gl_SubgroupInvocationID;\n";
+}
+
 void emit_stores(const Graph& graph, const FusedKernel& kernel, const StorageMap& storage,
                  KernelWriter& writer, ExpressionWriter& expression, const ElementIndex& index,
-                 const Shape& index_shape) {
+                 const Shape& index_shape, const std::string& condition) {
   std::string position = expression.linear(index, index_shape);
   std::string stores;
   for (NodeId id : kernel.stores) {
@@ -63,6 +79,7 @@ void emit_stores(const Graph& graph, const FusedKernel& kernel, const StorageMap
     stores += "  " + writer.store(name, position, value) + "\n";
   }
   // All loads come before all stores: a value replaced in place is read first.
+  if (!condition.empty()) stores = fmt::format("  if ({}) {{\n{}  }}\n", condition, stores);
   expression.append(stores);
 }
 

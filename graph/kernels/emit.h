@@ -27,10 +27,16 @@ EmittedKernel emit_map(const Graph& graph, const FusedKernel& kernel, const Stor
 EmittedKernel emit_reduce(const Graph& graph, const FusedKernel& kernel,
                           const StorageMap& storage, const DeviceCaps& caps);
 
-// The stores of a kernel at row-major position `linear`; appended to the expression's text.
+// Declares `lane`, the invocation's place in its workgroup. On CPU drivers a workgroup is one
+// subgroup, and the subgroup invocation is the form of it that the driver knows to be constant.
+std::string begin_lanes(KernelWriter& writer, ExpressionWriter& expression,
+                        const DeviceCaps& caps);
+
+// Computes and stores a kernel's results at `index`; appended to the expression's text. The stores
+// happen only where the GLSL expression `condition` (if any) holds.
 void emit_stores(const Graph& graph, const FusedKernel& kernel, const StorageMap& storage,
                  KernelWriter& writer, ExpressionWriter& expression, const ElementIndex& index,
-                 const Shape& index_shape);
+                 const Shape& index_shape, const std::string& condition = "");
 
 // A readable name made of the ops of the expression: "map_mul_add_sigmoid".
 std::string kernel_name(const Graph& graph, const FusedKernel& kernel,

@@ -86,7 +86,81 @@ std::string ExpressionWriter::variable(std::string_view type, const std::string&
   std::string name = fmt::format("t{}", next_++);
   text_ += fmt::format("  {} {} = {};\n", type, name, expression);
   known_[key] = name;
+  if (is_varying(expression)) varying_.insert(name);
   return name;
+}
+
+bool ExpressionWriter::is_varying(const std::string& expression) const {
+  for (size_t i = 0; i < expression.size();) {
+    if (!std::isalpha(static_cast<unsigned char>(expression[i]))) {
+      ++i;
+      continue;
+    }
+    size_t end = i;
+    while (end < expression.size() && (std::isalnum(static_cast<unsigned char>(expression[end])) ||
+                                       expression[end] == '_' || expression[end] == '.'))
+      ++end;
+    if (varying_.contains(expression.substr(i, end - i))) return true;
+    i = end;
+  }
+  return false;
+}
+
+void ExpressionWriter::set_lanes(const std::string& name, const std::string& base,
+                                 uint32_t lanes) {
+  lanes_ = lanes;
+  lane_form_[name] = {base, true};
+}
+
+std::string ExpressionWriter::add(const std::string& a, const std::string& b) {
+  std::string sum = index_add(a, b);
+  bool a_lanes = lane_form_.contains(a), b_lanes = lane_form_.contains(b);
+  if (a_lanes == b_lanes || sum == a || sum == b) return sum;
+  const std::string& moving = a_lanes ? a : b;
+  const std::string& other = a_lanes ? b : a;
+  if (is_varying(other)) return sum;
+  sum = variable("uint", sum);
+  LaneForm form = lane_form_[moving];
+  // Aligned only if the other part is a literal multiple; enough for what is added in practice.
+  auto step = literal(other);
+  lane_form_[sum] = {variable("uint", index_add(form.base, other)),
+                     form.aligned && step && *step % lanes_ == 0};
+  return sum;
+}
+
+std::string ExpressionWriter::div(const std::string& a, int64_t divisor) {
+  auto form = lane_form_.find(a);
+  // A row of whole lane groups: all lanes are in the same row.
+  if (form != lane_form_.end() && form->second.aligned && divisor % lanes_ == 0)
+    return variable("uint", index_div(form->second.base, divisor));
+  return variable("uint", index_div(a, divisor));
+}
+
+std::string ExpressionWriter::rem(const std::string& a, int64_t divisor) {
+  auto form = lane_form_.find(a);
+  if (form == lane_form_.end() || !form->second.aligned || divisor % lanes_ != 0)
+    return variable("uint", index_rem(a, divisor));
+  std::string base = variable("uint", index_rem(form->second.base, divisor));
+  std::string result = variable("uint", fmt::format("({} + lane)", base));
+  lane_form_[result] = {base, true};
+  return result;
+}
+
+std::string ExpressionWriter::dot(const std::vector<std::string>& at, const Shape& shape,
+                                  const std::vector<int64_t>& strides) {
+  // Uniform terms first, so that they form one base.
+  std::string uniform = "0u", moving = "0u";
+  for (int i = 0; i < shape.rank(); ++i) {
+    if (shape[i] == 1) continue;
+    const std::string& x = at[static_cast<size_t>(i)];
+    std::string term = index_mul(x, strides[static_cast<size_t>(i)]);
+    if (is_varying(x))
+      moving = index_add(moving, term);
+    else
+      uniform = index_add(uniform, term);
+  }
+  if (uniform != "0u") uniform = variable("uint", uniform);
+  return moving == "0u" ? uniform : variable("uint", add(uniform, moving));
 }
 
 void ExpressionWriter::bind(NodeId id, const std::string& linear, const std::string& variable) {
@@ -107,28 +181,42 @@ std::vector<std::string> ExpressionWriter::coords(const ElementIndex& index, con
   for (int i = shape.rank() - 1; i >= first; --i) {
     if (shape[i] == 1) continue;
     result[static_cast<size_t>(i)] =
-        i == first ? rest : variable("uint", index_rem(rest, shape[i]));
-    if (i > first) rest = variable("uint", index_div(rest, shape[i]));
+        i == first ? rest : rem(rest, shape[i]);
+    if (i > first) rest = div(rest, shape[i]);
   }
   return result;
 }
 
 std::string ExpressionWriter::linear(const ElementIndex& index, const Shape& shape) {
   if (!index.linear.empty()) return index.linear;
-  std::vector<int64_t> strides = shape.strides();
-  std::string sum = "0u";
-  for (int i = 0; i < shape.rank(); ++i)
-    if (shape[i] > 1)
-      sum = index_add(sum, index_mul(index.coords[static_cast<size_t>(i)],
-                                     strides[static_cast<size_t>(i)]));
-  return variable("uint", sum);
+  return dot(index.coords, shape, shape.strides());
 }
 
 std::string ExpressionWriter::load(NodeId base, int64_t offset, const std::string& index) {
   DType dtype = graph_.node(base).dtype;
   std::string name =
       kernel_.argument(storage_.argument_key(base, offset), dtype, /*read=*/true, false);
-  return variable(glsl_type(dtype), kernel_.load(name, index));
+  auto form = lane_form_.find(index);
+  if (form == lane_form_.end() || lanes_ < 2)
+    return variable(glsl_type(dtype), kernel_.load(name, index));
+  kernel_.function(lane_load_function(name, dtype));
+  return variable(glsl_type(dtype),
+                  fmt::format("load_{}({}, lane)", name, form->second.base));
+}
+
+// Inside a CPU driver the lane is a constant vector, so each select is free and all loads become
+// one vector load; the mask shows that the addresses do not wrap around.
+std::string ExpressionWriter::lane_load_function(const std::string& name, DType dtype) const {
+  std::string_view type = glsl_type(dtype);
+  std::string text = fmt::format("{0} load_{1}(uint at, uint lane) {{\n  at &= 0x3fffffffu;\n", type, name);
+  text += fmt::format("  {} x = {};\n", type, kernel_.load(name, "at"));
+  for (uint32_t l = 1; l < lanes_; ++l) {
+    std::string element = kernel_.load(name, fmt::format("at + {}u", l));
+    text += dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16
+                ? fmt::format("  x = mix(x, {}, lane == {}u);\n", element, l)
+                : fmt::format("  {{ {0} y = {1}; x = lane == {2}u ? y : x; }}\n", type, element, l);
+  }
+  return text + "  return x;\n}";
 }
 
 std::string ExpressionWriter::value(NodeId id, const ElementIndex& index) {
@@ -150,12 +238,7 @@ std::string ExpressionWriter::value(NodeId id, const ElementIndex& index) {
     bool negative = false;
     for (int64_t stride : view.strides) negative |= stride < 0;
     if (!negative) {
-      std::string sum = "0u";
-      for (int i = 0; i < node.shape.rank(); ++i)
-        if (node.shape[i] > 1)
-          sum = index_add(sum, index_mul(at[static_cast<size_t>(i)],
-                                         view.strides[static_cast<size_t>(i)]));
-      return load(view.base, view.offset, variable("uint", sum));
+      return load(view.base, view.offset, dot(at, node.shape, view.strides));
     }
   }
 
@@ -253,7 +336,7 @@ std::string ExpressionWriter::movement(const Node& node, const ElementIndex& ind
       }
       std::string position = "0u";
       for (int k = j_begin; k < j; ++k)
-        position = index_add(index_mul(position, to[k]), index.coords[static_cast<size_t>(k)]);
+        position = add(index_mul(position, to[k]), index.coords[static_cast<size_t>(k)]);
       position = variable("uint", position);
       std::vector<int64_t> dims(from.dims().begin() + i_begin, from.dims().begin() + i);
       std::vector<std::string> at = coords(ElementIndex{position, {}}, Shape(dims));
@@ -283,8 +366,8 @@ std::string ExpressionWriter::movement(const Node& node, const ElementIndex& ind
         if (to[static_cast<int>(i)] == 1)
           at[i] = unsigned_literal(attr.start[i]);
         else if (attr.step[i] > 0)
-          at[i] = variable("uint", index_add(index_mul(at[i], attr.step[i]),
-                                             unsigned_literal(attr.start[i])));
+          at[i] = variable("uint", add(index_mul(at[i], attr.step[i]),
+                                       unsigned_literal(attr.start[i])));
         else
           at[i] = variable("uint", fmt::format("({}u - {})", attr.start[i],
                                                index_mul(at[i], -attr.step[i])));

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,6 +40,14 @@ class ExpressionWriter {
   // Says that `variable` holds `id` at row-major position `linear`.
   void bind(NodeId id, const std::string& linear, const std::string& variable);
 
+  // Lane-parallel devices whose lanes are known constants (CPU drivers): says that the variable
+  // `name` is `base` + lane, where `base` is the same for all lanes and a multiple of `lanes`, and
+  // that all lanes are within bounds. Loads at such addresses become one vector load instead of a
+  // gather. gl_SubgroupInvocationID must be the lane.
+  void set_lanes(const std::string& name, const std::string& base, uint32_t lanes);
+  // Says that a variable differs between lanes. Everything else is taken to be uniform.
+  void set_varying(const std::string& name) { varying_.insert(name); }
+
   // Coordinates of `index` in `shape`, from the position if need be.
   std::vector<std::string> coords(const ElementIndex& index, const Shape& shape);
   std::string linear(const ElementIndex& index, const Shape& shape);
@@ -55,6 +64,14 @@ class ExpressionWriter {
 
  private:
   std::string load(NodeId base, int64_t offset, const std::string& index);
+  std::string lane_load_function(const std::string& name, DType dtype) const;
+  bool is_varying(const std::string& expression) const;
+  // Index arithmetic that keeps track of what is a lane-uniform part plus the lane.
+  std::string add(const std::string& a, const std::string& b);
+  std::string div(const std::string& a, int64_t divisor);
+  std::string rem(const std::string& a, int64_t divisor);
+  std::string dot(const std::vector<std::string>& at, const Shape& shape,
+                  const std::vector<int64_t>& strides);
   std::string compute(NodeId id, const ElementIndex& index);
   std::string elementwise(const Node& node, const ElementIndex& index);
   std::string movement(const Node& node, const ElementIndex& index);
@@ -66,6 +83,13 @@ class ExpressionWriter {
   const StorageMap& storage_;
   std::string text_;
   std::map<std::string, std::string> known_;  // expression or node@index → variable
+  std::set<std::string> varying_;
+  struct LaneForm {
+    std::string base;      // uniform
+    bool aligned = false;  // base is a multiple of lanes_
+  };
+  std::map<std::string, LaneForm> lane_form_;  // variable → its uniform part
+  uint32_t lanes_ = 0;                         // 0: no lane forms
   std::map<NodeId, std::pair<std::string, std::string>> bound_;  // node → (linear, variable)
   int next_ = 0;
 };

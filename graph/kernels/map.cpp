@@ -7,13 +7,6 @@
 namespace ito {
 namespace {
 
-// Last axis with more than one element, or -1.
-int innermost(const Shape& shape) {
-  for (int i = shape.rank() - 1; i >= 0; --i)
-    if (shape[i] > 1) return i;
-  return -1;
-}
-
 struct Walk {
   uint32_t lanes = 1;   // invocations of a workgroup
   int64_t chunks = 1;   // groups of `lanes` elements
@@ -46,31 +39,20 @@ EmittedKernel emit_map(const Graph& graph, const FusedKernel& kernel, const Stor
   KernelWriter writer;
   ExpressionWriter expression(graph, writer, storage);
 
-  std::string body = "  uint lane = gl_LocalInvocationID.x;\n";
-  body += fmt::format("  for (uint u = 0u; u < {}u; ++u) {{\n", walk.per_group);
-  body += fmt::format("  uint chunk = gl_WorkGroupID.x * {}u + u;\n", walk.per_group);
-  if (walk.per_group * walk.groups != walk.chunks)
-    body += fmt::format("  if (chunk >= {}u) break;\n", walk.chunks);
-  body += fmt::format("  uint o = chunk * {}u + lane;\n", walk.lanes);
   bool guard = elements % walk.lanes != 0;
+  std::string body = begin_lanes(writer, expression, caps);
+  body += fmt::format("  for (uint u = 0u; u < {}u; ++u) {{\n", walk.per_group);
+  // CPU drivers run the code behind a taken branch with all lanes off, scalar loads included: so
+  // addresses are clamped, and only the stores are conditional.
+  body += fmt::format("  uint turn = gl_WorkGroupID.x * {}u + u;\n", walk.per_group);
+  body += fmt::format("  uint chunk = min(turn, {}u);\n", walk.chunks - 1);
+  bool surplus = walk.per_group * walk.groups != walk.chunks;
+  body += fmt::format("  uint base = chunk * {}u;\n  uint o = base + lane;\n", walk.lanes);
   if (guard) body += fmt::format("  if (o < {}u) {{\n", elements);
-
-  ElementIndex index{"o", {}};
-  int inner = innermost(shape);
-  if (inner > 0 && shape[inner] % walk.lanes == 0) {
-    // All lanes share the outer coordinates: they are computed once per chunk.
-    int64_t per_row = shape[inner] / walk.lanes;
-    std::string row = per_row == 1 ? "chunk" : expression.variable("uint", fmt::format("chunk / {}u", per_row));
-    std::string column =
-        per_row == 1 ? "lane"
-                     : expression.variable(
-                           "uint", fmt::format("(chunk % {}u) * {}u + lane", per_row, walk.lanes));
-    std::vector<int64_t> outer(shape.dims().begin(), shape.dims().begin() + inner);
-    index.coords = expression.coords(ElementIndex{row, {}}, Shape(outer));
-    index.coords.push_back(column);
-    index.coords.resize(static_cast<size_t>(shape.rank()), "0u");
-  }
-  emit_stores(graph, kernel, storage, writer, expression, index, shape);
+  expression.set_varying("o");
+  if (!guard && caps.is_cpu) expression.set_lanes("o", "base", walk.lanes);
+  emit_stores(graph, kernel, storage, writer, expression, ElementIndex{"o", {}}, shape,
+              surplus ? "turn == chunk" : "");
   body += expression.take_text();
   if (guard) body += "  }\n";
   body += "  }\n";
@@ -78,6 +60,7 @@ EmittedKernel emit_map(const Graph& graph, const FusedKernel& kernel, const Stor
   result.kernel = writer.finish("map", {walk.lanes, 1, 1}, body);
   result.arguments = writer.arguments();
   result.groups = {walk.groups, 1, 1};
+  if (caps.is_cpu) result.kernel.required_subgroup_size = walk.lanes;
   return result;
 }
 

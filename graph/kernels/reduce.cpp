@@ -56,6 +56,7 @@ class ReduceEmitter {
     std::string text;
     for (size_t i = 0; i < kernel_.heavy.size(); ++i) {
       const Node& node = graph_.node(kernel_.heavy[i]);
+      expression_.set_varying(fmt::format("acc{}", i));
       text += fmt::format("  {} acc{} = {};\n", glsl_type(node.dtype), i,
                           identity(node.op, node.dtype));
     }
@@ -77,12 +78,12 @@ class ReduceEmitter {
     expression_.append(text);
   }
 
-  std::string stores() {
+  std::string stores(const std::string& condition = "") {
     expression_.forget();
     for (size_t i = 0; i < kernel_.heavy.size(); ++i)
       expression_.bind(kernel_.heavy[i], "o", fmt::format("acc{}", i));
     emit_stores(graph_, kernel_, storage_, writer_, expression_, ElementIndex{"o", {}},
-                walk_.out);
+                walk_.out, condition);
     return expression_.take_text();
   }
 
@@ -91,39 +92,31 @@ class ReduceEmitter {
     uint32_t lanes = caps_.is_cpu ? caps_.subgroup_size
                                   : std::min<uint32_t>(64, caps_.max_workgroup_size_x);
     int64_t groups = (walk_.outputs + lanes - 1) / lanes;
-    std::string body = fmt::format("  uint o = gl_WorkGroupID.x * {0}u + gl_LocalInvocationID.x;\n",
-                                   lanes);
+    std::string body = begin_lanes(writer_, expression_, caps_);
+    std::string group = "gl_WorkGroupID.x";
     if (groups > caps_.max_groups_x)
-      body = fmt::format(
-          "  uint o = (gl_WorkGroupID.y * {}u + gl_WorkGroupID.x) * {}u + "
-          "gl_LocalInvocationID.x;\n",
-          caps_.max_groups_x, lanes);
-    if (walk_.outputs % lanes != 0 || groups > caps_.max_groups_x)
-      body += fmt::format("  if (o >= {}u) return;\n", walk_.outputs);
-    std::vector<std::string> coords;
-    int inner = walk_.shape.rank() - 1;
-    if (inner > 0 && walk_.out[inner] > 1 && walk_.out[inner] % lanes == 0 &&
-        groups <= caps_.max_groups_x) {
-      int64_t per_row = walk_.out[inner] / lanes;
-      std::vector<int64_t> outer(walk_.out.dims().begin(), walk_.out.dims().end() - 1);
-      coords = expression_.coords(
-          ElementIndex{expression_.variable("uint", fmt::format("gl_WorkGroupID.x / {}u", per_row)),
-                       {}},
-          Shape(outer));
-      coords.push_back(expression_.variable(
-          "uint", fmt::format("(gl_WorkGroupID.x % {}u) * {}u + gl_LocalInvocationID.x", per_row,
-                              lanes)));
-    } else {
-      coords = expression_.coords(ElementIndex{"o", {}}, walk_.out);
-    }
+      group = fmt::format("(gl_WorkGroupID.y * {}u + gl_WorkGroupID.x)", caps_.max_groups_x);
+    body += fmt::format("  uint base = {} * {}u;\n  uint o = base + lane;\n", group, lanes);
+    bool guard = walk_.outputs % lanes != 0 || groups > caps_.max_groups_x;
+    if (guard) body += fmt::format("  if (o >= {}u) return;\n", walk_.outputs);
+    expression_.set_varying("o");
+    if (!guard && caps_.is_cpu) expression_.set_lanes("o", "base", lanes);
+    std::vector<std::string> coords = expression_.coords(ElementIndex{"o", {}}, walk_.out);
     body += expression_.take_text() + declare();
     std::string close;
     for (int i = 0; i < walk_.shape.rank(); ++i) {
       if (!walk_.reduced[static_cast<size_t>(i)]) continue;
-      std::string r = fmt::format("r{}", i);
-      body += fmt::format("  for (uint {0} = 0u; {0} < {1}u; ++{0}) {{\n", r, walk_.shape[i]);
+      if (walk_.shape[i] == 1) {
+        coords[static_cast<size_t>(i)] = "0u";
+        continue;
+      }
+      // Clamped for the turn that a CPU driver takes with all lanes off (see emit_map).
+      body += fmt::format(
+          "  for (uint turn{0} = 0u; turn{0} < {1}u; ++turn{0}) {{\n"
+          "  uint r{0} = min(turn{0}, {2}u);\n",
+          i, walk_.shape[i], walk_.shape[i] - 1);
       close += "  }\n";
-      coords[static_cast<size_t>(i)] = walk_.shape[i] == 1 ? "0u" : r;
+      coords[static_cast<size_t>(i)] = fmt::format("r{}", i);
     }
     accumulate(coords);
     body += expression_.take_text();
@@ -140,16 +133,26 @@ class ReduceEmitter {
                               : std::min<uint32_t>(walk_.length >= 1024 ? 128 : 64,
                                                    caps_.max_workgroup_size_x);
     int64_t groups = walk_.outputs;
-    std::string body = "  uint lane = gl_LocalInvocationID.x;\n";
+    std::string body =
+        subgroup ? begin_lanes(writer_, expression_, caps_) : "  uint lane = gl_LocalInvocationID.x;\n";
     if (groups > caps_.max_groups_x)
       body += fmt::format(
-          "  uint o = gl_WorkGroupID.y * {}u + gl_WorkGroupID.x;\n  if (o >= {}u) return;\n",
-          caps_.max_groups_x, walk_.outputs);
+          "  uint place = gl_WorkGroupID.y * {}u + gl_WorkGroupID.x;\n"
+          "  uint o = min(place, {}u);\n",
+          caps_.max_groups_x, walk_.outputs - 1);
     else
       body += "  uint o = gl_WorkGroupID.x;\n";
     std::vector<std::string> coords = expression_.coords(ElementIndex{"o", {}}, walk_.out);
     body += expression_.take_text() + declare();
-    body += fmt::format("  for (uint r = lane; r < {}u; r += {}u) {{\n", walk_.length, lanes);
+    body += fmt::format(
+        "  for (uint turn = 0u; turn < {0}u; turn += {1}u) {{\n"
+        "  uint r_base = min(turn, {2}u);\n  uint r = r_base + lane;\n",
+        walk_.length, lanes, (walk_.length - 1) / lanes * lanes);
+    bool guard = walk_.length % lanes != 0;
+    if (guard) body += fmt::format("  if (r < {}u) {{\n", walk_.length);
+    expression_.set_varying("lane");
+    expression_.set_varying("r");
+    if (!guard && subgroup) expression_.set_lanes("r", "r_base", lanes);
     std::vector<int64_t> dims;
     for (int i = 0; i < walk_.shape.rank(); ++i)
       if (walk_.reduced[static_cast<size_t>(i)]) dims.push_back(walk_.shape[i]);
@@ -158,14 +161,13 @@ class ReduceEmitter {
     for (int i = 0; i < walk_.shape.rank(); ++i)
       if (walk_.reduced[static_cast<size_t>(i)]) coords[static_cast<size_t>(i)] = at[next++];
     accumulate(coords);
-    body += expression_.take_text() + "  }\n";
+    body += expression_.take_text() + (guard ? "  }\n  }\n" : "  }\n");
     for (size_t i = 0; i < kernel_.heavy.size(); ++i)
       body += subgroup ? meet_in_subgroup(i) : meet_in_shared_memory(i, lanes);
-    body += "  if (lane == 0u) {\n" + stores() + "  }\n";
+    body += stores(groups > caps_.max_groups_x ? "lane == 0u && place == o" : "lane == 0u");
     uint32_t x = static_cast<uint32_t>(std::min<int64_t>(groups, caps_.max_groups_x));
     EmittedKernel result =
         finish(body, lanes, {x, static_cast<uint32_t>((groups + x - 1) / x), 1});
-    if (subgroup) result.kernel.required_subgroup_size = caps_.subgroup_size;
     return result;
   }
 
@@ -195,6 +197,8 @@ class ReduceEmitter {
     result.kernel = writer_.finish("reduce", {lanes, 1, 1}, body);
     result.arguments = writer_.arguments();
     result.groups = groups;
+    if (caps_.is_cpu && lanes == caps_.subgroup_size)
+      result.kernel.required_subgroup_size = lanes;
     return result;
   }
 

@@ -137,13 +137,14 @@ TEST(Timesteps, SpacingsFollowLinEtAlTable2) {
   EXPECT_EQ(spaced_timesteps(Spacing::kLeading, 3, 3, 0).value(), (V{2, 1, 0}));
 }
 
-// Rounding in numpy.arange(T, 0, -T/steps) must never give a step too many or visit a timestep
-// twice.
+// In particular, trailing must not visit -1 where T/steps is rounded down.
 TEST(Timesteps, EverySpacingGivesDistinctDescendingTimesteps) {
   for (int T : {1, 2, 10, 25, 1000})
     for (int steps = 1; steps <= T; ++steps)
       for (Spacing spacing : {Spacing::kLeading, Spacing::kTrailing, Spacing::kLinspace}) {
-        const std::vector<int> timesteps = spaced_timesteps(spacing, T, steps, 0).value();
+        const Result<std::vector<int>> spaced = spaced_timesteps(spacing, T, steps, 0);
+        ASSERT_TRUE(spaced.ok()) << spaced.error().message;
+        const std::vector<int>& timesteps = *spaced;
         ASSERT_EQ(timesteps.size(), static_cast<size_t>(steps));
         ASSERT_TRUE(check_timesteps(timesteps, T).ok()) << T << " " << steps;
       }

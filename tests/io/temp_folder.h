@@ -37,6 +37,7 @@ class TempFolder {
 // Plain, not atomic: what a test needs to put damaged files in place quickly.
 inline void put(const std::filesystem::path& path, std::string_view bytes) {
   std::filesystem::create_directories(path.parent_path());
+  std::filesystem::remove(path);  // file systems flush a truncated file, but not a new one
   std::ofstream(path, std::ios::binary) << bytes;
 }
 

@@ -1,0 +1,306 @@
+#include "diffusion/sampling_program.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numbers>
+#include <numeric>
+
+#include "diffusion/ddpm.h"
+#include "diffusion/gaussian_mixture.h"
+#include "diffusion/philox.h"
+#include "diffusion/samplers.h"
+#include "diffusion/streams.h"
+#include "graph/builder.h"
+#include "tests/diffusion/loop.h"
+
+namespace ito::test {
+namespace {
+
+// A denoiser without structure, different for every t.
+Tensor some_model(Tensor x, Tensor t) {
+  return tanh(x * 0.9 + reshape(t, {x.dim(0), 1, 1, 1}) * 1e-3);
+}
+
+SamplingOptions options_for(int64_t images) {
+  return {
+      .shape = {images, 2, 3, 1}, .denoiser = some_model, .noise_input = false, .x0_output = false};
+}
+
+Sampler sampler_named(const std::string& name, int steps, double eta = 0) {
+  return make_sampler(name, {}, {.steps = steps, .timesteps = {}},
+                      {.eta = eta, .use_clipped_model_output = false})
+      .value();
+}
+
+TEST(SamplingProgram, BatchSplitChangesNothing) {
+  for (const Sampler& sampler : {sampler_named("ddpm", 5), sampler_named("ddim", 5, 0.7)}) {
+    const std::vector<double> whole = sample(sampler, options_for(4), {3, 99, 0, 4294967295});
+    const std::vector<double> first = sample(sampler, options_for(1), {3});
+    const std::vector<double> rest = sample(sampler, options_for(3), {99, 0, 4294967295});
+    std::vector<double> joined = first;
+    joined.insert(joined.end(), rest.begin(), rest.end());
+    EXPECT_EQ(whole, joined) << sampler.name;
+  }
+}
+
+TEST(SamplingProgram, SeedsAndStepsDrawDifferentNoise) {
+  const std::vector<double> x = sample(sampler_named("ddpm", 3), options_for(2), {1, 2});
+  EXPECT_NE(std::vector<double>(x.begin(), x.begin() + 6),
+            std::vector<double>(x.begin() + 6, x.end()));
+  Graph graph;
+  const Sampler sampler = sampler_named("ddpm", 3);
+  const Program program = sampling_program(sampler, options_for(2));
+  Externals at0 = start(sampler, {2, 2, 3, 1}, {1, 2});
+  Externals at1 = at0;
+  at1["step"] = scalar_value(1);
+  replay(program, at0);
+  replay(program, at1);
+  EXPECT_EQ(at0["step"].data[0], 1);
+  EXPECT_EQ(at1["step"].data[0], 2);
+  EXPECT_NE(at0["x"].data, at1["x"].data);
+}
+
+TEST(SamplingProgram, InitialNoiseIsThePhiloxStream) {
+  const Sampler sampler = sampler_named("ddpm", 3);
+  Externals externals = start(sampler, {2, 2, 3, 1}, {5, 6});
+  replay(initial_noise_program({2, 2, 3, 1}, 2.0), externals);
+  for (uint32_t image : {5u, 6u}) {
+    std::vector<double> expected(6);
+    philox_fill_normal(expected, {7, 11}, image, 0, kStreamInitialNoise);
+    for (size_t e = 0; e < 6; ++e)
+      EXPECT_NEAR(externals["x"].data[(image - 5) * 6 + e], 2 * expected[e], 1e-6);
+  }
+}
+
+TEST(SamplingProgram, EtaZeroIsDeterministic) {
+  const Sampler sampler = sampler_named("ddim", 4);
+  EXPECT_FALSE(sampler.needs_noise());
+  const Program program = sampling_program(sampler, options_for(1));
+  // With no noise to draw, neither key nor image is an input of the step.
+  Externals externals{{"x", {{1, 2, 3, 1}, {0.1, -1, 2, 0.5, 0, 3}}}, {"step", scalar_value(0)}};
+  replay(program, externals);
+}
+
+TEST(SamplingProgram, DrawnNoiseEqualsTheSameNoiseGiven) {
+  const Sampler sampler = sampler_named("ddpm", 3);
+  const std::vector<double> drawn = sample(sampler, options_for(1), {42});
+  SamplingOptions given = options_for(1);
+  given.noise_input = true;
+  const Program program = sampling_program(sampler, given);
+  Externals externals = start(sampler, given.shape, {42});
+  replay(initial_noise_program(given.shape, 1), externals);
+  for (uint32_t step = 0; step < 3; ++step) {
+    std::vector<double> noise(6);
+    philox_fill_normal(noise, {7, 11}, 42, step, kStreamStepNoise);
+    externals["noise"] = {given.shape, noise};
+    replay(program, externals);
+  }
+  for (size_t e = 0; e < 6; ++e) EXPECT_NEAR(externals["x"].data[e], drawn[e], 1e-6);
+}
+
+TEST(SamplingProgram, ReplayingRecordedOutputsEqualsTheDenoiser) {
+  const Sampler sampler = sampler_named("ddim", 3);
+  SamplingOptions options = options_for(1);
+  options.x0_output = true;
+  const Program live = sampling_program(sampler, options);
+  options.denoiser = nullptr;
+  const Program recorded = sampling_program(sampler, options);
+  Externals a{{"x", {options.shape, {0.1, -1, 2, 0.5, 0, 3}}}, {"step", scalar_value(0)}};
+  Externals b = a;
+  for (size_t i = 0; i < 3; ++i) {
+    HostValue output = a["x"];
+    for (double& value : output.data) value = std::tanh(value * 0.9 + sampler.timesteps[i] * 1e-3);
+    b["model_output"] = output;
+    replay(live, a);
+    replay(recorded, b);
+    for (size_t e = 0; e < 6; ++e) {
+      EXPECT_NEAR(a["x"].data[e], b["x"].data[e], 1e-12);
+      EXPECT_NEAR(a["x0"].data[e], b["x0"].data[e], 1e-12);
+    }
+  }
+}
+
+TEST(SamplingProgram, StartingLateEqualsTheTailOfTheLoop) {
+  const Sampler whole = sampler_named("ddim", 6);
+  const Sampler tail = whole.from(4);
+  ASSERT_EQ(tail.steps(), 2);
+  Externals a{{"x", {{1, 2, 3, 1}, {0.1, -1, 2, 0.5, 0, 3}}}, {"step", scalar_value(4)}};
+  Externals b = a;
+  b["step"] = scalar_value(0);
+  for (int i = 0; i < 2; ++i) {
+    replay(sampling_program(whole, options_for(1)), a);
+    replay(sampling_program(tail, options_for(1)), b);
+  }
+  EXPECT_EQ(a["x"].data, b["x"].data);
+}
+
+TEST(SamplingProgram, ForwardNoiseHasTheScheduledMoments) {
+  const Shape shape{1, 50, 50, 1};
+  Externals externals{{"x", {shape, std::vector<double>(2500, 2.0)}},
+                      {"key", {{2}, {1, 2}}},
+                      {"image", {{1}, {9}}}};
+  replay(forward_noise_program(shape, 0.36), externals);
+  const std::vector<double>& x = externals["x"].data;
+  const double mean = std::accumulate(x.begin(), x.end(), 0.0) / 2500;
+  double variance = 0;
+  for (double value : x) variance += (value - mean) * (value - mean) / 2500;
+  EXPECT_NEAR(mean, 0.6 * 2, 4 * 0.8 / 50);
+  EXPECT_NEAR(variance, 0.64, 4 * 0.64 * std::sqrt(2.0 / 2500));
+}
+
+TEST(SamplingProgram, StrengthChoosesTheFirstStep) {
+  EXPECT_EQ(first_step_for_strength(10, 1.0), 0);
+  EXPECT_EQ(first_step_for_strength(10, 0.25), 8);
+  EXPECT_EQ(first_step_for_strength(10, 0.0), 10);
+}
+
+// DDIM run up by inversion and down again returns the image, nearly: the error is that of taking ε
+// at the near end of each step, so it shrinks with more steps.
+TEST(SamplingProgram, InversionAndSamplingReturnTheImage) {
+  SchedulerConfig config;
+  config.clip_sample = false;
+  const GaussianMixture mixture{{0.5, 0.5}, {{-0.6}, {0.6}}, {{0.09}, {0.04}}};
+  const auto model = mixture_denoiser(mixture, make_schedule(config).value(), Prediction::kEpsilon);
+  const SamplingOptions options{
+      .shape = {3, 1, 1, 1}, .denoiser = model, .noise_input = false, .x0_output = false};
+  const std::vector<double> image = {-0.8, 0.1, 0.55};
+  double last = 1;
+  for (int steps : {20, 100, 500}) {
+    Externals externals{{"x", {options.shape, image}}};
+    for (const char* name : {"ddim_inverse", "ddim"}) {
+      const Sampler sampler = make_sampler(name, config, {.steps = steps, .timesteps = {}}).value();
+      const Program program = sampling_program(sampler, options);
+      externals["step"] = scalar_value(0);
+      for (int i = 0; i < steps; ++i) replay(program, externals);
+    }
+    double error = 0;
+    for (size_t i = 0; i < 3; ++i)
+      error = std::max(error, std::fabs(externals["x"].data[i] - image[i]));
+    EXPECT_LT(error, last) << steps;
+    last = error;
+  }
+  EXPECT_LT(last, 0.02);
+}
+
+// A multistep method needs nothing but a history: Adams-Bashforth of order two on x' = -x, whose
+// error is of second order in the step.
+TEST(SamplingProgram, HistoryCarriesMultistepMethods) {
+  const auto solve = [](int steps) {
+    Sampler sampler;
+    sampler.name = "adams_bashforth";
+    sampler.columns = {"now", "before"};
+    sampler.history = {"slope"};
+    const double h = 1.0 / steps;
+    for (int i = 0; i < steps; ++i) {
+      sampler.timesteps.push_back(i);
+      sampler.noise_used.push_back(false);
+      // The first step is Euler's; its error of h² is made once.
+      sampler.coefficients.push_back(static_cast<float>(i == 0 ? h : 1.5 * h));
+      sampler.coefficients.push_back(static_cast<float>(i == 0 ? 0 : -0.5 * h));
+    }
+    sampler.build = [](const StepInputs& in) -> StepResult {
+      const Tensor x = in.x + in.coefficients[0] * in.output + in.coefficients[1] * in.history[0];
+      return {.x = x, .x0 = x, .history = {in.output}};
+    };
+    const SamplingOptions options{.shape = {1, 1},
+                                  .denoiser = [](Tensor x, Tensor) { return -x; },
+                                  .noise_input = false,
+                                  .x0_output = false};
+    const Program program = sampling_program(sampler, options);
+    Externals externals = start(sampler, options.shape, {0});
+    externals["x"].data = {1};
+    for (int i = 0; i < steps; ++i) replay(program, externals);
+    return std::fabs(externals["x"].data[0] - 1 / std::numbers::e);
+  };
+  EXPECT_NEAR(solve(20) / solve(40), 4, 0.4);
+}
+
+TEST(Samplers, BadRequestsAreNamed) {
+  const auto message = [](const std::string& name, auto change, TimestepChoice choice,
+                          double eta = 0) {
+    SchedulerConfig config;
+    change(config);
+    const Result<Sampler> sampler =
+        make_sampler(name, config, choice, {.eta = eta, .use_clipped_model_output = false});
+    return sampler.ok() ? std::string("no error") : sampler.error().message;
+  };
+  const auto same = [](SchedulerConfig&) {};
+  const TimestepChoice ten{.steps = 10, .timesteps = {}};
+  const auto expect_names = [](const std::string& text, const std::string& part) {
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  };
+  expect_names(message("euler", same, ten), "ddpm, ddim");
+  expect_names(message("ddpm", same, {.steps = -1, .timesteps = {}}), "-1");
+  expect_names(message("ddpm", same, {.steps = 10, .timesteps = {5, 7}}), "descend");
+  expect_names(message("ddim", same, ten, -0.5), "eta");
+  expect_names(message("ddim", same, ten, 1.5), "eta");
+  expect_names(message(
+                   "ddpm", [](auto& c) { c.variance_type = "huge"; }, ten),
+               "variance_type");
+  expect_names(message(
+                   "ddpm", [](auto& c) { c.clip_sample_range = 0; }, ten),
+               "clip_sample_range");
+  expect_names(message(
+                   "ddpm",
+                   [](auto& c) {
+                     c.thresholding = true;
+                     c.sample_max_value = 0.5;
+                   },
+                   ten),
+               "sample_max_value");
+  expect_names(message(
+                   "ddim",
+                   [](auto& c) {
+                     c.rescale_betas_zero_snr = true;
+                     c.timestep_spacing = "trailing";
+                   },
+                   ten),
+               "zero terminal SNR");
+  expect_names(message(
+                   "ddim_inverse", [](auto& c) { c.timestep_spacing = "linspace"; }, ten),
+               "linspace");
+  expect_names(message(
+                   "ddim_inverse", [](auto& c) { c.prediction_type = "sample"; }, ten),
+               "set_alpha_to_one");
+}
+
+TEST(Samplers, EveryNameIsMadeAndOwnsItsClass) {
+  for (const std::string& name : sampler_names())
+    EXPECT_EQ(make_sampler(name, {}, {.steps = 4, .timesteps = {}}).value().name, name);
+  SchedulerConfig config;
+  EXPECT_EQ(sampler_name_of(config).value(), "ddpm");
+  config.class_name = "DDIMScheduler";
+  EXPECT_EQ(sampler_name_of(config).value(), "ddim");
+  config.class_name = "FancyScheduler";
+  EXPECT_FALSE(sampler_name_of(config).ok());
+}
+
+// Learned variances: v = 1 gives β_t, v = -1 gives β̃_t, and the mean ignores the extra channels.
+TEST(Ddpm, LearnedRangeSpansTheFixedVariances) {
+  const auto step = [](const std::string& variance, double v) {
+    SchedulerConfig config;
+    config.variance_type = variance;
+    const Sampler sampler = ddpm_sampler(config, {.steps = 10, .timesteps = {}}).value();
+    const Shape shape{1, 1, 1, 1};
+    const Program program = sampling_program(
+        sampler, {.shape = shape, .denoiser = nullptr, .noise_input = true, .x0_output = false});
+    HostValue output{{1, 1, 1, 1}, {0.3}};
+    if (sampler.output_multiple == 2) output = {{1, 1, 1, 2}, {0.3, v}};
+    Externals externals{{"x", {shape, {0.2}}},
+                        {"noise", {shape, {1.0}}},
+                        {"model_output", output},
+                        {"step", scalar_value(4)}};
+    replay(program, externals);
+    return externals["x"].data[0];
+  };
+  EXPECT_NEAR(step("learned_range", 1), step("fixed_large", 0), 1e-6);
+  EXPECT_NEAR(step("learned_range", -1), step("fixed_small", 0), 1e-6);
+  EXPECT_NEAR(step("fixed_large_log", 0), step("fixed_large", 0), 1e-6);
+  // learned: the variance itself; zero gives the mean alone.
+  const double mean = step("learned", 0);
+  EXPECT_NEAR(step("learned", 0.25) - mean, 0.5, 1e-9);
+}
+
+}  // namespace
+}  // namespace ito::test

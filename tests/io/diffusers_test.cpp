@@ -1,0 +1,270 @@
+#include "io/diffusers.h"
+
+#include "io/safetensors.h"
+#include "tests/io/temp_folder.h"
+
+namespace ito {
+namespace {
+
+using test::bytes_of;
+using test::fails;
+using test::put;
+using test::succeeds;
+using test::TempFolder;
+
+// google/ddpm-cifar10-32 as published with diffusers 0.0.4, on a smaller scale.
+constexpr const char* kOldConfig = R"({
+  "_class_name": "UNet2DModel", "_diffusers_version": "0.0.4", "act_fn": "silu",
+  "attention_head_dim": null, "block_out_channels": [8, 16], "center_input_sample": false,
+  "down_block_types": ["UNetResDownBlock2D", "UNetResAttnDownBlock2D"], "downsample_padding": 0,
+  "flip_sin_to_cos": false, "freq_shift": 1, "in_channels": 3, "layers_per_block": 2,
+  "mid_block_scale_factor": 1, "norm_eps": 1e-06, "norm_num_groups": 4, "out_channels": 3,
+  "sample_size": 32, "time_embedding_type": "positional",
+  "up_block_types": ["UNetResAttnUpBlock2D", "UNetResUpBlock2D"]})";
+
+Json json_of(std::string_view text) { return *parse_json(text, "test"); }
+
+TEST(UNetConfig, DefaultsAreDiffusersDefaults) {
+  UNet2DConfig config = *parse_unet_config(json_of("{}"), "c");
+  EXPECT_EQ(config, UNet2DConfig{});
+  Json json = unet_config_json(config);
+  EXPECT_EQ(json["block_out_channels"], Json({224, 448, 672, 896}));
+  EXPECT_EQ(json["attention_head_dim"], 8);
+  EXPECT_EQ(json["norm_num_groups"], 32);
+  EXPECT_EQ(json["sample_size"], nullptr);
+  EXPECT_EQ(json["mid_block_type"], "UNetMidBlock2D");
+  EXPECT_EQ(json["_class_name"], "UNet2DModel");
+}
+
+TEST(UNetConfig, OldReleasesAreRead) {
+  UNet2DConfig config = *parse_unet_config(json_of(kOldConfig), "c");
+  EXPECT_EQ(config.down_block_types, (std::vector<std::string>{"DownBlock2D", "AttnDownBlock2D"}));
+  EXPECT_EQ(config.up_block_types, (std::vector<std::string>{"AttnUpBlock2D", "UpBlock2D"}));
+  EXPECT_FALSE(config.attention_head_dim.has_value());
+  EXPECT_FALSE(config.flip_sin_to_cos);
+  EXPECT_EQ(config.freq_shift, 1.0f);
+  EXPECT_EQ(config.downsample_padding, 0);
+  EXPECT_EQ(*config.sample_size, (std::array<int, 2>{32, 32}));
+  EXPECT_TRUE(config.add_attention);  // absent: the default
+}
+
+TEST(UNetConfig, UnknownKeysAndAllValuesRoundTrip) {
+  Json json = json_of(R"({
+    "_class_name": "UNet2DModel", "_diffusers_version": "0.40.0.dev0", "act_fn": "gelu",
+    "add_attention": false, "attention_head_dim": 4, "attn_norm_num_groups": 2,
+    "block_out_channels": [8, 16], "center_input_sample": true, "class_embed_type": "timestep",
+    "down_block_types": ["ResnetDownsampleBlock2D", "AttnDownBlock2D"], "downsample_padding": 0,
+    "downsample_type": "resnet", "dropout": 0.1, "flip_sin_to_cos": false, "freq_shift": 1,
+    "in_channels": 1, "layers_per_block": 3, "mid_block_scale_factor": 1.4142135623730951,
+    "mid_block_type": null, "norm_eps": 1e-06, "norm_num_groups": 4, "num_class_embeds": 11,
+    "num_train_timesteps": 100, "out_channels": 2, "resnet_time_scale_shift": "scale_shift",
+    "sample_size": [16, 24], "time_embedding_dim": 64, "time_embedding_type": "learned",
+    "up_block_types": ["AttnUpBlock2D", "ResnetUpsampleBlock2D"], "upsample_type": "resnet",
+    "future_key": {"a": [1, null]}})");
+  UNet2DConfig config = *parse_unet_config(json, "c");
+  EXPECT_EQ(unet_config_json(config), json);
+  EXPECT_EQ(*config.sample_size, (std::array<int, 2>{16, 24}));
+  EXPECT_EQ(config.class_embed_type, "timestep");
+  EXPECT_EQ(config.extra.at("future_key"), R"({"a":[1,null]})");
+}
+
+TEST(UNetConfig, BadValuesNameFileKeyAndValue) {
+  struct Case {
+    const char* key;
+    const char* value;
+    ErrorKind kind;
+    std::vector<const char*> parts;
+  };
+  const ErrorKind kBad = ErrorKind::kCorrupt, kNo = ErrorKind::kUnsupported;
+  const Case cases[] = {
+      {"down_block_types", R"(["DownBlock2D", "CrossAttnDownBlock2D"])", kNo, {"\"CrossAttnDown"}},
+      {"up_block_types", R"(["KUpBlock2D", "UpBlock2D"])", kNo, {"\"KUpBlock2D\"", "AttnSkipUp"}},
+      {"mid_block_type", R"("UnCLIPMid")", kNo, {"\"UnCLIPMid\""}},
+      {"act_fn", R"("quick_gelu")", kNo, {"\"quick_gelu\"", "silu"}},
+      {"class_embed_type", R"("projection")", kNo, {"\"projection\""}},
+      {"time_embedding_type", R"("adm")", kNo, {"\"adm\""}},
+      {"time_embedding_type", R"("learned")", kBad, {"num_train_timesteps"}},
+      {"resnet_time_scale_shift", R"("spatial")", kNo, {"\"spatial\""}},
+      {"downsample_type", R"("fir")", kNo, {"\"fir\""}},
+      {"_class_name", R"("UNet2DConditionModel")", kNo, {"\"UNet2DConditionModel\""}},
+      {"layers_per_block", R"("2")", kBad, {"an integer", "\"2\""}},
+      {"layers_per_block", "0", kBad, {"found 0"}},
+      {"in_channels", "-3", kBad, {"found -3"}},
+      {"in_channels", "null", kBad, {"an integer", "null"}},
+      {"block_out_channels", "[8]", kBad, {"down_block_types", "2 entries", "has 1"}},
+      {"block_out_channels", "[8, 18]", kBad, {"18", "norm_num_groups 4"}},
+      {"block_out_channels", "[8, 4000000000]", kBad, {"a list of integers"}},
+      {"up_block_types", R"(["UpBlock2D"])", kBad, {"1 entries"}},
+      {"sample_size", "[1, 2, 3]", kBad, {"[height, width]"}},
+      {"sample_size", "0", kBad, {"found 0"}},
+      {"norm_num_groups", "null", kBad, {"Skip blocks only"}},
+      {"norm_num_groups", "0", kBad, {"found 0"}},
+      {"attention_head_dim", "5", kNo, {"5 does not divide the 16 channels"}},
+      {"dropout", "1.5", kBad, {"found 1.5"}},
+      {"downsample_padding", "2", kBad, {"found 2"}},
+  };
+  for (const Case& c : cases) {
+    Json json = json_of(kOldConfig);
+    json[c.key] = json_of(c.value);
+    Result<UNet2DConfig> config = parse_unet_config(json, "unet/config.json");
+    EXPECT_TRUE(fails(config, c.kind, "unet/config.json", c.key)) << c.value;
+    for (const char* part : c.parts) EXPECT_TRUE(fails(config, c.kind, part)) << c.key;
+  }
+}
+
+TEST(UNetConfig, SkipBlocksMayLeaveGroupsOpen) {
+  Json json = json_of(kOldConfig);
+  json["norm_num_groups"] = nullptr;
+  json["down_block_types"] = {"SkipDownBlock2D", "AttnSkipDownBlock2D"};
+  json["up_block_types"] = {"AttnSkipUpBlock2D", "SkipUpBlock2D"};
+  json["time_embedding_type"] = "fourier";
+  EXPECT_TRUE(succeeds(parse_unet_config(json, "c")));
+}
+
+TEST(SchedulerConfig, DefaultsAreDiffusersDefaults) {
+  SchedulerConfig config = *parse_scheduler_config(json_of("{}"), "s");
+  EXPECT_EQ(config, SchedulerConfig{});
+  Json ddpm = scheduler_config_json(config);
+  EXPECT_EQ(ddpm["beta_end"], 0.02);
+  EXPECT_EQ(ddpm["timestep_spacing"], "leading");
+  EXPECT_EQ(ddpm["variance_type"], "fixed_small");
+  EXPECT_EQ(ddpm["trained_betas"], nullptr);
+  EXPECT_FALSE(ddpm.contains("set_alpha_to_one"));
+  config.class_name = "DDIMScheduler";
+  Json ddim = scheduler_config_json(config);
+  EXPECT_EQ(ddim["set_alpha_to_one"], true);
+  EXPECT_FALSE(ddim.contains("variance_type"));
+}
+
+TEST(SchedulerConfig, RoundTripsItsOwnAndForeignKeys) {
+  Json ddim = json_of(R"({"_class_name": "DDIMScheduler", "_diffusers_version": "0.40.0.dev0",
+    "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+    "trained_betas": null, "clip_sample": false, "clip_sample_range": 2.0,
+    "dynamic_thresholding_ratio": 0.9, "num_train_timesteps": 1000,
+    "prediction_type": "v_prediction", "rescale_betas_zero_snr": true, "sample_max_value": 1.5,
+    "set_alpha_to_one": false, "steps_offset": 1, "thresholding": true,
+    "timestep_spacing": "trailing", "skip_prk_steps": true, "variance_type": "kept"})");
+  SchedulerConfig config;
+  // variance_type is not DDIM's own, but a wrong value would be a wrong file all the same.
+  EXPECT_TRUE(fails(parse_scheduler_config(ddim, "s"), ErrorKind::kUnsupported, "variance_type"));
+  ddim["variance_type"] = "fixed_large";
+  config = *parse_scheduler_config(ddim, "s");
+  EXPECT_EQ(scheduler_config_json(config), ddim);
+  EXPECT_EQ(config.steps_offset, 1);
+  EXPECT_FALSE(config.set_alpha_to_one);
+
+  Json pndm = json_of(R"({"_class_name": "PNDMScheduler", "_diffusers_version": "0.2.0",
+    "beta_start": 0.001, "set_alpha_to_one": false, "thresholding": "other meaning",
+    "skip_prk_steps": true})");
+  config = *parse_scheduler_config(pndm, "s");
+  EXPECT_EQ(config.beta_start, 0.001);
+  EXPECT_EQ(scheduler_config_json(config), pndm);
+}
+
+TEST(SchedulerConfig, TheOldPredictionSwitchIsRead) {
+  EXPECT_EQ(parse_scheduler_config(json_of(R"({"predict_epsilon": false})"), "s")->prediction_type,
+            "sample");
+}
+
+TEST(SchedulerConfig, BadValuesNameFileKeyAndValue) {
+  auto parse = [](const char* text) { return parse_scheduler_config(json_of(text), "s.json"); };
+  EXPECT_TRUE(fails(parse(R"({"beta_schedule": "square"})"), ErrorKind::kUnsupported,
+                    "s.json: key 'beta_schedule'", "\"square\"", "squaredcos_cap_v2"));
+  EXPECT_TRUE(fails(parse(R"({"num_train_timesteps": 0})"), ErrorKind::kCorrupt, "found 0"));
+  EXPECT_TRUE(fails(parse(R"({"num_train_timesteps": 3, "trained_betas": [0.1, 0.2]})"),
+                    ErrorKind::kCorrupt, "'trained_betas' has 2 entries"));
+  EXPECT_TRUE(fails(parse(R"({"beta_end": "big"})"), ErrorKind::kCorrupt, "a number", "\"big\""));
+  EXPECT_TRUE(fails(parse(R"({"prediction_type": "flow"})"), ErrorKind::kUnsupported, "\"flow\""));
+}
+
+TEST(Diffusers, PipelineRoundTrips) {
+  TempFolder folder;
+  DiffusersModel model;
+  model.unet = *parse_unet_config(json_of(kOldConfig), "c");
+  model.scheduler = SchedulerConfig{};
+  model.scheduler->class_name = "DDIMScheduler";
+  model.weights.tensors["conv_in.weight"] =
+      tensor_from_floats({2, 1, 1, 1}, std::vector<float>{1.5f, -2.0f});
+  ASSERT_TRUE(succeeds(write_diffusers(folder / "out", model)));
+  DiffusersModel read = *read_diffusers(folder / "out");
+  EXPECT_EQ(read.unet, model.unet);
+  EXPECT_EQ(read.scheduler->extra.size(), 1u);  // _diffusers_version
+  read.scheduler->extra.clear();
+  EXPECT_EQ(read.scheduler, model.scheduler);
+  EXPECT_EQ(read.weights.tensors, model.weights.tensors);
+  EXPECT_EQ(read.weights.metadata.at("format"), "pt");
+  EXPECT_EQ(*read_json(folder / "out" / "model_index.json"), json_of(R"({
+    "_class_name": "DDIMPipeline", "_diffusers_version": "0.40.0",
+    "scheduler": ["diffusers", "DDIMScheduler"], "unet": ["diffusers", "UNet2DModel"]})"));
+
+  // The unet folder alone is a model folder.
+  DiffusersModel bare = *read_diffusers(folder / "out" / "unet");
+  EXPECT_EQ(bare.unet, model.unet);
+  EXPECT_FALSE(bare.scheduler.has_value());
+}
+
+TEST(Diffusers, FlatFoldersOfTheFirstReleasesAreRead) {
+  TempFolder folder;
+  put(folder / "config.json", kOldConfig);
+  put(folder / "scheduler_config.json", R"({"_class_name": "DDPMScheduler", "beta_end": 0.01})");
+  put(folder / "model_index.json", R"({"unet": ["diffusers", "UNet2DModel"]})");
+  TensorFile weights;
+  weights.tensors["mid_block.attentions.0.query.weight"] = tensor_from_floats({1, 1}, {3});
+  ASSERT_TRUE(
+      succeeds(write_safetensors(folder / "diffusion_pytorch_model.fp16.safetensors", weights)));
+  DiffusersModel model = *read_diffusers(folder.path());
+  EXPECT_EQ(model.scheduler->beta_end, 0.01);
+  EXPECT_EQ(model.weights.tensors.count("mid_block.attentions.0.to_q.weight"), 1u);
+}
+
+TEST(Diffusers, LegacyAttentionKeysAreRenamedAndFlattened) {
+  EXPECT_EQ(modern_parameter_name("down_blocks.1.attentions.0.query.weight"),
+            "down_blocks.1.attentions.0.to_q.weight");
+  EXPECT_EQ(modern_parameter_name("mid_block.attentions.0.key.bias"),
+            "mid_block.attentions.0.to_k.bias");
+  EXPECT_EQ(modern_parameter_name("up_blocks.0.attentions.2.value.weight"),
+            "up_blocks.0.attentions.2.to_v.weight");
+  EXPECT_EQ(modern_parameter_name("mid_block.attentions.0.proj_attn.weight"),
+            "mid_block.attentions.0.to_out.0.weight");
+  for (const char* name : {"mid_block.attentions.0.group_norm.weight", "time_embedding.key.weight",
+                           "mid_block.attentions.0.to_out.0.bias", "key.weight"})
+    EXPECT_EQ(modern_parameter_name(name), name);
+
+  TensorFile file;
+  file.tensors["a.attentions.0.query.weight"] = tensor_from_floats({2, 2, 1, 1}, {1, 2, 3, 4});
+  file.tensors["a.attentions.0.key.weight"] = tensor_from_floats({2, 2}, {5, 6, 7, 8});
+  file.tensors["a.attentions.0.proj_attn.bias"] = tensor_from_floats({2}, {9, 10});
+  file.tensors["conv_shortcut.weight"] = tensor_from_floats({1, 1, 1, 1}, {11});
+  ASSERT_TRUE(succeeds(modernize_parameters(file, "w")));
+  EXPECT_EQ(file.tensors.at("a.attentions.0.to_q.weight"),
+            tensor_from_floats({2, 2}, {1, 2, 3, 4}));
+  EXPECT_EQ(file.tensors.at("a.attentions.0.to_k.weight"),
+            tensor_from_floats({2, 2}, {5, 6, 7, 8}));
+  EXPECT_EQ(file.tensors.at("a.attentions.0.to_out.0.bias"), tensor_from_floats({2}, {9, 10}));
+  EXPECT_EQ(file.tensors.at("conv_shortcut.weight").shape.rank(), 4);
+
+  file.tensors["a.attentions.0.query.weight"] = tensor_from_floats({1}, {0});
+  EXPECT_TRUE(fails(modernize_parameters(file, "w"), ErrorKind::kCorrupt, "a.attentions.0.to_q",
+                    "old and its new name"));
+}
+
+TEST(Diffusers, MissingAndForeignPartsAreNamed) {
+  TempFolder folder;
+  EXPECT_TRUE(fails(read_diffusers(folder / "none"), ErrorKind::kNotFound, "none"));
+  EXPECT_TRUE(fails(read_diffusers(folder.path()), ErrorKind::kNotFound, "unet/config.json"));
+  put(folder / "unet" / "config.json", kOldConfig);
+  EXPECT_TRUE(fails(read_diffusers(folder.path()), ErrorKind::kNotFound,
+                    "diffusion_pytorch_model.safetensors is missing"));
+  put(folder / "unet" / "diffusion_pytorch_model.bin", "pickle");
+  EXPECT_TRUE(fails(read_diffusers(folder.path()), ErrorKind::kUnsupported, "pickled"));
+  put(folder / "unet" / "diffusion_pytorch_model.safetensors.index.json", "{}");
+  EXPECT_TRUE(fails(read_diffusers(folder.path()), ErrorKind::kUnsupported, "several files"));
+  put(folder / "unet" / "diffusion_pytorch_model.safetensors", "short");
+  EXPECT_TRUE(fails(read_diffusers(folder.path()), ErrorKind::kCorrupt, "5 bytes"));
+  put(folder / "model_index.json", R"({"unet": ["diffusers", "UNet2DConditionModel"]})");
+  EXPECT_TRUE(fails(read_diffusers(folder.path()), ErrorKind::kUnsupported, "model_index.json",
+                    "UNet2DConditionModel"));
+}
+
+}  // namespace
+}  // namespace ito

@@ -1,0 +1,179 @@
+// Random damage to valid files: every reader must answer with a value or an error, never crash,
+// hang or take memory without bound. Meant for the sanitizer build as well.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <functional>
+#include <random>
+
+#include "io/checkpoint.h"
+#include "io/dataset.h"
+#include "io/diffusers.h"
+#include "io/npy.h"
+#include "io/png.h"
+#include "io/safetensors.h"
+#include "tests/io/temp_folder.h"
+
+namespace ito {
+namespace {
+
+using test::bytes_of;
+using test::put;
+using test::TempFolder;
+using test::unhex;
+
+constexpr int kMutations = 2000;
+
+// One to eight edits: flips, extreme bytes, cuts, doubled, moved and inserted pieces, and digits of
+// numbers in text headers changed to other digits.
+std::string mutate(std::string bytes, std::mt19937& random) {
+  auto below = [&](size_t n) { return n == 0 ? 0 : random() % n; };
+  size_t edits = 1 + below(8);
+  for (size_t e = 0; e < edits; ++e) {
+    size_t at = below(bytes.size());
+    if (bytes.empty()) return bytes;
+    switch (below(8)) {
+      case 0:
+        bytes[at] = static_cast<char>(bytes[at] ^ (1 << below(8)));
+        break;
+      case 1:
+        bytes[at] = static_cast<char>(below(2) != 0 ? 0xff : 0x00);
+        break;
+      case 2:
+        bytes[at] = static_cast<char>(random());
+        break;
+      case 3:
+        bytes.resize(at);
+        break;
+      case 4:
+        bytes.insert(at, bytes.substr(below(bytes.size()), below(40)));
+        break;
+      case 5:
+        bytes.erase(at, below(16));
+        break;
+      case 6:
+        bytes.insert(at, 1, "{}[]\",:-09e.\\"[below(13)]);
+        break;
+      default:
+        at = bytes.find_first_of("0123456789", at);
+        if (at != std::string::npos) bytes[at] = static_cast<char>('0' + below(10));
+    }
+  }
+  return bytes;
+}
+
+// Counts what the reader made of the mutations; both outcomes should occur for a sound test.
+void fuzz(const std::string& valid, const std::function<bool(const std::string&)>& reads) {
+  ASSERT_TRUE(reads(valid));
+  std::mt19937 random(12345);
+  int errors = 0;
+  for (int i = 0; i < kMutations; ++i) errors += reads(mutate(valid, random)) ? 0 : 1;
+  EXPECT_GT(errors, kMutations / 20);
+}
+
+TEST(Fuzz, Safetensors) {
+  TempFolder folder;
+  TensorFile file;
+  file.metadata["format"] = "pt";
+  file.tensors["conv_in.weight"] = tensor_from_floats({2, 1, 3, 3}, std::vector<float>(18, 0.5f));
+  file.tensors["step"] = tensor_from_int64({}, {7});
+  file.tensors["mask"] = {HostType::kBool, Shape{3}, {1, 0, 1}};
+  ASSERT_TRUE(write_safetensors(folder / "a", file).ok());
+  fuzz(bytes_of(folder / "a"),
+       [](const std::string& bytes) { return parse_safetensors(bytes, "fuzz").ok(); });
+}
+
+TEST(Fuzz, SafetensorsHeaderOnly) {
+  // The length prefix always fits, so that every mutation reaches the header's checks.
+  const std::string header =
+      R"({"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},)"
+      R"("b":{"dtype":"I64","shape":[1],"data_offsets":[24,32]},"__metadata__":{"k":"v"}})";
+  fuzz(header, [](const std::string& text) {
+    std::string bytes(8, '\0');
+    uint64_t size = text.size();
+    std::memcpy(bytes.data(), &size, 8);
+    return parse_safetensors(bytes + text + std::string(32, '\0'), "fuzz").ok();
+  });
+}
+
+TEST(Fuzz, IdxPlainAndGzipped) {
+  TempFolder folder;
+  const Path path = folder / "images";
+  for (const char* hex :
+       {"00000803000000020000000200000003000102030405060708090a0b",
+        "1f8b08000000000002ff6360e0606660606082626606462666165636760e4e2e6e00781e23841c000000"})
+    fuzz(unhex(hex), [&](const std::string& bytes) {
+      put(path, bytes);
+      return read_idx(path, {}).ok();
+    });
+}
+
+TEST(Fuzz, PngTextAndPixels) {
+  Image image{6, 5, 3, std::vector<uint8_t>(90, 17)};
+  for (size_t i = 0; i < image.pixels.size(); i += 3) image.pixels[i] = static_cast<uint8_t>(i);
+  Json settings = {{"seed", 3}, {"steps", 50}};
+  const std::string png = encode_png(image, &settings);
+  fuzz(png, [](const std::string& bytes) { return png_text(bytes, "parameters", "fuzz").ok(); });
+  fuzz(png, [](const std::string& bytes) { return decode_image(bytes, "fuzz").ok(); });
+}
+
+TEST(Fuzz, Configs) {
+  const std::string unet = dump_json(unet_config_json(UNet2DConfig{}));
+  fuzz(unet, [](const std::string& text) {
+    Result<Json> json = parse_json(text, "fuzz");
+    if (!json.ok()) return false;
+    Result<UNet2DConfig> config = parse_unet_config(*json, "fuzz");
+    // What is accepted can be written and read again, to the same effect.
+    if (config.ok()) {
+      Json written = unet_config_json(*config);
+      EXPECT_EQ(unet_config_json(*parse_unet_config(written, "again")), written);
+    }
+    return config.ok();
+  });
+  SchedulerConfig scheduler;
+  scheduler.num_train_timesteps = 3;
+  scheduler.trained_betas = {0.1, 0.2, 0.3};
+  fuzz(dump_json(scheduler_config_json(scheduler)), [](const std::string& text) {
+    Result<Json> json = parse_json(text, "fuzz");
+    if (!json.ok()) return false;
+    Result<SchedulerConfig> config = parse_scheduler_config(*json, "fuzz");
+    if (config.ok()) dump_json(scheduler_config_json(*config));
+    return config.ok();
+  });
+}
+
+TEST(Fuzz, NumpyFiles) {
+  TempFolder folder;
+  TensorFile file;
+  file.tensors["a"] = tensor_from_floats({2, 3}, std::vector<float>(6, 1.0f));
+  file.tensors["b"] = tensor_from_int64({2}, {1, 2});
+  ASSERT_TRUE(write_npy(folder / "a.npy", file.tensors["a"]).ok());
+  ASSERT_TRUE(write_npz(folder / "a.npz", file).ok());
+  fuzz(bytes_of(folder / "a.npy"),
+       [](const std::string& bytes) { return parse_npy(bytes, "fuzz").ok(); });
+  fuzz(bytes_of(folder / "a.npz"),
+       [](const std::string& bytes) { return parse_npz(bytes, "fuzz").ok(); });
+}
+
+TEST(Fuzz, CheckpointsNeverLoadDamaged) {
+  TempFolder run;
+  Checkpoint checkpoint;
+  checkpoint.step = 4;
+  checkpoint.metadata = {{"lr", 0.5}};
+  checkpoint.state.tensors["w"] = tensor_from_floats({2}, {1, 2});
+  ASSERT_TRUE(write_checkpoint(run.path(), checkpoint).ok());
+  const Path path = run / "checkpoint-4" / "trainer.json";
+  fuzz(bytes_of(path), [&](const std::string& text) {
+    put(path, text);
+    Result<Checkpoint> read = read_checkpoint(run / "checkpoint-4");
+    // White space may change; a number may not.
+    if (read.ok()) {
+      EXPECT_EQ(read->step, checkpoint.step);
+      EXPECT_EQ(read->metadata, checkpoint.metadata);
+    }
+    return read.ok();
+  });
+}
+
+}  // namespace
+}  // namespace ito

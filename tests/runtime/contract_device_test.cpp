@@ -1,0 +1,201 @@
+// Contraction kernels on a device against plain loops: both forms, any shape, nothing written
+// outside the result.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "graph/kernels/contract.h"
+#include "runtime/executor.h"
+#include "tests/support/random_contract.h"
+#include "tests/support/vulkan_fixture.h"
+
+namespace ito::test {
+namespace {
+
+// Elements that no kernel may touch, before and after the result.
+constexpr int64_t kCanaries = 64;
+constexpr float kCanary = -12345.0f;
+
+External external(const std::string& name, ExternalRole role, DType dtype, int64_t n) {
+  return {name, role, dtype, Shape{n}, static_cast<uint64_t>(n) * dtype_size(dtype)};
+}
+
+class ContractOnDevice : public VulkanTest {
+ protected:
+  // out = contraction + 1 through an injected store function, with canaries around it.
+  static Plan plan(const ContractAttr& attr, const DeviceCaps& caps, DType dtype) {
+    KernelWriter writer;
+    const std::string a = writer.argument(0, dtype, true, false);
+    const std::string b = writer.argument(1, dtype, true, false);
+    const std::string out = writer.argument(2, DType::kF32, true, true);
+    const std::string at = std::to_string(kCanaries) + "u + o";
+    // Reads what it replaces: an element stored twice would show.
+    writer.function("void put(uint o, float value) {\n  " +
+                    writer.store(out, at, "value + " + writer.load(out, at)) + "\n}");
+    ContractKernel contract = emit_contract(writer, "contract", attr, a, b, "put", caps);
+    Plan plan;
+    plan.kernels.push_back(std::move(contract.kernel));
+    const int64_t sizes[] = {operand_size(attr, &ContractDim::a, attr.a_offset),
+                             operand_size(attr, &ContractDim::b, attr.b_offset),
+                             output_size(attr) + 2 * kCanaries};
+    plan.externals = {external("a", ExternalRole::kInput, dtype, sizes[0]),
+                      external("b", ExternalRole::kInput, dtype, sizes[1]),
+                      external("out", ExternalRole::kState, DType::kF32, sizes[2])};
+    KernelCall call;
+    for (uint32_t i = 0; i < 3; ++i)
+      call.arguments.push_back({BufferSpace::kExternal, i, 0, plan.externals[i].size});
+    call.reads = 7;
+    call.writes = 4;
+    call.groups = contract.groups;
+    plan.calls.push_back(std::move(call));
+    return plan;
+  }
+
+  static void check(const ContractAttr& attr, const DeviceCaps& caps, uint32_t seed,
+                    DType dtype = DType::kF32) {
+    SCOPED_TRACE(describe(attr));
+    ASSERT_OK_AND_ASSIGN(auto executor, Executor::create(device(), plan(attr, caps, dtype)));
+    // Quarters of small integers: exact in every dtype, and their sums in fp32.
+    std::mt19937 rng(seed);
+    auto values = [&](const External& external) {
+      std::vector<float> data(static_cast<size_t>(external.shape[0]));
+      for (float& x : data) x = 0.25f * static_cast<float>(static_cast<int>(rng() % 33) - 16);
+      return data;
+    };
+    const std::vector<float> a = values(executor->plan().externals[0]);
+    const std::vector<float> b = values(executor->plan().externals[1]);
+    write(*executor, "a", a, dtype);
+    write(*executor, "b", b, dtype);
+    const auto n = static_cast<size_t>(output_size(attr));
+    std::vector<float> out(n + 2 * kCanaries, kCanary);
+    std::fill_n(out.begin() + kCanaries, n, 1.0f);
+    ASSERT_OK(executor->write("out", out));
+    ASSERT_OK(executor->run());
+    ASSERT_OK_AND_ASSIGN(out, executor->read<float>("out"));
+    const std::vector<double> expected = contract_by_loops(attr, a, b);
+    for (size_t i = 0; i < n; ++i)
+      ASSERT_EQ(out[kCanaries + i], static_cast<float>(expected[i] + 1)) << "element " << i;
+    for (size_t i = 0; i < kCanaries; ++i) {
+      ASSERT_EQ(out[i], kCanary) << "before the result";
+      ASSERT_EQ(out[kCanaries + n + i], kCanary) << "after the result";
+    }
+  }
+
+  static void write(Executor& executor, const std::string& name, const std::vector<float>& values,
+                    DType dtype) {
+    if (dtype == DType::kF32) {
+      ASSERT_OK(executor.write(name, values));
+      return;
+    }
+    // Exact for these values: sign, exponent and the leading mantissa bits.
+    std::vector<uint16_t> narrow(values.size());
+    for (size_t i = 0; i < values.size(); ++i) {
+      uint32_t bits;
+      std::memcpy(&bits, &values[i], 4);
+      if (dtype == DType::kBF16) {
+        narrow[i] = static_cast<uint16_t>(bits >> 16);
+      } else if (values[i] != 0) {
+        const uint32_t exponent = (bits >> 23 & 255) - 112;
+        narrow[i] =
+            static_cast<uint16_t>((bits >> 16 & 0x8000) | exponent << 10 | (bits >> 13 & 0x3ff));
+      }
+    }
+    ASSERT_OK(executor.write(name, narrow));
+  }
+
+  static DeviceCaps register_caps() {
+    DeviceCaps caps = device().caps();
+    caps.is_cpu = true;
+    return caps;
+  }
+  static DeviceCaps shared_caps(uint32_t invocations) {
+    DeviceCaps caps = device().caps();
+    caps.is_cpu = false;
+    caps.max_workgroup_invocations = std::min(caps.max_workgroup_invocations, invocations);
+    caps.shared_memory_bytes = 16384;
+    return caps;
+  }
+};
+
+// Also run on SwiftShader and on older lavapipe.
+class PortableContract : public ContractOnDevice {};
+
+TEST_F(ContractOnDevice, RegisterFormEqualsPlainLoopsOnRandomShapes) {
+  std::mt19937 rng(1);
+  for (uint32_t i = 0; i < 60; ++i) check(random_attr(rng), register_caps(), i);
+}
+
+TEST_F(ContractOnDevice, SharedFormEqualsPlainLoopsOnRandomShapes) {
+  std::mt19937 rng(2);
+  for (uint32_t i = 0; i < 24; ++i) check(random_attr(rng), shared_caps(i % 2 == 0 ? 256 : 128), i);
+}
+
+TEST_F(PortableContract, BothFormsEqualPlainLoopsOnSmallShapes) {
+  std::mt19937 rng(3);
+  for (uint32_t i = 0; i < 8; ++i) {
+    const ContractAttr attr = i == 0
+                                  ? conv_attr(1, 5, 6, 3, 4, 3)
+                                  : matmul_attr(1 + i % 2, 1 + 5 * i, 3 + 4 * i, 7, i % 2, i % 3);
+    check(attr, register_caps(), i);
+    check(attr, shared_caps(128), i);
+  }
+}
+
+TEST_F(ContractOnDevice, DimsOfSizeOneAreRightEverywhere) {
+  check(conv_attr(1, 1, 1, 1, 1, 1), register_caps(), 1);
+  check(conv_attr(1, 1, 1, 1, 1, 1), shared_caps(128), 1);
+  check(conv_attr(2, 7, 9, 5, 1, 3), register_caps(), 2);  // one output channel: lanes over pixels
+  check(conv_attr(2, 7, 9, 5, 1, 3), shared_caps(128), 2);
+  check(conv_grad_weight_attr(2, 8, 8, 1, 1, 3), register_caps(), 3);  // fewer outputs than lanes
+  check(matmul_attr(1, 1, 1, 100), register_caps(), 4);                // a dot product
+  check(matmul_attr(1, 1, 1, 100), shared_caps(128), 4);
+}
+
+TEST_F(ContractOnDevice, MoreGroupsThanOneGridRowHolds) {
+  DeviceCaps caps = register_caps();
+  caps.max_groups_x = 7;
+  check(conv_attr(2, 9, 19, 3, 40, 3), caps, 1);
+  caps = shared_caps(128);
+  caps.max_groups_x = 3;
+  check(conv_attr(2, 19, 19, 3, 70, 3), caps, 1);
+}
+
+TEST_F(ContractOnDevice, SplitReductionAddsUpToTheWhole) {
+  std::mt19937 rng(5);
+  int splits = 0;
+  for (uint32_t i = 0; i < 12; ++i) {
+    DeviceCaps caps = register_caps();
+    caps.compute_units = 64;
+    ContractAttr attr = i % 2 == 0 ? matmul_attr(1, 3 + i, 5 + 2 * i, 6000)
+                                   : conv_grad_weight_attr(24, 22, 22, 1 + i, 2 + i, 3);
+    const ContractAttr whole = attr;
+    const int64_t parts = split_reduction(attr, caps);
+    if (parts == 1) continue;
+    ++splits;
+    ASSERT_EQ(output_size(attr), parts * output_size(whole));
+    check(attr, caps, i);
+    // The parts cover each term once.
+    std::vector<float> a(static_cast<size_t>(operand_size(whole, &ContractDim::a, 0)));
+    std::vector<float> b(static_cast<size_t>(operand_size(whole, &ContractDim::b, 0)));
+    for (float& x : a) x = static_cast<float>(rng() % 9);
+    for (float& x : b) x = static_cast<float>(rng() % 9);
+    const std::vector<double> pieces = contract_by_loops(attr, a, b);
+    std::vector<double> sum(pieces.size() / static_cast<size_t>(parts), 0);
+    for (size_t p = 0; p < pieces.size(); ++p) sum[p % sum.size()] += pieces[p];
+    EXPECT_EQ(sum, contract_by_loops(whole, a, b));
+  }
+  EXPECT_GT(splits, 4);
+}
+
+TEST_F(ContractOnDevice, NarrowOperandsAccumulateInFloat) {
+  for (const DType dtype : {DType::kF16, DType::kBF16}) {
+    if (!device().caps().storage_16bit) GTEST_SKIP() << "the device has no 16-bit storage";
+    check(conv_attr(1, 8, 19, 7, 24, 3), register_caps(), 1, dtype);
+    check(matmul_attr(2, 17, 33, 40, false, true), register_caps(), 2, dtype);
+    check(conv_attr(1, 8, 19, 7, 24, 3), shared_caps(128), 3, dtype);
+  }
+}
+
+}  // namespace
+}  // namespace ito::test
