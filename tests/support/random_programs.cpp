@@ -1,4 +1,4 @@
-#include "tests/support/op_cases.h"
+#include "tests/support/random_programs.h"
 
 #include <fmt/format.h>
 
