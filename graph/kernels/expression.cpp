@@ -1,5 +1,6 @@
 #include "graph/kernels/expression.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -43,7 +44,7 @@ bool is_name(const std::string& text) {
 
 std::string index_add(const std::string& a, const std::string& b) {
   auto x = literal(a), y = literal(b);
-  if (x && y) return unsigned_literal(*x + *y);
+  if (x && y) return unsigned_literal((*x + *y) & 0xffffffff);
   if (x && *x == 0) return b;
   if (y && *y == 0) return a;
   return fmt::format("({} + {})", a, b);
@@ -243,10 +244,26 @@ std::string ExpressionWriter::linear(const ElementIndex& index, const Shape& sha
   return dot(index.coords, shape, shape.strides());
 }
 
-std::string ExpressionWriter::load(NodeId base, int64_t offset, const std::string& index) {
+int64_t StorageMap::part_for(NodeId base, int64_t offset) const {
+  std::vector<int64_t>& known = parts[base];
+  if (std::find(known.begin(), known.end(), offset) != known.end()) return offset;
+  if (!known.empty() && spare_arguments-- <= 0) {
+    // The nearest part before it, or any: its offset then wraps around, as index arithmetic does.
+    auto after = std::upper_bound(known.begin(), known.end(), offset);
+    return after == known.begin() ? known.back() : *(after - 1);
+  }
+  known.insert(std::upper_bound(known.begin(), known.end(), offset), offset);
+  return offset;
+}
+
+std::string ExpressionWriter::load(NodeId base, int64_t offset, const std::string& relative) {
   DType dtype = graph_.node(base).dtype;
+  const int64_t part = storage_.part_for(base, offset);
+  std::string index =
+      part == offset ? relative
+                     : add(relative, fmt::format("{}u", static_cast<uint32_t>(offset - part)));
   std::string name =
-      kernel_.argument(storage_.argument_key(base, offset), dtype, /*read=*/true, false);
+      kernel_.argument(storage_.argument_key(base, part), dtype, /*read=*/true, false);
   auto form = lane_form_.find(index);
   if (form == lane_form_.end() || lanes_ < 2)
     return variable(glsl_type(dtype), kernel_.load(name, index));
