@@ -82,9 +82,11 @@ Tensor lower_conv_grad_input(Tensor dy, Tensor w, const ConvAttr& conv, const Sh
   dy = pad_or_cut(dy, low[0], high[0], low[1], high[1], conv.stride[0] - 1, conv.stride[1] - 1);
   int64_t g = conv.groups, ci = w.dim(2), co = w.dim(3) / g;
   if (w.dim(0) > 1 || w.dim(1) > 1) w = flip(w, {0, 1});
-  // Lanes run over input channels: make them contiguous.
+  // Lanes run over input channels: a copy makes them contiguous, which the convolution repays many
+  // times over. Looking through the permutation would read the weight with a stride.
   if (g == 1) w = permute(w, {0, 1, 3, 2});
-  AffineView a = operand_view(dy), b = operand_view(w);
+  AffineView a = operand_view(dy);
+  AffineView b = g == 1 ? AffineView{w.id(), 0, w.shape().strides()} : operand_view(w);
   const auto& sa = a.strides;
   int64_t b_ci = b.strides[g == 1 ? 3 : 2], b_co = b.strides[g == 1 ? 2 : 3];
   int64_t row = out[2] * out[3];
