@@ -44,7 +44,7 @@ bool is_name(const std::string& text) {
 
 std::string index_add(const std::string& a, const std::string& b) {
   auto x = literal(a), y = literal(b);
-  if (x && y) return unsigned_literal((*x + *y) & 0xffffffff);
+  if (x && y) return unsigned_literal(*x + *y);
   if (x && *x == 0) return b;
   if (y && *y == 0) return a;
   return fmt::format("({} + {})", a, b);
@@ -245,15 +245,14 @@ std::string ExpressionWriter::linear(const ElementIndex& index, const Shape& sha
 }
 
 int64_t StorageMap::part_for(NodeId base, int64_t offset) const {
-  std::vector<int64_t>& known = parts[base];
-  if (std::find(known.begin(), known.end(), offset) != known.end()) return offset;
-  if (!known.empty() && spare_arguments-- <= 0) {
-    // The nearest part before it, or any: its offset then wraps around, as index arithmetic does.
-    auto after = std::upper_bound(known.begin(), known.end(), offset);
-    return after == known.begin() ? known.back() : *(after - 1);
+  std::set<int64_t>& known = parts.try_emplace(base, std::set<int64_t>{0}).first->second;
+  if (known.contains(offset)) return offset;
+  if (spare_arguments > 0) {
+    --spare_arguments;
+    known.insert(offset);
+    return offset;
   }
-  known.insert(std::upper_bound(known.begin(), known.end(), offset), offset);
-  return offset;
+  return *std::prev(known.upper_bound(offset));
 }
 
 std::string ExpressionWriter::load(NodeId base, int64_t offset, const std::string& relative) {
@@ -261,7 +260,7 @@ std::string ExpressionWriter::load(NodeId base, int64_t offset, const std::strin
   const int64_t part = storage_.part_for(base, offset);
   std::string index =
       part == offset ? relative
-                     : add(relative, fmt::format("{}u", static_cast<uint32_t>(offset - part)));
+                     : add(relative, fmt::format("{}u", offset - part));
   std::string name =
       kernel_.argument(storage_.argument_key(base, part), dtype, /*read=*/true, false);
   auto form = lane_form_.find(index);

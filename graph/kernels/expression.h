@@ -27,11 +27,12 @@ struct StorageMap {
   std::function<bool(NodeId)> stored;
   std::function<NodeId(NodeId base, int64_t offset)> argument_key;
   // Parts of one tensor have an argument each, so that equal layers share one kernel, as long as
-  // arguments last: `spare_arguments` is how many there may be beyond one per tensor.
+  // arguments last: `spare_arguments` is how many there may be beyond one per tensor, which is kept
+  // for its first element.
   mutable int spare_arguments = 0;
-  mutable std::map<NodeId, std::vector<int64_t>> parts;  // first elements that have an argument
+  mutable std::map<NodeId, std::set<int64_t>> parts;  // first elements that have an argument
 
-  // First element of the part through which element `offset` of `base` is to be read.
+  // First element, at most `offset`, of the part through which `base` is to be read from there on.
   int64_t part_for(NodeId base, int64_t offset) const;
 };
 

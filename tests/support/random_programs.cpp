@@ -395,15 +395,15 @@ void add_conv(RandomCase& test, Op op) {
   }
 }
 
-// Overlapping windows along one axis, and one operand walked backwards.
+// Overlapping windows along one axis, and rows of the other operand that share its elements.
 void add_contract(RandomCase& test) {
   Random& random = test.random;
   for (int i = 0; i < 3; ++i) {
     const int64_t m = random.extent(), n = random.extent(), k = random.extent();
     ContractAttr attr;
-    attr.dims = {{m, 1, 0, n}, {n, 0, -k, 1}, {k, 2, 1, 0}};
-    attr.b_offset = (n - 1) * k;
-    const Tensor operands[] = {test.input({m + 2 * (k - 1)}), test.input({n, k})};
+    attr.dims = {{m, 1, 0, n}, {n, 0, 1, 1}, {k, 2, 1, 0}};
+    attr.b_offset = 3;
+    const Tensor operands[] = {test.input({m + 2 * (k - 1)}), test.input({n + k + 2})};
     test.output("contract",
                 test.program.graph->add(Op::kContract, DType::kF32, {m, n}, operands, attr), kSum);
   }
