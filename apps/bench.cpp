@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <utility>
 
 #include "api/device.h"
 #include "apps/bench_cases.h"
@@ -26,6 +27,7 @@ struct BenchCommand {
   std::string workload;
   int rounds = 7;
   double seconds = 0.1;  // per case and round
+  std::string profile;    // trace file; empty: no profile
   bool compile_times = true;
   bool json = false;
 };
@@ -159,6 +161,27 @@ void print_table(const Json& rows) {
   }
 }
 
+// Times every call of the last case: tables on standard output, a trace in a file.
+Status profile(vk::Device& device, const BenchCase& benchmark, const std::string& trace) {
+  constexpr uint32_t kReplays = 5;
+  constexpr size_t kSlowest = 30;
+  ExecutorOptions options;
+  options.profile = true;
+  Plan plan = benchmark.plan;
+  if (!benchmark.by_hand) {
+    ITO_ASSIGN(plan, compile(benchmark.program, device.caps()));
+  }
+  ITO_ASSIGN(auto executor, Executor::create(device, std::move(plan), options));
+  ITO_TRY(fill_inputs(*executor, benchmark));
+  ITO_TRY(executor->run(kReplays));
+  ITO_TRY(executor->wait());
+  const Profile& measured = executor->profile();
+  fmt::print("\n{} in detail, {} replays\n{}\n{}", benchmark.name, kReplays,
+             measured.kernel_table(executor->plan()),
+             measured.call_table(executor->plan(), kSlowest));
+  return measured.write_trace(executor->plan(), trace);
+}
+
 Status run(const BenchCommand& c) {
   const ScratchCache cache;
   vk::DeviceOptions options;
@@ -205,7 +228,7 @@ Status run(const BenchCommand& c) {
   } else {
     print_table(rows);
   }
-  return {};
+  return c.profile.empty() ? Status{} : profile(*device, cases.back(), c.profile);
 }
 
 }  // namespace
@@ -226,6 +249,9 @@ Command add_bench_command(CLI::App& root) {
   app->add_flag("--compile-times,!--no-compile-times", c->compile_times,
                 "also time the first run with an empty and with a full shader cache")
       ->capture_default_str();
+  app->add_option("--profile", c->profile,
+                  "also time every kernel of the workload's last case: tables, and this file for "
+                  "Chrome's or Perfetto's trace viewer");
   add_device_option(*app, c->device);
   app->add_flag("--json", c->json, "print JSON");
   app->footer(
