@@ -26,7 +26,7 @@ TEST(CommandLine, WrongUsageIsTwo) {
   const std::vector<std::string> train = {"train", "--data", "d", "--out", "o"};
   const std::vector<std::string> sample = {"sample", "--model", "m", "--out", "o"};
   const std::vector<Case> cases = {
-      {{}, "subcommand"},
+      {{}, "is required"},
       {{"paint"}, "paint"},
       {{"train"}, "--data"},
       {with(train, {"--steps", "-3"}), "found -3"},
