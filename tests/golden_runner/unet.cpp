@@ -80,8 +80,8 @@ Result<Outcome> run_unet(vk::Device& device, const Case& golden) {
   HostValues values;
   const Tensor params = input(graph, "params", {network->set.size()});
   const Tensor x = input(graph, "sample", x_values.shape);
-  const Tensor t = input(graph, "timestep", timestep.shape,
-                         timestep.integer ? DType::kU32 : DType::kF32);
+  const Tensor t =
+      input(graph, "timestep", timestep.shape, timestep.integer ? DType::kU32 : DType::kF32);
   const Tensor target = input(graph, "noise", noise_values.shape);
   values["params"] = {params.shape(), {network->weights.begin(), network->weights.end()}};
   values["sample"] = to_value(x_values);
@@ -110,8 +110,8 @@ Result<Outcome> run_unet(vk::Device& device, const Case& golden) {
     comparison.relative(name, to_array(result_of(results, name), order), expected, limits.value);
   }
   ITO_ASSIGN(const double expected_loss, number(golden.json, "loss"));
-  comparison.relative("loss", to_array(result_of(results, "loss")), {.shape = {}, .data = {expected_loss}},
-                      limits.value);
+  comparison.relative("loss", to_array(result_of(results, "loss")),
+                      {.shape = {}, .data = {expected_loss}}, limits.value);
   const HostValue& flat = result_of(results, "grad");
   const std::vector<float> floats(flat.data.begin(), flat.data.end());
   ITO_TRY(compare_gradients(golden, unpack_parameters(network->set, floats),
