@@ -332,6 +332,13 @@ class RegisterEmitter {
     }
   }
 
+  int64_t output_elements() const {
+    int64_t n = 1;
+    for (const Dim& dim : attr_.dims)
+      if (!dim.reduced()) n *= dim.size;
+    return n;
+  }
+
   void results() {
     const bool neighbours = tiling_.stores_lanes(attr_, static_cast<uint32_t>(lanes_));
     std::string sum = "0u";
@@ -342,8 +349,12 @@ class RegisterEmitter {
       sum += plus_scaled(index, attr_.dims[d].out);
       base += plus_scaled(neighbours && is_lane(d) ? "lane_start" : index, attr_.dims[d].out);
     }
-    line("uint o = {};", sum);
-    line("uint o_base = {};", base);
+    // The mask is true of every index. With it the driver's compiler keeps the order of the loop's
+    // multiply-adds; without it, it hoists all products, spills them, and takes twice the time.
+    const int64_t last = output_elements() - 1;
+    const std::string mask = last < kAddressLimit ? fmt::format(" & {}u", kAddressLimit - 1) : "";
+    line("uint o = ({}){};", sum, mask);
+    line("uint o_base = ({}){};", base, mask);
     if (lane_guard_) guards_.push_back("lane_owned");
     if (!guards_.empty()) line("if ({}) {{", fmt::join(guards_, " && "));
     for (int64_t ra = 0; ra < tiling_.rows_a; ++ra) {
