@@ -159,6 +159,9 @@ class RegisterEmitter {
       writer_.extension("GL_KHR_shader_subgroup_basic");
       line("uint lane = gl_SubgroupInvocationID;");
     }
+    // Compared before the loop: a comparison inside it that the store function repeats would be
+    // carried out of the loop as data, and no longer be a constant of the driver's compiler.
+    for (int64_t l = 1; l < lanes_; ++l) line("bool is_lane{0} = lane == {0}u;", l);
     const int64_t total = tiling_.lane_total;
     line("uint lane_start = lane_tile * {}u;", lanes_);
     if (total < lanes_) {
@@ -305,7 +308,7 @@ class RegisterEmitter {
     // its index would be a gather.
     const int64_t stride = attr_.dims[static_cast<size_t>(tiling_.lane_dims[0])].*operand.stride;
     for (int64_t l = 1; l < lanes_ && l < tiling_.lane_total; ++l)
-      line("{0} = mix({0}, {1}, lane == {2}u);", value, at(l * stride), l);
+      line("{0} = mix({0}, {1}, is_lane{2});", value, at(l * stride), l);
   }
 
   void step(const Box& body, int64_t p) {
