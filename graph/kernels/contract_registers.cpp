@@ -259,7 +259,16 @@ class RegisterEmitter {
       counters.emplace_back(d, count);
       iterations *= count;
     }
-    line("for (uint step = 0u; step < {}u; ++step) {{", iterations);
+    if (iterations == 1) {
+      line("{{");
+    } else {
+      // gl_NumWorkGroups.z is 1. A bound that the driver does not know keeps the loop's test at its
+      // top: with the test at the bottom the driver's compiler may move the additions behind it and
+      // spill all products, which takes twice the time. A CPU driver runs the body once more with
+      // all lanes off, in which uniform loads still happen: hence min().
+      line("for (uint step = 0u, steps = {}u * gl_NumWorkGroups.z; step < steps; ++step) {{",
+           iterations);
+    }
     std::string a_sum, b_sum;
     if (remainder) {
       const int64_t done =
@@ -267,7 +276,7 @@ class RegisterEmitter {
       a_sum += plus(done * attr_.dims[partial].a);
       b_sum += plus(done * attr_.dims[partial].b);
     }
-    if (iterations > 1) line("uint rest = step;");
+    if (iterations > 1) line("uint rest = min(step, {}u);", iterations - 1);
     int64_t left = iterations;
     for (size_t i = counters.size(); i-- > 0;) {
       auto [d, count] = counters[i];
@@ -372,9 +381,8 @@ class RegisterEmitter {
             owned.push_back(fmt::format("i{}{} >= min{}", d, plus(box->index(point, i)), d));
           }
         }
-        const std::string call =
-            fmt::format("{0}(o{1}, o_base{1}, lane, {2});", store_, plus(offset),
-                        accumulator(ra, rb));
+        const std::string call = fmt::format("{0}(o{1}, o_base{1}, lane, {2});", store_,
+                                             plus(offset), accumulator(ra, rb));
         if (owned.empty())
           line("{}", call);
         else
