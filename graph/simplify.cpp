@@ -20,6 +20,8 @@ bool is_full_of(Tensor x, double value) { return full_value(x) == value; }
 // The op evaluated on single elements: every operand is one value repeated.
 Tensor fold_fulls(Graph& graph, const OpDef& def, DType dtype, const Shape& shape,
                   std::span<const Tensor> inputs, const Attrs& attrs) {
+  // A copy that a pass asks for stays one, or a result that is a constant could never get a place.
+  if (def.op == Op::kStopGradient) return {};
   std::vector<HostValue> values;
   Node node{def.op, dtype, Shape{}, {}, attrs, ""};
   for (Tensor x : inputs) {

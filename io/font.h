@@ -1,5 +1,5 @@
-// A fixed 5x7 bitmap font for labels in charts: printable ASCII, drawn for this project.
-// Not for anything a person should read at length.
+// A fixed bitmap font (capitals 5x7, two rows below the base line) for labels in charts: printable
+// ASCII, drawn for this project. Not for anything a person should read at length.
 #pragma once
 
 #include <array>
@@ -7,7 +7,7 @@
 
 namespace ito {
 
-inline constexpr int kGlyphWidth = 5, kGlyphHeight = 7;
+inline constexpr int kGlyphWidth = 5, kGlyphHeight = 9;
 
 // Rows from the top; bit 4 is the leftmost pixel.
 using Glyph = std::array<uint8_t, kGlyphHeight>;

@@ -143,6 +143,8 @@ void draw_series(Canvas& canvas, const Plot& plot, const Axis& x, const Axis& y)
   for (size_t s = 0; s < plot.series.size(); ++s) {
     const Series& series = plot.series[s];
     Colour colour = kColours[s % kColours.size()];
+    // A dense, noisy curve in a thick line would be a band.
+    double width = series.x.size() > static_cast<size_t>(plot.width) ? 1.2 : 2.0;
     bool joined = false;
     double last_x = 0, last_y = 0;
     for (size_t i = 0; i < series.x.size(); ++i) {
@@ -152,7 +154,7 @@ void draw_series(Canvas& canvas, const Plot& plot, const Axis& x, const Axis& y)
       }
       double px = x.at(series.x[i]), py = y.at(series.y[i]);
       if (!joined) last_x = px, last_y = py;
-      canvas.line(last_x, last_y, px, py, 2.0, colour);
+      canvas.line(last_x, last_y, px, py, width, colour);
       last_x = px;
       last_y = py;
       joined = true;
@@ -192,7 +194,7 @@ std::vector<double> linear_ticks(double low, double high, int count) {
   std::vector<double> ticks;
   // Counting in whole steps keeps 0 exact and the others free of accumulated rounding.
   for (double i = std::ceil(low / step - 1e-9); i * step <= high + step * 1e-9; ++i)
-    ticks.push_back(i * step);
+    ticks.push_back(i * step + 0.0);  // + 0.0 turns -0 into 0
   return ticks;
 }
 

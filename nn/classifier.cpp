@@ -49,7 +49,8 @@ Result<ParameterSet> classifier_parameters(const ClassifierConfig& config) {
 Tensor classifier(const Scope& scope, const ClassifierConfig& config, Tensor x) {
   for (size_t i = 0; i < config.channels.size(); ++i) {
     const Scope block = scope / "blocks" / static_cast<int64_t>(i);
-    x = conv2d(block / "conv", x, config.channels[i], {.stride = i == 0 ? 1 : 2});
+    if (i > 0) x = average_pool(x);
+    x = conv2d(block / "conv", x, config.channels[i]);
     x = silu(group_norm(block / "norm", x, config.norm_groups, kNormEps));
   }
   return linear(scope / "head", global_mean(x), config.classes);

@@ -11,7 +11,9 @@ namespace ito {
 struct ClassifierConfig {
   int64_t in_channels = 1;
   int64_t classes = 10;
-  // One 3x3 convolution, group norm and SiLU each; all but the first halve the image.
+  // One 3x3 convolution, group norm and SiLU each; before all but the first a 2x2 mean halves the
+  // image. (A strided convolution costs four times as much backwards: its input's gradient is a
+  // convolution of the full size.)
   std::vector<int64_t> channels = {32, 64, 96, 96};
   int64_t norm_groups = 8;
   bool operator==(const ClassifierConfig&) const = default;

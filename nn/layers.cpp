@@ -16,15 +16,23 @@ ParameterSpec uniform(Shape foreign_shape, Layout layout, int64_t fan_in) {
 }  // namespace
 
 Tensor conv2d(const Scope& scope, Tensor x, int64_t channels, const Conv2dOptions& options) {
+  const Conv2dParts parts = conv2d_parts(scope, x, channels, options);
+  return parts.bias ? parts.y + parts.bias : parts.y;
+}
+
+Conv2dParts conv2d_parts(const Scope& scope, Tensor x, int64_t channels,
+                         const Conv2dOptions& options) {
   const ScopeLabel label(x.graph(), scope);
   const int64_t k = options.kernel;
   const int64_t fan_in = x.dim(3) * k * k;
   const Tensor weight =
       scope.parameter("weight", uniform(Shape{channels, x.dim(3), k, k}, Layout::kConv, fan_in));
   const ConvAttr attr{.stride = {options.stride, options.stride}, .pad = options.pad};
-  const Tensor y = conv2d(x, weight, attr);
-  if (!options.bias) return y;
-  return y + scope.parameter("bias", uniform(Shape{channels}, Layout::kPlain, fan_in));
+  Conv2dParts parts{.y = conv2d(x, weight, attr)};
+  if (options.bias) {
+    parts.bias = scope.parameter("bias", uniform(Shape{channels}, Layout::kPlain, fan_in));
+  }
+  return parts;
 }
 
 Tensor conv2d_1x1(const Scope& scope, Tensor x, int64_t channels) {

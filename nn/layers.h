@@ -19,6 +19,13 @@ struct Conv2dOptions {
 
 // x [n,h,w,ci] → [n,oh,ow,channels]. weight (PyTorch) [channels, ci, kernel, kernel].
 Tensor conv2d(const Scope& scope, Tensor x, int64_t channels, const Conv2dOptions& options = {});
+// The same, bias not yet added: for callers that have a better place for it.
+struct Conv2dParts {
+  Tensor y = {};
+  Tensor bias = {};  // [channels]; empty without bias
+};
+Conv2dParts conv2d_parts(const Scope& scope, Tensor x, int64_t channels,
+                         const Conv2dOptions& options = {});
 // 1x1 convolution without padding.
 Tensor conv2d_1x1(const Scope& scope, Tensor x, int64_t channels);
 

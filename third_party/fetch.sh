@@ -27,9 +27,9 @@ download() {
 # at run time.
 vulkan_headers() {
   download "$1/download"
-  unpack_debs "$1/root" "$1"/download/*.deb
-  mv "$1/root/usr/include" "$1/include"
-  rm -rf "$1/download" "$1/root"
+  unpack_debs "$1/tree" "$1"/download/*.deb
+  mv "$1/tree/usr/include" "$1/include"
+  rm -rf "$1/download" "$1/tree"
 }
 
 # glslang DIR: static release build installed into DIR. Without the optimiser (ito runs SPIRV-Tools

@@ -93,6 +93,10 @@ EmittedKernel emit_kernel(const Graph& graph, const FusedKernel& kernel,
            std::find(kernel.stores.begin(), kernel.stores.end(), id) == kernel.stores.end();
   };
   storage.argument_key = argument_key;
+  // The operands of a contraction have parts of their own.
+  storage.spare_arguments = static_cast<int>(kMaxKernelArguments) -
+                            static_cast<int>(kernel.loads.size() + kernel.stores.size()) -
+                            static_cast<int>(kernel.kind == FusedKernel::Kind::kContract ? 2 : 0);
   EmittedKernel result;
   std::string name = kernel_name(graph, kernel, stored);
   switch (kernel.kind) {

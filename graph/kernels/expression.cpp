@@ -1,5 +1,6 @@
 #include "graph/kernels/expression.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -109,7 +110,7 @@ bool ExpressionWriter::is_varying(const std::string& expression) const {
 void ExpressionWriter::set_lanes(const std::string& name, const std::string& base,
                                  uint32_t lanes) {
   lanes_ = lanes;
-  lane_form_[name] = {base, true};
+  lane_form_[name] = {base, 1, true};
 }
 
 std::string ExpressionWriter::add(const std::string& a, const std::string& b) {
@@ -123,37 +124,88 @@ std::string ExpressionWriter::add(const std::string& a, const std::string& b) {
   LaneForm form = lane_form_[moving];
   // Aligned only if the other part is a literal multiple; enough for what is added in practice.
   auto step = literal(other);
-  lane_form_[sum] = {variable("uint", index_add(form.base, other)),
-                     form.aligned && step && *step % lanes_ == 0};
+  lane_form_[sum] = {variable("uint", index_add(form.base, other)), form.divisor,
+                     form.aligned && step && *step % (lanes_ / form.divisor) == 0};
   return sum;
 }
 
 std::string ExpressionWriter::div(const std::string& a, int64_t divisor) {
+  if (divisor == 1) return a;
   auto form = lane_form_.find(a);
-  // A row of whole lane groups: all lanes are in the same row.
-  if (form != lane_form_.end() && form->second.aligned && divisor % lanes_ == 0)
-    return variable("uint", index_div(form->second.base, divisor));
-  return variable("uint", index_div(a, divisor));
+  std::string result;
+  if (form != lane_form_.end() && form->second.aligned) {
+    const LaneForm from = form->second;
+    int64_t period = lanes_ / from.divisor;
+    // A row of whole lane groups: all lanes are in the same row.
+    if (divisor % period == 0) return variable("uint", index_div(from.base, divisor));
+    if (period % divisor == 0) {
+      std::string base = variable("uint", index_div(from.base, divisor));
+      result = variable("uint", index_div(a, divisor));
+      lane_form_[result] = {base, from.divisor * divisor, true};
+    }
+  }
+  if (result.empty()) result = variable("uint", index_div(a, divisor));
+  derived_[result] = {false, a, divisor};
+  return result;
 }
 
 std::string ExpressionWriter::rem(const std::string& a, int64_t divisor) {
+  if (divisor == 1) return "0u";
   auto form = lane_form_.find(a);
-  if (form == lane_form_.end() || !form->second.aligned || divisor % lanes_ != 0)
-    return variable("uint", index_rem(a, divisor));
-  std::string base = variable("uint", index_rem(form->second.base, divisor));
-  std::string result = variable("uint", fmt::format("({} + lane)", base));
-  lane_form_[result] = {base, true};
+  std::string result;
+  if (form != lane_form_.end() && form->second.aligned &&
+      divisor % (lanes_ / form->second.divisor) == 0) {
+    const LaneForm from = form->second;
+    std::string base = variable("uint", index_rem(from.base, divisor));
+    std::string lane = from.divisor == 1 ? "lane" : fmt::format("lane / {}u", from.divisor);
+    result = variable("uint", fmt::format("({} + {})", base, lane));
+    lane_form_[result] = {base, from.divisor, true};
+  } else {
+    result = variable("uint", index_rem(a, divisor));
+  }
+  derived_[result] = {true, a, divisor};
   return result;
+}
+
+// The position whose parts `outer` and `inner` are, if they were split off one position with
+// `ratio` inner elements per outer one; else empty.
+std::string ExpressionWriter::joined(const std::string& outer, const std::string& inner,
+                                     int64_t ratio) {
+  auto low = derived_.find(inner), high = derived_.find(outer);
+  if (low == derived_.end() || high == derived_.end()) return "";
+  if (!low->second.remainder || low->second.divisor != ratio) return "";
+  const std::string source = low->second.source;
+  if (!high->second.remainder)
+    return high->second.source == source && high->second.divisor == ratio ? source : "";
+  auto quotient = derived_.find(high->second.source);
+  if (quotient == derived_.end() || quotient->second.remainder ||
+      quotient->second.source != source || quotient->second.divisor != ratio)
+    return "";
+  return rem(source, ratio * high->second.divisor);
 }
 
 std::string ExpressionWriter::dot(const std::vector<std::string>& at, const Shape& shape,
                                   const std::vector<int64_t>& strides) {
+  // Axes that were split from one are joined again, innermost first.
+  std::vector<std::pair<std::string, int64_t>> terms;
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    int64_t stride = strides[static_cast<size_t>(i)];
+    if (shape[i] == 1 || stride == 0) continue;
+    const std::string& x = at[static_cast<size_t>(i)];
+    if (!terms.empty() && terms.back().second > 0 && stride % terms.back().second == 0) {
+      std::string whole = joined(x, terms.back().first, stride / terms.back().second);
+      if (!whole.empty()) {
+        terms.back().first = whole;
+        continue;
+      }
+    }
+    terms.push_back({x, stride});
+  }
   // Uniform terms first, so that they form one base.
   std::string uniform = "0u", moving = "0u";
-  for (int i = 0; i < shape.rank(); ++i) {
-    if (shape[i] == 1) continue;
-    const std::string& x = at[static_cast<size_t>(i)];
-    std::string term = index_mul(x, strides[static_cast<size_t>(i)]);
+  for (auto term_of = terms.rbegin(); term_of != terms.rend(); ++term_of) {
+    const std::string& x = term_of->first;
+    std::string term = index_mul(x, term_of->second);
     if (is_varying(x))
       moving = index_add(moving, term);
     else
@@ -192,26 +244,43 @@ std::string ExpressionWriter::linear(const ElementIndex& index, const Shape& sha
   return dot(index.coords, shape, shape.strides());
 }
 
-std::string ExpressionWriter::load(NodeId base, int64_t offset, const std::string& index) {
+int64_t StorageMap::part_for(NodeId base, int64_t offset) const {
+  std::set<int64_t>& known = parts.try_emplace(base, std::set<int64_t>{0}).first->second;
+  if (known.contains(offset)) return offset;
+  if (spare_arguments > 0) {
+    --spare_arguments;
+    known.insert(offset);
+    return offset;
+  }
+  return *std::prev(known.upper_bound(offset));
+}
+
+std::string ExpressionWriter::load(NodeId base, int64_t offset, const std::string& relative) {
   DType dtype = graph_.node(base).dtype;
+  const int64_t part = storage_.part_for(base, offset);
+  std::string index =
+      part == offset ? relative
+                     : add(relative, fmt::format("{}u", offset - part));
   std::string name =
-      kernel_.argument(storage_.argument_key(base, offset), dtype, /*read=*/true, false);
+      kernel_.argument(storage_.argument_key(base, part), dtype, /*read=*/true, false);
   auto form = lane_form_.find(index);
   if (form == lane_form_.end() || lanes_ < 2)
     return variable(glsl_type(dtype), kernel_.load(name, index));
-  kernel_.function(lane_load_function(name, dtype));
-  return variable(glsl_type(dtype),
-                  fmt::format("load_{}({}, lane)", name, form->second.base));
+  kernel_.function(lane_load_function(name, dtype, form->second.divisor));
+  return variable(glsl_type(dtype), fmt::format("load_{}_{}({}, lane)", name, form->second.divisor,
+                                                form->second.base));
 }
 
 // Inside a CPU driver the lane is a constant vector, so each select is free and all loads become
 // one vector load; the mask shows that the addresses do not wrap around.
-std::string ExpressionWriter::lane_load_function(const std::string& name, DType dtype) const {
+std::string ExpressionWriter::lane_load_function(const std::string& name, DType dtype,
+                                                 int64_t divisor) const {
   std::string_view type = glsl_type(dtype);
-  std::string text = fmt::format("{0} load_{1}(uint at, uint lane) {{\n  at &= 0x3fffffffu;\n", type, name);
+  std::string text = fmt::format(
+      "{0} load_{1}_{2}(uint at, uint lane) {{\n  at &= 0x3fffffffu;\n", type, name, divisor);
   text += fmt::format("  {} x = {};\n", type, kernel_.load(name, "at"));
-  for (uint32_t l = 1; l < lanes_; ++l) {
-    std::string element = kernel_.load(name, fmt::format("at + {}u", l));
+  for (int64_t l = 1; l < lanes_; ++l) {
+    std::string element = kernel_.load(name, fmt::format("at + {}u", l / divisor));
     text += dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16
                 ? fmt::format("  x = mix(x, {}, lane == {}u);\n", element, l)
                 : fmt::format("  {{ {0} y = {1}; x = lane == {2}u ? y : x; }}\n", type, element, l);

@@ -26,6 +26,14 @@ struct ElementIndex {
 struct StorageMap {
   std::function<bool(NodeId)> stored;
   std::function<NodeId(NodeId base, int64_t offset)> argument_key;
+  // Parts of one tensor have an argument each, so that equal layers share one kernel, as long as
+  // arguments last: `spare_arguments` is how many there may be beyond one per tensor, which is kept
+  // for its first element.
+  mutable int spare_arguments = 0;
+  mutable std::map<NodeId, std::set<int64_t>> parts;  // first elements that have an argument
+
+  // First element, at most `offset`, of the part through which `base` is to be read from there on.
+  int64_t part_for(NodeId base, int64_t offset) const;
 };
 
 class ExpressionWriter {
@@ -64,7 +72,8 @@ class ExpressionWriter {
 
  private:
   std::string load(NodeId base, int64_t offset, const std::string& index);
-  std::string lane_load_function(const std::string& name, DType dtype) const;
+  std::string lane_load_function(const std::string& name, DType dtype, int64_t divisor) const;
+  std::string joined(const std::string& outer, const std::string& inner, int64_t ratio);
   bool is_varying(const std::string& expression) const;
   // Index arithmetic that keeps track of what is a lane-uniform part plus the lane.
   std::string add(const std::string& a, const std::string& b);
@@ -84,10 +93,19 @@ class ExpressionWriter {
   std::string text_;
   std::map<std::string, std::string> known_;  // expression or node@index → variable
   std::set<std::string> varying_;
+  // base + lane / divisor, base uniform.
   struct LaneForm {
-    std::string base;      // uniform
-    bool aligned = false;  // base is a multiple of lanes_
+    std::string base;
+    int64_t divisor = 1;   // a divisor of lanes_
+    bool aligned = false;  // base is a multiple of lanes_ / divisor
   };
+  // source / divisor or source % divisor: lets dot() put split coordinates together again.
+  struct Derivation {
+    bool remainder = false;
+    std::string source;
+    int64_t divisor = 1;
+  };
+  std::map<std::string, Derivation> derived_;
   std::map<std::string, LaneForm> lane_form_;  // variable → its uniform part
   uint32_t lanes_ = 0;                         // 0: no lane forms
   std::map<NodeId, std::pair<std::string, std::string>> bound_;  // node → (linear, variable)

@@ -16,6 +16,9 @@ constexpr int kInlineCostLimit = 40;
 constexpr int kBroadcastCostLimit = 8;
 constexpr int64_t kBroadcastFactor = 8;
 constexpr size_t kMaxLoads = 10;
+// An epilogue is written once per accumulator row of a contraction: long ones are maps of their own.
+constexpr size_t kMaxEpilogueLoads = 4;
+constexpr int kEpilogueCostLimit = 24;
 
 bool is_heavy(const Node& node) {
   OpClass c = op_def(node.op).op_class;
@@ -119,7 +122,9 @@ class Fuser {
       chained_.insert(next);
       result_.stored[next] = true;
       result_.stored[last] = false;
-      if (loads_of({next}).size() > kMaxLoads) {
+      bool contraction = node(heavy).op == Op::kContract;
+      if (loads_of({next}).size() > (contraction ? kMaxEpilogueLoads + 2 : kMaxLoads) ||
+          (contraction && tree_cost(next) > kEpilogueCostLimit)) {
         result_.stored[next] = forced_[next];
         result_.stored[last] = true;
         break;
@@ -127,6 +132,19 @@ class Fuser {
       last = next;
     }
     chain_[last] = heavy;
+  }
+
+  // Cost of computing `id` from what is stored.
+  int tree_cost(NodeId id) const {
+    int total = 0;
+    std::set<NodeId> seen;
+    std::function<void(NodeId)> visit = [&](NodeId n) {
+      if (!seen.insert(n).second || is_heavy(node(n)) || (result_.stored[n] && n != id)) return;
+      if (op_def(node(n).op).op_class == OpClass::kElementwise) total += op_def(node(n).op).cost;
+      for (NodeId input : node(n).inputs) visit(input);
+    };
+    visit(id);
+    return total;
   }
 
   void store_expensive() {
@@ -221,6 +239,9 @@ class Fuser {
   // Whether `extra` may be computed by kernel `k` as well.
   bool can_join(int k, const FusedKernel& extra, bool dependent_only) const {
     const FusedKernel& kernel = result_.kernels[static_cast<size_t>(k)];
+    if (kernel.kind == FusedKernel::Kind::kContract &&
+        (extra.loads.size() > kMaxEpilogueLoads || tree_cost(extra.stores[0]) > kEpilogueCostLimit))
+      return false;
     if (node(kernel.stores[0]).shape.numel() != node(extra.stores[0]).shape.numel()) return false;
     bool depends = false, shares = false;
     std::set<NodeId> arguments(kernel.stores.begin(), kernel.stores.end());

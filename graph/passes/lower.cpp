@@ -139,10 +139,14 @@ Tensor lower_matmul(Tensor x, Tensor y, const MatmulAttr& matmul, const Shape& o
   return build_contract(x.graph(), attr, out, a, b, caps);
 }
 
-// out[r, ...] = sum over j of (index[j] == r ? updates[j, ...] : 0), in order of j.
+// out[r, ...] = sum over j of (index[j] == r ? updates[j, ...] : 0), in order of j; an index out of
+// range counts as the nearest row.
 Tensor lower_scatter_add(Tensor updates, Tensor index, const Shape& out) {
   Graph& graph = updates.graph();
   int64_t rows = out[0], n = updates.dim(0), rest = updates.shape().numel() / n;
+  index = minimum(index, full(graph, index.shape(), static_cast<double>(rows - 1), index.dtype()));
+  if (index.dtype() == DType::kI32)
+    index = maximum(index, full(graph, index.shape(), 0, DType::kI32));
   Tensor row = iota(graph, Shape{rows, n, rest}, 0, index.dtype());
   Tensor which = broadcast_to(reshape(index, Shape{1, n, 1}), Shape{rows, n, rest});
   Tensor value = broadcast_to(reshape(updates, Shape{1, n, rest}), Shape{rows, n, rest});

@@ -20,7 +20,7 @@ icd_copy() {
 # ITO_VALIDATION=1. Synchronization validation has two spellings: that of today's layers, and the one
 # before 2024.
 run_validated() {
-  local name="$1" dir status=0
+  local name="$1" dir reader hold status=0
   shift
   dir="$(mktemp -d)"
   cat >"$dir/vk_layer_settings.txt" <<END
@@ -28,11 +28,18 @@ khronos_validation.validate_sync = true
 khronos_validation.enables = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
 khronos_validation.report_flags = error
 khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG
-khronos_validation.log_filename = $dir/messages.txt
+khronos_validation.log_filename = $dir/messages
 khronos_validation.enable_message_limit = true
 khronos_validation.duplicate_message_limit = 3
 END
-  VK_LAYER_SETTINGS_PATH="$dir" VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation "$@" || status=$?
+  # Each instance opens the log anew and would empty a plain file; a pipe keeps what came before.
+  mkfifo "$dir/messages"
+  cat "$dir/messages" >"$dir/messages.txt" &
+  reader=$!
+  exec {hold}>"$dir/messages"
+  VK_LAYER_SETTINGS_PATH="$dir" VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation "$@" {hold}>&- || status=$?
+  exec {hold}>&-
+  wait "$reader"
   if [ -s "$dir/messages.txt" ]; then
     note "Vulkan validation errors in: $name"
     cat "$dir/messages.txt" >&2

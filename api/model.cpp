@@ -1,0 +1,107 @@
+#include "api/model.h"
+
+#include <utility>
+
+#include "base/error.h"
+#include "io/diffusers.h"
+#include "io/json.h"
+#include "io/safetensors.h"
+#include "nn/unet2d.h"
+
+namespace ito {
+namespace {
+
+constexpr const char* kClassifierClass = "ItoClassifier";
+constexpr const char* kClassifierWeights = "model.safetensors";
+
+}  // namespace
+
+Result<std::vector<float>> weights_from_file(const ParameterSet& set, const TensorFile& file,
+                                             std::string_view where) {
+  ForeignTensors tensors;
+  for (const auto& [name, tensor] : file.tensors)
+    tensors.emplace(name, ForeignTensor{tensor.shape, to_floats(tensor)});
+  auto packed = pack_parameters(set, tensors);
+  if (!packed.ok())
+    return Error{ErrorKind::kCorrupt, std::string(where) + ": " + packed.error().message};
+  return packed;
+}
+
+TensorFile weights_to_file(const ParameterSet& set, std::span<const float> weights) {
+  TensorFile file;
+  file.metadata["format"] = "pt";  // what PyTorch's readers look for: names and layouts are its own
+  for (auto& [name, tensor] : unpack_parameters(set, weights))
+    file.tensors.emplace(name, tensor_from_floats(tensor.shape, tensor.data));
+  return file;
+}
+
+Result<Model> load_model(const Path& folder) {
+  if (!folder_exists(folder)) return not_found("there is no model folder {}", folder.string());
+  ITO_ASSIGN(DiffusersModel file, read_diffusers(folder));
+  Model model;
+  model.unet = std::move(file.unet);
+  if (file.scheduler) model.scheduler = std::move(*file.scheduler);
+  auto set = unet2d_parameters(model.unet);
+  if (!set.ok())
+    return Error{set.error().kind, folder.string() + ": " + set.error().message};
+  model.set = std::move(set).value();
+  ITO_ASSIGN(model.weights, weights_from_file(model.set, file.weights, folder.string()));
+  return model;
+}
+
+Status save_model(const Path& folder, const UNet2DConfig& unet, const SchedulerConfig& scheduler,
+                  const ParameterSet& set, std::span<const float> weights) {
+  DiffusersModel file;
+  file.unet = unet;
+  file.scheduler = scheduler;
+  file.weights = weights_to_file(set, weights);
+  return write_diffusers(folder, file);
+}
+
+Result<ClassifierModel> load_classifier(const Path& folder) {
+  const Path config_path = folder / "config.json";
+  ITO_ASSIGN(const Json json, read_json(config_path));
+  ITO_ASSIGN(JsonObject object, JsonObject::open(json, config_path.string()));
+  std::string class_name;
+  ITO_TRY(object.require("_class_name"));
+  ITO_TRY(object.read("_class_name", &class_name));
+  if (class_name != kClassifierClass)
+    return object.wrong("_class_name", kClassifierClass);
+  ClassifierModel model;
+  std::vector<int> channels;
+  for (const char* key : {"in_channels", "classes", "norm_groups", "channels", "size"})
+    ITO_TRY(object.require(key));
+  ITO_TRY(object.read("in_channels", &model.config.in_channels));
+  ITO_TRY(object.read("classes", &model.config.classes));
+  ITO_TRY(object.read("norm_groups", &model.config.norm_groups));
+  ITO_TRY(object.read("channels", &channels));
+  ITO_TRY(object.read("size", &model.size));
+  model.config.channels.assign(channels.begin(), channels.end());
+  auto set = classifier_parameters(model.config);
+  if (!set.ok())
+    return Error{ErrorKind::kCorrupt, config_path.string() + ": " + set.error().message};
+  model.set = std::move(set).value();
+  ITO_ASSIGN(const TensorFile file, read_safetensors(folder / kClassifierWeights));
+  ITO_ASSIGN(model.weights,
+             weights_from_file(model.set, file, (folder / kClassifierWeights).string()));
+  return model;
+}
+
+Status save_classifier(const Path& folder, const ClassifierConfig& config, int size,
+                       const ParameterSet& set, std::span<const float> weights) {
+  ITO_TRY(make_folders(folder));
+  ITO_TRY(write_safetensors(folder / kClassifierWeights, weights_to_file(set, weights)));
+  const Json json = {{"_class_name", kClassifierClass}, {"in_channels", config.in_channels},
+                     {"classes", config.classes},       {"channels", config.channels},
+                     {"norm_groups", config.norm_groups}, {"size", size}};
+  return write_file_atomic(folder / "config.json", dump_json(json));
+}
+
+Denoiser unet_denoiser(const UNet2DConfig& unet, const ParameterSet& set, Tensor flat,
+                       Tensor class_labels) {
+  return [&set, unet, flat, class_labels](Tensor x, Tensor t) {
+    return unet2d(Scope(set, flat), unet, x, t, class_labels);
+  };
+}
+
+}  // namespace ito

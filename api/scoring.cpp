@@ -1,0 +1,49 @@
+#include "api/scoring.h"
+
+#include <utility>
+
+#include "api/task.h"
+#include "base/error.h"
+#include "graph/compile.h"
+
+namespace ito {
+
+Result<std::unique_ptr<Scorer>> Scorer::create(vk::Device& device, const ClassifierModel& model,
+                                               const Shape& batch_shape) {
+  if (batch_shape[3] != model.config.in_channels || batch_shape[1] != model.size ||
+      batch_shape[2] != model.size)
+    return invalid_argument("the classifier judges {}x{}x{} images, these are {}x{}x{}", model.size,
+                            model.size, model.config.in_channels, batch_shape[1], batch_shape[2],
+                            batch_shape[3]);
+  std::unique_ptr<Scorer> scorer(new Scorer);
+  scorer->shape_ = batch_shape;
+  scorer->classes_ = model.config.classes;
+  ITO_ASSIGN(Plan plan,
+             compile(accuracy_program(model.config, model.set, batch_shape), device.caps()));
+  ITO_ASSIGN(scorer->executor_, Executor::create(device, std::move(plan)));
+  ITO_TRY(scorer->executor_->write(state_name::kParameters, model.weights));
+  return scorer;
+}
+
+Result<int64_t> Scorer::count_recognised(std::span<const float> images,
+                                         std::span<const uint32_t> labels) {
+  CHECK(static_cast<int64_t>(labels.size()) <= shape_[0], "more labels than the scorer's batch");
+  for (uint32_t label : labels) {
+    if (label >= static_cast<uint32_t>(classes_))
+      return invalid_argument("class {} does not exist; the classifier has classes 0 to {}", label,
+                              classes_ - 1);
+  }
+  std::vector<float> padded(images.begin(), images.end());
+  padded.resize(static_cast<size_t>(shape_.numel()));
+  std::vector<uint32_t> padded_labels(labels.begin(), labels.end());
+  padded_labels.resize(static_cast<size_t>(shape_[0]));
+  ITO_TRY(executor_->write(batch_name::kImages, padded));
+  ITO_TRY(executor_->write(batch_name::kLabels, padded_labels));
+  ITO_TRY(executor_->run());
+  ITO_ASSIGN(const std::vector<float> correct, executor_->read<float>("correct"));
+  int64_t count = 0;
+  for (size_t i = 0; i < labels.size(); ++i) count += correct[i] > 0 ? 1 : 0;
+  return count;
+}
+
+}  // namespace ito

@@ -1,0 +1,30 @@
+// Judges images with the small classifier. Not for training it (api/task.h).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "api/model.h"
+#include "runtime/executor.h"
+
+namespace ito {
+
+class Scorer {
+ public:
+  // `model` must outlive it. Images: [batch, h, w, model.config.in_channels].
+  static Result<std::unique_ptr<Scorer>> create(vk::Device& device, const ClassifierModel& model,
+                                                const Shape& batch_shape);
+  // How many of the images ([labels.size(), h, w, c], at most the batch) are recognised as their
+  // labels. Waits. Errors: a label that the classifier does not have.
+  Result<int64_t> count_recognised(std::span<const float> images, std::span<const uint32_t> labels);
+
+ private:
+  Scorer() = default;
+  Shape shape_;
+  int64_t classes_ = 0;
+  std::unique_ptr<Executor> executor_;
+};
+
+}  // namespace ito

@@ -1,0 +1,114 @@
+#include "api/task.h"
+
+#include <utility>
+
+#include "api/model.h"
+#include "base/error.h"
+#include "diffusion/loss.h"
+#include "diffusion/schedule.h"
+#include "graph/builder.h"
+#include "nn/unet2d.h"
+
+namespace ito {
+namespace {
+
+Tensor images_input(Graph& graph, const Shape& shape) {
+  return input(graph, batch_name::kImages, shape);
+}
+
+Tensor labels_input(Graph& graph, const Shape& shape) {
+  return input(graph, batch_name::kLabels, {shape[0]}, DType::kU32);
+}
+
+// Empty for a model without classes.
+Tensor class_input(Graph& graph, const Shape& shape, int classes) {
+  return classes > 0 ? labels_input(graph, shape) : Tensor{};
+}
+
+LossFunction diffusion_loss(const Shape& shape, int classes, const UNet2DConfig& unet,
+                            const NoiseSchedule& schedule, const LossOptions& options) {
+  return [=](Graph& graph, const Scope& parameters, Tensor counter) {
+    const Tensor key = input(graph, batch_name::kKey, {2}, DType::kU32);
+    const Tensor image = iota(graph, {shape[0]}, 0);
+    const TrainingDraw draw = draw_training(shape, key, image, counter, schedule);
+    const Tensor labels = class_input(graph, shape, classes);
+    const Denoiser denoiser = [&](Tensor x, Tensor t) {
+      return unet2d(parameters, unet, x, t, labels);
+    };
+    return denoising_loss(images_input(graph, shape), draw, schedule, denoiser, options).loss;
+  };
+}
+
+LossFunction classifier_loss(const Shape& shape, const ClassifierConfig& config) {
+  return [=](Graph& graph, const Scope& parameters, Tensor) {
+    const Tensor logits = classifier(parameters, config, images_input(graph, shape));
+    return softmax_cross_entropy(logits, labels_input(graph, shape));
+  };
+}
+
+}  // namespace
+
+Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDataset& data) {
+  TrainingTask task;
+  const int size = padded_size(options, data.h, data.w);
+  if (data.h > size || data.w > size)
+    return invalid_argument("--size is {}, but the images are {}x{}", size, data.h, data.w);
+  task.classifier = options.classifier;
+  task.batch_shape = {options.batch, size, size, data.c};
+  ITO_ASSIGN(task.step, step_options(options));
+  if (options.classes || options.classifier) task.classes = data.num_classes();
+  if (options.classifier) {
+    if (task.classes < 2)
+      return invalid_argument("a classifier needs a data set with labels of at least two classes");
+    ClassifierConfig& config = task.classifier_config;
+    config.in_channels = data.c;
+    config.classes = task.classes;
+    config.channels.assign(options.channels.begin(), options.channels.end());
+    config.norm_groups = options.norm_groups;
+    ITO_ASSIGN(task.set, classifier_parameters(config));
+    task.loss = classifier_loss(task.batch_shape, config);
+    return task;
+  }
+  task.scheduler = scheduler_config(options);
+  ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(task.scheduler));
+  LossOptions loss;
+  ITO_ASSIGN(loss.prediction, prediction_from_name(options.prediction));
+  ITO_ASSIGN(loss.weight, loss_weight_from_name(options.loss_weight));
+  task.unet = unet_config(options, data.c, size, task.classes);
+  ITO_ASSIGN(task.set, unet2d_parameters(task.unet));
+  ITO_TRY(check_unet2d_size(task.unet, size, size));
+  task.loss = diffusion_loss(task.batch_shape, task.classes, task.unet, schedule, loss);
+  return task;
+}
+
+Program validation_program(const TrainingTask& task, int64_t batch) {
+  Program program;
+  program.name = "validate";
+  Graph& graph = *program.graph;
+  Shape shape = task.batch_shape;
+  shape[0] = batch;
+  const Tensor flat = input(graph, state_name::kParameters, {task.set.size()});
+  const NoiseSchedule schedule = std::move(make_schedule(task.scheduler)).value();
+  const TrainingDraw draw{.timestep = input(graph, "timestep", {batch}, DType::kU32),
+                          .noise = input(graph, "noise", shape)};
+  LossOptions options;
+  options.prediction = std::move(prediction_from_name(task.scheduler.prediction_type)).value();
+  const Denoiser denoiser =
+      unet_denoiser(task.unet, task.set, flat, class_input(graph, shape, task.classes));
+  program.output("loss",
+                 denoising_loss(images_input(graph, shape), draw, schedule, denoiser, options).loss);
+  return program;
+}
+
+Program accuracy_program(const ClassifierConfig& config, const ParameterSet& set,
+                         const Shape& batch_shape) {
+  Program program;
+  program.name = "accuracy";
+  Graph& graph = *program.graph;
+  const Tensor flat = input(graph, state_name::kParameters, {set.size()});
+  const Tensor logits = classifier(Scope(set, flat), config, images_input(graph, batch_shape));
+  program.output("correct", is_correct(logits, labels_input(graph, batch_shape)));
+  return program;
+}
+
+}  // namespace ito

@@ -1,0 +1,49 @@
+// TrainingTask: what TrainingSession is to train: parameters and a loss on batches of images. The
+// two tasks here are a diffusion model and an image classifier. Not the loop.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "api/training_options.h"
+#include "base/config.h"
+#include "io/dataset.h"
+#include "nn/classifier.h"
+#include "nn/parameters.h"
+#include "nn/train_step.h"
+
+namespace ito {
+
+// External tensors of a task's programs besides the state.
+namespace batch_name {
+inline constexpr const char* kImages = "x0";      // f32 [n,h,w,c] in [-1, 1]
+inline constexpr const char* kLabels = "labels";  // u32 [n]; only where the task uses labels
+inline constexpr const char* kKey = "key";        // u32 [2], the seed; only where noise is drawn
+}  // namespace batch_name
+
+struct TrainingTask {
+  bool classifier = false;
+  Shape batch_shape;  // [n, h, w, c] of one batch
+  int classes = 0;    // 0: the labels are not used
+  UNet2DConfig unet;  // of a diffusion task
+  SchedulerConfig scheduler;
+  ClassifierConfig classifier_config;  // of a classifier task
+  ParameterSet set;
+  LossFunction loss;
+  TrainStepOptions step;
+
+  int size() const { return static_cast<int>(batch_shape[1]); }
+};
+
+// The task that the options describe on this data set. Errors: options that do not fit the data
+// (no labels for a classifier, images larger than --size), or an impossible network.
+Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDataset& data);
+
+// Programs of a task that do not train: the same loss with timestep and noise given ("timestep" u32
+// [n], "noise" as the images), unweighted → output "loss" f32 [].
+Program validation_program(const TrainingTask& task, int64_t batch);
+// Classifier: output "correct" f32 [n].
+Program accuracy_program(const ClassifierConfig& config, const ParameterSet& set,
+                         const Shape& batch_shape);
+
+}  // namespace ito

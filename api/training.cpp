@@ -1,0 +1,162 @@
+#include "api/training.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "graph/compile.h"
+
+namespace ito {
+
+Result<std::unique_ptr<TrainingSession>> TrainingSession::create(vk::Device& device,
+                                                                 const TrainingTask& task,
+                                                                 const ImageDataset& data,
+                                                                 uint64_t seed) {
+  std::unique_ptr<TrainingSession> session(new TrainingSession(device, task, data, seed));
+  ITO_TRY(session->make_state(seed));
+  if (task.step.accumulation > 1) {
+    ITO_ASSIGN(session->train_,
+               session->make_executor(accumulate_program(task.set, task.loss, task.step), seed));
+    ITO_ASSIGN(session->apply_, session->make_executor(apply_program(task.set, task.step), seed));
+  } else {
+    ITO_ASSIGN(session->train_,
+               session->make_executor(train_step_program(task.set, task.loss, task.step), seed));
+  }
+  return session;
+}
+
+Status TrainingSession::make_state(uint64_t seed) {
+  const std::vector<float> weights = initial_parameters(task_.set, seed);
+  for (StateTensor& description : train_state(task_.set, task_.step)) {
+    ITO_ASSIGN(DeviceTensor tensor,
+               DeviceTensor::create(device_, description.dtype, description.shape));
+    if (description.start == StateTensor::Start::kParameters)
+      ITO_TRY(tensor.write(bytes_of(weights)));
+    state_.push_back({std::move(description), std::move(tensor)});
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Executor>> TrainingSession::make_executor(const Program& program,
+                                                                 uint64_t seed) {
+  ITO_ASSIGN(Plan plan, compile(program, device_.caps()));
+  ITO_ASSIGN(std::unique_ptr<Executor> executor, Executor::create(device_, std::move(plan)));
+  for (const State& state : state_) {
+    if (executor->plan().find_external(state.description.name) >= 0)
+      ITO_TRY(executor->bind(state.description.name, state.tensor));
+  }
+  if (executor->plan().find_external(batch_name::kKey) >= 0) {
+    const std::vector<uint32_t> key = {static_cast<uint32_t>(seed),
+                                       static_cast<uint32_t>(seed >> 32)};
+    ITO_TRY(executor->write(batch_name::kKey, key));
+  }
+  ITO_TRY(executor->prepare());
+  return executor;
+}
+
+Status TrainingSession::upload_batch() {
+  const int64_t n = task_.batch_shape[0];
+  const std::vector<int64_t> indices = order_.images(batches_ * n, n);
+  images_.resize(static_cast<size_t>(task_.batch_shape.numel()));
+  normalised_images(data_, indices, task_.size(), task_.size(), images_.data());
+  ITO_TRY(train_->enqueue_write(batch_name::kImages, images_));
+  if (task_.classes > 0) {
+    labels_.clear();
+    for (int64_t i : indices)
+      labels_.push_back(static_cast<uint32_t>((*data_.labels)[static_cast<size_t>(i)]));
+    ITO_TRY(train_->enqueue_write(batch_name::kLabels, labels_));
+  }
+  ++batches_;
+  return {};
+}
+
+Status TrainingSession::advance() {
+  for (int64_t k = 0; k < task_.step.accumulation; ++k) {
+    ITO_TRY(upload_batch());
+    ITO_TRY(train_->run());
+  }
+  if (apply_) ITO_TRY(apply_->run());
+  ++step_;
+  return {};
+}
+
+Status TrainingSession::request_report(int64_t count) {
+  Executor& executor = apply_ ? *apply_ : *train_;
+  Pending pending;
+  pending.step = step_;
+  pending.count = std::min(count, task_.step.loss_history);
+  ITO_ASSIGN(pending.history, executor.enqueue_read(state_name::kLossHistory));
+  ITO_ASSIGN(pending.norm, executor.enqueue_read("grad_norm"));
+  ITO_ASSIGN(pending.rate, executor.enqueue_read("lr"));
+  pending_.push_back(std::move(pending));
+  return {};
+}
+
+Result<std::optional<LossReport>> TrainingSession::take_report(bool wait) {
+  if (pending_.empty()) return std::optional<LossReport>{};
+  const Pending& pending = pending_.front();
+  if (!wait) {
+    ITO_ASSIGN(const bool ready, pending.rate.ready());  // the last of the three copies
+    if (!ready) return std::optional<LossReport>{};
+  }
+  std::vector<float> history(static_cast<size_t>(task_.step.loss_history));
+  float norm = 0, rate = 0;
+  ITO_TRY(pending.history.read(writable_bytes_of(history)));
+  ITO_TRY(pending.norm.read(std::as_writable_bytes(std::span(&norm, 1))));
+  ITO_TRY(pending.rate.read(std::as_writable_bytes(std::span(&rate, 1))));
+  LossReport report{.step = pending.step, .loss = 0, .grad_norm = norm, .learning_rate = rate};
+  for (int64_t k = pending.step - pending.count; k < pending.step; ++k)
+    report.loss += history[static_cast<size_t>(k % task_.step.loss_history)];
+  report.loss /= static_cast<double>(pending.count);
+  pending_.pop_front();
+  return std::optional<LossReport>(report);
+}
+
+const TrainingSession::State* TrainingSession::find(std::string_view name) const {
+  for (const State& state : state_)
+    if (state.description.name == name) return &state;
+  return nullptr;
+}
+
+DeviceTensor TrainingSession::average() const {
+  const State* average = find(state_name::kAverage);
+  return (average != nullptr ? average : find(state_name::kParameters))->tensor;
+}
+
+Result<std::vector<float>> TrainingSession::average_weights() const {
+  std::vector<float> weights(static_cast<size_t>(task_.set.size()));
+  ITO_TRY(average().read(writable_bytes_of(weights)));
+  return weights;
+}
+
+Result<TensorFile> TrainingSession::save() const {
+  TensorFile file;
+  for (const State& state : state_) {
+    HostTensor tensor;
+    tensor.type = state.description.dtype == DType::kU32 ? HostType::kU32 : HostType::kF32;
+    tensor.shape = state.description.shape;
+    tensor.bytes.resize(state.tensor.size());
+    ITO_TRY(state.tensor.read(writable_bytes_of(tensor.bytes)));
+    file.tensors.emplace(state.description.name, std::move(tensor));
+  }
+  return file;
+}
+
+Status TrainingSession::load(const TensorFile& file, int64_t step) {
+  for (const State& state : state_) {
+    const StateTensor& wanted = state.description;
+    ITO_ASSIGN(const HostTensor* tensor, find_tensor(file, wanted.name, "checkpoint"));
+    const HostType type = wanted.dtype == DType::kU32 ? HostType::kU32 : HostType::kF32;
+    if (tensor->type != type || tensor->shape != wanted.shape)
+      return corrupt("checkpoint: tensor '{}' is {} {}, expected {} {}", wanted.name,
+                     host_type_name(tensor->type), tensor->shape.to_string(), host_type_name(type),
+                     wanted.shape.to_string());
+    ITO_TRY(state.tensor.write(bytes_of(tensor->bytes)));
+  }
+  step_ = step;
+  batches_ = step * task_.step.accumulation;
+  pending_.clear();
+  return {};
+}
+
+}  // namespace ito

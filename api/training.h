@@ -1,0 +1,92 @@
+// TrainingSession: a training on a device, one update after another, without a host wait: batches
+// are uploaded, the recorded programs replayed, losses read back behind the device's back. Saves
+// and restores its whole state. Not the run folder and not the loop (api/training_run.h).
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/batches.h"
+#include "api/task.h"
+#include "io/dataset.h"
+#include "io/host_tensor.h"
+#include "runtime/executor.h"
+
+namespace ito {
+
+// What is known of the updates up to `step`.
+struct LossReport {
+  int64_t step = 0;
+  double loss = 0;       // mean of the updates since the last report (at most loss_history)
+  double grad_norm = 0;  // of the last update, before clipping
+  double learning_rate = 0;
+};
+
+class TrainingSession {
+ public:
+  // Compiles the programs and puts fresh weights of `seed` on the device. `task` and `data` must
+  // outlive the session. Errors: of the device; a kernel that does not compile.
+  static Result<std::unique_ptr<TrainingSession>> create(vk::Device& device,
+                                                         const TrainingTask& task,
+                                                         const ImageDataset& data, uint64_t seed);
+
+  // Updates done.
+  int64_t step() const { return step_; }
+  // Uploads the next batch (or batches) and submits one update. Does not wait for it.
+  Status advance();
+
+  // Asks for a report on the last `count` updates.
+  Status request_report(int64_t count);
+  // The oldest report that has arrived, or nothing. With `wait`, waits for one that was asked for.
+  Result<std::optional<LossReport>> take_report(bool wait);
+  bool report_pending() const { return !pending_.empty(); }
+
+  // The averaged weights (the weights themselves where there is no average) on the device, to bind
+  // to other executors, and on the host (waits).
+  DeviceTensor average() const;
+  Result<std::vector<float>> average_weights() const;
+
+  // All state tensors by name, in our layout. save waits. load: errors kCorrupt naming the tensor
+  // that is missing or of another shape.
+  Result<TensorFile> save() const;
+  Status load(const TensorFile& file, int64_t step);
+
+  const Plan& plan() const { return train_->plan(); }
+
+ private:
+  struct Pending {
+    int64_t step, count;
+    vk::ReadTicket history, norm, rate;
+  };
+  struct State {
+    StateTensor description;
+    DeviceTensor tensor;
+  };
+
+  TrainingSession(vk::Device& device, const TrainingTask& task, const ImageDataset& data,
+                  uint64_t seed)
+      : device_(device), task_(task), data_(data), order_(data.count, seed) {}
+  Status make_state(uint64_t seed);
+  Result<std::unique_ptr<Executor>> make_executor(const Program& program, uint64_t seed);
+  Status upload_batch();
+  const State* find(std::string_view name) const;
+
+  vk::Device& device_;
+  const TrainingTask& task_;
+  const ImageDataset& data_;
+  BatchOrder order_;
+  std::vector<State> state_;
+  std::unique_ptr<Executor> train_;  // one update, or with accumulation one batch
+  std::unique_ptr<Executor> apply_;  // with accumulation: the update
+  std::deque<Pending> pending_;
+  std::vector<float> images_;
+  std::vector<uint32_t> labels_;
+  int64_t step_ = 0;
+  int64_t batches_ = 0;
+};
+
+}  // namespace ito

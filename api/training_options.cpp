@@ -1,0 +1,159 @@
+#include "api/training_options.h"
+
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+
+#include "base/error.h"
+#include "diffusion/loss.h"
+#include "diffusion/parameterization.h"
+#include "diffusion/schedule.h"
+
+namespace ito {
+
+Status check_training_options(const TrainingOptions& options) {
+  const TrainingOptions& o = options;
+  const auto at_least = [](const char* name, int64_t value, int64_t least) -> Status {
+    if (value < least)
+      return invalid_argument("--{} is {}, expected at least {}", name, value, least);
+    return {};
+  };
+  ITO_TRY(at_least("batch", o.batch, 1));
+  ITO_TRY(at_least("accumulate", o.accumulate, 1));
+  ITO_TRY(at_least("layers-per-block", o.layers_per_block, 1));
+  ITO_TRY(at_least("norm-groups", o.norm_groups, 1));
+  ITO_TRY(at_least("size", o.size, 0));
+  ITO_TRY(at_least("timesteps", o.timesteps, 1));
+  ITO_TRY(at_least("warmup", o.warmup, 0));
+  ITO_TRY(at_least("decay-steps", o.decay_steps, 0));
+  if (o.batch > 65536) return invalid_argument("--batch is {}, expected at most 65536", o.batch);
+  if (o.channels.empty() || o.channels.size() > 8)
+    return invalid_argument("--channels has {} levels, expected 1 to 8", o.channels.size());
+  for (int c : o.channels) {
+    if (c < 1 || c > 65536 || c % o.norm_groups != 0)
+      return invalid_argument("--channels has {}, which --norm-groups {} does not divide", c,
+                              o.norm_groups);
+  }
+  const int multiple = 1 << (o.channels.size() - 1);
+  if (o.size % multiple != 0)
+    return invalid_argument("--size is {}, expected a multiple of {} for {} levels", o.size,
+                            multiple, o.channels.size());
+  if (!(o.lr > 0) || !std::isfinite(o.lr))
+    return invalid_argument("--lr is {}, expected a positive number", o.lr);
+  if (!(o.clip >= 0)) return invalid_argument("--clip is {}, expected 0 or more", o.clip);
+  if (!(o.ema_decay >= 0 && o.ema_decay < 1))
+    return invalid_argument("--ema-decay is {}, expected a number in [0, 1)", o.ema_decay);
+  if (o.lr_decay != "constant" && o.decay_steps <= o.warmup)
+    return invalid_argument("--lr-decay {} needs --decay-steps above --warmup ({}), found {}",
+                            o.lr_decay, o.warmup, o.decay_steps);
+  ITO_TRY(loss_weight_from_name(o.loss_weight));
+  ITO_TRY(prediction_from_name(o.prediction));
+  ITO_TRY(make_schedule(scheduler_config(o)));
+  ITO_ASSIGN(const TrainStepOptions step, step_options(o));
+  return check_optimizer(step.optimizer);
+}
+
+Json to_json(const TrainingOptions& options) {
+  Json json = Json::object();
+  visit_fields(options, [&](const char* key, const auto& field, const char*) { json[key] = field; });
+  return json;
+}
+
+Result<TrainingOptions> training_options_from_json(const Json& json, const std::string& where) {
+  ITO_ASSIGN(JsonObject object, JsonObject::open(json, where));
+  TrainingOptions options;
+  Status status;
+  visit_fields(options, [&](const char* key, auto& field, const char*) {
+    if (status.ok()) status = object.read(key, &field);
+  });
+  ITO_TRY(status);
+  return options;
+}
+
+Result<TrainingOptions> resumed_options(const TrainingOptions& stored, const TrainingOptions& asked,
+                                        const std::set<std::string>& given,
+                                        const std::string& run) {
+  const Json had = to_json(stored), wants = to_json(asked);
+  for (const std::string& key : given) {
+    if (had.contains(key) && had[key] != wants[key])
+      return invalid_argument(
+          "--{} {} contradicts the run in {}, which has {}; leave the option out to go on with that "
+          "run, or use another --out, or --fresh to start over",
+          key, dump_json_line(wants[key]), run, dump_json_line(had[key]));
+  }
+  return stored;
+}
+
+Result<TrainStepOptions> step_options(const TrainingOptions& options) {
+  TrainStepOptions step;
+  Optimizer& optimizer = step.optimizer;
+  if (options.optimizer == "adamw") {
+    optimizer.kind = Optimizer::Kind::kAdamW;
+  } else if (options.optimizer == "adam") {
+    optimizer.kind = Optimizer::Kind::kAdam;
+  } else if (options.optimizer == "sgd") {
+    optimizer.kind = Optimizer::Kind::kSgd;
+  } else {
+    return invalid_argument("--optimizer is \"{}\", expected adamw, adam or sgd",
+                            options.optimizer);
+  }
+  LearningRate& rate = optimizer.learning_rate;
+  rate.base = options.lr;
+  rate.warmup_steps = options.warmup;
+  rate.total_steps = options.decay_steps;
+  if (options.lr_decay == "constant") {
+    rate.decay = LearningRate::Decay::kConstant;
+  } else if (options.lr_decay == "linear") {
+    rate.decay = LearningRate::Decay::kLinear;
+  } else if (options.lr_decay == "cosine") {
+    rate.decay = LearningRate::Decay::kCosine;
+  } else {
+    return invalid_argument("--lr-decay is \"{}\", expected constant, linear or cosine",
+                            options.lr_decay);
+  }
+  optimizer.beta1 = options.beta1;
+  optimizer.beta2 = options.beta2;
+  optimizer.eps = options.eps;
+  optimizer.momentum = options.momentum;
+  optimizer.weight_decay = options.weight_decay;
+  optimizer.max_grad_norm = options.clip;
+  optimizer.average.kind =
+      options.ema_decay > 0 ? Average::Kind::kWarmup : Average::Kind::kNone;
+  optimizer.average.decay = options.ema_decay;
+  step.accumulation = options.accumulate;
+  return step;
+}
+
+SchedulerConfig scheduler_config(const TrainingOptions& options) {
+  SchedulerConfig config;
+  config.num_train_timesteps = options.timesteps;
+  config.beta_schedule = options.schedule;
+  config.prediction_type = options.prediction;
+  return config;
+}
+
+int padded_size(const TrainingOptions& options, int h, int w) {
+  if (options.size > 0) return options.size;
+  const int multiple = 1 << options.channels.size();
+  return (std::max(h, w) + multiple - 1) / multiple * multiple;
+}
+
+UNet2DConfig unet_config(const TrainingOptions& options, int image_channels, int size,
+                         int classes) {
+  UNet2DConfig config;
+  config.sample_size = std::array<int, 2>{size, size};
+  config.in_channels = config.out_channels = image_channels;
+  config.block_out_channels = options.channels;
+  config.layers_per_block = options.layers_per_block;
+  config.norm_num_groups = options.norm_groups;
+  config.attention_head_dim.reset();
+  const size_t levels = options.channels.size();
+  config.down_block_types.assign(levels, "DownBlock2D");
+  config.up_block_types.assign(levels, "UpBlock2D");
+  config.down_block_types.back() = "AttnDownBlock2D";
+  config.up_block_types.front() = "AttnUpBlock2D";
+  if (classes > 0) config.num_class_embeds = classes;
+  return config;
+}
+
+}  // namespace ito

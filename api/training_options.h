@@ -1,0 +1,104 @@
+// TrainingOptions: everything that decides what a training computes, as one table of fields that
+// the command line, run.json and the comparison on resume share. Not how long or how often
+// something is saved (RunOptions, api/training_run.h).
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/config.h"
+#include "base/result.h"
+#include "io/json.h"
+#include "nn/train_step.h"
+
+namespace ito {
+
+// Defaults: a small class-conditional U-Net that trains on 32x32 images in minutes.
+struct TrainingOptions {
+  bool classifier = false;
+  std::vector<int> channels = {16, 32, 64};
+  int layers_per_block = 1;
+  int norm_groups = 8;
+  int size = 0;
+  bool classes = true;
+  std::string schedule = "squaredcos_cap_v2";
+  int timesteps = 1000;
+  std::string prediction = "epsilon";
+  std::string loss_weight = "none";
+  int64_t batch = 32;
+  int64_t accumulate = 1;
+  std::string optimizer = "adamw";
+  double lr = 2e-3;
+  int64_t warmup = 100;
+  std::string lr_decay = "constant";
+  int64_t decay_steps = 0;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double eps = 1e-8;
+  double momentum = 0;
+  double weight_decay = 0;
+  double clip = 1.0;
+  double ema_decay = 0.999;
+  uint64_t seed = 0;
+
+  bool operator==(const TrainingOptions&) const = default;
+};
+
+// Calls visit(key, field, help) for every field; the key is also the command line's --key.
+template <typename Options, typename Visit>
+void visit_fields(Options& o, Visit&& visit) {
+  visit("classifier", o.classifier, "train an image classifier instead of a diffusion model");
+  visit("channels", o.channels, "channels of each level, outermost first");
+  visit("layers-per-block", o.layers_per_block, "residual blocks per level");
+  visit("norm-groups", o.norm_groups, "groups of the group norms");
+  visit("size", o.size,
+        "side to which images are padded with -1; 0: the next multiple of 2^levels");
+  visit("classes", o.classes, "class embeddings from the data set's labels");
+  visit("schedule", o.schedule,
+        "noise schedule: linear, scaled_linear, squaredcos_cap_v2, sigmoid, laplace");
+  visit("timesteps", o.timesteps, "timesteps of the noise schedule");
+  visit("prediction", o.prediction, "what the network predicts: epsilon, sample, v_prediction");
+  visit("loss-weight", o.loss_weight, "weight of each timestep: none, min_snr, p2, elbo");
+  visit("batch", o.batch, "images per batch");
+  visit("accumulate", o.accumulate, "batches whose mean gradient makes one step");
+  visit("optimizer", o.optimizer, "adamw, adam or sgd");
+  visit("lr", o.lr, "learning rate");
+  visit("warmup", o.warmup, "steps over which the learning rate rises linearly");
+  visit("lr-decay", o.lr_decay, "fall of the learning rate after the warm-up: constant, linear, "
+                                "cosine");
+  visit("decay-steps", o.decay_steps, "step at which the fall ends (linear, cosine)");
+  visit("beta1", o.beta1, "Adam's decay of the first moment");
+  visit("beta2", o.beta2, "Adam's decay of the second moment");
+  visit("eps", o.eps, "Adam's epsilon");
+  visit("momentum", o.momentum, "momentum of sgd");
+  visit("weight-decay", o.weight_decay, "weight decay");
+  visit("clip", o.clip, "largest L2 norm of the gradient; 0: no clipping");
+  visit("ema-decay", o.ema_decay,
+        "decay d of the weight average, min(d, (1+k)/(10+k)) at step k; 0: no average");
+  visit("seed", o.seed, "seed of weights, noise and order of images");
+}
+
+// Ranges and names; the error names the option. What depends on the data is checked with it.
+Status check_training_options(const TrainingOptions& options);
+
+Json to_json(const TrainingOptions& options);
+// Errors: kCorrupt naming `where` and the key. Absent keys keep their defaults.
+Result<TrainingOptions> training_options_from_json(const Json& json, const std::string& where);
+
+// The options of a run that goes on: those stored, unless a key in `given` asks for something else
+// (kInvalidArgument naming option, the run's value and the one asked for).
+Result<TrainingOptions> resumed_options(const TrainingOptions& stored, const TrainingOptions& asked,
+                                        const std::set<std::string>& given,
+                                        const std::string& run);
+
+// The parts of a training that the options describe.
+Result<TrainStepOptions> step_options(const TrainingOptions& options);
+SchedulerConfig scheduler_config(const TrainingOptions& options);
+// Side of the training images made of h x w ones.
+int padded_size(const TrainingOptions& options, int h, int w);
+// Attention at the innermost level only; classes 0: none.
+UNet2DConfig unet_config(const TrainingOptions& options, int image_channels, int size, int classes);
+
+}  // namespace ito

@@ -1,0 +1,307 @@
+#include "api/training_run.h"
+
+#include <chrono>
+#include <cmath>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "api/model.h"
+#include "api/run_pictures.h"
+#include "api/training.h"
+#include "api/validation.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "io/checkpoint.h"
+#include "io/dataset.h"
+#include "io/jsonl.h"
+
+namespace ito {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr const char* kRunFile = "run.json";
+constexpr const char* kMetricsFile = "metrics.jsonl";
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Removes what a run writes, and nothing else.
+Status remove_run(const Path& out) {
+  if (!folder_exists(out)) return {};
+  ITO_ASSIGN(const std::vector<std::string> names, list_folder(out));
+  for (const std::string& name : names) {
+    const bool numbered = name.rfind("checkpoint-", 0) == 0 || name.rfind("samples-", 0) == 0;
+    const bool known = name == kRunFile || name == kMetricsFile || name == "loss_curve.png" ||
+                       name == "unet" || name == "scheduler" || name == "model_index.json" ||
+                       name == "config.json" || name == "model.safetensors";
+    if (numbered || known) ITO_TRY(remove_tree(out / name));
+  }
+  return {};
+}
+
+std::string fingerprint(const ImageDataset& data) {
+  const auto text = [](const void* bytes, size_t size) {
+    return std::string_view(static_cast<const char*>(bytes), size);
+  };
+  uint64_t hash = hash_bytes(text(data.pixels.data(), data.pixels.size()));
+  if (data.labels)
+    hash = hash_bytes(text(data.labels->data(), data.labels->size() * sizeof(int32_t)), hash);
+  return fmt::format("{:016x}", hash);
+}
+
+// One run under way; run() is the loop.
+class Run {
+ public:
+  Run(vk::Device& device, TrainingOptions options, const RunOptions& run,
+      const RunObserver& observer)
+      : device_(device), options_(std::move(options)), run_(run), observer_(observer) {}
+
+  Status open();
+  Status train();
+  RunSummary summary() const { return summary_; }
+
+ private:
+  Status open_data();
+  Status open_folder();
+  Status export_model();
+  Status take_reports(bool wait);
+  Status validate();
+  Status save();
+  Status write_pictures(bool samples);
+  void report_progress();
+  bool due(int64_t every) const { return every > 0 && session_->step() % every == 0; }
+  void note(const std::string& text) const {
+    if (observer_.note) observer_.note(text);
+  }
+
+  vk::Device& device_;
+  TrainingOptions options_;
+  const RunOptions& run_;
+  const RunObserver& observer_;
+  ImageDataset data_, test_data_;
+  TrainingTask task_;
+  std::unique_ptr<TrainingSession> session_;
+  std::unique_ptr<Validator> validator_;
+  std::unique_ptr<SampleGrid> grid_;
+  std::optional<JsonlWriter> metrics_;
+  RunSummary summary_;
+  int64_t reported_ = 0;  // step of the last report asked for
+  int64_t saved_ = -1;    // step of the last checkpoint written here
+  double earlier_seconds_ = 0;
+  Clock::time_point start_;
+  double paused_ = 0;  // seconds of start_.. that were not training
+};
+
+Status Run::open_data() {
+  ITO_ASSIGN(data_, open_dataset(run_.data, Split::kTrain));
+  if (data_.count < 1) return invalid_argument("{} has no images", run_.data.string());
+  ITO_ASSIGN(task_, make_task(options_, data_));
+  if (run_.validate_every > 0 || options_.classifier) {
+    ITO_ASSIGN(test_data_, open_dataset(run_.data, Split::kTest));
+  }
+  return {};
+}
+
+// Makes the folder, and run.json for a new run; loads the newest checkpoint of an old one.
+Status Run::open_folder() {
+  ITO_TRY(make_folders(run_.out));
+  const Path file = run_.out / kRunFile;
+  const std::string hash = fingerprint(data_);
+  ITO_ASSIGN(std::optional<Checkpoint> checkpoint,
+             load_latest_checkpoint(run_.out, device_.log()));
+  if (!checkpoint) {
+    const Json json = {{"options", to_json(options_)},
+                       {"data", run_.data.string()},
+                       {"data_fingerprint", hash},
+                       {"parameters", task_.set.count()}};
+    ITO_TRY(write_file_atomic(file, dump_json(json)));
+    ITO_ASSIGN(metrics_, JsonlWriter::open(run_.out / kMetricsFile, std::nullopt));
+    return {};
+  }
+  ITO_ASSIGN(const Json json, read_json(file));
+  ITO_ASSIGN(JsonObject object, JsonObject::open(json, file.string()));
+  std::string stored_hash;
+  ITO_TRY(object.read("data_fingerprint", &stored_hash));
+  if (stored_hash != hash)
+    return invalid_argument("the images in {} are not those that the run in {} was trained on",
+                            run_.data.string(), run_.out.string());
+  ITO_TRY(remove_checkpoints_after(run_.out, checkpoint->step));
+  ITO_TRY(session_->load(checkpoint->state, checkpoint->step));
+  ITO_ASSIGN(JsonObject metadata,
+             JsonObject::open(checkpoint->metadata, checkpoint->folder.string()));
+  std::string device;
+  ITO_TRY(metadata.read("seconds", &earlier_seconds_));
+  ITO_TRY(metadata.read("device", &device));
+  if (device != device_.info().name)
+    note("the run began on " + device + "; on another device it goes on, but not bit for bit");
+  ITO_ASSIGN(metrics_, JsonlWriter::open(run_.out / kMetricsFile, checkpoint->step));
+  saved_ = checkpoint->step;
+  return {};
+}
+
+Status Run::open() {
+  ITO_TRY(open_data());
+  ITO_ASSIGN(session_, TrainingSession::create(device_, task_, data_, options_.seed));
+  ITO_TRY(open_folder());
+  reported_ = session_->step();
+  summary_.first_step = session_->step();
+  summary_.device = device_.info().name;
+  if (session_->step() > 0)
+    note(fmt::format("going on at step {} of {}", session_->step(), run_.steps));
+  if (test_data_.count > 0) {
+    ITO_ASSIGN(validator_, Validator::create(device_, task_, test_data_, session_->average()));
+  }
+  if (run_.sample_every > 0 && !options_.classifier) {
+    ITO_ASSIGN(grid_, SampleGrid::create(device_, task_, session_->average()));
+  }
+  return {};
+}
+
+void Run::report_progress() {
+  if (!observer_.progress) return;
+  RunProgress progress{.step = session_->step(), .steps = run_.steps, .loss = summary_.loss};
+  const double seconds = seconds_since(start_) - paused_;
+  const double done = static_cast<double>(session_->step() - summary_.first_step);
+  if (seconds > 0 && done > 0) {
+    progress.steps_per_second = done / seconds;
+    progress.images_per_second =
+        progress.steps_per_second * static_cast<double>(options_.batch * options_.accumulate);
+    progress.seconds_left =
+        static_cast<double>(run_.steps - session_->step()) / progress.steps_per_second;
+  }
+  observer_.progress(progress);
+}
+
+Status Run::take_reports(bool wait) {
+  while (session_->report_pending()) {
+    ITO_ASSIGN(const std::optional<LossReport> report, session_->take_report(wait));
+    if (!report) return {};
+    if (!std::isfinite(report->loss))
+      return invalid_argument(
+          "the loss is {} at step {}; try a smaller --lr (the last checkpoint is untouched)",
+          report->loss, report->step);
+    summary_.loss = report->loss;
+    ITO_TRY(metrics_->append({{"step", report->step},
+                              {"loss", report->loss},
+                              {"grad_norm", report->grad_norm},
+                              {"lr", report->learning_rate},
+                              {"seconds", earlier_seconds_ + seconds_since(start_)}}));
+  }
+  return {};
+}
+
+Status Run::validate() {
+  ITO_ASSIGN(const double value, validator_->measure());
+  summary_.validation = value;
+  const char* name = options_.classifier ? "accuracy" : "validation";
+  ITO_TRY(metrics_->append({{"step", session_->step()}, {name, value}}));
+  note(fmt::format("step {}: {} {:.4f} on {} test images", session_->step(),
+                   options_.classifier ? "accuracy" : "validation loss", value,
+                   validator_->images()));
+  return {};
+}
+
+Status Run::write_pictures(bool samples) {
+  if (samples && grid_ != nullptr)
+    ITO_TRY(grid_->write(run_.out / fmt::format("samples-{}.png", session_->step()),
+                         session_->step()));
+  return write_loss_curve(run_.out / kMetricsFile, run_.out / "loss_curve.png");
+}
+
+Status Run::save() {
+  Checkpoint checkpoint;
+  checkpoint.step = session_->step();
+  ITO_ASSIGN(checkpoint.state, session_->save());
+  checkpoint.metadata = {{"options", to_json(options_)},
+                         {"seconds", earlier_seconds_ + seconds_since(start_)},
+                         {"device", device_.info().name},
+                         {"images_seen", session_->step() * options_.batch * options_.accumulate}};
+  ITO_TRY(write_checkpoint(run_.out, checkpoint));
+  saved_ = checkpoint.step;
+  return {};
+}
+
+// The averaged weights beside the checkpoints. Done on entering too, so that a run killed between
+// checkpoint and export catches up.
+Status Run::export_model() {
+  ITO_ASSIGN(const std::vector<float> weights, session_->average_weights());
+  if (options_.classifier)
+    return save_classifier(run_.out, task_.classifier_config, task_.size(), task_.set, weights);
+  return save_model(run_.out, task_.unet, task_.scheduler, task_.set, weights);
+}
+
+Status Run::train() {
+  start_ = Clock::now();
+  const auto stopped = [&] { return observer_.stop != nullptr && observer_.stop->load(); };
+  if (session_->step() > 0) {
+    ITO_TRY(export_model());
+    ITO_TRY(prune_checkpoints(run_.out, run_.keep));
+  }
+  while (session_->step() < run_.steps && !stopped()) {
+    ITO_TRY(session_->advance());
+    const int64_t step = session_->step();
+    const bool end = step >= run_.steps || stopped();
+    const bool save_now = due(run_.checkpoint_every) || end;
+    const bool validate_now =
+        validator_ != nullptr && (due(run_.validate_every) || step >= run_.steps);
+    const bool sample_now = due(run_.sample_every) || (run_.sample_every > 0 && step >= run_.steps);
+    if (step % run_.log_every == 0 || save_now) {
+      ITO_TRY(session_->request_report(step - reported_));
+      reported_ = step;
+    }
+    ITO_TRY(take_reports(save_now || validate_now));
+    report_progress();
+    if (!save_now && !validate_now && !sample_now) continue;
+    const Clock::time_point pause = Clock::now();
+    if (validate_now) ITO_TRY(validate());
+    ITO_TRY(write_pictures(sample_now));
+    if (save_now) {
+      ITO_TRY(save());
+      ITO_TRY(export_model());
+      ITO_TRY(prune_checkpoints(run_.out, run_.keep));
+    }
+    paused_ += seconds_since(pause);
+  }
+  summary_.step = session_->step();
+  summary_.stopped = session_->step() < run_.steps;
+  summary_.seconds = earlier_seconds_ + seconds_since(start_);
+  return {};
+}
+
+}  // namespace
+
+Result<std::optional<TrainingOptions>> stored_options(const Path& out) {
+  ITO_ASSIGN(const std::vector<int64_t> steps, checkpoint_steps(out));
+  if (steps.empty()) return std::optional<TrainingOptions>{};
+  const Path file = out / kRunFile;
+  ITO_ASSIGN(const Json json, read_json(file));
+  ITO_ASSIGN(JsonObject object, JsonObject::open(json, file.string()));
+  ITO_TRY(object.require("options"));
+  ITO_ASSIGN(TrainingOptions options,
+             training_options_from_json(*object.find("options"), file.string()));
+  ITO_TRY(check_training_options(options));
+  return std::optional<TrainingOptions>(std::move(options));
+}
+
+Result<RunSummary> run_training(vk::Device& device, const TrainingOptions& options,
+                                const RunOptions& run, const RunObserver& observer) {
+  TrainingOptions effective = options;
+  if (run.fresh) {
+    ITO_TRY(remove_run(run.out));
+  } else {
+    ITO_ASSIGN(const std::optional<TrainingOptions> stored, stored_options(run.out));
+    if (stored) {
+      ITO_ASSIGN(effective, resumed_options(*stored, options, run.given, run.out.string()));
+    }
+  }
+  ITO_TRY(check_training_options(effective));
+  Run training(device, std::move(effective), run, observer);
+  ITO_TRY(training.open());
+  ITO_TRY(training.train());
+  return training.summary();
+}
+
+}  // namespace ito

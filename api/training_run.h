@@ -1,0 +1,68 @@
+// A training run as a folder that can be left and entered again:
+//   run.json          the options, written once
+//   checkpoint-N/     the whole state (io/checkpoint.h)
+//   unet/ scheduler/ model_index.json   the averaged weights of the newest checkpoint for diffusers
+//   (config.json model.safetensors      for a classifier)
+//   metrics.jsonl loss_curve.png samples-N.png
+// Not for what a step computes (api/training.h, api/task.h).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "api/training_options.h"
+#include "base/log.h"
+#include "io/file.h"
+#include "runtime/vk/device.h"
+
+namespace ito {
+
+struct RunOptions {
+  Path data;
+  Path out;
+  int64_t steps = 2000;  // in all, not from here
+  int64_t log_every = 20;
+  int64_t checkpoint_every = 500;
+  int64_t sample_every = 0;    // 0: no sample grids
+  int64_t validate_every = 0;  // 0: never (a classifier: only at the end)
+  int keep = 2;                // checkpoints
+  bool fresh = false;          // remove what an earlier run left in `out`
+  std::set<std::string> given;  // keys of TrainingOptions that were asked for by name
+};
+
+struct RunProgress {
+  int64_t step = 0, steps = 0;
+  std::optional<double> loss;  // of the newest report
+  double steps_per_second = 0, images_per_second = 0, seconds_left = 0;
+};
+
+struct RunObserver {
+  std::function<void(const RunProgress&)> progress;  // after every step
+  std::function<void(const std::string&)> note;      // a line for people
+  const std::atomic<bool>* stop = nullptr;           // set: finish the step, save, return
+};
+
+struct RunSummary {
+  int64_t step = 0;
+  int64_t first_step = 0;  // where this call started
+  bool stopped = false;    // by RunObserver::stop
+  std::optional<double> loss;
+  std::optional<double> validation;  // loss, or a classifier's accuracy
+  double seconds = 0;                // of training in all, resumed parts included
+  std::string device;
+};
+
+// The options of the run in `out`, if there is one that can be resumed.
+Result<std::optional<TrainingOptions>> stored_options(const Path& out);
+
+// Trains until run.steps, from the newest whole checkpoint on if there is one. Errors: options that
+// contradict the run's (kInvalidArgument), data that are not the run's, a loss that is not finite
+// (the last checkpoint stays), files, device.
+Result<RunSummary> run_training(vk::Device& device, const TrainingOptions& options,
+                                const RunOptions& run, const RunObserver& observer);
+
+}  // namespace ito

@@ -1,0 +1,114 @@
+#include "apps/command.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+
+#include "api/device.h"
+#include "base/error.h"
+
+namespace ito::apps {
+namespace {
+
+// A signal handler can reach nothing but a global.
+std::atomic<bool> g_stop{false};
+
+void on_signal(int number) {
+  g_stop = true;
+  std::signal(number, SIG_DFL);
+}
+
+constexpr size_t kMaxSeeds = 100'000'000;
+
+bool parse_number(std::string_view text, uint32_t* value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+}  // namespace
+
+void add_device_option(CLI::App& app, DeviceChoice& choice) {
+  app.add_option("--device", choice.which,
+                 "index or part of the name of a Vulkan device (see `ito devices`); the best one "
+                 "where left out");
+}
+
+Result<std::unique_ptr<vk::Device>> open_and_announce(const DeviceChoice& choice,
+                                                      const std::string& what) {
+  ITO_ASSIGN(auto device, open_device(choice.which));
+  fmt::print(stderr, "{} on {}\n", what, device->info().name);
+  return device;
+}
+
+const std::atomic<bool>& stop_requested() {
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+  return g_stop;
+}
+
+ProgressLine::ProgressLine() : terminal_(isatty(STDERR_FILENO) != 0), last_(Clock::now()) {}
+
+ProgressLine::~ProgressLine() { finish(); }
+
+void ProgressLine::update(const std::string& text) {
+  const Clock::time_point now = Clock::now();
+  const double since = std::chrono::duration<double>(now - last_).count();
+  if (since < (terminal_ ? 0.1 : 10.0)) return;
+  last_ = now;
+  if (terminal_) {
+    fmt::print(stderr, "\r{}\033[K", text);
+    std::fflush(stderr);
+    open_ = true;
+  } else {
+    fmt::print(stderr, "{}\n", text);
+  }
+}
+
+void ProgressLine::note(const std::string& text) {
+  finish();
+  fmt::print(stderr, "{}\n", text);
+}
+
+void ProgressLine::finish() {
+  if (open_) fmt::print(stderr, "\n");
+  open_ = false;
+}
+
+std::string duration_text(double seconds) {
+  const int64_t s = static_cast<int64_t>(seconds + 0.5);
+  if (s >= 3600) return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+  return fmt::format("{}:{:02}", s / 60, s % 60);
+}
+
+std::string bytes_text(uint64_t bytes) {
+  const double value = static_cast<double>(bytes);
+  if (bytes >= 1'000'000'000) return fmt::format("{:.2f} GB", value / 1e9);
+  if (bytes >= 1'000'000) return fmt::format("{:.1f} MB", value / 1e6);
+  if (bytes >= 1'000) return fmt::format("{:.1f} kB", value / 1e3);
+  return fmt::format("{} B", bytes);
+}
+
+Result<std::vector<uint32_t>> parse_ranges(const std::string& text, const std::string& option) {
+  const Error wrong = invalid_argument(
+      "{} is \"{}\", expected numbers and ranges such as 7 or 0-63 or 0-3,9", option, text);
+  std::vector<uint32_t> values;
+  size_t begin = 0;
+  while (begin <= text.size()) {
+    const size_t comma = std::min(text.find(',', begin), text.size());
+    const std::string_view part = std::string_view(text).substr(begin, comma - begin);
+    const size_t dash = part.find('-');
+    uint32_t first = 0, last = 0;
+    if (!parse_number(part.substr(0, dash), &first)) return wrong;
+    last = first;
+    if (dash != std::string_view::npos && !parse_number(part.substr(dash + 1), &last)) return wrong;
+    if (last < first || values.size() + (last - first) >= kMaxSeeds) return wrong;
+    for (uint64_t v = first; v <= last; ++v) values.push_back(static_cast<uint32_t>(v));
+    begin = comma + 1;
+  }
+  return values;
+}
+
+}  // namespace ito::apps

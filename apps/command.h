@@ -1,0 +1,74 @@
+// Command: one subcommand of `ito`, and what all of them share. Each apps/<command>.cpp parses its
+// options and calls api; the work is not done here.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "runtime/vk/device.h"
+
+namespace ito::apps {
+
+// Exit codes of `ito`.
+inline constexpr int kDone = 0, kFailed = 1, kWrongUsage = 2;
+
+struct Command {
+  CLI::App* app = nullptr;
+  std::function<Status()> check;  // what the parser cannot check; a failure is wrong usage
+  std::function<Status()> run;
+};
+
+Command add_devices_command(CLI::App& root);
+Command add_train_command(CLI::App& root);
+Command add_sample_command(CLI::App& root);
+Command add_forward_command(CLI::App& root);
+Command add_inspect_command(CLI::App& root);
+Command add_bench_command(CLI::App& root);
+
+// --device, for the commands that compute.
+struct DeviceChoice {
+  std::string which;
+};
+void add_device_option(CLI::App& app, DeviceChoice& choice);
+// Opens the device and says on standard error what is done on it: "<what> on <device>".
+Result<std::unique_ptr<vk::Device>> open_and_announce(const DeviceChoice& choice,
+                                                      const std::string& what);
+
+// Set by SIGINT and SIGTERM from the first call on; a second signal ends the program at once.
+const std::atomic<bool>& stop_requested();
+
+// A line on standard error that is rewritten on a terminal, and repeated at most every ten seconds
+// elsewhere.
+class ProgressLine {
+ public:
+  ProgressLine();
+  ~ProgressLine();
+  void update(const std::string& text);
+  // A line of its own above the progress.
+  void note(const std::string& text);
+  // Ends the line, so that what follows starts on a new one.
+  void finish();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  bool terminal_;
+  bool open_ = false;
+  Clock::time_point last_;
+};
+
+// "1:02:03" or "4:05".
+std::string duration_text(double seconds);
+// "12.3 MB".
+std::string bytes_text(uint64_t bytes);
+
+// "0-63", "3", "0-3,7" → numbers below 2^32. Errors: kInvalidArgument naming the option.
+Result<std::vector<uint32_t>> parse_ranges(const std::string& text, const std::string& option);
+
+}  // namespace ito::apps

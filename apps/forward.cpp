@@ -1,0 +1,57 @@
+// ito forward: one evaluation of a model on tensors from a file, with gradients if wanted.
+#include <fmt/core.h>
+
+#include "api/forward.h"
+#include "apps/command.h"
+#include "io/json.h"
+#include "io/safetensors.h"
+
+namespace ito::apps {
+namespace {
+
+struct ForwardCommand {
+  DeviceChoice device;
+  std::string model, in, out;
+  bool gradients = false;
+  bool json = false;
+};
+
+Status run(const ForwardCommand& c) {
+  ITO_ASSIGN(const Model model, load_model(c.model));
+  ITO_ASSIGN(const TensorFile inputs, read_safetensors(c.in));
+  ITO_ASSIGN(auto device,
+             open_and_announce(c.device, fmt::format("evaluating {} on {}", c.model, c.in)));
+  ITO_ASSIGN(const TensorFile outputs, forward(*device, model, inputs, c.gradients, c.in));
+  ITO_TRY(write_safetensors(c.out, outputs));
+  if (c.json) {
+    Json json = {{"out", c.out}, {"tensors", outputs.tensors.size()}};
+    if (c.gradients) json["loss"] = to_floats(outputs.tensors.at("loss"))[0];
+    fmt::print("{}", dump_json(json));
+  } else {
+    fmt::print("wrote {} tensors to {}\n", outputs.tensors.size(), c.out);
+  }
+  return {};
+}
+
+}  // namespace
+
+Command add_forward_command(CLI::App& root) {
+  auto c = std::make_shared<ForwardCommand>();
+  CLI::App* app =
+      root.add_subcommand("forward", "Evaluate a model once on the tensors of a file");
+  app->add_option("--model", c->model, "model folder in diffusers' layout")->required();
+  app->add_option("--in", c->in,
+                  ".safetensors with sample [n,c,h,w], timestep [n], class_labels [n] where the "
+                  "model has classes, and target for --grad")
+      ->required();
+  app->add_option("--out", c->out,
+                  ".safetensors to write: out; with --grad also loss, d_sample, grad.<parameter>")
+      ->required();
+  app->add_flag("--grad", c->gradients,
+                "also the mean squared error against target, and its gradients");
+  add_device_option(*app, c->device);
+  app->add_flag("--json", c->json, "print JSON");
+  return {app, {}, [c] { return run(*c); }};
+}
+
+}  // namespace ito::apps

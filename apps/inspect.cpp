@@ -1,0 +1,221 @@
+// ito inspect: what is in a model folder, a .safetensors file or a PNG; and compiled plans.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "api/forward.h"
+#include "api/model.h"
+#include "api/sampling.h"
+#include "api/task.h"
+#include "apps/command.h"
+#include "apps/plan_report.h"
+#include "base/error.h"
+#include "graph/compile.h"
+#include "io/diffusers.h"
+#include "io/png.h"
+#include "io/safetensors.h"
+
+namespace ito::apps {
+namespace {
+
+struct InspectCommand {
+  CLI::App* app = nullptr;
+  DeviceChoice device;
+  std::string path, plan;
+  TrainingOptions training;
+  SampleOptions sampling;
+  int image_size = 28, image_channels = 1, classes = 10;
+  bool gradients = false;
+  bool json = false;
+};
+
+Status check(InspectCommand& c) {
+  if (c.plan.empty() && c.path.empty())
+    return invalid_argument("give a model folder, a .safetensors or a .png file, or --plan train");
+  if ((c.plan == "sample" || c.plan == "forward") && c.path.empty())
+    return invalid_argument("--plan {} needs a model folder", c.plan);
+  if (c.plan == "train" && !c.path.empty())
+    return invalid_argument("--plan train is made from options, not from {}", c.path);
+  c.sampling.batch = c.training.batch;
+  return check_training_options(c.training);
+}
+
+void print_tensors(const TensorFile& file) {
+  int64_t elements = 0;
+  for (const auto& [name, tensor] : file.tensors) {
+    fmt::print("{:<5} {:<20} {}\n", host_type_name(tensor.type), tensor.shape.to_string(), name);
+    elements += tensor.shape.numel();
+  }
+  fmt::print("{} tensors, {} elements\n", file.tensors.size(), elements);
+  for (const auto& [key, value] : file.metadata) fmt::print("{}: {}\n", key, value);
+}
+
+Json tensors_json(const TensorFile& file) {
+  Json list = Json::array();
+  for (const auto& [name, tensor] : file.tensors)
+    list.push_back({{"name", name},
+                    {"dtype", host_type_name(tensor.type)},
+                    {"shape", tensor.shape.dims()}});
+  return {{"tensors", list}, {"metadata", file.metadata}};
+}
+
+// Layers: parameters up to the last dot of their name, in the order of the network.
+struct Layer {
+  std::string name, shapes;
+  int64_t count = 0;
+};
+std::vector<Layer> layers_of(const ParameterSet& set) {
+  std::vector<Layer> layers;
+  for (const Parameter& p : set.parameters()) {
+    const size_t dot = p.name.rfind('.');
+    const std::string name = p.name.substr(0, dot);
+    if (layers.empty() || layers.back().name != name) layers.push_back({name, "", 0});
+    Layer& layer = layers.back();
+    if (!layer.shapes.empty()) layer.shapes += ", ";
+    layer.shapes += p.name.substr(dot + 1) + p.spec.foreign_shape.to_string();
+    layer.count += p.numel();
+  }
+  return layers;
+}
+
+void print_set(const ParameterSet& set) {
+  for (const Layer& layer : layers_of(set))
+    fmt::print("{:>10}  {:<50} {}\n", layer.count, layer.name, layer.shapes);
+  fmt::print("{:>10}  parameters in all\n", set.count());
+}
+
+Json set_json(const ParameterSet& set) {
+  Json layers = Json::array();
+  for (const Layer& layer : layers_of(set))
+    layers.push_back({{"name", layer.name}, {"parameters", layer.count}});
+  return layers;
+}
+
+// Whether the folder holds a classifier of `ito train --classifier`.
+bool is_classifier(const Path& folder) {
+  const auto json = read_json(folder / "config.json");
+  return json.ok() && json->is_object() && json->value("_class_name", "") == "ItoClassifier";
+}
+
+Status inspect_folder(const InspectCommand& c) {
+  if (is_classifier(c.path)) {
+    ITO_ASSIGN(const ClassifierModel model, load_classifier(c.path));
+    ITO_ASSIGN(const Json config, read_json(Path(c.path) / "config.json"));
+    if (c.json) {
+      fmt::print("{}", dump_json({{"config", config},
+                                  {"parameters", model.set.count()},
+                                  {"layers", set_json(model.set)}}));
+    } else {
+      fmt::print("classifier\n{}\n", dump_json(config));
+      print_set(model.set);
+    }
+    return {};
+  }
+  ITO_ASSIGN(const Model model, load_model(c.path));
+  if (c.json) {
+    fmt::print("{}", dump_json({{"unet", unet_config_json(model.unet)},
+                                {"scheduler", scheduler_config_json(model.scheduler)},
+                                {"parameters", model.set.count()},
+                                {"layers", set_json(model.set)}}));
+    return {};
+  }
+  fmt::print("unet {}\nscheduler {}\n", dump_json(unet_config_json(model.unet)),
+             dump_json(scheduler_config_json(model.scheduler)));
+  print_set(model.set);
+  return {};
+}
+
+Status inspect_file(const InspectCommand& c) {
+  if (Path(c.path).extension() == ".png") {
+    ITO_ASSIGN(const Json settings, read_png_settings(c.path));
+    fmt::print("{}", dump_json(settings));
+    return {};
+  }
+  ITO_ASSIGN(const TensorFile file, read_safetensors(c.path));
+  if (c.json) {
+    fmt::print("{}", dump_json(tensors_json(file)));
+  } else {
+    print_tensors(file);
+  }
+  return {};
+}
+
+Result<Plan> make_plan(const InspectCommand& c, const DeviceCaps& caps) {
+  if (c.plan == "train") {
+    ImageDataset shape_only;  // a task needs no more of its data than this
+    shape_only.h = shape_only.w = c.image_size;
+    shape_only.c = c.image_channels;
+    if (c.classes > 0) shape_only.labels = std::vector<int32_t>{c.classes - 1};
+    ITO_ASSIGN(const TrainingTask task, make_task(c.training, shape_only));
+    if (c.training.accumulate > 1)
+      return compile(accumulate_program(task.set, task.loss, task.step), caps);
+    return compile(train_step_program(task.set, task.loss, task.step), caps);
+  }
+  ITO_ASSIGN(const Model model, load_model(c.path));
+  if (c.plan == "sample")
+    return sampling_plan(model.unet, model.scheduler, model.set, c.sampling, caps);
+  const int size = c.app->count("--image-size") > 0 || !model.unet.sample_size
+                       ? c.image_size
+                       : (*model.unet.sample_size)[0];
+  return forward_plan(model.unet, model.set,
+                      {c.training.batch, size, size, model.unet.in_channels}, c.gradients, caps);
+}
+
+Status run(const InspectCommand& c) {
+  if (c.plan.empty()) return folder_exists(c.path) ? inspect_folder(c) : inspect_file(c);
+  ITO_ASSIGN(auto device, open_and_announce(c.device, fmt::format("the plan of {}", c.plan)));
+  ITO_ASSIGN(const Plan plan, make_plan(c, device->caps()));
+  fmt::print("{}", c.json ? dump_json(plan_json(plan)) : plan_text(plan));
+  return {};
+}
+
+}  // namespace
+
+Command add_inspect_command(CLI::App& root) {
+  auto c = std::make_shared<InspectCommand>();
+  CLI::App* app = root.add_subcommand(
+      "inspect", "Show a model, a .safetensors file, a PNG's settings, or a compiled plan");
+  c->app = app;
+  app->add_option("path", c->path,
+                  "model folder (layers and configuration), .safetensors (tensors), or .png "
+                  "(settings it was made with)");
+  app->add_option("--plan", c->plan,
+                  "print the plan compiled for the device: train (from the options below), sample "
+                  "or forward (of the model): kernels, expressions, bytes, FLOPs, places in memory")
+      ->check(CLI::IsMember({"train", "sample", "forward"}));
+  app->add_option("--batch", c->training.batch, "images per batch of the plan")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app->add_option("--channels", c->training.channels, "train: channels of each level")
+      ->delimiter(',')
+      ->capture_default_str();
+  app->add_option("--layers-per-block", c->training.layers_per_block, "train")
+      ->capture_default_str();
+  app->add_option("--norm-groups", c->training.norm_groups, "train")->capture_default_str();
+  app->add_option("--accumulate", c->training.accumulate, "train")->capture_default_str();
+  app->add_option("--image-size", c->image_size, "train, forward: side of the data set's images")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app->add_option("--image-channels", c->image_channels, "train: their channels")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app->add_option("--num-classes", c->classes, "train: classes; 0: none")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app->add_option("--sampler", c->sampling.sampler, "sample: method")
+      ->check(CLI::IsMember({"ddpm", "ddim"}))
+      ->capture_default_str();
+  app->add_option("--steps", c->sampling.steps, "sample: steps")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app->add_option("--eta", c->sampling.eta, "sample: ddim's eta")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  app->add_flag("--grad", c->gradients, "forward: with the gradients");
+  add_device_option(*app, c->device);
+  app->add_flag("--json", c->json, "print JSON");
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }};
+}
+
+}  // namespace ito::apps

@@ -1,0 +1,53 @@
+// The program `ito`: reads the command line and hands over to one of its subcommands.
+#include <fmt/core.h>
+
+#include <cstdio>
+#include <vector>
+
+#include "apps/command.h"
+
+namespace {
+
+int report(const ito::Error& error, int code) {
+  fmt::print(stderr, "ito: {}\n", error.message);
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace ito::apps;
+  CLI::App root{"Ito trains and samples diffusion models on any Vulkan device.", "ito"};
+  root.set_version_flag("--version", "ito 0.1.0");
+  root.require_subcommand(1);
+  root.footer(
+      "Example:\n"
+      "  ito train --data /usr/share/datasets/fashion-mnist --out run --steps 2000\n"
+      "  ito sample --model run --sampler ddim --steps 50 --seeds 0-63 --out samples.png\n"
+      "`ito COMMAND --help` explains each command.");
+  const std::vector<Command> commands = {
+      add_devices_command(root), add_train_command(root),   add_sample_command(root),
+      add_forward_command(root), add_inspect_command(root)};
+  try {
+    root.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return root.exit(error);  // --help, --version
+    fmt::print(stderr, "ito: {}\n", error.what());
+    fmt::print(stderr, "See `ito --help` and `ito COMMAND --help`.\n");
+    return kWrongUsage;
+  }
+  for (const Command& command : commands) {
+    if (!command.app->parsed()) continue;
+    if (command.check) {
+      const ito::Status status = command.check();
+      if (!status.ok()) return report(status.error(), kWrongUsage);
+    }
+    const ito::Status status = command.run();
+    if (!status.ok()) return report(status.error(), kFailed);
+  }
+  if (std::fflush(stdout) != 0) {
+    fmt::print(stderr, "ito: cannot write to standard output\n");
+    return kFailed;
+  }
+  return kDone;
+}

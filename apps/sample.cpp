@@ -1,0 +1,313 @@
+// ito sample: images from a trained model: one file per seed, a grid, or an array.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "api/sampling.h"
+#include "api/scoring.h"
+#include "apps/command.h"
+#include "base/error.h"
+#include "io/json.h"
+#include "io/layout.h"
+#include "io/npy.h"
+#include "io/png.h"
+#include "io/safetensors.h"
+
+namespace ito::apps {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct SampleCommand {
+  CLI::App* app = nullptr;
+  DeviceChoice device;
+  SampleOptions options;
+  std::string model, out, seeds_text, class_text = "all", classifier;
+  uint32_t seed = 0;
+  int64_t num = 16;
+  int size = 0, columns = 0;
+  bool json = false;
+  // Of check():
+  std::vector<uint32_t> seeds;
+  std::optional<std::vector<uint32_t>> classes;  // nothing: all of the model's
+};
+
+// What --out asks for, by its ending.
+enum class Output { kFolder, kGrid, kNpz, kSafetensors };
+
+Output output_of(const std::string& out) {
+  const std::string ending = Path(out).extension().string();
+  if (ending == ".png") return Output::kGrid;
+  if (ending == ".npz") return Output::kNpz;
+  if (ending == ".safetensors") return Output::kSafetensors;
+  return Output::kFolder;
+}
+
+Status check(SampleCommand& c) {
+  if (c.app->count("--seeds") > 0) {
+    if (c.app->count("--seed") + c.app->count("--num") > 0)
+      return invalid_argument("give --seeds, or --seed and --num, not both");
+    ITO_ASSIGN(c.seeds, parse_ranges(c.seeds_text, "--seeds"));
+  } else {
+    if (uint64_t{c.seed} + static_cast<uint64_t>(c.num) > uint64_t{1} << 32)
+      return invalid_argument("--seed {} and --num {} lead beyond the last seed, 4294967295",
+                              c.seed, c.num);
+    for (int64_t i = 0; i < c.num; ++i) c.seeds.push_back(c.seed + static_cast<uint32_t>(i));
+  }
+  if (c.class_text != "all") {
+    ITO_ASSIGN(c.classes, parse_ranges(c.class_text, "--class"));
+  }
+  c.options.height = c.options.width = c.size;
+  c.options.batch = std::min(c.options.batch, static_cast<int64_t>(c.seeds.size()));
+  return {};
+}
+
+Json settings_of(const SampleCommand& c, const Model& model) {
+  return {{"software", "ito"},
+          {"model", c.model},
+          {"sampler", c.options.sampler},
+          {"steps", c.options.steps},
+          {"eta", c.options.eta},
+          {"prediction_type", model.scheduler.prediction_type}};
+}
+
+// Does the work of one call: the requests in batches, each finished before the next.
+class Sampling {
+ public:
+  Sampling(const SampleCommand& command, const Model& model) : c_(command), model_(model) {}
+
+  Status run(vk::Device& device);
+  void print() const;
+
+ private:
+  Status choose_requests();
+  Status prepare_output();
+  Status score(std::span<const SampleRequest> batch, const std::vector<float>& images);
+  Status write_images(std::span<const SampleRequest> batch, const std::vector<float>& images,
+                      const Shape& shape);
+  Status write_whole(const Shape& batch_shape);
+  Json image_settings(const SampleRequest& request) const;
+  Path image_path(uint32_t seed) const { return Path(c_.out) / fmt::format("{:06}.png", seed); }
+
+  const SampleCommand& c_;
+  const Model& model_;
+  std::vector<SampleRequest> requests_;
+  size_t skipped_ = 0;
+  std::vector<float> all_;  // NHWC, unless the output is a folder
+  std::optional<ClassifierModel> classifier_;
+  std::unique_ptr<Scorer> scorer_;
+  int64_t recognised_ = 0;
+  double seconds_ = 0;
+};
+
+// Image i gets the i-th seed and, where classes cycle, the class (i mod number). Without --class it
+// is the seed that chooses, so that a seed means one image however a job is split.
+Status Sampling::choose_requests() {
+  const uint32_t classes = static_cast<uint32_t>(model_.num_classes());
+  if (classes == 0 && c_.classes)
+    return invalid_argument("the model in {} has no classes, --class {} was given", c_.model,
+                            c_.class_text);
+  for (size_t i = 0; i < c_.seeds.size(); ++i) {
+    SampleRequest request{.seed = c_.seeds[i], .label = 0};
+    if (c_.classes) {
+      request.label = (*c_.classes)[i % c_.classes->size()];
+      if (request.label >= classes)
+        return invalid_argument("class {} does not exist; the model in {} has classes 0 to {}",
+                                request.label, c_.model, classes - 1);
+    } else if (classes > 0) {
+      request.label = request.seed % classes;
+    }
+    requests_.push_back(request);
+  }
+  return {};
+}
+
+Json Sampling::image_settings(const SampleRequest& request) const {
+  Json settings = settings_of(c_, model_);
+  settings["seed"] = request.seed;
+  if (model_.num_classes() > 0) settings["class"] = request.label;
+  return settings;
+}
+
+// A folder's images that are there already, whole and with these settings, are not made again.
+Status Sampling::prepare_output() {
+  if (output_of(c_.out) != Output::kFolder) {
+    const Path parent = Path(c_.out).parent_path();
+    return parent.empty() ? Status{} : make_folders(parent);
+  }
+  ITO_TRY(make_folders(c_.out));
+  if (!c_.classifier.empty()) return {};  // all are needed for the score
+  std::vector<SampleRequest> missing;
+  for (const SampleRequest& request : requests_) {
+    const auto settings = read_png_settings(image_path(request.seed));
+    if (!settings.ok() || *settings != image_settings(request)) missing.push_back(request);
+  }
+  skipped_ = requests_.size() - missing.size();
+  requests_ = std::move(missing);
+  return {};
+}
+
+Status Sampling::score(std::span<const SampleRequest> batch, const std::vector<float>& images) {
+  std::vector<uint32_t> labels;
+  for (const SampleRequest& request : batch) labels.push_back(request.label);
+  ITO_ASSIGN(const int64_t count, scorer_->count_recognised(images, labels));
+  recognised_ += count;
+  return {};
+}
+
+Status Sampling::write_images(std::span<const SampleRequest> batch,
+                              const std::vector<float>& images, const Shape& shape) {
+  if (output_of(c_.out) != Output::kFolder) {
+    all_.insert(all_.end(), images.begin(), images.end());
+    return {};
+  }
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const Json settings = image_settings(batch[i]);
+    ITO_TRY(write_png(image_path(batch[i].seed),
+                      image_from_floats(images, shape, static_cast<int64_t>(i)), &settings));
+  }
+  return {};
+}
+
+Status Sampling::write_whole(const Shape& batch_shape) {
+  if (output_of(c_.out) == Output::kFolder) return {};
+  Shape shape = batch_shape;
+  shape[0] = static_cast<int64_t>(requests_.size());
+  Json settings = settings_of(c_, model_);
+  std::vector<uint32_t> seeds, labels;
+  for (const SampleRequest& request : requests_) {
+    seeds.push_back(request.seed);
+    labels.push_back(request.label);
+  }
+  settings["seeds"] = seeds;
+  if (model_.num_classes() > 0) settings["classes"] = labels;
+  if (output_of(c_.out) == Output::kGrid)
+    return write_png(c_.out, grid_from_floats(all_, shape, c_.columns), &settings);
+  const Shape nchw{shape[0], shape[3], shape[1], shape[2]};
+  TensorFile file;
+  file.tensors.emplace("images", tensor_from_floats(nchw, nhwc_to_nchw(all_, shape)));
+  file.tensors.emplace("seeds", tensor_from_uint32({shape[0]}, seeds));
+  if (model_.num_classes() > 0)
+    file.tensors.emplace("classes", tensor_from_uint32({shape[0]}, labels));
+  if (output_of(c_.out) == Output::kNpz) return write_npz(c_.out, file);
+  file.metadata["settings"] = dump_json_line(settings);
+  return write_safetensors(c_.out, file);
+}
+
+Status Sampling::run(vk::Device& device) {
+  ITO_TRY(choose_requests());
+  if (!c_.classifier.empty()) {
+    if (model_.num_classes() == 0)
+      return invalid_argument("--classifier needs a model with classes");
+    ITO_ASSIGN(classifier_, load_classifier(c_.classifier));
+  }
+  ITO_TRY(prepare_output());
+  if (requests_.empty()) return {};
+  ITO_ASSIGN(auto session, SamplingSession::create(device, model_, c_.options));
+  if (classifier_) {
+    ITO_ASSIGN(scorer_, Scorer::create(device, *classifier_, session->shape(session->batch())));
+  }
+  ProgressLine line;
+  const Clock::time_point start = Clock::now();
+  const size_t batch = static_cast<size_t>(session->batch());
+  const double steps_in_all =
+      static_cast<double>((requests_.size() + batch - 1) / batch) * session->steps();
+  double steps_done = 0;
+  for (size_t first = 0; first < requests_.size(); first += batch) {
+    const auto part =
+        std::span(requests_).subspan(first, std::min(batch, requests_.size() - first));
+    const auto after_step = [&] {
+      ++steps_done;
+      const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+      line.update(fmt::format("{} of {} images  {:.2f} images/s  {} left", first, requests_.size(),
+                              static_cast<double>(requests_.size()) * steps_done /
+                                  (steps_in_all * seconds),
+                              duration_text(seconds * (steps_in_all / steps_done - 1))));
+      return true;
+    };
+    ITO_ASSIGN(const std::vector<float> images, session->sample(part, after_step));
+    const Shape shape = session->shape(static_cast<int64_t>(part.size()));
+    ITO_TRY(write_images(part, images, shape));
+    if (scorer_) ITO_TRY(score(part, images));
+  }
+  seconds_ = std::chrono::duration<double>(Clock::now() - start).count();
+  return write_whole(session->shape(1));
+}
+
+void Sampling::print() const {
+  const size_t made = requests_.size();
+  if (c_.json) {
+    Json json = {{"out", c_.out}, {"images", made}, {"skipped", skipped_}, {"seconds", seconds_}};
+    if (classifier_) json["recognised"] = recognised_;
+    fmt::print("{}", dump_json(json));
+    return;
+  }
+  fmt::print("{} images in {:.1f} s{} in {}\n", made, seconds_,
+             skipped_ > 0 ? fmt::format(" ({} more were there already)", skipped_) : "", c_.out);
+  if (classifier_)
+    fmt::print("{} of {} ({:.1f}%) are recognised as their class\n", recognised_, made,
+               100.0 * static_cast<double>(recognised_) / static_cast<double>(made));
+}
+
+Status run(const SampleCommand& c) {
+  ITO_ASSIGN(const Model model, load_model(c.model));
+  ITO_ASSIGN(auto device, open_and_announce(
+                              c.device, fmt::format("sampling {} images of {} with {}, {} steps,",
+                                                    c.seeds.size(), c.model, c.options.sampler,
+                                                    c.options.steps)));
+  Sampling sampling(c, model);
+  ITO_TRY(sampling.run(*device));
+  sampling.print();
+  return {};
+}
+
+}  // namespace
+
+Command add_sample_command(CLI::App& root) {
+  auto c = std::make_shared<SampleCommand>();
+  CLI::App* app = root.add_subcommand("sample", "Draw images from a trained model");
+  c->app = app;
+  app->add_option("--model", c->model, "model folder in diffusers' layout, or a run of `ito train`")
+      ->required();
+  app->add_option("--out", c->out,
+                  "a folder: one NNNNNN.png per seed (those already there are left alone); "
+                  "FILE.png: a grid; FILE.npz or FILE.safetensors: images as numbers [n,c,h,w]")
+      ->required();
+  app->add_option("--sampler", c->options.sampler, "method")
+      ->check(CLI::IsMember({"ddpm", "ddim"}))
+      ->capture_default_str();
+  app->add_option("--steps", c->options.steps, "steps of the method")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app->add_option("--eta", c->options.eta, "ddim: 0 is deterministic, 1 as noisy as ddpm")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  app->add_option("--seeds", c->seeds_text, "seeds, one per image: 0-63 or 3 or 0-3,9");
+  app->add_option("--seed", c->seed, "the first seed, with --num")->capture_default_str();
+  app->add_option("--num", c->num, "number of images, with --seed")
+      ->check(CLI::Range(int64_t{1}, int64_t{100'000'000}))
+      ->capture_default_str();
+  app->add_option("--batch", c->options.batch, "images computed together; changes no image")
+      ->check(CLI::Range(int64_t{1}, int64_t{65536}))
+      ->capture_default_str();
+  app->add_option("--class", c->class_text,
+                  "class, or classes to cycle through: 3 or 0-4 or 1,7; all: seed modulo the "
+                  "number of classes")
+      ->capture_default_str();
+  app->add_option("--size", c->size, "side of the images; 0: the model's")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app->add_option("--columns", c->columns, "columns of a grid; 0: about square")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app->add_option("--classifier", c->classifier,
+                  "folder of an `ito train --classifier`: count the images it recognises");
+  add_device_option(*app, c->device);
+  app->add_flag("--json", c->json, "print JSON");
+  app->footer("An image depends on model, method, seed and class alone: not on the batch, nor on how\n"
+              "a job is split. The settings are stored in each PNG; `ito inspect FILE.png` shows them.");
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }};
+}
+
+}  // namespace ito::apps

@@ -1,0 +1,259 @@
+// Golden family schedulers: timesteps and tables of a scheduler, its steps replayed on recorded
+// network outputs, and the whole trajectory with the network on the device as well, as an image is
+// really sampled.
+#include <cmath>
+
+#include "base/error.h"
+#include "diffusion/samplers.h"
+#include "diffusion/sampling_program.h"
+#include "graph/compile.h"
+#include "io/diffusers.h"
+#include "io/safetensors.h"
+#include "runtime/executor.h"
+#include "tests/golden_runner/families.h"
+#include "tests/golden_runner/golden_models.h"
+#include "tests/golden_runner/program_run.h"
+
+namespace ito::golden {
+namespace {
+
+// Schedules are float32 arithmetic in a fixed order: a few units in the last place.
+constexpr double kTableLimit = 1e-6;
+
+Result<std::vector<float>> floats_of(const Array& array, const Shape& expected,
+                                     const std::string& name) {
+  if (array.shape != expected)
+    return corrupt("{} has shape {}, expected {} (channels last)", name, array.shape.to_string(),
+                   expected.to_string());
+  return std::vector<float>(array.data.begin(), array.data.end());
+}
+
+// Axes [step, n, c, ...] → [step, n, ..., c].
+std::vector<int> recorded_order(int rank) {
+  std::vector<int> order = {0};
+  for (int axis : channels_last_order(rank - 1)) order.push_back(axis + 1);
+  return order;
+}
+
+Result<Array> recorded(const Case& golden, const std::string& name, int steps) {
+  ITO_ASSIGN(const Array array, golden.array(name));
+  if (array.shape.rank() < 3 || array.shape[0] != steps)
+    return corrupt("{} has shape {}, expected {} steps", name, array.shape.to_string(), steps);
+  return permuted(array, recorded_order(array.shape.rank()));
+}
+
+// One trajectory: "dummy" or "gmm".
+struct Run {
+  const Case& golden;
+  const Sampler& sampler;
+  std::string name;
+  Array x_T;  // channels last
+
+  std::string tensor(const std::string& what) const { return name + "." + what; }
+};
+
+// All samples and estimates of x_0 of a trajectory, [steps, ...] in the file's layout.
+struct Trajectory {
+  Array samples, pred_x0;
+};
+
+// Steps through the sampler. With an empty denoiser every step takes the recorded eval_out.
+Result<Trajectory> follow(vk::Device& device, const Run& run, Denoiser denoiser) {
+  const Sampler& sampler = run.sampler;
+  const bool replay = !denoiser;
+  SamplingOptions options{.shape = run.x_T.shape,
+                          .denoiser = std::move(denoiser),
+                          .noise_input = true,
+                          .x0_output = true};
+  Shape output_shape = run.x_T.shape;
+  output_shape[-1] *= sampler.output_multiple;
+  Array eval_out, noise;
+  if (replay) {
+    ITO_ASSIGN(eval_out, recorded(run.golden, run.tensor("eval_out"), sampler.steps()));
+  }
+  if (sampler.needs_noise()) {
+    ITO_ASSIGN(noise, recorded(run.golden, run.tensor("noise"), sampler.steps()));
+  }
+  ITO_ASSIGN(Plan plan, compile(sampling_program(sampler, options), device.caps()));
+  ITO_ASSIGN(const auto executor,
+             Executor::create(device, std::move(plan), ExecutorOptions{.canary = true}));
+  ITO_ASSIGN(const std::vector<float> start, floats_of(run.x_T, run.x_T.shape, "x_T"));
+  ITO_TRY(executor->write(sampling_names::kX, start));
+
+  std::vector<int64_t> dims = run.x_T.shape.dims();
+  dims.insert(dims.begin(), sampler.steps());
+  Array samples{.shape = Shape(dims), .data = {}}, pred_x0 = samples;
+  for (int64_t k = 0; k < sampler.steps(); ++k) {
+    if (replay) {
+      ITO_ASSIGN(const auto values, floats_of(row(eval_out, k), output_shape, "eval_out"));
+      ITO_TRY(executor->enqueue_write(sampling_names::kModelOutput, values));
+    }
+    if (sampler.needs_noise()) {
+      ITO_ASSIGN(const auto values, floats_of(row(noise, k), run.x_T.shape, "noise"));
+      ITO_TRY(executor->enqueue_write(sampling_names::kNoise, values));
+    }
+    ITO_TRY(executor->run());
+    ITO_ASSIGN(const auto x, executor->read<float>(sampling_names::kX));
+    ITO_ASSIGN(const auto x0, executor->read<float>(sampling_names::kX0));
+    samples.data.insert(samples.data.end(), x.begin(), x.end());
+    pred_x0.data.insert(pred_x0.data.end(), x0.begin(), x0.end());
+  }
+  const std::vector<int> back = inverse_order(recorded_order(samples.shape.rank()));
+  return Trajectory{.samples = permuted(samples, back), .pred_x0 = permuted(pred_x0, back)};
+}
+
+// The README's rows "schedulers samples".
+Status compare_run(vk::Device& device, const Run& run, const Denoiser& model,
+                   Comparison& comparison) {
+  double deviation = 0;
+  if (run.golden.json.contains("fp64_dev")) {
+    ITO_ASSIGN(const Json deviations, object(run.golden.json, "fp64_dev"));
+    ITO_ASSIGN(const Json own, object(deviations, run.name));
+    ITO_ASSIGN(deviation, number(own, "samples"));
+  }
+  const double own_limit = std::max(1e-4, 10 * deviation);
+  // 2e-5 holds where the case is well-conditioned.
+  const double replay_limit = std::max(2e-5, 10 * deviation);
+  ITO_ASSIGN(const Array samples, run.golden.array(run.tensor("samples")));
+  for (bool replay : {true, false}) {
+    ITO_ASSIGN(const Trajectory trajectory, follow(device, run, replay ? Denoiser() : model));
+    const std::string suffix = replay ? " (replayed)" : " (own model)";
+    const double limit = replay ? replay_limit : own_limit;
+    comparison.relative(run.tensor("samples") + suffix, trajectory.samples, samples, limit);
+    // The estimate of x_0 magnifies the rounding of a model's ε by √(1-ᾱ)/√ᾱ (2e4 for a cosine
+    // schedule's last timestep), so it is compared where ε is the recorded one.
+    if (!replay || !run.golden.has(run.tensor("pred_x0"))) continue;
+    ITO_ASSIGN(const Array pred_x0, run.golden.array(run.tensor("pred_x0")));
+    comparison.relative(run.tensor("pred_x0") + suffix, trajectory.pred_x0, pred_x0, limit);
+  }
+  return {};
+}
+
+template <typename T>
+Array list(const std::vector<T>& values) {
+  return {.shape = {static_cast<int64_t>(values.size())},
+          .data = std::vector<double>(values.begin(), values.end())};
+}
+
+// "Exact; where fp64_dev.*.same_timesteps is false: within 1."
+Result<double> timestep_limit(const Case& golden) {
+  if (!golden.json.contains("fp64_dev")) return 0.0;
+  ITO_ASSIGN(const Json deviations, object(golden.json, "fp64_dev"));
+  for (const auto& [name, deviation] : deviations.items()) {
+    ITO_ASSIGN(const bool same, boolean_or(deviation, "same_timesteps", true));
+    if (!same) return 1.0;
+  }
+  return 0.0;
+}
+
+Status compare_tables(const Case& golden, const Sampler& sampler, const NoiseSchedule& schedule,
+                      Comparison& comparison) {
+  ITO_ASSIGN(const double limit, timestep_limit(golden));
+  ITO_ASSIGN(const Array timesteps, golden.array("timesteps"));
+  comparison.absolute("timesteps", list(sampler.timesteps), timesteps, limit);
+  if (golden.has("eval_t")) {
+    ITO_ASSIGN(const Array eval_t, golden.array("eval_t"));
+    comparison.absolute("eval_t", list(sampler.timesteps), eval_t, limit);
+  }
+  if (golden.json.contains("noise_used")) {
+    ITO_ASSIGN(const std::vector<int64_t> used, integers(golden.json, "noise_used"));
+    comparison.exact("noise_used", list(sampler.noise_used), list(used));
+  }
+  ITO_ASSIGN(const double sigma, number_or(golden.json, "init_noise_sigma", 1));
+  comparison.relative("init_noise_sigma", list(std::vector<double>{sampler.init_noise_sigma}),
+                      list(std::vector<double>{sigma}), kTableLimit);
+  if (!golden.json.contains("table")) return {};
+  ITO_ASSIGN(const std::string path, text(golden.json, "table"));
+  Case table;
+  table.name = path;
+  ITO_ASSIGN(table.tensors, read_safetensors(golden.folder / path));
+  ITO_ASSIGN(const Array betas, table.array("betas"));
+  ITO_ASSIGN(const Array alphas_cumprod, table.array("alphas_cumprod"));
+  comparison.relative("betas", list(schedule.betas), betas, kTableLimit);
+  comparison.relative("alphas_cumprod", list(schedule.alphas_cumprod), alphas_cumprod,
+                      kTableLimit);
+  return {};
+}
+
+struct Choice {
+  TimestepChoice timesteps;
+  DdimOptions ddim;
+};
+
+Result<Choice> read_choice(const Case& golden) {
+  Choice choice;
+  ITO_ASSIGN(const int64_t steps, integer_or(golden.json, "num_inference_steps", 0));
+  choice.timesteps.steps = static_cast<int>(steps);
+  if (golden.json.contains("set_timesteps_kwargs")) {
+    ITO_ASSIGN(const Json kwargs, object(golden.json, "set_timesteps_kwargs"));
+    for (const auto& [key, value] : kwargs.items()) {
+      if (key != "timesteps") return unsupported("set_timesteps argument '{}'", key);
+      ITO_ASSIGN(const std::vector<int64_t> list, integers(kwargs, key));
+      choice.timesteps.timesteps.assign(list.begin(), list.end());
+    }
+  }
+  if (golden.json.contains("step_kwargs")) {
+    ITO_ASSIGN(const Json kwargs, object(golden.json, "step_kwargs"));
+    for (const auto& [key, value] : kwargs.items()) {
+      if (key == "eta") {
+        ITO_ASSIGN(choice.ddim.eta, number(kwargs, key));
+      } else if (key == "use_clipped_model_output") {
+        ITO_ASSIGN(choice.ddim.use_clipped_model_output, boolean(kwargs, key));
+      } else {
+        return unsupported("step argument '{}'", key);
+      }
+    }
+  }
+  return choice;
+}
+
+}  // namespace
+
+Result<Outcome> run_scheduler(vk::Device& device, const Case& golden) {
+  ITO_ASSIGN(const std::string class_name, text(golden.json, "class"));
+  SchedulerConfig bare;
+  bare.class_name = class_name;
+  const Result<std::string> name = sampler_name_of(bare);
+  if (!name.ok()) return skipped("later: " + name.error().message);
+
+  ITO_ASSIGN(Json config_json, object(golden.json, "config"));
+  config_json["_class_name"] = class_name;
+  ITO_ASSIGN(const SchedulerConfig config,
+             parse_scheduler_config(config_json, golden.name + ": config"));
+  ITO_ASSIGN(const std::string space, text(golden.json, "space"));
+  if (space != "vp") return unsupported("{} in space '{}'", class_name, space);
+  ITO_ASSIGN(const Choice choice, read_choice(golden));
+  ITO_ASSIGN(const Sampler sampler, make_sampler(*name, config, choice.timesteps, choice.ddim));
+  ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(config));
+  ITO_ASSIGN(const std::string prediction_name, text(golden.json, "prediction"));
+  ITO_ASSIGN(const Prediction prediction, prediction_from_name(prediction_name));
+
+  Comparison comparison;
+  ITO_TRY(compare_tables(golden, sampler, schedule, comparison));
+  bool any = false;
+  for (const std::string run_name : {"dummy", "gmm"}) {
+    if (!golden.has(run_name + ".x_T")) continue;
+    any = true;
+    ITO_ASSIGN(const Array x_T, golden.array(run_name + ".x_T"));
+    if (x_T.shape.rank() < 2) return corrupt("{}.x_T must have rank 2 or more", run_name);
+    const Run run{.golden = golden,
+                  .sampler = sampler,
+                  .name = run_name,
+                  .x_T = permuted(x_T, channels_last_order(x_T.shape.rank()))};
+    Denoiser model = dummy_model();
+    if (run_name == "gmm") {
+      ITO_ASSIGN(model, mixture_model(golden, schedule, prediction));
+      ITO_ASSIGN(const Array means, golden.array("gmm.means"));
+      if (run.x_T.shape[-1] * run.x_T.shape[0] != run.x_T.shape.numel() ||
+          run.x_T.shape[-1] != means.shape[1])
+        return corrupt("gmm.x_T {} does not fit gmm.means {}", x_T.shape.to_string(),
+                       means.shape.to_string());
+    }
+    if (sampler.output_multiple == 2) model = with_variance(std::move(model));
+    ITO_TRY(compare_run(device, run, model, comparison));
+  }
+  if (!any) return corrupt("the case holds no trajectory");
+  return comparison.outcome();
+}
+
+}  // namespace ito::golden
