@@ -159,6 +159,9 @@ class RegisterEmitter {
       writer_.extension("GL_KHR_shader_subgroup_basic");
       line("uint lane = gl_SubgroupInvocationID;");
     }
+    // Compared before the loop: a comparison inside it that the store function repeats would be
+    // carried out of the loop as data, and no longer be a constant of the driver's compiler.
+    for (int64_t l = 1; l < lanes_; ++l) line("bool is_lane{0} = lane == {0}u;", l);
     const int64_t total = tiling_.lane_total;
     line("uint lane_start = lane_tile * {}u;", lanes_);
     if (total < lanes_) {
@@ -256,7 +259,16 @@ class RegisterEmitter {
       counters.emplace_back(d, count);
       iterations *= count;
     }
-    line("for (uint step = 0u; step < {}u; ++step) {{", iterations);
+    if (iterations == 1) {
+      line("{{");
+    } else {
+      // gl_NumWorkGroups.z is 1. A bound that the driver does not know keeps the loop's test at its
+      // top: with the test at the bottom the driver's compiler may move the additions behind it and
+      // spill all products, which takes twice the time. A CPU driver runs the body once more with
+      // all lanes off, in which uniform loads still happen: hence min().
+      line("for (uint step = 0u, steps = {}u * gl_NumWorkGroups.z; step < steps; ++step) {{",
+           iterations);
+    }
     std::string a_sum, b_sum;
     if (remainder) {
       const int64_t done =
@@ -264,7 +276,7 @@ class RegisterEmitter {
       a_sum += plus(done * attr_.dims[partial].a);
       b_sum += plus(done * attr_.dims[partial].b);
     }
-    if (iterations > 1) line("uint rest = step;");
+    if (iterations > 1) line("uint rest = min(step, {}u);", iterations - 1);
     int64_t left = iterations;
     for (size_t i = counters.size(); i-- > 0;) {
       auto [d, count] = counters[i];
@@ -305,7 +317,7 @@ class RegisterEmitter {
     // its index would be a gather.
     const int64_t stride = attr_.dims[static_cast<size_t>(tiling_.lane_dims[0])].*operand.stride;
     for (int64_t l = 1; l < lanes_ && l < tiling_.lane_total; ++l)
-      line("{0} = mix({0}, {1}, lane == {2}u);", value, at(l * stride), l);
+      line("{0} = mix({0}, {1}, is_lane{2});", value, at(l * stride), l);
   }
 
   void step(const Box& body, int64_t p) {
@@ -369,9 +381,8 @@ class RegisterEmitter {
             owned.push_back(fmt::format("i{}{} >= min{}", d, plus(box->index(point, i)), d));
           }
         }
-        const std::string call =
-            fmt::format("{0}(o{1}, o_base{1}, lane, {2});", store_, plus(offset),
-                        accumulator(ra, rb));
+        const std::string call = fmt::format("{0}(o{1}, o_base{1}, lane, {2});", store_,
+                                             plus(offset), accumulator(ra, rb));
         if (owned.empty())
           line("{}", call);
         else

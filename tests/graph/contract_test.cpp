@@ -85,6 +85,7 @@ TEST(RegisterForm, UniformAddressesNeverDependOnTheLane) {
   EXPECT_EQ(text.find("b0.v[a_at + lane"), std::string::npos);
   EXPECT_NE(text.find("b0.v[a_at + "), std::string::npos);
   EXPECT_NE(text.find("lane == 15u"), std::string::npos);
+  EXPECT_LT(text.find("lane == 15u"), text.find("for (uint step"));
 }
 
 TEST(SharedTiling, FitsTheSmallestDevice) {
