@@ -28,7 +28,7 @@ struct BenchCommand {
   std::string workload;
   int rounds = 7;
   double seconds = 0.1;  // per case and round
-  std::string profile;    // trace file; empty: no profile
+  std::string profile;   // trace file; empty: no profile
   bool compile_times = true;
   bool json = false;
 };
@@ -162,8 +162,8 @@ void print_table(const Json& rows) {
       return row.contains(key) ? fmt::format("{:.2f}", row[key].get<double>()) : std::string("-");
     };
     fmt::print("{:<42} {:>10.3f} {:>9.2f} {:>9.2f} {:>9.3f} {:>10} {:>8} {:>8}\n",
-               row["name"].get<std::string>(), row["ms"].get<double>(),
-               row["gflops"].get<double>(), row["gbps"].get<double>(), row["host_ms"].get<double>(),
+               row["name"].get<std::string>(), row["ms"].get<double>(), row["gflops"].get<double>(),
+               row["gbps"].get<double>(), row["host_ms"].get<double>(),
                bytes_text(row["peak_bytes"].get<uint64_t>()), seconds("compile_cold_s"),
                seconds("compile_warm_s"));
   }
@@ -265,7 +265,8 @@ Command add_bench_command(CLI::App& root) {
   app->footer(
       "ms is the median time of one replay, over batches of replays that end with one wait.\n"
       "GFLOP/s and GB/s count what the mathematics needs. host ms is the processor time that\n"
-      "submitting one replay costs the host. Vulkan drivers keep shader caches of their own: for an honest cold time on\n"
+      "submitting one replay costs the host. Vulkan drivers keep shader caches of their own: for "
+      "an honest cold time on\n"
       "Mesa set MESA_SHADER_CACHE_DISABLE=true.");
   return {app, {}, [c] { return run(*c); }};
 }

@@ -36,10 +36,21 @@ TEST(Disk, FullOrReadOnlyIsSaidAndLeavesTheLastCheckpointWhole) {
   const Path run = disk.path() / "run";
   // A checkpoint takes about 0.6 MB, so keeping fifty of them fills the disk.
   const auto arguments = [&](int steps) {
-    return std::vector<std::string>{
-        "train",   "--data",     (scratch / "data.npz").string(), "--out",  run.string(),
-        "--steps", std::to_string(steps),                         "--batch", "4",
-        "--channels", "8,16",    "--checkpoint-every",            "2",      "--keep", "50"};
+    return std::vector<std::string>{"train",
+                                    "--data",
+                                    (scratch / "data.npz").string(),
+                                    "--out",
+                                    run.string(),
+                                    "--steps",
+                                    std::to_string(steps),
+                                    "--batch",
+                                    "4",
+                                    "--channels",
+                                    "8,16",
+                                    "--checkpoint-every",
+                                    "2",
+                                    "--keep",
+                                    "50"};
   };
   const Outcome full = run_ito(arguments(100));
   EXPECT_EQ(full.code, 1) << full.err;
