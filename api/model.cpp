@@ -42,8 +42,7 @@ Result<Model> load_model(const Path& folder) {
   model.unet = std::move(file.unet);
   if (file.scheduler) model.scheduler = std::move(*file.scheduler);
   auto set = unet2d_parameters(model.unet);
-  if (!set.ok())
-    return Error{set.error().kind, folder.string() + ": " + set.error().message};
+  if (!set.ok()) return Error{set.error().kind, folder.string() + ": " + set.error().message};
   model.set = std::move(set).value();
   ITO_ASSIGN(model.weights, weights_from_file(model.set, file.weights, folder.string()));
   return model;
@@ -65,8 +64,7 @@ Result<ClassifierModel> load_classifier(const Path& folder) {
   std::string class_name;
   ITO_TRY(object.require("_class_name"));
   ITO_TRY(object.read("_class_name", &class_name));
-  if (class_name != kClassifierClass)
-    return object.wrong("_class_name", kClassifierClass);
+  if (class_name != kClassifierClass) return object.wrong("_class_name", kClassifierClass);
   ClassifierModel model;
   std::vector<int> channels;
   for (const char* key : {"in_channels", "classes", "norm_groups", "channels", "size"})
@@ -91,8 +89,8 @@ Status save_classifier(const Path& folder, const ClassifierConfig& config, int s
                        const ParameterSet& set, std::span<const float> weights) {
   ITO_TRY(make_folders(folder));
   ITO_TRY(write_safetensors(folder / kClassifierWeights, weights_to_file(set, weights)));
-  const Json json = {{"_class_name", kClassifierClass}, {"in_channels", config.in_channels},
-                     {"classes", config.classes},       {"channels", config.channels},
+  const Json json = {{"_class_name", kClassifierClass},   {"in_channels", config.in_channels},
+                     {"classes", config.classes},         {"channels", config.channels},
                      {"norm_groups", config.norm_groups}, {"size", size}};
   return write_file_atomic(folder / "config.json", dump_json(json));
 }

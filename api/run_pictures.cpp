@@ -44,9 +44,8 @@ Result<std::unique_ptr<SampleGrid>> SampleGrid::create(vk::Device& device, const
     grid->requests_.push_back({.seed = i, .label = i % classes});
   grid->options_.steps = std::min(kGridSteps, task.scheduler.num_train_timesteps);
   grid->options_.batch = static_cast<int64_t>(grid->requests_.size());
-  ITO_ASSIGN(grid->session_,
-             SamplingSession::create(device, task.unet, task.scheduler, task.set,
-                                     std::move(weights), grid->options_));
+  ITO_ASSIGN(grid->session_, SamplingSession::create(device, task.unet, task.scheduler, task.set,
+                                                     std::move(weights), grid->options_));
   return grid;
 }
 

@@ -32,14 +32,14 @@ Result<Loop> make_loop(const UNet2DConfig& unet, const SchedulerConfig& schedule
   const int64_t w = options.width > 0 ? options.width : (*size)[1];
   ITO_TRY(check_unet2d_size(unet, h, w));
   Loop loop;
-  ITO_ASSIGN(loop.sampler, make_sampler(options.sampler, scheduler,
-                                        {.steps = options.steps, .timesteps = {}},
-                                        {.eta = options.eta}));
+  ITO_ASSIGN(loop.sampler,
+             make_sampler(options.sampler, scheduler, {.steps = options.steps, .timesteps = {}},
+                          {.eta = options.eta}));
   if (loop.sampler.output_multiple * unet.in_channels != unet.out_channels)
-    return unsupported("the network has {} output channels for {} input channels, the sampler "
-                       "expects {}",
-                       unet.out_channels, unet.in_channels,
-                       loop.sampler.output_multiple * unet.in_channels);
+    return unsupported(
+        "the network has {} output channels for {} input channels, the sampler "
+        "expects {}",
+        unet.out_channels, unet.in_channels, loop.sampler.output_multiple * unet.in_channels);
   loop.shape = {options.batch, h, w, unet.in_channels};
   SamplingOptions program_options;
   program_options.shape = loop.shape;
@@ -75,9 +75,9 @@ Result<std::unique_ptr<SamplingSession>> SamplingSession::create(
   session->history_ = loop.sampler.history;
   ITO_ASSIGN(Plan step_plan, compile(loop.step, device.caps()));
   ITO_ASSIGN(session->step_, Executor::create(device, std::move(step_plan)));
-  ITO_ASSIGN(Plan start_plan,
-             compile(initial_noise_program(loop.shape, loop.sampler.init_noise_sigma),
-                     device.caps()));
+  ITO_ASSIGN(
+      Plan start_plan,
+      compile(initial_noise_program(loop.shape, loop.sampler.init_noise_sigma), device.caps()));
   ITO_ASSIGN(session->start_, Executor::create(device, std::move(start_plan)));
   ITO_TRY(session->step_->bind(state_name::kParameters, std::move(weights)));
   // One x, one key (zero) and one list of seeds for both programs.

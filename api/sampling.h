@@ -35,12 +35,9 @@ class SamplingSession {
   // weights: f32 [set.size()] on the device, read at each sample(); `set` must outlive the session.
   // Errors: a sampler, step count or size that the model's schedule or network does not allow; of
   // the device.
-  static Result<std::unique_ptr<SamplingSession>> create(vk::Device& device,
-                                                         const UNet2DConfig& unet,
-                                                         const SchedulerConfig& scheduler,
-                                                         const ParameterSet& set,
-                                                         DeviceTensor weights,
-                                                         const SampleOptions& options);
+  static Result<std::unique_ptr<SamplingSession>> create(
+      vk::Device& device, const UNet2DConfig& unet, const SchedulerConfig& scheduler,
+      const ParameterSet& set, DeviceTensor weights, const SampleOptions& options);
   // The same with the model's own weights uploaded. `model` must outlive the session.
   static Result<std::unique_ptr<SamplingSession>> create(vk::Device& device, const Model& model,
                                                          const SampleOptions& options);

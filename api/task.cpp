@@ -95,8 +95,8 @@ Program validation_program(const TrainingTask& task, int64_t batch) {
   options.prediction = std::move(prediction_from_name(task.scheduler.prediction_type)).value();
   const Denoiser denoiser =
       unet_denoiser(task.unet, task.set, flat, class_input(graph, shape, task.classes));
-  program.output("loss",
-                 denoising_loss(images_input(graph, shape), draw, schedule, denoiser, options).loss);
+  program.output(
+      "loss", denoising_loss(images_input(graph, shape), draw, schedule, denoiser, options).loss);
   return program;
 }
 

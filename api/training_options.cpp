@@ -55,7 +55,8 @@ Status check_training_options(const TrainingOptions& options) {
 
 Json to_json(const TrainingOptions& options) {
   Json json = Json::object();
-  visit_fields(options, [&](const char* key, const auto& field, const char*) { json[key] = field; });
+  visit_fields(options,
+               [&](const char* key, const auto& field, const char*) { json[key] = field; });
   return json;
 }
 
@@ -77,7 +78,8 @@ Result<TrainingOptions> resumed_options(const TrainingOptions& stored, const Tra
   for (const std::string& key : given) {
     if (had.contains(key) && had[key] != wants[key])
       return invalid_argument(
-          "--{} {} contradicts the run in {}, which has {}; leave the option out to go on with that "
+          "--{} {} contradicts the run in {}, which has {}; leave the option out to go on with "
+          "that "
           "run, or use another --out, or --fresh to start over",
           key, dump_json_line(wants[key]), run, dump_json_line(had[key]));
   }
@@ -117,8 +119,7 @@ Result<TrainStepOptions> step_options(const TrainingOptions& options) {
   optimizer.momentum = options.momentum;
   optimizer.weight_decay = options.weight_decay;
   optimizer.max_grad_norm = options.clip;
-  optimizer.average.kind =
-      options.ema_decay > 0 ? Average::Kind::kWarmup : Average::Kind::kNone;
+  optimizer.average.kind = options.ema_decay > 0 ? Average::Kind::kWarmup : Average::Kind::kNone;
   optimizer.average.decay = options.ema_decay;
   step.accumulation = options.accumulate;
   return step;

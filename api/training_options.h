@@ -66,8 +66,9 @@ void visit_fields(Options& o, Visit&& visit) {
   visit("optimizer", o.optimizer, "adamw, adam or sgd");
   visit("lr", o.lr, "learning rate");
   visit("warmup", o.warmup, "steps over which the learning rate rises linearly");
-  visit("lr-decay", o.lr_decay, "fall of the learning rate after the warm-up: constant, linear, "
-                                "cosine");
+  visit("lr-decay", o.lr_decay,
+        "fall of the learning rate after the warm-up: constant, linear, "
+        "cosine");
   visit("decay-steps", o.decay_steps, "step at which the fall ends (linear, cosine)");
   visit("beta1", o.beta1, "Adam's decay of the first moment");
   visit("beta2", o.beta2, "Adam's decay of the second moment");
@@ -90,8 +91,7 @@ Result<TrainingOptions> training_options_from_json(const Json& json, const std::
 // The options of a run that goes on: those stored, unless a key in `given` asks for something else
 // (kInvalidArgument naming option, the run's value and the one asked for).
 Result<TrainingOptions> resumed_options(const TrainingOptions& stored, const TrainingOptions& asked,
-                                        const std::set<std::string>& given,
-                                        const std::string& run);
+                                        const std::set<std::string>& given, const std::string& run);
 
 // The parts of a training that the options describe.
 Result<TrainStepOptions> step_options(const TrainingOptions& options);

@@ -110,8 +110,7 @@ Status Run::open_folder() {
   ITO_TRY(make_folders(run_.out));
   const Path file = run_.out / kRunFile;
   const std::string hash = fingerprint(data_);
-  ITO_ASSIGN(std::optional<Checkpoint> checkpoint,
-             load_latest_checkpoint(run_.out, device_.log()));
+  ITO_ASSIGN(std::optional<Checkpoint> checkpoint, load_latest_checkpoint(run_.out, device_.log()));
   if (!checkpoint) {
     const Json json = {{"options", to_json(options_)},
                        {"data", run_.data.string()},
@@ -206,8 +205,8 @@ Status Run::validate() {
 
 Status Run::write_pictures(bool samples) {
   if (samples && grid_ != nullptr)
-    ITO_TRY(grid_->write(run_.out / fmt::format("samples-{}.png", session_->step()),
-                         session_->step()));
+    ITO_TRY(
+        grid_->write(run_.out / fmt::format("samples-{}.png", session_->step()), session_->step()));
   return write_loss_curve(run_.out / kMetricsFile, run_.out / "loss_curve.png");
 }
 

@@ -27,10 +27,10 @@ struct RunOptions {
   int64_t steps = 2000;  // in all, not from here
   int64_t log_every = 20;
   int64_t checkpoint_every = 500;
-  int64_t sample_every = 0;    // 0: no sample grids
-  int64_t validate_every = 0;  // 0: never (a classifier: only at the end)
-  int keep = 2;                // checkpoints
-  bool fresh = false;          // remove what an earlier run left in `out`
+  int64_t sample_every = 0;     // 0: no sample grids
+  int64_t validate_every = 0;   // 0: never (a classifier: only at the end)
+  int keep = 2;                 // checkpoints
+  bool fresh = false;           // remove what an earlier run left in `out`
   std::set<std::string> given;  // keys of TrainingOptions that were asked for by name
 };
 

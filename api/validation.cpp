@@ -32,9 +32,8 @@ Result<std::unique_ptr<Validator>> Validator::create(vk::Device& device, const T
   Shape shape = task.batch_shape;
   shape[0] = validator->batch_;
   validator->images_ =
-      task.classifier
-          ? data.count
-          : std::min(kLossImages, data.count / validator->batch_ * validator->batch_);
+      task.classifier ? data.count
+                      : std::min(kLossImages, data.count / validator->batch_ * validator->batch_);
   const Program program = task.classifier
                               ? accuracy_program(task.classifier_config, task.set, shape)
                               : validation_program(task, validator->batch_);
@@ -48,8 +47,7 @@ Result<std::unique_ptr<Validator>> Validator::create(vk::Device& device, const T
 // Images [first, first + batch); beyond the end the last one is repeated.
 Status Validator::write_batch(int64_t first) {
   std::vector<int64_t> indices;
-  for (int64_t i = first; i < first + batch_; ++i)
-    indices.push_back(std::min(i, data_.count - 1));
+  for (int64_t i = first; i < first + batch_; ++i) indices.push_back(std::min(i, data_.count - 1));
   const int size = task_.size();
   std::vector<float> images(static_cast<size_t>(batch_ * size * size * data_.c));
   normalised_images(data_, indices, size, size, images.data());

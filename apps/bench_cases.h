@@ -7,8 +7,8 @@
 
 #include "base/result.h"
 #include "graph/device_caps.h"
-#include "graph/program.h"
 #include "graph/plan.h"
+#include "graph/program.h"
 
 namespace ito::apps {
 

@@ -42,8 +42,7 @@ BenchCase two_buffers(std::string name, std::string glsl, uint32_t local, uint32
 
 // One subgroup per workgroup on CPU drivers, several elsewhere.
 uint32_t local_size(const DeviceCaps& caps) {
-  return caps.is_cpu ? caps.subgroup_size
-                     : std::min<uint32_t>(128, caps.max_workgroup_invocations);
+  return caps.is_cpu ? caps.subgroup_size : std::min<uint32_t>(128, caps.max_workgroup_invocations);
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 // ito forward: one evaluation of a model on tensors from a file, with gradients if wanted.
+#include "api/forward.h"
+
 #include <fmt/core.h>
 
-#include "api/forward.h"
 #include "apps/command.h"
 #include "io/json.h"
 #include "io/safetensors.h"
@@ -37,8 +38,7 @@ Status run(const ForwardCommand& c) {
 
 Command add_forward_command(CLI::App& root) {
   auto c = std::make_shared<ForwardCommand>();
-  CLI::App* app =
-      root.add_subcommand("forward", "Evaluate a model once on the tensors of a file");
+  CLI::App* app = root.add_subcommand("forward", "Evaluate a model once on the tensors of a file");
   app->add_option("--model", c->model, "model folder in diffusers' layout")->required();
   app->add_option("--in", c->in,
                   ".safetensors with sample [n,c,h,w], timestep [n], class_labels [n] where the "

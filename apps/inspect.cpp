@@ -54,9 +54,8 @@ void print_tensors(const TensorFile& file) {
 Json tensors_json(const TensorFile& file) {
   Json list = Json::array();
   for (const auto& [name, tensor] : file.tensors)
-    list.push_back({{"name", name},
-                    {"dtype", host_type_name(tensor.type)},
-                    {"shape", tensor.shape.dims()}});
+    list.push_back(
+        {{"name", name}, {"dtype", host_type_name(tensor.type)}, {"shape", tensor.shape.dims()}});
   return {{"tensors", list}, {"metadata", file.metadata}};
 }
 
@@ -158,8 +157,8 @@ Result<Plan> make_plan(const InspectCommand& c, const DeviceCaps& caps) {
   const int size = c.app->count("--image-size") > 0 || !model.unet.sample_size
                        ? c.image_size
                        : (*model.unet.sample_size)[0];
-  return forward_plan(model.unet, model.set,
-                      {c.training.batch, size, size, model.unet.in_channels}, c.gradients, caps);
+  return forward_plan(model.unet, model.set, {c.training.batch, size, size, model.unet.in_channels},
+                      c.gradients, caps);
 }
 
 Status run(const InspectCommand& c) {

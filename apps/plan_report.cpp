@@ -75,11 +75,11 @@ std::string plan_text(const Plan& plan) {
   text += "\ncalls, in order; | marks a barrier before the call; places are buffer+offset:bytes\n";
   for (size_t i = 0; i < plan.calls.size(); ++i) {
     const KernelCall& call = plan.calls[i];
-    text += fmt::format("{:>4}{} {}  groups {}x{}x{}  {:.3f} MFLOP  read {}  written {}  {}\n", i,
-                        call.barrier_before ? '|' : ' ', plan.kernels[call.kernel].name,
-                        call.groups[0], call.groups[1], call.groups[2],
-                        static_cast<double>(call.flops) / 1e6, bytes_text(call.bytes_read),
-                        bytes_text(call.bytes_written), call.label);
+    text +=
+        fmt::format("{:>4}{} {}  groups {}x{}x{}  {:.3f} MFLOP  read {}  written {}  {}\n", i,
+                    call.barrier_before ? '|' : ' ', plan.kernels[call.kernel].name, call.groups[0],
+                    call.groups[1], call.groups[2], static_cast<double>(call.flops) / 1e6,
+                    bytes_text(call.bytes_read), bytes_text(call.bytes_written), call.label);
     text += fmt::format("      {}\n      reads {}\n      writes {}\n", call.expression,
                         fmt::join(ranges(plan, call, call.reads), " "),
                         fmt::join(ranges(plan, call, call.writes), " "));
@@ -91,8 +91,8 @@ std::string plan_text(const Plan& plan) {
       "ideal {} (each tensor of the unfused program touched once), ratio {:.2f}\n"
       "memory: arena {}, constants {}, externals {}\n",
       plan.calls.size(), plan.kernels.size(), static_cast<double>(totals.flops) / 1e9,
-      totals.bytes_read, totals.bytes_written, totals.bytes(), plan.ideal_bytes,
-      totals.ratio(plan), bytes_text(plan.arena_size), bytes_text(plan.constants.size()),
+      totals.bytes_read, totals.bytes_written, totals.bytes(), plan.ideal_bytes, totals.ratio(plan),
+      bytes_text(plan.arena_size), bytes_text(plan.constants.size()),
       bytes_text(totals.external_bytes));
   return text;
 }

@@ -220,10 +220,10 @@ Status Sampling::run(vk::Device& device) {
     const auto after_step = [&] {
       ++steps_done;
       const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-      line.update(fmt::format("{} of {} images  {:.2f} images/s  {} left", first, requests_.size(),
-                              static_cast<double>(requests_.size()) * steps_done /
-                                  (steps_in_all * seconds),
-                              duration_text(seconds * (steps_in_all / steps_done - 1))));
+      line.update(
+          fmt::format("{} of {} images  {:.2f} images/s  {} left", first, requests_.size(),
+                      static_cast<double>(requests_.size()) * steps_done / (steps_in_all * seconds),
+                      duration_text(seconds * (steps_in_all / steps_done - 1))));
       return true;
     };
     ITO_ASSIGN(const std::vector<float> images, session->sample(part, after_step));
@@ -252,10 +252,10 @@ void Sampling::print() const {
 
 Status run(const SampleCommand& c) {
   ITO_ASSIGN(const Model model, load_model(c.model));
-  ITO_ASSIGN(auto device, open_and_announce(
-                              c.device, fmt::format("sampling {} images of {} with {}, {} steps,",
-                                                    c.seeds.size(), c.model, c.options.sampler,
-                                                    c.options.steps)));
+  ITO_ASSIGN(auto device,
+             open_and_announce(c.device, fmt::format("sampling {} images of {} with {}, {} steps,",
+                                                     c.seeds.size(), c.model, c.options.sampler,
+                                                     c.options.steps)));
   Sampling sampling(c, model);
   ITO_TRY(sampling.run(*device));
   sampling.print();
@@ -305,8 +305,9 @@ Command add_sample_command(CLI::App& root) {
                   "folder of an `ito train --classifier`: count the images it recognises");
   add_device_option(*app, c->device);
   app->add_flag("--json", c->json, "print JSON");
-  app->footer("An image depends on model, method, seed and class alone: not on the batch, nor on how\n"
-              "a job is split. The settings are stored in each PNG; `ito inspect FILE.png` shows them.");
+  app->footer(
+      "An image depends on model, method, seed and class alone: not on the batch, nor on how\n"
+      "a job is split. The settings are stored in each PNG; `ito inspect FILE.png` shows them.");
   return {app, [c] { return check(*c); }, [c] { return run(*c); }};
 }
 

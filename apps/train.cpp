@@ -25,9 +25,7 @@ struct AddOption {
     app.add_flag(fmt::format("--{0},!--no-{0}", key), field, help)->capture_default_str();
   }
   void operator()(const char* key, std::vector<int>& field, const char* help) const {
-    app.add_option(fmt::format("--{}", key), field, help)
-        ->delimiter(',')
-        ->capture_default_str();
+    app.add_option(fmt::format("--{}", key), field, help)->delimiter(',')->capture_default_str();
   }
   template <typename T>
   void operator()(const char* key, T& field, const char* help) const {
@@ -83,11 +81,11 @@ void print_summary(const TrainCommand& c, const RunSummary& s) {
 
 Status run(TrainCommand& c) {
   ITO_ASSIGN(auto device,
-             open_and_announce(c.device, fmt::format("training {} on the images of {} until step "
-                                                     "{}, into {},",
-                                                     c.training.classifier ? "a classifier"
-                                                                           : "a diffusion model",
-                                                     c.data, c.run.steps, c.out)));
+             open_and_announce(
+                 c.device, fmt::format("training {} on the images of {} until step "
+                                       "{}, into {},",
+                                       c.training.classifier ? "a classifier" : "a diffusion model",
+                                       c.data, c.run.steps, c.out)));
   ProgressLine line;
   RunObserver observer;
   observer.stop = &stop_requested();
@@ -120,8 +118,7 @@ Command add_train_command(CLI::App& root) {
   app->add_option("--keep", c->run.keep, "newest checkpoints to keep")
       ->check(at_least(1))
       ->capture_default_str();
-  app->add_option("--sample-every", c->run.sample_every,
-                  "steps between sample grids; 0: none")
+  app->add_option("--sample-every", c->run.sample_every, "steps between sample grids; 0: none")
       ->check(at_least(0))
       ->capture_default_str();
   app->add_option("--validate", c->run.validate_every,
@@ -138,7 +135,8 @@ Command add_train_command(CLI::App& root) {
   app->add_flag("--json", c->json, "print the summary as JSON");
   app->footer(
       "Ctrl-C saves a checkpoint and ends; the same command goes on from it, bit for bit on the\n"
-      "same device. Options of the network and the optimiser are kept in RUN/run.json, so they may\n"
+      "same device. Options of the network and the optimiser are kept in RUN/run.json, so they "
+      "may\n"
       "be left out then; other values for them are refused.");
   return {app, [c] { return check(*c); }, [c] { return run(*c); }};
 }

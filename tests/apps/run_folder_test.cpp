@@ -38,9 +38,9 @@ class RunFolder : public ::testing::Test {
 };
 
 TEST_F(RunFolder, HoldsWhatItPromises) {
-  for (const char* name : {"run.json", "metrics.jsonl", "loss_curve.png", "model_index.json",
-                           "unet/config.json", "unet/diffusion_pytorch_model.safetensors",
-                           "scheduler/scheduler_config.json"})
+  for (const char* name :
+       {"run.json", "metrics.jsonl", "loss_curve.png", "model_index.json", "unet/config.json",
+        "unet/diffusion_pytorch_model.safetensors", "scheduler/scheduler_config.json"})
     EXPECT_TRUE(file_exists(whole() / name)) << name;
   EXPECT_EQ(checkpoint_steps(whole()).value(), (std::vector<int64_t>{16, 20, 24}));
   const Outcome inspected = run_ito({"inspect", whole().string()});
@@ -87,13 +87,13 @@ TEST_F(RunFolder, KilledAtRandomMomentsItEndsBitIdentical) {
 
 TEST_F(RunFolder, InterruptedItSavesAndEndsWithZero) {
   const Path run = *scratch_ / "interrupted";
-  Start start{.arguments = {"train", "--data", data().string(), "--out", run.string(), "--steps",
-                            "100000", "--batch", "4", "--channels", "8,16", "--size", "8",
-                            "--log-every", "2"},
-              .launcher = true,
-              .environment = {},
-              .when = {},
-              .signal = SIGINT};
+  Start start{
+      .arguments = {"train", "--data", data().string(), "--out", run.string(), "--steps", "100000",
+                    "--batch", "4", "--channels", "8,16", "--size", "8", "--log-every", "2"},
+      .launcher = true,
+      .environment = {},
+      .when = {},
+      .signal = SIGINT};
   // The loop runs once the first row of metrics is there.
   start.when = [&] {
     const auto text = read_file(run / "metrics.jsonl");
@@ -156,9 +156,9 @@ TEST_F(RunFolder, ForwardGivesGradientsUnderPyTorchsNames) {
   in.tensors.emplace("class_labels", tensor_from_int64({2}, {0, 2}));
   const Path in_path = *scratch_ / "in.safetensors", out_path = *scratch_ / "out.safetensors";
   ASSERT_TRUE(write_safetensors(in_path, in).ok());
-  const std::vector<std::string> arguments = {"forward", "--model", whole().string(),
-                                              "--in",    in_path.string(), "--out",
-                                              out_path.string(), "--grad"};
+  const std::vector<std::string> arguments = {
+      "forward",        "--model", whole().string(),  "--in",
+      in_path.string(), "--out",   out_path.string(), "--grad"};
   const Outcome outcome = run_ito(arguments);
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const TensorFile out = read_safetensors(out_path).value();

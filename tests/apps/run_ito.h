@@ -118,10 +118,23 @@ inline void write_tiny_data(const Path& path) {
 
 // Trains a network of about 25,000 weights; more arguments may follow.
 inline std::vector<std::string> tiny_training(const Path& data, const Path& out, int steps) {
-  return {"train",      "--data", data.string(), "--out",   out.string(),
-          "--steps",    std::to_string(steps),   "--batch", "4",
-          "--channels", "8,16",   "--size",      "8",       "--checkpoint-every",
-          "4",          "--keep", "3"};
+  return {"train",
+          "--data",
+          data.string(),
+          "--out",
+          out.string(),
+          "--steps",
+          std::to_string(steps),
+          "--batch",
+          "4",
+          "--channels",
+          "8,16",
+          "--size",
+          "8",
+          "--checkpoint-every",
+          "4",
+          "--keep",
+          "3"};
 }
 
 inline std::vector<std::string> with(std::vector<std::string> arguments,

@@ -1,13 +1,12 @@
 // TrainingSession and its parts in this process: order of images, options, state, and what a step
 // costs the host.
-#include "api/training.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <numeric>
 
 #include "api/batches.h"
+#include "api/training.h"
 #include "api/training_options.h"
 #include "tests/support/vulkan_fixture.h"
 
