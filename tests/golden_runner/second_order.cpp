@@ -54,6 +54,7 @@ struct SecondOrderCase {
   // A tensor of the file, permuted to our layout, as an input.
   Result<Tensor> input(const std::string& name, const std::vector<int>& order) {
     ITO_ASSIGN(const Array array, golden.array(name));
+    if (array.integer) return corrupt("{} must hold floats", name);
     if (array.shape.rank() != static_cast<int>(order.size()))
       return corrupt("{} has rank {}, expected {}", name, array.shape.rank(), order.size());
     const Array ours = permuted(array, order);
@@ -293,16 +294,14 @@ Result<Outcome> run_second_order(vk::Device& device, const Case& golden) {
     std::vector<Tensor> wrt;
     std::vector<std::string> names;
     for (const auto& [name, parameter] : of_energy ? energy_params : params) {
-      if (!golden.has(tag + ".grad." + name)) continue;
       names.push_back(name);
       wrt.push_back(parameter);
     }
     const std::vector<Tensor> gradients = grad(loss, wrt);
     for (size_t i = 0; i < names.size(); ++i) {
       const std::string gradient = tag + ".grad." + names[i];
-      ITO_ASSIGN(const Array expected, golden.array(gradient));
       work.program.output(gradient, gradients[i]);
-      results.push_back({gradient, tag, parameter_order(expected.shape)});
+      results.push_back({gradient, tag, parameter_order(gradients[i].shape())});
     }
   }
 

@@ -71,6 +71,8 @@ Result<Outcome> run_unet(vk::Device& device, const Case& golden) {
   if (sample.shape.rank() != 4 || sample.shape[1] != config.in_channels)
     return corrupt("sample has shape {}, expected [n,{},h,w]", sample.shape.to_string(),
                    config.in_channels);
+  if (noise.shape.rank() != 4)
+    return corrupt("noise has shape {}, expected an image", noise.shape.to_string());
   if (timestep.shape != Shape{sample.shape[0]}) return corrupt("expected one timestep per sample");
   ITO_TRY(check_unet2d_size(config, sample.shape[2], sample.shape[3]));
   const std::vector<int> order = channels_last_order(4);

@@ -66,7 +66,7 @@ class GraphFuzz : public test::VulkanTest {};
 TEST_F(GraphFuzz, FusedAndUnfusedEqualTheInterpreter) {
   const DeviceCaps gpu = gpu_form(device().caps());
   for (uint64_t seed = first_seed(); seed < first_seed() + kGraphs; ++seed) {
-    const RandomCase test = test::make_graph_case(seed, 6 + static_cast<int>(seed % 3) * 5);
+    const RandomCase test = test::make_graph_case(seed, 10 + static_cast<int>(seed % 5) * 12);
     const CompileOptions plain = {.fuse = false, .reuse_memory = false};
     EXPECT_EQ(test::compare_with_interpreter(device(), test), "") << "seed " << seed;
     EXPECT_EQ(test::compare_with_interpreter(device(), test, {}, &gpu), "")

@@ -564,7 +564,7 @@ std::string compare_with_interpreter(vk::Device& device, const RandomCase& test,
   for (const auto& [name, limit] : test.limits) {
     const HostValue& a = actual->at(name);
     const HostValue& b = expected->at(name);
-    const double error = relative_error(a.data, b.data);
+    const double error = relative_error(a.data, b.data, test.scale);
     if (error > limit)
       return fmt::format("{} {}: error {:.3g}, limit {:.3g}", name, b.shape.to_string(), error,
                          limit);

@@ -63,6 +63,7 @@ class RandomCase {
   Program program;
   HostValues inputs;
   std::map<std::string, double> limits;
+  double scale = 1e-30;  // results smaller than this are compared as if their largest were this
 };
 
 // A few uses of one op on its own: odd sizes, extents of 1, broadcasting, every dtype that it
