@@ -149,7 +149,7 @@ Status Run::open() {
   reported_ = session_->step();
   summary_.first_step = session_->step();
   summary_.device = device_.info().name;
-  if (session_->step() > 0)
+  if (session_->step() > 0 && session_->step() < run_.steps)
     note(fmt::format("going on at step {} of {}", session_->step(), run_.steps));
   if (test_data_.count > 0) {
     ITO_ASSIGN(validator_, Validator::create(device_, task_, test_data_, session_->average()));

@@ -91,6 +91,30 @@ std::string bytes_text(uint64_t bytes) {
   return fmt::format("{} B", bytes);
 }
 
+CLI::Validator at_least(int64_t least) {
+  return CLI::Validator(
+      [least](std::string& text) {
+        int64_t value = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        const bool good =
+            error == std::errc() && end == text.data() + text.size() && value >= least;
+        return good ? std::string()
+                    : fmt::format("expected an integer of at least {}, found {}", least, text);
+      },
+      "");
+}
+
+CLI::Validator positive_number() {
+  return CLI::Validator(
+      [](std::string& text) {
+        double value = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        const bool good = error == std::errc() && end == text.data() + text.size() && value > 0;
+        return good ? std::string() : "expected a positive number, found " + text;
+      },
+      "");
+}
+
 Result<std::vector<uint32_t>> parse_ranges(const std::string& text, const std::string& option) {
   const Error wrong = invalid_argument(
       "{} is \"{}\", expected numbers and ranges such as 7 or 0-63 or 0-3,9", option, text);

@@ -68,6 +68,10 @@ std::string duration_text(double seconds);
 // "12.3 MB".
 std::string bytes_text(uint64_t bytes);
 
+// Checks of single options: integers of at least `least`, and numbers above zero.
+CLI::Validator at_least(int64_t least);
+CLI::Validator positive_number();
+
 // "0-63", "3", "0-3,7" → numbers below 2^32. Errors: kInvalidArgument naming the option.
 Result<std::vector<uint32_t>> parse_ranges(const std::string& text, const std::string& option);
 

@@ -185,7 +185,7 @@ Command add_inspect_command(CLI::App& root) {
                   "or forward (of the model): kernels, expressions, bytes, FLOPs, places in memory")
       ->check(CLI::IsMember({"train", "sample", "forward"}));
   app->add_option("--batch", c->training.batch, "images per batch of the plan")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least(1))
       ->capture_default_str();
   app->add_option("--channels", c->training.channels, "train: channels of each level")
       ->delimiter(',')
@@ -195,19 +195,19 @@ Command add_inspect_command(CLI::App& root) {
   app->add_option("--norm-groups", c->training.norm_groups, "train")->capture_default_str();
   app->add_option("--accumulate", c->training.accumulate, "train")->capture_default_str();
   app->add_option("--image-size", c->image_size, "train, forward: side of the data set's images")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least(1))
       ->capture_default_str();
   app->add_option("--image-channels", c->image_channels, "train: their channels")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least(1))
       ->capture_default_str();
   app->add_option("--num-classes", c->classes, "train: classes; 0: none")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->capture_default_str();
   app->add_option("--sampler", c->sampling.sampler, "sample: method")
       ->check(CLI::IsMember({"ddpm", "ddim"}))
       ->capture_default_str();
   app->add_option("--steps", c->sampling.steps, "sample: steps")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least(1))
       ->capture_default_str();
   app->add_option("--eta", c->sampling.eta, "sample: ddim's eta")
       ->check(CLI::Range(0.0, 1.0))

@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
       "`ito COMMAND --help` explains each command.");
   const std::vector<Command> commands = {
       add_devices_command(root), add_train_command(root),   add_sample_command(root),
-      add_forward_command(root), add_inspect_command(root)};
+      add_forward_command(root), add_inspect_command(root), add_bench_command(root)};
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -278,7 +278,7 @@ Command add_sample_command(CLI::App& root) {
       ->check(CLI::IsMember({"ddpm", "ddim"}))
       ->capture_default_str();
   app->add_option("--steps", c->options.steps, "steps of the method")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least(1))
       ->capture_default_str();
   app->add_option("--eta", c->options.eta, "ddim: 0 is deterministic, 1 as noisy as ddpm")
       ->check(CLI::Range(0.0, 1.0))
@@ -296,10 +296,10 @@ Command add_sample_command(CLI::App& root) {
                   "number of classes")
       ->capture_default_str();
   app->add_option("--size", c->size, "side of the images; 0: the model's")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->capture_default_str();
   app->add_option("--columns", c->columns, "columns of a grid; 0: about square")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->capture_default_str();
   app->add_option("--classifier", c->classifier,
                   "folder of an `ito train --classifier`: count the images it recognises");

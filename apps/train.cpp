@@ -112,22 +112,22 @@ Command add_train_command(CLI::App& root) {
       ->required();
   app->add_option("--out", c->out, "run folder; made if it does not exist")->required();
   app->add_option("--steps", c->run.steps, "steps in all, those of earlier calls included")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least(1))
       ->capture_default_str();
   app->add_option("--checkpoint-every", c->run.checkpoint_every, "steps between checkpoints")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least(1))
       ->capture_default_str();
   app->add_option("--keep", c->run.keep, "newest checkpoints to keep")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least(1))
       ->capture_default_str();
   app->add_option("--sample-every", c->run.sample_every,
                   "steps between sample grids; 0: none")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->capture_default_str();
   app->add_option("--validate", c->run.validate_every,
                   "steps between validations on the test images, and one at the end; 0: none (a "
                   "classifier is always tested at the end)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->capture_default_str();
   app->add_option("--log-every", c->run.log_every, "steps per row of metrics.jsonl")
       ->check(CLI::Range(1, 256))

@@ -23,12 +23,19 @@ Tensor label_logit(Tensor logits, Tensor labels) {
 Status check_classifier(const ClassifierConfig& config) {
   for (const auto& [field, value] : {std::pair{"in_channels", config.in_channels},
                                      {"classes", config.classes},
+                                     {"image_size", config.image_size},
                                      {"norm_groups", config.norm_groups}}) {
     if (value <= 0)
       return invalid_argument("{}: expected a positive number, found {}", field, value);
   }
   if (config.channels.empty()) {
     return invalid_argument("channels: expected at least one entry, found none");
+  }
+  const int64_t divisor = int64_t{1} << (config.channels.size() - 1);
+  if (config.channels.size() > 30 || config.image_size % divisor != 0) {
+    return invalid_argument("image_size: expected a multiple of 2^{} for {} halvings, found {}",
+                            config.channels.size() - 1, config.channels.size() - 1,
+                            config.image_size);
   }
   for (int64_t channels : config.channels) {
     if (channels <= 0 || channels % config.norm_groups != 0) {
@@ -42,18 +49,22 @@ Status check_classifier(const ClassifierConfig& config) {
 Result<ParameterSet> classifier_parameters(const ClassifierConfig& config) {
   ITO_TRY(check_classifier(config));
   return declare_parameters([&](Graph& graph, const Scope& scope) {
-    classifier(scope, config, input(graph, "x", Shape{1, 32, 32, config.in_channels}));
+    const int64_t size = config.image_size;
+    classifier(scope, config, input(graph, "x", Shape{1, size, size, config.in_channels}));
   });
 }
 
 Tensor classifier(const Scope& scope, const ClassifierConfig& config, Tensor x) {
+  CHECK((x.shape() == Shape{x.dim(0), config.image_size, config.image_size, config.in_channels}),
+        "the classifier takes images of another shape than " + x.shape().to_string());
   for (size_t i = 0; i < config.channels.size(); ++i) {
     const Scope block = scope / "blocks" / static_cast<int64_t>(i);
     if (i > 0) x = average_pool(x);
     x = conv2d(block / "conv", x, config.channels[i]);
     x = silu(group_norm(block / "norm", x, config.norm_groups, kNormEps));
   }
-  return linear(scope / "head", global_mean(x), config.classes);
+  const int64_t features = x.dim(1) * x.dim(2) * x.dim(3);
+  return linear(scope / "head", reshape(x, Shape{x.dim(0), features}), config.classes);
 }
 
 Tensor softmax_cross_entropy(Tensor logits, Tensor labels) {

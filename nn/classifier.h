@@ -11,6 +11,7 @@ namespace ito {
 struct ClassifierConfig {
   int64_t in_channels = 1;
   int64_t classes = 10;
+  int64_t image_size = 32;  // height and width; a multiple of 2^(channels.size() - 1)
   // One 3x3 convolution, group norm and SiLU each; before all but the first a 2x2 mean halves the
   // image. (A strided convolution costs four times as much backwards: its input's gradient is a
   // convolution of the full size.)
@@ -24,7 +25,9 @@ Status check_classifier(const ClassifierConfig& config);
 // Parameters blocks.<i>.conv.{weight,bias}, blocks.<i>.norm.{weight,bias}, head.{weight,bias}.
 Result<ParameterSet> classifier_parameters(const ClassifierConfig& config);
 
-// x [n,h,w,in_channels] in [-1, 1] → logits [n, classes].
+// x [n,image_size,image_size,in_channels] in [-1, 1] → logits [n, classes]. The head sees every
+// remaining pixel, not their mean: where things are matters in centred images, and training then
+// needs a fraction of the steps.
 Tensor classifier(const Scope& scope, const ClassifierConfig& config, Tensor x);
 
 // Mean over the batch of -log softmax(logits)[label]: logits [n, classes], labels u32 or i32 [n],

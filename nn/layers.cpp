@@ -95,6 +95,4 @@ Tensor average_pool(Tensor x) {
   return avg_pool2(x);
 }
 
-Tensor global_mean(Tensor x) { return mean(x, {1, 2}); }
-
 }  // namespace ito

@@ -51,7 +51,4 @@ Tensor upsample_to(Tensor x, int64_t out_h, int64_t out_w);
 // 2x2 means with stride 2; an odd last row or column is dropped, as PyTorch does.
 Tensor average_pool(Tensor x);
 
-// Mean over all pixels: [n,h,w,c] → [n,c].
-Tensor global_mean(Tensor x);
-
 }  // namespace ito

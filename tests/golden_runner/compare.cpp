@@ -44,8 +44,7 @@ Outcome failed(const Error& error) {
   return outcome;
 }
 
-bool Comparison::same_shape(const std::string& tensor, const Array& actual,
-                            const Array& expected) {
+bool Comparison::same_shape(const std::string& tensor, const Array& actual, const Array& expected) {
   if (actual.shape == expected.shape) return true;
   if (mismatch_.empty())
     mismatch_ = fmt::format("{}: expected shape {}, found {}", tensor, expected.shape.to_string(),

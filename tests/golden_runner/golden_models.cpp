@@ -35,8 +35,8 @@ MixturePosterior mixture_posterior(const Mixture& mixture, Tensor x, Tensor a, T
   const Tensor total = square(a3) * variance + square(s3);  // [n,k,d]
   const Tensor off = reshape(x, {n, 1, d}) - a3 * mean;
   const Tensor pull = off / total;
-  const Tensor log_density = sum(log(total) + off * pull, {2}) * -0.5 +
-                             constant(graph, {1, k}, mixture.log_weights);
+  const Tensor log_density =
+      sum(log(total) + off * pull, {2}) * -0.5 + constant(graph, {1, k}, mixture.log_weights);
   const Tensor responsibility = reshape(softmax(log_density), {n, k, 1});
   return {.x0 = sum(responsibility * (mean + a3 * variance * pull), {1}),
           .epsilon = reshape(s, {n, 1}) * sum(responsibility * pull, {1})};

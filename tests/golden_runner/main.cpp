@@ -79,7 +79,7 @@ Result<Outcome> run_case(vk::Device& device, const Path& folder, const Entry& en
   if (later != later_families().end()) return skipped(later->second);
   using Run = Result<Outcome> (*)(vk::Device&, const Case&);
   static const std::map<std::string, Run> runs = {
-      {"ops", run_op},   {"second_order", run_second_order}, {"rng", run_rng},
+      {"ops", run_op},    {"second_order", run_second_order}, {"rng", run_rng},
       {"unet", run_unet}, {"schedulers", run_scheduler},
   };
   const auto run = runs.find(entry.family);

@@ -525,8 +525,7 @@ Result<Outcome> run_op(vk::Device& device, const Case& golden) {
     return {};
   };
   ITO_TRY(compare("y", y.edge));
-  for (const std::string& name : names)
-    ITO_TRY(compare("d_" + name, building.inputs[name].edge));
+  for (const std::string& name : names) ITO_TRY(compare("d_" + name, building.inputs[name].edge));
   return comparison.outcome();
 }
 

@@ -44,9 +44,9 @@ Result<Outcome> run_philox(vk::Device& device, const Case& golden) {
   program.output("uniform", bits_to_uniform(out));
   program.output("normal", bits_to_normal(philox(pair), philox(bit_or(pair, one)),
                                           equal(bit_and(lane, one), one)));
-  ITO_ASSIGN(const HostValues results,
-             run_on_device(device, program,
-                           {{"counter", to_value(counter)}, {"key", to_value(key)}}));
+  ITO_ASSIGN(
+      const HostValues results,
+      run_on_device(device, program, {{"counter", to_value(counter)}, {"key", to_value(key)}}));
   Comparison comparison;
   for (const char* name : {"out", "uniform", "normal"}) {
     if (!golden.has(name)) continue;

@@ -170,8 +170,7 @@ Status compare_tables(const Case& golden, const Sampler& sampler, const NoiseSch
   ITO_ASSIGN(const Array betas, table.array("betas"));
   ITO_ASSIGN(const Array alphas_cumprod, table.array("alphas_cumprod"));
   comparison.relative("betas", list(schedule.betas), betas, kTableLimit);
-  comparison.relative("alphas_cumprod", list(schedule.alphas_cumprod), alphas_cumprod,
-                      kTableLimit);
+  comparison.relative("alphas_cumprod", list(schedule.alphas_cumprod), alphas_cumprod, kTableLimit);
   return {};
 }
 

@@ -82,8 +82,7 @@ struct SecondOrderCase {
     for (const std::string& name : golden.tensor_names()) {
       if (!name.starts_with(prefix)) continue;
       ITO_ASSIGN(const Array array, golden.array(name));
-      ITO_ASSIGN(parameters[name.substr(prefix.size())],
-                 input(name, parameter_order(array.shape)));
+      ITO_ASSIGN(parameters[name.substr(prefix.size())], input(name, parameter_order(array.shape)));
     }
     return parameters;
   }

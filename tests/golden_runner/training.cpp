@@ -157,8 +157,8 @@ Result<Outcome> run_training(vk::Device& device, const Case& golden) {
     const Array t = row(batches.timestep, step);
     ITO_TRY(executor->enqueue_write("x_t", floats_of(row(batches.x_t, step))));
     ITO_TRY(executor->enqueue_write("noise", floats_of(row(batches.noise, step))));
-    ITO_TRY(executor->enqueue_write("timestep",
-                                    std::vector<uint32_t>(t.data.begin(), t.data.end())));
+    ITO_TRY(
+        executor->enqueue_write("timestep", std::vector<uint32_t>(t.data.begin(), t.data.end())));
     ITO_TRY(executor->run());
     const size_t at = static_cast<size_t>(step);
     ITO_ASSIGN(const std::vector<float> value, executor->read<float>("loss"));

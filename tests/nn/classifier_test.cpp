@@ -45,20 +45,24 @@ TEST(Classifier, DefaultSizeAndNames) {
   EXPECT_GT(set.count(), 100'000);
   EXPECT_LT(set.count(), 200'000);
   EXPECT_EQ(set.find("blocks.1.conv.weight")->spec.foreign_shape, (Shape{64, 32, 3, 3}));
-  EXPECT_EQ(set.find("head.weight")->spec.foreign_shape, (Shape{10, 96}));
+  EXPECT_EQ(set.find("head.weight")->spec.foreign_shape, (Shape{10, 4 * 4 * 96}));
 }
 
 TEST(Classifier, RefusesWrongConfigurations) {
   ClassifierConfig config;
   config.channels = {12};
   EXPECT_NE(classifier_parameters(config).error().message.find("12"), std::string::npos);
+  config.channels = {8, 8, 8};
+  config.image_size = 30;
+  EXPECT_NE(classifier_parameters(config).error().message.find("30"), std::string::npos);
   config.channels = {};
   EXPECT_NE(classifier_parameters(config).error().message.find("channels"), std::string::npos);
 }
 
 // Bright upper half against bright lower half, in noise.
 TEST(Classifier, LearnsAToyTaskInFewSteps) {
-  const ClassifierConfig config{.classes = 2, .channels = {4, 8}, .norm_groups = 2};
+  const ClassifierConfig config{
+      .classes = 2, .image_size = 6, .channels = {4, 8}, .norm_groups = 2};
   const ParameterSet set = classifier_parameters(config).value();
   constexpr int64_t n = 8, size = 6;
   TrainStepOptions options;

@@ -3,7 +3,6 @@
 // GPUs. Guard bytes around all memory are checked by run_on_device.
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <set>
 
 #include "graph/builder.h"
@@ -15,7 +14,11 @@ namespace {
 
 using test::RandomCase;
 
-constexpr uint64_t kSeeds = 2;
+constexpr uint64_t kSeeds = 3;
+constexpr uint64_t kGraphs = 40;
+
+// --gtest_random_seed=N gives other programs.
+uint64_t first_seed() { return static_cast<uint64_t>(GTEST_FLAG_GET(random_seed)) * 1000; }
 
 // What a GPU would be given, on whatever device there is.
 DeviceCaps gpu_form(const DeviceCaps& caps) {
@@ -38,7 +41,7 @@ class OpFuzz : public test::VulkanTest, public ::testing::WithParamInterface<Op>
 
 TEST_P(OpFuzz, DeviceEqualsInterpreter) {
   const DeviceCaps gpu = gpu_form(device().caps());
-  for (uint64_t seed = 0; seed < kSeeds; ++seed) {
+  for (uint64_t seed = first_seed(); seed < first_seed() + kSeeds; ++seed) {
     const RandomCase test = test::make_op_case(GetParam(), seed);
     EXPECT_EQ(test::compare_with_interpreter(device(), test), "") << "seed " << seed;
     EXPECT_EQ(test::compare_with_interpreter(device(), test, {}, &gpu), "")
@@ -62,7 +65,7 @@ class GraphFuzz : public test::VulkanTest {};
 
 TEST_F(GraphFuzz, FusedAndUnfusedEqualTheInterpreter) {
   const DeviceCaps gpu = gpu_form(device().caps());
-  for (uint64_t seed = 0; seed < 24; ++seed) {
+  for (uint64_t seed = first_seed(); seed < first_seed() + kGraphs; ++seed) {
     const RandomCase test = test::make_graph_case(seed, 6 + static_cast<int>(seed % 3) * 5);
     const CompileOptions plain = {.fuse = false, .reuse_memory = false};
     EXPECT_EQ(test::compare_with_interpreter(device(), test), "") << "seed " << seed;

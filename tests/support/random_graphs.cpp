@@ -25,8 +25,8 @@ class GraphMaker {
       const Tensor state = test_.input(pick().shape());
       // Used before it is replaced, and by the value that replaces it or not.
       pool_.push_back(state * 0.5 + fitting(state.shape()));
-      const Tensor value = random_.chance(0.6) ? tanh(state) + fitting(state.shape())
-                                               : fitting(state.shape()) * 0.5;
+      const Tensor value =
+          random_.chance(0.6) ? tanh(state) + fitting(state.shape()) : fitting(state.shape()) * 0.5;
       test_.update(state, value, kLimit);
     }
     const int results = static_cast<int>(random_.integer(2, 4));
@@ -93,8 +93,9 @@ class GraphMaker {
         // A condition that does not depend on rounding.
         const int axis = static_cast<int>(random_.integer(0, x.rank() - 1));
         const Tensor at = iota(*test_.program.graph, x.shape(), axis);
-        const Tensor bound = full(*test_.program.graph, x.shape(),
-                                  static_cast<double>(random_.integer(0, x.dim(axis))), DType::kU32);
+        const Tensor bound =
+            full(*test_.program.graph, x.shape(),
+                 static_cast<double>(random_.integer(0, x.dim(axis))), DType::kU32);
         return select(less(at, bound), x, fitting(x.shape()));
       }
     }

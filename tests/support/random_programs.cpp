@@ -181,8 +181,7 @@ void add_cast(RandomCase& test) {
 void add_select(RandomCase& test) {
   for (DType dtype : kNumbers) {
     const Shape shape = test.random.shape(3);
-    const Tensor condition =
-        test.input(narrowed(test.random, shape), DType::kBool, Fill::kTruth);
+    const Tensor condition = test.input(narrowed(test.random, shape), DType::kBool, Fill::kTruth);
     const Tensor a = test.input(narrowed(test.random, shape), dtype);
     const Tensor b = test.input(narrowed(test.random, shape), dtype);
     const Tensor operands[] = {broadcast_to(condition, shape), broadcast_to(a, shape),
@@ -227,8 +226,7 @@ void add_leaf(RandomCase& test, Op op) {
 
 std::vector<int64_t> shuffled_axes(Random& random, int rank) {
   std::vector<int64_t> axes;
-  for (int i = 0; i < rank; ++i)
-    axes.insert(axes.begin() + random.integer(0, i), i);
+  for (int i = 0; i < rank; ++i) axes.insert(axes.begin() + random.integer(0, i), i);
   return axes;
 }
 
@@ -377,8 +375,8 @@ void add_conv(RandomCase& test, Op op) {
                        random.of(channels) * attr.groups};
     auto size = [&](int axis) {
       const size_t k = static_cast<size_t>(axis);
-      const int64_t least = (kernel[axis] - 1) * attr.dilation[k] + 1 - attr.pad[2 * k] -
-                            attr.pad[2 * k + 1];
+      const int64_t least =
+          (kernel[axis] - 1) * attr.dilation[k] + 1 - attr.pad[2 * k] - attr.pad[2 * k + 1];
       return std::max<int64_t>(least, 1) + random.integer(0, 9);
     };
     const Shape image{random.integer(1, 3), size(0), size(1), kernel[2] * attr.groups};
@@ -389,8 +387,9 @@ void add_conv(RandomCase& test, Op op) {
       continue;
     }
     const Tensor dy = test.input(y.shape());
-    test.output("conv", op == Op::kConv2dGradInput ? conv2d_grad_input(dy, w, image, attr)
-                                                   : conv2d_grad_weight(x, dy, kernel, attr),
+    test.output("conv",
+                op == Op::kConv2dGradInput ? conv2d_grad_input(dy, w, image, attr)
+                                           : conv2d_grad_weight(x, dy, kernel, attr),
                 kSum);
   }
 }
@@ -421,8 +420,9 @@ void add_norm(RandomCase& test, Op op) {
     const Tensor gamma = test.input({shape[-1]}), beta = test.input({shape[-1]});
     // A mean far from 0 shows a variance computed by cancellation.
     const Tensor x = test.input(shape) + 3.0;
-    test.output("norm", op == Op::kGroupNorm ? group_norm(x, gamma, beta, groups, 1e-5)
-                                             : layer_norm(x, gamma, beta, 1e-5),
+    test.output("norm",
+                op == Op::kGroupNorm ? group_norm(x, gamma, beta, groups, 1e-5)
+                                     : layer_norm(x, gamma, beta, 1e-5),
                 2e-5);
   }
 }

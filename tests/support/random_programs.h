@@ -15,12 +15,12 @@ namespace ito::test {
 
 // The values that an input is filled with.
 enum class Fill {
-  kNormal,     // N(0, 1)
-  kPositive,   // [0.1, 5)
-  kAway,       // magnitude in [0.2, 3), either sign
-  kFew,        // small integers, so that ties occur; for every dtype
-  kWords,      // any 32 bits; integers only
-  kTruth,      // 0 or 1
+  kNormal,    // N(0, 1)
+  kPositive,  // [0.1, 5)
+  kAway,      // magnitude in [0.2, 3), either sign
+  kFew,       // small integers, so that ties occur; for every dtype
+  kWords,     // any 32 bits; integers only
+  kTruth,     // 0 or 1
 };
 
 class Random {
@@ -65,7 +65,8 @@ class RandomCase {
   std::map<std::string, double> limits;
 };
 
-// A few uses of one op on its own: odd sizes, extents of 1, broadcasting, every dtype that it takes.
+// A few uses of one op on its own: odd sizes, extents of 1, broadcasting, every dtype that it
+// takes.
 RandomCase make_op_case(Op op, uint64_t seed);
 
 // A graph of `nodes` mixed ops with several results and, sometimes, donated states.

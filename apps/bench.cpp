@@ -1,0 +1,265 @@
+// ito bench: how fast kernels and training steps are here, beside what the device can do at most.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "api/device.h"
+#include "apps/bench_cases.h"
+#include "apps/command.h"
+#include "apps/plan_report.h"
+#include "base/error.h"
+#include "diffusion/philox.h"
+#include "graph/compile.h"
+#include "io/json.h"
+#include "nn/train_step.h"
+#include "runtime/executor.h"
+
+namespace ito::apps {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct BenchCommand {
+  DeviceChoice device;
+  std::string workload;
+  int rounds = 7;
+  double seconds = 0.1;  // per case and round
+  std::string profile;    // trace file; empty: no profile
+  bool compile_times = true;
+  bool json = false;
+};
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// A case made runnable, and what was measured of it.
+struct Running {
+  const BenchCase* benchmark = nullptr;
+  std::unique_ptr<Executor> executor;
+  PlanTotals totals;
+  uint32_t replays = 1;
+  std::vector<double> ms, host_ms;
+  double cold_seconds = 0, warm_seconds = 0;
+};
+
+// Random numbers in all floating inputs, so that no kernel meets only zeros.
+Status fill_inputs(Executor& executor, const BenchCase& benchmark) {
+  uint32_t image = 0;
+  for (const External& external : executor.plan().externals) {
+    if (external.name == state_name::kParameters && !benchmark.parameters.empty()) {
+      ITO_TRY(executor.write(external.name, benchmark.parameters));
+      continue;
+    }
+    if (external.role != ExternalRole::kInput || external.dtype != DType::kF32) continue;
+    std::vector<float> values(static_cast<size_t>(external.shape.numel()));
+    ++image;
+    for (size_t i = 0; i < values.size(); i += 4) {
+      const auto words = philox4x32_10({static_cast<uint32_t>(i), image, 0, 0}, {1, 2});
+      for (size_t k = 0; k < 4 && i + k < values.size(); ++k)
+        values[i + k] = static_cast<float>(2 * philox_uniform(words[k]) - 1);
+    }
+    ITO_TRY(executor.write(external.name, values));
+  }
+  return {};
+}
+
+// Compiles the case, and runs it once: many drivers translate a shader only then. Reports the time.
+Result<std::unique_ptr<Executor>> start(vk::Device& device, const BenchCase& benchmark,
+                                        double* seconds) {
+  const Clock::time_point begin = Clock::now();
+  Plan plan = benchmark.plan;
+  if (!benchmark.by_hand) {
+    ITO_ASSIGN(plan, compile(benchmark.program, device.caps()));
+  }
+  ITO_ASSIGN(std::unique_ptr<Executor> executor, Executor::create(device, std::move(plan)));
+  const double compiled = seconds_since(begin);
+  ITO_TRY(fill_inputs(*executor, benchmark));
+  const Clock::time_point first = Clock::now();
+  ITO_TRY(executor->run());
+  ITO_TRY(executor->wait());
+  *seconds = compiled + seconds_since(first);
+  return executor;
+}
+
+// A cache folder of this process, removed at the end.
+class ScratchCache {
+ public:
+  ScratchCache()
+      : path_(std::filesystem::temp_directory_path() / fmt::format("ito-bench-{}", getpid())) {}
+  ~ScratchCache() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  std::string path() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+Status measure_round(Running& r, double seconds_per_case) {
+  if (r.ms.empty()) {
+    ITO_TRY(r.executor->run(4));  // the executor measures its first replays
+    ITO_TRY(r.executor->wait());
+    const Clock::time_point begin = Clock::now();
+    ITO_TRY(r.executor->run());
+    ITO_TRY(r.executor->wait());
+    const double once = std::max(seconds_since(begin), 1e-5);
+    r.replays = static_cast<uint32_t>(std::clamp(seconds_per_case / once, 1.0, 10000.0));
+  }
+  Clock::time_point begin = Clock::now();
+  ITO_TRY(r.executor->run());
+  r.host_ms.push_back(seconds_since(begin) * 1e3);
+  ITO_TRY(r.executor->wait());
+  begin = Clock::now();
+  ITO_TRY(r.executor->run(r.replays));
+  ITO_TRY(r.executor->wait());
+  r.ms.push_back(seconds_since(begin) * 1e3 / r.replays);
+  return {};
+}
+
+Json row_json(const Running& r, bool compile_times) {
+  const BenchCase& c = *r.benchmark;
+  const double flops = c.flops > 0 ? c.flops : static_cast<double>(r.totals.flops);
+  const double bytes = c.bytes > 0 ? c.bytes : static_cast<double>(r.totals.bytes());
+  const double ms = median(r.ms);
+  Json row = {{"name", c.name},
+              {"ms", ms},
+              {"ms_min", *std::min_element(r.ms.begin(), r.ms.end())},
+              {"gflops", flops / ms / 1e6},
+              {"gbps", bytes / ms / 1e6},
+              {"host_ms", median(r.host_ms)},
+              {"kernels", r.executor->plan().calls.size()},
+              {"peak_bytes", r.totals.memory(r.executor->plan())}};
+  if (compile_times) {
+    row["compile_cold_s"] = r.cold_seconds;
+    row["compile_warm_s"] = r.warm_seconds;
+  }
+  return row;
+}
+
+void print_table(const Json& rows) {
+  fmt::print("{:<42} {:>10} {:>9} {:>9} {:>9} {:>10} {:>8} {:>8}\n", "workload", "ms", "GFLOP/s",
+             "GB/s", "host ms", "memory", "cold s", "warm s");
+  for (const Json& row : rows) {
+    const auto seconds = [&](const char* key) {
+      return row.contains(key) ? fmt::format("{:.2f}", row[key].get<double>()) : std::string("-");
+    };
+    fmt::print("{:<42} {:>10.3f} {:>9.2f} {:>9.2f} {:>9.3f} {:>10} {:>8} {:>8}\n",
+               row["name"].get<std::string>(), row["ms"].get<double>(),
+               row["gflops"].get<double>(), row["gbps"].get<double>(), row["host_ms"].get<double>(),
+               bytes_text(row["peak_bytes"].get<uint64_t>()), seconds("compile_cold_s"),
+               seconds("compile_warm_s"));
+  }
+}
+
+// Times every call of the last case: tables on standard output, a trace in a file.
+Status profile(vk::Device& device, const BenchCase& benchmark, const std::string& trace) {
+  constexpr uint32_t kReplays = 5;
+  constexpr size_t kSlowest = 30;
+  ExecutorOptions options;
+  options.profile = true;
+  Plan plan = benchmark.plan;
+  if (!benchmark.by_hand) {
+    ITO_ASSIGN(plan, compile(benchmark.program, device.caps()));
+  }
+  ITO_ASSIGN(auto executor, Executor::create(device, std::move(plan), options));
+  ITO_TRY(fill_inputs(*executor, benchmark));
+  ITO_TRY(executor->run(kReplays));
+  ITO_TRY(executor->wait());
+  const Profile& measured = executor->profile();
+  fmt::print("\n{} in detail, {} replays\n{}\n{}", benchmark.name, kReplays,
+             measured.kernel_table(executor->plan()),
+             measured.call_table(executor->plan(), kSlowest));
+  return measured.write_trace(executor->plan(), trace);
+}
+
+Status run(const BenchCommand& c) {
+  const ScratchCache cache;
+  vk::DeviceOptions options;
+  ITO_ASSIGN(auto device, open_and_announce(c.device, fmt::format("measuring {}", c.workload)));
+  ITO_ASSIGN(const std::vector<BenchCase> cases, bench_cases(c.workload, device->caps()));
+  std::vector<Running> running(cases.size());
+  ProgressLine line;
+  uint64_t warm_compilations = 0;
+  if (c.compile_times) {
+    // Ito's own cache is empty for the first device and full for the second.
+    options.cache_dir = cache.path();
+    device.reset();
+    ITO_ASSIGN(device, open_device(c.device.which, options));
+    for (size_t i = 0; i < cases.size(); ++i) {
+      line.update("compiling " + cases[i].name);
+      ITO_TRY(start(*device, cases[i], &running[i].cold_seconds));
+    }
+    device.reset();
+    ITO_ASSIGN(device, open_device(c.device.which, options));
+  }
+  for (size_t i = 0; i < cases.size(); ++i) {
+    Running& r = running[i];
+    r.benchmark = &cases[i];
+    ITO_ASSIGN(r.executor, start(*device, cases[i], &r.warm_seconds));
+    r.totals = plan_totals(r.executor->plan());
+  }
+  warm_compilations = device->counters().glsl_compilations;
+  for (int round = 0; round < c.rounds; ++round) {
+    for (Running& r : running) {
+      line.update(fmt::format("round {} of {}: {}", round + 1, c.rounds, r.benchmark->name));
+      ITO_TRY(measure_round(r, c.seconds));
+    }
+  }
+  line.finish();
+  Json rows = Json::array();
+  for (const Running& r : running) rows.push_back(row_json(r, c.compile_times));
+  if (c.json) {
+    Json json = {{"device", device->info().name},
+                 {"driver", device->info().driver},
+                 {"rounds", c.rounds},
+                 {"rows", rows}};
+    if (c.compile_times) json["warm_glsl_compilations"] = warm_compilations;
+    fmt::print("{}", dump_json(json));
+  } else {
+    print_table(rows);
+  }
+  return c.profile.empty() ? Status{} : profile(*device, cases.back(), c.profile);
+}
+
+}  // namespace
+
+Command add_bench_command(CLI::App& root) {
+  auto c = std::make_shared<BenchCommand>();
+  CLI::App* app = root.add_subcommand(
+      "bench", "Measure kernels and training steps beside what the device can do at most");
+  app->add_option("workload", c->workload, "what to measure; the roof is measured with each")
+      ->required()
+      ->check(CLI::IsMember(bench_workloads()));
+  app->add_option("--rounds", c->rounds, "rounds over all cases, which take turns; medians count")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app->add_option("--seconds", c->seconds, "time per case and round")
+      ->check(positive_number())
+      ->capture_default_str();
+  app->add_flag("--compile-times,!--no-compile-times", c->compile_times,
+                "also time the first run with an empty and with a full shader cache")
+      ->capture_default_str();
+  app->add_option("--profile", c->profile,
+                  "also time every kernel of the workload's last case: tables, and this file for "
+                  "Chrome's or Perfetto's trace viewer");
+  add_device_option(*app, c->device);
+  app->add_flag("--json", c->json, "print JSON");
+  app->footer(
+      "ms is the median time of one replay, over batches of replays that end with one wait.\n"
+      "GFLOP/s and GB/s count what the mathematics needs. host ms is what submitting one replay\n"
+      "costs the host. Vulkan drivers keep shader caches of their own: for an honest cold time on\n"
+      "Mesa set MESA_SHADER_CACHE_DISABLE=true.");
+  return {app, {}, [c] { return run(*c); }};
+}
+
+}  // namespace ito::apps

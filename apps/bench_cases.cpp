@@ -1,0 +1,148 @@
+#include "apps/bench_cases.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <utility>
+
+#include "api/task.h"
+#include "apps/bench_roof.h"
+#include "base/error.h"
+#include "graph/builder.h"
+
+namespace ito::apps {
+namespace {
+
+using Cases = std::vector<BenchCase>;
+
+double bytes_of_tensors(const std::vector<Tensor>& tensors) {
+  double bytes = 0;
+  for (const Tensor& t : tensors) bytes += 4.0 * static_cast<double>(t.shape().numel());
+  return bytes;
+}
+
+void finish(BenchCase& c, Tensor out, std::vector<Tensor> inputs) {
+  inputs.push_back(out);
+  c.bytes = bytes_of_tensors(inputs);
+  c.program.name = c.name;
+  c.program.output("out", out);
+}
+
+void add_conv(Cases& cases, int64_t channels, int64_t side) {
+  constexpr int64_t kBatch = 16;
+  ConvAttr attr;
+  attr.pad = {1, 1, 1, 1};
+  const Shape image{kBatch, side, side, channels}, weight{3, 3, channels, channels};
+  const double flops = 2.0 * static_cast<double>(image.numel() * channels) * 9;
+  for (const char* direction : {"forward", "grad_input", "grad_weight"}) {
+    BenchCase c;
+    c.name = fmt::format("conv_{0}x{0}_{1}x{1}_{2}", channels, side, direction);
+    c.flops = flops;
+    Graph& graph = *c.program.graph;
+    const Tensor x = input(graph, "x", image);
+    if (direction == std::string_view("forward")) {
+      const Tensor w = input(graph, "w", weight);
+      finish(c, conv2d(x, w, attr), {x, w});
+    } else if (direction == std::string_view("grad_input")) {
+      const Tensor w = input(graph, "w", weight);
+      finish(c, conv2d_grad_input(x, w, image, attr), {x, w});
+    } else {
+      const Tensor dy = input(graph, "dy", image);
+      finish(c, conv2d_grad_weight(x, dy, weight, attr), {x, dy});
+    }
+    cases.push_back(std::move(c));
+  }
+}
+
+void add_matmul(Cases& cases, int64_t n) {
+  BenchCase c;
+  c.name = fmt::format("matmul_{}", n);
+  c.flops = 2.0 * std::pow(static_cast<double>(n), 3);
+  Graph& graph = *c.program.graph;
+  const Tensor a = input(graph, "a", {n, n}), b = input(graph, "b", {n, n});
+  finish(c, matmul(a, b), {a, b});
+  cases.push_back(std::move(c));
+}
+
+void add_attention(Cases& cases) {
+  constexpr int64_t kBatch = 16, kTokens = 256, kChannels = 64, kHeads = 1;
+  const Shape shape{kBatch, kTokens, kChannels};
+  const double flops = 4.0 * kBatch * kTokens * kTokens * kChannels;
+  for (const bool backward : {false, true}) {
+    BenchCase c;
+    c.name = backward ? "attention_16x256x64_forward_and_gradient" : "attention_16x256x64_forward";
+    c.flops = backward ? 3.5 * flops : flops;  // backward: five products of the forward's two
+    Graph& graph = *c.program.graph;
+    const Tensor q = input(graph, "q", shape), k = input(graph, "k", shape),
+                 v = input(graph, "v", shape);
+    const Tensor out = attention(q, k, v, kHeads, 1 / std::sqrt(double{kChannels} / kHeads));
+    if (backward) {
+      const Tensor dy = input(graph, "dy", shape);
+      const std::vector<Tensor> gradients = grad(sum_all(out * dy), {q, k, v});
+      c.program.output("dq", gradients[0]);
+      c.program.output("dk", gradients[1]);
+      c.program.output("dv", gradients[2]);
+      finish(c, out, {q, k, v, dy, gradients[0], gradients[1], gradients[2]});
+    } else {
+      finish(c, out, {q, k, v});
+    }
+    cases.push_back(std::move(c));
+  }
+}
+
+void add_group_norm(Cases& cases) {
+  const Shape shape{16, 32, 32, 64};
+  for (const bool activated : {false, true}) {
+    BenchCase c;
+    c.name = activated ? "groupnorm_silu_16x32x32x64" : "groupnorm_16x32x32x64";
+    Graph& graph = *c.program.graph;
+    const Tensor x = input(graph, "x", shape);
+    const Tensor gamma = input(graph, "gamma", {64}), beta = input(graph, "beta", {64});
+    const Tensor y = group_norm(x, gamma, beta, 8, 1e-5);
+    finish(c, activated ? silu(y) : y, {x, gamma, beta});
+    cases.push_back(std::move(c));
+  }
+}
+
+// One step of `ito train` with its default options on 28x28 grey images of ten classes.
+Status add_train(Cases& cases) {
+  ImageDataset shape_only;
+  shape_only.h = shape_only.w = 28;
+  shape_only.c = 1;
+  shape_only.labels = std::vector<int32_t>{9};
+  ITO_ASSIGN(const TrainingTask task, make_task({}, shape_only));
+  BenchCase c;
+  c.name = "train_step_b32";
+  c.program = train_step_program(task.set, task.loss, task.step);
+  c.parameters = initial_parameters(task.set, 0);
+  cases.push_back(std::move(c));
+  return {};
+}
+
+}  // namespace
+
+std::vector<std::string> bench_workloads() {
+  return {"roof", "conv", "matmul", "attention", "groupnorm", "train", "all"};
+}
+
+Result<std::vector<BenchCase>> bench_cases(const std::string& workload, const DeviceCaps& caps) {
+  Cases cases;
+  cases.push_back(fma_roof(caps));
+  cases.push_back(copy_roof(caps));
+  const auto wanted = [&](const char* name) { return workload == name || workload == "all"; };
+  if (wanted("conv")) {
+    add_conv(cases, 64, 32);
+    add_conv(cases, 128, 16);
+    add_conv(cases, 256, 8);
+  }
+  if (wanted("matmul")) {
+    add_matmul(cases, 512);
+    add_matmul(cases, 1024);
+  }
+  if (wanted("attention")) add_attention(cases);
+  if (wanted("groupnorm")) add_group_norm(cases);
+  if (wanted("train")) ITO_TRY(add_train(cases));
+  return cases;
+}
+
+}  // namespace ito::apps

@@ -1,0 +1,256 @@
+#!/usr/bin/env python3
+"""The workloads of `ito bench` in PyTorch, and the ratio of the two.
+
+    ito bench all --json > ito.json
+    bench/peers/pytorch_bench.py ito.json [--threads 2] [--device cpu] [--json]
+
+Reads the names of the rows in ito.json and times the same operation, eager and in float32. Rows that
+PyTorch has no counterpart for (the roof) are left out. Without PyTorch it says so and ends with 3.
+"""
+
+import argparse
+import json
+import re
+import statistics
+import sys
+import time
+
+try:
+    import torch
+    import torch.nn.functional as F
+except ImportError:
+    print("pytorch_bench: PyTorch is not installed (Debian: python3-torch libopenblas0-openmp)",
+          file=sys.stderr)
+    sys.exit(3)
+
+
+def conv(channels, side, direction, device):
+    x = torch.randn(16, channels, side, side, device=device)
+    w = torch.randn(channels, channels, 3, 3, device=device)
+    dy = torch.randn_like(x)
+    if direction == "forward":
+        return lambda: F.conv2d(x, w, padding=1)
+    masks = {"grad_input": (True, False, False), "grad_weight": (False, True, False)}
+    return lambda: torch.ops.aten.convolution_backward(
+        dy, x, w, None, (1, 1), (1, 1), (1, 1), False, (0, 0), 1, masks[direction])
+
+
+def matmul(n, device):
+    a, b = torch.randn(n, n, device=device), torch.randn(n, n, device=device)
+    return lambda: a @ b
+
+
+def attention(batch, tokens, channels, with_gradient, device):
+    q, k, v = (torch.randn(batch, 1, tokens, channels, device=device, requires_grad=with_gradient)
+               for _ in range(3))
+    dy = torch.randn(batch, 1, tokens, channels, device=device)
+
+    def attend():
+        if hasattr(F, "scaled_dot_product_attention"):
+            return F.scaled_dot_product_attention(q, k, v)
+        return torch.softmax(q @ k.transpose(-1, -2) * channels ** -0.5, -1) @ v
+
+    if with_gradient:
+        return lambda: torch.autograd.grad(attend(), (q, k, v), dy)
+    return attend
+
+
+def group_norm(activated, n, h, w, c, device):
+    x = torch.randn(n, c, h, w, device=device)
+    gamma, beta = torch.randn(c, device=device), torch.randn(c, device=device)
+
+    def norm():
+        y = F.group_norm(x, 8, gamma, beta, 1e-5)
+        return F.silu(y) if activated else y
+
+    return norm
+
+
+class TimeEmbedding(torch.nn.Module):
+    """Sinusoidal features of t and two linear layers, plus the class embedding."""
+
+    def __init__(self, width, classes):
+        super().__init__()
+        self.width = width
+        self.linear_1 = torch.nn.Linear(width, 4 * width)
+        self.linear_2 = torch.nn.Linear(4 * width, 4 * width)
+        self.classes = torch.nn.Embedding(classes, 4 * width)
+
+    def forward(self, t, labels):
+        half = self.width // 2
+        rate = torch.exp(torch.arange(half, device=t.device) * (-9.210340371976184 / half))
+        angle = t[:, None].float() * rate
+        features = torch.cat([torch.cos(angle), torch.sin(angle)], 1)
+        return self.linear_2(F.silu(self.linear_1(features))) + self.classes(labels)
+
+
+class Residual(torch.nn.Module):
+    def __init__(self, inputs, outputs, embedding):
+        super().__init__()
+        self.norm_1, self.norm_2 = torch.nn.GroupNorm(8, inputs), torch.nn.GroupNorm(8, outputs)
+        self.conv_1 = torch.nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.conv_2 = torch.nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.embed = torch.nn.Linear(embedding, outputs)
+        same = inputs == outputs
+        self.shortcut = torch.nn.Identity() if same else torch.nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x, e):
+        y = self.conv_1(F.silu(self.norm_1(x))) + self.embed(F.silu(e))[:, :, None, None]
+        return self.shortcut(x) + self.conv_2(F.silu(self.norm_2(y)))
+
+
+class Attention(torch.nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.norm = torch.nn.GroupNorm(8, channels)
+        self.qkv, self.out = torch.nn.Linear(channels, 3 * channels), torch.nn.Linear(channels, channels)
+
+    def forward(self, x):
+        n, c, h, w = x.shape
+        q, k, v = self.qkv(self.norm(x).flatten(2).transpose(1, 2)).chunk(3, -1)
+        y = torch.softmax(q @ k.transpose(1, 2) * c ** -0.5, -1) @ v
+        return x + self.out(y).transpose(1, 2).reshape(n, c, h, w)
+
+
+class UNet(torch.nn.Module):
+    """The network of `ito train` with its default options, for 32x32 grey images of ten classes."""
+
+    def __init__(self, channels=(16, 32, 64), classes=10):
+        super().__init__()
+        embedding = 4 * channels[0]
+        self.time = TimeEmbedding(channels[0], classes)
+        self.conv_in = torch.nn.Conv2d(1, channels[0], 3, padding=1)
+        self.down, self.up, skips, width = torch.nn.ModuleList(), torch.nn.ModuleList(), [channels[0]], channels[0]
+        for level, c in enumerate(channels):
+            last = level + 1 == len(channels)
+            block = torch.nn.ModuleDict({"residual": Residual(width, c, embedding)})
+            if last:
+                block["attention"] = Attention(c)
+            else:
+                block["resample"] = torch.nn.Conv2d(c, c, 3, stride=2, padding=1)
+            skips += [c] if last else [c, c]
+            self.down.append(block)
+            width = c
+        self.middle = torch.nn.ModuleList([Residual(width, width, embedding), Attention(width),
+                                           Residual(width, width, embedding)])
+        for level, c in reversed(list(enumerate(channels))):
+            block = torch.nn.ModuleDict({"residual_1": Residual(width + skips.pop(), c, embedding),
+                                         "residual_2": Residual(c + skips.pop(), c, embedding)})
+            if level + 1 == len(channels):
+                block["attention_1"], block["attention_2"] = Attention(c), Attention(c)
+            if level > 0:
+                block["resample"] = torch.nn.Conv2d(c, c, 3, padding=1)
+            self.up.append(block)
+            width = c
+        self.norm, self.conv_out = torch.nn.GroupNorm(8, width), torch.nn.Conv2d(width, 1, 3, padding=1)
+
+    def forward(self, x, t, labels):
+        e = self.time(t, labels)
+        x = self.conv_in(x)
+        skips = [x]
+        for block in self.down:
+            x = block["residual"](x, e)
+            if "attention" in block:
+                x = block["attention"](x)
+            skips.append(x)
+            if "resample" in block:
+                x = block["resample"](x)
+                skips.append(x)
+        x = self.middle[2](self.middle[1](self.middle[0](x, e)), e)
+        for block in self.up:
+            for i in ("1", "2"):
+                x = block["residual_" + i](torch.cat([x, skips.pop()], 1), e)
+                if "attention_" + i in block:
+                    x = block["attention_" + i](x)
+            if "resample" in block:
+                x = block["resample"](F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        return self.conv_out(F.silu(self.norm(x)))
+
+
+def train_step(batch, device):
+    model = UNet().to(device)
+    average = [p.detach().clone() for p in model.parameters()]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0)
+    u = (torch.arange(1001, dtype=torch.float64) / 1000 + 0.008) / 1.008
+    alpha_bar = (torch.cos(u * 1.5707963267948966) ** 2)[1:].float().clamp(min=1e-5).to(device)
+    x0 = torch.rand(batch, 1, 32, 32, device=device) * 2 - 1
+    labels = torch.randint(0, 10, (batch,), device=device)
+
+    def step():
+        t, noise = torch.randint(0, 1000, (batch,), device=device), torch.randn_like(x0)
+        a = alpha_bar[t][:, None, None, None]
+        loss = F.mse_loss(model(a.sqrt() * x0 + (1 - a).sqrt() * noise, t, labels), noise)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            for mean, p in zip(average, model.parameters()):
+                mean.lerp_(p, 0.001)
+
+    return step
+
+
+def workload(name, device):
+    """The function to time for a row of ito.json, or None."""
+    if m := re.fullmatch(r"conv_(\d+)x\d+_(\d+)x\d+_(\w+)", name):
+        return conv(int(m[1]), int(m[2]), m[3], device)
+    if m := re.fullmatch(r"matmul_(\d+)", name):
+        return matmul(int(m[1]), device)
+    if m := re.fullmatch(r"attention_(\d+)x(\d+)x(\d+)_forward(_and_gradient)?", name):
+        return attention(int(m[1]), int(m[2]), int(m[3]), m[4] is not None, device)
+    if m := re.fullmatch(r"groupnorm_(silu_)?(\d+)x(\d+)x(\d+)x(\d+)", name):
+        return group_norm(m[1] is not None, *(int(m[i]) for i in range(2, 6)), device)
+    if m := re.fullmatch(r"train_step_b(\d+)", name):
+        return train_step(int(m[1]), device)
+    return None
+
+
+def milliseconds(function, rounds, seconds, device):
+    def run(n):
+        start = time.perf_counter()
+        for _ in range(n):
+            function()
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+        return time.perf_counter() - start
+
+    run(2)
+    n = max(1, int(seconds / max(run(1), 1e-6)))
+    return statistics.median(run(n) / n * 1e3 for _ in range(rounds))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("ito", help="output of `ito bench WORKLOAD --json`")
+    parser.add_argument("--threads", type=int, default=0, help="0: as PyTorch chooses")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.1, help="per workload and round")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.threads > 0:
+        torch.set_num_threads(arguments.threads)
+    with open(arguments.ito) as file:
+        bench = json.load(file)
+    rows = []
+    for row in bench["rows"]:
+        function = workload(row["name"], arguments.device)
+        if function is None:
+            continue
+        ms = milliseconds(function, arguments.rounds, arguments.seconds, arguments.device)
+        rows.append({"name": row["name"], "ito_ms": row["ms"], "pytorch_ms": ms,
+                     "ratio": row["ms"] / ms})
+    if arguments.json:
+        print(json.dumps({"ito_device": bench["device"], "pytorch": torch.__version__,
+                          "threads": torch.get_num_threads(), "rows": rows}, indent=2))
+        return
+    print(f"ito on {bench['device']}; PyTorch {torch.__version__} on {arguments.device}, "
+          f"{torch.get_num_threads()} threads")
+    print(f"{'workload':<44}{'ito ms':>10}{'PyTorch ms':>12}{'ratio':>8}")
+    for row in rows:
+        print(f"{row['name']:<44}{row['ito_ms']:>10.3f}{row['pytorch_ms']:>12.3f}{row['ratio']:>8.2f}")
+
+
+if __name__ == "__main__":
+    main()

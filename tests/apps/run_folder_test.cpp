@@ -1,0 +1,208 @@
+// Runs as a user leaves them: killed, interrupted, resumed, asked for something else, sampled.
+#include <optional>
+#include <random>
+
+#include "io/checkpoint.h"
+#include "io/json.h"
+#include "io/safetensors.h"
+#include "tests/apps/run_ito.h"
+
+namespace ito::test {
+namespace {
+
+constexpr int kSteps = 24;
+
+bool says(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::string state_of(const Path& run, int step) {
+  return read_file(checkpoint_folder(run, step) / "state.safetensors").value();
+}
+
+class RunFolder : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    scratch_ = new Scratch;
+    write_tiny_data(data());
+    whole_ = run_ito(with(tiny_training(data(), whole(), kSteps), {"--validate", "12"}));
+  }
+  static void TearDownTestSuite() { delete scratch_; }
+  void SetUp() override { ASSERT_EQ(whole_.code, 0) << whole_.err; }
+
+  static Path data() { return *scratch_ / "data.npz"; }
+  static Path whole() { return *scratch_ / "whole"; }  // a run that nothing disturbed
+
+  inline static Scratch* scratch_ = nullptr;
+  inline static Outcome whole_;
+};
+
+TEST_F(RunFolder, HoldsWhatItPromises) {
+  for (const char* name : {"run.json", "metrics.jsonl", "loss_curve.png", "model_index.json",
+                           "unet/config.json", "unet/diffusion_pytorch_model.safetensors",
+                           "scheduler/scheduler_config.json"})
+    EXPECT_TRUE(file_exists(whole() / name)) << name;
+  EXPECT_EQ(checkpoint_steps(whole()).value(), (std::vector<int64_t>{16, 20, 24}));
+  const Outcome inspected = run_ito({"inspect", whole().string()});
+  EXPECT_EQ(inspected.code, 0) << inspected.err;
+  EXPECT_TRUE(says(inspected.out, "parameters in all"));
+}
+
+TEST_F(RunFolder, KilledAtRandomMomentsItEndsBitIdentical) {
+  const Path run = *scratch_ / "killed";
+  std::mt19937 random(20);
+  int64_t best = 0;  // the newest checkpoint that was ever there
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    const auto steps = checkpoint_steps(run).value();
+    const int64_t before = steps.empty() ? 0 : steps.back();
+    EXPECT_GE(before, best);
+    best = before;
+    const std::chrono::milliseconds delay(random() % 200);
+    std::optional<std::chrono::steady_clock::time_point> deadline;
+    Start start{.arguments = tiny_training(data(), run, kSteps),
+                .launcher = true,
+                .environment = {},
+                .when = {},
+                .signal = SIGKILL};
+    // Some time after the run has made progress, so that a kill may hit any part of its work.
+    start.when = [&] {
+      const auto now = checkpoint_steps(run).value();
+      if (!deadline && !now.empty() && now.back() > before)
+        deadline = std::chrono::steady_clock::now() + delay;
+      return deadline && std::chrono::steady_clock::now() >= *deadline;
+    };
+    const Outcome outcome = run_ito(start);
+    EXPECT_TRUE(outcome.code == -SIGKILL || outcome.code == 0) << outcome.code << outcome.err;
+    const auto latest = load_latest_checkpoint(run, nullptr);
+    ASSERT_TRUE(latest.ok()) << latest.error().message;
+    ASSERT_TRUE(*latest);
+    EXPECT_GE((*latest)->step, before);
+  }
+  const Outcome last = run_ito(tiny_training(data(), run, kSteps));
+  ASSERT_EQ(last.code, 0) << last.err;
+  EXPECT_EQ(state_of(run, kSteps), state_of(whole(), kSteps));
+  const char* weights = "unet/diffusion_pytorch_model.safetensors";
+  EXPECT_EQ(read_file(run / weights).value(), read_file(whole() / weights).value());
+}
+
+TEST_F(RunFolder, InterruptedItSavesAndEndsWithZero) {
+  const Path run = *scratch_ / "interrupted";
+  Start start{.arguments = {"train", "--data", data().string(), "--out", run.string(), "--steps",
+                            "100000", "--batch", "4", "--channels", "8,16", "--size", "8",
+                            "--log-every", "2"},
+              .launcher = true,
+              .environment = {},
+              .when = {},
+              .signal = SIGINT};
+  // The loop runs once the first row of metrics is there.
+  start.when = [&] {
+    const auto text = read_file(run / "metrics.jsonl");
+    return text.ok() && !text->empty();
+  };
+  const Outcome outcome = run_ito(start);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(says(outcome.out, "to go on")) << outcome.out;
+  EXPECT_EQ(checkpoint_steps(run).value().size(), 1u);
+}
+
+TEST_F(RunFolder, DamagedCheckpointFallsBackWithAWarning) {
+  const Path run = *scratch_ / "damaged";
+  std::filesystem::copy(whole(), run, std::filesystem::copy_options::recursive);
+  std::filesystem::resize_file(checkpoint_folder(run, kSteps) / "state.safetensors", 100);
+  const Outcome outcome = run_ito(tiny_training(data(), run, kSteps));
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_TRUE(says(outcome.err, "checkpoint-24")) << outcome.err;
+  EXPECT_EQ(state_of(run, kSteps), state_of(whole(), kSteps));
+}
+
+TEST_F(RunFolder, DoneIsSaidAndContradictionsAreRefused) {
+  const Outcome again = run_ito(tiny_training(data(), whole(), kSteps));
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_TRUE(says(again.out, "already done")) << again.out;
+  const Outcome other = run_ito(with(tiny_training(data(), whole(), kSteps), {"--lr", "0.5"}));
+  EXPECT_EQ(other.code, 2);
+  EXPECT_TRUE(says(other.err, "--lr")) << other.err;
+}
+
+TEST_F(RunFolder, SamplesDoNotDependOnTheBatchAndAreMadeOnce) {
+  const Path one = *scratch_ / "one", three = *scratch_ / "three";
+  const auto sample = [&](const Path& out, const char* batch) {
+    return run_ito({"sample", "--model", whole().string(), "--sampler", "ddpm", "--steps", "5",
+                    "--seeds", "3-7", "--batch", batch, "--out", out.string(), "--json"});
+  };
+  ASSERT_EQ(sample(one, "1").code, 0);
+  const Outcome first = sample(three, "3");
+  ASSERT_EQ(first.code, 0) << first.err;
+  for (int seed = 3; seed <= 7; ++seed) {
+    const std::string name = "00000" + std::to_string(seed) + ".png";
+    EXPECT_EQ(read_file(one / name).value(), read_file(three / name).value()) << name;
+  }
+  ASSERT_TRUE(remove_tree(three / "000005.png").ok());
+  const Outcome second = sample(three, "3");
+  const Json summary = parse_json(second.out, "summary").value();
+  EXPECT_EQ(summary["images"], 1);
+  EXPECT_EQ(summary["skipped"], 4);
+  EXPECT_TRUE(file_exists(three / "000005.png"));
+}
+
+TEST_F(RunFolder, ForwardGivesGradientsUnderPyTorchsNames) {
+  TensorFile in;
+  const Shape shape{2, 1, 8, 8};
+  std::vector<float> ramp(128);
+  for (size_t i = 0; i < ramp.size(); ++i) ramp[i] = static_cast<float>(i) / 128.0f - 0.5f;
+  in.tensors.emplace("sample", tensor_from_floats(shape, ramp));
+  in.tensors.emplace("target", tensor_from_floats(shape, std::vector<float>(128, 0.25f)));
+  in.tensors.emplace("timestep", tensor_from_int64({2}, {7, 900}));
+  in.tensors.emplace("class_labels", tensor_from_int64({2}, {0, 2}));
+  const Path in_path = *scratch_ / "in.safetensors", out_path = *scratch_ / "out.safetensors";
+  ASSERT_TRUE(write_safetensors(in_path, in).ok());
+  const std::vector<std::string> arguments = {"forward", "--model", whole().string(),
+                                              "--in",    in_path.string(), "--out",
+                                              out_path.string(), "--grad"};
+  const Outcome outcome = run_ito(arguments);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const TensorFile out = read_safetensors(out_path).value();
+  EXPECT_EQ(out.tensors.at("out").shape, shape);
+  EXPECT_EQ(out.tensors.at("d_sample").shape, shape);
+  EXPECT_EQ(out.tensors.at("grad.conv_in.weight").shape, (Shape{8, 1, 3, 3}));
+  // The loss that the file's own output gives.
+  double sum = 0;
+  for (float value : to_floats(out.tensors.at("out"))) sum += (value - 0.25) * (value - 0.25);
+  EXPECT_NEAR(to_floats(out.tensors.at("loss"))[0], sum / 128, 1e-5 * (sum / 128));
+
+  in.tensors.at("class_labels") = tensor_from_int64({2}, {0, 3});
+  ASSERT_TRUE(write_safetensors(in_path, in).ok());
+  const Outcome refused = run_ito(arguments);
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_TRUE(says(refused.err, "class_labels")) << refused.err;
+}
+
+TEST_F(RunFolder, TruncatedWeightsAreRefusedByName) {
+  const Path model = *scratch_ / "truncated";
+  std::filesystem::copy(whole(), model, std::filesystem::copy_options::recursive);
+  const Path weights = model / "unet/diffusion_pytorch_model.safetensors";
+  std::filesystem::resize_file(weights, std::filesystem::file_size(weights) - 9);
+  const Outcome outcome =
+      run_ito({"sample", "--model", model.string(), "--out", (model / "x.png").string()});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_TRUE(says(outcome.err, "diffusion_pytorch_model.safetensors")) << outcome.err;
+}
+
+TEST_F(RunFolder, ClassifierTrainsAndScoresSamples) {
+  const Path classifier = *scratch_ / "classifier";
+  const Outcome trained =
+      run_ito({"train", "--classifier", "--data", data().string(), "--out", classifier.string(),
+               "--steps", "8", "--batch", "8", "--channels", "8,16", "--size", "8", "--json"});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const Json summary = parse_json(trained.out, "summary").value();
+  EXPECT_GE(summary["accuracy"].get<double>(), 0);
+  EXPECT_LE(summary["accuracy"].get<double>(), 1);
+  const Outcome scored = run_ito({"sample", "--model", whole().string(), "--steps", "2", "--num",
+                                  "5", "--batch", "3", "--classifier", classifier.string(), "--out",
+                                  (classifier / "grid.png").string(), "--json"});
+  ASSERT_EQ(scored.code, 0) << scored.err;
+  EXPECT_LE(parse_json(scored.out, "summary").value()["recognised"].get<int>(), 5);
+}
+
+}  // namespace
+}  // namespace ito::test

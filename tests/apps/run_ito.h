@@ -1,0 +1,133 @@
+// Starts the built program as a user would and collects what it says; and makes the small inputs
+// that the tests of the command line need. Not for testing api in this process.
+#pragma once
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "io/file.h"
+#include "io/host_tensor.h"
+#include "io/npy.h"
+
+namespace ito::test {
+
+struct Outcome {
+  int code = -1;  // exit code, or minus the signal that ended it
+  std::string out, err;
+};
+
+struct Start {
+  std::vector<std::string> arguments;
+  bool launcher = true;  // through $ITO_LAUNCHER, where that is set
+  std::vector<std::pair<std::string, std::string>> environment;
+  // If set: sends `signal` as soon as this is true (asked every few milliseconds).
+  std::function<bool()> when;
+  int signal = SIGKILL;
+};
+
+// A folder of this test, removed at its end.
+class Scratch {
+ public:
+  Scratch() {
+    std::string name = (std::filesystem::temp_directory_path() / "ito_apps_XXXXXX").string();
+    path_ = mkdtemp(name.data());
+  }
+  ~Scratch() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  Path operator/(const std::string& name) const { return path_ / name; }
+
+ private:
+  Path path_;
+};
+
+inline Outcome run_ito(const Start& start) {
+  const Scratch scratch;
+  std::vector<std::string> words;
+  const char* launcher = std::getenv("ITO_LAUNCHER");
+  if (start.launcher && launcher != nullptr && *launcher != '\0') words.push_back(launcher);
+  words.push_back(ITO_BINARY_DIR "/apps/ito");
+  words.insert(words.end(), start.arguments.begin(), start.arguments.end());
+  const std::string out = (scratch / "out").string(), err = (scratch / "err").string();
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    setpgid(0, 0);  // a signal must also reach what a launcher starts
+    for (const auto& [name, value] : start.environment) setenv(name.c_str(), value.c_str(), 1);
+    dup2(open(out.c_str(), O_CREAT | O_WRONLY, 0600), 1);
+    dup2(open(err.c_str(), O_CREAT | O_WRONLY, 0600), 2);
+    execvp(argv[0], argv.data());
+    _exit(127);
+  }
+  setpgid(child, child);
+  int status = 0;
+  bool sent = !start.when;
+  while (!sent) {
+    if (waitpid(child, &status, WNOHANG) == child) break;
+    if (start.when()) {
+      kill(-child, start.signal);
+      sent = true;
+    } else {
+      std::this_thread::sleep_for(std::chrono::milliseconds(3));
+    }
+  }
+  if (sent) waitpid(child, &status, 0);
+  Outcome outcome;
+  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  outcome.out = read_file(out).value();
+  outcome.err = read_file(err).value();
+  return outcome;
+}
+
+inline Outcome run_ito(std::vector<std::string> arguments) {
+  return run_ito(Start{.arguments = std::move(arguments),
+                       .launcher = true,
+                       .environment = {},
+                       .when = {},
+                       .signal = SIGKILL});
+}
+
+// 48 images of 8x8 in three classes, as an .npz file.
+inline void write_tiny_data(const Path& path) {
+  std::vector<uint8_t> pixels, labels;
+  for (int i = 0; i < 48; ++i) {
+    labels.push_back(static_cast<uint8_t>(i % 3));
+    for (int p = 0; p < 64; ++p)
+      pixels.push_back(static_cast<uint8_t>((p * (i % 3 + 1) * 7 + i * 5) % 256));
+  }
+  TensorFile file;
+  file.tensors.emplace("images", tensor_from_bytes({48, 8, 8}, pixels));
+  file.tensors.emplace("labels", tensor_from_bytes({48}, labels));
+  const Status status = write_npz(path, file);
+  ASSERT_TRUE(status.ok()) << status.error().message;
+}
+
+// Trains a network of about 25,000 weights; more arguments may follow.
+inline std::vector<std::string> tiny_training(const Path& data, const Path& out, int steps) {
+  return {"train",      "--data", data.string(), "--out",   out.string(),
+          "--steps",    std::to_string(steps),   "--batch", "4",
+          "--channels", "8,16",   "--size",      "8",       "--checkpoint-every",
+          "4",          "--keep", "3"};
+}
+
+inline std::vector<std::string> with(std::vector<std::string> arguments,
+                                     const std::vector<std::string>& more) {
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+}  // namespace ito::test

@@ -1,0 +1,136 @@
+// TrainingSession and its parts in this process: order of images, options, state, and what a step
+// costs the host.
+#include "api/training.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "api/batches.h"
+#include "api/training_options.h"
+#include "tests/support/vulkan_fixture.h"
+
+namespace ito::test {
+namespace {
+
+TEST(BatchOrder, EveryEpochIsADifferentPermutation) {
+  BatchOrder order(10, 3);
+  std::vector<int64_t> first = order.images(0, 10), second = order.images(10, 10);
+  EXPECT_NE(first, second);
+  std::vector<int64_t> all(10);
+  std::iota(all.begin(), all.end(), int64_t{0});
+  std::sort(first.begin(), first.end());
+  std::sort(second.begin(), second.end());
+  EXPECT_EQ(first, all);
+  EXPECT_EQ(second, all);
+}
+
+TEST(BatchOrder, DependsOnSeedAndPlaceOnly) {
+  BatchOrder straight(7, 5), jumping(7, 5), other(7, 6);
+  std::vector<int64_t> sequence;
+  for (int64_t place = 0; place < 21; place += 3) {
+    const auto part = straight.images(place, 3);
+    sequence.insert(sequence.end(), part.begin(), part.end());
+  }
+  EXPECT_EQ(jumping.images(5, 12),
+            std::vector<int64_t>(sequence.begin() + 5, sequence.begin() + 17));
+  EXPECT_NE(other.images(0, 21), sequence);
+}
+
+TEST(TrainingOptions, SurviveJson) {
+  TrainingOptions options;
+  options.channels = {8, 24};
+  options.lr = 3e-4;
+  options.classes = false;
+  options.seed = ~uint64_t{0};
+  EXPECT_EQ(training_options_from_json(to_json(options), "run.json").value(), options);
+}
+
+TEST(TrainingOptions, DefaultsMakeTheNetworkOf687409Weights) {
+  ImageDataset data;
+  data.h = data.w = 28;
+  data.c = 1;
+  data.labels = std::vector<int32_t>{9};
+  const TrainingTask task = make_task({}, data).value();
+  EXPECT_EQ(task.set.count(), 687409);
+  EXPECT_EQ(task.batch_shape, (Shape{32, 32, 32, 1}));
+}
+
+ImageDataset tiny_images() {
+  ImageDataset data;
+  data.count = 20;
+  data.h = data.w = 8;
+  data.c = 1;
+  data.labels.emplace();
+  for (int i = 0; i < 20; ++i) {
+    data.labels->push_back(i % 2);
+    for (int p = 0; p < 64; ++p) data.pixels.push_back(static_cast<uint8_t>(p * 3 + i * 11));
+  }
+  return data;
+}
+
+TrainingOptions tiny_options() {
+  TrainingOptions options;
+  options.channels = {8, 16};
+  options.batch = 4;
+  return options;
+}
+
+class TrainingSessionTest : public VulkanTest {};
+
+TEST_F(TrainingSessionTest, StepsNeitherAllocateNorCompileNorWait) {
+  const ImageDataset data = tiny_images();
+  const TrainingTask task = make_task(tiny_options(), data).value();
+  auto session = TrainingSession::create(device(), task, data, 1).value();
+  // Until the executor has measured itself, and the ring and the pool have what they need.
+  for (int k = 0; k < 16; ++k) {
+    ASSERT_TRUE(session->advance().ok());
+    ASSERT_TRUE(session->request_report(1).ok());
+  }
+  while (session->report_pending()) ASSERT_TRUE(session->take_report(true).ok());
+  const vk::Counters before = device().counters();
+  for (int k = 0; k < 16; ++k) ASSERT_TRUE(session->advance().ok());
+  ASSERT_TRUE(session->request_report(16).ok());
+  const vk::Counters after = device().counters();
+  EXPECT_EQ(after.allocations, before.allocations);
+  EXPECT_EQ(after.memory_blocks, before.memory_blocks);
+  EXPECT_EQ(after.pipelines_created, before.pipelines_created);
+  EXPECT_EQ(after.glsl_compilations, before.glsl_compilations);
+  EXPECT_EQ(after.host_waits, before.host_waits);
+  EXPECT_GE(after.submits, before.submits + 16);
+  const auto report = session->take_report(true).value();
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->step, 32);
+  EXPECT_GT(report->loss, 0);
+}
+
+// That the mean gradient is right is a test of nn.
+TEST_F(TrainingSessionTest, AccumulationResumesBitForBit) {
+  const ImageDataset data = tiny_images();
+  TrainingOptions options = tiny_options();
+  options.accumulate = 2;
+  const TrainingTask task = make_task(options, data).value();
+  auto whole = TrainingSession::create(device(), task, data, 1).value();
+  for (int k = 0; k < 5; ++k) ASSERT_TRUE(whole->advance().ok());
+  auto first = TrainingSession::create(device(), task, data, 1).value();
+  for (int k = 0; k < 3; ++k) ASSERT_TRUE(first->advance().ok());
+  auto second = TrainingSession::create(device(), task, data, 1).value();
+  ASSERT_TRUE(second->load(first->save().value(), 3).ok());
+  for (int k = 0; k < 2; ++k) ASSERT_TRUE(second->advance().ok());
+  EXPECT_EQ(whole->save().value(), second->save().value());
+}
+
+TEST_F(TrainingSessionTest, StateOfAnotherNetworkIsRefused) {
+  const ImageDataset data = tiny_images();
+  const TrainingTask task = make_task(tiny_options(), data).value();
+  auto session = TrainingSession::create(device(), task, data, 1).value();
+  TensorFile state = session->save().value();
+  state.tensors.at("exp_avg") = tensor_from_floats({3}, {1, 2, 3});
+  const Status status = session->load(state, 1);
+  ASSERT_FALSE(status.ok());
+  EXPECT_NE(status.error().message.find("exp_avg"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace ito::test
