@@ -189,8 +189,8 @@ class SharedEmitter {
       line("if (m < {}u) {{ uint o_m = o_batch + out_of_m(m);", view_.m_size);
       for (int64_t j = 0; j < t_.micro_n; ++j) {
         line("{{ uint n = n0 + tn + {}u;", j * n_threads);
-        line("if (n < {}u) {{ uint o = o_m + out_of_n(n); {}(o, o, 0u, c[{}]); }} }}",
-             view_.n_size, store_, i * t_.micro_n + j);
+        line("if (n < {}u) {{ uint o = o_m + out_of_n(n); {}(o, o, 0u, c[{}]); }} }}", view_.n_size,
+             store_, i * t_.micro_n + j);
       }
       line("}} }}");
     }

@@ -12,7 +12,9 @@ using Dim = ContractAttr::Dim;
 constexpr int64_t kMinSteps = 64;
 // Cycles that one more dispatch costs all workers of a CPU together, and the sum per element.
 constexpr double kDispatch = 200000;
-constexpr double kSumPerElement = 0.5;
+constexpr double kSumPerElement = 3;
+// More parts than workers pay where a part's operands then fit a core's cache.
+constexpr int64_t kMaxCpuParts = 16;
 
 struct Extents {
   int64_t outputs = 1;
@@ -56,7 +58,8 @@ int64_t split_reduction(ContractAttr& attr, const DeviceCaps& caps) {
     double best = cpu_cycles(attr, caps);
     for (size_t d = 0; d < attr.dims.size(); ++d) {
       if (!attr.dims[d].reduced()) continue;
-      const int64_t most = std::min({attr.dims[d].size, 2 * units, whole.steps / kMinSteps});
+      const int64_t most =
+          std::min({attr.dims[d].size, std::max(2 * units, kMaxCpuParts), whole.steps / kMinSteps});
       for (int64_t parts = 2; parts <= most; ++parts) {
         if (attr.dims[d].size % parts != 0) continue;
         const double cycles = cpu_cycles(with_split(attr, d, parts), caps) + kDispatch +

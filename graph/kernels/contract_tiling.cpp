@@ -27,7 +27,10 @@ constexpr double kLoopIteration = 40;        // masks and counters
 constexpr double kStorePerVector = 40;       // scatter and index arithmetic
 constexpr double kTile = 200;                // workgroup start
 constexpr int64_t kCachedBytes = 384 << 10;  // of a core's own cache, for the lane operand
-constexpr int64_t kBodySteps = 128;          // multiply-adds in the unrolled body, about
+constexpr double kUncachedStep = 4;          // where the operands of a tile fit no core's cache
+constexpr double kTileBytes = 320 << 10;
+constexpr int64_t kBodySteps = 128;  // multiply-adds in the unrolled body, about
+constexpr double kShortWork = 2e6;   // multiply-adds of elements
 constexpr int64_t kMaxUnroll = 16;
 constexpr int64_t kMaxLaneLoads = 16;  // lane loads in the body: they cost compile time
 
@@ -62,10 +65,14 @@ int64_t max_rows(const DeviceCaps&) { return 16; }
 // that divides the dim is preferred, unless that loses half of it.
 void choose_unroll(const ContractAttr& attr, RegisterTiling& tiling) {
   const int64_t rows = tiling.rows_a * tiling.rows_b;
+  // The driver compiles in proportion to the body: a short contraction does not repay a long one.
+  double work = 1;
+  for (const Dim& dim : attr.dims) work *= static_cast<double>(dim.size);
+  const int64_t body = work < kShortWork ? kBodySteps / 4 : kBodySteps;
   int64_t lane_loads = 0;
   if (tiling.a != LaneAccess::kUniform) lane_loads += tiling.rows_a;
   if (tiling.b != LaneAccess::kUniform) lane_loads += tiling.rows_b;
-  int64_t target = std::clamp<int64_t>(kBodySteps / rows, 1, kMaxUnroll);
+  int64_t target = std::clamp<int64_t>(body / rows, 1, kMaxUnroll);
   if (lane_loads > 0) target = std::clamp<int64_t>(kMaxLaneLoads / lane_loads, 1, target);
   tiling.unroll = 1;
   for (size_t d = attr.dims.size(); d-- > 0 && attr.dims[d].reduced();) {
@@ -157,14 +164,29 @@ class TilingSearch {
                                                                      std::abs(attr_.dims[d].b)));
     }
     const double rows = static_cast<double>(t.rows_a * t.rows_b);
-    const double step = rows + static_cast<double>(t.rows_a) * load_cost(t.a, lanes_, t.rows_b) +
+    const bool uncached =
+        panel_bytes(t.a, t.rows_a, &Dim::a) + panel_bytes(t.b, t.rows_b, &Dim::b) > kTileBytes;
+    const double step = rows + (uncached ? kUncachedStep : 0) +
+                        static_cast<double>(t.rows_a) * load_cost(t.a, lanes_, t.rows_b) +
                         static_cast<double>(t.rows_b) * load_cost(t.b, lanes_, t.rows_a) +
                         kLoopIteration / static_cast<double>(t.unroll);
-    const double one = kTile + rows * kStorePerVector + static_cast<double>(steps_) * step;
+    const bool stores_lanes = t.stores_lanes(attr_, static_cast<uint32_t>(lanes_));
+    const double one = kTile + rows * kStorePerVector * (stores_lanes ? 1 : 2) +
+                       static_cast<double>(steps_) * step;
     // The slowest worker decides. Rows that lie far apart share no cache lines.
     t.cycles = one * static_cast<double>(ceil_div(t.tiles, workers_) * workers_) *
                (1 + 0.005 * std::log2(1 + extent));
     if (best_.tile.empty() || t.cycles < best_.cycles) best_ = std::move(t);
+  }
+
+  // Memory that one tile's loop goes through, in cache lines of 64 bytes where it jumps.
+  double panel_bytes(LaneAccess access, int64_t rows, int64_t Dim::*stride) const {
+    double step = 4.0 * static_cast<double>(rows);
+    if (access != LaneAccess::kUniform) step *= static_cast<double>(lanes_);
+    const bool in_order = !attr_.dims.empty() && attr_.dims.back().reduced() &&
+                          std::abs(attr_.dims.back().*stride) == 1;
+    if (!in_order) step = std::max(step, 64.0);
+    return static_cast<double>(steps_) * step;
   }
 
   const ContractAttr& attr_;

@@ -22,7 +22,8 @@ std::string emit(const ContractAttr& attr, const DeviceCaps& caps) {
   const std::string a = writer.argument(0, DType::kF32, true, false);
   const std::string b = writer.argument(1, DType::kF32, true, false);
   const std::string out = writer.argument(2, DType::kF32, false, true);
-  writer.function("void put(uint o, float value) { " + writer.store(out, "o", "value") + " }");
+  writer.function("void put(uint o, uint base, uint lane, float value) { " +
+                  writer.store(out, "o", "value") + " }");
   return emit_contract(writer, "contract", attr, a, b, "put", caps).kernel.glsl;
 }
 

@@ -30,9 +30,14 @@ class ContractOnDevice : public VulkanTest {
     const std::string b = writer.argument(1, dtype, true, false);
     const std::string out = writer.argument(2, DType::kF32, true, true);
     const std::string at = std::to_string(kCanaries) + "u + o";
-    // Reads what it replaces: an element stored twice would show.
-    writer.function("void put(uint o, float value) {\n  " +
-                    writer.store(out, at, "value + " + writer.load(out, at)) + "\n}");
+    // Reads what it replaces: an element stored twice would show. Where the caller may rely on
+    // o = base + lane, a wrong base would show too.
+    const std::string wrong = contract_stores_lanes(attr, caps)
+                                  ? "(o != base + lane || base % " +
+                                        std::to_string(caps.subgroup_size) + "u != 0u) ? 1e9 : "
+                                  : "";
+    writer.function("void put(uint o, uint base, uint lane, float value) {\n  " +
+                    writer.store(out, at, wrong + "value + " + writer.load(out, at)) + "\n}");
     ContractKernel contract = emit_contract(writer, "contract", attr, a, b, "put", caps);
     Plan plan;
     plan.kernels.push_back(std::move(contract.kernel));
