@@ -74,6 +74,7 @@ Result<ClassifierModel> load_classifier(const Path& folder) {
   ITO_TRY(object.read("norm_groups", &model.config.norm_groups));
   ITO_TRY(object.read("channels", &channels));
   ITO_TRY(object.read("size", &model.size));
+  model.config.image_size = model.size;
   model.config.channels.assign(channels.begin(), channels.end());
   auto set = classifier_parameters(model.config);
   if (!set.ok())

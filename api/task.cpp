@@ -65,6 +65,7 @@ Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDatase
     config.classes = task.classes;
     config.channels.assign(options.channels.begin(), options.channels.end());
     config.norm_groups = options.norm_groups;
+    config.image_size = size;
     ITO_ASSIGN(task.set, classifier_parameters(config));
     task.loss = classifier_loss(task.batch_shape, config);
     return task;
