@@ -438,6 +438,7 @@ void add_softmax(RandomCase& test) {
 // The value and, for the ops of the gradient, the gradients that are built of them.
 void add_attention(RandomCase& test, Op op) {
   Random& random = test.random;
+  test.scale = 1;  // with one key the gradients of q and k are zero, up to rounding
   const std::vector<int64_t> lengths = {1, 3, 16, 17, 33, 70}, widths = {1, 4, 8, 12, 33, 40, 64};
   for (int i = 0; i < 2; ++i) {
     const int64_t b = random.integer(1, 2), heads = random.integer(1, 3), d = random.of(widths);
