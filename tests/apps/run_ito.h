@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -53,6 +54,15 @@ class Scratch {
   Path path_;
 };
 
+// The validation layers announce their log file on standard output, before what a program prints.
+inline std::string without_layer_notes(const std::string& text) {
+  std::istringstream lines(text);
+  std::string kept;
+  for (std::string line; std::getline(lines, line);)
+    if (line.rfind("Logging validation error to", 0) != 0) kept += line + "\n";
+  return kept;
+}
+
 inline Outcome run_ito(const Start& start) {
   const Scratch scratch;
   std::vector<std::string> words;
@@ -88,7 +98,7 @@ inline Outcome run_ito(const Start& start) {
   if (sent) waitpid(child, &status, 0);
   Outcome outcome;
   outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-  outcome.out = read_file(out).value();
+  outcome.out = without_layer_notes(read_file(out).value());
   outcome.err = read_file(err).value();
   return outcome;
 }
