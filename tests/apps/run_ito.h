@@ -59,7 +59,7 @@ inline std::string without_layer_notes(const std::string& text) {
   std::istringstream lines(text);
   std::string kept;
   for (std::string line; std::getline(lines, line);)
-    if (line.rfind("Logging validation error to", 0) != 0) kept += line + "\n";
+    if (line.find("Logging validation error to") == std::string::npos) kept += line + "\n";
   return kept;
 }
 
