@@ -89,7 +89,9 @@ TEST_F(RunFolder, InterruptedItSavesAndEndsWithZero) {
   const Path run = *scratch_ / "interrupted";
   Start start{
       .arguments = {"train", "--data", data().string(), "--out", run.string(), "--steps", "100000",
-                    "--batch", "4", "--channels", "8,16", "--size", "8", "--log-every", "2"},
+                    "--batch", "4", "--channels", "8,16", "--size", "8", "--log-every", "2",
+                    // No checkpoint but the one that the signal asks for.
+                    "--checkpoint-every", "100000"},
       .launcher = true,
       .environment = {},
       .when = {},
