@@ -392,25 +392,16 @@ std::string ExpressionWriter::movement(const Node& node, const ElementIndex& ind
     if (!index.linear.empty()) return value(x, ElementIndex{index.linear, {}});
     // Segment by segment, so that untouched axes stay untouched.
     std::vector<std::string> result(static_cast<size_t>(from.rank()), "0u");
-    int i = 0, j = 0;
-    while (i < from.rank() || j < to.rank()) {
-      int i_begin = i, j_begin = j;
-      int64_t from_product = i < from.rank() ? from[i++] : 1;
-      int64_t to_product = j < to.rank() ? to[j++] : 1;
-      while (from_product != to_product) {
-        if (from_product < to_product)
-          from_product *= from[i++];
-        else
-          to_product *= to[j++];
-      }
+    for (const ReshapeSegment& segment : reshape_segments(from, to)) {
       std::string position = "0u";
-      for (int k = j_begin; k < j; ++k)
+      for (int k = segment.to_begin; k < segment.to_end; ++k)
         position = add(index_mul(position, to[k]), index.coords[static_cast<size_t>(k)]);
       position = variable("uint", position);
-      std::vector<int64_t> dims(from.dims().begin() + i_begin, from.dims().begin() + i);
+      std::vector<int64_t> dims(from.dims().begin() + segment.from_begin,
+                                from.dims().begin() + segment.from_end);
       std::vector<std::string> at = coords(ElementIndex{position, {}}, Shape(dims));
-      for (int k = i_begin; k < i; ++k)
-        result[static_cast<size_t>(k)] = at[static_cast<size_t>(k - i_begin)];
+      for (int k = segment.from_begin; k < segment.from_end; ++k)
+        result[static_cast<size_t>(k)] = at[static_cast<size_t>(k - segment.from_begin)];
     }
     return value(x, ElementIndex{{}, result});
   }

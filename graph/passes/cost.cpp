@@ -17,10 +17,10 @@ class LoadCounter {
  public:
   LoadCounter(const Graph& graph, const std::vector<bool>& stored) : graph_(graph), stored_(stored) {}
 
-  void visit(NodeId id, int64_t visible, bool root) {
+  void visit(NodeId id, int64_t visible) {
     const Node& node = graph_.node(id);
     visible = std::min(visible, node.shape.numel());
-    if (stored_[id] && !root) {
+    if (stored_[id]) {
       int64_t& seen = seen_[id];
       seen = std::max(seen, visible);
       return;
@@ -28,10 +28,8 @@ class LoadCounter {
     int64_t& known = visited_[id];
     if (known >= visible) return;
     known = visible;
-    if (!root || !stored_[id] || op_def(node.op).op_class == OpClass::kElementwise)
-      flops_ += op_def(node.op).op_class == OpClass::kElementwise
-                    ? static_cast<uint64_t>(visible)
-                    : 0;
+    if (op_def(node.op).op_class == OpClass::kElementwise)
+      flops_ += static_cast<uint64_t>(visible);
     if (node.op == Op::kContract) {
       uint64_t product = 2;
       for (const auto& dim : std::get<ContractAttr>(node.attrs).dims)
@@ -42,7 +40,7 @@ class LoadCounter {
     for (NodeId input : node.inputs) {
       int64_t n = graph_.node(input).shape.numel();
       if (op_def(node.op).op_class == OpClass::kReduce) flops_ += static_cast<uint64_t>(n);
-      visit(input, slices ? std::min(n, visible) : n, false);
+      visit(input, slices ? std::min(n, visible) : n);
     }
   }
 
@@ -70,7 +68,7 @@ KernelCost kernel_cost(const Graph& graph, const FusedKernel& kernel,
   LoadCounter counter(graph, outside);
   KernelCost cost;
   for (NodeId id : kernel.stores) {
-    counter.visit(id, graph.node(id).shape.numel(), true);
+    counter.visit(id, graph.node(id).shape.numel());
     cost.bytes_written += bytes_of(graph.node(id));
   }
   cost.flops = counter.flops();

@@ -8,22 +8,11 @@ std::optional<std::vector<int64_t>> reshape_strides(const Shape& from,
                                                     const std::vector<int64_t>& strides,
                                                     const Shape& to) {
   std::vector<int64_t> result(static_cast<size_t>(to.rank()), 0);
-  int i = 0, j = 0;
-  while (i < from.rank() || j < to.rank()) {
-    // One segment: the smallest runs of axes on both sides with equal products.
-    int i_begin = i, j_begin = j;
-    int64_t from_product = i < from.rank() ? from[i++] : 1;
-    int64_t to_product = j < to.rank() ? to[j++] : 1;
-    while (from_product != to_product) {
-      if (from_product < to_product)
-        from_product *= from[i++];
-      else
-        to_product *= to[j++];
-    }
+  for (const ReshapeSegment& segment : reshape_segments(from, to)) {
     // The axes of the segment on the old side must be walkable with one stride.
     int64_t inner = 0;
     int64_t expected = -1;
-    for (int k = i - 1; k >= i_begin; --k) {
+    for (int k = segment.from_end - 1; k >= segment.from_begin; --k) {
       if (from[k] == 1) continue;
       int64_t stride = strides[static_cast<size_t>(k)];
       if (expected < 0)
@@ -32,7 +21,7 @@ std::optional<std::vector<int64_t>> reshape_strides(const Shape& from,
         return std::nullopt;
       expected = stride * from[k];
     }
-    for (int k = j - 1; k >= j_begin; --k) {
+    for (int k = segment.to_end - 1; k >= segment.to_begin; --k) {
       result[static_cast<size_t>(k)] = inner;
       inner *= to[k];
     }
@@ -41,6 +30,26 @@ std::optional<std::vector<int64_t>> reshape_strides(const Shape& from,
 }
 
 }  // namespace
+
+std::vector<ReshapeSegment> reshape_segments(const Shape& from, const Shape& to) {
+  std::vector<ReshapeSegment> segments;
+  int i = 0, j = 0;
+  while (i < from.rank() || j < to.rank()) {
+    ReshapeSegment segment{i, i, j, j};
+    int64_t from_product = i < from.rank() ? from[i++] : 1;
+    int64_t to_product = j < to.rank() ? to[j++] : 1;
+    while (from_product != to_product) {
+      if (from_product < to_product)
+        from_product *= from[i++];
+      else
+        to_product *= to[j++];
+    }
+    segment.from_end = i;
+    segment.to_end = j;
+    segments.push_back(segment);
+  }
+  return segments;
+}
 
 bool AffineView::contiguous(const Shape& shape) const {
   int64_t expected = 1;

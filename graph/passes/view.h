@@ -18,6 +18,14 @@ struct AffineView {
   bool contiguous(const Shape& shape) const;
 };
 
+// A reshape cut into the smallest runs of axes, from [from_begin, from_end) to [to_begin, to_end),
+// that hold equally many elements: no element leaves its run.
+struct ReshapeSegment {
+  int from_begin = 0, from_end = 0;
+  int to_begin = 0, to_end = 0;
+};
+std::vector<ReshapeSegment> reshape_segments(const Shape& from, const Shape& to);
+
 // Follows movement ops from `id` down as far as addresses stay affine. `stop(node)` says that a node
 // is stored itself and must not be looked through.
 AffineView view_of(const Graph& graph, NodeId id, const std::function<bool(NodeId)>& stop);
