@@ -1,0 +1,175 @@
+#include "diffusion/sde.h"
+
+#include <cmath>
+#include <numbers>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "graph/builder.h"
+
+namespace ito {
+namespace {
+
+double exponential(double x) { return std::exp(x); }
+Tensor exponential(Tensor x) { return exp(x); }
+double root(double x) { return std::sqrt(x); }
+Tensor root(Tensor x) { return sqrt(x); }
+double zero_like(double) { return 0; }
+Tensor zero_like(Tensor t) { return full(t.graph(), t.shape(), 0); }
+// 1 - e^{-y} for y >= 0 without cancellation near 0.
+double one_minus_exp_minus(double y) { return -std::expm1(-y); }
+Tensor one_minus_exp_minus(Tensor y) {
+  const Tensor h = tanh(y * 0.5);
+  return 2.0 * h / (h + 1.0);
+}
+
+// T is double or Tensor.
+template <typename T>
+T beta(const Sde& sde, T t) {
+  return t * (sde.beta_max - sde.beta_min) + sde.beta_min;
+}
+// ∫_0^t β.
+template <typename T>
+T beta_integral(const Sde& sde, T t) {
+  return t * (t * (0.5 * (sde.beta_max - sde.beta_min)) + sde.beta_min);
+}
+
+template <typename T>
+T ve_sigma(const Sde& sde, T t) {
+  return exponential(t * std::log(sde.sigma_max / sde.sigma_min)) * sde.sigma_min;
+}
+
+template <typename T>
+T drift_of(const Sde& sde, T t) {
+  switch (sde.kind) {
+    case Sde::Kind::kVe:
+    case Sde::Kind::kEdm:
+      return zero_like(t);
+    case Sde::Kind::kVp:
+    case Sde::Kind::kSubVp:
+      return beta(sde, t) * -0.5;
+  }
+  CHECK(false, "unknown SDE");
+}
+
+template <typename T>
+T diffusion_of(const Sde& sde, T t) {
+  switch (sde.kind) {
+    case Sde::Kind::kVe:
+      return ve_sigma(sde, t) * std::sqrt(2 * std::log(sde.sigma_max / sde.sigma_min));
+    case Sde::Kind::kVp:
+      return root(beta(sde, t));
+    case Sde::Kind::kSubVp:
+      return root(beta(sde, t) * one_minus_exp_minus(beta_integral(sde, t) * 2.0));
+    case Sde::Kind::kEdm:
+      return root(t * 2.0);
+  }
+  CHECK(false, "unknown SDE");
+}
+
+template <typename T>
+T mean_of(const Sde& sde, T t) {
+  switch (sde.kind) {
+    case Sde::Kind::kVe:
+    case Sde::Kind::kEdm:
+      return zero_like(t) + 1.0;
+    case Sde::Kind::kVp:
+    case Sde::Kind::kSubVp:
+      return exponential(beta_integral(sde, t) * -0.5);
+  }
+  CHECK(false, "unknown SDE");
+}
+
+template <typename T>
+T std_of(const Sde& sde, T t) {
+  switch (sde.kind) {
+    case Sde::Kind::kVe:
+      return ve_sigma(sde, t);
+    case Sde::Kind::kVp:
+      return root(one_minus_exp_minus(beta_integral(sde, t)));
+    case Sde::Kind::kSubVp:
+      return one_minus_exp_minus(beta_integral(sde, t));
+    case Sde::Kind::kEdm:
+      return t;
+  }
+  CHECK(false, "unknown SDE");
+}
+
+}  // namespace
+
+double Sde::start() const {
+  switch (kind) {
+    case Kind::kVe:
+      return 1e-5;
+    case Kind::kVp:
+    case Kind::kSubVp:
+      return 1e-3;
+    case Kind::kEdm:
+      return sigma_min;
+  }
+  CHECK(false, "unknown SDE");
+}
+
+double Sde::drift(double t) const { return drift_of(*this, t); }
+double Sde::diffusion(double t) const { return diffusion_of(*this, t); }
+double Sde::mean(double t) const { return mean_of(*this, t); }
+double Sde::std(double t) const { return std_of(*this, t); }
+Tensor Sde::drift(Tensor t) const { return drift_of(*this, t); }
+Tensor Sde::diffusion(Tensor t) const { return diffusion_of(*this, t); }
+Tensor Sde::mean(Tensor t) const { return mean_of(*this, t); }
+Tensor Sde::std(Tensor t) const { return std_of(*this, t); }
+
+double Sde::prior_std() const {
+  return kind == Kind::kVe || kind == Kind::kEdm ? sigma_max : 1;
+}
+
+Tensor Sde::prior_log_density(Tensor x) const {
+  const int64_t n = x.dim(0);
+  const int64_t dimensions = x.shape().numel() / n;
+  const double s = prior_std();
+  const Tensor squares = sum(square(reshape(x, {n, dimensions})), {1});
+  return squares * (-0.5 / (s * s)) -
+         0.5 * static_cast<double>(dimensions) * std::log(2 * std::numbers::pi * s * s);
+}
+
+std::string sde_name(Sde::Kind kind) {
+  switch (kind) {
+    case Sde::Kind::kVe:
+      return "ve";
+    case Sde::Kind::kVp:
+      return "vp";
+    case Sde::Kind::kSubVp:
+      return "subvp";
+    case Sde::Kind::kEdm:
+      return "edm";
+  }
+  CHECK(false, "unknown SDE");
+}
+
+Result<Sde::Kind> sde_kind_from_name(const std::string& name) {
+  for (const Sde::Kind kind :
+       {Sde::Kind::kVe, Sde::Kind::kVp, Sde::Kind::kSubVp, Sde::Kind::kEdm})
+    if (name == sde_name(kind)) return kind;
+  return invalid_argument("SDE is \"{}\", expected ve, vp, subvp or edm", name);
+}
+
+Status check_sde(const Sde& sde) {
+  if (sde.kind == Sde::Kind::kVe || sde.kind == Sde::Kind::kEdm) {
+    if (!(sde.sigma_min > 0) || !std::isfinite(sde.sigma_max))
+      return invalid_argument("sigma_min is {} and sigma_max {}, expected positive finite numbers",
+                              sde.sigma_min, sde.sigma_max);
+    if (!(sde.sigma_min < sde.sigma_max))
+      return invalid_argument("sigma_min is {}, expected less than sigma_max, which is {}",
+                              sde.sigma_min, sde.sigma_max);
+    return {};
+  }
+  if (!(sde.beta_min >= 0) || !(sde.beta_max > 0) || !std::isfinite(sde.beta_max))
+    return invalid_argument("beta_min is {} and beta_max {}, expected 0 <= beta_min, 0 < beta_max",
+                            sde.beta_min, sde.beta_max);
+  if (sde.beta_min > sde.beta_max)
+    return invalid_argument("beta_min is {}, expected at most beta_max, which is {}", sde.beta_min,
+                            sde.beta_max);
+  return {};
+}
+
+}  // namespace ito

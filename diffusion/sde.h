@@ -1,0 +1,63 @@
+// Sde: a noising process dx = f(x, t) dt + g(t) dw, t from 0 (data) to end(), as a value. All four
+// kinds have a drift linear in x, f = c(t) x, so x_t given x_0 is N(m(t) x_0, std(t)² I).
+//   VE      f = 0,         g = σ_min (σ_max/σ_min)^t √(2 ln(σ_max/σ_min))
+//   VP      f = -β(t) x/2, g = √β(t),   β(t) = β_min + t (β_max - β_min)
+//   sub-VP  f = -β(t) x/2, g = √(β(t) (1 - e^{-2∫β}))
+//   EDM     f = 0,         g = √(2t),   σ(t) = t
+// VE, VP, sub-VP: Song et al. 2021 (Score-Based Generative Modeling through SDEs), eqs. 30-33 of
+// appendix B and C; EDM: Karras et al. 2022, table 1 and eq. 1.
+// Every function comes twice: on host numbers, and on tensors of times for use inside graphs. Not
+// for samplers, which only ask for these values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "graph/graph.h"
+
+namespace ito {
+
+struct Sde {
+  enum class Kind : uint8_t { kVe, kVp, kSubVp, kEdm };
+
+  Kind kind = Kind::kVp;
+  double beta_min = 0.1;  // VP, sub-VP
+  double beta_max = 20;
+  double sigma_min = 0.01;  // VE; EDM: the smallest time that is sampled
+  double sigma_max = 50;    // VE; EDM: the largest
+
+  bool operator==(const Sde&) const = default;
+
+  // The time of the prior: 1, for EDM σ_max.
+  double end() const { return kind == Kind::kEdm ? sigma_max : 1; }
+  // The time at which reverse processes stop, where the score is still finite: 1e-5 for VE, 1e-3
+  // for VP and sub-VP (Song et al. 2021, appendix C), σ_min for EDM.
+  double start() const;
+
+  // c(t), g(t), m(t) = E[x_t]/x_0 and the deviation of x_t given x_0.
+  double drift(double t) const;
+  double diffusion(double t) const;
+  double mean(double t) const;
+  double std(double t) const;
+
+  // The same for f32 tensors of times, of any shape.
+  Tensor drift(Tensor t) const;
+  Tensor diffusion(Tensor t) const;
+  Tensor mean(Tensor t) const;
+  Tensor std(Tensor t) const;
+
+  // Deviation of the prior N(0, prior_std()² I): σ_max for VE and EDM, else 1.
+  double prior_std() const;
+  // ln of the prior density of each image of x [n, ...], in nats → f32 [n].
+  Tensor prior_log_density(Tensor x) const;
+};
+
+// "ve", "vp", "subvp", "edm".
+std::string sde_name(Sde::Kind kind);
+Result<Sde::Kind> sde_kind_from_name(const std::string& name);
+// Errors name the field: 0 < sigma_min < sigma_max, 0 <= beta_min <= beta_max, beta_max > 0, all
+// finite.
+Status check_sde(const Sde& sde);
+
+}  // namespace ito
