@@ -13,5 +13,7 @@ inline constexpr uint32_t kStreamTrainNoise = 3;     //   training step
 inline constexpr uint32_t kStreamForwardNoise = 4;   // noising a given image (image to image)
 // Vectors of sliced score matching; step word: the training step.
 inline constexpr uint32_t kStreamProjection = 16;
+// Points of a toy data set (diffusion/toy_data.h); step word: the training step.
+inline constexpr uint32_t kStreamToyData = 17;
 
 }  // namespace ito

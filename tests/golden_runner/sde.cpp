@@ -5,6 +5,7 @@ namespace ito::golden {
 
 Result<Outcome> run_sde(vk::Device& device, const Case& golden) {
   if (golden.name.find("_pfode_") != std::string::npos) return run_pfode(device, golden);
+  if (golden.name.ends_with("_dsm")) return run_dsm(device, golden);
   return skipped("later: this kind of case");
 }
 
