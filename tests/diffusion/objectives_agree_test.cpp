@@ -19,7 +19,7 @@ namespace {
 
 constexpr int64_t kBatch = 512;
 constexpr uint32_t kSteps = 400;
-constexpr double kSigma = 0.3;  // of denoising score matching
+constexpr double kSigma = 0.5;  // of denoising score matching
 
 class ObjectivesAgree : public VulkanTest {};
 
