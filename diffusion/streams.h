@@ -13,7 +13,8 @@ inline constexpr uint32_t kStreamTrainNoise = 3;     //   training step
 inline constexpr uint32_t kStreamForwardNoise = 4;   // noising a given image (image to image)
 // Vectors of sliced score matching; step word: the training step.
 inline constexpr uint32_t kStreamProjection = 16;
-// Points of a toy data set (diffusion/toy_data.h); step word: the training step.
-inline constexpr uint32_t kStreamToyData = 17;
+// Points of a toy data set: where on its shape, and how far from it; step word: the training step.
+inline constexpr uint32_t kStreamToyShape = 17;
+inline constexpr uint32_t kStreamToySpread = 18;
 
 }  // namespace ito

@@ -37,7 +37,7 @@ Draw draw_of(Graph& graph, int64_t n, Tensor step) {
 constexpr double kMean[2] = {0.5, -0.25}, kL[3] = {1.0, 0.6, 0.7};
 Tensor gaussian_data(const Shape& shape, const Draw& d) {
   Graph& graph = d.key.graph();
-  const Tensor z = random_normal(shape, d.key, d.image, d.step, kStreamToyData);
+  const Tensor z = random_normal(shape, d.key, d.image, d.step, kStreamToySpread);
   return matmul(z, constant(graph, {2, 2}, {kL[0], kL[1], 0, kL[2]})) +
          constant(graph, {2}, {kMean[0], kMean[1]});
 }
