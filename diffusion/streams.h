@@ -12,4 +12,8 @@ inline constexpr uint32_t kStreamTrainTimestep = 2;  // t of a training example;
 inline constexpr uint32_t kStreamTrainNoise = 3;     //   training step
 inline constexpr uint32_t kStreamForwardNoise = 4;   // noising a given image (image to image)
 
+inline constexpr uint32_t kStreamChainNoise = 10;    // chains (chain.h: SDE, Langevin, EDM); step
+                                                     //   word: step × Chain::draws + the draw
+inline constexpr uint32_t kStreamChainUniform = 11;  // a chain's accept or reject; step word: step
+
 }  // namespace ito
