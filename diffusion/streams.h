@@ -17,4 +17,8 @@ inline constexpr uint32_t kStreamProjection = 16;
 inline constexpr uint32_t kStreamToyShape = 17;
 inline constexpr uint32_t kStreamToySpread = 18;
 
+inline constexpr uint32_t kStreamChainNoise = 10;    // chains (chain.h: SDE, Langevin, EDM); step
+                                                     //   word: step × Chain::draws + the draw
+inline constexpr uint32_t kStreamChainUniform = 11;  // a chain's accept or reject; step word: step
+
 }  // namespace ito
