@@ -22,5 +22,9 @@ Result<Outcome> run_unet(vk::Device& device, const Case& golden);
 Result<Outcome> run_training(vk::Device& device, const Case& golden);
 // schedulers/NAME: timesteps, tables, a replayed trajectory and one with the model on the device.
 Result<Outcome> run_scheduler(vk::Device& device, const Case& golden);
+// sde/NAME: marginals, losses, trajectories of stochastic samplers, EDM; *_pfode_* go to run_pfode.
+Result<Outcome> run_sde(vk::Device& device, const Case& golden);
+// sde/*_pfode_*: end points and likelihoods of the probability-flow ODE.
+Result<Outcome> run_pfode(vk::Device& device, const Case& golden);
 
 }  // namespace ito::golden
