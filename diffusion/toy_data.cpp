@@ -1,5 +1,8 @@
 #include "diffusion/toy_data.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <utility>
