@@ -94,6 +94,10 @@ Result<ToyObjective> toy_objective_from_name(const std::string& name) {
                           fmt::join(toy_objective_names(), ", "));
 }
 
+int64_t default_toy_steps(ToyObjective objective) {
+  return objective >= ToyObjective::kNcsn ? 5000 : 2500;
+}
+
 Result<ToyModel> ToyModel::create(const ToyOptions& options) {
   ToyModel model;
   ITO_ASSIGN(model.data_, toy_data(options.data));

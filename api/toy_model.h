@@ -28,6 +28,8 @@ enum class ToyObjective : uint8_t {
 // "ism", "ssm", "ssm-vr", "dsm", "ncsn", "ve", "vp", "subvp".
 std::vector<std::string> toy_objective_names();
 Result<ToyObjective> toy_objective_from_name(const std::string& name);
+// Training steps after which the losses have settled: more for a whole family of noise levels.
+int64_t default_toy_steps(ToyObjective objective);
 
 struct ToyOptions {
   std::string data = "two_moons";
