@@ -326,7 +326,8 @@ Status ToyRun::density_by_flow() {
   return {};
 }
 
-// ln p(x) - ln p(0) by the integral of the score along the line from the origin.
+// ln p(x) - ln p(0) by the integral of the score along the line from the origin; for networks that
+// are not told a time.
 Status ToyRun::density_along_lines() {
   result_.density_method = "line integral";
   result_.density_sigma = model_.shown_sigma();
@@ -337,9 +338,6 @@ Status ToyRun::density_along_lines() {
   ITO_TRY(
       solver->write(likelihood_names::kLineFrom, std::vector<float>(2 * static_cast<size_t>(n))));
   ITO_TRY(solver->write(likelihood_names::kLineTo, result_.density_grid.points()));
-  ITO_TRY(solver->write(
-      likelihood_names::kLineTime,
-      std::vector<float>(static_cast<size_t>(n), static_cast<float>(model_.shown_time()))));
   ITO_TRY(solver->solve(0, 1, 5000));
   ITO_ASSIGN(result_.log_density, solver->value(likelihood_names::kDifference));
   return {};
@@ -367,7 +365,8 @@ double mean_distance(const std::vector<float>& x, const std::vector<float>& y) {
   const bool same = &x == &y;
   double sum = 0;
   for (size_t i = 0; i < x.size(); i += 2)
-    for (size_t j = 0; j < y.size(); j += 2) sum += std::hypot(x[i] - y[j], x[i + 1] - y[j + 1]);
+    for (size_t j = 0; j < y.size(); j += 2)
+      sum += std::hypot(double{x[i]} - y[j], double{x[i + 1]} - y[j + 1]);
   const double n = static_cast<double>(x.size() / 2), m = static_cast<double>(y.size() / 2);
   return sum / (n * (same ? m - 1 : m));
 }

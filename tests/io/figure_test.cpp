@@ -75,14 +75,17 @@ TEST(Figure, PutsPointsAndHeatWhereTheyBelong) {
       HeatMap{.columns = 2, .rows = 2, .values = {0, 0, 0, 1}, .low = 0, .high = 1, .label = {}};
   figure.panels = {points, heat};
   const Image image = draw_figure(figure);
-  // The only red pixels form one disc in the upper right quarter of the first panel's square.
+  // The only red pixels form one disc, three quarters up and right in the first panel's square,
+  // which starts 76 pixels from the left and 100 from the top.
   int red = 0;
   double x_sum = 0, y_sum = 0;
   for (int y = 0; y < image.h; ++y)
     for (int x = 0; x < image.w; ++x)
       if (pixel(image, x, y) == Colour{200, 0, 0}) ++red, x_sum += x, y_sum += y;
-  ASSERT_GT(red, 20);
-  EXPECT_LT(red, 60);
+  ASSERT_GE(red, 15);  // the pixels wholly inside a disc of radius 3
+  EXPECT_LE(red, 32);
+  EXPECT_NEAR(x_sum / red, 76 + 75, 1.5);
+  EXPECT_NEAR(y_sum / red, 100 + 25, 1.5);
   // Brightest and darkest corners of the heat map: upper right and the others.
   EXPECT_GT(count(image, viridis(1)), 50);
   EXPECT_GT(count(image, viridis(0)), 1000);
