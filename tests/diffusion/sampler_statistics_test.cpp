@@ -100,6 +100,38 @@ TEST_F(SamplerStatistics, MixtureChainsHaveItsMomentsAndWeights) {
   }
 }
 
+// One move of the Langevin corrector on N(0, v) in D dimensions. With the batch's norms ε = 2 snr²
+// v is the same for all, and |x|² becomes D v (1 + 4 snr⁴). With each image's own, ε = 2 (snr |z|
+// v/|x|)² depends on x, and |x|² becomes D v (1 - 4 snr² + 4 snr² (1 + snr²) (D+2)/(D-2)): the
+// corrector's fixed point is too wide by about 4/D.
+TEST_F(SamplerStatistics, LangevinCorrectorHasTheBiasOfItsNorms) {
+  const int64_t dimensions = 10;
+  const double d = static_cast<double>(dimensions), k = 0.2, v = 1.25;
+  const GaussianMixture data{{1.0},
+                             {std::vector<double>(static_cast<size_t>(dimensions), 0.0)},
+                             {std::vector<double>(static_cast<size_t>(dimensions), 0.25)}};
+  const Sde sde{.kind = Sde::Kind::kVe, .sigma_min = 0.01, .sigma_max = 1};
+  for (const NormOver over : {NormOver::kBatch, NormOver::kImage}) {
+    const PredictorCorrectorOptions options{.predictor = Predictor::kNone,
+                                            .corrector = Corrector::kLangevin,
+                                            .snr = k,
+                                            .norm_over = over};
+    const Chain chain = predictor_corrector(sde, mixture_score(data, sde), options).value();
+    ASSERT_OK_AND_ASSIGN(
+        const std::vector<float> x,
+        sample(chain, {.shape = {kChains, dimensions}, .initial_std = std::sqrt(v), .replays = 1}));
+    const double growth = over == NormOver::kBatch
+                              ? 4 * std::pow(k, 4)
+                              : 4 * k * k * ((1 + k * k) * (d + 2) / (d - 2) - 1);
+    const Estimate squares = estimate(x, static_cast<size_t>(dimensions), [&](const float* p) {
+      double sum = 0;
+      for (int64_t i = 0; i < dimensions; ++i) sum += double{p[i]} * double{p[i]};
+      return sum;
+    });
+    EXPECT_WITHIN_4_SE(squares, d * v * (1 + growth));
+  }
+}
+
 TEST_F(SamplerStatistics, EdmChainsHaveTheMixturesMomentsAndWeights) {
   const Sde sde{.kind = Sde::Kind::kEdm, .sigma_min = 0.02, .sigma_max = 5};
   for (const EdmSamplerOptions& options :
