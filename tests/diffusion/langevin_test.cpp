@@ -23,6 +23,21 @@ TEST(Langevin, UnadjustedVarianceIsTheTheorys) {
   }
 }
 
+// A network's energy moves the chain as its score does.
+TEST(Langevin, EnergyGivesTheSameChainAsItsScore) {
+  const GaussianMixture data{{0.4, 0.6}, {{-1.0}, {1.0}}, {{0.09}, {0.04}}};
+  std::vector<std::vector<double>> ends;
+  for (const ScoreFunction& score :
+       {mixture_score(data, kClean), energy_score(mixture_energy(data, kClean))}) {
+    const Chain chain = langevin(score, {.step_size = 0.01, .steps = 20}).value();
+    Externals externals = chain_start(chain, {4, 1});
+    replay_chain(chain, {.shape = {4, 1}}, externals);
+    ends.push_back(externals["x"].data);
+  }
+  for (size_t i = 0; i < 4; ++i) EXPECT_NEAR(ends[0][i], ends[1][i], 1e-4);
+  EXPECT_GT(std::fabs(ends[0][0] - ends[0][1]), 1e-3);  // images have noise of their own
+}
+
 TEST(Langevin, WithoutNoiseItAscends) {
   const GaussianMixture data{{0.4, 0.6}, {{-1.0}, {1.0}}, {{0.09}, {0.04}}};
   const Chain chain =
