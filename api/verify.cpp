@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "diffusion/chain.h"
+#include "diffusion/forward_sde.h"
 #include "diffusion/langevin.h"
 #include "diffusion/score.h"
 #include "diffusion/streams.h"
@@ -144,25 +145,6 @@ void add_rows(std::vector<VerifyRow>& rows, const std::string& check,
   rows.push_back(histogram_row(check, points, expected));
 }
 
-// x + c(t) x Δ + g(t) √Δ z: the SDE itself, forwards.
-Chain forward_chain(const Sde& sde, int steps) {
-  Chain chain;
-  chain.name = "forward " + sde_name(sde.kind);
-  chain.steps = steps;
-  chain.columns = {"on_x", "noise"};
-  const double delta = sde.end() / steps;
-  for (int i = 0; i < steps; ++i) {
-    const double t = delta * i;
-    chain.table.push_back(1 + sde.drift(t) * delta);
-    chain.table.push_back(sde.diffusion(t) * std::sqrt(delta));
-  }
-  chain.build = [](const ChainStep& in) {
-    return ChainResult{
-        .x = in.row[0] * in.x + in.row[1] * in.noise[0], .scores = {}, .states = {}, .outputs = {}};
-  };
-  return chain;
-}
-
 class Verification {
  public:
   Verification(vk::Device& device, const VerifyOptions& options,
@@ -245,7 +227,7 @@ class Verification {
   Status check_forward(const Sde& sde) {
     const std::string name = sde_name(sde.kind);
     current_ = "Kolmogorov-Fokker-Planck, " + name;
-    const Chain chain = forward_chain(sde, options_.steps);
+    ITO_ASSIGN(const Chain chain, forward_process(sde, sde.end(), options_.steps));
     ITO_ASSIGN(auto executor, prepare(chain, [&](Tensor key, Tensor image) {
                  return mixture_start(key, image, sde.mean(0), sde.std(0));
                }));
