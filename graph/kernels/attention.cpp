@@ -132,9 +132,10 @@ bool attention_shares_walk(const Node& a, const Node& b) {
 }
 
 NodeId attention_operand_base(const Graph& graph, NodeId operand) {
-  return view_of(graph, operand, [&](NodeId id) {
-           return op_def(graph.node(id).op).op_class != OpClass::kMovement;
-         }).base;
+  return view_of(
+             graph, operand,
+             [&](NodeId id) { return op_def(graph.node(id).op).op_class != OpClass::kMovement; })
+      .base;
 }
 
 std::array<uint32_t, 3> attention_groups(int64_t tiles, const DeviceCaps& caps) {

@@ -28,8 +28,7 @@ class LanesEmitter {
         lanes_(std::max<uint32_t>(1, caps.subgroup_size)),
         tiles_(walk.row_tiles(lanes_)),
         groups_(attention_groups(tiles_ * walk.heads * walk.batch, caps)) {
-    const int64_t per_column =
-        w_.d * static_cast<int64_t>(w_.products.size() + w_.sums.size());
+    const int64_t per_column = w_.d * static_cast<int64_t>(w_.products.size() + w_.sums.size());
     block_ = std::clamp<int64_t>(kBlockBudget / per_column, 1, kMaxBlock);
     while (block_ & (block_ - 1)) --block_;
     block_ = std::min(block_, w_.columns);
@@ -101,16 +100,15 @@ class LanesEmitter {
         const std::string value =
             writer_.load(x.argument, fmt::format("row_at{} + {}u", i, c * x.channel));
         // The first product is the score in units of log 2.
-        line("float r{}_{} = {}{};", i, c, value,
-             i == 0 ? fmt::format(" * {:.9e}", to_log2) : "");
+        line("float r{}_{} = {}{};", i, c, value, i == 0 ? fmt::format(" * {:.9e}", to_log2) : "");
       }
     }
     if (w_.online || !w_.rows_are_queries) return;
     for (const auto& [name, x] : {std::pair{"lse", &w_.lse}, std::pair{"delta", &w_.delta}})
       if (!x->argument.empty())
-        line("float {} = {};", name,
-             writer_.load(x->argument,
-                          fmt::format("{} + row * {}u", statistic_base(*x), x->token)));
+        line(
+            "float {} = {};", name,
+            writer_.load(x->argument, fmt::format("{} + row * {}u", statistic_base(*x), x->token)));
     line("lse *= {:.9e};", std::numbers::log2e);
   }
 
@@ -163,8 +161,8 @@ class LanesEmitter {
       for (int64_t c = 0; c < w_.d; ++c) {
         if (w_.online) line("o{}_{} *= keep;", s, c);
         for (int64_t j = 0; j < block_; ++j)
-          line("o{0}_{1} = fma({2}_{3}, {4}, o{0}_{1});", s, c,
-               sum.of_score_gradient ? "ds" : "p0", j, element(sum.column, name, j, c));
+          line("o{0}_{1} = fma({2}_{3}, {4}, o{0}_{1});", s, c, sum.of_score_gradient ? "ds" : "p0",
+               j, element(sum.column, name, j, c));
       }
     }
   }

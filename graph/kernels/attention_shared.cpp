@@ -126,9 +126,9 @@ class SharedEmitter {
     line("uint c = channel + i % {0}u; uint t = i / {0}u;", kChannels);
     line("uint token = {} + t;", first);
     line("float x = {};",
-         writer_.load(x.argument, fmt::format("{} + min(token, {}u) * {}u + min(c, {}u) * {}u",
-                                              head_base(x), tokens - 1, x.token, w_.d - 1,
-                                              x.channel)));
+         writer_.load(x.argument,
+                      fmt::format("{} + min(token, {}u) * {}u + min(c, {}u) * {}u", head_base(x),
+                                  tokens - 1, x.token, w_.d - 1, x.channel)));
     line("tile[{}u + i % {}u * {}u + t] = c < {}u && token < {}u ? x : 0.0; }}", offset, kChannels,
          stride, w_.d, tokens);
   }
@@ -215,9 +215,9 @@ class SharedEmitter {
     line("for (uint i = id; i < {}u; i += {}u) {{", depth_ * width_, kThreads);
     line("uint c = i % {0}u; uint token = start + part + i / {0}u;", width_);
     line("float x = {};",
-         writer_.load(x.argument, fmt::format("{} + min(token, {}u) * {}u + min(c, {}u) * {}u",
-                                              head_base(x), w_.columns - 1, x.token, w_.d - 1,
-                                              x.channel)));
+         writer_.load(x.argument,
+                      fmt::format("{} + min(token, {}u) * {}u + min(c, {}u) * {}u", head_base(x),
+                                  w_.columns - 1, x.token, w_.d - 1, x.channel)));
     line("tile[i] = c < {}u && token < {}u ? x : 0.0; }}", w_.d, w_.columns);
     line("barrier();");
     line("for (uint t = 0u; t < {}u; ++t) {{", depth_);
@@ -241,9 +241,10 @@ class SharedEmitter {
     for (int64_t i = 0; i < micro_rows_; ++i) {
       line("if ({} < {}u) {{", row_of(i), w_.rows);
       if (w_.online)
-        line("float all = 0.0; for (uint j = 0u; j < {0}u; ++j) all += tile[(tr + {1}u) * {0}u + "
-             "j];",
-             kColumnThreads, i * kRowThreads);
+        line(
+            "float all = 0.0; for (uint j = 0u; j < {0}u; ++j) all += tile[(tr + {1}u) * {0}u + "
+            "j];",
+            kColumnThreads, i * kRowThreads);
       for (size_t s = 0; s < w_.sums.size(); ++s) {
         const int64_t width = w_.heads * w_.d;
         line("uint out{} = (image * {}u + {}) * {}u + head * {}u;", s, w_.rows, row_of(i), width,
@@ -263,10 +264,10 @@ class SharedEmitter {
       }
       if (!w_.lse_out.empty())
         line("if (tc == 0u) {}",
-             writer_.store(w_.lse_out,
-                           fmt::format("(image * {}u + head) * {}u + {}", w_.heads, w_.rows,
-                                       row_of(i)),
-                           fmt::format("(top{} + log2(all)) * {:.9e}", i, std::numbers::ln2)));
+             writer_.store(
+                 w_.lse_out,
+                 fmt::format("(image * {}u + head) * {}u + {}", w_.heads, w_.rows, row_of(i)),
+                 fmt::format("(top{} + log2(all)) * {:.9e}", i, std::numbers::ln2)));
       line("}}");
     }
   }

@@ -11,20 +11,20 @@
 namespace ito {
 namespace {
 
-// From these numbers of scores on, the kernel is at least as fast as the decomposition: see
-// docs/decisions/0006-attention.md. Gradients recompute the scores, which costs more arithmetic
-// than reading them back while they fit into a cache.
-constexpr int64_t kMinScores = int64_t{1} << 16;
-constexpr int64_t kMinScoresWithGradients = int64_t{1} << 20;
+// From these numbers of scores per image on, the kernel is at least as fast as the decomposition:
+// see docs/decisions/0006-attention.md. Gradients recompute the scores, which costs more arithmetic
+// than reading them back while they fit into a cache. The batch does not count: an image's result
+// must not depend on how many others are computed with it.
+constexpr int64_t kMinScores = int64_t{1} << 12;
+constexpr int64_t kMinScoresWithGradients = int64_t{1} << 16;
 
 // A tensor of [batch, heads, tokens, d], or one of [batch, tokens, heads * d] split into heads, as
 // the addresses of its elements.
 using Address = std::tuple<NodeId, int64_t, std::vector<int64_t>>;
 
 AffineView view_behind_movement(const Graph& graph, NodeId id) {
-  return view_of(graph, id, [&](NodeId n) {
-    return op_def(graph.node(n).op).op_class != OpClass::kMovement;
-  });
+  return view_of(graph, id,
+                 [&](NodeId n) { return op_def(graph.node(n).op).op_class != OpClass::kMovement; });
 }
 
 Address address(const AffineView& view, const Shape& shape, std::vector<int64_t> strides) {
@@ -67,7 +67,8 @@ class Chooser {
   bool kernel_is_better(const Node& node) const {
     const NodeId q = node.inputs[0], k = node.inputs[1];
     const int64_t heads = std::get<AttentionAttr>(node.attrs).heads;
-    if (products_.contains({address_of_heads(graph_, q, heads), address_of_heads(graph_, k, heads)}))
+    if (products_.contains(
+            {address_of_heads(graph_, q, heads), address_of_heads(graph_, k, heads)}))
       return false;
     const Shape& rows = graph_.node(q).shape;
     const Shape& columns = graph_.node(k).shape;
@@ -75,7 +76,7 @@ class Chooser {
     // A lane per row: lanes without one are wasted.
     const int64_t shortest = with_gradients ? std::min(rows[1], columns[1]) : rows[1];
     if (caps_.is_cpu && shortest < caps_.subgroup_size) return false;
-    const int64_t scores = rows[0] * heads * rows[1] * columns[1];
+    const int64_t scores = heads * rows[1] * columns[1];
     return scores >= (with_gradients ? kMinScoresWithGradients : kMinScores);
   }
 

