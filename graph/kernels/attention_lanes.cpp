@@ -15,8 +15,9 @@ namespace {
 // Multiply-adds written out per block of columns.
 constexpr int64_t kBlockBudget = 512;
 constexpr int64_t kMaxBlock = 8;
-// See contract_registers: shows the driver's compiler that base + constant does not wrap around.
-constexpr const char* kAddressMask = "& 0x3fffffffu";
+// See contract_registers: below it, a mask shows the driver's compiler that base + constant does
+// not wrap around.
+constexpr int64_t kAddressLimit = int64_t{1} << 30;
 // Far below every score, but finite: its difference to itself is no NaN.
 constexpr const char* kLowest = "-3.0e38";
 
@@ -128,8 +129,22 @@ class LanesEmitter {
 
   bool masked() const { return w_.columns % block_ != 0; }
 
-  void address(const std::string& name, int64_t stride) {
-    line("uint at_{0} = (base_{0} + start * {1}u) {2};", name, stride, kAddressMask);
+  // Address of a block's first column; `last` is the largest that any block reaches.
+  void address(const std::string& name, int64_t stride, int64_t last) {
+    const std::string mask =
+        last < kAddressLimit ? fmt::format(" & {}u", kAddressLimit - 1) : std::string();
+    line("uint at_{0} = (base_{0} + start * {1}u){2};", name, stride, mask);
+  }
+
+  void address(const std::string& name, const Operand& x) {
+    address(
+        name, x.token,
+        (w_.batch - 1) * x.batch + (w_.columns - 1) * x.token + (w_.heads * w_.d - 1) * x.channel);
+  }
+
+  void address(const std::string& name, const Statistic& x) {
+    address(name, x.token,
+            (w_.batch - 1) * x.batch + (w_.heads - 1) * x.head + (w_.columns - 1) * x.token);
   }
 
   std::string element(const Operand& x, const std::string& address, int64_t j, int64_t c) const {
@@ -144,7 +159,7 @@ class LanesEmitter {
     for (size_t i = 0; i < w_.products.size(); ++i) {
       const Operand& x = w_.products[i].second;
       const std::string name = fmt::format("p{}", i);
-      address(name, x.token);
+      address(name, x);
       for (int64_t j = 0; j < block_; ++j) line("float {}_{} = 0.0;", name, j);
       for (int64_t c = 0; c < w_.d; ++c)
         for (int64_t j = 0; j < block_; ++j)
@@ -157,7 +172,7 @@ class LanesEmitter {
     for (size_t s = 0; s < w_.sums.size(); ++s) {
       const auto& sum = w_.sums[s];
       const std::string name = fmt::format("s{}", s);
-      address(name, sum.column.token);
+      address(name, sum.column);
       for (int64_t c = 0; c < w_.d; ++c) {
         if (w_.online) line("o{}_{} *= keep;", s, c);
         for (int64_t j = 0; j < block_; ++j)
@@ -182,8 +197,8 @@ class LanesEmitter {
 
   void from_statistics() {
     if (!w_.rows_are_queries) {
-      address("lse", w_.lse.token);
-      if (!w_.delta.argument.empty()) address("delta", w_.delta.token);
+      address("lse", w_.lse);
+      if (!w_.delta.argument.empty()) address("delta", w_.delta);
     }
     for (int64_t j = 0; j < block_; ++j) {
       auto of_column = [&](const Statistic& x, const char* name) {
