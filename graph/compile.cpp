@@ -184,9 +184,9 @@ Result<Plan> compile(const Program& program, const DeviceCaps& caps,
   uint64_t ideal = ideal_bytes(program);
   // Constants first: later passes see shapes and values in their simplest form.
   Program current = canonicalize(program);
-  // Composites without a kernel become primitives, which meet their own gradients' parts again by
+  // Composites without a kernel of their own become primitives, which meet their own gradients' parts again by
   // value numbering.
-  current = decompose(current, caps);
+  current = decompose(current, caps, options.attention);
   // Contractions need padded operands as nodes of their own before fusion can feed them.
   current = lower(current, caps);
   // Folding what lowering built (masks, flips of constants).
