@@ -126,9 +126,8 @@ std::vector<std::string> bench_workloads() {
 }
 
 Result<std::vector<BenchCase>> bench_cases(const std::string& workload, const DeviceCaps& caps) {
-  Cases cases;
-  cases.push_back(fma_roof(caps));
-  cases.push_back(copy_roof(caps));
+  Cases cases = fma_roof(caps);
+  for (BenchCase& c : copy_roof(caps)) cases.push_back(std::move(c));
   const auto wanted = [&](const char* name) { return workload == name || workload == "all"; };
   if (wanted("conv")) {
     add_conv(cases, 64, 32);
