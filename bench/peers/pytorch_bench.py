@@ -25,20 +25,20 @@ except ImportError:
     sys.exit(3)
 
 
-def conv(channels, side, direction, device):
+def conv(channels, side, direction, stride, device):
     x = torch.randn(16, channels, side, side, device=device)
     w = torch.randn(channels, channels, 3, 3, device=device)
-    dy = torch.randn_like(x)
+    dy = torch.randn(16, channels, side // stride, side // stride, device=device)
     if direction == "forward":
-        return lambda: F.conv2d(x, w, padding=1)
+        return lambda: F.conv2d(x, w, stride=stride, padding=1)
     masks = {"grad_input": (True, False, False), "grad_weight": (False, True, False)}
     return lambda: torch.ops.aten.convolution_backward(
-        dy, x, w, None, (1, 1), (1, 1), (1, 1), False, (0, 0), 1, masks[direction])
+        dy, x, w, None, (stride, stride), (1, 1), (1, 1), False, (0, 0), 1, masks[direction])
 
 
-def matmul(n, device):
+def matmul(n, transposed, device):
     a, b = torch.randn(n, n, device=device), torch.randn(n, n, device=device)
-    return lambda: a @ b
+    return lambda: a @ (b.t() if transposed else b)
 
 
 def attention(batch, tokens, channels, with_gradient, device):
@@ -194,10 +194,10 @@ def train_step(batch, device):
 
 def workload(name, device):
     """The function to time for a row of ito.json, or None."""
-    if m := re.fullmatch(r"conv_(\d+)x\d+_(\d+)x\d+_(\w+)", name):
-        return conv(int(m[1]), int(m[2]), m[3], device)
-    if m := re.fullmatch(r"matmul_(\d+)", name):
-        return matmul(int(m[1]), device)
+    if m := re.fullmatch(r"conv_(\d+)x\d+_(\d+)x\d+_([a-z_]+?)(?:_stride(\d+))?", name):
+        return conv(int(m[1]), int(m[2]), m[3], int(m[4] or 1), device)
+    if m := re.fullmatch(r"matmul_(\d+)(_transposed)?", name):
+        return matmul(int(m[1]), m[2] is not None, device)
     if m := re.fullmatch(r"attention_(\d+)x(\d+)x(\d+)_forward(_and_gradient)?", name):
         return attention(int(m[1]), int(m[2]), int(m[3]), m[4] is not None, device)
     if m := re.fullmatch(r"groupnorm_(silu_)?(\d+)x(\d+)x(\d+)x(\d+)", name):
