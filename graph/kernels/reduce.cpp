@@ -182,7 +182,8 @@ class ReduceEmitter {
       open += fmt::format(
           "  for (uint turn{0} = 0u; turn{0} < {1}u; ++turn{0}) {{\n"
           "  uint r{0} = {2};\n",
-          i, turns, index_mul(fmt::format("min(turn{}, {}u)", i, turns - 1), walk_.shape[i] / turns));
+          i, turns,
+          index_mul(fmt::format("min(turn{}, {}u)", i, turns - 1), walk_.shape[i] / turns));
       close += "  }\n";
       changing.insert(fmt::format("r{}", i));
     }
@@ -221,8 +222,9 @@ class ReduceEmitter {
       std::string r = k == 0 ? "r" : fmt::format("r_{}", k);
       if (k > 0)
         expression_.append(
-            fmt::format("  uint r_base_{0} = r_base + {1}u;\n  uint r_{0} = r_base_{0} + lane;\n", k,
-                        k * lanes));
+            fmt::format("  uint r_base_{0} = r_base + {1}u;\n"
+                        "  uint r_{0} = r_base_{0} + lane;\n",
+                        k, k * lanes));
       expression_.set_varying(r);
       if (!guard && subgroup)
         expression_.set_lanes(r, k == 0 ? "r_base" : fmt::format("r_base_{}", k), lanes);
