@@ -11,7 +11,7 @@ inline constexpr uint32_t kStreamStepNoise = 1;  // noise of a sampling step; st
 inline constexpr uint32_t kStreamTrainTimestep = 2;  // t of a training example; step word: the
 inline constexpr uint32_t kStreamTrainNoise = 3;     //   training step
 inline constexpr uint32_t kStreamForwardNoise = 4;   // noising a given image (image to image)
-inline constexpr uint32_t kStreamProbe = 20;  // v of a trace estimate; step word: its index
+inline constexpr uint32_t kStreamProbe = 20;         // v of a trace estimate; step word: its index
 inline constexpr uint32_t kStreamDequantisation = 21;  // u of an 8-bit image; step word 0
 
 }  // namespace ito
