@@ -39,9 +39,10 @@ inline constexpr const char* kDeltaState = "y.delta";  // its state, beside "res
 inline constexpr const char* kProbe = "probe.";  // inputs "probe.0", "probe.1", ... of x's shape
 inline constexpr const char* kLineFrom = "line_from";  // inputs of line_system, as x
 inline constexpr const char* kLineTo = "line_to";
-inline constexpr const char* kLineTime = "line_time";     // f32 [n]: the score's time
-inline constexpr const char* kDifference = "difference";  // component
-inline constexpr const char* kPixels = "pixels";          // of dequantisation_program
+inline constexpr const char* kLineTime = "line_time";            // f32 [n]: the score's time
+inline constexpr const char* kDifference = "difference";         // component
+inline constexpr const char* kDifferenceState = "y.difference";  // its state
+inline constexpr const char* kPixels = "pixels";                 // of dequantisation_program
 }  // namespace likelihood_names
 
 // Components "x" of `shape` [n, ...] and "delta" [n, columns], d delta/dt = ∇·(dx/dt) / D, D being

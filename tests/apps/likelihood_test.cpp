@@ -1,4 +1,6 @@
 // ito likelihood and the sessions behind it, on a network whose flow has a closed form.
+#include "api/likelihood.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -104,6 +106,28 @@ TEST_F(FlowOnDevice, EncodesByTheClosedFormAndDecodesBack) {
   EXPECT_FALSE(session->encode(image).ok());  // no label
   EXPECT_FALSE(session->encode(image, std::vector<uint32_t>{3}).ok());
   EXPECT_FALSE(session->encode(std::vector<float>(63), label).ok());
+}
+
+// Zero as v is ε = √(1-ᾱ) x: the score of a standard normal at every time.
+TEST_F(FlowOnDevice, LogDensityDifferencesOfAGaussian) {
+  Model model = zero_model();
+  model.scheduler.prediction_type = "v_prediction";
+  ASSERT_OK_AND_ASSIGN(const ModelFlow flow, model_flow(model));
+  std::vector<float> from, to;
+  std::vector<double> expected(2, 0);
+  for (int i = 0; i < 128; ++i) {
+    from.push_back(static_cast<float>(std::sin(i)));
+    to.push_back(static_cast<float>(std::cos(1.7 * i) * (i < 64 ? 0.2 : 1.1)));
+    const double a = from.back(), b = to.back();
+    expected[static_cast<size_t>(i / 64)] += (a * a - b * b) / 2;
+  }
+  const std::vector<uint32_t> labels = {0, 2};
+  ASSERT_OK_AND_ASSIGN(const std::vector<double> found,
+                       log_density_differences(device(), flow, from, to, labels, flow.flow.start));
+  ASSERT_EQ(found.size(), 2u);
+  for (size_t i = 0; i < 2; ++i) EXPECT_NEAR(found[i], expected[i], 1e-4);
+  EXPECT_FALSE(log_density_differences(device(), flow, from, {}, labels, flow.flow.start).ok());
+  EXPECT_FALSE(log_density_differences(device(), flow, from, to, labels, 1e9).ok());
 }
 
 TEST(Likelihood, WrongUsageIsNamed) {
