@@ -47,7 +47,7 @@ inline constexpr const char* kPixels = "pixels";                 // of dequantis
 
 // Components "x" of `shape` [n, ...] and "delta" [n, columns], d delta/dt = ∇·(dx/dt) / D, D being
 // the elements of an image: nats per dimension, so that tolerances mean the same for every size.
-// Integrated from flow.start to flow.end, with "y.delta" and its rest at 0 before,
+// Integrated from flow.start to flow.end, with "y.delta" at 0 before,
 //   ln p_start(x) = ln N(z; 0, prior_std² I) + D delta.
 // The linear part of the flow enters exactly; only the score's divergence is estimated.
 OdeSystem likelihood_system(const ProbabilityFlow& flow, const Shape& shape,
