@@ -14,13 +14,22 @@ namespace {
 constexpr const char* kClassifierClass = "ItoClassifier";
 constexpr const char* kClassifierWeights = "model.safetensors";
 
+bool is_float(HostType type) {
+  return type == HostType::kF16 || type == HostType::kBF16 || type == HostType::kF32 ||
+         type == HostType::kF64;
+}
+
 }  // namespace
 
 Result<std::vector<float>> weights_from_file(const ParameterSet& set, const TensorFile& file,
                                              std::string_view where) {
   ForeignTensors tensors;
-  for (const auto& [name, tensor] : file.tensors)
+  for (const auto& [name, tensor] : file.tensors) {
+    if (!is_float(tensor.type))
+      return corrupt("{}: tensor {} is {}, expected a floating type", where, name,
+                     host_type_name(tensor.type));
     tensors.emplace(name, ForeignTensor{tensor.shape, to_floats(tensor)});
+  }
   auto packed = pack_parameters(set, tensors);
   if (!packed.ok())
     return Error{ErrorKind::kCorrupt, std::string(where) + ": " + packed.error().message};

@@ -1,5 +1,6 @@
 #include "api/task.h"
 
+#include <limits>
 #include <utility>
 
 #include "api/model.h"
@@ -46,6 +47,16 @@ LossFunction classifier_loss(const Shape& shape, const ClassifierConfig& config)
   };
 }
 
+// One flat tensor holds all weights (and 32-bit indices reach all of it).
+Status check_weights(const ParameterSet& set) {
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  if (set.size() <= kMost) return {};
+  return unsupported(
+      "--channels and --layers-per-block make a network of {} weights, at most {} "
+      "are possible",
+      set.count(), kMost);
+}
+
 }  // namespace
 
 Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDataset& data) {
@@ -67,6 +78,7 @@ Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDatase
     config.norm_groups = options.norm_groups;
     config.image_size = size;
     ITO_ASSIGN(task.set, classifier_parameters(config));
+    ITO_TRY(check_weights(task.set));
     task.loss = classifier_loss(task.batch_shape, config);
     return task;
   }
@@ -76,7 +88,9 @@ Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDatase
   ITO_ASSIGN(loss.prediction, prediction_from_name(options.prediction));
   ITO_ASSIGN(loss.weight, loss_weight_from_name(options.loss_weight));
   task.unet = unet_config(options, data.c, size, task.classes);
+  ITO_TRY(check_unet2d_training(task.unet));
   ITO_ASSIGN(task.set, unet2d_parameters(task.unet));
+  ITO_TRY(check_weights(task.set));
   ITO_TRY(check_unet2d_size(task.unet, size, size));
   task.loss = diffusion_loss(task.batch_shape, task.classes, task.unet, schedule, loss);
   return task;

@@ -18,6 +18,11 @@ Status check_training_options(const TrainingOptions& options) {
       return invalid_argument("--{} is {}, expected at least {}", name, value, least);
     return {};
   };
+  // Beyond these a step would never end, or numbers would overflow before memory runs out.
+  const auto at_most = [](const char* name, int64_t value, int64_t most) -> Status {
+    if (value > most) return invalid_argument("--{} is {}, expected at most {}", name, value, most);
+    return {};
+  };
   ITO_TRY(at_least("batch", o.batch, 1));
   ITO_TRY(at_least("accumulate", o.accumulate, 1));
   ITO_TRY(at_least("layers-per-block", o.layers_per_block, 1));
@@ -26,7 +31,11 @@ Status check_training_options(const TrainingOptions& options) {
   ITO_TRY(at_least("timesteps", o.timesteps, 1));
   ITO_TRY(at_least("warmup", o.warmup, 0));
   ITO_TRY(at_least("decay-steps", o.decay_steps, 0));
-  if (o.batch > 65536) return invalid_argument("--batch is {}, expected at most 65536", o.batch);
+  ITO_TRY(at_most("batch", o.batch, 65536));
+  ITO_TRY(at_most("accumulate", o.accumulate, 65536));
+  ITO_TRY(at_most("layers-per-block", o.layers_per_block, 64));
+  ITO_TRY(at_most("size", o.size, 16384));
+  ITO_TRY(at_most("timesteps", o.timesteps, 1'000'000));
   if (o.channels.empty() || o.channels.size() > 8)
     return invalid_argument("--channels has {} levels, expected 1 to 8", o.channels.size());
   for (int c : o.channels) {

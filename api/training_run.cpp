@@ -105,9 +105,12 @@ Status Run::open_data() {
   return {};
 }
 
-// Makes the folder, and run.json for a new run; loads the newest checkpoint of an old one.
+// Makes the folder, clears what a killed run left half-written, and writes run.json for a new run;
+// loads the newest checkpoint of an old one.
 Status Run::open_folder() {
   ITO_TRY(make_folders(run_.out));
+  for (const Path& folder : {run_.out, run_.out / "unet", run_.out / "scheduler"})
+    ITO_TRY(remove_temporaries(folder));
   const Path file = run_.out / kRunFile;
   const std::string hash = fingerprint(data_);
   ITO_ASSIGN(std::optional<Checkpoint> checkpoint, load_latest_checkpoint(run_.out, device_.log()));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <utility>
 
 #include "api/device.h"
@@ -26,6 +27,8 @@ using Clock = std::chrono::steady_clock;
 struct BenchCommand {
   DeviceChoice device;
   std::string workload;
+  std::string filter;  // only cases whose name holds this text
+  AttentionForm attention = AttentionForm::kFastest;
   int rounds = 7;
   double seconds = 0.1;  // per case and round
   std::string profile;   // trace file; empty: no profile
@@ -49,13 +52,20 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+// Processor time of all threads: on CPU drivers, what a kernel costs however busy the machine is.
+double process_ms() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) / 1e6;
+}
+
 // A case made runnable, and what was measured of it.
 struct Running {
   const BenchCase* benchmark = nullptr;
   std::unique_ptr<Executor> executor;
   PlanTotals totals;
   uint32_t replays = 1;
-  std::vector<double> ms, host_ms;
+  std::vector<double> ms, host_ms, process_ms;
   double cold_seconds = 0, warm_seconds = 0;
 };
 
@@ -82,11 +92,11 @@ Status fill_inputs(Executor& executor, const BenchCase& benchmark) {
 
 // Compiles the case, and runs it once: many drivers translate a shader only then. Reports the time.
 Result<std::unique_ptr<Executor>> start(vk::Device& device, const BenchCase& benchmark,
-                                        double* seconds) {
+                                        const CompileOptions& options, double* seconds) {
   const Clock::time_point begin = Clock::now();
   Plan plan = benchmark.plan;
   if (!benchmark.by_hand) {
-    ITO_ASSIGN(plan, compile(benchmark.program, device.caps()));
+    ITO_ASSIGN(plan, compile(benchmark.program, device.caps(), options));
   }
   ITO_ASSIGN(std::unique_ptr<Executor> executor, Executor::create(device, std::move(plan)));
   const double compiled = seconds_since(begin);
@@ -127,9 +137,11 @@ Status measure_round(Running& r, double seconds_per_case) {
   ITO_TRY(r.executor->run());
   r.host_ms.push_back(thread_ms() - host);
   ITO_TRY(r.executor->wait());
+  const double process = process_ms();
   const Clock::time_point begin = Clock::now();
   ITO_TRY(r.executor->run(r.replays));
   ITO_TRY(r.executor->wait());
+  r.process_ms.push_back((process_ms() - process) / r.replays);
   r.ms.push_back(seconds_since(begin) * 1e3 / r.replays);
   return {};
 }
@@ -145,8 +157,10 @@ Json row_json(const Running& r, bool compile_times) {
               {"gflops", flops / ms / 1e6},
               {"gbps", bytes / ms / 1e6},
               {"host_ms", median(r.host_ms)},
+              {"process_ms", median(r.process_ms)},
               {"kernels", r.executor->plan().calls.size()},
-              {"peak_bytes", r.totals.memory(r.executor->plan())}};
+              {"peak_bytes", r.totals.memory(r.executor->plan())},
+              {"arena_bytes", r.executor->plan().arena_size}};
   if (compile_times) {
     row["compile_cold_s"] = r.cold_seconds;
     row["compile_warm_s"] = r.warm_seconds;
@@ -170,14 +184,15 @@ void print_table(const Json& rows) {
 }
 
 // Times every call of the last case: tables on standard output, a trace in a file.
-Status profile(vk::Device& device, const BenchCase& benchmark, const std::string& trace) {
+Status profile(vk::Device& device, const BenchCase& benchmark,
+               const CompileOptions& compile_options, const std::string& trace) {
   constexpr uint32_t kReplays = 5;
   constexpr size_t kSlowest = 30;
   ExecutorOptions options;
   options.profile = true;
   Plan plan = benchmark.plan;
   if (!benchmark.by_hand) {
-    ITO_ASSIGN(plan, compile(benchmark.program, device.caps()));
+    ITO_ASSIGN(plan, compile(benchmark.program, device.caps(), compile_options));
   }
   ITO_ASSIGN(auto executor, Executor::create(device, std::move(plan), options));
   ITO_TRY(fill_inputs(*executor, benchmark));
@@ -194,7 +209,15 @@ Status run(const BenchCommand& c) {
   const ScratchCache cache;
   vk::DeviceOptions options;
   ITO_ASSIGN(auto device, open_and_announce(c.device, fmt::format("measuring {}", c.workload)));
-  ITO_ASSIGN(const std::vector<BenchCase> cases, bench_cases(c.workload, device->caps()));
+  ITO_ASSIGN(std::vector<BenchCase> cases, bench_cases(c.workload, device->caps()));
+  std::erase_if(cases, [&](const BenchCase& benchmark) {
+    return benchmark.name.find(c.filter) == std::string::npos;
+  });
+  if (cases.empty())
+    return Error{ErrorKind::kInvalidArgument,
+                 fmt::format("--filter: no case of {} has a name with '{}'", c.workload, c.filter)};
+  CompileOptions compile_options;
+  compile_options.attention = c.attention;
   std::vector<Running> running(cases.size());
   ProgressLine line;
   uint64_t warm_compilations = 0;
@@ -205,7 +228,7 @@ Status run(const BenchCommand& c) {
     ITO_ASSIGN(device, open_device(c.device.which, options));
     for (size_t i = 0; i < cases.size(); ++i) {
       line.update("compiling " + cases[i].name);
-      ITO_TRY(start(*device, cases[i], &running[i].cold_seconds));
+      ITO_TRY(start(*device, cases[i], compile_options, &running[i].cold_seconds));
     }
     device.reset();
     ITO_ASSIGN(device, open_device(c.device.which, options));
@@ -213,7 +236,7 @@ Status run(const BenchCommand& c) {
   for (size_t i = 0; i < cases.size(); ++i) {
     Running& r = running[i];
     r.benchmark = &cases[i];
-    ITO_ASSIGN(r.executor, start(*device, cases[i], &r.warm_seconds));
+    ITO_ASSIGN(r.executor, start(*device, cases[i], compile_options, &r.warm_seconds));
     r.totals = plan_totals(r.executor->plan());
   }
   warm_compilations = device->counters().glsl_compilations;
@@ -236,7 +259,7 @@ Status run(const BenchCommand& c) {
   } else {
     print_table(rows);
   }
-  return c.profile.empty() ? Status{} : profile(*device, cases.back(), c.profile);
+  return c.profile.empty() ? Status{} : profile(*device, cases.back(), compile_options, c.profile);
 }
 
 }  // namespace
@@ -248,6 +271,13 @@ Command add_bench_command(CLI::App& root) {
   app->add_option("workload", c->workload, "what to measure; the roof is measured with each")
       ->required()
       ->check(CLI::IsMember(bench_workloads()));
+  app->add_option("--filter", c->filter, "only cases whose name holds this text");
+  app->add_option("--attention", c->attention, "how attention is computed")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, AttentionForm>{
+          {"fastest", AttentionForm::kFastest},
+          {"kernel", AttentionForm::kKernel},
+          {"decomposed", AttentionForm::kDecomposed}}))
+      ->default_str("fastest");
   app->add_option("--rounds", c->rounds, "rounds over all cases, which take turns; medians count")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

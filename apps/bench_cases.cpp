@@ -64,18 +64,19 @@ void add_matmul(Cases& cases, int64_t n) {
   cases.push_back(std::move(c));
 }
 
-void add_attention(Cases& cases) {
-  constexpr int64_t kBatch = 16, kTokens = 256, kChannels = 64, kHeads = 1;
-  const Shape shape{kBatch, kTokens, kChannels};
-  const double flops = 4.0 * kBatch * kTokens * kTokens * kChannels;
+void add_attention(Cases& cases, int64_t batch, int64_t tokens, int64_t channels, int64_t heads) {
+  const Shape shape{batch, tokens, channels};
+  const double flops = 4.0 * static_cast<double>(shape.numel() * tokens);
   for (const bool backward : {false, true}) {
     BenchCase c;
-    c.name = backward ? "attention_16x256x64_forward_and_gradient" : "attention_16x256x64_forward";
+    c.name = fmt::format("attention_{}x{}x{}h{}_{}", batch, tokens, channels, heads,
+                         backward ? "forward_and_gradient" : "forward");
     c.flops = backward ? 3.5 * flops : flops;  // backward: five products of the forward's two
     Graph& graph = *c.program.graph;
     const Tensor q = input(graph, "q", shape), k = input(graph, "k", shape),
                  v = input(graph, "v", shape);
-    const Tensor out = attention(q, k, v, kHeads, 1 / std::sqrt(double{kChannels} / kHeads));
+    const double scale = 1 / std::sqrt(static_cast<double>(channels / heads));
+    const Tensor out = attention(q, k, v, heads, scale);
     if (backward) {
       const Tensor dy = input(graph, "dy", shape);
       const std::vector<Tensor> gradients = grad(sum_all(out * dy), {q, k, v});
@@ -139,7 +140,13 @@ Result<std::vector<BenchCase>> bench_cases(const std::string& workload, const De
     add_matmul(cases, 512);
     add_matmul(cases, 1024);
   }
-  if (wanted("attention")) add_attention(cases);
+  if (wanted("attention")) {
+    add_attention(cases, 16, 64, 64, 1);
+    add_attention(cases, 16, 256, 64, 1);
+    add_attention(cases, 4, 256, 256, 4);
+    add_attention(cases, 1, 1024, 512, 8);
+    add_attention(cases, 1, 4096, 64, 1);
+  }
   if (wanted("groupnorm")) add_group_norm(cases);
   if (wanted("train")) ITO_TRY(add_train(cases));
   return cases;

@@ -3,15 +3,27 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <new>
+#include <stdexcept>
 #include <vector>
 
 #include "apps/command.h"
+#include "base/error.h"
 
 namespace {
 
 int report(const ito::Error& error, int code) {
   fmt::print(stderr, "ito: {}\n", error.message);
   return code;
+}
+
+ito::Status run_command(const ito::apps::Command& command) {
+  try {
+    return command.run();
+  } catch (const std::bad_alloc&) {
+  } catch (const std::length_error&) {  // a vector longer than any memory
+  }
+  return ito::out_of_memory("out of host memory; try a smaller batch, image or network");
 }
 
 }  // namespace
@@ -49,7 +61,7 @@ int main(int argc, char** argv) {
       const ito::Status status = command.check();
       if (!status.ok()) return report(status.error(), kWrongUsage);
     }
-    const ito::Status status = command.run();
+    const ito::Status status = run_command(command);
     if (!status.ok()) return report(status.error(), kFailed);
   }
   if (std::fflush(stdout) != 0) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "graph/kernels/emit.h"
+#include "graph/kernels/glsl_lib.h"
 
 namespace ito {
 namespace {
@@ -23,7 +24,7 @@ std::string identity(Op op, DType dtype) {
 }
 
 std::string combine(Op op, const std::string& a, const std::string& b) {
-  return op == Op::kReduceSum ? fmt::format("{} + {}", a, b) : fmt::format("max({}, {})", a, b);
+  return op == Op::kReduceSum ? fmt::format("{} + {}", a, b) : fmt::format("ito_max({}, {})", a, b);
 }
 
 class ReduceEmitter {
@@ -37,6 +38,9 @@ class ReduceEmitter {
         first_(graph.node(kernel.heavy[0])),
         walk_{graph.node(first_.inputs[0]).shape, {}, first_.shape, 1, first_.shape.numel()},
         expression_(graph, writer_, storage) {
+    for (NodeId id : kernel.heavy)
+      if (graph.node(id).op == Op::kReduceMax)
+        writer_.function(std::string(glsl_helper("ito_max")));
     walk_.reduced.assign(static_cast<size_t>(walk_.shape.rank()), false);
     for (int64_t axis : std::get<AxesAttr>(first_.attrs).axes) {
       walk_.reduced[static_cast<size_t>(axis)] = true;
@@ -173,9 +177,14 @@ class ReduceEmitter {
 
   std::string meet_in_subgroup(size_t i) {
     writer_.extension("GL_KHR_shader_subgroup_arithmetic");
-    const char* function =
-        graph_.node(kernel_.heavy[i]).op == Op::kReduceSum ? "subgroupAdd" : "subgroupMax";
-    return fmt::format("  acc{0} = {1}(acc{0});\n", i, function);
+    const Node& node = graph_.node(kernel_.heavy[i]);
+    if (node.op == Op::kReduceSum) return fmt::format("  acc{0} = subgroupAdd(acc{0});\n", i);
+    if (!is_float(node.dtype)) return fmt::format("  acc{0} = subgroupMax(acc{0});\n", i);
+    // subgroupMax may drop a NaN; as an unsigned number, one lies above every other magnitude.
+    return fmt::format(
+        "  uint magnitude{0} = subgroupMax(floatBitsToUint(acc{0}) & 0x7fffffffu);\n"
+        "  acc{0} = magnitude{0} > 0x7f800000u ? uintBitsToFloat(magnitude{0}) : subgroupMax(acc{0});\n",
+        i);
   }
 
   std::string meet_in_shared_memory(size_t i, uint32_t lanes) {

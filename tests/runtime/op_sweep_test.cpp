@@ -256,6 +256,46 @@ TEST_F(OpSweep, AttentionOverRandomLengths) {
   batch.run(device());
 }
 
+// Odd lengths, one query, one key, heads of one channel and of no multiple of a tile, and
+// operands that are views. (At such sizes the test above has the decomposition.)
+TEST_F(OpSweep, AttentionKernelsOverRandomLengths) {
+  Batch batch(12);
+  for (int i = 0; i < 3; ++i) {
+    const std::string name = fmt::format("attend{}", i);
+    const int64_t heads = batch.pick({1, 2, 3}), c = heads * batch.pick({1, 5, 8, 20});
+    const int64_t n = batch.pick({1, 2}), sq = batch.pick({1, 16, 33}),
+                  sk = batch.pick({1, 3, 40, 77});
+    Tensor q = batch.operand(name + ".q", {n, sq, c}, -2, 2);
+    Tensor k = batch.operand(name + ".k", {n, sk, c}), v = batch.operand(name + ".v", {n, sk, c});
+    batch.check_with_gradient(name, attention(q, k, v, heads, 0.7), {q, k, v});
+  }
+  Tensor packed = batch.operand("packed", {2, 35, 3 * 24});
+  const auto part = [&](int64_t i) { return slice(packed, {0, 0, 24 * i}, {2, 35, 24 * (i + 1)}); };
+  batch.check_with_gradient("of_packed", attention(part(0), part(1), part(2), 2, 0.3), {packed});
+  Tensor planes = batch.operand("planes", {1, 12, 5, 7});
+  Tensor tokens = reshape(permute(planes, {0, 2, 3, 1}), {1, 35, 12});
+  batch.check_with_gradient("of_planes", attention(tokens, tokens, tokens, 1, 0.3), {planes});
+  batch.run(device(), {.attention = AttentionForm::kKernel});
+}
+
+TEST_F(OpSweep, AttentionKernelsOfTheWidestHead) {
+  Batch batch(13);
+  Tensor q = batch.operand("q", {1, 70, 128}), k = batch.operand("k", {1, 37, 128});
+  Tensor v = batch.operand("v", {1, 37, 128});
+  batch.check_with_gradient("widest", attention(q, k, v, 1, 0.1), {q});
+  batch.run(device(), {.attention = AttentionForm::kKernel});
+}
+
+// Scores of some hundreds: exponentials that are not shifted by the maximum overflow.
+TEST_F(OpSweep, AttentionKernelsOfLargeScores) {
+  Batch batch(14);
+  batch.set_tolerance(1e-3);  // the scores themselves are rounded at a few hundred
+  Tensor q = batch.operand("q", {1, 20, 8}, -20, 20), k = batch.operand("k", {1, 50, 8}, -20, 20);
+  Tensor v = batch.operand("v", {1, 50, 8});
+  batch.check("large", attention(q, k, v, 1, 1.0));
+  batch.run(device(), {.attention = AttentionForm::kKernel});
+}
+
 TEST_F(OpSweep, IndicesOverRandomRows) {
   Batch batch(9);
   for (int i = 0; i < 4; ++i) {
