@@ -3,6 +3,7 @@
 // Not a model to train.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "diffusion/denoiser.h"
@@ -25,6 +26,10 @@ struct MixturePosterior {
 };
 // x [n, ...] with D elements per image; a and s [n], not both zero.
 MixturePosterior mixture_posterior(const GaussianMixture& mixture, Tensor x, Tensor a, Tensor s);
+
+// ln of the density of x_t = a x_0 + s ε at x [D], in nats, on the host.
+double mixture_log_density(const GaussianMixture& mixture, std::span<const double> x, double a,
+                           double s);
 
 // The denoiser that minimises every loss of diffusion/loss.h on data of this mixture. t is rounded
 // down to a timestep of the schedule.

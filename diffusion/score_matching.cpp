@@ -155,15 +155,19 @@ Tensor draw_score_noise(const Shape& shape, Tensor key, Tensor image, Tensor ste
   return random_normal(shape, key, image, step, kStreamTrainNoise);
 }
 
-Tensor draw_times(const Sde& sde, Tensor key, Tensor image, Tensor step,
-                  const ContinuousLoss& options) {
+Tensor time_quantile(const Sde& sde, Tensor u, const ContinuousLoss& options) {
   const double start = start_of(options, sde);
-  const Tensor u = random_uniform({image.dim(0)}, key, image, step, kStreamTrainTimestep);
   if (options.sampling == TimeSampling::kUniform) return u * (sde.end() - start) + start;
   const double low = importance_integral(sde, start);
   const double high = importance_integral(sde, sde.end());
   // Rounding may leave the interval by an ulp.
   return clamp(importance_time(sde, u * (high - low) + low), start, sde.end());
+}
+
+Tensor draw_times(const Sde& sde, Tensor key, Tensor image, Tensor step,
+                  const ContinuousLoss& options) {
+  const Shape times{image.dim(0)};
+  return time_quantile(sde, random_uniform(times, key, image, step, kStreamTrainTimestep), options);
 }
 
 LadderDraw draw_ladder(const std::vector<double>& ladder, Tensor key, Tensor image, Tensor step) {

@@ -85,6 +85,10 @@ ScoreLoss continuous_dsm_loss(Tensor x0, Tensor t, Tensor noise, const Sde& sde,
 // Standard normal noise for images of `shape` [n, ...].
 Tensor draw_score_noise(const Shape& shape, Tensor key, Tensor image, Tensor step);
 
+// The time below which a share u (f32, any shape, in (0, 1)) of all drawn times lies: their
+// distribution's quantile function.
+Tensor time_quantile(const Sde& sde, Tensor u, const ContinuousLoss& options = {});
+
 // t f32 [n] for continuous_dsm_loss with the same options.
 Tensor draw_times(const Sde& sde, Tensor key, Tensor image, Tensor step,
                   const ContinuousLoss& options = {});
