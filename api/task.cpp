@@ -5,6 +5,7 @@
 
 #include "api/image_distance.h"
 #include "api/model.h"
+#include "api/model_score.h"
 #include "base/error.h"
 #include "diffusion/loss.h"
 #include "diffusion/schedule.h"
@@ -42,10 +43,6 @@ LossFunction diffusion_loss(const Shape& shape, int classes, const UNet2DConfig&
     };
     return denoising_loss(images_input(graph, shape), draw, schedule, denoiser, options).loss;
   };
-}
-
-NoiseInput noise_input(const UNet2DConfig& unet) {
-  return takes_sigma(unet) ? NoiseInput::kSigma : NoiseInput::kTimestep;
 }
 
 // "variance", "likelihood" or "importance"; means over pixels, as of the discrete chain.

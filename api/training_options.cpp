@@ -40,6 +40,8 @@ Status check_score_options(const TrainingOptions& o) {
                             kMaxLadder);
   if (o.ladder != 0 && o.dsm_weight != "variance")
     return invalid_argument("--ladder needs --dsm-weight variance, found {}", o.dsm_weight);
+  if (!(o.sigma_data >= 0) || !std::isfinite(o.sigma_data))
+    return invalid_argument("--sigma-data is {}, expected 0 or more", o.sigma_data);
   if (!score) return {};
   if (o.prediction != defaults.prediction || o.loss_weight != defaults.loss_weight ||
       o.schedule != defaults.schedule)
@@ -219,6 +221,7 @@ UNet2DConfig unet_config(const TrainingOptions& options, int image_channels, int
   config.norm_num_groups.reset();
   config.norm_eps = 1e-6;
   config.mid_block_scale_factor = std::numbers::sqrt2;
+  if (options.sde == "ve" && options.sigma_data > 0) config.sigma_data = options.sigma_data;
   config.down_block_types.assign(levels, "SkipDownBlock2D");
   config.up_block_types.assign(levels, "SkipUpBlock2D");
   if (options.channels.back() % 32 == 0) {

@@ -156,9 +156,7 @@ Status Run::open() {
   if (task_.sde && task_.sde->kind == Sde::Kind::kVe && options_.sigma_max == 0)
     note(fmt::format("sigma_max is {}: the largest distance found between two training images",
                      task_.sde->sigma_max));
-  if (run_.sample_every > 0 && task_.sde) {
-    note("no sample grids are drawn of score models while they train");
-  } else if (run_.sample_every > 0 && !options_.classifier) {
+  if (run_.sample_every > 0 && !options_.classifier) {
     ITO_ASSIGN(grid_, SampleGrid::create(device_, task_, session_->average()));
   }
   return {};

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "diffusion/probability_flow.h"
 #include "graph/builder.h"
 
 namespace ito {
@@ -38,6 +39,17 @@ ScoreFunction network_score(Denoiser network, NoiseInput input, const SchedulerC
     if (input == NoiseInput::kSigma) return network(x, std);
     return -network(x, t * last_timestep) / per_image(std, x.rank());
   };
+}
+
+Result<ScoreModel> chain_score(const NoiseSchedule& schedule, Prediction prediction,
+                               Denoiser denoiser) {
+  ITO_ASSIGN(const ProbabilityFlow flow,
+             probability_flow(schedule, prediction, std::move(denoiser)));
+  const Sde sde;  // VP with the rates of Song et al. 2021
+  return ScoreModel{.sde = sde, .score = [sde, score = flow.score](Tensor x, Tensor t) {
+                      // The flow's time is minus the log-SNR.
+                      return score(x, log(sde.std(t) / sde.mean(t)) * 2.0);
+                    }};
 }
 
 Tensor ladder_time(Tensor level, int64_t levels) {

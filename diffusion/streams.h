@@ -11,8 +11,6 @@ inline constexpr uint32_t kStreamStepNoise = 1;  // noise of a sampling step; st
 inline constexpr uint32_t kStreamTrainTimestep = 2;  // t of a training example; step word: the
 inline constexpr uint32_t kStreamTrainNoise = 3;     //   training step
 inline constexpr uint32_t kStreamForwardNoise = 4;   // noising a given image (image to image)
-// Vectors of sliced score matching; step word: the training step.
-inline constexpr uint32_t kStreamProjection = 16;
 
 inline constexpr uint32_t kStreamChainNoise = 10;    // chains (chain.h: SDE, Langevin, EDM); step
                                                      //   word: step × Chain::draws + the draw

@@ -1,5 +1,7 @@
 #include "diffusion/toy_data.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <numbers>
 #include <utility>

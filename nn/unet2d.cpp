@@ -50,6 +50,11 @@ bool has_classes(const UNet2DConfig& config) {
   return config.class_embed_type.has_value() || config.num_class_embeds.has_value();
 }
 
+// sigma [n], any number type, to broadcast against images.
+Tensor per_image_of(Tensor sigma) {
+  return reshape(TimeProjection::as_f32(sigma), Shape{sigma.dim(0), 1, 1, 1});
+}
+
 int64_t embedding_dim(const UNet2DConfig& config) {
   return config.time_embedding_dim.value_or(4 * config.block_out_channels[0]);
 }
@@ -107,6 +112,10 @@ Tensor unet2d(const Scope& scope, const UNet2DConfig& config, Tensor sample, Ten
                                                       std::to_string(sample.dim(0)) + "], not " +
                                                       timestep.shape().to_string());
   if (config.center_input_sample) sample = sample * 2.0 - 1.0;
+  if (config.sigma_data) {
+    const Tensor sigma = per_image_of(timestep);
+    sample = sample / sqrt(square(sigma) + *config.sigma_data * *config.sigma_data);
+  }
   UNetState state{.x = conv2d(scope / "conv_in", sample, config.block_out_channels[0]),
                   .image = sample,
                   .skips = {}};
@@ -129,8 +138,7 @@ Tensor unet2d(const Scope& scope, const UNet2DConfig& config, Tensor sample, Ten
   if (takes_sigma(config)) {
     // The network predicts noise; its output is a score, noise over sigma (Song et al. 2021; Song
     // and Ermon 2020, technique 3).
-    const Tensor sigma = TimeProjection::as_f32(timestep);
-    y = y / reshape(sigma, Shape{sigma.dim(0), 1, 1, 1});
+    y = y / per_image_of(timestep);
   }
   return y;
 }

@@ -1,8 +1,9 @@
 // diffusers' UNet2DModel (0.40) as a function: every block type, option and parameter name of it,
 // in the DDPM (Ho et al. 2020), ADM (Dhariwal and Nichol 2021) and NCSN++ (Song et al. 2021)
-// styles. Two things go beyond diffusers, which refuses or cannot run such a configuration: NCSN++
-// blocks carry images of in_channels (down) and out_channels (up), where diffusers has three; and
-// time_embedding_type "none" leaves out all noise conditioning (NCSNv2, Song and Ermon 2020). Not the cross-attention U-Net, and not losses or schedules (diffusion/).
+// styles. Three things go beyond diffusers, which refuses, cannot run or would misread such a
+// configuration: NCSN++ blocks carry images of in_channels (down) and out_channels (up), where
+// diffusers has three; time_embedding_type "none" leaves out all noise conditioning (NCSNv2, Song
+// and Ermon 2020); and sigma_data scales the input. Not the cross-attention U-Net, and not losses or schedules (diffusion/).
 #pragma once
 
 #include "base/config.h"

@@ -114,6 +114,12 @@ Status check_numbers(const UNet2DConfig& config) {
         "time features, found {}",
         config.freq_shift, first);
   }
+  if (config.sigma_data && (!(*config.sigma_data > 0) || !takes_sigma(config))) {
+    return invalid_argument(
+        "sigma_data: expected a positive number and time_embedding_type \"fourier\" or \"none\", "
+        "found {} and \"{}\"",
+        *config.sigma_data, config.time_embedding_type);
+  }
   if (config.time_embedding_type == "none" && config.resnet_time_scale_shift == "scale_shift" &&
       !config.num_class_embeds && !config.class_embed_type) {
     return invalid_argument(
