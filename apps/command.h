@@ -31,6 +31,7 @@ Command add_sample_command(CLI::App& root);
 Command add_forward_command(CLI::App& root);
 Command add_inspect_command(CLI::App& root);
 Command add_bench_command(CLI::App& root);
+Command add_toy_command(CLI::App& root);
 
 // --device, for the commands that compute.
 struct DeviceChoice {

@@ -26,6 +26,7 @@ class Square {
     canvas_.clip(left_, top_, side_, side_);
     for (const Points& points : panel_.points) draw_points(points);
     for (const Path2& path : panel_.paths) draw_path(path);
+    for (const Points& points : panel_.over) draw_points(points);
     if (panel_.arrows) draw_arrows(*panel_.arrows);
     canvas_.clip_nothing();
     draw_frame();
@@ -145,8 +146,9 @@ class Square {
     std::vector<Row> rows;
     for (const Path2& path : panel_.paths)
       if (!path.name.empty()) rows.push_back({path.name, path.colour, false});
-    for (const Points& points : panel_.points)
-      if (!points.name.empty()) rows.push_back({points.name, points.colour, true});
+    for (const auto* list : {&panel_.points, &panel_.over})
+      for (const Points& points : *list)
+        if (!points.name.empty()) rows.push_back({points.name, points.colour, true});
     if (rows.empty()) return;
     int width = 0;
     for (const Row& row : rows) width = std::max(width, Canvas::text_width(row.name, 2));

@@ -49,6 +49,7 @@ struct Panel {
   std::optional<HeatMap> heat;
   std::vector<Points> points;
   std::vector<Path2> paths;
+  std::vector<Points> over;  // points above the paths
   std::optional<Arrows> arrows;
   // In place of all that: an image drawn elsewhere (io/plot.h), in the panel's full size.
   std::optional<Image> picture;
