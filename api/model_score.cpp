@@ -48,7 +48,7 @@ Denoiser input_denoiser(const UNet2DConfig& unet, const ParameterSet& set) {
   };
 }
 
-Result<ScoreModel> model_score(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
+Result<ScoreModel> unet_score(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                                const ParameterSet& set) {
   ITO_TRY(check_network(unet));
   const Denoiser network = input_denoiser(unet, set);
@@ -60,10 +60,10 @@ Result<ScoreModel> model_score(const UNet2DConfig& unet, const SchedulerConfig& 
   return chain_score(chain.schedule, chain.prediction, network);
 }
 
-Result<ProbabilityFlow> model_flow(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
+Result<ProbabilityFlow> unet_flow(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                                    const ParameterSet& set) {
   if (is_score_scheduler(scheduler.class_name)) {
-    ITO_ASSIGN(const ScoreModel model, model_score(unet, scheduler, set));
+    ITO_ASSIGN(const ScoreModel model, unet_score(unet, scheduler, set));
     ProbabilityFlow flow = probability_flow(model.sde, model.score);
     flow.start = scheduler.sampling_eps;
     return flow;

@@ -106,7 +106,7 @@ Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig&
                                 const ParameterSet& set, const SampleOptions& options) {
   SamplingLoop loop;
   ITO_ASSIGN(loop.shape, sample_shape(unet, options));
-  ITO_ASSIGN(const ScoreModel model, model_score(unet, scheduler, set));
+  ITO_ASSIGN(const ScoreModel model, unet_score(unet, scheduler, set));
   if (options.sampler == "ald" && model.sde.kind == Sde::Kind::kVe) {
     ITO_ASSIGN(loop.chain, ladder_chain(model, options));
   } else {
@@ -123,7 +123,7 @@ Result<SamplingLoop> flow_loop(const UNet2DConfig& unet, const SchedulerConfig& 
                                const ParameterSet& set, const SampleOptions& options) {
   SamplingLoop loop;
   ITO_ASSIGN(loop.shape, sample_shape(unet, options));
-  ITO_ASSIGN(const ProbabilityFlow flow, model_flow(unet, scheduler, set));
+  ITO_ASSIGN(const ProbabilityFlow flow, unet_flow(unet, scheduler, set));
   if (options.eps > 0 && !is_score_scheduler(scheduler.class_name))
     return invalid_argument("the flow of a discrete chain ends at its timestep 0, not at an eps");
   loop.flow = flow_system(flow, loop.shape);

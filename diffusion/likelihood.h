@@ -34,7 +34,8 @@ inline constexpr int64_t kMaxExactElements = 128;
 Status check_likelihood(const LikelihoodOptions& options, const Shape& shape);
 
 namespace likelihood_names {
-inline constexpr const char* kDelta = "delta";   // component (state "y.delta" and its rest)
+inline constexpr const char* kDelta = "delta";         // component
+inline constexpr const char* kDeltaState = "y.delta";  // its state, beside "rest.delta"
 inline constexpr const char* kProbe = "probe.";  // inputs "probe.0", "probe.1", ... of x's shape
 inline constexpr const char* kLineFrom = "line_from";  // inputs of line_system, as x
 inline constexpr const char* kLineTo = "line_to";
