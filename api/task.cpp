@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "api/gan_task.h"
 #include "api/model.h"
 #include "base/error.h"
 #include "diffusion/loss.h"
@@ -68,6 +69,10 @@ Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDatase
     config.image_size = size;
     ITO_ASSIGN(task.set, classifier_parameters(config));
     task.loss = classifier_loss(task.batch_shape, config);
+    return task;
+  }
+  if (options.gan_steps > 0) {
+    ITO_TRY(describe_gan(options, data.c, task));
     return task;
   }
   task.scheduler = scheduler_config(options);

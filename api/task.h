@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "api/training_options.h"
 #include "base/config.h"
 #include "io/dataset.h"
 #include "nn/classifier.h"
+#include "nn/ddgan.h"
 #include "nn/parameters.h"
 #include "nn/train_step.h"
 
@@ -27,6 +29,7 @@ struct TrainingTask {
   int classes = 0;    // 0: the labels are not used
   UNet2DConfig unet;  // of a diffusion task
   SchedulerConfig scheduler;
+  std::optional<DdganConfig> gan;      // of a denoising diffusion GAN; its U-Net is `unet`
   ClassifierConfig classifier_config;  // of a classifier task
   ParameterSet set;
   LossFunction loss;

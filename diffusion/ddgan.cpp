@@ -91,8 +91,8 @@ Tensor ddgan_latent(int64_t n, int64_t latent, Tensor key, Tensor image, Tensor 
 DdganLoss ddgan_loss(Tensor x0, const DdganDraw& draw, const NoiseSchedule& schedule,
                      const DdganGenerator& generator, const DdganDiscriminator& discriminator,
                      const DdganDiscriminator& frozen, int64_t penalty_images) {
-  CHECK(penalty_images >= 1 && penalty_images <= x0.dim(0),
-        "ddgan: the penalty is computed on 1 image to the whole batch");
+  CHECK(penalty_images >= 0 && penalty_images <= x0.dim(0),
+        "ddgan: the penalty is computed on at most the whole batch");
   const Coefficients c = coefficients_of(schedule, draw.timestep, x0.rank());
   const Tensor t = cast(draw.timestep, DType::kF32);
   const Tensor real = c.previous_mean * x0 + c.previous_std * draw.previous;
@@ -107,6 +107,7 @@ DdganLoss ddgan_loss(Tensor x0, const DdganDraw& draw, const NoiseSchedule& sche
   loss.discriminator = mean_all(softplus(-discriminator(real, x, t))) +
                        mean_all(softplus(discriminator(stop_gradient(made), x, t)));
   loss.generator = mean_all(softplus(-frozen(made, x, t)));
+  if (penalty_images == 0) return loss;
   const Tensor some = first_images(real, penalty_images);
   const Tensor logits =
       discriminator(some, first_images(x, penalty_images), first_images(t, penalty_images));

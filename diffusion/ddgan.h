@@ -51,7 +51,8 @@ struct DdganLoss {
 // gradient reaches (stop_gradient): the generator's loss goes through it. So the sum
 // discriminator + generator + weight · penalty has, for each network's weights, the gradient of
 // that network's own loss, and one optimiser may train both at once.
-// penalty_images: how many images of the batch (the first) the penalty is computed on; 1 to n.
+// penalty_images: how many images of the batch (the first) the penalty is computed on, at most n;
+// 0: no penalty (empty).
 DdganLoss ddgan_loss(Tensor x0, const DdganDraw& draw, const NoiseSchedule& schedule,
                      const DdganGenerator& generator, const DdganDiscriminator& discriminator,
                      const DdganDiscriminator& frozen, int64_t penalty_images);

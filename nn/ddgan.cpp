@@ -37,6 +37,15 @@ Tensor labels_input(Graph& graph, const LatentMappingConfig& config) {
   return config.classes > 0 ? input(graph, "labels", Shape{1}, DType::kU32) : Tensor{};
 }
 
+// Shapes of parameters do not depend on the images' size. Each level halves once.
+void declare_generator(Graph& graph, const Scope& scope, const UNet2DConfig& unet,
+                       const LatentMappingConfig& mapping) {
+  const int64_t size = int64_t{1} << unet.block_out_channels.size();
+  ddgan_generator(scope, unet, mapping, input(graph, "x", Shape{1, size, size, unet.in_channels}),
+                  input(graph, "t", Shape{1}), input(graph, "z", Shape{1, mapping.latent}),
+                  labels_input(graph, mapping));
+}
+
 }  // namespace
 
 Status check_latent_mapping(const LatentMappingConfig& config) {
@@ -70,19 +79,31 @@ Tensor latent_mapping(const Scope& scope, const LatentMappingConfig& config, Ten
   return h;
 }
 
-Status check_ddgan(const DdganConfig& config) {
-  ITO_TRY(check_latent_mapping(config.mapping));
-  ITO_TRY(check_unet2d(config.unet));
-  if (config.unet.class_embed_type != "identity")
+Status check_latent_unet(const UNet2DConfig& unet, const LatentMappingConfig& mapping) {
+  ITO_TRY(check_latent_mapping(mapping));
+  ITO_TRY(check_unet2d(unet));
+  if (unet.class_embed_type != "identity")
     return invalid_argument("class_embed_type: expected \"identity\", which takes the latent");
-  if (embedding_width(config.unet) != config.mapping.features)
+  if (embedding_width(unet) != mapping.features)
     return invalid_argument(
         "features of the latent mapping: expected time_embedding_dim, which is "
         "{}, found {}",
-        embedding_width(config.unet), config.mapping.features);
-  if (config.unet.in_channels != config.unet.out_channels)
+        embedding_width(unet), mapping.features);
+  if (unet.in_channels != unet.out_channels)
     return invalid_argument("out_channels: expected in_channels, which is {}, found {}",
-                            config.unet.in_channels, config.unet.out_channels);
+                            unet.in_channels, unet.out_channels);
+  return {};
+}
+
+Result<ParameterSet> latent_unet_parameters(const UNet2DConfig& unet,
+                                            const LatentMappingConfig& mapping) {
+  ITO_TRY(check_latent_unet(unet, mapping));
+  return declare_parameters(
+      [&](Graph& graph, const Scope& scope) { declare_generator(graph, scope, unet, mapping); });
+}
+
+Status check_ddgan(const DdganConfig& config) {
+  ITO_TRY(check_latent_unet(config.unet, config.mapping));
   if (config.discriminator_channels.empty())
     return invalid_argument("discriminator_channels: expected at least one entry, found none");
   for (const int64_t channels : config.discriminator_channels) {
@@ -95,23 +116,20 @@ Status check_ddgan(const DdganConfig& config) {
 
 Result<ParameterSet> ddgan_parameters(const DdganConfig& config) {
   ITO_TRY(check_ddgan(config));
-  const int64_t levels = static_cast<int64_t>(
-      std::max(config.unet.block_out_channels.size(), config.discriminator_channels.size()));
-  const int64_t size = int64_t{1} << levels;
   return declare_parameters([&](Graph& graph, const Scope& scope) {
-    const Tensor x = input(graph, "x", Shape{1, size, size, config.unet.in_channels});
-    const Tensor t = input(graph, "t", Shape{1});
-    const Tensor labels = labels_input(graph, config.mapping);
-    ddgan_generator(scope, config, x, t, input(graph, "z", Shape{1, config.mapping.latent}),
-                    labels);
-    ddgan_discriminator(scope, config, x, x, t, labels);
+    declare_generator(graph, scope, config.unet, config.mapping);
+    const int64_t size = int64_t{1} << config.discriminator_channels.size();
+    const Tensor x = input(graph, "image", Shape{1, size, size, config.unet.in_channels});
+    ddgan_discriminator(scope, config, x, x, input(graph, "t", Shape{1}),
+                        labels_input(graph, config.mapping));
   });
 }
 
-Tensor ddgan_generator(const Scope& scope, const DdganConfig& config, Tensor x, Tensor t, Tensor z,
+Tensor ddgan_generator(const Scope& scope, const UNet2DConfig& unet,
+                       const LatentMappingConfig& mapping, Tensor x, Tensor t, Tensor z,
                        Tensor labels) {
-  const Tensor style = latent_mapping(scope / "latent_mapping", config.mapping, z, labels);
-  return tanh(unet2d(scope, config.unet, x, t, style));
+  const Tensor style = latent_mapping(scope / "latent_mapping", mapping, z, labels);
+  return tanh(unet2d(scope, unet, x, t, style));
 }
 
 Tensor ddgan_discriminator(const Scope& root, const DdganConfig& config, Tensor previous, Tensor x,

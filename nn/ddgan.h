@@ -38,13 +38,20 @@ struct DdganConfig {
 };
 
 // Errors name the field, expected and found.
+Status check_latent_unet(const UNet2DConfig& unet, const LatentMappingConfig& mapping);
 Status check_ddgan(const DdganConfig& config);
+// A U-Net whose class embedding is a mapped latent: what of a trained GAN is kept. The U-Net's
+// parameters by their own names, and latent_mapping... .
+Result<ParameterSet> latent_unet_parameters(const UNet2DConfig& unet,
+                                            const LatentMappingConfig& mapping);
 // All weights of both networks: the U-Net's by their own names, latent_mapping... and
 // discriminator... .
 Result<ParameterSet> ddgan_parameters(const DdganConfig& config);
 
-// x_t [n,h,w,c], t f32 [n], z [n, latent], labels as above → x_0 [n,h,w,c] in (-1, 1).
-Tensor ddgan_generator(const Scope& scope, const DdganConfig& config, Tensor x, Tensor t, Tensor z,
+// x_t [n,h,w,c], t f32 [n], z [n, latent], labels as above → x_0 [n,h,w,c] in (-1, 1). `scope` is
+// the root of either parameter set above.
+Tensor ddgan_generator(const Scope& scope, const UNet2DConfig& unet,
+                       const LatentMappingConfig& mapping, Tensor x, Tensor t, Tensor z,
                        Tensor labels);
 
 // x_{t-1}, x_t [n,h,w,c], t f32 [n], labels as above → logits [n]. Residual blocks with leaky ReLU

@@ -54,7 +54,8 @@ struct Networks {
 
 TEST(Ddgan, GeneratorDependsOnLatentTimeAndClass) {
   Networks n;
-  const Tensor y = ddgan_generator(Scope(n.set, n.flat), n.config, n.x, n.t, n.z, n.labels);
+  const Tensor y = ddgan_generator(Scope(n.set, n.flat), n.config.unet, n.config.mapping, n.x, n.t,
+                                   n.z, n.labels);
   ASSERT_EQ(y.shape(), n.x.shape());
   const HostValue before = evaluate(y, n.values);
   for (double value : before.data) EXPECT_LT(std::abs(value), 1);
@@ -84,6 +85,18 @@ TEST(Ddgan, DiscriminatorGivesOneLogitPerImageOfBothImagesTimeAndClass) {
     EXPECT_NE(after.data[0], before.data[0]) << name;
     EXPECT_EQ(after.data[1], before.data[1]) << name << " of another image";
   }
+}
+
+TEST(Ddgan, FrozenScopeHasTheSameValuesAndNoGradient) {
+  Networks n;
+  const Scope scope(n.set, n.flat);
+  const auto logits = [&](const Scope& of) {
+    return ddgan_discriminator(of, n.config, n.previous, n.x, n.t, n.labels);
+  };
+  const Tensor moving = sum_all(logits(scope)), still = sum_all(logits(scope.frozen()));
+  EXPECT_EQ(evaluate(moving, n.values).data, evaluate(still, n.values).data);
+  const HostValue gradient = evaluate(flat_gradient(n.set, n.flat, still), n.values);
+  for (double value : gradient.data) EXPECT_EQ(value, 0);
 }
 
 // R1's gradient with respect to the weights is a second derivative.
