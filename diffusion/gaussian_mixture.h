@@ -3,6 +3,7 @@
 // Not a model to train.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "diffusion/denoiser.h"
@@ -18,13 +19,20 @@ struct GaussianMixture {
   std::vector<std::vector<double>> variances;  // [K][D]
 };
 
-// E[x_0 | x_t] and E[ε | x_t] for x_t = a x_0 + s ε.
+// E[x_0 | x_t], E[ε | x_t] and ∇ ln p(x_t) = -E[ε | x_t]/s for x_t = a x_0 + s ε.
 struct MixturePosterior {
   Tensor x0;
   Tensor epsilon;
+  Tensor score;  // finite for s = 0 as well
 };
 // x [n, ...] with D elements per image; a and s [n], not both zero.
 MixturePosterior mixture_posterior(const GaussianMixture& mixture, Tensor x, Tensor a, Tensor s);
+// ln of the density of x_t = a x_0 + s ε in nats, f32 [n]; arguments as above.
+Tensor mixture_log_density(const GaussianMixture& mixture, Tensor x, Tensor a, Tensor s);
+
+// ln of the density of x_t = a x_0 + s ε at x [D], in nats, on the host.
+double mixture_log_density(const GaussianMixture& mixture, std::span<const double> x, double a,
+                           double s);
 
 // The denoiser that minimises every loss of diffusion/loss.h on data of this mixture. t is rounded
 // down to a timestep of the schedule.
