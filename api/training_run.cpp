@@ -100,6 +100,11 @@ Status Run::open_data() {
   ITO_ASSIGN(data_, open_dataset(run_.data, Split::kTrain));
   if (data_.count < 1) return invalid_argument("{} has no images", run_.data.string());
   ITO_ASSIGN(task_, make_task(options_, data_));
+  if (run_.validate_every > 0 && task_.gan)
+    return invalid_argument(
+        "--validate is {}, but a GAN's loss says nothing of its samples: "
+        "leave it out",
+        run_.validate_every);
   if (run_.validate_every > 0 || options_.classifier) {
     ITO_ASSIGN(test_data_, open_dataset(run_.data, Split::kTest));
   }

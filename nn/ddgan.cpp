@@ -68,6 +68,21 @@ Result<ParameterSet> latent_mapping_parameters(const LatentMappingConfig& config
   });
 }
 
+std::optional<LatentMappingConfig> latent_mapping_of(const ParameterSet& set) {
+  const auto shape_of = [&](const std::string& name) -> const Shape* {
+    const Parameter* parameter = set.find("latent_mapping." + name);
+    return parameter == nullptr ? nullptr : &parameter->spec.foreign_shape;
+  };
+  const auto layer = [](int64_t i) { return "fc" + std::to_string(i) + ".weight"; };
+  const Shape* first = shape_of(layer(1));
+  if (first == nullptr) return std::nullopt;
+  LatentMappingConfig config{
+      .latent = (*first)[1], .layers = 1, .features = (*first)[0], .classes = 0};
+  while (shape_of(layer(config.layers + 1)) != nullptr) ++config.layers;
+  if (const Shape* table = shape_of("class_embedding.weight")) config.classes = (*table)[0];
+  return config;
+}
+
 Tensor latent_mapping(const Scope& scope, const LatentMappingConfig& config, Tensor z,
                       Tensor labels) {
   CHECK(static_cast<bool>(labels) == (config.classes > 0),

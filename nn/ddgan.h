@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/config.h"
@@ -22,6 +23,8 @@ struct LatentMappingConfig {
 };
 Status check_latent_mapping(const LatentMappingConfig& config);
 Result<ParameterSet> latent_mapping_parameters(const LatentMappingConfig& config);
+// The mapping that a set's parameters latent_mapping... describe; nothing if it has none.
+std::optional<LatentMappingConfig> latent_mapping_of(const ParameterSet& set);
 // z [n, latent], labels u32 [n] (empty without classes) → [n, features]. z is first brought to
 // unit mean square. Parameters fc1, fc2, ... and class_embedding.weight.
 Tensor latent_mapping(const Scope& scope, const LatentMappingConfig& config, Tensor z,

@@ -109,6 +109,19 @@ TEST(Ddgan, GradientOfTheSlopePenaltyIsThatOfFiniteDifferences) {
   expect_gradient(penalty, flat_gradient(n.set, n.flat, penalty), "params", n.values, 2, 2e-5);
 }
 
+TEST(Ddgan, MappingIsReadOffTheParameters) {
+  const DdganConfig config = tiny();
+  EXPECT_EQ(latent_mapping_of(ddgan_parameters(config).value()), config.mapping);
+  EXPECT_EQ(latent_mapping_of(latent_unet_parameters(config.unet, config.mapping).value()),
+            config.mapping);
+  LatentMappingConfig classless = config.mapping;
+  classless.classes = 0;
+  EXPECT_EQ(latent_mapping_of(latent_unet_parameters(config.unet, classless).value()), classless);
+  UNet2DConfig plain = config.unet;
+  plain.class_embed_type.reset();
+  EXPECT_EQ(latent_mapping_of(unet2d_parameters(plain).value()), std::nullopt);
+}
+
 TEST(Ddgan, RefusesConfigurationsThatDoNotFit) {
   const auto message = [](auto change) {
     DdganConfig config = tiny();
