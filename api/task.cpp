@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "api/gan_task.h"
 #include "api/image_distance.h"
 #include "api/model.h"
 #include "api/model_score.h"
@@ -123,6 +124,10 @@ Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDatase
     ITO_ASSIGN(task.set, classifier_parameters(config));
     ITO_TRY(check_weights(task.set));
     task.loss = classifier_loss(task.batch_shape, config);
+    return task;
+  }
+  if (options.gan_steps > 0) {
+    ITO_TRY(describe_gan(options, data.c, task));
     return task;
   }
   task.scheduler = scheduler_config(options);

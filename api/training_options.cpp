@@ -57,6 +57,24 @@ Status check_score_options(const TrainingOptions& o) {
   return {};
 }
 
+Status check_gan_options(const TrainingOptions& o) {
+  constexpr int kMostSteps = 1000;
+  const TrainingOptions defaults;
+  if (o.gan_steps < 0 || o.gan_steps > kMostSteps)
+    return invalid_argument("--gan-steps is {}, expected 0 to {}", o.gan_steps, kMostSteps);
+  if (!(o.r1 >= 0) || !std::isfinite(o.r1))
+    return invalid_argument("--r1 is {}, expected 0 or more", o.r1);
+  if (o.gan_steps == 0) return {};
+  if (o.classifier || o.sde != defaults.sde || o.network != defaults.network)
+    return invalid_argument("--gan-steps excludes --classifier, --sde and --network");
+  if (o.prediction != defaults.prediction || o.loss_weight != defaults.loss_weight ||
+      o.schedule != defaults.schedule || o.timesteps != defaults.timesteps)
+    return invalid_argument(
+        "--schedule, --timesteps, --prediction and --loss-weight are of diffusion models; leave "
+        "them out with --gan-steps");
+  return {};
+}
+
 }  // namespace
 
 Status check_training_options(const TrainingOptions& options) {
@@ -106,6 +124,7 @@ Status check_training_options(const TrainingOptions& options) {
   ITO_TRY(loss_weight_from_name(o.loss_weight));
   ITO_TRY(prediction_from_name(o.prediction));
   ITO_TRY(check_score_options(o));
+  ITO_TRY(check_gan_options(o));
   if (o.sde == "none") ITO_TRY(make_schedule(scheduler_config(o)));
   ITO_ASSIGN(const TrainStepOptions step, step_options(o));
   return check_optimizer(step.optimizer);
