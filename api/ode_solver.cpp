@@ -93,20 +93,22 @@ Result<OdeReport> OdeSolver::report(int64_t max_evaluations) {
     const auto found = std::find(status.begin(), status.end(), static_cast<uint32_t>(failure));
     if (found == status.end()) continue;
     const size_t i = static_cast<size_t>(found - status.begin());
-    ITO_ASSIGN(const std::vector<float> t, step_->read<float>(kTime));
+    ITO_ASSIGN(const std::vector<float> times, step_->read<float>(kTime));
+    ITO_ASSIGN(const std::vector<float> rests, step_->read<float>(kTimeRest));
+    const double t = static_cast<double>(times[i]) + rests[i];
     ITO_ASSIGN(const std::vector<uint32_t> failed_at, step_->read<uint32_t>(kFailedAt));
     if (failure == OdeStatus::kNotFinite)
       return invalid_argument("{} ODE: step {} of image {} of the batch is not finite, at time {}",
-                              name_, failed_at[i], i, t[i]);
+                              name_, failed_at[i], i, t);
     if (failure == OdeStatus::kStepTooSmall)
       return invalid_argument(
           "{} ODE: step {} of image {} of the batch cannot meet the tolerance in float32, at time "
           "{}; expected larger rtol or atol",
-          name_, failed_at[i], i, t[i]);
+          name_, failed_at[i], i, t);
     return invalid_argument(
         "{} ODE: image {} of the batch has only come to time {} after {} evaluations, at most {} "
         "are allowed",
-        name_, i, t[i], report.evaluations[i], max_evaluations);
+        name_, i, t, report.evaluations[i], max_evaluations);
   }
   return report;
 }

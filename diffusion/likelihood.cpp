@@ -149,8 +149,7 @@ Program dequantisation_program(const Shape& shape) {
   const Tensor u = random_uniform(shape, draw.key, draw.image, scalar(graph, 0, DType::kU32),
                                   kStreamDequantisation);
   const Tensor pixels = input(graph, kPixels, shape);
-  program.update(input(graph, std::string(ode_names::kY) + flow_names::kX, shape),
-                 (pixels + u) * (1.0 / 128) - 1.0);
+  program.update(input(graph, flow_names::kState, shape), (pixels + u) * (1.0 / 128) - 1.0);
   return program;
 }
 

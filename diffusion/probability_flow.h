@@ -47,7 +47,8 @@ OdeSystem flow_system(const ProbabilityFlow& flow, const Shape& shape);
 
 // Names of the components and inputs of the systems of flows and likelihoods.
 namespace flow_names {
-inline constexpr const char* kX = "x";  // the component's name: the state is "y.x"
+inline constexpr const char* kX = "x";        // component
+inline constexpr const char* kState = "y.x";  // its state
 }  // namespace flow_names
 
 }  // namespace ito

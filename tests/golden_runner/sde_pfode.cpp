@@ -15,7 +15,6 @@ constexpr double kTrajectoryLimit = 1e-3;
 constexpr double kDoubleLimit = 1e-5;
 constexpr OdeOptions kTolerance{.rtol = 1e-6, .atol = 1e-6};
 constexpr int64_t kMaxEvaluations = 10'000;
-constexpr const char* kState = "y.x";
 
 std::vector<float> floats(const Array& array) { return {array.data.begin(), array.data.end()}; }
 
@@ -25,7 +24,7 @@ Array list(std::vector<double> values) {
 
 Result<Array> decoded(vk::Device& device, const ProbabilityFlow& flow, const Array& x_T) {
   ITO_ASSIGN(auto solver, OdeSolver::create(device, flow_system(flow, x_T.shape), kTolerance));
-  ITO_TRY(solver->write(kState, floats(x_T)));
+  ITO_TRY(solver->write(flow_names::kState, floats(x_T)));
   ITO_TRY(solver->solve(flow.end, flow.start, kMaxEvaluations));
   ITO_ASSIGN(const std::vector<double> x, solver->value(flow_names::kX));
   return Array{.shape = x_T.shape, .data = x};
@@ -41,8 +40,9 @@ Result<Encoded> encoded(vk::Device& device, const ProbabilityFlow& flow, const A
   const LikelihoodOptions options{.divergence = Divergence::kExact};
   ITO_ASSIGN(auto solver,
              OdeSolver::create(device, likelihood_system(flow, x.shape, options), kTolerance));
-  ITO_TRY(solver->write(kState, floats(x)));
-  ITO_TRY(solver->write("y.delta", std::vector<float>(static_cast<size_t>(n), 0.0f)));
+  ITO_TRY(solver->write(flow_names::kState, floats(x)));
+  ITO_TRY(solver->write(likelihood_names::kDeltaState,
+                        std::vector<float>(static_cast<size_t>(n), 0.0f)));
   ITO_TRY(solver->solve(flow.start, flow.end, kMaxEvaluations));
   ITO_ASSIGN(const std::vector<double> z, solver->value(flow_names::kX));
   ITO_ASSIGN(std::vector<double> delta, solver->value(likelihood_names::kDelta));
