@@ -39,7 +39,8 @@ std::string text_of(const Program& program) {
 
 // What compile() does before fuse().
 Program prepared(const Program& program) {
-  return separate_results(canonicalize(lower(decompose(canonicalize(program), cpu()), cpu())));
+  return separate_results(
+      canonicalize(lower(decompose(canonicalize(program), cpu(), AttentionForm::kFastest), cpu())));
 }
 
 std::string name_of(const Graph& graph, NodeId id) {
@@ -85,7 +86,7 @@ TEST(Canonicalize, FoldsConstantsAndDropsStopGradientAndDeadCode) {
 TEST(Decompose, SoftmaxBecomesPrimitives) {
   Program program;
   program.output("y", softmax(input(*program.graph, "x", {2, 3})));
-  EXPECT_EQ(text_of(decompose(program, cpu())),
+  EXPECT_EQ(text_of(decompose(program, cpu(), AttentionForm::kFastest)),
             "%0 = input(){name=x} : f32[2,3]\n"
             "%1 = reduce_max(%0){axes=[1]} : f32[2,1]\n"
             "%2 = stop_gradient(%1) : f32[2,1]\n"

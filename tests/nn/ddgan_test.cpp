@@ -5,6 +5,7 @@
 #include <random>
 
 #include "finite_difference.h"
+#include "nn/unet2d.h"
 #include "program_runner.h"
 
 namespace ito {
