@@ -49,7 +49,7 @@ Denoiser input_denoiser(const UNet2DConfig& unet, const ParameterSet& set) {
 }
 
 Result<ScoreModel> unet_score(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                               const ParameterSet& set) {
+                              const ParameterSet& set) {
   ITO_TRY(check_network(unet));
   const Denoiser network = input_denoiser(unet, set);
   if (is_score_scheduler(scheduler.class_name)) {
@@ -61,7 +61,7 @@ Result<ScoreModel> unet_score(const UNet2DConfig& unet, const SchedulerConfig& s
 }
 
 Result<ProbabilityFlow> unet_flow(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                                   const ParameterSet& set) {
+                                  const ParameterSet& set) {
   if (is_score_scheduler(scheduler.class_name)) {
     ITO_ASSIGN(const ScoreModel model, unet_score(unet, scheduler, set));
     ProbabilityFlow flow = probability_flow(model.sde, model.score);

@@ -19,9 +19,9 @@ Denoiser input_denoiser(const UNet2DConfig& unet, const ParameterSet& set);
 // Score models on their own SDE; models of a discrete chain on the VP SDE. Errors: a schedule that
 // has no SDE, a network whose output is no score, class embeddings of another kind than a table.
 Result<ScoreModel> unet_score(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                               const ParameterSet& set);
+                              const ParameterSet& set);
 // Score models from sampling_eps to 1; models of a discrete chain in their own log-SNR.
 Result<ProbabilityFlow> unet_flow(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                                   const ParameterSet& set);
+                                  const ParameterSet& set);
 
 }  // namespace ito
