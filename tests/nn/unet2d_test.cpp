@@ -196,14 +196,20 @@ TEST(UNet2D, WithoutNoiseConditioningClassesStillCount) {
   EXPECT_NE(evaluate(net.y, net.inputs).data, one.data);
 }
 
-TEST(UNet2D, SigmaDataScalesTheInputAndNothingElse) {
+// Karras et al. 2022, table 1: c_in in front, c_skip and c_out behind the same network.
+TEST(UNet2D, SigmaDataIsTheirPreconditioning) {
   UNet2DConfig config = ncsnpp();
   Built plain(config, Shape{1, 8, 8, 3}, {3});
   config.sigma_data = 0.5;
   Built scaled(config, Shape{1, 8, 8, 3}, {3});
   for (double& value : plain.inputs["x"].data) value /= std::sqrt(9 + 0.25);
   const HostValue a = evaluate(plain.y, plain.inputs), b = evaluate(scaled.y, scaled.inputs);
-  for (size_t i = 0; i < a.data.size(); ++i) EXPECT_NEAR(a.data[i], b.data[i], 1e-10);
+  const std::vector<double>& x = scaled.inputs["x"].data;
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double f = 3 * a.data[i];  // the plain network divides by sigma
+    const double denoised = 0.25 / 9.25 * x[i] + 3 * 0.5 / std::sqrt(9.25) * f;
+    EXPECT_NEAR(b.data[i], (denoised - x[i]) / 9, 1e-10);
+  }
 }
 
 // diffusers' own test of its DDPM pipeline: weights and noise from seed 0, two steps; it states the
