@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "api/model_score.h"
 #include "api/task.h"
 #include "base/error.h"
 #include "diffusion/probability_flow.h"
@@ -34,7 +35,7 @@ Result<std::unique_ptr<SamplingSession>> SamplingSession::create(
     const ParameterSet& set, DeviceTensor weights, const SampleOptions& options) {
   std::unique_ptr<SamplingSession> session(new SamplingSession);
   ITO_ASSIGN(session->loop_, sampling_loop(unet, scheduler, set, options));
-  session->classes_ = unet.num_class_embeds.value_or(0);
+  session->classes_ = class_count(unet, set);
   const SamplingLoop& loop = session->loop_;
   ITO_ASSIGN(Plan start_plan,
              compile(initial_noise_program(loop.shape, loop.start_std), device.caps()));

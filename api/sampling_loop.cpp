@@ -11,11 +11,13 @@
 #include "diffusion/predictor_corrector.h"
 #include "diffusion/samplers.h"
 #include "diffusion/sampling_program.h"
+#include "nn/ddgan.h"
 #include "nn/unet2d.h"
 
 namespace ito {
 namespace {
 
+constexpr const char* kGan = "gan";
 constexpr double kDefaultSnr = 0.16;
 constexpr int kStepsPerLevel = 5;  // NCSNv2's for small images
 
@@ -29,7 +31,7 @@ Result<Shape> sample_shape(const UNet2DConfig& unet, const SampleOptions& option
   return Shape{options.batch, h, w, unet.in_channels};
 }
 
-// DDPM and DDIM on the model's own timesteps.
+// DDPM and DDIM on the model's own timesteps. A GAN's steps are DDPM's, with x_0 generated.
 Result<SamplingLoop> discrete_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                                    const ParameterSet& set, const SampleOptions& options) {
   if (is_score_scheduler(scheduler.class_name))
@@ -39,9 +41,12 @@ Result<SamplingLoop> discrete_loop(const UNet2DConfig& unet, const SchedulerConf
         options.sampler, scheduler.class_name);
   SamplingLoop loop;
   ITO_ASSIGN(loop.shape, sample_shape(unet, options));
-  ITO_ASSIGN(const Sampler sampler,
-             make_sampler(options.sampler, scheduler, {.steps = options.steps, .timesteps = {}},
-                          {.eta = options.eta}));
+  const bool gan = options.sampler == kGan;
+  ITO_ASSIGN(
+      const Sampler sampler,
+      make_sampler(gan ? "ddpm" : options.sampler, scheduler,
+                   {.steps = gan ? scheduler.num_train_timesteps : options.steps, .timesteps = {}},
+                   {.eta = options.eta}));
   if (sampler.output_multiple * unet.in_channels != unet.out_channels)
     return unsupported(
         "the network has {} output channels for {} input channels, the sampler "
@@ -137,10 +142,12 @@ Result<SamplingLoop> flow_loop(const UNet2DConfig& unet, const SchedulerConfig& 
 
 }  // namespace
 
-bool is_sde_sampler(const std::string& name) { return name != "ddpm" && name != "ddim"; }
+bool is_sde_sampler(const std::string& name) {
+  return name != "ddpm" && name != "ddim" && name != kGan;
+}
 
 std::vector<std::string> sample_names() {
-  return {"ddpm", "ddim", "em", "reverse-diffusion", "ancestral", "pc", "ald", "ode"};
+  return {"ddpm", "ddim", "em", "reverse-diffusion", "ancestral", "pc", "ald", "ode", kGan};
 }
 
 Json sample_settings(const SampleOptions& options) {
@@ -151,6 +158,7 @@ Json sample_settings(const SampleOptions& options) {
     settings["eps"] = options.eps;
     return settings;
   }
+  if (options.sampler == kGan) return settings;
   settings["steps"] = options.steps;
   if (!is_sde_sampler(options.sampler)) {
     settings["eta"] = options.eta;
@@ -171,12 +179,18 @@ Json sample_settings(const SampleOptions& options) {
 
 Result<SamplingLoop> sampling_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                                    const ParameterSet& set, const SampleOptions& options) {
-  if (unet.class_embed_type)
+  const bool generator = latent_mapping_of(set).has_value();
+  if (unet.class_embed_type && !generator)
     return unsupported("sampling with class_embed_type \"{}\" is not supported",
                        *unet.class_embed_type);
   const std::vector<std::string> names = sample_names();
   if (std::find(names.begin(), names.end(), options.sampler) == names.end())
     return invalid_argument("there is no sampler \"{}\"", options.sampler);
+  if (generator && options.sampler != kGan)
+    return invalid_argument("the model is a GAN's generator: expected --sampler gan, found {}",
+                            options.sampler);
+  if (!generator && options.sampler == kGan)
+    return invalid_argument("--sampler gan needs a model trained with --gan-steps");
   if (!is_sde_sampler(options.sampler)) return discrete_loop(unet, scheduler, set, options);
   if (options.sampler == "ode") return flow_loop(unet, scheduler, set, options);
   return chain_loop(unet, scheduler, set, options);
