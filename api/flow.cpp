@@ -3,10 +3,9 @@
 #include <string>
 #include <utility>
 
+#include "api/model_score.h"
 #include "api/task.h"
 #include "base/error.h"
-#include "diffusion/schedule.h"
-#include "graph/builder.h"
 #include "nn/unet2d.h"
 
 namespace ito {
@@ -18,29 +17,14 @@ using flow_names::kState;
 
 Result<ModelFlow> model_flow(const Model& model) {
   const UNet2DConfig& unet = model.unet;
-  if (unet.class_embed_type)
-    return unsupported("the probability flow with class_embed_type \"{}\" is not supported",
-                       *unet.class_embed_type);
   if (!unet.sample_size)
     return invalid_argument("the model has no sample_size, which its flow needs");
-  if (unet.out_channels != unet.in_channels && unet.out_channels != 2 * unet.in_channels)
-    return unsupported("the network has {} output channels for {} input channels",
-                       unet.out_channels, unet.in_channels);
   ModelFlow result;
   result.image = {(*unet.sample_size)[0], (*unet.sample_size)[1], unet.in_channels};
   ITO_TRY(check_unet2d_size(unet, result.image[0], result.image[1]));
   result.classes = model.num_classes();
   result.weights = model.weights;
-  ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(model.scheduler));
-  ITO_ASSIGN(const Prediction prediction, prediction_from_name(model.scheduler.prediction_type));
-  const Denoiser denoiser = [&set = model.set, unet](Tensor x, Tensor t) {
-    Graph& graph = x.graph();
-    const Tensor flat = input(graph, state_name::kParameters, {set.size()});
-    Tensor labels;
-    if (unet.num_class_embeds) labels = input(graph, batch_name::kLabels, {x.dim(0)}, DType::kU32);
-    return unet2d(Scope(set, flat), unet, x, t, labels);
-  };
-  ITO_ASSIGN(result.flow, probability_flow(schedule, prediction, denoiser));
+  ITO_ASSIGN(result.flow, unet_flow(unet, model.scheduler, model.set));
   return result;
 }
 

@@ -14,7 +14,6 @@ namespace ito {
 namespace {
 
 constexpr int64_t kMaxFlowEvaluations = 20'000;
-const std::string kFlowState = std::string(ode_names::kY) + flow_names::kX;
 
 OdeOptions ode_options(const SampleOptions& options) {
   return {.rtol = options.rtol, .atol = options.atol};
@@ -64,7 +63,7 @@ Status SamplingSession::prepare_flow(vk::Device& device, DeviceTensor weights,
                                      const OdeOptions& options) {
   ITO_ASSIGN(solver_, OdeSolver::create(device, *loop_.flow, options));
   ITO_TRY(solver_->bind(state_name::kParameters, std::move(weights)));
-  ITO_ASSIGN(DeviceTensor x, solver_->tensor(kFlowState));
+  ITO_ASSIGN(DeviceTensor x, solver_->tensor(flow_names::kState));
   return start_->bind(sampling_names::kX, std::move(x));
 }
 
@@ -145,8 +144,8 @@ Result<std::vector<float>> SamplingSession::sample(std::span<const SampleRequest
   } else {
     ITO_TRY(run_steps(after_step));
   }
-  ITO_ASSIGN(std::vector<float> images,
-             solver_ ? solver_->read<float>(kFlowState) : step_->read<float>(sampling_names::kX));
+  ITO_ASSIGN(std::vector<float> images, solver_ ? solver_->read<float>(flow_names::kState)
+                                                : step_->read<float>(sampling_names::kX));
   images.resize(static_cast<size_t>(shape(count).numel()));
   return images;
 }

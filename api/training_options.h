@@ -83,9 +83,10 @@ void visit_fields(Options& o, Visit&& visit) {
   visit("sigma-min", o.sigma_min, "ve: smallest noise level");
   visit("sigma-max", o.sigma_max,
         "ve: largest noise level; 0: the largest distance found between two training images");
-  visit("sigma-data", o.sigma_data,
-        "ve with ncsnpp: the network's input is divided by sqrt(sigma^2 + this^2), which trains in "
-        "a fraction of the steps; 0: not, as diffusers has it");
+  visit(
+      "sigma-data", o.sigma_data,
+      "ve with ncsnpp: deviation of the data for EDM's preconditioning of the network; 0: none, as "
+      "diffusers has it");
   visit("beta-min", o.beta_min, "vp, subvp: noise rate at time 0");
   visit("beta-max", o.beta_max, "vp, subvp: noise rate at time 1");
   visit("dsm-weight", o.dsm_weight,

@@ -30,6 +30,7 @@ Command add_train_command(CLI::App& root);
 Command add_sample_command(CLI::App& root);
 Command add_forward_command(CLI::App& root);
 Command add_likelihood_command(CLI::App& root);
+Command add_evaluate_command(CLI::App& root);
 Command add_inspect_command(CLI::App& root);
 Command add_bench_command(CLI::App& root);
 Command add_toy_command(CLI::App& root);

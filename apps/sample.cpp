@@ -7,6 +7,7 @@
 #include "api/sampling.h"
 #include "api/scoring.h"
 #include "apps/command.h"
+#include "apps/sampler_options.h"
 #include "base/error.h"
 #include "io/json.h"
 #include "io/layout.h"
@@ -18,8 +19,6 @@ namespace ito::apps {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-constexpr int kSdeSteps = 500;  // of the samplers of SDEs, unless told otherwise
 
 struct SampleCommand {
   CLI::App* app = nullptr;
@@ -46,19 +45,6 @@ Output output_of(const std::string& out) {
   return Output::kFolder;
 }
 
-// An option that the sampler does not look at was meant for another one.
-Status check_used(const SampleCommand& c) {
-  const Json settings = sample_settings(c.options);
-  for (const char* option : {"steps", "eta", "predictor", "corrector", "snr", "corrector-steps",
-                             "eps", "denoise", "rtol", "atol"}) {
-    std::string key = option;
-    std::replace(key.begin(), key.end(), '-', '_');
-    if (c.app->count("--" + std::string(option)) > 0 && !settings.contains(key))
-      return invalid_argument("--{} has no meaning for --sampler {}", option, c.options.sampler);
-  }
-  return {};
-}
-
 Status check(SampleCommand& c) {
   if (c.app->count("--seeds") > 0) {
     if (c.app->count("--seed") + c.app->count("--num") > 0)
@@ -73,10 +59,7 @@ Status check(SampleCommand& c) {
   if (c.class_text != "all") {
     ITO_ASSIGN(c.classes, parse_ranges(c.class_text, "--class"));
   }
-  if (is_sde_sampler(c.options.sampler) && c.app->count("--steps") == 0)
-    c.options.steps = kSdeSteps;
-  if (c.options.sampler == "ode") ITO_TRY(check_ode_options({c.options.rtol, c.options.atol}));
-  ITO_TRY(check_used(c));
+  ITO_TRY(check_sampler_options(*c.app, c.options));
   c.options.height = c.options.width = c.size;
   c.options.batch = std::min(c.options.batch, static_cast<int64_t>(c.seeds.size()));
   return {};
@@ -299,51 +282,6 @@ Status run(SampleCommand& c) {
 }
 
 }  // namespace
-
-void add_sampler_options(CLI::App& app, SampleOptions& options) {
-  app.add_option("--sampler", options.sampler,
-                 "ddpm, ddim: of a discrete chain, on its own timesteps; of any model as an SDE: "
-                 "em, reverse-diffusion, ancestral, pc (predictor and corrector), ald (annealed "
-                 "Langevin), ode (probability flow)")
-      ->check(CLI::IsMember(sample_names()))
-      ->capture_default_str();
-  app.add_option("--steps", options.steps,
-                 fmt::format("steps of the method; ald: noise levels; {} for SDEs where left out",
-                             kSdeSteps))
-      ->check(at_least(1))
-      ->capture_default_str();
-  app.add_option("--eta", options.eta, "ddim: 0 is deterministic, 1 as noisy as ddpm")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
-  app.add_option("--predictor", options.predictor,
-                 "pc: none, em, reverse-diffusion, reverse-diffusion-ode, ancestral")
-      ->check(
-          CLI::IsMember({"none", "em", "reverse-diffusion", "reverse-diffusion-ode", "ancestral"}))
-      ->capture_default_str();
-  app.add_option("--corrector", options.corrector, "pc: none, langevin, ald")
-      ->check(CLI::IsMember({"none", "langevin", "ald"}))
-      ->capture_default_str();
-  app.add_option("--snr", options.snr,
-                 "pc, ald: signal-to-noise ratio of a Langevin step; 0: the model's (pc), from "
-                 "the noise ladder (ald)")
-      ->check(CLI::Range(0.0, 1e6))
-      ->capture_default_str();
-  app.add_option("--corrector-steps", options.corrector_steps,
-                 "pc: Langevin steps per step, 0: 1; ald: per noise level, 0: 5")
-      ->check(at_least(0))
-      ->capture_default_str();
-  app.add_option("--eps", options.eps, "SDEs: time at which sampling ends; 0: the model's")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
-  app.add_flag("--denoise,!--no-denoise", options.denoise, "SDEs: end without noise")
-      ->capture_default_str();
-  app.add_option("--rtol", options.rtol, "ode: relative tolerance")
-      ->check(positive_number())
-      ->capture_default_str();
-  app.add_option("--atol", options.atol, "ode: absolute tolerance")
-      ->check(positive_number())
-      ->capture_default_str();
-}
 
 Command add_sample_command(CLI::App& root) {
   auto c = std::make_shared<SampleCommand>();

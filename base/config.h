@@ -50,8 +50,8 @@ struct UNet2DConfig {
   std::optional<std::string> class_embed_type;      // null, "timestep" or "identity"
   std::optional<int> num_class_embeds;     // rows of the class table, when class_embed_type is null
   std::optional<int> num_train_timesteps;  // rows of the "learned" time table
-  // Not in diffusers, and only for networks that are told sigma: the sample is divided by
-  // sqrt(sigma² + sigma_data²) before the network sees it (c_in of Karras et al. 2022, table 1).
+  // Not in diffusers, and only for networks that are told sigma: c_in before the network, c_skip
+  // and c_out behind it (Karras et al. 2022, table 1), so that the score is (D - x)/sigma².
   std::optional<double> sigma_data;
 
   // Keys this struct does not know (and _diffusers_version): key → JSON text, written back as read.

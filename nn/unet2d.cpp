@@ -55,6 +55,13 @@ Tensor per_image_of(Tensor sigma) {
   return reshape(TimeProjection::as_f32(sigma), Shape{sigma.dim(0), 1, 1, 1});
 }
 
+// (D - x)/sigma² with D = c_skip x + c_out y of Karras et al. 2022, table 1. Where sigma is large
+// the last layer then need not copy x to many digits.
+Tensor preconditioned_score(Tensor x, Tensor y, Tensor sigma, double sigma_data) {
+  const Tensor variance = square(sigma) + sigma_data * sigma_data;
+  return y * (sigma_data / (sigma * sqrt(variance))) - x / variance;
+}
+
 int64_t embedding_dim(const UNet2DConfig& config) {
   return config.time_embedding_dim.value_or(4 * config.block_out_channels[0]);
 }
@@ -112,6 +119,7 @@ Tensor unet2d(const Scope& scope, const UNet2DConfig& config, Tensor sample, Ten
                                                       std::to_string(sample.dim(0)) + "], not " +
                                                       timestep.shape().to_string());
   if (config.center_input_sample) sample = sample * 2.0 - 1.0;
+  const Tensor given = sample;
   if (config.sigma_data) {
     const Tensor sigma = per_image_of(timestep);
     sample = sample / sqrt(square(sigma) + *config.sigma_data * *config.sigma_data);
@@ -138,7 +146,9 @@ Tensor unet2d(const Scope& scope, const UNet2DConfig& config, Tensor sample, Ten
   if (takes_sigma(config)) {
     // The network predicts noise; its output is a score, noise over sigma (Song et al. 2021; Song
     // and Ermon 2020, technique 3).
-    y = y / per_image_of(timestep);
+    const Tensor sigma = per_image_of(timestep);
+    if (config.sigma_data) return preconditioned_score(given, y, sigma, *config.sigma_data);
+    y = y / sigma;
   }
   return y;
 }

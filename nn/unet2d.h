@@ -3,7 +3,8 @@
 // styles. Three things go beyond diffusers, which refuses, cannot run or would misread such a
 // configuration: NCSN++ blocks carry images of in_channels (down) and out_channels (up), where
 // diffusers has three; time_embedding_type "none" leaves out all noise conditioning (NCSNv2, Song
-// and Ermon 2020); and sigma_data scales the input. Not the cross-attention U-Net, and not losses or schedules (diffusion/).
+// and Ermon 2020); and sigma_data preconditions (Karras et al. 2022). Not the cross-attention
+// U-Net, and not losses or schedules (diffusion/).
 #pragma once
 
 #include "base/config.h"

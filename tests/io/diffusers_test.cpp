@@ -161,6 +161,40 @@ TEST(SchedulerConfig, RoundTripsItsOwnAndForeignKeys) {
   EXPECT_EQ(scheduler_config_json(config), pndm);
 }
 
+TEST(SchedulerConfig, ScoreModelsHaveDiffusersDefaultsAndKeysOfTheirOwn) {
+  const SchedulerConfig ve =
+      *parse_scheduler_config(json_of(R"({"_class_name": "ScoreSdeVeScheduler"})"), "s");
+  EXPECT_EQ(ve.num_train_timesteps, 2000);
+  EXPECT_EQ(ve.sigma_max, 1348);
+  EXPECT_EQ(ve.sampling_eps, 1e-5);
+  const SchedulerConfig vp =
+      *parse_scheduler_config(json_of(R"({"_class_name": "ScoreSdeVpScheduler"})"), "s");
+  EXPECT_EQ(vp.beta_max, 20);
+  EXPECT_EQ(vp.sampling_eps, 1e-3);
+  Json written = scheduler_config_json(ve);
+  EXPECT_EQ(written["snr"], 0.15);
+  EXPECT_FALSE(written.contains("beta_start"));
+  EXPECT_FALSE(written.contains("beta_max"));
+  for (const SchedulerConfig& config : {ve, vp}) {
+    Json json = scheduler_config_json(config);
+    json.erase("_diffusers_version");
+    EXPECT_EQ(parse_scheduler_config(json, "s").value(), config);
+  }
+}
+
+TEST(SchedulerConfig, ImpossibleNoiseLevelsAreRefused) {
+  for (const char* bad :
+       {R"({"_class_name": "ScoreSdeVeScheduler", "sigma_min": 2, "sigma_max": 1})",
+        R"({"_class_name": "ScoreSdeVeScheduler", "sigma_min": 0})",
+        R"({"_class_name": "ScoreSdeVeScheduler", "sigma_min": 1, "sigma_max": 1})"})
+    EXPECT_TRUE(fails(parse_scheduler_config(json_of(bad), "s"), ErrorKind::kCorrupt, "sigma_min"))
+        << bad;
+  EXPECT_TRUE(
+      fails(parse_scheduler_config(
+                json_of(R"({"_class_name": "ScoreSdeVpScheduler", "beta_max": 0.01})"), "s"),
+            ErrorKind::kCorrupt, "beta_max"));
+}
+
 TEST(SchedulerConfig, TheOldPredictionSwitchIsRead) {
   EXPECT_EQ(parse_scheduler_config(json_of(R"({"predict_epsilon": false})"), "s")->prediction_type,
             "sample");

@@ -191,9 +191,21 @@ INSTANTIATE_TEST_SUITE_P(
                   "resnet_time_scale_shift", "ada_group"},
         BadConfig{"SkipMixture", [](UNet2DConfig& c) { c.up_block_types[0] = "SkipUpBlock2D"; },
                   "up_block_types", "1 of 3"},
-        BadConfig{"SkipChannels",
-                  [](UNet2DConfig& c) { c.down_block_types.assign(3, "SkipDownBlock2D"); },
-                  "in_channels", "1"}),
+        BadConfig{"SigmaDataWithoutSigma", [](UNet2DConfig& c) { c.sigma_data = 0.5; },
+                  "sigma_data", "positional"},
+        BadConfig{"NegativeSigmaData",
+                  [](UNet2DConfig& c) {
+                    c.time_embedding_type = "fourier";
+                    c.sigma_data = -1;
+                  },
+                  "sigma_data", "-1"},
+        BadConfig{"ScaleShiftByNothing",
+                  [](UNet2DConfig& c) {
+                    c.time_embedding_type = "none";
+                    c.num_class_embeds.reset();
+                    c.resnet_time_scale_shift = "scale_shift";
+                  },
+                  "resnet_time_scale_shift", "scale_shift"}),
     [](const auto& info) { return info.param.name; });
 
 TEST(UNet2DSize, NamesTheSideThatIsTooSmall) {

@@ -160,6 +160,58 @@ TEST(UNet2D, ImagesOfABatchDoNotMeet) {
   for (size_t i = 0; i < 32; ++i) EXPECT_NEAR(both.data[32 + i], one.data[i], 1e-12);
 }
 
+// diffusers fixes three image channels in these blocks; ours have the model's, with its names.
+TEST(UNet2D, NcsnppBlocksCarryImagesOfAnyChannelCount) {
+  UNet2DConfig config = ncsnpp();
+  config.in_channels = config.out_channels = 1;
+  Built net(config, Shape{2, 8, 8, 1}, {0.1, 20});
+  EXPECT_EQ(net.set.find("down_blocks.0.skip_conv.weight")->spec.foreign_shape,
+            (Shape{32, 1, 1, 1}));
+  EXPECT_EQ(net.set.find("up_blocks.0.skip_conv.weight")->spec.foreign_shape, (Shape{1, 32, 3, 3}));
+  const HostValue y = evaluate(net.y, net.inputs);
+  EXPECT_EQ(y.shape, (Shape{2, 8, 8, 1}));
+  EXPECT_TRUE(std::all_of(y.data.begin(), y.data.end(), [](double v) { return std::isfinite(v); }));
+}
+
+TEST(UNet2D, WithoutNoiseConditioningSigmaOnlyDivides) {
+  UNet2DConfig config = tiny();
+  config.time_embedding_type = "none";
+  Built net(config, Shape{1, 4, 4, 2}, {1});
+  for (const Parameter& p : net.set.parameters())
+    EXPECT_EQ(p.name.find("time"), std::string::npos) << p.name;
+  const HostValue at_one = evaluate(net.y, net.inputs);
+  net.inputs["t"].data = {8};
+  const HostValue at_eight = evaluate(net.y, net.inputs);
+  for (size_t i = 0; i < at_one.data.size(); ++i)
+    EXPECT_NEAR(at_eight.data[i], at_one.data[i] / 8, 1e-12);
+}
+
+TEST(UNet2D, WithoutNoiseConditioningClassesStillCount) {
+  UNet2DConfig config = tiny();
+  config.time_embedding_type = "none";
+  config.num_class_embeds = 5;
+  Built net(config, Shape{1, 4, 4, 2}, {1});
+  const HostValue one = evaluate(net.y, net.inputs);
+  net.inputs["labels"].data = {3};
+  EXPECT_NE(evaluate(net.y, net.inputs).data, one.data);
+}
+
+// Karras et al. 2022, table 1: c_in in front, c_skip and c_out behind the same network.
+TEST(UNet2D, SigmaDataIsTheirPreconditioning) {
+  UNet2DConfig config = ncsnpp();
+  Built plain(config, Shape{1, 8, 8, 3}, {3});
+  config.sigma_data = 0.5;
+  Built scaled(config, Shape{1, 8, 8, 3}, {3});
+  for (double& value : plain.inputs["x"].data) value /= std::sqrt(9 + 0.25);
+  const HostValue a = evaluate(plain.y, plain.inputs), b = evaluate(scaled.y, scaled.inputs);
+  const std::vector<double>& x = scaled.inputs["x"].data;
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double f = 3 * a.data[i];  // the plain network divides by sigma
+    const double denoised = 0.25 / 9.25 * x[i] + 3 * 0.5 / std::sqrt(9.25) * f;
+    EXPECT_NEAR(b.data[i], (denoised - x[i]) / 9, 1e-10);
+  }
+}
+
 // diffusers' own test of its DDPM pipeline: weights and noise from seed 0, two steps; it states the
 // blue channel's lower right corner. This checks a whole network's values without any weights file.
 TEST(UNet2D, DdpmPipelineOfDiffusersTestSuite) {

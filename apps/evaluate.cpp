@@ -1,0 +1,292 @@
+// ito evaluate: a table of models and samplers with the numbers that judge them, written as
+// Markdown and, beside it, as JSON, from which an interrupted or extended table goes on.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "api/evaluation.h"
+#include "api/likelihood.h"
+#include "apps/command.h"
+#include "apps/sampler_options.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "io/json.h"
+
+namespace ito::apps {
+namespace {
+
+struct EvaluateCommand {
+  DeviceChoice device;
+  std::vector<std::string> models, samplers;
+  std::string classifier, data, out;
+  int64_t num = 1000, reference = 10'000, likelihood = 0, batch = 50;
+  // Of check():
+  std::vector<std::pair<std::string, std::string>> named;  // name, folder
+  std::vector<SampleOptions> options;
+};
+
+Status check(EvaluateCommand& c) {
+  for (const std::string& text : c.models) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == text.size())
+      return invalid_argument("--model is \"{}\", expected NAME=FOLDER", text);
+    c.named.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  for (const std::string& text : c.samplers) {
+    ITO_ASSIGN(SampleOptions options, parse_sampler(text));
+    c.options.push_back(std::move(options));
+  }
+  return {};
+}
+
+// The JSON beside the table. A row is known by what its numbers depend on, its "key".
+class Table {
+ public:
+  explicit Table(const Path& markdown) : markdown_(markdown), json_(markdown) {
+    json_.replace_extension(".json");
+  }
+
+  Status load() {
+    if (!file_exists(json_)) return {};
+    ITO_ASSIGN(const Json json, read_json(json_));
+    if (!json.is_object() || !json.contains("rows") || !json["rows"].is_array())
+      return corrupt("{}: not a table of `ito evaluate`", json_.string());
+    for (const Json& row : json["rows"]) {
+      if (!row.is_object() || !row.contains("key"))
+        return corrupt("{}: a row without a key", json_.string());
+      old_.push_back(row);
+    }
+    return {};
+  }
+
+  // The row of this key from an earlier call, or null.
+  const Json* find(const Json& key) const {
+    for (const Json& row : old_)
+      if (row["key"] == key) return &row;
+    return nullptr;
+  }
+
+  // Both files are written after every row, so that a stop loses none.
+  Status add(Json row, const std::string& preface) {
+    rows_.push_back(std::move(row));
+    Json all = Json::array();
+    for (const Json& done : rows_) all.push_back(done);
+    for (const Json& old : old_)
+      if (std::none_of(rows_.begin(), rows_.end(),
+                       [&](const Json& done) { return done["key"] == old["key"]; }))
+        all.push_back(old);
+    const Path folder = markdown_.parent_path();
+    if (!folder.empty()) ITO_TRY(make_folders(folder));
+    ITO_TRY(write_file_atomic(json_, dump_json({{"rows", all}})));
+    return write_file_atomic(markdown_, text(preface));
+  }
+
+  std::string text(const std::string& preface) const;
+
+ private:
+  Path markdown_, json_;
+  std::vector<Json> old_, rows_;
+};
+
+std::string number(const Json& row, const char* name, const char* form) {
+  return row.contains(name) && row[name].is_number()
+             ? fmt::format(fmt::runtime(form), row[name].get<double>())
+             : "–";
+}
+
+std::string Table::text(const std::string& preface) const {
+  std::string text = preface +
+                     "\n| model | sampler | Fréchet distance | recognised % | samples | seconds | "
+                     "bits/dim | standard error | images |\n"
+                     "|---|---|---|---|---|---|---|---|---|\n";
+  for (const Json& row : rows_)
+    text += fmt::format(
+        "| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", row["model"].get<std::string>(),
+        row["sampler"].get<std::string>(), number(row, "frechet", "{:.3f}"),
+        number(row, "recognised_percent", "{:.1f}"), number(row, "samples", "{:.0f}"),
+        number(row, "seconds", "{:.0f}"), number(row, "bits_per_dim", "{:.3f}"),
+        number(row, "bits_error", "{:.3f}"), number(row, "likelihood_images", "{:.0f}"));
+  return text;
+}
+
+class Evaluation {
+ public:
+  Evaluation(const EvaluateCommand& command, vk::Device& device)
+      : c_(command), device_(device), table_(command.out) {}
+
+  Status run();
+
+ private:
+  Status evaluate(const std::string& name, const Model& model);
+  Result<Json> likelihood(const std::string& name, const Model& model, const Json& identity);
+  Result<Json> score(const std::string& name, const Model& model, const std::string& sampler,
+                     const SampleOptions& options, const Json& identity);
+  std::string preface() const;
+
+  const EvaluateCommand& c_;
+  vk::Device& device_;
+  Table table_;
+  ImageDataset train_, test_;
+  std::optional<ClassifierModel> classifier_;
+  std::unique_ptr<Evaluator> evaluator_;
+  ProgressLine line_;
+  Json known_likelihood_;  // "model identity" → numbers, of this call
+};
+
+std::string Evaluation::preface() const {
+  return fmt::format(
+      "<!-- written by `ito evaluate`; do not edit -->\n"
+      "Fréchet distances are between features of the classifier in {} (its last block, averaged "
+      "over "
+      "pixels: {} numbers) and those of the first {} test images. Samples have seeds from 0 on, "
+      "class = seed modulo classes. They were computed on {}.\n",
+      c_.classifier, classifier_->config.channels.back(), evaluator_->reference_images(),
+      device_.info().name);
+}
+
+Result<Json> Evaluation::likelihood(const std::string& name, const Model& model,
+                                    const Json& identity) {
+  ITO_ASSIGN(const ModelFlow flow, model_flow(model));
+  LikelihoodSettings settings;
+  settings.batch = std::min(c_.batch, c_.likelihood);
+  ITO_ASSIGN(auto session, LikelihoodSession::create(device_, flow, settings));
+  ImageDataset data = test_;
+  const int size = static_cast<int>(flow.image[0]);
+  if (data.h < size || data.w < size) {
+    ITO_ASSIGN(data, pad_to(data, size, 0));
+  }
+  std::vector<ImageLikelihood> images;
+  const int64_t count = std::min(c_.likelihood, data.count);
+  for (int64_t first = 0; first < count; first += settings.batch) {
+    std::vector<int64_t> indices;
+    for (int64_t i = first; i < std::min(first + settings.batch, count); ++i) indices.push_back(i);
+    const auto after = [&] {
+      line_.update(fmt::format("likelihood of {}: {} of {} images", name, first, count));
+      return !stop_requested();
+    };
+    ITO_ASSIGN(const std::vector<ImageLikelihood> part, session->measure(data, indices, after));
+    images.insert(images.end(), part.begin(), part.end());
+  }
+  const LikelihoodSummary summary = summarise(images);
+  return Json{{"identity", identity},
+              {"bits_per_dim", summary.mean},
+              {"bits_error", summary.standard_error},
+              {"likelihood_images", images.size()}};
+}
+
+Result<Json> Evaluation::score(const std::string& name, const Model& model,
+                               const std::string& sampler, const SampleOptions& options,
+                               const Json& identity) {
+  const auto after = [&](int64_t done) {
+    line_.update(fmt::format("{} by {}: {} of {} images", name, sampler, done, c_.num));
+    return !stop_requested();
+  };
+  ITO_ASSIGN(const SampleScore score, evaluator_->score(model, options, c_.num, after));
+  Json row = {{"model", name},           {"sampler", sampler},
+              {"key", identity},         {"frechet", score.frechet},
+              {"samples", score.images}, {"seconds", score.seconds}};
+  if (score.recognised)
+    row["recognised_percent"] =
+        100 * static_cast<double>(*score.recognised) / static_cast<double>(score.images);
+  return row;
+}
+
+Status Evaluation::evaluate(const std::string& name, const Model& model) {
+  const std::string weights =
+      fmt::format("{:016x}", hash_bytes({reinterpret_cast<const char*>(model.weights.data()),
+                                         model.weights.size() * sizeof(float)}));
+  for (size_t i = 0; i < c_.options.size(); ++i) {
+    const Json key = {{"weights", weights},
+                      {"settings", sample_settings(c_.options[i])},
+                      {"samples", c_.num},
+                      {"reference", evaluator_->reference_images()},
+                      {"likelihood", c_.likelihood}};
+    Json row;
+    if (const Json* known = table_.find(key)) {
+      row = *known;
+    } else {
+      ITO_ASSIGN(row, score(name, model, c_.samplers[i], c_.options[i], key));
+      if (c_.likelihood > 0) {
+        if (known_likelihood_.is_null() || known_likelihood_["identity"] != weights) {
+          ITO_ASSIGN(known_likelihood_, likelihood(name, model, weights));
+        }
+        for (const char* number : {"bits_per_dim", "bits_error", "likelihood_images"})
+          row[number] = known_likelihood_[number];
+      }
+    }
+    row["model"] = name;
+    row["sampler"] = c_.samplers[i];
+    ITO_TRY(table_.add(std::move(row), preface()));
+    line_.note(fmt::format("{} by {} is done", name, c_.samplers[i]));
+  }
+  return {};
+}
+
+Status Evaluation::run() {
+  ITO_TRY(table_.load());
+  ITO_ASSIGN(train_, open_dataset(c_.data, Split::kTrain));
+  ITO_ASSIGN(test_, open_dataset(c_.data, Split::kTest));
+  ITO_ASSIGN(classifier_, load_classifier(c_.classifier));
+  ITO_ASSIGN(evaluator_, Evaluator::create(device_, *classifier_, c_.batch));
+  ITO_TRY(evaluator_->set_reference(test_, c_.reference));
+  ITO_ASSIGN(const double real, evaluator_->distance_of(train_, c_.num));
+  const int64_t real_images = std::min(c_.num, train_.count);
+  ITO_TRY(table_.add({{"model", "training images"},
+                      {"sampler", "–"},
+                      {"key", {{"training images", real_images}}},
+                      {"frechet", real},
+                      {"samples", real_images}},
+                     preface()));
+  for (const auto& [name, folder] : c_.named) {
+    ITO_ASSIGN(const Model model, load_model(folder));
+    ITO_TRY(evaluate(name, model));
+  }
+  line_.finish();
+  fmt::print("{}", table_.text(preface()));
+  return {};
+}
+
+Status run(const EvaluateCommand& c) {
+  ITO_ASSIGN(auto device,
+             open_and_announce(c.device, fmt::format("evaluating {} models with {} "
+                                                     "samplers each,",
+                                                     c.models.size(), c.samplers.size())));
+  Evaluation evaluation(c, *device);
+  return evaluation.run();
+}
+
+}  // namespace
+
+Command add_evaluate_command(CLI::App& root) {
+  auto c = std::make_shared<EvaluateCommand>();
+  CLI::App* app = root.add_subcommand(
+      "evaluate", "A table of models and samplers: Fréchet distance, recognised share, bits/dim");
+  app->add_option("--model", c->models, "NAME=FOLDER of a model; may be repeated")->required();
+  app->add_option("--sampler", c->samplers,
+                  "a sampler with its options as of `ito sample`, as one word: \"pc --steps 200\"; "
+                  "may be repeated: every model is sampled by each")
+      ->required();
+  app->add_option("--classifier", c->classifier, "folder of an `ito train --classifier`")
+      ->required();
+  app->add_option("--data", c->data, "data set of the real images, as for `ito train`")->required();
+  app->add_option(
+         "--out", c->out,
+         "FILE.md to write; FILE.json beside it holds the numbers, and rows that are there "
+         "already for the same weights and settings are not computed again")
+      ->required();
+  app->add_option("--num", c->num, "samples per row")->check(at_least(2))->capture_default_str();
+  app->add_option("--reference", c->reference, "test images that samples are compared with")
+      ->check(at_least(2))
+      ->capture_default_str();
+  app->add_option("--likelihood", c->likelihood,
+                  "test images whose bits/dim are measured per model; 0: none")
+      ->check(at_least(0))
+      ->capture_default_str();
+  app->add_option("--batch", c->batch, "images computed together; changes no image")
+      ->check(CLI::Range(int64_t{1}, int64_t{65536}))
+      ->capture_default_str();
+  add_device_option(*app, c->device);
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }};
+}
+
+}  // namespace ito::apps

@@ -1,0 +1,90 @@
+#include "apps/sampler_options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apps/command.h"
+#include "base/error.h"
+
+namespace ito::apps {
+namespace {
+
+constexpr int kSdeSteps = 500;  // of the samplers of SDEs, unless told otherwise
+
+}  // namespace
+
+void add_sampler_options(CLI::App& app, SampleOptions& options) {
+  app.add_option("--sampler", options.sampler,
+                 "ddpm, ddim: of a discrete chain, on its own timesteps; of any model as an SDE: "
+                 "em, reverse-diffusion, ancestral, pc (predictor and corrector), ald (annealed "
+                 "Langevin), ode (probability flow)")
+      ->check(CLI::IsMember(sample_names()))
+      ->capture_default_str();
+  app.add_option("--steps", options.steps,
+                 fmt::format("steps of the method; ald: noise levels; {} for SDEs where left out",
+                             kSdeSteps))
+      ->check(at_least(1))
+      ->capture_default_str();
+  app.add_option("--eta", options.eta, "ddim: 0 is deterministic, 1 as noisy as ddpm")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  app.add_option("--predictor", options.predictor,
+                 "pc: none, em, reverse-diffusion, reverse-diffusion-ode, ancestral")
+      ->check(
+          CLI::IsMember({"none", "em", "reverse-diffusion", "reverse-diffusion-ode", "ancestral"}))
+      ->capture_default_str();
+  app.add_option("--corrector", options.corrector, "pc: none, langevin, ald")
+      ->check(CLI::IsMember({"none", "langevin", "ald"}))
+      ->capture_default_str();
+  app.add_option("--snr", options.snr,
+                 "pc, ald: signal-to-noise ratio of a Langevin step; 0: the model's (pc), from "
+                 "the noise ladder (ald)")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  app.add_option("--corrector-steps", options.corrector_steps,
+                 "pc: Langevin steps per step, 0: 1; ald: per noise level, 0: 5")
+      ->check(at_least(0))
+      ->capture_default_str();
+  app.add_option("--eps", options.eps, "SDEs: time at which sampling ends; 0: the model's")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  app.add_flag("--denoise,!--no-denoise", options.denoise, "SDEs: end without noise")
+      ->capture_default_str();
+  app.add_option("--rtol", options.rtol, "ode: relative tolerance")
+      ->check(positive_number())
+      ->capture_default_str();
+  app.add_option("--atol", options.atol, "ode: absolute tolerance")
+      ->check(positive_number())
+      ->capture_default_str();
+}
+
+Status check_sampler_options(const CLI::App& app, SampleOptions& options) {
+  if (is_sde_sampler(options.sampler) && app.count("--steps") == 0) options.steps = kSdeSteps;
+  if (options.sampler == "ode") ITO_TRY(check_ode_options({options.rtol, options.atol}));
+  // An option that the sampler does not look at was meant for another one.
+  const Json settings = sample_settings(options);
+  for (const char* option : {"steps", "eta", "predictor", "corrector", "snr", "corrector-steps",
+                             "eps", "denoise", "rtol", "atol"}) {
+    std::string key = option;
+    std::replace(key.begin(), key.end(), '-', '_');
+    if (app.count("--" + std::string(option)) > 0 && !settings.contains(key))
+      return invalid_argument("--{} has no meaning for --sampler {}", option, options.sampler);
+  }
+  return {};
+}
+
+Result<SampleOptions> parse_sampler(const std::string& text) {
+  CLI::App app;
+  SampleOptions options;
+  add_sampler_options(app, options);
+  try {
+    app.parse("--sampler " + text);
+  } catch (const CLI::ParseError& error) {
+    return invalid_argument("--sampler \"{}\": {}", text, error.what());
+  }
+  ITO_TRY(check_sampler_options(app, options));
+  return options;
+}
+
+}  // namespace ito::apps
