@@ -266,8 +266,9 @@ Status run(SampleCommand& c) {
   ITO_ASSIGN(const Model model, load_model(c.model));
   if (model.latent && c.app->count("--sampler") == 0) {
     c.options.sampler = "gan";
-    ITO_TRY(check_used(c));
+    ITO_TRY(check_sampler_options(*c.app, c.options));
   }
+  if (model.latent) c.options.steps = model.scheduler.num_train_timesteps;
   ITO_ASSIGN(
       auto device,
       open_and_announce(c.device, fmt::format("sampling {} images of {} with {}{},", c.seeds.size(),
