@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "api/model.h"
+#include "api/noisy_classifier.h"
 #include "base/error.h"
 #include "diffusion/loss.h"
 #include "diffusion/schedule.h"
@@ -49,6 +50,7 @@ LossFunction classifier_loss(const Shape& shape, const ClassifierConfig& config)
 }  // namespace
 
 Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDataset& data) {
+  if (options.noisy) return make_noisy_classifier_task(options, data);
   TrainingTask task;
   const int size = padded_size(options, data.h, data.w);
   if (data.h > size || data.w > size)

@@ -1,14 +1,16 @@
 // TrainingTask: what TrainingSession is to train: parameters and a loss on batches of images. The
-// two tasks here are a diffusion model and an image classifier. Not the loop.
+// tasks here are a diffusion model and an image classifier; the noise-conditional classifier's is
+// in api/noisy_classifier.h. Not the loop.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "api/training_options.h"
 #include "base/config.h"
 #include "io/dataset.h"
-#include "nn/classifier.h"
+#include "nn/noisy_classifier.h"
 #include "nn/parameters.h"
 #include "nn/train_step.h"
 
@@ -28,6 +30,8 @@ struct TrainingTask {
   UNet2DConfig unet;  // of a diffusion task
   SchedulerConfig scheduler;
   ClassifierConfig classifier_config;  // of a classifier task
+  // Of the noise-conditional classifier, which is a classifier task with a schedule.
+  std::optional<NoisyClassifierConfig> noisy_classifier;
   ParameterSet set;
   LossFunction loss;
   TrainStepOptions step;

@@ -26,6 +26,7 @@ Status check_training_options(const TrainingOptions& options) {
   ITO_TRY(at_least("timesteps", o.timesteps, 1));
   ITO_TRY(at_least("warmup", o.warmup, 0));
   ITO_TRY(at_least("decay-steps", o.decay_steps, 0));
+  if (o.noisy && !o.classifier) return invalid_argument("--noisy needs --classifier");
   if (o.batch > 65536) return invalid_argument("--batch is {}, expected at most 65536", o.batch);
   if (o.channels.empty() || o.channels.size() > 8)
     return invalid_argument("--channels has {} levels, expected 1 to 8", o.channels.size());

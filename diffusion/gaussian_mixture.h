@@ -26,6 +26,10 @@ struct MixturePosterior {
 // x [n, ...] with D elements per image; a and s [n], not both zero.
 MixturePosterior mixture_posterior(const GaussianMixture& mixture, Tensor x, Tensor a, Tensor s);
 
+// ln(weights[k] p_k(x_t)) of every component → [n, K]; their logsumexp is ln p(x_t), their softmax
+// the exact posterior of the component.
+Tensor mixture_log_densities(const GaussianMixture& mixture, Tensor x, Tensor a, Tensor s);
+
 // The denoiser that minimises every loss of diffusion/loss.h on data of this mixture. t is rounded
 // down to a timestep of the schedule.
 Denoiser mixture_denoiser(GaussianMixture mixture, NoiseSchedule schedule, Prediction prediction);
