@@ -11,15 +11,17 @@ namespace ito {
 
 namespace {
 
-// Component k of p(x_t) is N(a μ_k, a² v_k + s²); axes: image, component, dimension.
-struct NoisyComponents {
-  Tensor mu, v, a, s;
-  Tensor difference;   // x - a μ_k
-  Tensor total;        // a² v_k + s²
-  Tensor log_density;  // [n, K], without -D/2 ln 2π
+// The components of p(x_t) at each image: component k is N(a μ_k, a² v_k + s²).
+struct Components {
+  Tensor a, s;         // [n, 1, 1]
+  Tensor means;        // μ_k [1, K, D]
+  Tensor variances;    // v_k [1, K, D]
+  Tensor difference;   // x - a μ_k [n, K, D]
+  Tensor total;        // a² v_k + s² [n, K, D]
+  Tensor log_density;  // ln of weight times density, but for -D ln(2π)/2 [n, K]
 };
 
-NoisyComponents noisy_components(const GaussianMixture& mixture, Tensor x, Tensor a, Tensor s) {
+Components components_at(const GaussianMixture& mixture, Tensor x, Tensor a, Tensor s) {
   Graph& graph = x.graph();
   const int64_t n = x.dim(0);
   const int64_t dimensions = x.shape().numel() / n;
@@ -33,33 +35,41 @@ NoisyComponents noisy_components(const GaussianMixture& mixture, Tensor x, Tenso
     means.insert(means.end(), mixture.means[k].begin(), mixture.means[k].end());
     variances.insert(variances.end(), mixture.variances[k].begin(), mixture.variances[k].end());
   }
-  NoisyComponents c;
-  c.mu = constant(graph, {1, components, dimensions}, std::move(means));
-  c.v = constant(graph, {1, components, dimensions}, std::move(variances));
+  Components at;
+  at.means = constant(graph, {1, components, dimensions}, std::move(means));
+  at.variances = constant(graph, {1, components, dimensions}, std::move(variances));
   const Tensor log_w = constant(graph, {1, components}, std::move(log_weights));
-  c.a = reshape(a, {n, 1, 1});
-  c.s = reshape(s, {n, 1, 1});
-  c.difference = reshape(x, {n, 1, dimensions}) - c.a * c.mu;
-  c.total = square(c.a) * c.v + square(c.s);
-  c.log_density = log_w - 0.5 * sum(square(c.difference) / c.total + log(c.total), {2});
-  return c;
+  at.a = reshape(a, {n, 1, 1});
+  at.s = reshape(s, {n, 1, 1});
+  at.difference = reshape(x, {n, 1, dimensions}) - at.a * at.means;
+  at.total = square(at.a) * at.variances + square(at.s);
+  at.log_density = log_w - 0.5 * sum(square(at.difference) / at.total + log(at.total), {2});
+  return at;
 }
 
 }  // namespace
 
 MixturePosterior mixture_posterior(const GaussianMixture& mixture, Tensor x, Tensor a, Tensor s) {
-  const NoisyComponents c = noisy_components(mixture, x, a, s);
-  const Shape per_component{x.dim(0), c.log_density.dim(1), 1};
-  const Tensor responsibility = reshape(softmax(c.log_density), per_component);
-  const Tensor x0 = sum(responsibility * (c.mu + c.a * c.v / c.total * c.difference), {1});
-  const Tensor epsilon = sum(responsibility * (c.s / c.total * c.difference), {1});
-  return {.x0 = reshape(x0, x.shape()), .epsilon = reshape(epsilon, x.shape())};
+  const Components at = components_at(mixture, x, a, s);
+  const int64_t n = x.dim(0), components = at.log_density.dim(1);
+  const Tensor responsibility = reshape(softmax(at.log_density), {n, components, 1});
+  const Tensor x0 =
+      sum(responsibility * (at.means + at.a * at.variances / at.total * at.difference), {1});
+  const Tensor score = -sum(responsibility * at.difference / at.total, {1});
+  const Tensor epsilon = reshape(at.s, {n, 1}) * -score;
+  return {.x0 = reshape(x0, x.shape()),
+          .epsilon = reshape(epsilon, x.shape()),
+          .score = reshape(score, x.shape())};
+}
+
+Tensor mixture_log_density(const GaussianMixture& mixture, Tensor x, Tensor a, Tensor s) {
+  return logsumexp(mixture_log_densities(mixture, x, a, s), {1});
 }
 
 Tensor mixture_log_densities(const GaussianMixture& mixture, Tensor x, Tensor a, Tensor s) {
-  const int64_t dimensions = x.shape().numel() / x.dim(0);
-  return noisy_components(mixture, x, a, s).log_density -
-         0.5 * static_cast<double>(dimensions) * std::log(2 * std::numbers::pi);
+  const double dimensions = static_cast<double>(x.shape().numel() / x.dim(0));
+  return components_at(mixture, x, a, s).log_density -
+         0.5 * dimensions * std::log(2 * std::numbers::pi);
 }
 
 Denoiser mixture_denoiser(GaussianMixture mixture, NoiseSchedule schedule, Prediction prediction) {

@@ -18,16 +18,18 @@ struct GaussianMixture {
   std::vector<std::vector<double>> variances;  // [K][D]
 };
 
-// E[x_0 | x_t] and E[ε | x_t] for x_t = a x_0 + s ε.
+// E[x_0 | x_t], E[ε | x_t] and ∇ ln p(x_t) = -E[ε | x_t]/s for x_t = a x_0 + s ε.
 struct MixturePosterior {
   Tensor x0;
   Tensor epsilon;
+  Tensor score;  // finite for s = 0 as well
 };
 // x [n, ...] with D elements per image; a and s [n], not both zero.
 MixturePosterior mixture_posterior(const GaussianMixture& mixture, Tensor x, Tensor a, Tensor s);
-
-// ln(weights[k] p_k(x_t)) of every component → [n, K]; their logsumexp is ln p(x_t), their softmax
-// the exact posterior of the component.
+// ln of the density of x_t = a x_0 + s ε in nats, f32 [n]; arguments as above.
+Tensor mixture_log_density(const GaussianMixture& mixture, Tensor x, Tensor a, Tensor s);
+// ln(weights[k] p_k(x_t)) of every component, f32 [n, K]: their logsumexp is the above, their
+// softmax the exact posterior of the component.
 Tensor mixture_log_densities(const GaussianMixture& mixture, Tensor x, Tensor a, Tensor s);
 
 // The denoiser that minimises every loss of diffusion/loss.h on data of this mixture. t is rounded

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "diffusion/device_table.h"
 #include "diffusion/parameterization.h"
 #include "diffusion/streams.h"
 #include "graph/builder.h"
@@ -18,17 +19,6 @@ Tensor draw_noise(Graph& graph, const Shape& shape, Tensor step, uint32_t stream
   const Tensor key = input(graph, kKey, {2}, DType::kU32);
   const Tensor image = input(graph, kImage, {shape[0]}, DType::kU32);
   return random_normal(shape, key, image, step, stream);
-}
-
-// Row `step` of a table [rows, columns] of host numbers, as scalars.
-std::vector<Tensor> table_row(const std::vector<double>& table, int64_t columns, Tensor step) {
-  Graph& graph = step.graph();
-  const int64_t rows = static_cast<int64_t>(table.size()) / columns;
-  const Tensor row = gather(constant(graph, {rows, columns}, table), reshape(step, {1}));
-  std::vector<Tensor> entries;
-  for (int64_t i = 0; i < columns; ++i)
-    entries.push_back(reshape(slice_axis(row, 1, i, i + 1), Shape{}));
-  return entries;
 }
 
 }  // namespace

@@ -15,9 +15,13 @@ ScoreFunction energy_score(EnergyFunction energy) {
 
 ScoreFunction mixture_score(GaussianMixture mixture, Sde sde) {
   return [mixture = std::move(mixture), sde](Tensor x, Tensor t) {
-    const Tensor s = sde.std(t);
-    const MixturePosterior best = mixture_posterior(mixture, x, sde.mean(t), s);
-    return -best.epsilon / per_image(s, x.rank());
+    return mixture_posterior(mixture, x, sde.mean(t), sde.std(t)).score;
+  };
+}
+
+EnergyFunction mixture_energy(GaussianMixture mixture, Sde sde) {
+  return [mixture = std::move(mixture), sde](Tensor x, Tensor t) {
+    return mixture_log_density(mixture, x, sde.mean(t), sde.std(t));
   };
 }
 

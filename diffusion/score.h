@@ -23,6 +23,8 @@ ScoreFunction energy_score(EnergyFunction energy);
 
 // The exact score of `mixture` noised by `sde`.
 ScoreFunction mixture_score(GaussianMixture mixture, Sde sde);
+// Its exact ln p_t, constant included.
+EnergyFunction mixture_energy(GaussianMixture mixture, Sde sde);
 
 // f32 [n] as [n, 1, ...], to broadcast against an x of that rank.
 Tensor per_image(Tensor values, int rank);

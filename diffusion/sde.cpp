@@ -114,14 +114,18 @@ double Sde::drift(double t) const { return drift_of(*this, t); }
 double Sde::diffusion(double t) const { return diffusion_of(*this, t); }
 double Sde::mean(double t) const { return mean_of(*this, t); }
 double Sde::std(double t) const { return std_of(*this, t); }
+double Sde::time_of(double sigma) const {
+  if (kind == Kind::kEdm) return sigma;
+  CHECK(kind == Kind::kVe, "time_of: only for VE and EDM");
+  return std::log(sigma / sigma_min) / std::log(sigma_max / sigma_min);
+}
+
 Tensor Sde::drift(Tensor t) const { return drift_of(*this, t); }
 Tensor Sde::diffusion(Tensor t) const { return diffusion_of(*this, t); }
 Tensor Sde::mean(Tensor t) const { return mean_of(*this, t); }
 Tensor Sde::std(Tensor t) const { return std_of(*this, t); }
 
-double Sde::prior_std() const {
-  return kind == Kind::kVe || kind == Kind::kEdm ? sigma_max : 1;
-}
+double Sde::prior_std() const { return kind == Kind::kVe || kind == Kind::kEdm ? sigma_max : 1; }
 
 Tensor Sde::prior_log_density(Tensor x) const {
   const int64_t n = x.dim(0);
@@ -147,8 +151,7 @@ std::string sde_name(Sde::Kind kind) {
 }
 
 Result<Sde::Kind> sde_kind_from_name(const std::string& name) {
-  for (const Sde::Kind kind :
-       {Sde::Kind::kVe, Sde::Kind::kVp, Sde::Kind::kSubVp, Sde::Kind::kEdm})
+  for (const Sde::Kind kind : {Sde::Kind::kVe, Sde::Kind::kVp, Sde::Kind::kSubVp, Sde::Kind::kEdm})
     if (name == sde_name(kind)) return kind;
   return invalid_argument("SDE is \"{}\", expected ve, vp, subvp or edm", name);
 }

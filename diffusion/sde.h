@@ -40,8 +40,11 @@ struct Sde {
   double diffusion(double t) const;
   double mean(double t) const;
   double std(double t) const;
+  // The time at which std is `sigma`: the inverse of std for VE and EDM, where σ alone says how
+  // noisy an image is. CHECK: not for VP and sub-VP.
+  double time_of(double sigma) const;
 
-  // The same for f32 tensors of times, of any shape.
+  // Drift, diffusion, mean and std for f32 tensors of times, of any shape.
   Tensor drift(Tensor t) const;
   Tensor diffusion(Tensor t) const;
   Tensor mean(Tensor t) const;

@@ -14,4 +14,8 @@ inline constexpr uint32_t kStreamForwardNoise = 4;   // noising a given image (i
 inline constexpr uint32_t kStreamConstraintNoise = 32;  // noising an observation; step word: as of
                                                         //   the sampling step
 
+inline constexpr uint32_t kStreamChainNoise = 10;    // chains (chain.h: SDE, Langevin, EDM); step
+                                                     //   word: step × Chain::draws + the draw
+inline constexpr uint32_t kStreamChainUniform = 11;  // a chain's accept or reject; step word: step
+
 }  // namespace ito

@@ -31,7 +31,6 @@ struct Entry {
 // Families of cases that the library cannot run yet, with what they belong to.
 const std::map<std::string, std::string>& later_families() {
   static const std::map<std::string, std::string> families = {
-      {"sde", "later: continuous-time samplers and exact likelihoods"},
       {"vlb", "later: the variational bound in bits/dim"},
       {"analytic", "later: closed-form anchors of samplers"},
   };
@@ -80,7 +79,7 @@ Result<Outcome> run_case(vk::Device& device, const Path& folder, const Entry& en
   using Run = Result<Outcome> (*)(vk::Device&, const Case&);
   static const std::map<std::string, Run> runs = {
       {"ops", run_op},    {"second_order", run_second_order}, {"rng", run_rng},
-      {"unet", run_unet}, {"schedulers", run_scheduler},
+      {"unet", run_unet}, {"schedulers", run_scheduler},      {"sde", run_sde},
   };
   const auto run = runs.find(entry.family);
   if (run == runs.end()) return skipped("no runner for this family of cases");

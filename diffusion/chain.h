@@ -1,0 +1,99 @@
+// Chain: a stochastic method that moves x by the score, as a table and one function, and the
+// device-resident program that runs it: one replay is one step, and step counter, table, noise and
+// what the method carries live on the device, so thousands of steps need nothing of the host.
+// Predictor-corrector sampling, Langevin dynamics and EDM's sampler are chains. Not for methods of
+// one network output per step (diffusion/sampler.h).
+//
+// Noise is a function of (key, seed of the image, step, draw, element). A chain whose step looks at
+// nothing but each image itself therefore gives an image that does not depend on its batch.
+//
+// Divergence: the program's state "divergence" keeps the first step at which a score was not finite
+// and the first at which the sample was not finite or absurdly large. A caller polls it with
+// Executor::enqueue_read, without waiting, and stops with check_divergence's message.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "base/shape.h"
+#include "diffusion/constraint.h"
+#include "diffusion/sampling_program.h"
+#include "graph/program.h"
+
+namespace ito {
+
+// External tensors of chain programs beside kX, kStep, kKey, kImage and kHistory of
+// sampling_names.
+namespace chain_names {
+inline constexpr const char* kDivergence = "divergence";  // state, u32 [2]; start at zero
+inline constexpr const char* kNoise = "noise.";    // inputs "noise.DRAW", f32 as x (noise_input)
+inline constexpr const char* kOutput = "output.";  // outputs "output.NAME" (outputs)
+}  // namespace chain_names
+
+// What one step is built from.
+struct ChainStep {
+  Tensor x;                    // f32 [n, ...]
+  std::vector<Tensor> row;     // f32 [], one per column of this step's row
+  std::vector<Tensor> noise;   // Chain::draws standard normals of x's shape
+  Tensor uniform;              // f32 [n] in (0, 1); empty unless Chain::uniform
+  std::vector<Tensor> states;  // one per Chain::states
+
+  // A value of the row, for every image: f32 [n].
+  Tensor for_images(size_t column) const;
+};
+
+struct ChainResult {
+  Tensor x;                    // after the step
+  std::vector<Tensor> scores;  // every score the step moved by, to be watched for NaN
+  std::vector<Tensor> states;  // what ChainStep::states will be in the next step
+  std::vector<std::pair<std::string, Tensor>> outputs;  // what else can be looked at, f32
+};
+
+struct ChainState {
+  std::string name;
+  bool per_image = false;  // f32 [n], else of x's shape
+};
+
+struct Chain {
+  std::string name;
+  int steps = 0;  // replays of a whole run. A chain of one row may go on for as long as wanted
+  std::vector<std::string> columns;
+  std::vector<double> table;  // [rows, columns]; steps beyond the last repeat the last row
+  int draws = 1;              // standard normals of x's shape per step
+  bool uniform = false;       // whether a step draws one uniform number per image
+  std::vector<ChainState> states;
+  // The states before the first step, of x before the first step; empty: all zero.
+  std::function<std::vector<Tensor>(Tensor x)> start;
+  std::function<ChainResult(const ChainStep&)> build;
+
+  // The place of a column by its name, and its values. CHECK: there is one.
+  size_t column_index(const std::string& name) const;
+  std::vector<double> column(const std::string& name) const;
+};
+
+struct ChainOptions {
+  Shape shape;                    // of x
+  bool noise_input = false;       // noise is the inputs "noise.DRAW", not drawn on the device
+  bool outputs = false;           // also give the step's "output.NAME"
+  double divergence_limit = 1e8;  // |x| beyond this counts as divergence
+  // If set, x is made to agree before each step, at the level of the step's column "time", and
+  // after the last. The chain must have that column and no states (which would belong to the x
+  // before). Always draws its noise on the device.
+  Constraint constraint = {};
+};
+
+// One step of `chain` from the states "x", "step", "divergence" and "history.NAME".
+Program chain_program(const Chain& chain, const ChainOptions& options);
+
+// Sets the states "history.NAME" from the state "x", once x is there. CHECK: the chain has a start.
+Program chain_start_program(const Chain& chain, const Shape& shape);
+
+// An error naming the first bad step, counted from 1, and whether score or sample went wrong, from
+// the two words of "divergence"; fine while both are zero.
+Status check_divergence(std::span<const uint32_t> divergence, const Chain& chain);
+
+}  // namespace ito

@@ -1,0 +1,260 @@
+#include "diffusion/predictor_corrector.h"
+
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "diffusion/edm.h"
+#include "diffusion/sde_discrete.h"
+#include "graph/builder.h"
+
+namespace ito {
+namespace {
+
+// Columns of the table.
+enum Column : size_t { kTime, kOnX, kOnScore, kNoise, kCorrector, kCorrectorNoise };
+
+// The predictor's move at one step: x' = on_x x + on_score s + noise z.
+struct Move {
+  double on_x = 1;
+  double on_score = 0;
+  double noise = 0;
+};
+
+struct Interval {
+  double t = 0;
+  double next = 0;  // where the process is after the step, as far as Δt is concerned
+};
+
+bool is_edm(const Sde& sde) { return sde.kind == Sde::Kind::kEdm; }
+
+Result<std::vector<Interval>> intervals(const Sde& sde, const PredictorCorrectorOptions& options) {
+  const int n = options.steps;
+  std::vector<Interval> all;
+  if (is_edm(sde)) {
+    ITO_ASSIGN(const std::vector<double> times,
+               edm_time_steps(options.end_time > 0 ? options.end_time : sde.sigma_min,
+                              sde.sigma_max, options.rho, n));
+    for (int i = 0; i < n; ++i)
+      all.push_back({times[static_cast<size_t>(i)], times[static_cast<size_t>(i) + 1]});
+    return all;
+  }
+  const double first = sde.end(), last = options.end_time > 0 ? options.end_time : sde.start();
+  for (int i = 0; i < n; ++i) {
+    const double t = first + (last - first) * i / (n - 1);
+    all.push_back({t, t - first / n});
+  }
+  return all;
+}
+
+// The forward chain's f (a multiple of x) and G over the interval.
+DiscreteStep forward_step(const Sde& sde, const Interval& interval, int steps) {
+  if (!is_edm(sde)) return discretize(sde, interval.t, steps);
+  const double variance = interval.t * interval.t - interval.next * interval.next;
+  return {.on_x = 0, .noise = std::sqrt(variance)};
+}
+
+Move ancestral_move(const Sde& sde, const Interval& interval, int steps) {
+  if (sde.kind == Sde::Kind::kVp) {
+    const double beta =
+        discrete_betas(sde, steps)[static_cast<size_t>(discrete_index(interval.t, steps))];
+    const double root = std::sqrt(1 - beta);
+    return {.on_x = 1 / root, .on_score = beta / root, .noise = std::sqrt(beta)};
+  }
+  double sigma = interval.t, below = interval.next;
+  if (!is_edm(sde)) {
+    const std::vector<double> sigmas = discrete_sigmas(sde, steps);
+    const auto i = static_cast<size_t>(discrete_index(interval.t, steps));
+    sigma = sigmas[i];
+    below = i == 0 ? 0 : sigmas[i - 1];
+  }
+  const double lost = sigma * sigma - below * below;
+  return {.on_x = 1, .on_score = lost, .noise = below / sigma * std::sqrt(lost)};
+}
+
+Move predictor_move(const Sde& sde, Predictor predictor, const Interval& interval, int steps) {
+  switch (predictor) {
+    case Predictor::kNone:
+      return {};
+    case Predictor::kEulerMaruyama: {
+      const double dt = interval.t - interval.next, g = sde.diffusion(interval.t);
+      return {.on_x = 1 - sde.drift(interval.t) * dt,
+              .on_score = g * g * dt,
+              .noise = g * std::sqrt(dt)};
+    }
+    case Predictor::kReverseDiffusion:
+    case Predictor::kReverseDiffusionOde: {
+      const DiscreteStep forward = forward_step(sde, interval, steps);
+      const bool ode = predictor == Predictor::kReverseDiffusionOde;
+      return {.on_x = 1 - forward.on_x,
+              .on_score = forward.noise * forward.noise * (ode ? 0.5 : 1),
+              .noise = ode ? 0 : forward.noise};
+    }
+    case Predictor::kAncestral:
+      return ancestral_move(sde, interval, steps);
+  }
+  CHECK(false, "unknown predictor");
+}
+
+// What ε is but for the norms: 2 α snr² (Langevin) or 2 α (snr std)² (ALD).
+double corrector_size(const Sde& sde, const PredictorCorrectorOptions& options, double t) {
+  if (options.corrector == Corrector::kNone) return 0;
+  double alpha = 1;
+  if (sde.kind == Sde::Kind::kVp || sde.kind == Sde::Kind::kSubVp)
+    alpha -=
+        discrete_betas(sde, options.steps)[static_cast<size_t>(discrete_index(t, options.steps))];
+  const double scale = options.snr * (options.corrector == Corrector::kAld ? sde.std(t) : 1.0);
+  return 2 * alpha * scale * scale;
+}
+
+// |x_i| of every image, f32 [n].
+Tensor norms(Tensor x) {
+  const int64_t n = x.dim(0);
+  return sqrt(sum(square(reshape(x, {n, x.shape().numel() / n})), {1}));
+}
+
+// ε of every image, to broadcast against x.
+Tensor langevin_size(Tensor size, Tensor score, Tensor noise, NormOver over) {
+  Tensor z = norms(noise), s = norms(score);
+  if (over == NormOver::kBatch) {
+    const Shape& shape = z.shape();
+    z = broadcast_to(mean(z, {0}, true), shape);
+    s = broadcast_to(mean(s, {0}, true), shape);
+  }
+  return per_image(size * square(z / s), score.rank());
+}
+
+ChainResult build_step(const ChainStep& in, const ScoreFunction& score,
+                       const PredictorCorrectorOptions& options) {
+  const Tensor t = in.for_images(kTime);
+  ChainResult result{.x = in.x, .scores = {}, .states = {}, .outputs = {}};
+  Tensor mean = in.x;
+  size_t draw = 0;
+  const int moves = options.corrector == Corrector::kNone ? 0 : options.corrector_steps;
+  for (int i = 0; i < moves; ++i) {
+    const Tensor s = score(result.x, t), z = in.noise[draw++];
+    const Tensor size = options.corrector == Corrector::kLangevin
+                            ? langevin_size(in.row[kCorrector], s, z, options.norm_over)
+                            : in.row[kCorrector];
+    mean = result.x + size * s;
+    Tensor noise = sqrt(size * 2.0) * z;
+    if (i + 1 == moves) noise = noise * in.row[kCorrectorNoise];
+    result.x = mean + noise;
+    result.scores.push_back(s);
+  }
+  result.outputs.emplace_back("corrected", result.x);
+  if (options.predictor != Predictor::kNone) {
+    const Tensor s = score(result.x, t);
+    mean = in.row[kOnX] * result.x + in.row[kOnScore] * s;
+    result.x = mean;
+    if (options.predictor != Predictor::kReverseDiffusionOde)
+      result.x = mean + in.row[kNoise] * in.noise[draw];
+    result.scores.push_back(s);
+  }
+  result.outputs.emplace_back("mean", mean);
+  return result;
+}
+
+Status check(const Sde& sde, const PredictorCorrectorOptions& options) {
+  ITO_TRY(check_sde(sde));
+  if (options.predictor == Predictor::kNone && options.corrector == Corrector::kNone)
+    return invalid_argument("predictor and corrector are both none, expected at least one");
+  if (options.steps < 2) return invalid_argument("{} steps, expected at least 2", options.steps);
+  if (options.end_time != 0 && !(options.end_time > 0 && options.end_time < sde.end()))
+    return invalid_argument("end_time is {}, expected a time between 0 and {}", options.end_time,
+                            sde.end());
+  if (options.predictor == Predictor::kAncestral && sde.kind == Sde::Kind::kSubVp)
+    return unsupported("ancestral sampling of subvp: it is no limit of a discrete chain");
+  const bool chain_of_betas = sde.kind == Sde::Kind::kVp || sde.kind == Sde::Kind::kSubVp;
+  if (chain_of_betas && !(sde.beta_max < options.steps))
+    return invalid_argument("{} steps, expected more than beta_max, which is {}", options.steps,
+                            sde.beta_max);
+  if (options.corrector == Corrector::kNone) return {};
+  if (options.corrector_steps < 1)
+    return invalid_argument("corrector_steps is {}, expected at least 1", options.corrector_steps);
+  if (!(options.snr > 0) || !std::isfinite(options.snr))
+    return invalid_argument("snr is {}, expected a positive number", options.snr);
+  return {};
+}
+
+}  // namespace
+
+Result<Chain> predictor_corrector(const Sde& sde, ScoreFunction score,
+                                  const PredictorCorrectorOptions& options) {
+  ITO_TRY(check(sde, options));
+  ITO_ASSIGN(const std::vector<Interval> times, intervals(sde, options));
+  Chain chain;
+  chain.name = sde_name(sde.kind) + " " + predictor_name(options.predictor) + " with corrector " +
+               corrector_name(options.corrector);
+  chain.steps = options.steps;
+  chain.columns = {"time", "on_x", "on_score", "noise", "corrector", "corrector_noise"};
+  for (const Interval& interval : times) {
+    Move move = predictor_move(sde, options.predictor, interval, options.steps);
+    const bool last = chain.table.size() / chain.columns.size() + 1 == times.size();
+    double corrector_noise = 1;
+    if (last && options.denoise) {
+      move.noise = 0;
+      if (options.predictor == Predictor::kNone) corrector_noise = 0;
+    }
+    for (double value : {interval.t, move.on_x, move.on_score, move.noise,
+                         corrector_size(sde, options, interval.t), corrector_noise})
+      chain.table.push_back(value);
+  }
+  const bool noisy_predictor =
+      options.predictor != Predictor::kNone && options.predictor != Predictor::kReverseDiffusionOde;
+  const int moves = options.corrector == Corrector::kNone ? 0 : options.corrector_steps;
+  chain.draws = moves + (noisy_predictor ? 1 : 0);
+  chain.build = [score = std::move(score), options](const ChainStep& in) {
+    return build_step(in, score, options);
+  };
+  return chain;
+}
+
+std::string predictor_name(Predictor predictor) {
+  switch (predictor) {
+    case Predictor::kNone:
+      return "none";
+    case Predictor::kEulerMaruyama:
+      return "euler_maruyama";
+    case Predictor::kReverseDiffusion:
+      return "reverse_diffusion";
+    case Predictor::kReverseDiffusionOde:
+      return "reverse_diffusion_ode";
+    case Predictor::kAncestral:
+      return "ancestral";
+  }
+  CHECK(false, "unknown predictor");
+}
+
+Result<Predictor> predictor_from_name(const std::string& name) {
+  for (const Predictor predictor :
+       {Predictor::kNone, Predictor::kEulerMaruyama, Predictor::kReverseDiffusion,
+        Predictor::kReverseDiffusionOde, Predictor::kAncestral})
+    if (name == predictor_name(predictor)) return predictor;
+  return invalid_argument(
+      "predictor is \"{}\", expected none, euler_maruyama, reverse_diffusion, "
+      "reverse_diffusion_ode or ancestral",
+      name);
+}
+
+std::string corrector_name(Corrector corrector) {
+  switch (corrector) {
+    case Corrector::kNone:
+      return "none";
+    case Corrector::kLangevin:
+      return "langevin";
+    case Corrector::kAld:
+      return "ald";
+  }
+  CHECK(false, "unknown corrector");
+}
+
+Result<Corrector> corrector_from_name(const std::string& name) {
+  for (const Corrector corrector : {Corrector::kNone, Corrector::kLangevin, Corrector::kAld})
+    if (name == corrector_name(corrector)) return corrector;
+  return invalid_argument("corrector is \"{}\", expected none, langevin or ald", name);
+}
+
+}  // namespace ito
