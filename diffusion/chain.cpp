@@ -109,9 +109,9 @@ Program chain_program(const Chain& chain, const ChainOptions& options) {
   Tensor constraint_noise;
   if (constraint) {
     CHECK(chain.states.empty(), chain.name + ": a constraint would leave its states behind");
-    constraint_noise = random_normal(shape, input(graph, kKey, {2}, DType::kU32),
-                                     input(graph, kImage, {shape[0]}, DType::kU32), step,
-                                     kStreamConstraintNoise);
+    constraint_noise =
+        random_normal(shape, input(graph, kKey, {2}, DType::kU32),
+                      input(graph, kImage, {shape[0]}, DType::kU32), step, kStreamConstraintNoise);
     const Tensor time = in.for_images(chain.column_index("time"));
     in.x = constraint.project(x, constraint.marginal(time), constraint_noise);
   }

@@ -8,9 +8,9 @@ namespace ito {
 
 inline constexpr uint32_t kStreamInitialNoise = 0;  // x_T; step word 0
 inline constexpr uint32_t kStreamStepNoise = 1;  // noise of a sampling step; step word: its index
-inline constexpr uint32_t kStreamTrainTimestep = 2;  // t of a training example; step word: the
-inline constexpr uint32_t kStreamTrainNoise = 3;     //   training step
-inline constexpr uint32_t kStreamForwardNoise = 4;   // noising a given image (image to image)
+inline constexpr uint32_t kStreamTrainTimestep = 2;     // t of a training example; step word: the
+inline constexpr uint32_t kStreamTrainNoise = 3;        //   training step
+inline constexpr uint32_t kStreamForwardNoise = 4;      // noising a given image (image to image)
 inline constexpr uint32_t kStreamConstraintNoise = 32;  // noising an observation; step word: as of
                                                         //   the sampling step
 
