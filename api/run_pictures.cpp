@@ -11,6 +11,7 @@ namespace ito {
 namespace {
 
 constexpr int kGridSteps = 20;
+constexpr int kScoreGridSteps = 50;  // predictor and corrector each
 constexpr uint32_t kSeedsPerClass = 2;
 constexpr uint32_t kSeedsWithoutClasses = 16;
 
@@ -43,6 +44,10 @@ Result<std::unique_ptr<SampleGrid>> SampleGrid::create(vk::Device& device, const
   for (uint32_t i = 0; i < classes * kSeedsPerClass; ++i)
     grid->requests_.push_back({.seed = i, .label = i % classes});
   grid->options_.steps = std::min(kGridSteps, task.scheduler.num_train_timesteps);
+  if (task.sde) {
+    grid->options_.sampler = "pc";
+    grid->options_.steps = kScoreGridSteps;
+  }
   grid->options_.batch = static_cast<int64_t>(grid->requests_.size());
   ITO_ASSIGN(grid->session_, SamplingSession::create(device, task.unet, task.scheduler, task.set,
                                                      std::move(weights), grid->options_));
@@ -51,10 +56,8 @@ Result<std::unique_ptr<SampleGrid>> SampleGrid::create(vk::Device& device, const
 
 Status SampleGrid::write(const Path& png, int64_t step) {
   ITO_ASSIGN(const std::vector<float> images, session_->sample(requests_));
-  const Json settings = {{"training_step", step},
-                         {"sampler", options_.sampler},
-                         {"steps", options_.steps},
-                         {"eta", options_.eta}};
+  Json settings = sample_settings(options_);
+  settings["training_step"] = step;
   return write_png(png, grid_from_floats(images, session_->shape(session_->batch()), columns_),
                    &settings);
 }

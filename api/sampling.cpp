@@ -5,54 +5,18 @@
 
 #include "api/task.h"
 #include "base/error.h"
-#include "diffusion/samplers.h"
+#include "diffusion/probability_flow.h"
 #include "diffusion/sampling_program.h"
-#include "graph/builder.h"
 #include "graph/compile.h"
-#include "nn/unet2d.h"
 
 namespace ito {
 namespace {
 
-struct Loop {
-  Sampler sampler;
-  Shape shape;
-  Program step;
-};
+constexpr int64_t kMaxFlowEvaluations = 20'000;
+const std::string kFlowState = std::string(ode_names::kY) + flow_names::kX;
 
-Result<Loop> make_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                       const ParameterSet& set, const SampleOptions& options) {
-  if (unet.class_embed_type)
-    return unsupported("sampling with class_embed_type \"{}\" is not supported",
-                       *unet.class_embed_type);
-  const auto size = unet.sample_size;
-  if (!size && (options.height == 0 || options.width == 0))
-    return invalid_argument("the model has no sample_size; give the image size");
-  const int64_t h = options.height > 0 ? options.height : (*size)[0];
-  const int64_t w = options.width > 0 ? options.width : (*size)[1];
-  ITO_TRY(check_unet2d_size(unet, h, w));
-  Loop loop;
-  ITO_ASSIGN(loop.sampler,
-             make_sampler(options.sampler, scheduler, {.steps = options.steps, .timesteps = {}},
-                          {.eta = options.eta}));
-  if (loop.sampler.output_multiple * unet.in_channels != unet.out_channels)
-    return unsupported(
-        "the network has {} output channels for {} input channels, the sampler "
-        "expects {}",
-        unet.out_channels, unet.in_channels, loop.sampler.output_multiple * unet.in_channels);
-  loop.shape = {options.batch, h, w, unet.in_channels};
-  SamplingOptions program_options;
-  program_options.shape = loop.shape;
-  program_options.denoiser = [&](Tensor x, Tensor t) {
-    Graph& graph = x.graph();
-    const Tensor flat = input(graph, state_name::kParameters, {set.size()});
-    Tensor labels;
-    if (unet.num_class_embeds)
-      labels = input(graph, batch_name::kLabels, {options.batch}, DType::kU32);
-    return unet2d(Scope(set, flat), unet, x, t, labels);
-  };
-  loop.step = sampling_program(loop.sampler, program_options);
-  return loop;
+OdeOptions ode_options(const SampleOptions& options) {
+  return {.rtol = options.rtol, .atol = options.atol};
 }
 
 }  // namespace
@@ -60,35 +24,47 @@ Result<Loop> make_loop(const UNet2DConfig& unet, const SchedulerConfig& schedule
 Result<Plan> sampling_plan(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                            const ParameterSet& set, const SampleOptions& options,
                            const DeviceCaps& caps) {
-  ITO_ASSIGN(const Loop loop, make_loop(unet, scheduler, set, options));
-  return compile(loop.step, caps);
+  ITO_ASSIGN(const SamplingLoop loop, sampling_loop(unet, scheduler, set, options));
+  if (!loop.flow) return compile(loop.step, caps);
+  ITO_TRY(check_ode_options(ode_options(options)));
+  return compile(ode_step_program(*loop.flow, ode_options(options)), caps);
 }
 
 Result<std::unique_ptr<SamplingSession>> SamplingSession::create(
     vk::Device& device, const UNet2DConfig& unet, const SchedulerConfig& scheduler,
     const ParameterSet& set, DeviceTensor weights, const SampleOptions& options) {
-  ITO_ASSIGN(const Loop loop, make_loop(unet, scheduler, set, options));
   std::unique_ptr<SamplingSession> session(new SamplingSession);
-  session->shape_ = loop.shape;
-  session->steps_ = loop.sampler.steps();
+  ITO_ASSIGN(session->loop_, sampling_loop(unet, scheduler, set, options));
   session->classes_ = unet.num_class_embeds.value_or(0);
-  session->history_ = loop.sampler.history;
-  ITO_ASSIGN(Plan step_plan, compile(loop.step, device.caps()));
-  ITO_ASSIGN(session->step_, Executor::create(device, std::move(step_plan)));
-  ITO_ASSIGN(
-      Plan start_plan,
-      compile(initial_noise_program(loop.shape, loop.sampler.init_noise_sigma), device.caps()));
+  const SamplingLoop& loop = session->loop_;
+  ITO_ASSIGN(Plan start_plan,
+             compile(initial_noise_program(loop.shape, loop.start_std), device.caps()));
   ITO_ASSIGN(session->start_, Executor::create(device, std::move(start_plan)));
-  ITO_TRY(session->step_->bind(state_name::kParameters, std::move(weights)));
-  // One x, one key (zero) and one list of seeds for both programs.
-  for (const char* name : {sampling_names::kX, sampling_names::kKey, sampling_names::kImage}) {
-    if (session->step_->plan().find_external(name) < 0) continue;
-    ITO_ASSIGN(DeviceTensor tensor, session->start_->tensor(name));
-    ITO_TRY(session->step_->bind(name, std::move(tensor)));
-  }
+  ITO_TRY(loop.flow ? session->prepare_flow(device, std::move(weights), ode_options(options))
+                    : session->prepare_steps(device, std::move(weights)));
   ITO_TRY(session->start_->prepare());
-  ITO_TRY(session->step_->prepare());
   return session;
+}
+
+// One x, one key (zero) and one list of seeds for both programs.
+Status SamplingSession::prepare_steps(vk::Device& device, DeviceTensor weights) {
+  ITO_ASSIGN(Plan plan, compile(loop_.step, device.caps()));
+  ITO_ASSIGN(step_, Executor::create(device, std::move(plan)));
+  ITO_TRY(step_->bind(state_name::kParameters, std::move(weights)));
+  for (const char* name : {sampling_names::kX, sampling_names::kKey, sampling_names::kImage}) {
+    if (step_->plan().find_external(name) < 0) continue;
+    ITO_ASSIGN(DeviceTensor tensor, start_->tensor(name));
+    ITO_TRY(step_->bind(name, std::move(tensor)));
+  }
+  return step_->prepare();
+}
+
+Status SamplingSession::prepare_flow(vk::Device& device, DeviceTensor weights,
+                                     const OdeOptions& options) {
+  ITO_ASSIGN(solver_, OdeSolver::create(device, *loop_.flow, options));
+  ITO_TRY(solver_->bind(state_name::kParameters, std::move(weights)));
+  ITO_ASSIGN(DeviceTensor x, solver_->tensor(kFlowState));
+  return start_->bind(sampling_names::kX, std::move(x));
 }
 
 Result<std::unique_ptr<SamplingSession>> SamplingSession::create(vk::Device& device,
@@ -101,9 +77,45 @@ Result<std::unique_ptr<SamplingSession>> SamplingSession::create(vk::Device& dev
 }
 
 Shape SamplingSession::shape(int64_t requests) const {
-  Shape shape = shape_;
+  Shape shape = loop_.shape;
   shape[0] = requests;
   return shape;
+}
+
+// A look that does not wait, unless asked to, at what the steps submitted so far found.
+Status SamplingSession::check_divergence_so_far(bool wait) {
+  if (!loop_.chain) return {};
+  if (divergence_) {
+    ITO_ASSIGN(const bool ready, divergence_->ready());
+    if (!ready && !wait) return {};
+    std::vector<uint32_t> words(2);
+    ITO_TRY(divergence_->read(writable_bytes_of(words)));
+    divergence_.reset();
+    ITO_TRY(check_divergence(words, *loop_.chain));
+  }
+  if (wait) {
+    ITO_ASSIGN(const auto words, step_->read<uint32_t>(chain_names::kDivergence));
+    return check_divergence(words, *loop_.chain);
+  }
+  ITO_ASSIGN(divergence_, step_->enqueue_read(chain_names::kDivergence));
+  return {};
+}
+
+Status SamplingSession::run_steps(const std::function<bool()>& after_step) {
+  ITO_TRY(step_->enqueue_write(sampling_names::kStep, std::vector<uint32_t>{0}));
+  const std::vector<float> zeros(loop_.history.empty() ? 0
+                                                       : static_cast<size_t>(loop_.shape.numel()));
+  for (const std::string& name : loop_.history)
+    ITO_TRY(step_->enqueue_write(sampling_names::kHistory + name, zeros));
+  if (loop_.chain)
+    ITO_TRY(step_->enqueue_write(chain_names::kDivergence, std::vector<uint32_t>{0, 0}));
+  divergence_.reset();
+  for (int i = 0; i < loop_.steps; ++i) {
+    ITO_TRY(step_->run());
+    if (after_step && !after_step()) return interrupted("sampling was stopped");
+    ITO_TRY(check_divergence_so_far(false));
+  }
+  return check_divergence_so_far(true);
 }
 
 Result<std::vector<float>> SamplingSession::sample(std::span<const SampleRequest> requests,
@@ -123,17 +135,17 @@ Result<std::vector<float>> SamplingSession::sample(std::span<const SampleRequest
     labels.push_back(request.label);
   }
   ITO_TRY(start_->enqueue_write(sampling_names::kImage, seeds));
-  if (classes_ > 0) ITO_TRY(step_->enqueue_write(batch_name::kLabels, labels));
-  ITO_TRY(step_->enqueue_write(sampling_names::kStep, std::vector<uint32_t>{0}));
-  const std::vector<float> zeros(history_.empty() ? 0 : static_cast<size_t>(shape_.numel()));
-  for (const std::string& name : history_)
-    ITO_TRY(step_->enqueue_write(sampling_names::kHistory + name, zeros));
+  if (classes_ > 0)
+    ITO_TRY(solver_ ? solver_->write(batch_name::kLabels, labels)
+                    : step_->enqueue_write(batch_name::kLabels, labels));
   ITO_TRY(start_->run());
-  for (int i = 0; i < steps_; ++i) {
-    ITO_TRY(step_->run());
-    if (after_step && !after_step()) return interrupted("sampling was stopped");
+  if (solver_) {
+    ITO_TRY(solver_->solve(loop_.from, loop_.to, kMaxFlowEvaluations, after_step));
+  } else {
+    ITO_TRY(run_steps(after_step));
   }
-  ITO_ASSIGN(std::vector<float> images, step_->read<float>(sampling_names::kX));
+  ITO_ASSIGN(std::vector<float> images,
+             solver_ ? solver_->read<float>(kFlowState) : step_->read<float>(sampling_names::kX));
   images.resize(static_cast<size_t>(shape(count).numel()));
   return images;
 }

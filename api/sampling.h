@@ -11,18 +11,11 @@
 #include <vector>
 
 #include "api/model.h"
-#include "diffusion/sampler.h"
+#include "api/ode_solver.h"
+#include "api/sampling_loop.h"
 #include "runtime/executor.h"
 
 namespace ito {
-
-struct SampleOptions {
-  std::string sampler = "ddim";  // diffusion/samplers.h
-  int steps = 50;
-  double eta = 0;  // ddim
-  int64_t batch = 16;
-  int height = 0, width = 0;  // 0: the model's sample_size
-};
 
 // What identifies one image.
 struct SampleRequest {
@@ -44,28 +37,33 @@ class SamplingSession {
 
   // Images of the requests (1 to batch()), [requests, h, w, c] in about [-1, 1]. Waits once, at the
   // end. after_step (may be empty) is called when a step was submitted; false stops with
-  // kInterrupted. Errors: a label outside the model's classes.
+  // kInterrupted. Errors: a label outside the model's classes; a score or a sample that is not
+  // finite, naming the step.
   Result<std::vector<float>> sample(std::span<const SampleRequest> requests,
                                     const std::function<bool()>& after_step = {});
 
-  int64_t batch() const { return shape_[0]; }
-  int steps() const { return steps_; }
+  int64_t batch() const { return loop_.shape[0]; }
+  // Replays of one sample(); 0 for the probability flow, which takes as many as it needs.
+  int steps() const { return loop_.steps; }
   // Of `requests` images.
   Shape shape(int64_t requests) const;
-  const Plan& plan() const { return step_->plan(); }
 
  private:
   SamplingSession() = default;
+  Status prepare_steps(vk::Device& device, DeviceTensor weights);
+  Status prepare_flow(vk::Device& device, DeviceTensor weights, const OdeOptions& options);
+  Status run_steps(const std::function<bool()>& after_step);
+  Status check_divergence_so_far(bool wait);
 
-  Shape shape_;
-  int steps_ = 0;
+  SamplingLoop loop_;
   int classes_ = 0;
-  std::vector<std::string> history_;
-  std::unique_ptr<Executor> start_;  // sets x to noise
-  std::unique_ptr<Executor> step_;
+  std::unique_ptr<Executor> start_;    // sets x to noise
+  std::unique_ptr<Executor> step_;     // null for the flow
+  std::unique_ptr<OdeSolver> solver_;  // of the flow
+  std::optional<vk::ReadTicket> divergence_;
 };
 
-// The plan of one sampling step, without a device.
+// The plan of one sampling step (of the flow: one attempted step), without a device.
 Result<Plan> sampling_plan(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                            const ParameterSet& set, const SampleOptions& options,
                            const DeviceCaps& caps);

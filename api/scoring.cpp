@@ -3,10 +3,28 @@
 #include <utility>
 
 #include "api/task.h"
+#include "base/check.h"
 #include "base/error.h"
+#include "graph/builder.h"
 #include "graph/compile.h"
 
 namespace ito {
+namespace {
+
+Program judge_program(const ClassifierModel& model, const Shape& shape) {
+  Program program;
+  program.name = "judge";
+  Graph& graph = *program.graph;
+  const Tensor flat = input(graph, state_name::kParameters, {model.set.size()});
+  const Tensor x = input(graph, batch_name::kImages, shape);
+  const Tensor labels = input(graph, batch_name::kLabels, {shape[0]}, DType::kU32);
+  const Scope scope(model.set, flat);
+  program.output("correct", is_correct(classifier(scope, model.config, x), labels));
+  program.output("features", classifier_features(scope, model.config, x));
+  return program;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Scorer>> Scorer::create(vk::Device& device, const ClassifierModel& model,
                                                const Shape& batch_shape) {
@@ -18,11 +36,22 @@ Result<std::unique_ptr<Scorer>> Scorer::create(vk::Device& device, const Classif
   std::unique_ptr<Scorer> scorer(new Scorer);
   scorer->shape_ = batch_shape;
   scorer->classes_ = model.config.classes;
-  ITO_ASSIGN(Plan plan,
-             compile(accuracy_program(model.config, model.set, batch_shape), device.caps()));
+  scorer->features_ = model.config.channels.back();
+  ITO_ASSIGN(Plan plan, compile(judge_program(model, batch_shape), device.caps()));
   ITO_ASSIGN(scorer->executor_, Executor::create(device, std::move(plan)));
   ITO_TRY(scorer->executor_->write(state_name::kParameters, model.weights));
   return scorer;
+}
+
+// Of a short batch the rest is left at zero.
+Status Scorer::run(std::span<const float> images, std::span<const uint32_t> labels) {
+  std::vector<float> padded(images.begin(), images.end());
+  padded.resize(static_cast<size_t>(shape_.numel()));
+  std::vector<uint32_t> padded_labels(labels.begin(), labels.end());
+  padded_labels.resize(static_cast<size_t>(shape_[0]));
+  ITO_TRY(executor_->write(batch_name::kImages, padded));
+  ITO_TRY(executor_->write(batch_name::kLabels, padded_labels));
+  return executor_->run();
 }
 
 Result<int64_t> Scorer::count_recognised(std::span<const float> images,
@@ -33,17 +62,21 @@ Result<int64_t> Scorer::count_recognised(std::span<const float> images,
       return invalid_argument("class {} does not exist; the classifier has classes 0 to {}", label,
                               classes_ - 1);
   }
-  std::vector<float> padded(images.begin(), images.end());
-  padded.resize(static_cast<size_t>(shape_.numel()));
-  std::vector<uint32_t> padded_labels(labels.begin(), labels.end());
-  padded_labels.resize(static_cast<size_t>(shape_[0]));
-  ITO_TRY(executor_->write(batch_name::kImages, padded));
-  ITO_TRY(executor_->write(batch_name::kLabels, padded_labels));
-  ITO_TRY(executor_->run());
+  ITO_TRY(run(images, labels));
   ITO_ASSIGN(const std::vector<float> correct, executor_->read<float>("correct"));
   int64_t count = 0;
   for (size_t i = 0; i < labels.size(); ++i) count += correct[i] > 0 ? 1 : 0;
   return count;
+}
+
+Result<std::vector<float>> Scorer::features_of(std::span<const float> images) {
+  const int64_t size = shape_.numel() / shape_[0];
+  const int64_t count = static_cast<int64_t>(images.size()) / size;
+  CHECK(count >= 1 && count <= shape_[0], "not 1 to the scorer's batch of images");
+  ITO_TRY(run(images, {}));
+  ITO_ASSIGN(std::vector<float> features, executor_->read<float>("features"));
+  features.resize(static_cast<size_t>(count * features_));
+  return features;
 }
 
 }  // namespace ito

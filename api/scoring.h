@@ -1,4 +1,5 @@
-// Judges images with the small classifier. Not for training it (api/task.h).
+// Judges images with the small classifier: whether it recognises them, and what it sees in them.
+// Not for training it (api/task.h) and not for comparing sets of images (api/frechet.h).
 #pragma once
 
 #include <cstdint>
@@ -20,9 +21,15 @@ class Scorer {
   // labels. Waits. Errors: a label that the classifier does not have.
   Result<int64_t> count_recognised(std::span<const float> images, std::span<const uint32_t> labels);
 
+  // What the classifier sees in images [k, h, w, c], 1 <= k <= the batch: [k, features()]. Waits.
+  Result<std::vector<float>> features_of(std::span<const float> images);
+  int64_t features() const { return features_; }
+
  private:
   Scorer() = default;
+  Status run(std::span<const float> images, std::span<const uint32_t> labels);
   Shape shape_;
+  int64_t features_ = 0;
   int64_t classes_ = 0;
   std::unique_ptr<Executor> executor_;
 };

@@ -1,12 +1,18 @@
 #include "api/task.h"
 
+#include <cmath>
 #include <utility>
 
+#include "api/image_distance.h"
 #include "api/model.h"
+#include "api/model_score.h"
 #include "api/noisy_classifier.h"
 #include "base/error.h"
 #include "diffusion/loss.h"
 #include "diffusion/schedule.h"
+#include "diffusion/score_matching.h"
+#include "diffusion/score_model.h"
+#include "diffusion/streams.h"
 #include "graph/builder.h"
 #include "nn/unet2d.h"
 
@@ -38,6 +44,43 @@ LossFunction diffusion_loss(const Shape& shape, int classes, const UNet2DConfig&
     };
     return denoising_loss(images_input(graph, shape), draw, schedule, denoiser, options).loss;
   };
+}
+
+// "variance", "likelihood" or "importance"; means over pixels, as of the discrete chain.
+ContinuousLoss score_loss_options(const std::string& weight) {
+  ContinuousLoss options;
+  if (weight != "variance") options.weighting = ScoreWeighting::kLikelihood;
+  if (weight == "importance") options.sampling = TimeSampling::kImportance;
+  options.reduce_mean = true;
+  options.start = kFirstTrainingTime;
+  return options;
+}
+
+LossFunction score_loss(const Shape& shape, int classes, const UNet2DConfig& unet,
+                        const SchedulerConfig& scheduler, const Sde& sde, int64_t ladder,
+                        const ContinuousLoss& options) {
+  return [=](Graph& graph, const Scope& parameters, Tensor counter) {
+    const Tensor key = input(graph, batch_name::kKey, {2}, DType::kU32);
+    const Tensor image = iota(graph, {shape[0]}, 0);
+    const Tensor t = ladder > 0
+                         ? ladder_time(random_index(key, image, counter, kStreamTrainTimestep,
+                                                    static_cast<uint32_t>(ladder)),
+                                       ladder)
+                         : draw_times(sde, key, image, counter, options);
+    const Tensor noise = draw_score_noise(shape, key, image, counter);
+    const Tensor labels = class_input(graph, shape, classes);
+    const Denoiser network = [&](Tensor x, Tensor level) {
+      return unet2d(parameters, unet, x, level, labels);
+    };
+    return continuous_dsm_loss(images_input(graph, shape), t, noise, sde,
+                               network_score(network, noise_input(unet), scheduler), options)
+        .loss;
+  };
+}
+
+// Rounded up, so that a configuration reads well.
+double measured_sigma_max(const ImageDataset& data) {
+  return std::ceil(largest_image_distance(data) * 100) / 100;
 }
 
 LossFunction classifier_loss(const Shape& shape, const ClassifierConfig& config) {
@@ -73,13 +116,24 @@ Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDatase
     return task;
   }
   task.scheduler = scheduler_config(options);
+  task.unet = unet_config(options, data.c, size, task.classes);
+  ITO_ASSIGN(task.set, unet2d_parameters(task.unet));
+  ITO_TRY(check_unet2d_size(task.unet, size, size));
+  if (options.sde != "none") {
+    if (options.sde == "ve" && options.sigma_max == 0)
+      task.scheduler.sigma_max = measured_sigma_max(data);
+    ITO_ASSIGN(task.sde, scheduler_sde(task.scheduler));
+    task.ladder = options.ladder;
+    const ContinuousLoss loss = score_loss_options(options.dsm_weight);
+    ITO_TRY(check_continuous_loss(loss, *task.sde));
+    task.loss = score_loss(task.batch_shape, task.classes, task.unet, task.scheduler, *task.sde,
+                           task.ladder, loss);
+    return task;
+  }
   ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(task.scheduler));
   LossOptions loss;
   ITO_ASSIGN(loss.prediction, prediction_from_name(options.prediction));
   ITO_ASSIGN(loss.weight, loss_weight_from_name(options.loss_weight));
-  task.unet = unet_config(options, data.c, size, task.classes);
-  ITO_ASSIGN(task.set, unet2d_parameters(task.unet));
-  ITO_TRY(check_unet2d_size(task.unet, size, size));
   task.loss = diffusion_loss(task.batch_shape, task.classes, task.unet, schedule, loss);
   return task;
 }
@@ -91,15 +145,24 @@ Program validation_program(const TrainingTask& task, int64_t batch) {
   Shape shape = task.batch_shape;
   shape[0] = batch;
   const Tensor flat = input(graph, state_name::kParameters, {task.set.size()});
+  const Tensor x0 = images_input(graph, shape);
+  const Denoiser denoiser =
+      unet_denoiser(task.unet, task.set, flat, class_input(graph, shape, task.classes));
+  if (task.sde) {
+    const Tensor t = input(graph, "timestep", {batch});
+    program.output(
+        "loss", continuous_dsm_loss(x0, t, input(graph, "noise", shape), *task.sde,
+                                    network_score(denoiser, noise_input(task.unet), task.scheduler),
+                                    score_loss_options("variance"))
+                    .loss);
+    return program;
+  }
   const NoiseSchedule schedule = std::move(make_schedule(task.scheduler)).value();
   const TrainingDraw draw{.timestep = input(graph, "timestep", {batch}, DType::kU32),
                           .noise = input(graph, "noise", shape)};
   LossOptions options;
   options.prediction = std::move(prediction_from_name(task.scheduler.prediction_type)).value();
-  const Denoiser denoiser =
-      unet_denoiser(task.unet, task.set, flat, class_input(graph, shape, task.classes));
-  program.output(
-      "loss", denoising_loss(images_input(graph, shape), draw, schedule, denoiser, options).loss);
+  program.output("loss", denoising_loss(x0, draw, schedule, denoiser, options).loss);
   return program;
 }
 

@@ -9,6 +9,7 @@
 
 #include "api/training_options.h"
 #include "base/config.h"
+#include "diffusion/sde.h"
 #include "io/dataset.h"
 #include "nn/noisy_classifier.h"
 #include "nn/parameters.h"
@@ -29,6 +30,8 @@ struct TrainingTask {
   int classes = 0;    // 0: the labels are not used
   UNet2DConfig unet;  // of a diffusion task
   SchedulerConfig scheduler;
+  std::optional<Sde> sde;              // of a score model
+  int64_t ladder = 0;                  // of a score model: levels of noise it is trained on; 0: all
   ClassifierConfig classifier_config;  // of a classifier task
   // Of the noise-conditional classifier, which is a classifier task with a schedule.
   std::optional<NoisyClassifierConfig> noisy_classifier;
@@ -40,11 +43,17 @@ struct TrainingTask {
 };
 
 // The task that the options describe on this data set. Errors: options that do not fit the data
-// (no labels for a classifier, images larger than --size), or an impossible network.
+// (no labels for a classifier, images larger than --size), or an impossible network. For --sde ve
+// with --sigma-max 0 the data set's pixels are looked at.
 Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDataset& data);
 
+// Times t of a score model's training: uniform in [kFirstTrainingTime, 1], or on the ladder. (Song
+// et al. 2021 train from 1e-5 on, whatever the process.)
+inline constexpr double kFirstTrainingTime = 1e-5;
+
 // Programs of a task that do not train: the same loss with timestep and noise given ("timestep" u32
-// [n], "noise" as the images), unweighted → output "loss" f32 [].
+// [n], or for a score model its times, f32 [n]; "noise" as the images), unweighted (score models:
+// weighted by the variance) → output "loss" f32 [].
 Program validation_program(const TrainingTask& task, int64_t batch);
 // Classifier: output "correct" f32 [n].
 Program accuracy_program(const ClassifierConfig& config, const ParameterSet& set,

@@ -2,14 +2,62 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numbers>
 #include <type_traits>
 
 #include "base/error.h"
 #include "diffusion/loss.h"
 #include "diffusion/parameterization.h"
 #include "diffusion/schedule.h"
+#include "diffusion/score_model.h"
 
 namespace ito {
+
+namespace {
+
+constexpr int kMaxLadder = 65536;                               // a limit of random_index
+constexpr double kVeSamplingEps = 1e-5, kVpSamplingEps = 1e-3;  // diffusers' defaults
+
+// Options of score models; those of the discrete chain must then be left alone.
+Status check_score_options(const TrainingOptions& o) {
+  const TrainingOptions defaults;
+  const bool score = o.sde != "none", ve = o.sde == "ve";
+  if (score && !ve && o.sde != "vp" && o.sde != "subvp")
+    return invalid_argument("--sde is \"{}\", expected none, ve, vp or subvp", o.sde);
+  if (score && o.classifier) return invalid_argument("--classifier and --sde exclude each other");
+  if (o.network != "ddpm" && o.network != "ncsnpp" && o.network != "ncsnv2")
+    return invalid_argument("--network is \"{}\", expected ddpm, ncsnpp or ncsnv2", o.network);
+  if (o.dsm_weight != "variance" && o.dsm_weight != "likelihood" && o.dsm_weight != "importance")
+    return invalid_argument("--dsm-weight is \"{}\", expected variance, likelihood or importance",
+                            o.dsm_weight);
+  if (o.network == "ncsnpp" && !score)
+    return invalid_argument("--network ncsnpp needs --sde ve, vp or subvp");
+  if (o.network == "ncsnv2" && !ve) return invalid_argument("--network ncsnv2 needs --sde ve");
+  if (o.ladder != 0 && !ve) return invalid_argument("--ladder needs --sde ve");
+  if (o.ladder != 0 && (o.ladder < 2 || o.ladder > kMaxLadder))
+    return invalid_argument("--ladder is {}, expected 0 or 2 to {} noise levels", o.ladder,
+                            kMaxLadder);
+  if (o.ladder != 0 && o.dsm_weight != "variance")
+    return invalid_argument("--ladder needs --dsm-weight variance, found {}", o.dsm_weight);
+  if (!(o.sigma_data >= 0) || !std::isfinite(o.sigma_data))
+    return invalid_argument("--sigma-data is {}, expected 0 or more", o.sigma_data);
+  if (!score) return {};
+  if (o.prediction != defaults.prediction || o.loss_weight != defaults.loss_weight ||
+      o.schedule != defaults.schedule)
+    return invalid_argument(
+        "--schedule, --prediction and --loss-weight are of the discrete chain; leave them out with "
+        "--sde {}",
+        o.sde);
+  if (o.timesteps < 2)
+    return invalid_argument("--timesteps is {}, expected at least 2 with --sde", o.timesteps);
+  SchedulerConfig scheduler = scheduler_config(o);
+  if (ve && o.sigma_max == 0) scheduler.sigma_max = std::numeric_limits<double>::max();
+  ITO_TRY(scheduler_sde(scheduler));
+  return {};
+}
+
+}  // namespace
 
 Status check_training_options(const TrainingOptions& options) {
   const TrainingOptions& o = options;
@@ -31,7 +79,7 @@ Status check_training_options(const TrainingOptions& options) {
   if (o.channels.empty() || o.channels.size() > 8)
     return invalid_argument("--channels has {} levels, expected 1 to 8", o.channels.size());
   for (int c : o.channels) {
-    if (c < 1 || c > 65536 || c % o.norm_groups != 0)
+    if (c < 1 || c > 65536 || (o.network != "ncsnpp" && c % o.norm_groups != 0))
       return invalid_argument("--channels has {}, which --norm-groups {} does not divide", c,
                               o.norm_groups);
   }
@@ -49,7 +97,8 @@ Status check_training_options(const TrainingOptions& options) {
                             o.lr_decay, o.warmup, o.decay_steps);
   ITO_TRY(loss_weight_from_name(o.loss_weight));
   ITO_TRY(prediction_from_name(o.prediction));
-  ITO_TRY(make_schedule(scheduler_config(o)));
+  ITO_TRY(check_score_options(o));
+  if (o.sde == "none") ITO_TRY(make_schedule(scheduler_config(o)));
   ITO_ASSIGN(const TrainStepOptions step, step_options(o));
   return check_optimizer(step.optimizer);
 }
@@ -128,7 +177,18 @@ Result<TrainStepOptions> step_options(const TrainingOptions& options) {
 
 SchedulerConfig scheduler_config(const TrainingOptions& options) {
   SchedulerConfig config;
-  config.num_train_timesteps = options.timesteps;
+  config.num_train_timesteps = options.ladder > 0 ? options.ladder : options.timesteps;
+  if (options.sde != "none") {
+    config.class_name = options.sde == "ve"   ? "ScoreSdeVeScheduler"
+                        : options.sde == "vp" ? "ScoreSdeVpScheduler"
+                                              : "ScoreSdeSubVpScheduler";
+    config.sigma_min = options.sigma_min;
+    config.sigma_max = options.sigma_max;
+    config.beta_min = options.beta_min;
+    config.beta_max = options.beta_max;
+    config.sampling_eps = options.sde == "ve" ? kVeSamplingEps : kVpSamplingEps;
+    return config;
+  }
   config.beta_schedule = options.schedule;
   config.prediction_type = options.prediction;
   return config;
@@ -155,6 +215,20 @@ UNet2DConfig unet_config(const TrainingOptions& options, int image_channels, int
   config.down_block_types.back() = "AttnDownBlock2D";
   config.up_block_types.front() = "AttnUpBlock2D";
   if (classes > 0) config.num_class_embeds = classes;
+  if (options.network == "ncsnv2") config.time_embedding_type = "none";
+  if (options.network != "ncsnpp") return config;
+  // NCSN++ as diffusers configures it (Song et al. 2021, appendix H).
+  config.time_embedding_type = "fourier";
+  config.norm_num_groups.reset();
+  config.norm_eps = 1e-6;
+  config.mid_block_scale_factor = std::numbers::sqrt2;
+  if (options.sde == "ve" && options.sigma_data > 0) config.sigma_data = options.sigma_data;
+  config.down_block_types.assign(levels, "SkipDownBlock2D");
+  config.up_block_types.assign(levels, "SkipUpBlock2D");
+  if (options.channels.back() % 32 == 0) {
+    config.down_block_types.back() = "AttnSkipDownBlock2D";
+    config.up_block_types.front() = "AttnSkipUpBlock2D";
+  }
   return config;
 }
 

@@ -28,6 +28,15 @@ struct TrainingOptions {
   int timesteps = 1000;
   std::string prediction = "epsilon";
   std::string loss_weight = "none";
+  std::string sde = "none";
+  std::string network = "ddpm";
+  double sigma_min = 0.01;
+  double sigma_max = 0;
+  double sigma_data = 0.5;
+  double beta_min = 0.1;
+  double beta_max = 20;
+  std::string dsm_weight = "variance";
+  int ladder = 0;
   int64_t batch = 32;
   int64_t accumulate = 1;
   std::string optimizer = "adamw";
@@ -64,6 +73,25 @@ void visit_fields(Options& o, Visit&& visit) {
   visit("timesteps", o.timesteps, "timesteps of the noise schedule");
   visit("prediction", o.prediction, "what the network predicts: epsilon, sample, v_prediction");
   visit("loss-weight", o.loss_weight, "weight of each timestep: none, min_snr, p2, elbo");
+  visit("sde", o.sde,
+        "train a score model by denoising score matching on this process: ve, vp, subvp; none: the "
+        "discrete chain of --schedule");
+  visit("network", o.network,
+        "ddpm; ncsnpp (noise level by Fourier features, image skips, FIR resampling); ncsnv2 (not "
+        "told the noise level, output divided by it)");
+  visit("sigma-min", o.sigma_min, "ve: smallest noise level");
+  visit("sigma-max", o.sigma_max,
+        "ve: largest noise level; 0: the largest distance found between two training images");
+  visit("sigma-data", o.sigma_data,
+        "ve with ncsnpp: the network's input is divided by sqrt(sigma^2 + this^2), which trains in "
+        "a fraction of the steps; 0: not, as diffusers has it");
+  visit("beta-min", o.beta_min, "vp, subvp: noise rate at time 0");
+  visit("beta-max", o.beta_max, "vp, subvp: noise rate at time 1");
+  visit("dsm-weight", o.dsm_weight,
+        "weight of the score's squared error at time t: variance (of the noise); likelihood (g^2); "
+        "importance (likelihood, with times drawn where that weighs most)");
+  visit("ladder", o.ladder,
+        "ve: train on this many noise levels in geometric progression; 0: on all in between");
   visit("batch", o.batch, "images per batch");
   visit("accumulate", o.accumulate, "batches whose mean gradient makes one step");
   visit("optimizer", o.optimizer, "adamw, adam or sgd");
@@ -98,10 +126,11 @@ Result<TrainingOptions> resumed_options(const TrainingOptions& stored, const Tra
 
 // The parts of a training that the options describe.
 Result<TrainStepOptions> step_options(const TrainingOptions& options);
+// Of a VE process with sigma_max 0, sigma_max is 0: it has to be measured on the data.
 SchedulerConfig scheduler_config(const TrainingOptions& options);
 // Side of the training images made of h x w ones.
 int padded_size(const TrainingOptions& options, int h, int w);
-// Attention at the innermost level only; classes 0: none.
+// Attention at the innermost level only (ncsnpp: where its 32 groups allow); classes 0: none.
 UNet2DConfig unet_config(const TrainingOptions& options, int image_channels, int size, int classes);
 
 }  // namespace ito

@@ -159,6 +159,9 @@ Status Run::open() {
   } else if (test_data_.count > 0) {
     ITO_ASSIGN(validator_, Validator::create(device_, task_, test_data_, session_->average()));
   }
+  if (task_.sde && task_.sde->kind == Sde::Kind::kVe && options_.sigma_max == 0)
+    note(fmt::format("sigma_max is {}: the largest distance found between two training images",
+                     task_.sde->sigma_max));
   if (run_.sample_every > 0 && !options_.classifier) {
     ITO_ASSIGN(grid_, SampleGrid::create(device_, task_, session_->average()));
   }

@@ -59,18 +59,32 @@ Status Validator::write_batch(int64_t first) {
   return executor_->write(batch_name::kLabels, labels);
 }
 
+Status Validator::write_timesteps(TorchGenerator& generator) {
+  const size_t n = static_cast<size_t>(batch_);
+  if (task_.sde && task_.ladder == 0) {
+    std::vector<float> t(n);
+    generator.uniform(t, kFirstTrainingTime, 1);
+    return executor_->write("timestep", t);
+  }
+  std::vector<int64_t> t(n);
+  generator.randint(t, task_.scheduler.num_train_timesteps);
+  if (!task_.sde) return executor_->write("timestep", std::vector<uint32_t>(t.begin(), t.end()));
+  std::vector<float> times;
+  for (int64_t level : t)
+    times.push_back(static_cast<float>(level) / static_cast<float>(task_.ladder - 1));
+  return executor_->write("timestep", times);
+}
+
 Result<double> Validator::measure_loss() {
   TorchGenerator generator(kDrawSeed);
   const int size = task_.size();
   const Shape nchw{batch_, data_.c, size, size};
-  std::vector<int64_t> t(static_cast<size_t>(batch_));
   std::vector<float> noise(static_cast<size_t>(nchw.numel()));
   double total = 0;
   for (int64_t first = 0; first < images_; first += batch_) {
-    generator.randint(t, task_.scheduler.num_train_timesteps);
-    generator.randn(noise);
     ITO_TRY(write_batch(first));
-    ITO_TRY(executor_->write("timestep", std::vector<uint32_t>(t.begin(), t.end())));
+    ITO_TRY(write_timesteps(generator));
+    generator.randn(noise);
     ITO_TRY(executor_->write("noise", nchw_to_nhwc(noise, nchw)));
     ITO_TRY(executor_->run());
     ITO_ASSIGN(const std::vector<float> loss, executor_->read<float>("loss"));

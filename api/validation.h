@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "api/task.h"
+#include "diffusion/torch_rng.h"
 #include "runtime/executor.h"
 
 namespace ito {
@@ -13,7 +14,9 @@ namespace ito {
 // Diffusion: the mean squared error of `weights` on the first images of `data` (at most 1,024, in
 // whole batches of 128, or one batch of all where there are fewer). Draws are the same every time
 // and PyTorch's: per batch t = randint(0, T, (n,)), then noise = randn(n, c, h, w), from one CPU
-// generator seeded 7; so the number can be compared with a PyTorch run.
+// generator seeded 7; so the number can be compared with a PyTorch run. For a score model t is
+// instead uniform_(1e-5, 1), or on a ladder randint(0, L)/(L-1), and the error of the score is
+// weighted by the variance of the noise: the mean squared error of the noise it implies.
 // Classifier: the share of all images that `weights` classify correctly.
 class Validator {
  public:
@@ -28,6 +31,7 @@ class Validator {
  private:
   Validator(const TrainingTask& task, const ImageDataset& data) : task_(task), data_(data) {}
   Status write_batch(int64_t first);
+  Status write_timesteps(TorchGenerator& generator);
   Result<double> measure_loss();
   Result<double> measure_accuracy();
 

@@ -29,8 +29,10 @@ Command add_devices_command(CLI::App& root);
 Command add_train_command(CLI::App& root);
 Command add_sample_command(CLI::App& root);
 Command add_forward_command(CLI::App& root);
+Command add_likelihood_command(CLI::App& root);
 Command add_inspect_command(CLI::App& root);
 Command add_bench_command(CLI::App& root);
+Command add_toy_command(CLI::App& root);
 
 // --device, for the commands that compute.
 struct DeviceChoice {

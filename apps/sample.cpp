@@ -19,6 +19,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr int kSdeSteps = 500;  // of the samplers of SDEs, unless told otherwise
+
 struct SampleCommand {
   CLI::App* app = nullptr;
   DeviceChoice device;
@@ -44,6 +46,19 @@ Output output_of(const std::string& out) {
   return Output::kFolder;
 }
 
+// An option that the sampler does not look at was meant for another one.
+Status check_used(const SampleCommand& c) {
+  const Json settings = sample_settings(c.options);
+  for (const char* option : {"steps", "eta", "predictor", "corrector", "snr", "corrector-steps",
+                             "eps", "denoise", "rtol", "atol"}) {
+    std::string key = option;
+    std::replace(key.begin(), key.end(), '-', '_');
+    if (c.app->count("--" + std::string(option)) > 0 && !settings.contains(key))
+      return invalid_argument("--{} has no meaning for --sampler {}", option, c.options.sampler);
+  }
+  return {};
+}
+
 Status check(SampleCommand& c) {
   if (c.app->count("--seeds") > 0) {
     if (c.app->count("--seed") + c.app->count("--num") > 0)
@@ -58,18 +73,22 @@ Status check(SampleCommand& c) {
   if (c.class_text != "all") {
     ITO_ASSIGN(c.classes, parse_ranges(c.class_text, "--class"));
   }
+  if (is_sde_sampler(c.options.sampler) && c.app->count("--steps") == 0)
+    c.options.steps = kSdeSteps;
+  if (c.options.sampler == "ode") ITO_TRY(check_ode_options({c.options.rtol, c.options.atol}));
+  ITO_TRY(check_used(c));
   c.options.height = c.options.width = c.size;
   c.options.batch = std::min(c.options.batch, static_cast<int64_t>(c.seeds.size()));
   return {};
 }
 
 Json settings_of(const SampleCommand& c, const Model& model) {
-  return {{"software", "ito"},
-          {"model", c.model},
-          {"sampler", c.options.sampler},
-          {"steps", c.options.steps},
-          {"eta", c.options.eta},
-          {"prediction_type", model.scheduler.prediction_type}};
+  Json settings = sample_settings(c.options);
+  settings["software"] = "ito";
+  settings["model"] = c.model;
+  if (!is_score_scheduler(model.scheduler.class_name))
+    settings["prediction_type"] = model.scheduler.prediction_type;
+  return settings;
 }
 
 // Does the work of one call: the requests in batches, each finished before the next.
@@ -87,6 +106,8 @@ class Sampling {
   Status write_images(std::span<const SampleRequest> batch, const std::vector<float>& images,
                       const Shape& shape);
   Status write_whole(const Shape& batch_shape);
+  std::string progress_text(size_t first, double steps_done, double steps_in_all,
+                            double seconds) const;
   Json image_settings(const SampleRequest& request) const;
   Path image_path(uint32_t seed) const { return Path(c_.out) / fmt::format("{:06}.png", seed); }
 
@@ -195,6 +216,17 @@ Status Sampling::write_whole(const Shape& batch_shape) {
   return write_safetensors(c_.out, file);
 }
 
+// steps_in_all is 0 where nobody knows.
+std::string Sampling::progress_text(size_t first, double steps_done, double steps_in_all,
+                                    double seconds) const {
+  const double images = static_cast<double>(requests_.size());
+  if (steps_in_all == 0)
+    return fmt::format("{} of {} images, {} steps of the ODE", first, images, steps_done);
+  return fmt::format("{} of {} images  {:.2f} images/s  {} left", first, images,
+                     images * steps_done / (steps_in_all * seconds),
+                     duration_text(seconds * (steps_in_all / steps_done - 1)));
+}
+
 Status Sampling::run(vk::Device& device) {
   ITO_TRY(choose_requests());
   if (!c_.classifier.empty()) {
@@ -220,10 +252,7 @@ Status Sampling::run(vk::Device& device) {
     const auto after_step = [&] {
       ++steps_done;
       const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-      line.update(
-          fmt::format("{} of {} images  {:.2f} images/s  {} left", first, requests_.size(),
-                      static_cast<double>(requests_.size()) * steps_done / (steps_in_all * seconds),
-                      duration_text(seconds * (steps_in_all / steps_done - 1))));
+      line.update(progress_text(first, steps_done, steps_in_all, seconds));
       return true;
     };
     ITO_ASSIGN(const std::vector<float> images, session->sample(part, after_step));
@@ -252,10 +281,13 @@ void Sampling::print() const {
 
 Status run(const SampleCommand& c) {
   ITO_ASSIGN(const Model model, load_model(c.model));
-  ITO_ASSIGN(auto device,
-             open_and_announce(c.device, fmt::format("sampling {} images of {} with {}, {} steps,",
-                                                     c.seeds.size(), c.model, c.options.sampler,
-                                                     c.options.steps)));
+  ITO_ASSIGN(
+      auto device,
+      open_and_announce(c.device, fmt::format("sampling {} images of {} with {}{},", c.seeds.size(),
+                                              c.model, c.options.sampler,
+                                              c.options.sampler == "ode"
+                                                  ? std::string()
+                                                  : fmt::format(", {} steps", c.options.steps))));
   Sampling sampling(c, model);
   ITO_TRY(sampling.run(*device));
   sampling.print();
@@ -263,6 +295,51 @@ Status run(const SampleCommand& c) {
 }
 
 }  // namespace
+
+void add_sampler_options(CLI::App& app, SampleOptions& options) {
+  app.add_option("--sampler", options.sampler,
+                 "ddpm, ddim: of a discrete chain, on its own timesteps; of any model as an SDE: "
+                 "em, reverse-diffusion, ancestral, pc (predictor and corrector), ald (annealed "
+                 "Langevin), ode (probability flow)")
+      ->check(CLI::IsMember(sample_names()))
+      ->capture_default_str();
+  app.add_option("--steps", options.steps,
+                 fmt::format("steps of the method; ald: noise levels; {} for SDEs where left out",
+                             kSdeSteps))
+      ->check(at_least(1))
+      ->capture_default_str();
+  app.add_option("--eta", options.eta, "ddim: 0 is deterministic, 1 as noisy as ddpm")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  app.add_option("--predictor", options.predictor,
+                 "pc: none, em, reverse-diffusion, reverse-diffusion-ode, ancestral")
+      ->check(
+          CLI::IsMember({"none", "em", "reverse-diffusion", "reverse-diffusion-ode", "ancestral"}))
+      ->capture_default_str();
+  app.add_option("--corrector", options.corrector, "pc: none, langevin, ald")
+      ->check(CLI::IsMember({"none", "langevin", "ald"}))
+      ->capture_default_str();
+  app.add_option("--snr", options.snr,
+                 "pc, ald: signal-to-noise ratio of a Langevin step; 0: the model's (pc), from "
+                 "the noise ladder (ald)")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  app.add_option("--corrector-steps", options.corrector_steps,
+                 "pc: Langevin steps per step, 0: 1; ald: per noise level, 0: 5")
+      ->check(at_least(0))
+      ->capture_default_str();
+  app.add_option("--eps", options.eps, "SDEs: time at which sampling ends; 0: the model's")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  app.add_flag("--denoise,!--no-denoise", options.denoise, "SDEs: end without noise")
+      ->capture_default_str();
+  app.add_option("--rtol", options.rtol, "ode: relative tolerance")
+      ->check(positive_number())
+      ->capture_default_str();
+  app.add_option("--atol", options.atol, "ode: absolute tolerance")
+      ->check(positive_number())
+      ->capture_default_str();
+}
 
 Command add_sample_command(CLI::App& root) {
   auto c = std::make_shared<SampleCommand>();
@@ -274,15 +351,7 @@ Command add_sample_command(CLI::App& root) {
                   "a folder: one NNNNNN.png per seed (those already there are left alone); "
                   "FILE.png: a grid; FILE.npz or FILE.safetensors: images as numbers [n,c,h,w]")
       ->required();
-  app->add_option("--sampler", c->options.sampler, "method")
-      ->check(CLI::IsMember({"ddpm", "ddim"}))
-      ->capture_default_str();
-  app->add_option("--steps", c->options.steps, "steps of the method")
-      ->check(at_least(1))
-      ->capture_default_str();
-  app->add_option("--eta", c->options.eta, "ddim: 0 is deterministic, 1 as noisy as ddpm")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
+  add_sampler_options(*app, c->options);
   app->add_option("--seeds", c->seeds_text, "seeds, one per image: 0-63 or 3 or 0-3,9");
   app->add_option("--seed", c->seed, "the first seed, with --num")->capture_default_str();
   app->add_option("--num", c->num, "number of images, with --seed")

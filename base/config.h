@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ito {
@@ -19,9 +20,10 @@ struct UNet2DConfig {
   std::optional<std::array<int, 2>> sample_size;
   int in_channels = 3;
   int out_channels = 3;
-  bool center_input_sample = false;                // feed 2x - 1
-  std::string time_embedding_type = "positional";  // "positional", "fourier", "learned"
-  std::optional<int> time_embedding_dim;           // default 4 * block_out_channels[0]
+  bool center_input_sample = false;  // feed 2x - 1
+  // "positional", "fourier", "learned"; and, not in diffusers, "none" (nn/unet2d.h)
+  std::string time_embedding_type = "positional";
+  std::optional<int> time_embedding_dim;  // default 4 * block_out_channels[0]
   float freq_shift = 0;
   bool flip_sin_to_cos = true;
   // {Down,ResnetDownsample,AttnDown,SkipDown,AttnSkipDown}Block2D (ResnetDownsampleBlock2D is one
@@ -48,6 +50,9 @@ struct UNet2DConfig {
   std::optional<std::string> class_embed_type;      // null, "timestep" or "identity"
   std::optional<int> num_class_embeds;     // rows of the class table, when class_embed_type is null
   std::optional<int> num_train_timesteps;  // rows of the "learned" time table
+  // Not in diffusers, and only for networks that are told sigma: the sample is divided by
+  // sqrt(sigma² + sigma_data²) before the network sees it (c_in of Karras et al. 2022, table 1).
+  std::optional<double> sigma_data;
 
   // Keys this struct does not know (and _diffusers_version): key → JSON text, written back as read.
   std::map<std::string, std::string> extra;
@@ -55,7 +60,14 @@ struct UNet2DConfig {
   bool operator==(const UNet2DConfig&) const = default;
 };
 
-// The scheduler_config.json of DDPMScheduler and DDIMScheduler.
+// The scheduler_config.json of DDPMScheduler, DDIMScheduler, ScoreSdeVeScheduler and
+// ScoreSdeVpScheduler; and of ScoreSdeSubVpScheduler, which diffusers does not have and which holds
+// what ScoreSdeVpScheduler does.
+inline bool is_score_scheduler(std::string_view class_name) {
+  return class_name == "ScoreSdeVeScheduler" || class_name == "ScoreSdeVpScheduler" ||
+         class_name == "ScoreSdeSubVpScheduler";
+}
+
 struct SchedulerConfig {
   std::string class_name = "DDPMScheduler";  // "_class_name"
   int num_train_timesteps = 1000;
@@ -76,6 +88,16 @@ struct SchedulerConfig {
   int steps_offset = 0;
   bool rescale_betas_zero_snr = false;
   bool set_alpha_to_one = true;  // DDIM only
+
+  // Score models (Song et al. 2021). num_train_timesteps is the number of noise levels of the
+  // discretised process; where the file does not say it, 2000.
+  double sigma_min = 0.01;     // VE
+  double sigma_max = 1348;     // VE
+  double snr = 0.15;           // VE: signal-to-noise ratio of the Langevin corrector
+  int correct_steps = 1;       // VE: corrector steps per predictor step
+  double beta_min = 0.1;       // VP, sub-VP
+  double beta_max = 20;        // VP, sub-VP
+  double sampling_eps = 1e-5;  // time at which sampling ends; VP, sub-VP: 1e-3 by default
 
   // Keys that the scheduler class_name names does not own: key → JSON text, written back as read.
   std::map<std::string, std::string> extra;

@@ -1,6 +1,8 @@
 #include "diffusion/gaussian_mixture.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <utility>
 
@@ -70,6 +72,26 @@ Tensor mixture_log_densities(const GaussianMixture& mixture, Tensor x, Tensor a,
   const double dimensions = static_cast<double>(x.shape().numel() / x.dim(0));
   return components_at(mixture, x, a, s).log_density -
          0.5 * dimensions * std::log(2 * std::numbers::pi);
+}
+
+double mixture_log_density(const GaussianMixture& mixture, std::span<const double> x, double a,
+                           double s) {
+  std::vector<double> terms;
+  double largest = -std::numeric_limits<double>::infinity();
+  for (size_t k = 0; k < mixture.weights.size(); ++k) {
+    double term = std::log(mixture.weights[k]);
+    for (size_t d = 0; d < x.size(); ++d) {
+      const double variance = a * a * mixture.variances[k][d] + s * s;
+      const double difference = x[d] - a * mixture.means[k][d];
+      term -=
+          0.5 * (difference * difference / variance + std::log(2 * std::numbers::pi * variance));
+    }
+    terms.push_back(term);
+    largest = std::max(largest, term);
+  }
+  double total = 0;
+  for (const double term : terms) total += std::exp(term - largest);
+  return largest + std::log(total);
 }
 
 Denoiser mixture_denoiser(GaussianMixture mixture, NoiseSchedule schedule, Prediction prediction) {

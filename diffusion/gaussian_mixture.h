@@ -3,6 +3,7 @@
 // Not a model to train.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "diffusion/denoiser.h"
@@ -31,6 +32,10 @@ Tensor mixture_log_density(const GaussianMixture& mixture, Tensor x, Tensor a, T
 // ln(weights[k] p_k(x_t)) of every component, f32 [n, K]: their logsumexp is the above, their
 // softmax the exact posterior of the component.
 Tensor mixture_log_densities(const GaussianMixture& mixture, Tensor x, Tensor a, Tensor s);
+
+// ln of the density of x_t = a x_0 + s ε at x [D], in nats, on the host.
+double mixture_log_density(const GaussianMixture& mixture, std::span<const double> x, double a,
+                           double s);
 
 // The denoiser that minimises every loss of diffusion/loss.h on data of this mixture. t is rounded
 // down to a timestep of the schedule.

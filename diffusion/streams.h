@@ -17,5 +17,13 @@ inline constexpr uint32_t kStreamConstraintNoise = 32;  // noising an observatio
 inline constexpr uint32_t kStreamChainNoise = 10;    // chains (chain.h: SDE, Langevin, EDM); step
                                                      //   word: step × Chain::draws + the draw
 inline constexpr uint32_t kStreamChainUniform = 11;  // a chain's accept or reject; step word: step
+// Vectors of sliced score matching; step word: the training step.
+inline constexpr uint32_t kStreamProjection = 16;
+// Points of a toy data set: where on its shape, and how far from it; step word: the training step.
+inline constexpr uint32_t kStreamToyShape = 17;
+inline constexpr uint32_t kStreamToySpread = 18;
+
+inline constexpr uint32_t kStreamProbe = 20;  // v of a trace estimate; step word: its index
+inline constexpr uint32_t kStreamDequantisation = 21;  // u of an 8-bit image; step word 0
 
 }  // namespace ito

@@ -124,6 +124,19 @@ Result<DiffusersModel> read_diffusers(const Path& folder) {
   return model;
 }
 
+namespace {
+
+// The pipeline that samples with a scheduler. diffusers 0.40 has none for VP's and sub-VP's SDE;
+// early releases called VP's this.
+std::string pipeline_name(const std::string& scheduler) {
+  if (scheduler == "DDIMScheduler") return "DDIMPipeline";
+  if (scheduler == "ScoreSdeVeScheduler") return "ScoreSdeVePipeline";
+  if (is_score_scheduler(scheduler)) return "ScoreSdeVpPipeline";
+  return "DDPMPipeline";
+}
+
+}  // namespace
+
 Status write_unet(const Path& folder, const UNet2DConfig& config, const TensorFile& weights) {
   ITO_TRY(make_folders(folder));
   TensorFile file = weights;
@@ -139,11 +152,10 @@ Status write_diffusers(const Path& folder, const DiffusersModel& model) {
   ITO_TRY(make_folders(folder / "scheduler"));
   ITO_TRY(write_file_atomic(folder / "scheduler" / "scheduler_config.json",
                             dump_json(scheduler_config_json(scheduler))));
-  Json index = {
-      {"_class_name", scheduler.class_name == "DDIMScheduler" ? "DDIMPipeline" : "DDPMPipeline"},
-      {"_diffusers_version", "0.40.0"},
-      {"scheduler", {"diffusers", scheduler.class_name}},
-      {"unet", {"diffusers", "UNet2DModel"}}};
+  Json index = {{"_class_name", pipeline_name(scheduler.class_name)},
+                {"_diffusers_version", "0.40.0"},
+                {"scheduler", {"diffusers", scheduler.class_name}},
+                {"unet", {"diffusers", "UNet2DModel"}}};
   return write_file_atomic(folder / "model_index.json", dump_json(index));
 }
 

@@ -28,8 +28,9 @@ Json unet_config_json(const UNet2DConfig& config);
 // positive numbers, channels divisible by the groups.
 Status validate_unet_config(const UNet2DConfig& config, const std::string& where);
 
-// Errors as above. Any scheduler class is read; DDPM's and DDIM's keys are typed. For another class
-// the keys beyond these stay in `extra` and are written back as read.
+// Errors as above. Any scheduler class is read; the keys of DDPM's, DDIM's and the score models'
+// classes (base/config.h) are typed. Keys that a class does not own stay in `extra` and are written
+// back as read.
 Result<SchedulerConfig> parse_scheduler_config(const Json& json, const std::string& where);
 Json scheduler_config_json(const SchedulerConfig& config);
 Status validate_scheduler_config(const SchedulerConfig& config, const std::string& where);

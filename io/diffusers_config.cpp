@@ -20,7 +20,8 @@ constexpr std::array<std::string_view, 5> kUpBlocks = {
     "UpBlock2D", "ResnetUpsampleBlock2D", "AttnUpBlock2D", "SkipUpBlock2D", "AttnSkipUpBlock2D"};
 constexpr std::array<std::string_view, 1> kMidBlocks = {"UNetMidBlock2D"};
 constexpr std::array<std::string_view, 5> kActivations = {"silu", "swish", "mish", "gelu", "relu"};
-constexpr std::array<std::string_view, 3> kTimeEmbeddings = {"positional", "fourier", "learned"};
+constexpr std::array<std::string_view, 4> kTimeEmbeddings = {"positional", "fourier", "learned",
+                                                             "none"};
 constexpr std::array<std::string_view, 2> kResampleTypes = {"conv", "resnet"};
 constexpr std::array<std::string_view, 2> kTimeScaleShifts = {"default", "scale_shift"};
 constexpr std::array<std::string_view, 2> kClassEmbeddings = {"timestep", "identity"};
@@ -179,15 +180,40 @@ constexpr Key<SchedulerConfig> kSchedulerKeys[] = {
     ITO_SCHEDULER_KEY(steps_offset),
     ITO_SCHEDULER_KEY(rescale_betas_zero_snr),
     ITO_SCHEDULER_KEY(set_alpha_to_one),
+    ITO_SCHEDULER_KEY(sigma_min),
+    ITO_SCHEDULER_KEY(sigma_max),
+    ITO_SCHEDULER_KEY(snr),
+    ITO_SCHEDULER_KEY(correct_steps),
+    ITO_SCHEDULER_KEY(beta_min),
+    ITO_SCHEDULER_KEY(beta_max),
+    ITO_SCHEDULER_KEY(sampling_eps),
 };
 #undef ITO_SCHEDULER_KEY
 
 Json parse_extra(const std::string& text) { return Json::parse(text, nullptr, false); }
 
+constexpr std::string_view kVeKeys[] = {"num_train_timesteps", "sigma_min",   "sigma_max", "snr",
+                                        "correct_steps",       "sampling_eps"};
+constexpr std::string_view kVpKeys[] = {"num_train_timesteps", "beta_min", "beta_max",
+                                        "sampling_eps"};
+
+bool contains(Choices keys, std::string_view key) {
+  return std::find(keys.begin(), keys.end(), key) != keys.end();
+}
+
+bool is_known_class(std::string_view class_name) {
+  return class_name == "DDPMScheduler" || class_name == "DDIMScheduler" ||
+         is_score_scheduler(class_name);
+}
+
 // Whether a class of scheduler has the key in its own config; other keys are kept as text.
 bool owns_key(std::string_view class_name, std::string_view key) {
-  if (class_name == "DDPMScheduler") return key != "set_alpha_to_one";
-  if (class_name == "DDIMScheduler") return key != "variance_type";
+  if (class_name == "ScoreSdeVeScheduler") return contains(kVeKeys, key);
+  if (is_score_scheduler(class_name)) return contains(kVpKeys, key);
+  const bool of_chain =
+      key == "num_train_timesteps" || (!contains(kVeKeys, key) && !contains(kVpKeys, key));
+  if (class_name == "DDPMScheduler") return of_chain && key != "set_alpha_to_one";
+  if (class_name == "DDIMScheduler") return of_chain && key != "variance_type";
   return false;
 }
 
@@ -202,6 +228,7 @@ Result<UNet2DConfig> parse_unet_config(const Json& json, const std::string& wher
 
   UNet2DConfig c;
   for (const Key<UNet2DConfig>& key : kUnetKeys) ITO_TRY(key.read(o, key.name, &c));
+  ITO_TRY(o.read("sigma_data", &c.sigma_data));
   c.down_block_types = modern_blocks(std::move(c.down_block_types));
   c.up_block_types = modern_blocks(std::move(c.up_block_types));
   for (const std::string& key : o.unknown_keys()) c.extra[key] = dump_json_line(json[key]);
@@ -215,6 +242,8 @@ Json unet_config_json(const UNet2DConfig& c) {
   for (const auto& [key, text] : c.extra) json[key] = parse_extra(text);
   json["_class_name"] = "UNet2DModel";
   for (const Key<UNet2DConfig>& key : kUnetKeys) json[key.name] = key.write(c);
+  // Left out where it is not used: diffusers does not know it.
+  if (c.sigma_data) json["sigma_data"] = *c.sigma_data;
   return json;
 }
 
@@ -298,7 +327,11 @@ Result<SchedulerConfig> parse_scheduler_config(const Json& json, const std::stri
   ITO_TRY(o.read("predict_epsilon", &predict_epsilon));
   if (!predict_epsilon) c.prediction_type = "sample";
 
-  bool foreign = !owns_key(c.class_name, "beta_start");
+  if (is_score_scheduler(c.class_name)) {
+    c.num_train_timesteps = 2000;
+    c.sampling_eps = c.class_name == "ScoreSdeVeScheduler" ? 1e-5 : 1e-3;
+  }
+  const bool foreign = !is_known_class(c.class_name);
   std::set<std::string> owned = {"_class_name", "predict_epsilon"};
   for (const Key<SchedulerConfig>& key : kSchedulerKeys) {
     Status status = key.read(o, key.name, &c);
@@ -340,6 +373,24 @@ Status validate_scheduler_config(const SchedulerConfig& c, const std::string& wh
   ITO_TRY(check_range(where, "sample_max_value", c.sample_max_value, 0, 1e30));
   ITO_TRY(check_choice(where, "timestep_spacing", c.timestep_spacing, kSpacings));
   ITO_TRY(check_range(where, "steps_offset", c.steps_offset, -(1 << 20), 1 << 20));
+  if (!is_score_scheduler(c.class_name)) return {};
+  ITO_TRY(check_range(where, "sigma_min", c.sigma_min, 0, 1e30));
+  ITO_TRY(check_range(where, "sigma_max", c.sigma_max, 0, 1e30));
+  ITO_TRY(check_range(where, "beta_min", c.beta_min, 0, 1e30));
+  ITO_TRY(check_range(where, "beta_max", c.beta_max, 0, 1e30));
+  ITO_TRY(check_range(where, "sampling_eps", c.sampling_eps, 0, 1));
+  ITO_TRY(check_range(where, "snr", c.snr, 0, 1e30));
+  ITO_TRY(check_range(where, "correct_steps", c.correct_steps, 0, kMaxLayers));
+  if (c.sigma_min <= 0 || c.sigma_min >= c.sigma_max)
+    return corrupt(
+        "{}: keys 'sigma_min' and 'sigma_max': expected 0 < sigma_min < sigma_max, "
+        "found {} and {}",
+        where, c.sigma_min, c.sigma_max);
+  if (c.beta_max <= 0 || c.beta_min > c.beta_max)
+    return corrupt(
+        "{}: keys 'beta_min' and 'beta_max': expected 0 <= beta_min <= beta_max and "
+        "0 < beta_max, found {} and {}",
+        where, c.beta_min, c.beta_max);
   return {};
 }
 

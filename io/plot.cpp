@@ -1,105 +1,15 @@
 #include "io/plot.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 
 #include "base/check.h"
 #include "base/error.h"
-#include "io/font.h"
+#include "io/canvas.h"
 
 namespace ito {
 namespace {
-
-struct Colour {
-  uint8_t r, g, b;
-};
-constexpr Colour kWhite{255, 255, 255}, kInk{60, 64, 72}, kFrame{150, 155, 165},
-    kGrid{232, 234, 238};
-// Distinguishable with the common colour blindnesses.
-constexpr std::array<Colour, 6> kColours = {
-    {{31, 104, 180}, {222, 110, 20}, {28, 140, 90}, {196, 50, 70}, {130, 90, 180}, {90, 90, 90}}};
-
-class Canvas {
- public:
-  Canvas(int width, int height) {
-    image_ = {height, width, 3, {}};
-    image_.pixels.assign(static_cast<size_t>(width) * static_cast<size_t>(height) * 3, kWhite.r);
-  }
-
-  void blend(int x, int y, Colour colour, double alpha) {
-    if (x < 0 || y < 0 || x >= image_.w || y >= image_.h) return;
-    uint8_t* pixel = image_.pixels.data() + (static_cast<ptrdiff_t>(y) * image_.w + x) * 3;
-    const uint8_t target[3] = {colour.r, colour.g, colour.b};
-    for (int k = 0; k < 3; ++k)
-      pixel[k] = static_cast<uint8_t>(std::lround(pixel[k] + (target[k] - pixel[k]) * alpha));
-  }
-
-  void fill(int x, int y, int w, int h, Colour colour) {
-    for (int j = y; j < y + h; ++j)
-      for (int i = x; i < x + w; ++i) blend(i, j, colour, 1);
-  }
-
-  // A stroke of the given width between two points; covers a pixel by its distance from the line.
-  void line(double x0, double y0, double x1, double y1, double width, Colour colour) {
-    double reach = width / 2 + 1;
-    int left = static_cast<int>(std::floor(std::min(x0, x1) - reach));
-    int right = static_cast<int>(std::ceil(std::max(x0, x1) + reach));
-    double dx = x1 - x0, dy = y1 - y0, length2 = dx * dx + dy * dy;
-    for (int x = std::max(left, 0); x <= std::min(right, image_.w - 1); ++x) {
-      // Only the rows near the line at this column.
-      double ya = std::min(y0, y1), yb = std::max(y0, y1);
-      if (std::abs(dx) > 1e-9) {
-        double slope = dy / dx, a = y0 + (x - reach - x0) * slope,
-               b = y0 + (x + reach - x0) * slope;
-        ya = std::max(ya, std::min(a, b));
-        yb = std::min(yb, std::max(a, b));
-      }
-      int top = std::max(0, static_cast<int>(std::floor(ya - reach)));
-      int bottom = std::min(image_.h - 1, static_cast<int>(std::ceil(yb + reach)));
-      for (int y = top; y <= bottom; ++y) {
-        double t =
-            length2 > 0 ? std::clamp(((x - x0) * dx + (y - y0) * dy) / length2, 0.0, 1.0) : 0;
-        double distance = std::hypot(x - (x0 + t * dx), y - (y0 + t * dy));
-        double cover = std::clamp(width / 2 + 0.5 - distance, 0.0, 1.0);
-        if (cover > 0) blend(x, y, colour, cover);
-      }
-    }
-  }
-
-  static int text_width(const std::string& text, int scale) {
-    return static_cast<int>(text.size()) * (kGlyphWidth + 1) * scale;
-  }
-
-  void text(int x, int y, const std::string& text, int scale, Colour colour) {
-    for (char character : text) {
-      const Glyph& rows = glyph(character);
-      for (int j = 0; j < kGlyphHeight; ++j)
-        for (int i = 0; i < kGlyphWidth; ++i)
-          if ((rows[static_cast<size_t>(j)] >> (kGlyphWidth - 1 - i) & 1) != 0)
-            fill(x + i * scale, y + j * scale, scale, scale, colour);
-      x += (kGlyphWidth + 1) * scale;
-    }
-  }
-
-  // Turned by a quarter, reading upwards; (x, y) is where the text starts, at the bottom.
-  void text_upwards(int x, int y, const std::string& text, int scale, Colour colour) {
-    for (char character : text) {
-      const Glyph& rows = glyph(character);
-      for (int j = 0; j < kGlyphHeight; ++j)
-        for (int i = 0; i < kGlyphWidth; ++i)
-          if ((rows[static_cast<size_t>(j)] >> (kGlyphWidth - 1 - i) & 1) != 0)
-            fill(x + j * scale, y - (i + 1) * scale, scale, scale, colour);
-      y -= (kGlyphWidth + 1) * scale;
-    }
-  }
-
-  Image take() { return std::move(image_); }
-
- private:
-  Image image_;
-};
 
 struct Range {
   double low = std::numeric_limits<double>::infinity();
@@ -142,7 +52,7 @@ void widen(double* low, double* high, double air) {
 void draw_series(Canvas& canvas, const Plot& plot, const Axis& x, const Axis& y) {
   for (size_t s = 0; s < plot.series.size(); ++s) {
     const Series& series = plot.series[s];
-    Colour colour = kColours[s % kColours.size()];
+    Colour colour = kSeriesColours[s % kSeriesColours.size()];
     // A dense, noisy curve in a thick line would be a band.
     double width = series.x.size() > static_cast<size_t>(plot.width) ? 1.2 : 2.0;
     bool joined = false;
@@ -176,7 +86,7 @@ void draw_legend(Canvas& canvas, const Plot& plot, int right, int top) {
   int y = top + 8;
   for (size_t s = 0; s < plot.series.size(); ++s) {
     if (plot.series[s].name.empty()) continue;
-    canvas.line(left + 10, y + 7, left + 32, y + 7, 3, kColours[s % kColours.size()]);
+    canvas.line(left + 10, y + 7, left + 32, y + 7, 3, kSeriesColours[s % kSeriesColours.size()]);
     canvas.text(left + 42, y, plot.series[s].name, 2, kInk);
     y += 22;
   }

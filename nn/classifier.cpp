@@ -54,7 +54,10 @@ Result<ParameterSet> classifier_parameters(const ClassifierConfig& config) {
   });
 }
 
-Tensor classifier(const Scope& scope, const ClassifierConfig& config, Tensor x) {
+namespace {
+
+// What the head reads: [n, h, w, channels.back()].
+Tensor last_block(const Scope& scope, const ClassifierConfig& config, Tensor x) {
   CHECK((x.shape() == Shape{x.dim(0), config.image_size, config.image_size, config.in_channels}),
         "the classifier takes images of another shape than " + x.shape().to_string());
   for (size_t i = 0; i < config.channels.size(); ++i) {
@@ -63,6 +66,17 @@ Tensor classifier(const Scope& scope, const ClassifierConfig& config, Tensor x) 
     x = conv2d(block / "conv", x, config.channels[i]);
     x = silu(group_norm(block / "norm", x, config.norm_groups, kNormEps));
   }
+  return x;
+}
+
+}  // namespace
+
+Tensor classifier_features(const Scope& scope, const ClassifierConfig& config, Tensor x) {
+  return mean(last_block(scope, config, x), {1, 2});
+}
+
+Tensor classifier(const Scope& scope, const ClassifierConfig& config, Tensor x) {
+  x = last_block(scope, config, x);
   const int64_t features = x.dim(1) * x.dim(2) * x.dim(3);
   return linear(scope / "head", reshape(x, Shape{x.dim(0), features}), config.classes);
 }

@@ -30,6 +30,10 @@ Result<ParameterSet> classifier_parameters(const ClassifierConfig& config);
 // needs a fraction of the steps.
 Tensor classifier(const Scope& scope, const ClassifierConfig& config, Tensor x);
 
+// What the head sees, averaged over the pixels: [n, channels.back()]. So few numbers that a few
+// hundred images settle their covariance: for Fréchet distances between sets of images.
+Tensor classifier_features(const Scope& scope, const ClassifierConfig& config, Tensor x);
+
 // log softmax(logits)[label]: logits [n, classes], labels u32 or i32 [n], each in [0, classes) → [n].
 Tensor label_log_probability(Tensor logits, Tensor labels);
 // Mean over the batch of its negative → [].

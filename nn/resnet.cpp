@@ -33,12 +33,16 @@ Tensor resnet_block(const Scope& scope, Tensor x, Tensor embedding, int64_t chan
   h = resample(activation(options.act_fn, h), options);
   const Conv2dParts conv1 = conv2d_parts(scope / "conv1", h, channels);
 
-  Tensor e = activation(options.act_fn, embedding);
-  e = linear(scope / "time_emb_proj", e, options.scale_shift ? 2 * channels : channels);
-  e = reshape(e, Shape{e.dim(0), 1, 1, e.dim(1)});
+  Tensor e;
+  if (embedding) {
+    e = activation(options.act_fn, embedding);
+    e = linear(scope / "time_emb_proj", e, options.scale_shift ? 2 * channels : channels);
+    e = reshape(e, Shape{e.dim(0), 1, 1, e.dim(1)});
+  }
+  CHECK(embedding || !options.scale_shift, "only an embedding can scale and shift");
   // The bias joins the embedding, not the image: then its gradient is a sum over the embedding's
   // gradient, and no second pass over the image's.
-  h = conv1.y + (options.scale_shift ? conv1.bias : e + conv1.bias);
+  h = conv1.y + (options.scale_shift || !embedding ? conv1.bias : e + conv1.bias);
   h = group_norm(scope / "norm2", h, groups_out, options.eps);
   if (options.scale_shift) {
     const Tensor scale = slice_axis(e, 3, 0, channels);

@@ -29,7 +29,7 @@ struct ResnetOptions {
   bool always_shortcut_conv = false;        // else only where the channel count changes
 };
 
-// x [n,h,w,ci], embedding [n,e] → [n,h',w',channels].
+// x [n,h,w,ci], embedding [n,e] or empty (then there is no time_emb_proj) → [n,h',w',channels].
 Tensor resnet_block(const Scope& scope, Tensor x, Tensor embedding, int64_t channels,
                     const ResnetOptions& options);
 

@@ -50,19 +50,28 @@ bool has_classes(const UNet2DConfig& config) {
   return config.class_embed_type.has_value() || config.num_class_embeds.has_value();
 }
 
+// sigma [n], any number type, to broadcast against images.
+Tensor per_image_of(Tensor sigma) {
+  return reshape(TimeProjection::as_f32(sigma), Shape{sigma.dim(0), 1, 1, 1});
+}
+
 int64_t embedding_dim(const UNet2DConfig& config) {
   return config.time_embedding_dim.value_or(4 * config.block_out_channels[0]);
 }
 
-// What every residual block is conditioned on: [n, embedding_dim].
+// What every residual block is conditioned on: [n, embedding_dim], or empty if on nothing.
 Tensor condition(const Scope& scope, const UNet2DConfig& config, Tensor timestep,
                  Tensor class_labels) {
   const int64_t dim = embedding_dim(config);
-  const TimeProjection project(scope / "time_proj", config);
-  Tensor e = time_mlp(scope / "time_embedding", project(timestep), dim);
   CHECK(has_classes(config) == static_cast<bool>(class_labels),
         has_classes(config) ? "the model is class-conditional: class labels expected"
                             : "the model knows no classes: no class labels expected");
+  if (config.time_embedding_type == "none") {
+    if (!class_labels || config.class_embed_type) return class_labels;
+    return embedding(scope / "class_embedding", class_labels, *config.num_class_embeds, dim);
+  }
+  const TimeProjection project(scope / "time_proj", config);
+  const Tensor e = time_mlp(scope / "time_embedding", project(timestep), dim);
   if (!class_labels) return e;
   if (!config.class_embed_type) {
     return e + embedding(scope / "class_embedding", class_labels, *config.num_class_embeds, dim);
@@ -72,6 +81,10 @@ Tensor condition(const Scope& scope, const UNet2DConfig& config, Tensor timestep
 }
 
 }  // namespace
+
+bool takes_sigma(const UNet2DConfig& config) {
+  return config.time_embedding_type == "fourier" || config.time_embedding_type == "none";
+}
 
 Result<ParameterSet> unet2d_parameters(const UNet2DConfig& config) {
   ITO_TRY(check_unet2d(config));
@@ -99,6 +112,10 @@ Tensor unet2d(const Scope& scope, const UNet2DConfig& config, Tensor sample, Ten
                                                       std::to_string(sample.dim(0)) + "], not " +
                                                       timestep.shape().to_string());
   if (config.center_input_sample) sample = sample * 2.0 - 1.0;
+  if (config.sigma_data) {
+    const Tensor sigma = per_image_of(timestep);
+    sample = sample / sqrt(square(sigma) + *config.sigma_data * *config.sigma_data);
+  }
   UNetState state{.x = conv2d(scope / "conv_in", sample, config.block_out_channels[0]),
                   .image = sample,
                   .skips = {}};
@@ -118,10 +135,10 @@ Tensor unet2d(const Scope& scope, const UNet2DConfig& config, Tensor sample, Ten
   Tensor y = group_norm(scope / "conv_norm_out", state.x, groups, config.norm_eps);
   y = conv2d(scope / "conv_out", silu(y), config.out_channels);
   if (state.image) y = y + state.image;
-  if (config.time_embedding_type == "fourier") {
-    // The network predicts noise; its output is a score, noise over sigma (Song et al. 2021).
-    const Tensor sigma = TimeProjection::as_f32(timestep);
-    y = y / reshape(sigma, Shape{sigma.dim(0), 1, 1, 1});
+  if (takes_sigma(config)) {
+    // The network predicts noise; its output is a score, noise over sigma (Song et al. 2021; Song
+    // and Ermon 2020, technique 3).
+    y = y / per_image_of(timestep);
   }
   return y;
 }

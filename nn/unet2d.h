@@ -1,6 +1,9 @@
 // diffusers' UNet2DModel (0.40) as a function: every block type, option and parameter name of it,
 // in the DDPM (Ho et al. 2020), ADM (Dhariwal and Nichol 2021) and NCSN++ (Song et al. 2021)
-// styles. Not the cross-attention U-Net, and not losses or schedules (diffusion/).
+// styles. Three things go beyond diffusers, which refuses, cannot run or would misread such a
+// configuration: NCSN++ blocks carry images of in_channels (down) and out_channels (up), where
+// diffusers has three; time_embedding_type "none" leaves out all noise conditioning (NCSNv2, Song
+// and Ermon 2020); and sigma_data scales the input. Not the cross-attention U-Net, and not losses or schedules (diffusion/).
 #pragma once
 
 #include "base/config.h"
@@ -19,8 +22,13 @@ Status check_unet2d_size(const UNet2DConfig& config, int64_t h, int64_t w);
 // PyTorch's constructors create them, so a generator that draws in that order gives its weights.
 Result<ParameterSet> unet2d_parameters(const UNet2DConfig& config);
 
-// sample [n,h,w,in_channels], timestep [n] (f32 or integer; the noise level sigma where
-// time_embedding_type is "fourier") → [n,h,w,out_channels].
+// Whether the network is told the noise level sigma, and gives a score (its last layer's output
+// divided by sigma): time_embedding_type "fourier" (NCSN++) and "none" (NCSNv2: sigma does nothing
+// but divide). Else it is told a timestep.
+bool takes_sigma(const UNet2DConfig& config);
+
+// sample [n,h,w,in_channels], timestep [n] (f32 or integer; sigma where takes_sigma(config)) →
+// [n,h,w,out_channels].
 // class_labels: u32 or i32 [n] where num_class_embeds is set; [n] for class_embed_type "timestep";
 // f32 [n, time_embedding_dim] for "identity"; empty where the model has no classes.
 // Where a size is odd, upsampling goes to the size of the skip connection it meets.

@@ -38,8 +38,6 @@ const BlockKind* find_block(std::span<const BlockKind> kinds, std::string_view n
 // NCSN++ divides every sum of two branches by sqrt(2) (Song et al. 2021, appendix H).
 constexpr double kImageSkipScale = std::numbers::sqrt2;
 constexpr int64_t kImageSkipAttentionGroups = 32;
-// The image that runs along has three channels in diffusers, whatever the model's.
-constexpr int64_t kImageChannels = 3;
 
 ResnetOptions resnet_options(const UNet2DConfig& config, const BlockKind& kind, int64_t in_channels,
                              int64_t channels) {
@@ -166,7 +164,7 @@ void up_block(const Scope& scope, const UNet2DConfig& config, size_t level, Tens
     state.x = resnet_block(scope / "resnet_up", x, embedding, channels, resampling);
     // The image's branch reads the block's value before it is upsampled.
     Tensor image = group_norm(scope / "skip_norm", x, image_skip_groups(channels), config.norm_eps);
-    image = conv2d(scope / "skip_conv", silu(image), kImageChannels);
+    image = conv2d(scope / "skip_conv", silu(image), config.out_channels);
     state.image = state.image ? state.image + image : image;
     return;
   }

@@ -52,7 +52,7 @@ Status check_heads(const UNet2DConfig& config) {
 
 Status check_names(const UNet2DConfig& config) {
   ITO_TRY(check_one_of("time_embedding_type", config.time_embedding_type,
-                       {"positional", "fourier", "learned"}));
+                       {"positional", "fourier", "learned", "none"}));
   ITO_TRY(check_one_of("downsample_type", config.downsample_type, {"conv", "resnet"}));
   ITO_TRY(check_one_of("upsample_type", config.upsample_type, {"conv", "resnet"}));
   ITO_TRY(check_one_of("resnet_time_scale_shift", config.resnet_time_scale_shift,
@@ -114,6 +114,23 @@ Status check_numbers(const UNet2DConfig& config) {
         "time features, found {}",
         config.freq_shift, first);
   }
+  if (config.sigma_data && (!(*config.sigma_data > 0) || !takes_sigma(config))) {
+    return invalid_argument(
+        "sigma_data: expected a positive number and time_embedding_type \"fourier\" or \"none\", "
+        "found {} and \"{}\"",
+        *config.sigma_data, config.time_embedding_type);
+  }
+  if (config.time_embedding_type == "none" && config.resnet_time_scale_shift == "scale_shift" &&
+      !config.num_class_embeds && !config.class_embed_type) {
+    return invalid_argument(
+        "resnet_time_scale_shift: expected \"default\" for a network that is conditioned on "
+        "nothing, found \"scale_shift\"");
+  }
+  if (config.time_embedding_type == "none" && config.class_embed_type == "timestep") {
+    return unsupported(
+        "class_embed_type: expected null or \"identity\" with time_embedding_type \"none\", found "
+        "\"timestep\"");
+  }
   if (config.time_embedding_type == "learned" &&
       (!config.num_train_timesteps || *config.num_train_timesteps <= 0)) {
     return invalid_argument(
@@ -137,17 +154,9 @@ Result<bool> has_image_skip(std::string_view field, const std::vector<std::strin
   return count != 0;
 }
 
-// That image has three channels, whatever the model's.
 Status check_image_skip(const UNet2DConfig& config) {
-  ITO_ASSIGN(const bool down,
-             has_image_skip("down_block_types", config.down_block_types, find_down_block));
-  ITO_ASSIGN(const bool up, has_image_skip("up_block_types", config.up_block_types, find_up_block));
-  if (down && config.in_channels != 3) {
-    return unsupported("in_channels: expected 3 with Skip blocks, found {}", config.in_channels);
-  }
-  if (up && config.out_channels != 3) {
-    return unsupported("out_channels: expected 3 with Skip blocks, found {}", config.out_channels);
-  }
+  ITO_TRY(has_image_skip("down_block_types", config.down_block_types, find_down_block));
+  ITO_TRY(has_image_skip("up_block_types", config.up_block_types, find_up_block));
   return {};
 }
 

@@ -22,8 +22,10 @@ Result<Outcome> run_unet(vk::Device& device, const Case& golden);
 Result<Outcome> run_training(vk::Device& device, const Case& golden);
 // schedulers/NAME: timesteps, tables, a replayed trajectory and one with the model on the device.
 Result<Outcome> run_scheduler(vk::Device& device, const Case& golden);
-// sde/NAME: marginals and losses of the SDEs; other kinds go to the three below.
+// sde/NAME: marginals of the SDEs; other kinds go to the four below.
 Result<Outcome> run_sde(vk::Device& device, const Case& golden);
+// sde/*_dsm: continuous denoising score matching.
+Result<Outcome> run_dsm(vk::Device& device, const Case& golden);
 // sde/*_traj_*: predictor-corrector samplers, step by step.
 Result<Outcome> run_sde_trajectory(vk::Device& device, const Case& golden);
 // sde/edm_*: preconditioning and Euler and Heun samplers.

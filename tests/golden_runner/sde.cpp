@@ -1,4 +1,4 @@
-// Golden family sde: marginals and denoising losses of the SDEs, and the way to the other kinds of
+// Golden family sde: marginals of the SDEs, and the way to the other kinds of
 // case of this family.
 #include "base/error.h"
 #include "diffusion/score.h"
@@ -80,48 +80,6 @@ Result<Outcome> run_marginal(vk::Device& device, const Case& golden) {
   const int n = static_cast<int>(steps);
   comparison.relative(table, list(ve ? discrete_sigmas(sde, n) : discrete_betas(sde, n)), expected,
                       kLimit);
-  return comparison.outcome();
-}
-
-Tensor mean_features(Tensor x) { return mean(x, {1}); }
-
-Result<Outcome> run_dsm(vk::Device& device, const Case& golden) {
-  ITO_ASSIGN(const Sde sde, sde_of(golden));
-  ITO_ASSIGN(const double mu, number(golden.json, "mu"));
-  ITO_ASSIGN(const double s, number(golden.json, "s"));
-  Inputs work{.golden = golden, .program = {}, .values = {}};
-  ITO_ASSIGN(const Noised at, noised(work, sde));
-  const auto dims = static_cast<size_t>(at.x0.dim(1));
-  const GaussianMixture data{
-      .weights = {1.0},
-      .means = {std::vector<double>(dims, mu)},
-      .variances = {std::vector<double>(dims, s * s)},
-  };
-  const Tensor score = mixture_score(data, sde)(at.x_t, at.t);
-  const Tensor std = per_image(at.std, 2);
-  const Tensor plain = mean_features(square(std * score + at.z));
-  const Tensor likelihood =
-      mean_features(square(per_image(sde.diffusion(at.t), 2) / std) * square(std * score + at.z));
-  work.program.output("x_t", at.x_t);
-  work.program.output("score", score);
-  work.program.output("loss_per_sample_mean", plain);
-  work.program.output("loss_per_sample_lw_mean", likelihood);
-  Comparison comparison;
-  ITO_TRY(compare_outputs(device, work, comparison));
-
-  // The batch's losses, by the same program's per-sample ones.
-  const double half_dims = 0.5 * static_cast<double>(dims);
-  work.program.outputs.clear();
-  work.program.output("loss_reduce_mean", mean_all(plain));
-  work.program.output("loss_half_sum", mean_all(plain) * half_dims);
-  work.program.output("loss_likelihood_weighting_reduce_mean", mean_all(likelihood));
-  work.program.output("loss_likelihood_weighting_half_sum", mean_all(likelihood) * half_dims);
-  ITO_ASSIGN(const HostValues values, run_on_device(device, work.program, work.values));
-  for (const ProgramOutput& output : work.program.outputs) {
-    ITO_ASSIGN(const double expected, number(golden.json, output.name));
-    comparison.relative(output.name, to_array(result_of(values, output.name)),
-                        {.shape = {}, .data = {expected}}, kLimit);
-  }
   return comparison.outcome();
 }
 

@@ -6,6 +6,8 @@
 #include <optional>
 
 #include "base/error.h"
+#include "diffusion/divergence.h"
+#include "diffusion/score_matching.h"
 #include "graph/builder.h"
 #include "tests/golden_runner/families.h"
 #include "tests/golden_runner/program_run.h"
@@ -23,30 +25,12 @@ std::vector<int> parameter_order(const Shape& shape) {
   return {0};
 }
 
-// x is [b, features] or [b, h, w, 1]; sums over everything but the batch.
-Tensor sum_features(Tensor x) {
-  std::vector<int64_t> axes;
-  for (int i = 1; i < x.rank(); ++i) axes.push_back(i);
-  return sum(x, axes);
-}
-
-// x repeated `times` along the batch: [times * b, ...], copies one after the other.
-Tensor repeat_batch(Tensor x, int64_t times) {
-  std::vector<int64_t> dims = x.shape().dims();
-  dims.insert(dims.begin(), 1);
-  const Tensor row = reshape(x, Shape(dims));
-  dims[0] = times;
-  const Tensor copies = broadcast_to(row, Shape(dims));
-  dims.erase(dims.begin());
-  dims[0] *= times;
-  return reshape(copies, Shape(dims));
-}
-
 struct SecondOrderCase {
   const Case& golden;
   Program program;
   HostValues values;
   Tensor x;
+  Tensor time;  // [b]: the networks here do not look at it
   double sigma = 0;
 
   Graph& graph() { return *program.graph; }
@@ -67,7 +51,7 @@ struct SecondOrderCase {
     if (tensor.shape() != x.shape()) return corrupt("{} has not the shape of x", name);
     return tensor;
   }
-  // Projections [m, (x's shape)] as one batch [m * b, ...].
+  // Projections [m, (x's shape)].
   Result<Tensor> projections(const std::string& name) {
     std::vector<int> order = {0};
     for (int axis : channels_last_order(x.rank())) order.push_back(axis + 1);
@@ -75,8 +59,7 @@ struct SecondOrderCase {
     std::vector<int64_t> dims = v.shape().dims();
     dims.erase(dims.begin());
     if (Shape(dims) != x.shape()) return corrupt("{} has not the shape of x", name);
-    dims[0] *= v.dim(0);
-    return reshape(v, Shape(dims));
+    return v;
   }
   Result<Parameters> parameters(const std::string& prefix) {
     Parameters parameters;
@@ -175,68 +158,36 @@ Result<Network> network(const Json& net, const Parameters& parameters) {
 // f(x) [b] of the energy network: the output itself (mlp), or -1/2 |x - h(x)|² (conv).
 Result<Network> energy_function(const Json& net, const Network& h) {
   ITO_ASSIGN(const std::string type, text(net, "type"));
-  if (type == "mlp") return Network([h](Tensor x) { return sum_features(h(x)); });
-  return Network([h](Tensor x) { return sum_features(square(x - h(x))) * -0.5; });
-}
-
-Tensor half_square(Tensor s) { return sum_features(square(s)) * 0.5; }
-
-// v' (ds/dx) v per row of the batch.
-Tensor quadratic_form(const Network& score, Tensor x, Tensor v) {
-  const Tensor jt_v = grad(sum_all(score(x) * v), {x})[0];
-  return sum_features(jt_v * v);
-}
-
-// tr(ds/dx) per sample: all unit vectors at once, as copies of the batch.
-Tensor exact_trace(const Network& score, Tensor x) {
-  Graph& graph = x.graph();
-  const int64_t batch = x.dim(0), dims = x.shape().numel() / batch;
-  Shape shape = x.shape();
-  shape[0] *= dims;
-  const Shape table = {dims, batch, dims};
-  const Tensor one_hot = cast(equal(iota(graph, table, 0), iota(graph, table, 2)), DType::kF32);
-  const Tensor forms =
-      quadratic_form(score, repeat_batch(x, dims), reshape(one_hot, std::move(shape)));
-  return sum(reshape(forms, {dims, batch}), {0});
-}
-
-// Sliced score matching; the batch of `v` holds all projections of all samples.
-Tensor sliced(const Network& score, Tensor x, Tensor v, bool variance_reduced) {
-  const Tensor copies = repeat_batch(x, v.dim(0) / x.dim(0));
-  const Tensor s = score(copies);
-  const Tensor norm = variance_reduced ? half_square(s) : square(sum_features(s * v)) * 0.5;
-  return mean_all(quadratic_form(score, copies, v) + norm);
-}
-
-Result<Tensor> denoising(SecondOrderCase& work, const Network& score) {
-  ITO_ASSIGN(const Tensor z, work.like_x("z"));
-  return mean_all(half_square(score(work.x + z * work.sigma) + z / work.sigma));
-}
-
-Result<Tensor> denoising_multi(SecondOrderCase& work, const Network& net) {
-  ITO_ASSIGN(const Tensor z, work.like_x("z"));
-  ITO_ASSIGN(const Tensor sigma, work.input("sigma_b", {0}));
-  if (sigma.dim(0) != work.x.dim(0)) return corrupt("sigma_b has not one value per sample");
-  std::vector<int64_t> dims(static_cast<size_t>(work.x.rank()), 1);
-  dims[0] = sigma.dim(0);
-  return mean_all(half_square(net(work.x + z * reshape(sigma, Shape(dims))) + z));
+  if (type == "mlp") return Network([h](Tensor x) { return sum_per_image(h(x)); });
+  return Network([h](Tensor x) { return sum_per_image(square(x - h(x))) * -0.5; });
 }
 
 // The loss named `tag`, a scalar.
-Result<Tensor> loss_of(SecondOrderCase& work, const std::string& tag, const Network& score,
-                       const Network& energy_score) {
-  const Tensor x = work.x;
-  if (tag == "ism") return mean_all(exact_trace(score, x) + half_square(score(x)));
-  if (tag == "dsm") return denoising(work, score);
-  if (tag == "dsm_multi") return denoising_multi(work, score);
-  if (tag == "ebm_dsm") return denoising(work, energy_score);
+Result<Tensor> loss_of(SecondOrderCase& work, const std::string& tag, const ScoreFunction& score,
+                       const ScoreFunction& energy_score) {
+  const Tensor x = work.x, t = work.time;
+  if (tag == "ism") return implicit_score_matching(x, t, score).loss;
+  if (tag == "dsm" || tag == "ebm_dsm") {
+    ITO_ASSIGN(const Tensor z, work.like_x("z"));
+    return denoising_score_matching(x, t, z, work.sigma, tag == "dsm" ? score : energy_score).loss;
+  }
+  if (tag == "dsm_multi") {
+    ITO_ASSIGN(const Tensor z, work.like_x("z"));
+    ITO_ASSIGN(const Tensor sigma, work.input("sigma_b", {0}));
+    if (sigma.dim(0) != x.dim(0)) return corrupt("sigma_b has not one value per sample");
+    const ScoreFunction scaled = [&](Tensor at, Tensor time) {
+      return score(at, time) / per_image(sigma, at.rank());
+    };
+    return ladder_score_matching(x, t, z, sigma, scaled).loss;
+  }
   if (tag == "ssm" || tag == "ssm_rademacher" || tag == "ssm_vr" || tag == "ebm_ssm") {
     ITO_ASSIGN(const Tensor v, work.projections(tag == "ssm_rademacher" ? "v_rademacher" : "v"));
-    return sliced(tag == "ebm_ssm" ? energy_score : score, x, v, tag == "ssm_vr");
+    return sliced_score_matching(x, t, v, tag == "ssm_vr", tag == "ebm_ssm" ? energy_score : score)
+        .loss;
   }
   if (tag == "hutchinson_mean") {
     ITO_ASSIGN(const Tensor eps, work.like_x("eps_hutchinson"));
-    return mean_all(quadratic_form(score, x, eps));
+    return mean_all(quadratic_form(x, t, eps, score));
   }
   return unsupported("unknown loss '{}'", tag);
 }
@@ -252,20 +203,24 @@ struct Compared {
 }  // namespace
 
 Result<Outcome> run_second_order(vk::Device& device, const Case& golden) {
-  SecondOrderCase work{.golden = golden, .program = {}, .values = {}, .x = {}};
+  SecondOrderCase work{.golden = golden, .program = {}, .values = {}, .x = {}, .time = {}};
   ITO_ASSIGN(const Json net, object(golden.json, "net"));
   ITO_ASSIGN(work.sigma, number_or(golden.json, "sigma", 1));
   ITO_ASSIGN(const Array x, golden.array("x"));
   if (x.shape.rank() != 2 && x.shape.rank() != 4) return corrupt("x must have rank 2 or 4");
   ITO_ASSIGN(work.x, work.input("x", channels_last_order(x.shape.rank())));
+  work.time = full(work.graph(), {work.x.dim(0)}, 0);
   ITO_ASSIGN(const Parameters params, work.parameters("param."));
   ITO_ASSIGN(const Parameters energy_params, work.parameters("energy_param."));
-  ITO_ASSIGN(const Network score, network(net, params));
-  Network energy, energy_score;
+  ITO_ASSIGN(const Network score_network, network(net, params));
+  const ScoreFunction score = [&](Tensor at, Tensor) { return score_network(at); };
+  EnergyFunction energy;
+  ScoreFunction energy_score;
   if (!energy_params.empty()) {
     ITO_ASSIGN(const Network h, network(net, energy_params));
-    ITO_ASSIGN(energy, energy_function(net, h));
-    energy_score = [energy](Tensor at) { return grad(sum_all(energy(at)), {at})[0]; };
+    ITO_ASSIGN(const Network f, energy_function(net, h));
+    energy = [f](Tensor at, Tensor) { return f(at); };
+    energy_score = ito::energy_score(energy);
   }
 
   const std::vector<int> batch_order = {0};
@@ -275,17 +230,17 @@ Result<Outcome> run_second_order(vk::Device& device, const Case& golden) {
     work.program.output(tensor, value);
     results.push_back({tensor, tensor, order});
   };
-  if (golden.has("score")) output("score", score(work.x), x_order);
-  if (golden.has("div")) output("div", exact_trace(score, work.x), batch_order);
+  if (golden.has("score")) output("score", score(work.x, work.time), x_order);
+  if (golden.has("div")) output("div", exact_divergence(work.x, work.time, score), batch_order);
   if (golden.has("hutchinson")) {
     ITO_ASSIGN(const Tensor eps, work.like_x("eps_hutchinson"));
-    output("hutchinson", quadratic_form(score, work.x, eps), batch_order);
+    output("hutchinson", quadratic_form(work.x, work.time, eps, score), batch_order);
   }
   for (const std::string& tensor : golden.tensor_names()) {
     const bool of_energy = tensor.starts_with("ebm");
     if (of_energy && energy_params.empty()) return corrupt("{} without energy_param", tensor);
-    if (tensor == "ebm.energy") output(tensor, energy(work.x), batch_order);
-    if (tensor == "ebm.score") output(tensor, energy_score(work.x), x_order);
+    if (tensor == "ebm.energy") output(tensor, energy(work.x, work.time), batch_order);
+    if (tensor == "ebm.score") output(tensor, energy_score(work.x, work.time), x_order);
     if (!tensor.ends_with(".loss")) continue;
     const std::string tag = tensor.substr(0, tensor.size() - 5);
     ITO_ASSIGN(const Tensor loss, loss_of(work, tag, score, energy_score));

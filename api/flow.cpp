@@ -1,0 +1,125 @@
+#include "api/flow.h"
+
+#include <string>
+#include <utility>
+
+#include "api/task.h"
+#include "base/error.h"
+#include "diffusion/schedule.h"
+#include "graph/builder.h"
+#include "nn/unet2d.h"
+
+namespace ito {
+namespace {
+
+using flow_names::kState;
+
+}  // namespace
+
+Result<ModelFlow> model_flow(const Model& model) {
+  const UNet2DConfig& unet = model.unet;
+  if (unet.class_embed_type)
+    return unsupported("the probability flow with class_embed_type \"{}\" is not supported",
+                       *unet.class_embed_type);
+  if (!unet.sample_size)
+    return invalid_argument("the model has no sample_size, which its flow needs");
+  if (unet.out_channels != unet.in_channels && unet.out_channels != 2 * unet.in_channels)
+    return unsupported("the network has {} output channels for {} input channels",
+                       unet.out_channels, unet.in_channels);
+  ModelFlow result;
+  result.image = {(*unet.sample_size)[0], (*unet.sample_size)[1], unet.in_channels};
+  ITO_TRY(check_unet2d_size(unet, result.image[0], result.image[1]));
+  result.classes = model.num_classes();
+  result.weights = model.weights;
+  ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(model.scheduler));
+  ITO_ASSIGN(const Prediction prediction, prediction_from_name(model.scheduler.prediction_type));
+  const Denoiser denoiser = [&set = model.set, unet](Tensor x, Tensor t) {
+    Graph& graph = x.graph();
+    const Tensor flat = input(graph, state_name::kParameters, {set.size()});
+    Tensor labels;
+    if (unet.num_class_embeds) labels = input(graph, batch_name::kLabels, {x.dim(0)}, DType::kU32);
+    return unet2d(Scope(set, flat), unet, x, t, labels);
+  };
+  ITO_ASSIGN(result.flow, probability_flow(schedule, prediction, denoiser));
+  return result;
+}
+
+Status bind_weights(vk::Device& device, const ModelFlow& model, OdeSolver& solver) {
+  const Shape shape{static_cast<int64_t>(model.weights.size())};
+  ITO_ASSIGN(DeviceTensor weights, DeviceTensor::create(device, DType::kF32, shape));
+  ITO_TRY(weights.write(std::as_bytes(model.weights)));
+  return solver.bind(state_name::kParameters, std::move(weights));
+}
+
+Result<std::vector<float>> padded_batch(std::span<const float> values, int64_t row, int64_t n) {
+  const size_t size = static_cast<size_t>(row), most = static_cast<size_t>(n) * size;
+  if (values.empty() || values.size() % size != 0 || values.size() > most)
+    return invalid_argument("{} numbers were given, expected 1 to {} images of {}", values.size(),
+                            n, row);
+  std::vector<float> batch(values.begin(), values.end());
+  batch.reserve(most);
+  while (batch.size() < most) batch.push_back(batch[batch.size() - size]);
+  return batch;
+}
+
+Result<std::vector<uint32_t>> padded_labels(std::span<const uint32_t> labels, int64_t rows,
+                                            int64_t n, int classes) {
+  if (classes == 0 && !labels.empty())
+    return invalid_argument("labels were given, but the model has no classes");
+  if (classes == 0) return std::vector<uint32_t>();
+  if (static_cast<int64_t>(labels.size()) != rows)
+    return invalid_argument("{} labels were given for {} images", labels.size(), rows);
+  for (const uint32_t label : labels)
+    if (label >= static_cast<uint32_t>(classes))
+      return invalid_argument("class {} does not exist; the model has classes 0 to {}", label,
+                              classes - 1);
+  std::vector<uint32_t> batch(labels.begin(), labels.end());
+  batch.resize(static_cast<size_t>(n), labels.back());
+  return batch;
+}
+
+Result<std::unique_ptr<FlowSession>> FlowSession::create(vk::Device& device, const ModelFlow& model,
+                                                         const FlowOptions& options) {
+  std::unique_ptr<FlowSession> session(new FlowSession);
+  session->batch_ = options.batch;
+  session->row_ = model.image.numel();
+  session->classes_ = model.classes;
+  session->start_ = model.flow.start;
+  session->end_ = model.flow.end;
+  session->prior_std_ = model.flow.prior_std;
+  session->max_evaluations_ = options.max_evaluations;
+  const Shape shape{options.batch, model.image[0], model.image[1], model.image[2]};
+  ITO_ASSIGN(session->solver_,
+             OdeSolver::create(device, flow_system(model.flow, shape), options.ode));
+  ITO_TRY(bind_weights(device, model, *session->solver_));
+  return session;
+}
+
+Result<std::vector<float>> FlowSession::follow(std::span<const float> x,
+                                               std::span<const uint32_t> labels, double from,
+                                               double to,
+                                               const std::function<bool()>& after_attempt) {
+  ITO_ASSIGN(const std::vector<float> batch, padded_batch(x, row_, batch_));
+  const int64_t rows = static_cast<int64_t>(x.size()) / row_;
+  ITO_ASSIGN(const std::vector<uint32_t> classes, padded_labels(labels, rows, batch_, classes_));
+  ITO_TRY(solver_->write(kState, batch));
+  if (classes_ > 0) ITO_TRY(solver_->write(batch_name::kLabels, classes));
+  ITO_TRY(solver_->solve(from, to, max_evaluations_, after_attempt));
+  ITO_ASSIGN(std::vector<float> result, solver_->read<float>(kState));
+  result.resize(x.size());
+  return result;
+}
+
+Result<std::vector<float>> FlowSession::encode(std::span<const float> images,
+                                               std::span<const uint32_t> labels,
+                                               const std::function<bool()>& after_attempt) {
+  return follow(images, labels, start_, end_, after_attempt);
+}
+
+Result<std::vector<float>> FlowSession::decode(std::span<const float> latents,
+                                               std::span<const uint32_t> labels,
+                                               const std::function<bool()>& after_attempt) {
+  return follow(latents, labels, end_, start_, after_attempt);
+}
+
+}  // namespace ito

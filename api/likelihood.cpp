@@ -1,0 +1,166 @@
+#include "api/likelihood.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "api/task.h"
+#include "base/error.h"
+#include "diffusion/sampling_program.h"
+#include "graph/compile.h"
+
+namespace ito {
+namespace {
+
+using flow_names::kState;
+using likelihood_names::kDeltaState;
+
+double mean_of(std::span<const double> values) {
+  double total = 0;
+  for (const double value : values) total += value;
+  return total / static_cast<double>(values.size());
+}
+
+// Standard error of the mean; 0 for fewer than two values.
+double error_of(std::span<const double> values) {
+  if (values.size() < 2) return 0;
+  const double count = static_cast<double>(values.size()), mean = mean_of(values);
+  double squares = 0;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return std::sqrt(squares / (count - 1) / count);
+}
+
+}  // namespace
+
+LikelihoodSummary summarise(std::span<const ImageLikelihood> images) {
+  LikelihoodSummary summary;
+  if (images.empty()) return summary;
+  const double count = static_cast<double>(images.size());
+  std::vector<double> bits;
+  double squares = 0;
+  for (const ImageLikelihood& image : images) {
+    bits.push_back(image.bits_per_dim);
+    squares += image.probe_error * image.probe_error;
+    summary.log_density += image.log_density / count;
+    summary.evaluations += image.evaluations / count;
+    summary.rejections += image.rejections / count;
+  }
+  summary.mean = mean_of(bits);
+  summary.standard_error = error_of(bits);
+  summary.probe_standard_error = std::sqrt(squares) / count;
+  return summary;
+}
+
+Result<std::unique_ptr<LikelihoodSession>> LikelihoodSession::create(
+    vk::Device& device, const ModelFlow& model, const LikelihoodSettings& settings) {
+  std::unique_ptr<LikelihoodSession> session(new LikelihoodSession);
+  session->settings_ = settings;
+  session->image_ = model.image;
+  session->classes_ = model.classes;
+  session->start_ = model.flow.start;
+  session->end_ = model.flow.end;
+  session->prior_std_ = model.flow.prior_std;
+  const Shape shape{settings.batch, model.image[0], model.image[1], model.image[2]};
+  ITO_TRY(check_likelihood(settings.likelihood, shape));
+  ITO_ASSIGN(session->solver_,
+             OdeSolver::create(device, likelihood_system(model.flow, shape, settings.likelihood),
+                               settings.ode));
+  OdeSolver& solver = *session->solver_;
+  ITO_TRY(bind_weights(device, model, solver));
+  const std::vector<uint32_t> key = {static_cast<uint32_t>(settings.seed),
+                                     static_cast<uint32_t>(settings.seed >> 32)};
+  if (settings.dequantise) {
+    ITO_ASSIGN(Plan plan, compile(dequantisation_program(shape), device.caps()));
+    ITO_ASSIGN(session->dequantise_, Executor::create(device, std::move(plan)));
+    ITO_TRY(session->dequantise_->write(sampling_names::kKey, key));
+    ITO_ASSIGN(DeviceTensor x, solver.tensor(kState));
+    ITO_TRY(session->dequantise_->bind(kState, std::move(x)));
+  }
+  if (settings.likelihood.divergence != Divergence::kExact) {
+    ITO_ASSIGN(Plan plan, compile(probe_program(shape, settings.likelihood), device.caps()));
+    ITO_ASSIGN(session->probes_, Executor::create(device, std::move(plan)));
+    ITO_TRY(session->probes_->write(sampling_names::kKey, key));
+    for (int k = 0; k < settings.likelihood.probes; ++k) {
+      const std::string name = likelihood_names::kProbe + std::to_string(k);
+      ITO_ASSIGN(DeviceTensor v, solver.tensor(name));
+      ITO_TRY(session->probes_->bind(name, std::move(v)));
+    }
+  }
+  return session;
+}
+
+Status LikelihoodSession::write_batch(const ImageDataset& data, std::span<const int64_t> indices) {
+  const size_t size = data.image_size();
+  std::vector<float> pixels;
+  std::vector<uint32_t> labels, images;
+  for (const int64_t index : indices) {
+    if (index < 0 || index >= data.count)
+      return invalid_argument("image {} does not exist; the data set has {}", index, data.count);
+    const uint8_t* first = data.pixels.data() + static_cast<size_t>(index) * size;
+    pixels.insert(pixels.end(), first, first + size);
+    images.push_back(static_cast<uint32_t>(index));
+    if (classes_ > 0)
+      labels.push_back(static_cast<uint32_t>((*data.labels)[static_cast<size_t>(index)]));
+  }
+  const int64_t rows = static_cast<int64_t>(indices.size());
+  images.resize(static_cast<size_t>(settings_.batch), images.back());
+  ITO_ASSIGN(labels, padded_labels(labels, rows, settings_.batch, classes_));
+  if (classes_ > 0) ITO_TRY(solver_->write(batch_name::kLabels, labels));
+  ITO_ASSIGN(pixels, padded_batch(pixels, image_.numel(), settings_.batch));
+  if (dequantise_) {
+    ITO_TRY(dequantise_->enqueue_write(likelihood_names::kPixels, pixels));
+    ITO_TRY(dequantise_->enqueue_write(sampling_names::kImage, images));
+    ITO_TRY(dequantise_->run());
+  } else {
+    for (float& value : pixels) value = value / 127.5f - 1.0f;
+    ITO_TRY(solver_->write(kState, pixels));
+  }
+  if (probes_) {
+    ITO_TRY(probes_->enqueue_write(sampling_names::kImage, images));
+    ITO_TRY(probes_->run());
+  }
+  const int64_t columns = settings_.likelihood.columns();
+  return solver_->write(kDeltaState,
+                        std::vector<float>(static_cast<size_t>(settings_.batch * columns), 0.0f));
+}
+
+Result<std::vector<ImageLikelihood>> LikelihoodSession::measure(
+    const ImageDataset& data, std::span<const int64_t> indices,
+    const std::function<bool()>& after_attempt) {
+  if (indices.empty() || static_cast<int64_t>(indices.size()) > settings_.batch)
+    return invalid_argument("{} images were asked for in one batch, expected 1 to {}",
+                            indices.size(), settings_.batch);
+  if (data.h != image_[0] || data.w != image_[1] || data.c != image_[2])
+    return invalid_argument("the images are {}x{}x{}, the model expects {}x{}x{}", data.h, data.w,
+                            data.c, image_[0], image_[1], image_[2]);
+  if (classes_ > 0 && !data.labels)
+    return invalid_argument("the model has classes, but the data set has no labels");
+  ITO_TRY(write_batch(data, indices));
+  ITO_ASSIGN(const OdeReport report,
+             solver_->solve(start_, end_, settings_.max_evaluations, after_attempt));
+  ITO_ASSIGN(const std::vector<float> z, solver_->read<float>(kState));
+  ITO_ASSIGN(const std::vector<double> delta, solver_->value(likelihood_names::kDelta));
+  const size_t dimensions = static_cast<size_t>(image_.numel());
+  const size_t columns = static_cast<size_t>(settings_.likelihood.columns());
+  const double byte_bits = settings_.dequantise ? kByteBits : std::log2(127.5);
+  std::vector<ImageLikelihood> results;
+  for (size_t i = 0; i < indices.size(); ++i) {
+    const double prior =
+        gaussian_log_density(std::span(z).subspan(i * dimensions, dimensions), prior_std_);
+    std::vector<double> densities, bits;
+    for (size_t k = 0; k < columns; ++k) {
+      densities.push_back(prior + static_cast<double>(dimensions) * delta[i * columns + k]);
+      bits.push_back(bits_per_dim(densities.back(), image_.numel()) + byte_bits);
+    }
+    results.push_back({.image = indices[i],
+                       .log_density = mean_of(densities),
+                       .bits_per_dim = mean_of(bits),
+                       .probe_error = error_of(bits),
+                       .evaluations = report.evaluations[i],
+                       .rejections = report.rejections[i]});
+  }
+  return results;
+}
+
+}  // namespace ito

@@ -1,0 +1,76 @@
+#include "api/model_score.h"
+
+#include "api/task.h"
+#include "base/error.h"
+#include "graph/builder.h"
+#include "nn/unet2d.h"
+
+namespace ito {
+namespace {
+
+Status check_network(const UNet2DConfig& unet) {
+  if (unet.class_embed_type)
+    return unsupported("class_embed_type \"{}\" is not supported here", *unet.class_embed_type);
+  if (unet.out_channels != unet.in_channels && unet.out_channels != 2 * unet.in_channels)
+    return unsupported("the network has {} output channels for {} input channels",
+                       unet.out_channels, unet.in_channels);
+  return {};
+}
+
+// The prediction and the schedule of a model that is no score model.
+struct ChainModel {
+  NoiseSchedule schedule;
+  Prediction prediction;
+};
+Result<ChainModel> chain_model(const UNet2DConfig& unet, const SchedulerConfig& scheduler) {
+  if (takes_sigma(unet))
+    return unsupported("scheduler {}: a network that is told sigma needs a score model's scheduler",
+                       scheduler.class_name);
+  ChainModel model;
+  ITO_ASSIGN(model.schedule, make_schedule(scheduler));
+  ITO_ASSIGN(model.prediction, prediction_from_name(scheduler.prediction_type));
+  return model;
+}
+
+}  // namespace
+
+NoiseInput noise_input(const UNet2DConfig& unet) {
+  return takes_sigma(unet) ? NoiseInput::kSigma : NoiseInput::kTimestep;
+}
+
+Denoiser input_denoiser(const UNet2DConfig& unet, const ParameterSet& set) {
+  return [unet, &set](Tensor x, Tensor t) {
+    Graph& graph = x.graph();
+    const Tensor flat = input(graph, state_name::kParameters, {set.size()});
+    Tensor labels;
+    if (unet.num_class_embeds) labels = input(graph, batch_name::kLabels, {x.dim(0)}, DType::kU32);
+    return unet2d(Scope(set, flat), unet, x, t, labels);
+  };
+}
+
+Result<ScoreModel> unet_score(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
+                               const ParameterSet& set) {
+  ITO_TRY(check_network(unet));
+  const Denoiser network = input_denoiser(unet, set);
+  if (is_score_scheduler(scheduler.class_name)) {
+    ITO_ASSIGN(const Sde sde, scheduler_sde(scheduler));
+    return ScoreModel{.sde = sde, .score = network_score(network, noise_input(unet), scheduler)};
+  }
+  ITO_ASSIGN(const ChainModel chain, chain_model(unet, scheduler));
+  return chain_score(chain.schedule, chain.prediction, network);
+}
+
+Result<ProbabilityFlow> unet_flow(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
+                                   const ParameterSet& set) {
+  if (is_score_scheduler(scheduler.class_name)) {
+    ITO_ASSIGN(const ScoreModel model, unet_score(unet, scheduler, set));
+    ProbabilityFlow flow = probability_flow(model.sde, model.score);
+    flow.start = scheduler.sampling_eps;
+    return flow;
+  }
+  ITO_TRY(check_network(unet));
+  ITO_ASSIGN(const ChainModel chain, chain_model(unet, scheduler));
+  return probability_flow(chain.schedule, chain.prediction, input_denoiser(unet, set));
+}
+
+}  // namespace ito

@@ -1,0 +1,27 @@
+// A trained U-Net as samplers of SDEs see it: its process and its score, or its probability flow.
+// The graphs these build have the inputs "params" (nn/train_step.h) and, for a model with classes,
+// "labels" (u32 [n], api/task.h). Not for running anything.
+#pragma once
+
+#include "base/config.h"
+#include "diffusion/probability_flow.h"
+#include "diffusion/score_model.h"
+#include "nn/parameters.h"
+
+namespace ito {
+
+// How the network is told the noise level.
+NoiseInput noise_input(const UNet2DConfig& unet);
+
+// The network with the inputs above. `set` must outlive it.
+Denoiser input_denoiser(const UNet2DConfig& unet, const ParameterSet& set);
+
+// Score models on their own SDE; models of a discrete chain on the VP SDE. Errors: a schedule that
+// has no SDE, a network whose output is no score, class embeddings of another kind than a table.
+Result<ScoreModel> unet_score(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
+                               const ParameterSet& set);
+// Score models from sampling_eps to 1; models of a discrete chain in their own log-SNR.
+Result<ProbabilityFlow> unet_flow(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
+                                   const ParameterSet& set);
+
+}  // namespace ito

@@ -1,0 +1,185 @@
+#include "api/sampling_loop.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "api/model_score.h"
+#include "base/error.h"
+#include "diffusion/annealed_langevin.h"
+#include "diffusion/noise_ladder.h"
+#include "diffusion/predictor_corrector.h"
+#include "diffusion/samplers.h"
+#include "diffusion/sampling_program.h"
+#include "nn/unet2d.h"
+
+namespace ito {
+namespace {
+
+constexpr double kDefaultSnr = 0.16;
+constexpr int kStepsPerLevel = 5;  // NCSNv2's for small images
+
+Result<Shape> sample_shape(const UNet2DConfig& unet, const SampleOptions& options) {
+  const auto size = unet.sample_size;
+  if (!size && (options.height == 0 || options.width == 0))
+    return invalid_argument("the model has no sample_size; give the image size");
+  const int64_t h = options.height > 0 ? options.height : (*size)[0];
+  const int64_t w = options.width > 0 ? options.width : (*size)[1];
+  ITO_TRY(check_unet2d_size(unet, h, w));
+  return Shape{options.batch, h, w, unet.in_channels};
+}
+
+// DDPM and DDIM on the model's own timesteps.
+Result<SamplingLoop> discrete_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
+                                   const ParameterSet& set, const SampleOptions& options) {
+  if (is_score_scheduler(scheduler.class_name))
+    return invalid_argument(
+        "sampler {} is of discrete chains; for a model with {} use em, reverse-diffusion, "
+        "ancestral, pc, ald or ode",
+        options.sampler, scheduler.class_name);
+  SamplingLoop loop;
+  ITO_ASSIGN(loop.shape, sample_shape(unet, options));
+  ITO_ASSIGN(const Sampler sampler,
+             make_sampler(options.sampler, scheduler, {.steps = options.steps, .timesteps = {}},
+                          {.eta = options.eta}));
+  if (sampler.output_multiple * unet.in_channels != unet.out_channels)
+    return unsupported(
+        "the network has {} output channels for {} input channels, the sampler "
+        "expects {}",
+        unet.out_channels, unet.in_channels, sampler.output_multiple * unet.in_channels);
+  SamplingOptions program_options;
+  program_options.shape = loop.shape;
+  program_options.denoiser = input_denoiser(unet, set);
+  loop.step = sampling_program(sampler, program_options);
+  loop.steps = sampler.steps();
+  loop.start_std = sampler.init_noise_sigma;
+  loop.history = sampler.history;
+  return loop;
+}
+
+Result<Predictor> predictor_of(std::string name) {
+  std::replace(name.begin(), name.end(), '-', '_');
+  if (name == "em") return Predictor::kEulerMaruyama;
+  return predictor_from_name(name);
+}
+
+Result<PredictorCorrectorOptions> predictor_corrector_options(const SchedulerConfig& scheduler,
+                                                              const SampleOptions& options) {
+  PredictorCorrectorOptions pc;
+  const std::string& sampler = options.sampler;
+  if (sampler == "ald") {
+    pc.predictor = Predictor::kNone;
+    pc.corrector = Corrector::kAld;
+  } else if (sampler == "pc") {
+    ITO_ASSIGN(pc.predictor, predictor_of(options.predictor));
+    ITO_ASSIGN(pc.corrector, corrector_from_name(options.corrector));
+  } else {
+    ITO_ASSIGN(pc.predictor, predictor_of(sampler));
+  }
+  const bool ve = scheduler.class_name == "ScoreSdeVeScheduler";
+  pc.steps = options.steps;
+  pc.snr = options.snr > 0 ? options.snr : ve ? scheduler.snr : kDefaultSnr;
+  const int default_steps = sampler == "ald" ? kStepsPerLevel : 1;
+  pc.corrector_steps = options.corrector_steps > 0 ? options.corrector_steps : default_steps;
+  pc.end_time = options.eps;
+  if (options.eps == 0 && is_score_scheduler(scheduler.class_name))
+    pc.end_time = scheduler.sampling_eps;
+  pc.denoise = options.denoise;
+  return pc;
+}
+
+// NCSNv2's annealed Langevin dynamics on the geometric ladder of a VE process.
+Result<Chain> ladder_chain(const ScoreModel& model, const SampleOptions& options) {
+  AnnealedLangevinOptions ald;
+  ITO_ASSIGN(const std::vector<double> sigmas,
+             geometric_ladder(model.sde.sigma_max, model.sde.sigma_min, options.steps));
+  ald.steps_per_level = options.corrector_steps > 0 ? options.corrector_steps : kStepsPerLevel;
+  ald.epsilon = options.snr > 0 ? 2 * std::pow(options.snr * sigmas.back(), 2)
+                                : ladder_step_size(sigmas, ald.steps_per_level);
+  ald.denoise = options.denoise;
+  std::vector<double> times;
+  for (double sigma : sigmas) times.push_back(model.sde.time_of(sigma));
+  return annealed_langevin(sigmas, times, model.score, ald);
+}
+
+Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
+                                const ParameterSet& set, const SampleOptions& options) {
+  SamplingLoop loop;
+  ITO_ASSIGN(loop.shape, sample_shape(unet, options));
+  ITO_ASSIGN(const ScoreModel model, unet_score(unet, scheduler, set));
+  if (options.sampler == "ald" && model.sde.kind == Sde::Kind::kVe) {
+    ITO_ASSIGN(loop.chain, ladder_chain(model, options));
+  } else {
+    ITO_ASSIGN(const PredictorCorrectorOptions pc, predictor_corrector_options(scheduler, options));
+    ITO_ASSIGN(loop.chain, predictor_corrector(model.sde, model.score, pc));
+  }
+  loop.step = chain_program(*loop.chain, {.shape = loop.shape});
+  loop.steps = loop.chain->steps;
+  loop.start_std = model.sde.prior_std();
+  return loop;
+}
+
+Result<SamplingLoop> flow_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
+                               const ParameterSet& set, const SampleOptions& options) {
+  SamplingLoop loop;
+  ITO_ASSIGN(loop.shape, sample_shape(unet, options));
+  ITO_ASSIGN(const ProbabilityFlow flow, unet_flow(unet, scheduler, set));
+  if (options.eps > 0 && !is_score_scheduler(scheduler.class_name))
+    return invalid_argument("the flow of a discrete chain ends at its timestep 0, not at an eps");
+  loop.flow = flow_system(flow, loop.shape);
+  loop.from = flow.end;
+  loop.to = options.eps > 0 ? options.eps : flow.start;
+  if (!(loop.to < loop.from))
+    return invalid_argument("eps is {}, expected less than {}", loop.to, loop.from);
+  loop.start_std = flow.prior_std;
+  return loop;
+}
+
+}  // namespace
+
+bool is_sde_sampler(const std::string& name) { return name != "ddpm" && name != "ddim"; }
+
+std::vector<std::string> sample_names() {
+  return {"ddpm", "ddim", "em", "reverse-diffusion", "ancestral", "pc", "ald", "ode"};
+}
+
+Json sample_settings(const SampleOptions& options) {
+  Json settings = {{"sampler", options.sampler}};
+  if (options.sampler == "ode") {
+    settings["rtol"] = options.rtol;
+    settings["atol"] = options.atol;
+    settings["eps"] = options.eps;
+    return settings;
+  }
+  settings["steps"] = options.steps;
+  if (!is_sde_sampler(options.sampler)) {
+    settings["eta"] = options.eta;
+    return settings;
+  }
+  settings["eps"] = options.eps;
+  settings["denoise"] = options.denoise;
+  if (options.sampler == "pc") {
+    settings["predictor"] = options.predictor;
+    settings["corrector"] = options.corrector;
+  }
+  if (options.sampler == "pc" || options.sampler == "ald") {
+    settings["snr"] = options.snr;
+    settings["corrector_steps"] = options.corrector_steps;
+  }
+  return settings;
+}
+
+Result<SamplingLoop> sampling_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
+                                   const ParameterSet& set, const SampleOptions& options) {
+  if (unet.class_embed_type)
+    return unsupported("sampling with class_embed_type \"{}\" is not supported",
+                       *unet.class_embed_type);
+  const std::vector<std::string> names = sample_names();
+  if (std::find(names.begin(), names.end(), options.sampler) == names.end())
+    return invalid_argument("there is no sampler \"{}\"", options.sampler);
+  if (!is_sde_sampler(options.sampler)) return discrete_loop(unet, scheduler, set, options);
+  if (options.sampler == "ode") return flow_loop(unet, scheduler, set, options);
+  return chain_loop(unet, scheduler, set, options);
+}
+
+}  // namespace ito

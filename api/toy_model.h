@@ -1,0 +1,96 @@
+// ToyModel: a small score or energy network for a toy data set, with the objective it learns by:
+// what is trained, and how its score is asked for afterwards. Not the training loop (api/toy.h).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "diffusion/score.h"
+#include "diffusion/score_matching.h"
+#include "diffusion/toy_data.h"
+#include "nn/mlp.h"
+#include "nn/train_step.h"
+
+namespace ito {
+
+// Whether the network knows one density (the data's, or the data's smoothed by one σ) or a whole
+// family of noise levels.
+enum class ToyObjective : uint8_t {
+  kIsm,    // implicit score matching, exact trace
+  kSsm,    // sliced score matching, Rademacher projections
+  kSsmVr,  // its variance-reduced form
+  kDsm,    // denoising score matching at one σ
+  kNcsn,   // a ladder of ten σ, λ = σ²
+  kVe,     // continuous time
+  kVp,
+  kSubVp,
+};
+// "ism", "ssm", "ssm-vr", "dsm", "ncsn", "ve", "vp", "subvp".
+std::vector<std::string> toy_objective_names();
+Result<ToyObjective> toy_objective_from_name(const std::string& name);
+
+struct ToyOptions {
+  std::string data = "two_moons";
+  std::string objective = "ve";
+  bool energy = false;  // a network f with the score ∇f, instead of the score itself
+  int64_t steps = 3000;
+  int64_t batch = 512;
+  int64_t hidden = 96;  // width of the network's three hidden layers
+  double learning_rate = 3e-3;
+  uint32_t seed = 0;
+};
+
+class ToyModel {
+ public:
+  // Errors: names that do not exist.
+  static Result<ToyModel> create(const ToyOptions& options);
+
+  const ToyData& data() const { return data_; }
+  const ParameterSet& parameters() const { return set_; }
+  ToyObjective objective() const { return objective_; }
+  bool is_energy() const { return energy_; }
+  // Whether the network is told the noise level.
+  bool is_conditional() const { return objective_ >= ToyObjective::kNcsn; }
+
+  // The process whose densities the network knows. Without noise levels: EDM's, of which the
+  // network knows only the time shown_time().
+  const Sde& sde() const { return sde_; }
+  // The time at which the score is looked at: a noise level a little above the data's finest
+  // feature, the σ of denoising score matching, or 0.
+  double shown_time() const { return shown_time_; }
+  double shown_sigma() const { return shown_time_ > 0 ? sde_.std(shown_time_) : 0; }
+
+  // The score at x [n, 2] and times t f32 [n] of sde().
+  ScoreFunction score(const Scope& parameters) const;
+  // ln p_t up to a constant. CHECK: is_energy().
+  EnergyFunction energy(const Scope& parameters) const;
+  // The data's own score at those times. CHECK: data().is_mixture(). At time 0, smoothed by a
+  // thousandth.
+  ScoreFunction truth() const;
+
+  // Points of the data set at time t [n] of sde(), drawn for "key" [2], images 0 to n - 1 and step.
+  Tensor points(Tensor key, int64_t n, Tensor step, Tensor t) const;
+
+  Program train_step() const;
+  const TrainStepOptions& train_options() const { return train_; }
+
+ private:
+  ToyModel() = default;
+  Tensor network(const Scope& parameters, Tensor x, Tensor t, Tensor in_scale) const;
+  Tensor loss(Graph& graph, const Scope& parameters, Tensor counter) const;
+
+  ToyData data_;
+  ToyObjective objective_ = ToyObjective::kVe;
+  bool energy_ = false;
+  int64_t batch_ = 0;
+  MlpConfig config_;
+  ParameterSet set_;
+  TrainStepOptions train_;
+  Sde sde_;
+  double shown_time_ = 0;
+};
+
+// External input of every program of a toy model that draws: u32 [2].
+inline constexpr const char* kToyKey = "key";
+
+}  // namespace ito

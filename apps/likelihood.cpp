@@ -1,0 +1,208 @@
+// ito likelihood: bits per dimension of a data set under a model's probability flow.
+#include "api/likelihood.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+
+#include "apps/command.h"
+#include "base/error.h"
+#include "io/json.h"
+
+namespace ito::apps {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct LikelihoodCommand {
+  DeviceChoice device;
+  LikelihoodSettings settings;
+  std::string model, data, split = "test", probe = "rademacher", table;
+  int64_t first = 0, num = 64;
+  bool json = false;
+};
+
+Status check(LikelihoodCommand& c) {
+  ITO_ASSIGN(c.settings.likelihood.divergence, divergence_from_name(c.probe));
+  ITO_TRY(check_ode_options(c.settings.ode));
+  c.settings.batch = std::min(c.settings.batch, c.num);
+  return {};
+}
+
+// The data set at the model's size; pictures are padded with black as in training.
+Result<ImageDataset> open_images(const LikelihoodCommand& c, const ModelFlow& model) {
+  ITO_ASSIGN(ImageDataset data,
+             open_dataset(c.data, c.split == "train" ? Split::kTrain : Split::kTest));
+  if (c.first >= data.count)
+    return invalid_argument("--first is {}, but {} has {} {} images", c.first, c.data, data.count,
+                            c.split);
+  const int64_t size = model.image[0];
+  if (model.image[1] == size && (data.h < size || data.w < size) && data.h <= size &&
+      data.w <= size)
+    return pad_to(data, static_cast<int>(size), 0);
+  return data;
+}
+
+struct Results {
+  std::vector<ImageLikelihood> images;
+  double seconds = 0;
+  bool stopped = false;
+};
+
+Result<Results> measure(const LikelihoodCommand& c, LikelihoodSession& session,
+                        const ImageDataset& data) {
+  Results results;
+  std::vector<int64_t> indices(static_cast<size_t>(std::min(c.num, data.count - c.first)));
+  std::iota(indices.begin(), indices.end(), c.first);
+  ProgressLine line;
+  const Clock::time_point start = Clock::now();
+  const std::atomic<bool>& stop = stop_requested();
+  const size_t batch = static_cast<size_t>(session.batch());
+  const auto elapsed = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
+  for (size_t at = 0; at < indices.size() && !results.stopped; at += batch) {
+    const auto part = std::span(indices).subspan(at, std::min(batch, indices.size() - at));
+    int64_t attempts = 0;
+    const auto after_attempt = [&] {
+      ++attempts;
+      const double seconds = elapsed();
+      std::string text =
+          fmt::format("{} of {} images, step {} of this batch", at, indices.size(), attempts);
+      if (at > 0)
+        text += fmt::format("  {:.2f} images/s  {} left", static_cast<double>(at) / seconds,
+                            duration_text(seconds * static_cast<double>(indices.size() - at) /
+                                          static_cast<double>(at)));
+      line.update(text);
+      return !stop;
+    };
+    auto measured = session.measure(data, part, after_attempt);
+    if (!measured.ok()) {
+      results.stopped = measured.error().kind == ErrorKind::kInterrupted;
+      // What was measured before a signal still counts.
+      if (!results.stopped || results.images.empty()) return std::move(measured).error();
+      break;
+    }
+    results.images.insert(results.images.end(), measured->begin(), measured->end());
+  }
+  results.seconds = elapsed();
+  return results;
+}
+
+Status write_table(const LikelihoodCommand& c, const Results& results, const ImageDataset& data) {
+  if (c.table.empty()) return {};
+  std::string text = "image,label,log_density,bits_per_dim,probe_error,evaluations,rejections\n";
+  for (const ImageLikelihood& image : results.images) {
+    const std::string label =
+        data.labels ? std::to_string((*data.labels)[static_cast<size_t>(image.image)]) : "";
+    text += fmt::format("{},{},{:.6f},{:.6f},{:.6f},{},{}\n", image.image, label, image.log_density,
+                        image.bits_per_dim, image.probe_error, image.evaluations, image.rejections);
+  }
+  return write_file_atomic(c.table, text);
+}
+
+void print(const LikelihoodCommand& c, const Results& results, const LikelihoodSession& session) {
+  const LikelihoodSummary summary = summarise(results.images);
+  const LikelihoodOptions& options = c.settings.likelihood;
+  const bool exact = options.divergence == Divergence::kExact;
+  if (c.json) {
+    const Json json = {{"model", c.model},
+                       {"data", c.data},
+                       {"split", c.split},
+                       {"first", c.first},
+                       {"images", results.images.size()},
+                       {"interrupted", results.stopped},
+                       {"bits_per_dim", summary.mean},
+                       {"standard_error", summary.standard_error},
+                       {"probe_standard_error",
+                        options.columns() > 1 ? Json(summary.probe_standard_error) : Json()},
+                       {"log_density", summary.log_density},
+                       {"dimensions", session.dimensions()},
+                       {"dequantised", c.settings.dequantise},
+                       {"probe", c.probe},
+                       {"probes", exact ? 0 : options.probes},
+                       {"rtol", c.settings.ode.rtol},
+                       {"atol", c.settings.ode.atol},
+                       {"seed", c.settings.seed},
+                       {"evaluations", summary.evaluations},
+                       {"rejections", summary.rejections},
+                       {"seconds", results.seconds}};
+    fmt::print("{}", dump_json(json));
+    return;
+  }
+  fmt::print("{:.4f} bits/dim, standard error {:.4f}", summary.mean, summary.standard_error);
+  if (!exact && options.probes > 1)
+    fmt::print(" (of which the probes: {:.4f})", summary.probe_standard_error);
+  fmt::print(", over {} images of {} dimensions{}\n", results.images.size(), session.dimensions(),
+             results.stopped ? " (stopped early)" : "");
+  fmt::print("{:.1f} nats per image; {:.0f} evaluations and {:.1f} rejected steps per image; {}\n",
+             summary.log_density, summary.evaluations, summary.rejections,
+             duration_text(results.seconds));
+}
+
+Status run(const LikelihoodCommand& c) {
+  ITO_ASSIGN(const Model model, load_model(c.model));
+  ITO_ASSIGN(const ModelFlow flow, model_flow(model));
+  ITO_ASSIGN(const ImageDataset data, open_images(c, flow));
+  ITO_ASSIGN(auto device, open_and_announce(
+                              c.device, fmt::format("likelihood of {} under {}", c.data, c.model)));
+  ITO_ASSIGN(auto session, LikelihoodSession::create(*device, flow, c.settings));
+  ITO_ASSIGN(const Results results, measure(c, *session, data));
+  ITO_TRY(write_table(c, results, data));
+  print(c, results, *session);
+  return {};
+}
+
+}  // namespace
+
+Command add_likelihood_command(CLI::App& root) {
+  auto c = std::make_shared<LikelihoodCommand>();
+  CLI::App* app =
+      root.add_subcommand("likelihood", "Bits per dimension of images under a trained model");
+  app->add_option("--model", c->model, "model folder in diffusers' layout, or a run of `ito train`")
+      ->required();
+  app->add_option("--data", c->data, "data set, as for `ito train`")->required();
+  app->add_option("--split", c->split, "which part of the data set")
+      ->check(CLI::IsMember({"train", "test"}))
+      ->capture_default_str();
+  app->add_option("--first", c->first, "the first image")
+      ->check(at_least(0))
+      ->capture_default_str();
+  app->add_option("--num", c->num, "number of images, if there are as many")
+      ->check(at_least(1))
+      ->capture_default_str();
+  app->add_option("--probe", c->probe,
+                  "random vectors that estimate the divergence: rademacher or gaussian; exact: "
+                  "none, for images of at most 128 numbers")
+      ->check(CLI::IsMember({"rademacher", "gaussian", "exact"}))
+      ->capture_default_str();
+  app->add_option("--probes", c->settings.likelihood.probes, "random vectors per image")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app->add_option("--rtol", c->settings.ode.rtol, "relative tolerance of a step")
+      ->check(positive_number())
+      ->capture_default_str();
+  app->add_option("--atol", c->settings.ode.atol, "absolute tolerance of a step")
+      ->check(positive_number())
+      ->capture_default_str();
+  app->add_option("--max-evaluations", c->settings.max_evaluations,
+                  "evaluations of the network after which an image is given up")
+      ->check(at_least(8))
+      ->capture_default_str();
+  app->add_flag("--dequantize,!--no-dequantize", c->settings.dequantise,
+                "add uniform noise to the bytes (the default)");
+  app->add_option("--seed", c->settings.seed, "of that noise and of the probes")
+      ->capture_default_str();
+  app->add_option("--batch", c->settings.batch, "images computed together; changes no image")
+      ->check(CLI::Range(int64_t{1}, int64_t{65536}))
+      ->capture_default_str();
+  app->add_option("--table", c->table, "FILE.csv to write with a row per image");
+  add_device_option(*app, c->device);
+  app->add_flag("--json", c->json, "print JSON");
+  app->footer(
+      "Ctrl-C stops and reports the images measured so far. A model with classes is given each\n"
+      "image's own class.");
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }};
+}
+
+}  // namespace ito::apps

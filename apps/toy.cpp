@@ -1,0 +1,123 @@
+// ito toy: a score or energy model of a data set in the plane, trained and drawn.
+#include "api/toy.h"
+
+#include <fmt/format.h>
+
+#include "apps/command.h"
+#include "apps/toy_figure.h"
+#include "base/error.h"
+#include "io/json.h"
+#include "io/png.h"
+
+namespace ito::apps {
+namespace {
+
+struct ToyCommand {
+  DeviceChoice device;
+  ToyOptions options;
+  std::string network = "score", out;
+  bool json = false;
+};
+
+Status check(ToyCommand& c) {
+  if (c.network != "score" && c.network != "energy")
+    return invalid_argument("--network is \"{}\", expected score or energy", c.network);
+  c.options.energy = c.network == "energy";
+  ITO_TRY(toy_data(c.options.data));
+  ITO_TRY(toy_objective_from_name(c.options.objective));
+  if (Path(c.out).extension() != ".png")
+    return invalid_argument("--out is \"{}\", expected the name of a .png file", c.out);
+  return {};
+}
+
+Json settings_of(const ToyCommand& c) {
+  return {{"software", "ito"},
+          {"data", c.options.data},
+          {"objective", c.options.objective},
+          {"network", c.network},
+          {"steps", c.options.steps},
+          {"batch", c.options.batch},
+          {"hidden", c.options.hidden},
+          {"lr", c.options.learning_rate},
+          {"seed", c.options.seed}};
+}
+
+Json metrics_of(const ToyResult& result) {
+  Json metrics = {{"final_loss", result.final_loss},
+                  {"shown_sigma", result.shown_sigma},
+                  {"energy_distance", result.energy_distance},
+                  {"energy_distance_of_data", result.energy_distance_of_data},
+                  {"density_method", result.density_method},
+                  {"train_seconds", result.train_seconds},
+                  {"seconds", result.seconds}};
+  if (result.density_method == "probability flow") metrics["density_mass"] = result.density_mass;
+  if (result.fisher_divergence) {
+    metrics["fisher_divergence"] = *result.fisher_divergence;
+    metrics["fisher_of_zero_score"] = *result.fisher_scale;
+  }
+  return metrics;
+}
+
+Status run(const ToyCommand& c) {
+  const Path parent = Path(c.out).parent_path();
+  if (!parent.empty()) ITO_TRY(make_folders(parent));
+  ITO_ASSIGN(auto device,
+             open_and_announce(
+                 c.device, fmt::format("training a {} network on {} by {}, {} steps,", c.network,
+                                       c.options.data, c.options.objective, c.options.steps)));
+  ProgressLine line;
+  const std::atomic<bool>& stop = stop_requested();
+  ITO_ASSIGN(const ToyResult result, run_toy(*device, c.options, [&](const ToyProgress& progress) {
+               line.update(progress.total > 1 ? fmt::format("{}  {} of {}", progress.stage,
+                                                            progress.done, progress.total)
+                                              : progress.stage);
+               return !stop;
+             }));
+  line.finish();
+  const Json settings = settings_of(c);
+  ITO_TRY(write_png(c.out, draw_figure(toy_figure(c.options, result)), &settings));
+  if (c.json) {
+    Json json = {{"out", c.out}, {"settings", settings}, {"metrics", metrics_of(result)}};
+    fmt::print("{}", dump_json(json));
+    return {};
+  }
+  for (const std::string& text : toy_summary(result)) fmt::print("{}\n", text);
+  fmt::print("wrote {}\n", c.out);
+  return {};
+}
+
+}  // namespace
+
+Command add_toy_command(CLI::App& root) {
+  auto c = std::make_shared<ToyCommand>();
+  CLI::App* app = root.add_subcommand(
+      "toy", "Train a score or energy network on a data set in the plane and draw what it learnt");
+  app->add_option("name", c->options.data,
+                  fmt::format("data set: {}", fmt::join(toy_data_names(), ", ")))
+      ->required();
+  app->add_option("--out", c->out, ".png to write")->required();
+  app->add_option("--objective", c->options.objective,
+                  fmt::format("one of {}", fmt::join(toy_objective_names(), ", ")))
+      ->capture_default_str();
+  app->add_option("--network", c->network, "score, or energy (its score is the gradient)")
+      ->capture_default_str();
+  app->add_option("--steps", c->options.steps, "training steps")
+      ->check(at_least(1))
+      ->capture_default_str();
+  app->add_option("--batch", c->options.batch, "points per step")
+      ->check(at_least(1))
+      ->capture_default_str();
+  app->add_option("--hidden", c->options.hidden, "width of the three hidden layers")
+      ->check(at_least(1))
+      ->capture_default_str();
+  app->add_option("--lr", c->options.learning_rate, "largest learning rate")
+      ->check(positive_number())
+      ->capture_default_str();
+  app->add_option("--seed", c->options.seed, "seed of weights, data and noise")
+      ->capture_default_str();
+  add_device_option(*app, c->device);
+  app->add_flag("--json", c->json, "print JSON");
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }};
+}
+
+}  // namespace ito::apps

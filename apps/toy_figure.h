@@ -1,0 +1,14 @@
+// The picture of a toy run: data, score field, Langevin paths, samples, log-density and loss.
+#pragma once
+
+#include "api/toy.h"
+#include "io/figure.h"
+
+namespace ito::apps {
+
+Figure toy_figure(const ToyOptions& options, const ToyResult& result);
+
+// The figures of merit as lines of text.
+std::vector<std::string> toy_summary(const ToyResult& result);
+
+}  // namespace ito::apps

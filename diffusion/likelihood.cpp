@@ -1,0 +1,182 @@
+#include "diffusion/likelihood.h"
+
+#include <cmath>
+#include <numbers>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "diffusion/sampling_program.h"
+#include "diffusion/streams.h"
+#include "graph/builder.h"
+
+namespace ito {
+namespace {
+
+using namespace likelihood_names;
+
+// Keeps increments of 1e-9 nats/dim; holds 2^18 nats/dim.
+constexpr double kDeltaQuantum = 1.0 / 64;
+
+Tensor sum_elements(Tensor x) {
+  const int64_t n = x.dim(0);
+  return sum(reshape(x, {n, x.shape().numel() / n}), {1});
+}
+
+// vᵀ J v per image for the score's Jacobian J, by one gradient of the same graph.
+Tensor quadratic_form(Tensor score, Tensor x, Tensor v) {
+  return sum_elements(grad(sum_all(score * v), {x})[0] * v);
+}
+
+// The unit vector e_i in every image.
+Tensor unit_vector(Graph& graph, const Shape& shape, int64_t i) {
+  Shape one = shape;
+  one[0] = 1;
+  std::vector<double> values(static_cast<size_t>(one.numel()), 0.0);
+  values[static_cast<size_t>(i)] = 1;
+  return broadcast_to(constant(graph, one, std::move(values)), shape);
+}
+
+// [n, columns]: estimates of tr(J).
+Tensor score_divergence(Tensor score, Tensor x, const LikelihoodOptions& options) {
+  Graph& graph = x.graph();
+  const int64_t n = x.dim(0);
+  if (options.divergence == Divergence::kExact) {
+    Tensor total;
+    for (int64_t i = 0; i < x.shape().numel() / n; ++i) {
+      const Tensor form = quadratic_form(score, x, unit_vector(graph, x.shape(), i));
+      total = total ? total + form : form;
+    }
+    return reshape(total, {n, 1});
+  }
+  std::vector<Tensor> forms;
+  for (int k = 0; k < options.probes; ++k) {
+    const Tensor v = input(graph, kProbe + std::to_string(k), x.shape());
+    forms.push_back(reshape(quadratic_form(score, x, v), {n, 1}));
+  }
+  return concat(std::move(forms), 1);
+}
+
+struct Draw {
+  Tensor key, image;
+};
+Draw draw_inputs(Graph& graph, const Shape& shape) {
+  return {input(graph, sampling_names::kKey, {2}, DType::kU32),
+          input(graph, sampling_names::kImage, {shape[0]}, DType::kU32)};
+}
+
+}  // namespace
+
+std::string divergence_name(Divergence divergence) {
+  switch (divergence) {
+    case Divergence::kExact:
+      return "exact";
+    case Divergence::kRademacher:
+      return "rademacher";
+    case Divergence::kGaussian:
+      return "gaussian";
+  }
+  CHECK(false, "unknown divergence");
+}
+
+Result<Divergence> divergence_from_name(const std::string& name) {
+  for (const Divergence divergence :
+       {Divergence::kExact, Divergence::kRademacher, Divergence::kGaussian})
+    if (name == divergence_name(divergence)) return divergence;
+  return invalid_argument("probe is \"{}\", expected rademacher, gaussian or exact", name);
+}
+
+Status check_likelihood(const LikelihoodOptions& options, const Shape& shape) {
+  const int64_t elements = shape.numel() / shape[0];
+  if (options.divergence == Divergence::kExact) {
+    if (elements > kMaxExactElements)
+      return invalid_argument(
+          "an exact divergence takes images of at most {} elements, these have {}; use probes",
+          kMaxExactElements, elements);
+    return {};
+  }
+  if (options.probes < 1)
+    return invalid_argument("the number of probes is {}, expected at least 1", options.probes);
+  return {};
+}
+
+OdeSystem likelihood_system(const ProbabilityFlow& flow, const Shape& shape,
+                            const LikelihoodOptions& options) {
+  OdeSystem system;
+  system.name = "likelihood";
+  system.components = {
+      {.name = flow_names::kX, .shape = shape},
+      {.name = kDelta, .shape = {shape[0], options.columns()}, .quantum = kDeltaQuantum}};
+  system.f = [flow, options](Tensor t, const std::vector<Tensor>& y) {
+    const Tensor x = y[0];
+    const int64_t n = x.dim(0);
+    const double dimensions = static_cast<double>(x.shape().numel() / n);
+    const Tensor c = flow.drift(t), half_g2 = flow.half_g2(t);
+    const Tensor score = flow.score(x, t);
+    const Tensor trace = score_divergence(score, x, options);
+    return std::vector<Tensor>{per_image(c, x.rank()) * x - per_image(half_g2, x.rank()) * score,
+                               per_image(c, 2) - per_image(half_g2, 2) * trace * (1 / dimensions)};
+  };
+  return system;
+}
+
+Program probe_program(const Shape& shape, const LikelihoodOptions& options) {
+  CHECK(options.divergence != Divergence::kExact, "an exact divergence has no probes");
+  Program program;
+  program.name = "probes";
+  Graph& graph = *program.graph;
+  const Draw draw = draw_inputs(graph, shape);
+  for (int k = 0; k < options.probes; ++k) {
+    const Tensor index = scalar(graph, k, DType::kU32);
+    Tensor v;
+    if (options.divergence == Divergence::kGaussian) {
+      v = random_normal(shape, draw.key, draw.image, index, kStreamProbe);
+    } else {
+      const Tensor u = random_uniform(shape, draw.key, draw.image, index, kStreamProbe);
+      v = select(less(u, full(graph, shape, 0.5)), full(graph, shape, -1), full(graph, shape, 1));
+    }
+    program.update(input(graph, kProbe + std::to_string(k), shape), v);
+  }
+  return program;
+}
+
+Program dequantisation_program(const Shape& shape) {
+  Program program;
+  program.name = "dequantise";
+  Graph& graph = *program.graph;
+  const Draw draw = draw_inputs(graph, shape);
+  const Tensor u = random_uniform(shape, draw.key, draw.image, scalar(graph, 0, DType::kU32),
+                                  kStreamDequantisation);
+  const Tensor pixels = input(graph, kPixels, shape);
+  program.update(input(graph, flow_names::kState, shape), (pixels + u) * (1.0 / 128) - 1.0);
+  return program;
+}
+
+double gaussian_log_density(std::span<const float> z, double std) {
+  double squares = 0;
+  for (const float value : z) squares += static_cast<double>(value) * value;
+  return -0.5 * (squares / (std * std) +
+                 static_cast<double>(z.size()) * std::log(2 * std::numbers::pi * std * std));
+}
+
+double bits_per_dim(double log_density, int64_t dimensions) {
+  return -log_density / (static_cast<double>(dimensions) * std::numbers::ln2);
+}
+
+OdeSystem line_system(const ScoreFunction& score, const Shape& shape) {
+  OdeSystem system;
+  system.name = "line";
+  system.components = {{.name = kDifference, .shape = {shape[0]}}};
+  system.f = [score, shape](Tensor s, const std::vector<Tensor>&) {
+    Graph& graph = s.graph();
+    const Tensor from = input(graph, kLineFrom, shape);
+    const Tensor step = input(graph, kLineTo, shape) - from;
+    const Tensor at = from + per_image(s, shape.rank()) * step;
+    const Tensor t = input(graph, kLineTime, {shape[0]});
+    return std::vector<Tensor>{sum_elements(score(at, t) * step)};
+  };
+  return system;
+}
+
+}  // namespace ito

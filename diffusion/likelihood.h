@@ -1,0 +1,79 @@
+// Exact log-likelihoods by the instantaneous change of variables along the probability flow
+// (Chen et al. 2018, Neural ODEs, theorem 1; Song et al. 2021, eq. 39), what turns them into
+// bits/dim of 8-bit images, and log-density differences by integrating a score along a line. As
+// systems for ode.h; not the loop (api/likelihood.h).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "diffusion/probability_flow.h"
+
+namespace ito {
+
+// How the divergence of the score is found.
+enum class Divergence : uint8_t {
+  kExact,       // every diagonal element: as many gradients as an image has elements
+  kRademacher,  // Hutchinson 1990: E[vᵀ J v] over v of independent ±1, which has less variance than
+  kGaussian,  // ... over standard normals (FFJORD: Grathwohl et al. 2019)
+};
+std::string divergence_name(Divergence divergence);
+// "exact", "rademacher" or "gaussian".
+Result<Divergence> divergence_from_name(const std::string& name);
+
+struct LikelihoodOptions {
+  Divergence divergence = Divergence::kRademacher;
+  int probes = 1;  // independent v per image, each held fixed along the whole path; not for kExact
+
+  int columns() const { return divergence == Divergence::kExact ? 1 : probes; }
+};
+// Largest image, in elements, that kExact takes.
+inline constexpr int64_t kMaxExactElements = 128;
+// Errors: probes below 1, or an image of more than kMaxExactElements elements for kExact.
+Status check_likelihood(const LikelihoodOptions& options, const Shape& shape);
+
+namespace likelihood_names {
+inline constexpr const char* kDelta = "delta";         // component
+inline constexpr const char* kDeltaState = "y.delta";  // its state, beside "rest.delta"
+inline constexpr const char* kProbe = "probe.";  // inputs "probe.0", "probe.1", ... of x's shape
+inline constexpr const char* kLineFrom = "line_from";  // inputs of line_system, as x
+inline constexpr const char* kLineTo = "line_to";
+inline constexpr const char* kLineTime = "line_time";     // f32 [n]: the score's time
+inline constexpr const char* kDifference = "difference";  // component
+inline constexpr const char* kPixels = "pixels";          // of dequantisation_program
+}  // namespace likelihood_names
+
+// Components "x" of `shape` [n, ...] and "delta" [n, columns], d delta/dt = ∇·(dx/dt) / D, D being
+// the elements of an image: nats per dimension, so that tolerances mean the same for every size.
+// Integrated from flow.start to flow.end, with "y.delta" and its rest at 0 before,
+//   ln p_start(x) = ln N(z; 0, prior_std² I) + D delta.
+// The linear part of the flow enters exactly; only the score's divergence is estimated.
+OdeSystem likelihood_system(const ProbabilityFlow& flow, const Shape& shape,
+                            const LikelihoodOptions& options);
+
+// Draws the states "probe.k" of `shape` from "key" and "image" (sampling_program.h's names).
+Program probe_program(const Shape& shape, const LikelihoodOptions& options);
+
+// Uniform dequantisation: sets the state "y.x" to (b + u)/128 - 1 for the bytes b of "pixels" (f32
+// [n, ...], 0 to 255) and u uniform in (0, 1) from "key" and "image" (Theis et al. 2016, A note on
+// the evaluation of generative models, section 3.1; Song et al. 2021).
+Program dequantisation_program(const Shape& shape);
+
+// ln N(z; 0, std² I) of one image's elements.
+double gaussian_log_density(std::span<const float> z, double std);
+
+// -log2 p per dimension of an image of `dimensions` elements.
+double bits_per_dim(double log_density, int64_t dimensions);
+
+// What bits_per_dim of the density of x = (b + u)/128 - 1 is short of a bound for the bytes b:
+// P(b) = ∫ p(x) dx over a cube of side 1/128, so by Jensen's inequality
+//   -log2 P(b) / D <= E_u[-log2 p(x)] / D + log2 128.
+inline constexpr double kByteBits = 7;
+
+// ln p_t(b) - ln p_t(a) = ∫_0^1 score(a + s (b - a), t)·(b - a) ds, in nats: component
+// "difference" [n], integrated over time 0 to 1, with inputs "line_from" a, "line_to" b of `shape`
+// and "line_time" t. (The path is a line, so the adaptive method becomes an adaptive quadrature.)
+OdeSystem line_system(const ScoreFunction& score, const Shape& shape);
+
+}  // namespace ito

@@ -1,0 +1,92 @@
+// Ordinary differential equations dy/dt = f(t, y) on the device: adaptive Runge–Kutta 4(5) and
+// fixed-step Heun as programs of which one replay is one (attempted) step. Every image of a batch
+// has its own time, step size and error, so its result does not depend on its batch. Not the loop
+// (api/ode_solver.h) and not what is integrated (probability_flow.h, likelihood.h).
+//
+// The adaptive method is the pair of Dormand & Prince 1980 (A family of embedded Runge–Kutta
+// formulae, table 2) with local extrapolation: six evaluations per attempt, the last of which is
+// the next attempt's first. Error norm, step controller and first step size are those of Hairer,
+// Nørsett & Wanner 1993 (Solving ordinary differential equations I, II.4), with the constants that
+// scipy's RK45 uses.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "graph/program.h"
+
+namespace ito {
+
+// One tensor of y.
+struct OdeComponent {
+  std::string name;
+  Shape shape;  // [n, ...]
+  // 0: a plain float32 number. A power of two: the value is kept as a multiple of it ("y.NAME") and
+  // a rest ("rest.NAME") in [0, quantum), so that many small increments add up without losing the
+  // bits of float32; values up to 2^24 quanta. For sums that are wanted to more than seven digits.
+  double quantum = 0;
+};
+
+// dy/dt; t f32 [n], y in the order of the components (rests added).
+using OdeFunction = std::function<std::vector<Tensor>(Tensor t, const std::vector<Tensor>& y)>;
+
+struct OdeSystem {
+  std::string name = "ode";
+  std::vector<OdeComponent> components;  // at least one
+  OdeFunction f;                         // may add inputs of its own to t.graph()
+
+  int64_t images() const { return components[0].shape[0]; }
+};
+
+// External tensors of the programs below, all per image unless said otherwise.
+namespace ode_names {
+inline constexpr const char* kY = "y.";               // states "y.NAME"
+inline constexpr const char* kRest = "rest.";         // states "rest.NAME" of quantised components
+inline constexpr const char* kSlope = "slope.";       // states: f at the current point
+inline constexpr const char* kTime = "t";             // state f32 [n]
+inline constexpr const char* kTimeRest = "t_rest";    // state f32 [n], to be added to "t"
+inline constexpr const char* kEnd = "t_end";          // input f32 [n]; before or after "t"
+inline constexpr const char* kStepSize = "h";         // state f32 [n], > 0
+inline constexpr const char* kRejected = "rejected";  // state u32 [n]: whether the last attempt was
+inline constexpr const char* kStatus = "status";      // state u32 [n], an OdeStatus
+inline constexpr const char* kFailedAt = "failed_at";       // state u32 [n]: the attempt, from 1
+inline constexpr const char* kEvaluations = "evaluations";  // state u32 [n]
+inline constexpr const char* kRejections = "rejections";    // state u32 [n]
+inline constexpr const char* kAttempts = "attempts";        // state u32 []
+inline constexpr const char* kProgress = "progress";  // output f32 [2]: images under way, failed
+}  // namespace ode_names
+
+enum class OdeStatus : uint32_t {
+  kRunning = 0,
+  kDone = 1,
+  kNotFinite = 2,     // f or y is not finite, however short the step
+  kStepTooSmall = 3,  // the tolerance cannot be met with times of float32
+};
+
+struct OdeOptions {
+  double rtol = 1e-5, atol = 1e-5;
+};
+// rtol in [1e-6, 1): float32 cannot tell smaller errors from its own rounding; atol > 0, finite.
+Status check_ode_options(const OdeOptions& options);
+
+// Evaluations of f before the first attempt, and in each attempt.
+inline constexpr int kOdeStartEvaluations = 2, kOdeStepEvaluations = 6;
+
+// From "y.NAME", "t" and "t_end": sets the slopes, the first step size and all counters; rests are
+// set to zero.
+Program ode_start_program(const OdeSystem& system, const OdeOptions& options);
+
+// One attempted step of every image that is under way. A step is accepted if the largest over the
+// components of  RMS(error / (atol + rtol max(|y|, |y_new|)))  is below 1 (for a single component
+// this is scipy's norm). The last step ends exactly on "t_end". Not finite: the step is tried
+// again with a fifth of its size.
+Program ode_step_program(const OdeSystem& system, const OdeOptions& options);
+
+// Heun's method on the grid times[0], times[1], ..., the same for all images: states "y.NAME" (and
+// rests), "attempts" (start at 0), "status" and "failed_at" (start at 0). Replay times.size() - 1
+// times; two evaluations each. Of second order.
+Program heun_program(const OdeSystem& system, const std::vector<double>& times);
+
+}  // namespace ito

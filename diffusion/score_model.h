@@ -1,0 +1,52 @@
+// Score models as files describe them: which SDE a scheduler config stands for, and how the output
+// of a network becomes the score. Not the objectives and not the samplers, which see an Sde and a
+// ScoreFunction only.
+#pragma once
+
+#include <cstdint>
+
+#include "base/config.h"
+#include "base/result.h"
+#include "diffusion/denoiser.h"
+#include "diffusion/parameterization.h"
+#include "diffusion/schedule.h"
+#include "diffusion/score.h"
+#include "diffusion/sde.h"
+
+namespace ito {
+
+// How a network is told the noise level at time t, and what its output means.
+enum class NoiseInput : uint8_t {
+  // (num_train_timesteps - 1) t; the output predicts the noise ε, so the score is -output/std(t).
+  kTimestep,
+  // std(t); the output is the score.
+  kSigma,
+};
+
+// All that samplers need of a model.
+struct ScoreModel {
+  Sde sde;
+  ScoreFunction score;  // in the time of sde
+};
+
+// The SDE of a ScoreSdeVe-, ScoreSdeVp- or ScoreSdeSubVpScheduler. Errors: a config of another
+// class, and values that check_sde refuses.
+Result<Sde> scheduler_sde(const SchedulerConfig& config);
+
+// The score of a network that was trained on scheduler_sde(config), which must have succeeded.
+ScoreFunction network_score(Denoiser network, NoiseInput input, const SchedulerConfig& config);
+
+// A model trained on a discrete variance-preserving chain, seen as one of the VP SDE with β from
+// 0.1 to 20: at time t it is asked at the timestep of the same signal-to-noise ratio (linear in the
+// log-SNR between timesteps). Exact, because both processes mix image and noise with squared
+// weights that sum to one, so that the ratio alone says how noisy an image is.
+// Errors: as of probability_flow for a chain.
+Result<ScoreModel> chain_score(const NoiseSchedule& schedule, Prediction prediction,
+                               Denoiser denoiser);
+
+// Time of level i of a ladder of L >= 2 noise levels in geometric progression, level 0 the
+// smallest: i/(L-1), where VE's std is sigma_min (sigma_max/sigma_min)^t (Song and Ermon 2019,
+// section 4.2).
+Tensor ladder_time(Tensor level, int64_t levels);
+
+}  // namespace ito

@@ -1,0 +1,279 @@
+// Likelihoods and encodings along the probability flow of Gaussian mixtures, whose densities are
+// known at every time.
+#include "diffusion/likelihood.h"
+
+#include <cmath>
+#include <numeric>
+
+#include "api/ode_solver.h"
+#include "diffusion/sampling_program.h"
+#include "graph/builder.h"
+#include "tests/support/run_program.h"
+#include "tests/support/vulkan_fixture.h"
+
+namespace ito::test {
+namespace {
+
+constexpr OdeOptions kTight{.rtol = 1e-6, .atol = 1e-6};
+constexpr int64_t kMost = 10'000;
+
+GaussianMixture mixture() {
+  return {.weights = {0.3, 0.7},
+          .means = {{-0.8, 0.5, 0.1}, {0.6, -0.4, 0.9}},
+          .variances = {{0.04, 0.2, 0.1}, {0.1, 0.05, 0.3}}};
+}
+
+// Points around and between the components, [8, 3].
+std::vector<float> points() {
+  std::vector<float> x;
+  for (int i = 0; i < 8; ++i)
+    for (int d = 0; d < 3; ++d) x.push_back(static_cast<float>(std::sin(2.3 * i + 1.7 * d)));
+  return x;
+}
+
+// ε of `mixture()` at fractional timesteps: ln(s/a) is linear between them.
+Denoiser continuous_denoiser(const NoiseSchedule& schedule, Prediction prediction) {
+  return [=](Tensor x, Tensor t) {
+    std::vector<double> levels;
+    for (const double a : schedule.alphas_cumprod) levels.push_back(std::log((1 - a) / a));
+    Graph& graph = x.graph();
+    const Tensor table = constant(graph, {schedule.num_timesteps()}, levels);
+    const Tensor below = minimum(floor(t), full(graph, t.shape(), schedule.num_timesteps() - 2));
+    const Tensor low = gather(table, cast(below, DType::kU32));
+    const Tensor high = gather(table, cast(below + 1.0, DType::kU32));
+    const Tensor tau = low + (t - below) * (high - low);
+    const Tensor a = sqrt(sigmoid(-tau)), s = sqrt(sigmoid(tau));
+    const MixturePosterior best = mixture_posterior(mixture(), x, a, s);
+    return prediction_target(prediction, best.x0, best.epsilon, per_image(a, x.rank()),
+                             per_image(s, x.rank()));
+  };
+}
+
+class LikelihoodOnDevice : public VulkanTest {
+ protected:
+  struct Encoded {
+    std::vector<double> z;      // [n, d]
+    std::vector<double> delta;  // [n, columns], nats
+    OdeReport report;
+  };
+
+  // probes: from "key" and these seeds of the images.
+  Result<Encoded> encode(const ProbabilityFlow& flow, const Shape& shape,
+                         const std::vector<float>& x, const LikelihoodOptions& options,
+                         const std::vector<uint32_t>& seeds = {}) {
+    const OdeSystem system = likelihood_system(flow, shape, options);
+    ITO_ASSIGN(auto solver, OdeSolver::create(device(), system, kTight));
+    if (options.divergence != Divergence::kExact) {
+      ITO_ASSIGN(Plan plan, compile(probe_program(shape, options), device().caps()));
+      ITO_ASSIGN(auto probes, Executor::create(device(), std::move(plan)));
+      ITO_TRY(probes->write("key", std::vector<uint32_t>{3, 4}));
+      ITO_TRY(probes->write("image", seeds));
+      for (int k = 0; k < options.probes; ++k) {
+        const std::string name = likelihood_names::kProbe + std::to_string(k);
+        ITO_ASSIGN(DeviceTensor tensor, solver->tensor(name));
+        ITO_TRY(probes->bind(name, std::move(tensor)));
+      }
+      ITO_TRY(probes->run());
+      ITO_TRY(probes->wait());
+    }
+    ITO_TRY(solver->write(flow_names::kState, x));
+    ITO_TRY(
+        solver->write(likelihood_names::kDeltaState,
+                      std::vector<float>(static_cast<size_t>(shape[0] * options.columns()), 0.0f)));
+    Encoded result;
+    ITO_ASSIGN(result.report, solver->solve(flow.start, flow.end, kMost));
+    ITO_ASSIGN(result.z, solver->value(flow_names::kX));
+    ITO_ASSIGN(result.delta, solver->value(likelihood_names::kDelta));
+    for (double& value : result.delta) value *= static_cast<double>(shape.numel() / shape[0]);
+    return result;
+  }
+
+  // ln p of the points by the flow, the exact density at the end being the prior, against the exact
+  // density at the start: what is integrated is then the only source of error.
+  void expect_exact_density(const ProbabilityFlow& flow, double a0, double s0, double a1, double s1,
+                            const std::string& what) {
+    const std::vector<float> x = points();
+    ASSERT_OK_AND_ASSIGN(const Encoded found,
+                         encode(flow, {8, 3}, x, {.divergence = Divergence::kExact}));
+    for (size_t i = 0; i < 8; ++i) {
+      const std::vector<double> start(x.begin() + static_cast<ptrdiff_t>(3 * i),
+                                      x.begin() + static_cast<ptrdiff_t>(3 * i + 3));
+      const std::vector<double> end(found.z.begin() + static_cast<ptrdiff_t>(3 * i),
+                                    found.z.begin() + static_cast<ptrdiff_t>(3 * i + 3));
+      EXPECT_NEAR(mixture_log_density(mixture(), end, a1, s1) + found.delta[i],
+                  mixture_log_density(mixture(), start, a0, s0), 1e-3)
+          << what << ", point " << i;
+    }
+  }
+};
+
+TEST_F(LikelihoodOnDevice, LogDensityOfSdesIsExact) {
+  for (const Sde::Kind kind : {Sde::Kind::kVe, Sde::Kind::kVp, Sde::Kind::kSubVp}) {
+    Sde sde;
+    sde.kind = kind;
+    const ProbabilityFlow flow = probability_flow(sde, mixture_score(mixture(), sde));
+    expect_exact_density(flow, sde.mean(flow.start), sde.std(flow.start), sde.mean(flow.end),
+                         sde.std(flow.end), sde_name(kind));
+  }
+}
+
+TEST_F(LikelihoodOnDevice, LogDensityOfDiscreteChainsIsExact) {
+  struct Case {
+    const char* schedule;
+    Prediction prediction;
+  };
+  for (const Case& c :
+       {Case{"squaredcos_cap_v2", Prediction::kEpsilon}, Case{"linear", Prediction::kV}}) {
+    SchedulerConfig config;
+    config.beta_schedule = c.schedule;
+    const NoiseSchedule schedule = make_schedule(config).value();
+    ASSERT_OK_AND_ASSIGN(
+        const ProbabilityFlow flow,
+        probability_flow(schedule, c.prediction, continuous_denoiser(schedule, c.prediction)));
+    const double first = schedule.alpha_bar(0), last = schedule.alpha_bar(999);
+    expect_exact_density(flow, std::sqrt(first), std::sqrt(1 - first), std::sqrt(last),
+                         std::sqrt(1 - last), c.schedule);
+  }
+}
+
+// All images are the same point, so that the estimates are a sample of one distribution.
+TEST_F(LikelihoodOnDevice, HutchinsonEstimatesTheTrace) {
+  Sde sde;
+  const ProbabilityFlow flow = probability_flow(sde, mixture_score(mixture(), sde));
+  const std::vector<float> point = {-0.2f, 0.3f, 0.6f};
+  ASSERT_OK_AND_ASSIGN(const Encoded exact,
+                       encode(flow, {1, 3}, point, {.divergence = Divergence::kExact}));
+  const int64_t n = 64;
+  std::vector<float> x;
+  std::vector<uint32_t> seeds;
+  for (uint32_t i = 0; i < n; ++i) {
+    x.insert(x.end(), point.begin(), point.end());
+    seeds.push_back(i);
+  }
+  std::vector<double> variances;
+  for (const Divergence divergence : {Divergence::kRademacher, Divergence::kGaussian}) {
+    ASSERT_OK_AND_ASSIGN(const Encoded found,
+                         encode(flow, {n, 3}, x, {.divergence = divergence, .probes = 4}, seeds));
+    const double count = static_cast<double>(found.delta.size());
+    ASSERT_EQ(count, 256);
+    const double mean = std::accumulate(found.delta.begin(), found.delta.end(), 0.0) / count;
+    double squares = 0;
+    for (const double value : found.delta) squares += (value - mean) * (value - mean);
+    const double variance = squares / (count - 1);
+    EXPECT_GT(variance, 1e-6) << divergence_name(divergence);
+    EXPECT_NEAR(mean, exact.delta[0], 4 * std::sqrt(variance / count))
+        << divergence_name(divergence);
+    variances.push_back(variance);
+  }
+  EXPECT_LT(variances[0], variances[1]);
+}
+
+TEST_F(LikelihoodOnDevice, AnImageDoesNotDependOnItsBatch) {
+  Sde sde;
+  sde.kind = Sde::Kind::kVe;
+  const ProbabilityFlow flow = probability_flow(sde, mixture_score(mixture(), sde));
+  const LikelihoodOptions options{.divergence = Divergence::kRademacher, .probes = 2};
+  const std::vector<float> x = points();
+  ASSERT_OK_AND_ASSIGN(const Encoded whole,
+                       encode(flow, {8, 3}, x, options, {5, 6, 7, 8, 9, 10, 11, 12}));
+  ASSERT_OK_AND_ASSIGN(
+      const Encoded part,
+      encode(flow, {2, 3}, std::vector<float>(x.begin() + 9, x.begin() + 15), options, {8, 9}));
+  EXPECT_EQ(part.z, std::vector<double>(whole.z.begin() + 9, whole.z.begin() + 15));
+  EXPECT_EQ(part.delta, std::vector<double>(whole.delta.begin() + 6, whole.delta.begin() + 10));
+  EXPECT_EQ(part.report.evaluations,
+            (std::vector<uint32_t>{whole.report.evaluations[3], whole.report.evaluations[4]}));
+}
+
+TEST_F(LikelihoodOnDevice, DecodingUndoesEncoding) {
+  for (const Sde::Kind kind : {Sde::Kind::kVe, Sde::Kind::kVp, Sde::Kind::kSubVp}) {
+    Sde sde;
+    sde.kind = kind;
+    const ProbabilityFlow flow = probability_flow(sde, mixture_score(mixture(), sde));
+    ASSERT_OK_AND_ASSIGN(auto solver,
+                         OdeSolver::create(device(), flow_system(flow, {8, 3}), kTight));
+    const std::vector<float> x = points();
+    ASSERT_OK(solver->write(flow_names::kState, x));
+    ASSERT_OK(solver->solve(flow.start, flow.end, kMost));
+    ASSERT_OK_AND_ASSIGN(const std::vector<double> z, solver->value(flow_names::kX));
+    EXPECT_GT(relative_error(z, {x.begin(), x.end()}), 0.1);
+    ASSERT_OK(solver->solve(flow.end, flow.start, kMost));
+    ASSERT_OK_AND_ASSIGN(const std::vector<double> back, solver->value(flow_names::kX));
+    // Steps of 1e-6 each way, which a contracting flow magnifies on its way back.
+    EXPECT_LT(relative_error(back, {x.begin(), x.end()}), 2e-4) << sde_name(kind);
+  }
+}
+
+TEST_F(LikelihoodOnDevice, LineIntegralsGiveLogDensityDifferences) {
+  Sde sde;
+  const ScoreFunction score = mixture_score(mixture(), sde);
+  ASSERT_OK_AND_ASSIGN(auto solver,
+                       OdeSolver::create(device(), line_system(score, {7, 3}), kTight));
+  const std::vector<float> x = points();
+  const std::vector<float> times = {0.001f, 0.01f, 0.05f, 0.1f, 0.3f, 0.6f, 1.0f};
+  ASSERT_OK(solver->write("line_from", std::vector<float>(x.begin(), x.end() - 3)));
+  ASSERT_OK(solver->write("line_to", std::vector<float>(x.begin() + 3, x.end())));
+  ASSERT_OK(solver->write("line_time", times));
+  ASSERT_OK(solver->write("y.difference", std::vector<float>(7, 0.0f)));
+  ASSERT_OK(solver->solve(0, 1, kMost));
+  ASSERT_OK_AND_ASSIGN(const std::vector<double> found, solver->value("difference"));
+  for (size_t i = 0; i < 7; ++i) {
+    const double a = sde.mean(times[i]), s = sde.std(times[i]);
+    const auto density = [&](size_t k) {
+      const std::vector<double> at(x.begin() + static_cast<ptrdiff_t>(3 * k),
+                                   x.begin() + static_cast<ptrdiff_t>(3 * k + 3));
+      return mixture_log_density(mixture(), at, a, s);
+    };
+    EXPECT_NEAR(found[i], density(i + 1) - density(i), 1e-4) << "time " << times[i];
+  }
+}
+
+TEST_F(LikelihoodOnDevice, DequantisationFillsTheBytesCube) {
+  const Shape shape{2, 2, 4, 1};
+  HostValue pixels{shape, {}};
+  for (int i = 0; i < 16; ++i) pixels.data.push_back(i * 17);
+  const HostValues inputs = {{"pixels", pixels}, {"key", {{2}, {1, 2}}}, {"image", {{2}, {7, 8}}}};
+  const auto results = run_on_device(device(), dequantisation_program(shape), inputs);
+  ASSERT_OK(results);
+  double mean = 0;
+  for (size_t i = 0; i < 16; ++i) {
+    const double u = (results->at("y.x").data[i] + 1) * 128 - pixels.data[i];
+    EXPECT_GE(u, 0);
+    EXPECT_LE(u, 1);
+    mean += u / 16;
+  }
+  EXPECT_NEAR(mean, 0.5, 4 * std::sqrt(1.0 / 12 / 16));
+}
+
+TEST(Likelihood, BitsPerDimOfUniformBytesIsEight) {
+  // The uniform density on [-1, 1)^D.
+  EXPECT_NEAR(bits_per_dim(-5 * std::log(2.0), 5) + kByteBits, 8, 1e-12);
+  const std::vector<float> z = {0.5f, -2.0f};
+  EXPECT_NEAR(gaussian_log_density(z, 3), -0.5 * (4.25 / 9) - std::log(2 * M_PI * 9), 1e-12);
+}
+
+TEST(Likelihood, MixtureLogDensityIsTheGaussians) {
+  const GaussianMixture one{.weights = {1}, .means = {{0.5, -1}}, .variances = {{0.25, 4}}};
+  const std::vector<double> x = {1, 2};
+  const double v0 = 0.04 * 0.25 + 0.09, v1 = 0.04 * 4 + 0.09;
+  EXPECT_NEAR(mixture_log_density(one, x, 0.2, 0.3),
+              -0.5 * (0.81 / v0 + 4.84 / v1 + std::log(4 * M_PI * M_PI * v0 * v1)), 1e-12);
+}
+
+TEST(Likelihood, BadRequestsAreNamed) {
+  EXPECT_FALSE(check_likelihood({.divergence = Divergence::kRademacher, .probes = 0}, {2, 3}).ok());
+  const Status large = check_likelihood({.divergence = Divergence::kExact}, {2, 28, 28, 1});
+  ASSERT_FALSE(large.ok());
+  EXPECT_NE(large.error().message.find("784"), std::string::npos);
+  EXPECT_FALSE(divergence_from_name("sobol").ok());
+  for (const Divergence divergence :
+       {Divergence::kExact, Divergence::kRademacher, Divergence::kGaussian})
+    EXPECT_EQ(divergence_from_name(divergence_name(divergence)).value(), divergence);
+  NoiseSchedule flat{.betas = {0.1, 0.1}, .alphas_cumprod = {0.9, 0.9}};
+  EXPECT_FALSE(probability_flow(flat, Prediction::kEpsilon, {}).ok());
+  NoiseSchedule gone{.betas = {0.1, 1}, .alphas_cumprod = {0.9, 0}};
+  EXPECT_FALSE(probability_flow(gone, Prediction::kEpsilon, {}).ok());
+}
+
+}  // namespace
+}  // namespace ito::test
