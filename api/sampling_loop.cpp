@@ -19,14 +19,22 @@ namespace {
 constexpr double kDefaultSnr = 0.16;
 constexpr int kStepsPerLevel = 5;  // NCSNv2's for small images
 
-Result<Shape> sample_shape(const UNet2DConfig& unet, const SampleOptions& options) {
+// The shape and the classes, of the model or else of the classifier that guides it.
+Result<SamplingLoop> empty_loop(const UNet2DConfig& unet, const SampleOptions& options) {
   const auto size = unet.sample_size;
   if (!size && (options.height == 0 || options.width == 0))
     return invalid_argument("the model has no sample_size; give the image size");
   const int64_t h = options.height > 0 ? options.height : (*size)[0];
   const int64_t w = options.width > 0 ? options.width : (*size)[1];
   ITO_TRY(check_unet2d_size(unet, h, w));
-  return Shape{options.batch, h, w, unet.in_channels};
+  SamplingLoop loop;
+  loop.shape = {options.batch, h, w, unet.in_channels};
+  loop.classes = unet.num_class_embeds.value_or(0);
+  if (options.control == nullptr) return loop;
+  ITO_TRY(check_control(*options.control, loop.shape, loop.classes));
+  if (options.control->guidance)
+    loop.classes = static_cast<int>(options.control->guidance->classifier.config.image.classes);
+  return loop;
 }
 
 // DDPM and DDIM on the model's own timesteps.
@@ -37,8 +45,7 @@ Result<SamplingLoop> discrete_loop(const UNet2DConfig& unet, const SchedulerConf
         "sampler {} is of discrete chains; for a model with {} use em, reverse-diffusion, "
         "ancestral, pc, ald or ode",
         options.sampler, scheduler.class_name);
-  SamplingLoop loop;
-  ITO_ASSIGN(loop.shape, sample_shape(unet, options));
+  ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, options));
   ITO_ASSIGN(const Sampler sampler,
              make_sampler(options.sampler, scheduler, {.steps = options.steps, .timesteps = {}},
                           {.eta = options.eta}));
@@ -49,7 +56,12 @@ Result<SamplingLoop> discrete_loop(const UNet2DConfig& unet, const SchedulerConf
         unet.out_channels, unet.in_channels, sampler.output_multiple * unet.in_channels);
   SamplingOptions program_options;
   program_options.shape = loop.shape;
-  program_options.denoiser = input_denoiser(unet, set);
+  ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(scheduler));
+  ITO_ASSIGN(const Prediction prediction, prediction_from_name(scheduler.prediction_type));
+  const MarginalFunction marginal = schedule_marginal(schedule);
+  program_options.denoiser =
+      controlled_denoiser(options.control, input_denoiser(unet, set), prediction, marginal);
+  program_options.constraint = control_constraint(options.control, marginal);
   loop.step = sampling_program(sampler, program_options);
   loop.steps = sampler.steps();
   loop.start_std = sampler.init_noise_sigma;
@@ -104,16 +116,19 @@ Result<Chain> ladder_chain(const ScoreModel& model, const SampleOptions& options
 
 Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                                 const ParameterSet& set, const SampleOptions& options) {
-  SamplingLoop loop;
-  ITO_ASSIGN(loop.shape, sample_shape(unet, options));
-  ITO_ASSIGN(const ScoreModel model, unet_score(unet, scheduler, set));
+  ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, options));
+  ITO_ASSIGN(ScoreModel model, unet_score(unet, scheduler, set));
+  const MarginalFunction marginal = sde_marginal(model.sde);
+  model.score = controlled_score(options.control, std::move(model.score), marginal);
   if (options.sampler == "ald" && model.sde.kind == Sde::Kind::kVe) {
     ITO_ASSIGN(loop.chain, ladder_chain(model, options));
   } else {
     ITO_ASSIGN(const PredictorCorrectorOptions pc, predictor_corrector_options(scheduler, options));
     ITO_ASSIGN(loop.chain, predictor_corrector(model.sde, model.score, pc));
   }
-  loop.step = chain_program(*loop.chain, {.shape = loop.shape});
+  ChainOptions chain_options{.shape = loop.shape};
+  chain_options.constraint = control_constraint(options.control, marginal);
+  loop.step = chain_program(*loop.chain, chain_options);
   loop.steps = loop.chain->steps;
   loop.start_std = model.sde.prior_std();
   return loop;
@@ -121,8 +136,9 @@ Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig&
 
 Result<SamplingLoop> flow_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                                const ParameterSet& set, const SampleOptions& options) {
-  SamplingLoop loop;
-  ITO_ASSIGN(loop.shape, sample_shape(unet, options));
+  ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, options));
+  if (options.control != nullptr)
+    return unsupported("sampler ode takes neither guidance nor an observation");
   ITO_ASSIGN(const ProbabilityFlow flow, unet_flow(unet, scheduler, set));
   if (options.eps > 0 && !is_score_scheduler(scheduler.class_name))
     return invalid_argument("the flow of a discrete chain ends at its timestep 0, not at an eps");
