@@ -3,6 +3,7 @@
 // Not for running them (api/sampling.h, api/training.h, api/forward.h).
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "base/config.h"
@@ -11,6 +12,7 @@
 #include "io/file.h"
 #include "io/host_tensor.h"
 #include "nn/classifier.h"
+#include "nn/ddgan.h"
 #include "nn/parameters.h"
 
 namespace ito {
@@ -18,20 +20,27 @@ namespace ito {
 struct Model {
   UNet2DConfig unet;
   SchedulerConfig scheduler;  // DDPM's defaults where the folder has none
+  // Of a denoising diffusion GAN's generator: what fills the U-Net's class embedding
+  // (nn/ddgan.h); its weights are in `set` too.
+  std::optional<LatentMappingConfig> latent;
   ParameterSet set;
   std::vector<float> weights;  // [set.size()]
 
   // Rows of the class table; 0 for a model without classes.
-  int num_classes() const { return unet.num_class_embeds.value_or(0); }
+  int num_classes() const {
+    return latent ? static_cast<int>(latent->classes) : unet.num_class_embeds.value_or(0);
+  }
 };
 
 // Reads a diffusers pipeline or model folder. Errors name the file, or the tensor that is missing,
 // too many or of another shape (kCorrupt), or the block this build does not know (kUnsupported).
 Result<Model> load_model(const Path& folder);
 
-// Writes a pipeline folder (unet/, scheduler/, model_index.json), each file atomically.
+// Writes a pipeline folder (unet/, scheduler/, model_index.json), each file atomically; for a GAN's
+// generator latent_mapping/ too. Weights of its discriminator, if `set` has them, are left out.
 Status save_model(const Path& folder, const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                  const ParameterSet& set, std::span<const float> weights);
+                  const ParameterSet& set, std::span<const float> weights,
+                  const std::optional<LatentMappingConfig>& latent = {});
 
 // The classifier: config.json beside model.safetensors.
 struct ClassifierModel {

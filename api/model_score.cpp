@@ -2,7 +2,10 @@
 
 #include "api/task.h"
 #include "base/error.h"
+#include "diffusion/ddgan.h"
+#include "diffusion/sampling_program.h"
 #include "graph/builder.h"
+#include "nn/ddgan.h"
 #include "nn/unet2d.h"
 
 namespace ito {
@@ -38,18 +41,30 @@ NoiseInput noise_input(const UNet2DConfig& unet) {
   return takes_sigma(unet) ? NoiseInput::kSigma : NoiseInput::kTimestep;
 }
 
+int class_count(const UNet2DConfig& unet, const ParameterSet& set) {
+  const auto latent = latent_mapping_of(set);
+  return latent ? static_cast<int>(latent->classes) : unet.num_class_embeds.value_or(0);
+}
+
 Denoiser input_denoiser(const UNet2DConfig& unet, const ParameterSet& set) {
   return [unet, &set](Tensor x, Tensor t) {
     Graph& graph = x.graph();
-    const Tensor flat = input(graph, state_name::kParameters, {set.size()});
+    const int64_t n = x.dim(0);
+    const Scope scope(set, input(graph, state_name::kParameters, {set.size()}));
     Tensor labels;
-    if (unet.num_class_embeds) labels = input(graph, batch_name::kLabels, {x.dim(0)}, DType::kU32);
-    return unet2d(Scope(set, flat), unet, x, t, labels);
+    if (class_count(unet, set) > 0) labels = input(graph, batch_name::kLabels, {n}, DType::kU32);
+    const auto latent = latent_mapping_of(set);
+    if (!latent) return unet2d(scope, unet, x, t, labels);
+    const Tensor z =
+        ddgan_latent(n, latent->latent, input(graph, sampling_names::kKey, {2}, DType::kU32),
+                     input(graph, sampling_names::kImage, {n}, DType::kU32),
+                     input(graph, sampling_names::kStep, {}, DType::kU32));
+    return ddgan_generator(scope, unet, *latent, x, t, z, labels);
   };
 }
 
 Result<ScoreModel> unet_score(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                               const ParameterSet& set) {
+                              const ParameterSet& set) {
   ITO_TRY(check_network(unet));
   const Denoiser network = input_denoiser(unet, set);
   if (is_score_scheduler(scheduler.class_name)) {
@@ -61,7 +76,7 @@ Result<ScoreModel> unet_score(const UNet2DConfig& unet, const SchedulerConfig& s
 }
 
 Result<ProbabilityFlow> unet_flow(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                                   const ParameterSet& set) {
+                                  const ParameterSet& set) {
   if (is_score_scheduler(scheduler.class_name)) {
     ITO_ASSIGN(const ScoreModel model, unet_score(unet, scheduler, set));
     ProbabilityFlow flow = probability_flow(model.sde, model.score);

@@ -13,15 +13,20 @@ namespace ito {
 // How the network is told the noise level.
 NoiseInput noise_input(const UNet2DConfig& unet);
 
-// The network with the inputs above. `set` must outlive it.
+// Rows of the class table, that of a GAN's latent mapping included; 0 for a model without classes.
+int class_count(const UNet2DConfig& unet, const ParameterSet& set);
+
+// The network with the inputs above; of a GAN's generator the sample for a latent that is drawn
+// from the sampling program's key, image and step (diffusion/sampling_program.h). `set` must
+// outlive it.
 Denoiser input_denoiser(const UNet2DConfig& unet, const ParameterSet& set);
 
 // Score models on their own SDE; models of a discrete chain on the VP SDE. Errors: a schedule that
 // has no SDE, a network whose output is no score, class embeddings of another kind than a table.
 Result<ScoreModel> unet_score(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                               const ParameterSet& set);
+                              const ParameterSet& set);
 // Score models from sampling_eps to 1; models of a discrete chain in their own log-SNR.
 Result<ProbabilityFlow> unet_flow(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                                   const ParameterSet& set);
+                                  const ParameterSet& set);
 
 }  // namespace ito

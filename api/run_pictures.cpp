@@ -44,6 +44,7 @@ Result<std::unique_ptr<SampleGrid>> SampleGrid::create(vk::Device& device, const
   for (uint32_t i = 0; i < classes * kSeedsPerClass; ++i)
     grid->requests_.push_back({.seed = i, .label = i % classes});
   grid->options_.steps = std::min(kGridSteps, task.scheduler.num_train_timesteps);
+  if (task.gan) grid->options_.sampler = "gan";
   if (task.sde) {
     grid->options_.sampler = "pc";
     grid->options_.steps = kScoreGridSteps;

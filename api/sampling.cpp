@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "api/model_score.h"
 #include "api/task.h"
 #include "base/error.h"
 #include "diffusion/probability_flow.h"

@@ -11,16 +11,19 @@
 #include "diffusion/predictor_corrector.h"
 #include "diffusion/samplers.h"
 #include "diffusion/sampling_program.h"
+#include "nn/ddgan.h"
 #include "nn/unet2d.h"
 
 namespace ito {
 namespace {
 
+constexpr const char* kGan = "gan";
 constexpr double kDefaultSnr = 0.16;
 constexpr int kStepsPerLevel = 5;  // NCSNv2's for small images
 
 // The shape and the classes, of the model or else of the classifier that guides it.
-Result<SamplingLoop> empty_loop(const UNet2DConfig& unet, const SampleOptions& options) {
+Result<SamplingLoop> empty_loop(const UNet2DConfig& unet, const ParameterSet& set,
+                                const SampleOptions& options) {
   const auto size = unet.sample_size;
   if (!size && (options.height == 0 || options.width == 0))
     return invalid_argument("the model has no sample_size; give the image size");
@@ -29,7 +32,7 @@ Result<SamplingLoop> empty_loop(const UNet2DConfig& unet, const SampleOptions& o
   ITO_TRY(check_unet2d_size(unet, h, w));
   SamplingLoop loop;
   loop.shape = {options.batch, h, w, unet.in_channels};
-  loop.classes = unet.num_class_embeds.value_or(0);
+  loop.classes = class_count(unet, set);
   if (options.control == nullptr) return loop;
   ITO_TRY(check_control(*options.control, loop.shape, loop.classes));
   if (options.control->guidance)
@@ -37,7 +40,7 @@ Result<SamplingLoop> empty_loop(const UNet2DConfig& unet, const SampleOptions& o
   return loop;
 }
 
-// DDPM and DDIM on the model's own timesteps.
+// DDPM and DDIM on the model's own timesteps. A GAN's steps are DDPM's, with x_0 generated.
 Result<SamplingLoop> discrete_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                                    const ParameterSet& set, const SampleOptions& options) {
   if (is_score_scheduler(scheduler.class_name))
@@ -45,10 +48,13 @@ Result<SamplingLoop> discrete_loop(const UNet2DConfig& unet, const SchedulerConf
         "sampler {} is of discrete chains; for a model with {} use em, reverse-diffusion, "
         "ancestral, pc, ald or ode",
         options.sampler, scheduler.class_name);
-  ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, options));
-  ITO_ASSIGN(const Sampler sampler,
-             make_sampler(options.sampler, scheduler, {.steps = options.steps, .timesteps = {}},
-                          {.eta = options.eta}));
+  ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, set, options));
+  const bool gan = options.sampler == kGan;
+  ITO_ASSIGN(
+      const Sampler sampler,
+      make_sampler(gan ? "ddpm" : options.sampler, scheduler,
+                   {.steps = gan ? scheduler.num_train_timesteps : options.steps, .timesteps = {}},
+                   {.eta = options.eta}));
   if (sampler.output_multiple * unet.in_channels != unet.out_channels)
     return unsupported(
         "the network has {} output channels for {} input channels, the sampler "
@@ -116,7 +122,7 @@ Result<Chain> ladder_chain(const ScoreModel& model, const SampleOptions& options
 
 Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                                 const ParameterSet& set, const SampleOptions& options) {
-  ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, options));
+  ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, set, options));
   ITO_ASSIGN(ScoreModel model, unet_score(unet, scheduler, set));
   const MarginalFunction marginal = sde_marginal(model.sde);
   model.score = controlled_score(options.control, std::move(model.score), marginal);
@@ -136,7 +142,7 @@ Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig&
 
 Result<SamplingLoop> flow_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                                const ParameterSet& set, const SampleOptions& options) {
-  ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, options));
+  ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, set, options));
   if (options.control != nullptr)
     return unsupported("sampler ode takes neither guidance nor an observation");
   ITO_ASSIGN(const ProbabilityFlow flow, unet_flow(unet, scheduler, set));
@@ -153,10 +159,12 @@ Result<SamplingLoop> flow_loop(const UNet2DConfig& unet, const SchedulerConfig& 
 
 }  // namespace
 
-bool is_sde_sampler(const std::string& name) { return name != "ddpm" && name != "ddim"; }
+bool is_sde_sampler(const std::string& name) {
+  return name != "ddpm" && name != "ddim" && name != kGan;
+}
 
 std::vector<std::string> sample_names() {
-  return {"ddpm", "ddim", "em", "reverse-diffusion", "ancestral", "pc", "ald", "ode"};
+  return {"ddpm", "ddim", "em", "reverse-diffusion", "ancestral", "pc", "ald", "ode", kGan};
 }
 
 Json sample_settings(const SampleOptions& options) {
@@ -167,6 +175,7 @@ Json sample_settings(const SampleOptions& options) {
     settings["eps"] = options.eps;
     return settings;
   }
+  if (options.sampler == kGan) return settings;
   settings["steps"] = options.steps;
   if (!is_sde_sampler(options.sampler)) {
     settings["eta"] = options.eta;
@@ -187,12 +196,20 @@ Json sample_settings(const SampleOptions& options) {
 
 Result<SamplingLoop> sampling_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                                    const ParameterSet& set, const SampleOptions& options) {
-  if (unet.class_embed_type)
+  const bool generator = latent_mapping_of(set).has_value();
+  if (unet.class_embed_type && !generator)
     return unsupported("sampling with class_embed_type \"{}\" is not supported",
                        *unet.class_embed_type);
   const std::vector<std::string> names = sample_names();
   if (std::find(names.begin(), names.end(), options.sampler) == names.end())
     return invalid_argument("there is no sampler \"{}\"", options.sampler);
+  if (generator && options.sampler != kGan)
+    return invalid_argument("the model is a GAN's generator: expected --sampler gan, found {}",
+                            options.sampler);
+  if (!generator && options.sampler == kGan)
+    return invalid_argument("--sampler gan needs a model trained with --gan-steps");
+  if (generator && options.control != nullptr && options.control->guidance)
+    return unsupported("a GAN's generator gives no score to guide");
   if (!is_sde_sampler(options.sampler)) return discrete_loop(unet, scheduler, set, options);
   if (options.sampler == "ode") return flow_loop(unet, scheduler, set, options);
   return chain_loop(unet, scheduler, set, options);

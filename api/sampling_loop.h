@@ -18,6 +18,7 @@
 namespace ito {
 
 struct SampleOptions {
+  // Denoising diffusion GANs: "gan", as many steps as it was trained for; it takes no others.
   // Models of a discrete chain: "ddpm", "ddim". All models, as an SDE: "em", "reverse-diffusion",
   // "ancestral" (those predictors alone), "pc" (predictor and corrector as below), "ald" (annealed
   // Langevin dynamics), "ode" (the probability flow). A model of a discrete chain is then sampled

@@ -1,8 +1,10 @@
 #include "api/task.h"
 
 #include <cmath>
+#include <limits>
 #include <utility>
 
+#include "api/gan_task.h"
 #include "api/image_distance.h"
 #include "api/model.h"
 #include "api/model_score.h"
@@ -90,6 +92,16 @@ LossFunction classifier_loss(const Shape& shape, const ClassifierConfig& config)
   };
 }
 
+// One flat tensor holds all weights (and 32-bit indices reach all of it).
+Status check_weights(const ParameterSet& set) {
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  if (set.size() <= kMost) return {};
+  return unsupported(
+      "--channels and --layers-per-block make a network of {} weights, at most {} "
+      "are possible",
+      set.count(), kMost);
+}
+
 }  // namespace
 
 Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDataset& data) {
@@ -112,12 +124,19 @@ Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDatase
     config.norm_groups = options.norm_groups;
     config.image_size = size;
     ITO_ASSIGN(task.set, classifier_parameters(config));
+    ITO_TRY(check_weights(task.set));
     task.loss = classifier_loss(task.batch_shape, config);
+    return task;
+  }
+  if (options.gan_steps > 0) {
+    ITO_TRY(describe_gan(options, data.c, task));
     return task;
   }
   task.scheduler = scheduler_config(options);
   task.unet = unet_config(options, data.c, size, task.classes);
+  ITO_TRY(check_unet2d_training(task.unet));
   ITO_ASSIGN(task.set, unet2d_parameters(task.unet));
+  ITO_TRY(check_weights(task.set));
   ITO_TRY(check_unet2d_size(task.unet, size, size));
   if (options.sde != "none") {
     if (options.sde == "ve" && options.sigma_max == 0)

@@ -11,6 +11,7 @@
 #include "base/config.h"
 #include "diffusion/sde.h"
 #include "io/dataset.h"
+#include "nn/ddgan.h"
 #include "nn/noisy_classifier.h"
 #include "nn/parameters.h"
 #include "nn/train_step.h"
@@ -30,6 +31,7 @@ struct TrainingTask {
   int classes = 0;    // 0: the labels are not used
   UNet2DConfig unet;  // of a diffusion task
   SchedulerConfig scheduler;
+  std::optional<DdganConfig> gan;      // of a denoising diffusion GAN; its U-Net is `unet`
   std::optional<Sde> sde;              // of a score model
   int64_t ladder = 0;                  // of a score model: levels of noise it is trained on; 0: all
   ClassifierConfig classifier_config;  // of a classifier task

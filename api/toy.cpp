@@ -10,7 +10,9 @@
 #include "api/ode_solver.h"
 #include "base/check.h"
 #include "base/error.h"
+#include "diffusion/annealed_langevin.h"
 #include "diffusion/chain.h"
+#include "diffusion/langevin.h"
 #include "diffusion/likelihood.h"
 #include "diffusion/predictor_corrector.h"
 #include "graph/builder.h"
@@ -39,23 +41,6 @@ std::vector<uint32_t> numbers(int64_t n) {
   std::vector<uint32_t> values(static_cast<size_t>(n));
   for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<uint32_t>(i);
   return values;
-}
-
-// x + η/2 s(x, t) + √η z at one time: unadjusted Langevin dynamics.
-Chain langevin(ScoreFunction score, double time, double eta, int steps) {
-  Chain chain;
-  chain.name = "langevin";
-  chain.steps = steps;
-  chain.columns = {"time", "eta"};
-  chain.table = {time, eta};
-  chain.build = [score = std::move(score)](const ChainStep& in) {
-    const Tensor s = score(in.x, in.for_images(0));
-    return ChainResult{.x = in.x + s * in.row[1] * 0.5 + in.noise[0] * sqrt(in.row[1]),
-                       .scores = {s},
-                       .states = {},
-                       .outputs = {}};
-  };
-  return chain;
 }
 
 // The rest of a toy run, once there are weights on the device.
@@ -202,7 +187,9 @@ Status ToyRun::walk() {
   result_.path_steps = kPathSteps;
   result_.path_count = kPaths;
   result_.path_step_size = eta;
-  const Chain chain = langevin(score(), model_.shown_time(), eta, kPathSteps);
+  ITO_ASSIGN(
+      const Chain chain,
+      langevin(score(), {.step_size = eta, .steps = kPathSteps, .time = model_.shown_time()}));
   Program program =
       chain_program(chain, {.shape = {kPaths, 2}, .noise_input = false, .outputs = false});
   Graph& graph = *program.graph;
@@ -236,19 +223,27 @@ Status ToyRun::walk() {
 Status ToyRun::sample() {
   Chain chain;
   double start_std = 2;
-  if (model_.is_conditional()) {
-    const bool ladder = model_.objective() == ToyObjective::kNcsn;
-    ITO_ASSIGN(chain, predictor_corrector(
-                          model_.sde(), score(),
-                          {.predictor = ladder ? Predictor::kNone : Predictor::kReverseDiffusion,
-                           .corrector = ladder ? Corrector::kAld : Corrector::kLangevin,
-                           .steps = 200,
-                           .corrector_steps = ladder ? 5 : 1,
-                           .snr = 0.2}));
+  if (model_.objective() == ToyObjective::kNcsn) {
+    const std::vector<double> times = ToyModel::ladder_times();
+    std::vector<double> sigmas;
+    for (const double time : times) sigmas.push_back(model_.sde().std(time));
+    ITO_ASSIGN(chain, annealed_langevin(
+                          sigmas, times, score(),
+                          {.epsilon = 0.1 * sigmas.back() * sigmas.back(), .steps_per_level = 60}));
+    start_std = sigmas.front();
+  } else if (model_.is_conditional()) {
+    // The corrector's steps follow σ: in two dimensions a single |s| is too random to set them by.
+    ITO_ASSIGN(chain, predictor_corrector(model_.sde(), score(),
+                                          {.predictor = Predictor::kReverseDiffusion,
+                                           .corrector = Corrector::kAld,
+                                           .steps = 200,
+                                           .snr = 0.2}));
     start_std = model_.sde().prior_std();
   } else {
     const double finest = std::hypot(model_.data().width, model_.shown_sigma());
-    chain = langevin(score(), model_.shown_time(), 0.5 * finest * finest, 1500);
+    ITO_ASSIGN(chain, langevin(score(), {.step_size = 0.5 * finest * finest,
+                                         .steps = 1500,
+                                         .time = model_.shown_time()}));
   }
   const Shape shape{kPoints, 2};
   ITO_ASSIGN(auto executor, executor_of(chain_program(

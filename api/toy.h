@@ -32,7 +32,7 @@ struct ToyResult {
   double path_step_size = 0;
   std::vector<float> paths;  // [path_steps + 1, path_count, 2]: Langevin dynamics at shown_sigma
   ToyGrid density_grid;
-  std::vector<double> log_density;  // nats; -infinity where it underflows
+  std::vector<double> log_density;  // nats
   // How log_density was found: "energy", "probability flow" or "line integral". Only the
   // probability flow's is normalised by itself; the others are scaled to mass 1 on the square.
   std::string density_method;

@@ -58,12 +58,6 @@ double time_of_std(const Sde& sde, double sigma) {
   return high;
 }
 
-std::vector<double> ladder_times() {
-  std::vector<double> times;
-  for (int i = 0; i < kLevels; ++i) times.push_back(static_cast<double>(i) / (kLevels - 1));
-  return times;
-}
-
 // Of every image at its time: what x and the network's output are scaled by.
 struct Scales {
   Tensor in;        // f32 [n]: 1 / deviation of x_t
@@ -98,6 +92,10 @@ Result<ToyObjective> toy_objective_from_name(const std::string& name) {
     if (name == entry.name) return entry.objective;
   return invalid_argument("objective is \"{}\", expected {}", name,
                           fmt::join(toy_objective_names(), ", "));
+}
+
+int64_t default_toy_steps(ToyObjective objective) {
+  return objective >= ToyObjective::kNcsn ? 5000 : 2500;
 }
 
 Result<ToyModel> ToyModel::create(const ToyOptions& options) {
@@ -163,8 +161,13 @@ ScoreFunction ToyModel::score(const Scope& parameters) const {
 
 ScoreFunction ToyModel::truth() const {
   CHECK(data_.is_mixture(), "toy: " + data_.name + " has no closed-form score");
-  const ScoreFunction exact = mixture_score(data_.mixture, sde_);
-  return [exact](Tensor x, Tensor t) { return exact(x, maximum(t, full(t.graph(), {}, 1e-3))); };
+  return mixture_score(data_.mixture, sde_);
+}
+
+std::vector<double> ToyModel::ladder_times() {
+  std::vector<double> times;
+  for (int i = 0; i < kLevels; ++i) times.push_back(1 - static_cast<double>(i) / (kLevels - 1));
+  return times;
 }
 
 Tensor ToyModel::points(Tensor key, int64_t n, Tensor step, Tensor t) const {

@@ -28,14 +28,16 @@ enum class ToyObjective : uint8_t {
 // "ism", "ssm", "ssm-vr", "dsm", "ncsn", "ve", "vp", "subvp".
 std::vector<std::string> toy_objective_names();
 Result<ToyObjective> toy_objective_from_name(const std::string& name);
+// Training steps after which the losses have settled: more for a whole family of noise levels.
+int64_t default_toy_steps(ToyObjective objective);
 
 struct ToyOptions {
   std::string data = "two_moons";
   std::string objective = "ve";
   bool energy = false;  // a network f with the score ∇f, instead of the score itself
-  int64_t steps = 3000;
+  int64_t steps = 5000;
   int64_t batch = 512;
-  int64_t hidden = 96;  // width of the network's three hidden layers
+  int64_t hidden = 128;  // width of the network's three hidden layers
   double learning_rate = 3e-3;
   uint32_t seed = 0;
 };
@@ -64,9 +66,11 @@ class ToyModel {
   ScoreFunction score(const Scope& parameters) const;
   // ln p_t up to a constant. CHECK: is_energy().
   EnergyFunction energy(const Scope& parameters) const;
-  // The data's own score at those times. CHECK: data().is_mixture(). At time 0, smoothed by a
-  // thousandth.
+  // The data's own score at those times. CHECK: data().is_mixture().
   ScoreFunction truth() const;
+
+  // Times of the ladder's levels, the noisiest first.
+  static std::vector<double> ladder_times();
 
   // Points of the data set at time t [n] of sde(), drawn for "key" [2], images 0 to n - 1 and step.
   Tensor points(Tensor key, int64_t n, Tensor step, Tensor t) const;

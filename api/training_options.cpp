@@ -57,6 +57,24 @@ Status check_score_options(const TrainingOptions& o) {
   return {};
 }
 
+Status check_gan_options(const TrainingOptions& o) {
+  constexpr int kMostSteps = 1000;
+  const TrainingOptions defaults;
+  if (o.gan_steps < 0 || o.gan_steps > kMostSteps)
+    return invalid_argument("--gan-steps is {}, expected 0 to {}", o.gan_steps, kMostSteps);
+  if (!(o.r1 >= 0) || !std::isfinite(o.r1))
+    return invalid_argument("--r1 is {}, expected 0 or more", o.r1);
+  if (o.gan_steps == 0) return {};
+  if (o.classifier || o.sde != defaults.sde || o.network != defaults.network)
+    return invalid_argument("--gan-steps excludes --classifier, --sde and --network");
+  if (o.prediction != defaults.prediction || o.loss_weight != defaults.loss_weight ||
+      o.schedule != defaults.schedule || o.timesteps != defaults.timesteps)
+    return invalid_argument(
+        "--schedule, --timesteps, --prediction and --loss-weight are of diffusion models; leave "
+        "them out with --gan-steps");
+  return {};
+}
+
 }  // namespace
 
 Status check_training_options(const TrainingOptions& options) {
@@ -64,6 +82,11 @@ Status check_training_options(const TrainingOptions& options) {
   const auto at_least = [](const char* name, int64_t value, int64_t least) -> Status {
     if (value < least)
       return invalid_argument("--{} is {}, expected at least {}", name, value, least);
+    return {};
+  };
+  // Beyond these a step would never end, or numbers would overflow before memory runs out.
+  const auto at_most = [](const char* name, int64_t value, int64_t most) -> Status {
+    if (value > most) return invalid_argument("--{} is {}, expected at most {}", name, value, most);
     return {};
   };
   ITO_TRY(at_least("batch", o.batch, 1));
@@ -75,7 +98,11 @@ Status check_training_options(const TrainingOptions& options) {
   ITO_TRY(at_least("warmup", o.warmup, 0));
   ITO_TRY(at_least("decay-steps", o.decay_steps, 0));
   if (o.noisy && !o.classifier) return invalid_argument("--noisy needs --classifier");
-  if (o.batch > 65536) return invalid_argument("--batch is {}, expected at most 65536", o.batch);
+  ITO_TRY(at_most("batch", o.batch, 65536));
+  ITO_TRY(at_most("accumulate", o.accumulate, 65536));
+  ITO_TRY(at_most("layers-per-block", o.layers_per_block, 64));
+  ITO_TRY(at_most("size", o.size, 16384));
+  ITO_TRY(at_most("timesteps", o.timesteps, 1'000'000));
   if (o.channels.empty() || o.channels.size() > 8)
     return invalid_argument("--channels has {} levels, expected 1 to 8", o.channels.size());
   for (int c : o.channels) {
@@ -98,6 +125,7 @@ Status check_training_options(const TrainingOptions& options) {
   ITO_TRY(loss_weight_from_name(o.loss_weight));
   ITO_TRY(prediction_from_name(o.prediction));
   ITO_TRY(check_score_options(o));
+  ITO_TRY(check_gan_options(o));
   if (o.sde == "none") ITO_TRY(make_schedule(scheduler_config(o)));
   ITO_ASSIGN(const TrainStepOptions step, step_options(o));
   return check_optimizer(step.optimizer);

@@ -51,6 +51,10 @@ struct TrainingOptions {
   double weight_decay = 0;
   double clip = 1.0;
   double ema_decay = 0.999;
+  int gan_steps = 0;
+  int64_t latent = 64;
+  double r1 = 0.05;
+  std::vector<int> discriminator_channels = {32, 64, 64};
   uint64_t seed = 0;
 
   bool operator==(const TrainingOptions&) const = default;
@@ -109,6 +113,13 @@ void visit_fields(Options& o, Visit&& visit) {
   visit("clip", o.clip, "largest L2 norm of the gradient; 0: no clipping");
   visit("ema-decay", o.ema_decay,
         "decay d of the weight average, min(d, (1+k)/(10+k)) at step k; 0: no average");
+  visit("gan-steps", o.gan_steps,
+        "train a denoising diffusion GAN of this many steps (2 to 8 are usual); 0: a diffusion "
+        "model");
+  visit("latent", o.latent, "gan: length of the latent vector");
+  visit("r1", o.r1, "gan: weight of the penalty on the discriminator's slope");
+  visit("discriminator-channels", o.discriminator_channels,
+        "gan: channels of each level of the discriminator, outermost first");
   visit("seed", o.seed, "seed of weights, noise and order of images");
 }
 

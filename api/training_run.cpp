@@ -36,8 +36,9 @@ Status remove_run(const Path& out) {
   for (const std::string& name : names) {
     const bool numbered = name.rfind("checkpoint-", 0) == 0 || name.rfind("samples-", 0) == 0;
     const bool known = name == kRunFile || name == kMetricsFile || name == "loss_curve.png" ||
-                       name == "unet" || name == "scheduler" || name == "model_index.json" ||
-                       name == "config.json" || name == "model.safetensors";
+                       name == "unet" || name == "scheduler" || name == "latent_mapping" ||
+                       name == "model_index.json" || name == "config.json" ||
+                       name == "model.safetensors";
     if (numbered || known) ITO_TRY(remove_tree(out / name));
   }
   return {};
@@ -102,15 +103,23 @@ Status Run::open_data() {
   ITO_ASSIGN(data_, open_dataset(run_.data, Split::kTrain));
   if (data_.count < 1) return invalid_argument("{} has no images", run_.data.string());
   ITO_ASSIGN(task_, make_task(options_, data_));
+  if (run_.validate_every > 0 && task_.gan)
+    return invalid_argument(
+        "--validate is {}, but a GAN's loss says nothing of its samples: "
+        "leave it out",
+        run_.validate_every);
   if (run_.validate_every > 0 || options_.classifier) {
     ITO_ASSIGN(test_data_, open_dataset(run_.data, Split::kTest));
   }
   return {};
 }
 
-// Makes the folder, and run.json for a new run; loads the newest checkpoint of an old one.
+// Makes the folder, clears what a killed run left half-written, and writes run.json for a new run;
+// loads the newest checkpoint of an old one.
 Status Run::open_folder() {
   ITO_TRY(make_folders(run_.out));
+  for (const Path& folder : {run_.out, run_.out / "unet", run_.out / "scheduler"})
+    ITO_TRY(remove_temporaries(folder));
   const Path file = run_.out / kRunFile;
   const std::string hash = fingerprint(data_);
   ITO_ASSIGN(std::optional<Checkpoint> checkpoint, load_latest_checkpoint(run_.out, device_.log()));
@@ -261,7 +270,8 @@ Status Run::export_model() {
                                  weights);
   if (options_.classifier)
     return save_classifier(run_.out, task_.classifier_config, task_.size(), task_.set, weights);
-  return save_model(run_.out, task_.unet, task_.scheduler, task_.set, weights);
+  return save_model(run_.out, task_.unet, task_.scheduler, task_.set, weights,
+                    task_.gan ? std::optional(task_.gan->mapping) : std::nullopt);
 }
 
 Status Run::train() {

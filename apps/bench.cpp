@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <utility>
 
 #include "api/device.h"
@@ -26,6 +27,8 @@ using Clock = std::chrono::steady_clock;
 struct BenchCommand {
   DeviceChoice device;
   std::string workload;
+  std::string filter;  // only cases whose name holds this text
+  AttentionForm attention = AttentionForm::kFastest;
   int rounds = 7;
   double seconds = 0.1;  // per case and round
   std::string profile;   // trace file; empty: no profile
@@ -49,13 +52,20 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+// Processor time of all threads: on CPU drivers, what a kernel costs however busy the machine is.
+double process_ms() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) / 1e6;
+}
+
 // A case made runnable, and what was measured of it.
 struct Running {
   const BenchCase* benchmark = nullptr;
   std::unique_ptr<Executor> executor;
   PlanTotals totals;
   uint32_t replays = 1;
-  std::vector<double> ms, host_ms;
+  std::vector<double> ms, host_ms, process_ms;
   double cold_seconds = 0, warm_seconds = 0;
 };
 
@@ -82,11 +92,11 @@ Status fill_inputs(Executor& executor, const BenchCase& benchmark) {
 
 // Compiles the case, and runs it once: many drivers translate a shader only then. Reports the time.
 Result<std::unique_ptr<Executor>> start(vk::Device& device, const BenchCase& benchmark,
-                                        double* seconds) {
+                                        const CompileOptions& options, double* seconds) {
   const Clock::time_point begin = Clock::now();
   Plan plan = benchmark.plan;
   if (!benchmark.by_hand) {
-    ITO_ASSIGN(plan, compile(benchmark.program, device.caps()));
+    ITO_ASSIGN(plan, compile(benchmark.program, device.caps(), options));
   }
   ITO_ASSIGN(std::unique_ptr<Executor> executor, Executor::create(device, std::move(plan)));
   const double compiled = seconds_since(begin);
@@ -127,26 +137,46 @@ Status measure_round(Running& r, double seconds_per_case) {
   ITO_TRY(r.executor->run());
   r.host_ms.push_back(thread_ms() - host);
   ITO_TRY(r.executor->wait());
+  const double process = process_ms();
   const Clock::time_point begin = Clock::now();
   ITO_TRY(r.executor->run(r.replays));
   ITO_TRY(r.executor->wait());
+  r.process_ms.push_back((process_ms() - process) / r.replays);
   r.ms.push_back(seconds_since(begin) * 1e3 / r.replays);
   return {};
 }
 
+double smallest(const std::vector<double>& values) {
+  return *std::min_element(values.begin(), values.end());
+}
+
+double flops(const Running& r) {
+  return r.benchmark->flops > 0 ? r.benchmark->flops : static_cast<double>(r.totals.flops);
+}
+
+double bytes(const Running& r) {
+  return r.benchmark->bytes > 0 ? r.benchmark->bytes : static_cast<double>(r.totals.bytes());
+}
+
+// A roof is the best that was seen, anything else what is usual.
+double representative_ms(const Running& r) {
+  return r.benchmark->by_hand ? smallest(r.ms) : median(r.ms);
+}
+
 Json row_json(const Running& r, bool compile_times) {
   const BenchCase& c = *r.benchmark;
-  const double flops = c.flops > 0 ? c.flops : static_cast<double>(r.totals.flops);
-  const double bytes = c.bytes > 0 ? c.bytes : static_cast<double>(r.totals.bytes());
-  const double ms = median(r.ms);
+  const double ms = representative_ms(r);
   Json row = {{"name", c.name},
               {"ms", ms},
-              {"ms_min", *std::min_element(r.ms.begin(), r.ms.end())},
-              {"gflops", flops / ms / 1e6},
-              {"gbps", bytes / ms / 1e6},
+              {"ms_min", smallest(r.ms)},
+              {"gflops", flops(r) / ms / 1e6},
+              {"gbps", bytes(r) / ms / 1e6},
               {"host_ms", median(r.host_ms)},
+              {"process_ms", median(r.process_ms)},
               {"kernels", r.executor->plan().calls.size()},
-              {"peak_bytes", r.totals.memory(r.executor->plan())}};
+              {"peak_bytes", r.totals.memory(r.executor->plan())},
+              {"arena_bytes", r.executor->plan().arena_size}};
+  if (!c.shape.empty()) row["shape"] = c.shape;
   if (compile_times) {
     row["compile_cold_s"] = r.cold_seconds;
     row["compile_warm_s"] = r.warm_seconds;
@@ -154,15 +184,41 @@ Json row_json(const Running& r, bool compile_times) {
   return row;
 }
 
+// One row for each name: the fastest of its shapes. Work per time, since shapes differ in work.
+Json rows_json(const std::vector<Running>& running, bool compile_times) {
+  const auto speed = [](const Running& r) {
+    return std::max(flops(r), bytes(r)) / representative_ms(r);
+  };
+  std::vector<const Running*> chosen;
+  for (const Running& r : running) {
+    if (chosen.empty() || chosen.back()->benchmark->name != r.benchmark->name)
+      chosen.push_back(&r);
+    else if (speed(r) > speed(*chosen.back()))
+      chosen.back() = &r;
+  }
+  Json rows = Json::array();
+  double fma = 0;
+  for (const Running* r : chosen) {
+    Json row = row_json(*r, compile_times);
+    if (row["name"] == "roof_fma") fma = row["gflops"].get<double>();
+    if (fma > 0 && !r->benchmark->by_hand) row["of_roof_fma"] = row["gflops"].get<double>() / fma;
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
 void print_table(const Json& rows) {
-  fmt::print("{:<42} {:>10} {:>9} {:>9} {:>9} {:>10} {:>8} {:>8}\n", "workload", "ms", "GFLOP/s",
-             "GB/s", "host ms", "memory", "cold s", "warm s");
+  fmt::print("{:<42} {:>10} {:>9} {:>6} {:>9} {:>9} {:>10} {:>8} {:>8}\n", "workload", "ms",
+             "GFLOP/s", "roof", "GB/s", "host ms", "memory", "cold s", "warm s");
   for (const Json& row : rows) {
     const auto seconds = [&](const char* key) {
       return row.contains(key) ? fmt::format("{:.2f}", row[key].get<double>()) : std::string("-");
     };
-    fmt::print("{:<42} {:>10.3f} {:>9.2f} {:>9.2f} {:>9.3f} {:>10} {:>8} {:>8}\n",
+    fmt::print("{:<42} {:>10.3f} {:>9.2f} {:>6} {:>9.2f} {:>9.3f} {:>10} {:>8} {:>8}\n",
                row["name"].get<std::string>(), row["ms"].get<double>(), row["gflops"].get<double>(),
+               row.contains("of_roof_fma")
+                   ? fmt::format("{:.0f}%", 100 * row["of_roof_fma"].get<double>())
+                   : std::string("-"),
                row["gbps"].get<double>(), row["host_ms"].get<double>(),
                bytes_text(row["peak_bytes"].get<uint64_t>()), seconds("compile_cold_s"),
                seconds("compile_warm_s"));
@@ -170,14 +226,15 @@ void print_table(const Json& rows) {
 }
 
 // Times every call of the last case: tables on standard output, a trace in a file.
-Status profile(vk::Device& device, const BenchCase& benchmark, const std::string& trace) {
+Status profile(vk::Device& device, const BenchCase& benchmark,
+               const CompileOptions& compile_options, const std::string& trace) {
   constexpr uint32_t kReplays = 5;
   constexpr size_t kSlowest = 30;
   ExecutorOptions options;
   options.profile = true;
   Plan plan = benchmark.plan;
   if (!benchmark.by_hand) {
-    ITO_ASSIGN(plan, compile(benchmark.program, device.caps()));
+    ITO_ASSIGN(plan, compile(benchmark.program, device.caps(), compile_options));
   }
   ITO_ASSIGN(auto executor, Executor::create(device, std::move(plan), options));
   ITO_TRY(fill_inputs(*executor, benchmark));
@@ -194,7 +251,15 @@ Status run(const BenchCommand& c) {
   const ScratchCache cache;
   vk::DeviceOptions options;
   ITO_ASSIGN(auto device, open_and_announce(c.device, fmt::format("measuring {}", c.workload)));
-  ITO_ASSIGN(const std::vector<BenchCase> cases, bench_cases(c.workload, device->caps()));
+  ITO_ASSIGN(std::vector<BenchCase> cases, bench_cases(c.workload, device->caps()));
+  std::erase_if(cases, [&](const BenchCase& benchmark) {
+    return benchmark.name.find(c.filter) == std::string::npos;
+  });
+  if (cases.empty())
+    return Error{ErrorKind::kInvalidArgument,
+                 fmt::format("--filter: no case of {} has a name with '{}'", c.workload, c.filter)};
+  CompileOptions compile_options;
+  compile_options.attention = c.attention;
   std::vector<Running> running(cases.size());
   ProgressLine line;
   uint64_t warm_compilations = 0;
@@ -205,7 +270,7 @@ Status run(const BenchCommand& c) {
     ITO_ASSIGN(device, open_device(c.device.which, options));
     for (size_t i = 0; i < cases.size(); ++i) {
       line.update("compiling " + cases[i].name);
-      ITO_TRY(start(*device, cases[i], &running[i].cold_seconds));
+      ITO_TRY(start(*device, cases[i], compile_options, &running[i].cold_seconds));
     }
     device.reset();
     ITO_ASSIGN(device, open_device(c.device.which, options));
@@ -213,7 +278,7 @@ Status run(const BenchCommand& c) {
   for (size_t i = 0; i < cases.size(); ++i) {
     Running& r = running[i];
     r.benchmark = &cases[i];
-    ITO_ASSIGN(r.executor, start(*device, cases[i], &r.warm_seconds));
+    ITO_ASSIGN(r.executor, start(*device, cases[i], compile_options, &r.warm_seconds));
     r.totals = plan_totals(r.executor->plan());
   }
   warm_compilations = device->counters().glsl_compilations;
@@ -224,8 +289,7 @@ Status run(const BenchCommand& c) {
     }
   }
   line.finish();
-  Json rows = Json::array();
-  for (const Running& r : running) rows.push_back(row_json(r, c.compile_times));
+  const Json rows = rows_json(running, c.compile_times);
   if (c.json) {
     Json json = {{"device", device->info().name},
                  {"driver", device->info().driver},
@@ -236,7 +300,7 @@ Status run(const BenchCommand& c) {
   } else {
     print_table(rows);
   }
-  return c.profile.empty() ? Status{} : profile(*device, cases.back(), c.profile);
+  return c.profile.empty() ? Status{} : profile(*device, cases.back(), compile_options, c.profile);
 }
 
 }  // namespace
@@ -248,6 +312,13 @@ Command add_bench_command(CLI::App& root) {
   app->add_option("workload", c->workload, "what to measure; the roof is measured with each")
       ->required()
       ->check(CLI::IsMember(bench_workloads()));
+  app->add_option("--filter", c->filter, "only cases whose name holds this text");
+  app->add_option("--attention", c->attention, "how attention is computed")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, AttentionForm>{
+          {"fastest", AttentionForm::kFastest},
+          {"kernel", AttentionForm::kKernel},
+          {"decomposed", AttentionForm::kDecomposed}}))
+      ->default_str("fastest");
   app->add_option("--rounds", c->rounds, "rounds over all cases, which take turns; medians count")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
@@ -264,10 +335,13 @@ Command add_bench_command(CLI::App& root) {
   app->add_flag("--json", c->json, "print JSON");
   app->footer(
       "ms is the median time of one replay, over batches of replays that end with one wait.\n"
-      "GFLOP/s and GB/s count what the mathematics needs. host ms is the processor time that\n"
-      "submitting one replay costs the host. Vulkan drivers keep shader caches of their own: for "
-      "an honest cold time on\n"
-      "Mesa set MESA_SHADER_CACHE_DISABLE=true.");
+      "GFLOP/s and GB/s count what the mathematics needs. The roofs are kernels by hand in "
+      "several\n"
+      "shapes: multiply-adds with all operands in registers, and copying 32 MiB; the best shape's\n"
+      "best round counts, so they bound what a kernel can reach through this driver, not what the\n"
+      "hardware could. host ms is the processor time that submitting one replay costs the host.\n"
+      "Vulkan drivers keep shader caches of their own: for an honest cold time on Mesa set\n"
+      "MESA_SHADER_CACHE_DISABLE=true.");
   return {app, {}, [c] { return run(*c); }};
 }
 

@@ -28,54 +28,57 @@ void finish(BenchCase& c, Tensor out, std::vector<Tensor> inputs) {
   c.program.output("out", out);
 }
 
-void add_conv(Cases& cases, int64_t channels, int64_t side) {
+void add_conv(Cases& cases, int64_t channels, int64_t side,
+              std::initializer_list<const char*> directions, int64_t stride = 1) {
   constexpr int64_t kBatch = 16;
   ConvAttr attr;
   attr.pad = {1, 1, 1, 1};
+  attr.stride = {stride, stride};
   const Shape image{kBatch, side, side, channels}, weight{3, 3, channels, channels};
-  const double flops = 2.0 * static_cast<double>(image.numel() * channels) * 9;
-  for (const char* direction : {"forward", "grad_input", "grad_weight"}) {
+  const Shape result{kBatch, side / stride, side / stride, channels};
+  for (const char* direction : directions) {
     BenchCase c;
-    c.name = fmt::format("conv_{0}x{0}_{1}x{1}_{2}", channels, side, direction);
-    c.flops = flops;
+    c.name = fmt::format("conv_{0}x{0}_{1}x{1}_{2}{3}", channels, side, direction,
+                         stride == 1 ? "" : fmt::format("_stride{}", stride));
+    c.flops = 2.0 * static_cast<double>(result.numel() * channels) * 9;
     Graph& graph = *c.program.graph;
-    const Tensor x = input(graph, "x", image);
     if (direction == std::string_view("forward")) {
-      const Tensor w = input(graph, "w", weight);
+      const Tensor x = input(graph, "x", image), w = input(graph, "w", weight);
       finish(c, conv2d(x, w, attr), {x, w});
     } else if (direction == std::string_view("grad_input")) {
-      const Tensor w = input(graph, "w", weight);
-      finish(c, conv2d_grad_input(x, w, image, attr), {x, w});
+      const Tensor dy = input(graph, "dy", result), w = input(graph, "w", weight);
+      finish(c, conv2d_grad_input(dy, w, image, attr), {dy, w});
     } else {
-      const Tensor dy = input(graph, "dy", image);
+      const Tensor x = input(graph, "x", image), dy = input(graph, "dy", result);
       finish(c, conv2d_grad_weight(x, dy, weight, attr), {x, dy});
     }
     cases.push_back(std::move(c));
   }
 }
 
-void add_matmul(Cases& cases, int64_t n) {
+void add_matmul(Cases& cases, int64_t n, bool transposed = false) {
   BenchCase c;
-  c.name = fmt::format("matmul_{}", n);
+  c.name = fmt::format("matmul_{}{}", n, transposed ? "_transposed" : "");
   c.flops = 2.0 * std::pow(static_cast<double>(n), 3);
   Graph& graph = *c.program.graph;
   const Tensor a = input(graph, "a", {n, n}), b = input(graph, "b", {n, n});
-  finish(c, matmul(a, b), {a, b});
+  finish(c, matmul(a, b, false, transposed), {a, b});
   cases.push_back(std::move(c));
 }
 
-void add_attention(Cases& cases) {
-  constexpr int64_t kBatch = 16, kTokens = 256, kChannels = 64, kHeads = 1;
-  const Shape shape{kBatch, kTokens, kChannels};
-  const double flops = 4.0 * kBatch * kTokens * kTokens * kChannels;
+void add_attention(Cases& cases, int64_t batch, int64_t tokens, int64_t channels, int64_t heads) {
+  const Shape shape{batch, tokens, channels};
+  const double flops = 4.0 * static_cast<double>(shape.numel() * tokens);
   for (const bool backward : {false, true}) {
     BenchCase c;
-    c.name = backward ? "attention_16x256x64_forward_and_gradient" : "attention_16x256x64_forward";
+    c.name = fmt::format("attention_{}x{}x{}h{}_{}", batch, tokens, channels, heads,
+                         backward ? "forward_and_gradient" : "forward");
     c.flops = backward ? 3.5 * flops : flops;  // backward: five products of the forward's two
     Graph& graph = *c.program.graph;
     const Tensor q = input(graph, "q", shape), k = input(graph, "k", shape),
                  v = input(graph, "v", shape);
-    const Tensor out = attention(q, k, v, kHeads, 1 / std::sqrt(double{kChannels} / kHeads));
+    const double scale = 1 / std::sqrt(static_cast<double>(channels / heads));
+    const Tensor out = attention(q, k, v, heads, scale);
     if (backward) {
       const Tensor dy = input(graph, "dy", shape);
       const std::vector<Tensor> gradients = grad(sum_all(out * dy), {q, k, v});
@@ -126,20 +129,28 @@ std::vector<std::string> bench_workloads() {
 }
 
 Result<std::vector<BenchCase>> bench_cases(const std::string& workload, const DeviceCaps& caps) {
-  Cases cases;
-  cases.push_back(fma_roof(caps));
-  cases.push_back(copy_roof(caps));
+  Cases cases = fma_roof(caps);
+  for (BenchCase& c : copy_roof(caps)) cases.push_back(std::move(c));
   const auto wanted = [&](const char* name) { return workload == name || workload == "all"; };
   if (wanted("conv")) {
-    add_conv(cases, 64, 32);
-    add_conv(cases, 128, 16);
-    add_conv(cases, 256, 8);
+    const auto all = {"forward", "grad_input", "grad_weight"};
+    add_conv(cases, 64, 32, all);
+    add_conv(cases, 128, 16, all);
+    add_conv(cases, 256, 8, all);
+    add_conv(cases, 64, 32, {"grad_input"}, 2);
   }
   if (wanted("matmul")) {
     add_matmul(cases, 512);
+    add_matmul(cases, 512, /*transposed=*/true);
     add_matmul(cases, 1024);
   }
-  if (wanted("attention")) add_attention(cases);
+  if (wanted("attention")) {
+    add_attention(cases, 16, 64, 64, 1);
+    add_attention(cases, 16, 256, 64, 1);
+    add_attention(cases, 4, 256, 256, 4);
+    add_attention(cases, 1, 1024, 512, 8);
+    add_attention(cases, 1, 4096, 64, 1);
+  }
   if (wanted("groupnorm")) add_group_norm(cases);
   if (wanted("train")) ITO_TRY(add_train(cases));
   return cases;

@@ -34,6 +34,7 @@ Command add_likelihood_command(CLI::App& root);
 Command add_inspect_command(CLI::App& root);
 Command add_bench_command(CLI::App& root);
 Command add_toy_command(CLI::App& root);
+Command add_verify_command(CLI::App& root);
 
 // --device, for the commands that compute.
 struct DeviceChoice {

@@ -3,15 +3,27 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <new>
+#include <stdexcept>
 #include <vector>
 
 #include "apps/command.h"
+#include "base/error.h"
 
 namespace {
 
 int report(const ito::Error& error, int code) {
   fmt::print(stderr, "ito: {}\n", error.message);
   return code;
+}
+
+ito::Status run_command(const ito::apps::Command& command) {
+  try {
+    return command.run();
+  } catch (const std::bad_alloc&) {
+  } catch (const std::length_error&) {  // a vector longer than any memory
+  }
+  return ito::out_of_memory("out of host memory; try a smaller batch, image or network");
 }
 
 }  // namespace
@@ -26,10 +38,11 @@ int main(int argc, char** argv) {
       "  ito train --data /usr/share/datasets/fashion-mnist --out run --steps 2000\n"
       "  ito sample --model run --sampler ddim --steps 50 --seeds 0-63 --out samples.png\n"
       "`ito COMMAND --help` explains each command.");
-  const std::vector<Command> commands = {add_devices_command(root),    add_train_command(root),
-                                         add_sample_command(root),     add_forward_command(root),
-                                         add_likelihood_command(root), add_inspect_command(root),
-                                         add_bench_command(root),      add_toy_command(root)};
+  const std::vector<Command> commands = {
+      add_devices_command(root),    add_train_command(root),      add_sample_command(root),
+      add_forward_command(root),    add_likelihood_command(root), add_inspect_command(root),
+      add_bench_command(root),      add_toy_command(root),        add_verify_command(root),
+      add_interpolate_command(root)};
   const auto is_named = [&](const Command& command) { return command.app->get_name() == argv[1]; };
   if (argc > 1 && argv[1][0] != '-' && std::none_of(commands.begin(), commands.end(), is_named)) {
     fmt::print(stderr, "ito: there is no command '{}'; see `ito --help`\n", argv[1]);
@@ -49,7 +62,7 @@ int main(int argc, char** argv) {
       const ito::Status status = command.check();
       if (!status.ok()) return report(status.error(), kWrongUsage);
     }
-    const ito::Status status = command.run();
+    const ito::Status status = run_command(command);
     if (!status.ok()) return report(status.error(), kFailed);
   }
   if (std::fflush(stdout) != 0) {

@@ -309,8 +309,12 @@ void Sampling::print() const {
                100.0 * static_cast<double>(recognised_) / static_cast<double>(made));
 }
 
-Status run(const SampleCommand& c) {
+Status run(SampleCommand& c) {
   ITO_ASSIGN(const Model model, load_model(c.model));
+  if (model.latent && c.app->count("--sampler") == 0) {
+    c.options.sampler = "gan";
+    ITO_TRY(check_used(c));
+  }
   ITO_ASSIGN(
       auto device,
       open_and_announce(c.device, fmt::format("sampling {} images of {} with {}{},", c.seeds.size(),

@@ -13,6 +13,7 @@ namespace ito::apps {
 namespace {
 
 struct ToyCommand {
+  CLI::App* app = nullptr;
   DeviceChoice device;
   ToyOptions options;
   std::string network = "score", out;
@@ -24,7 +25,8 @@ Status check(ToyCommand& c) {
     return invalid_argument("--network is \"{}\", expected score or energy", c.network);
   c.options.energy = c.network == "energy";
   ITO_TRY(toy_data(c.options.data));
-  ITO_TRY(toy_objective_from_name(c.options.objective));
+  ITO_ASSIGN(const ToyObjective objective, toy_objective_from_name(c.options.objective));
+  if (c.app->count("--steps") == 0) c.options.steps = default_toy_steps(objective);
   if (Path(c.out).extension() != ".png")
     return invalid_argument("--out is \"{}\", expected the name of a .png file", c.out);
   return {};
@@ -92,6 +94,7 @@ Command add_toy_command(CLI::App& root) {
   auto c = std::make_shared<ToyCommand>();
   CLI::App* app = root.add_subcommand(
       "toy", "Train a score or energy network on a data set in the plane and draw what it learnt");
+  c->app = app;
   app->add_option("name", c->options.data,
                   fmt::format("data set: {}", fmt::join(toy_data_names(), ", ")))
       ->required();
@@ -101,9 +104,9 @@ Command add_toy_command(CLI::App& root) {
       ->capture_default_str();
   app->add_option("--network", c->network, "score, or energy (its score is the gradient)")
       ->capture_default_str();
-  app->add_option("--steps", c->options.steps, "training steps")
-      ->check(at_least(1))
-      ->capture_default_str();
+  app->add_option("--steps", c->options.steps,
+                  "training steps; 5000, or 2500 for an objective without noise levels")
+      ->check(at_least(1));
   app->add_option("--batch", c->options.batch, "points per step")
       ->check(at_least(1))
       ->capture_default_str();

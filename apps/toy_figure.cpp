@@ -84,8 +84,7 @@ Panel field_panel(const ToyResult& result) {
 }
 
 Panel path_panel(const ToyResult& result) {
-  Panel panel = panel_of(result, fmt::format("Langevin paths, {} steps{}", result.path_steps,
-                                             at_sigma(result.shown_sigma)));
+  Panel panel = panel_of(result, fmt::format("Langevin paths{}", at_sigma(result.shown_sigma)));
   panel.points.push_back(points_of(result.data, kFaint, 1.2, 0.35));
   Points starts, ends;
   starts.colour = kInk;

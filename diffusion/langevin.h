@@ -21,7 +21,7 @@ struct LangevinOptions {
 Result<Chain> langevin(ScoreFunction score, const LangevinOptions& options);
 
 // Metropolis-adjusted: the same move as a proposal, accepted with probability min(1, p(x') q(x|x')
-// / (p(x) q(x'|x))), so that p is left invariant exactly (Roberts & Tweedie 1996, section 1.4.2).
+// / (p(x) q(x'|x))), so that p is left invariant exactly (Roberts & Tweedie 1996).
 // log_density may lack its constant. A proposal whose density is not a number is refused.
 // States: "score" and "log_density" of x, which chain_start_program sets, so that a step evaluates
 // once; "accepted", f32 [n]: moves accepted so far (exact to 2^24 steps), so that the acceptance

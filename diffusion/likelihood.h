@@ -39,14 +39,15 @@ inline constexpr const char* kDeltaState = "y.delta";  // its state, beside "res
 inline constexpr const char* kProbe = "probe.";  // inputs "probe.0", "probe.1", ... of x's shape
 inline constexpr const char* kLineFrom = "line_from";  // inputs of line_system, as x
 inline constexpr const char* kLineTo = "line_to";
-inline constexpr const char* kLineTime = "line_time";     // f32 [n]: the score's time
-inline constexpr const char* kDifference = "difference";  // component
-inline constexpr const char* kPixels = "pixels";          // of dequantisation_program
+inline constexpr const char* kLineTime = "line_time";            // f32 [n]: the score's time
+inline constexpr const char* kDifference = "difference";         // component
+inline constexpr const char* kDifferenceState = "y.difference";  // its state
+inline constexpr const char* kPixels = "pixels";                 // of dequantisation_program
 }  // namespace likelihood_names
 
 // Components "x" of `shape` [n, ...] and "delta" [n, columns], d delta/dt = ∇·(dx/dt) / D, D being
 // the elements of an image: nats per dimension, so that tolerances mean the same for every size.
-// Integrated from flow.start to flow.end, with "y.delta" and its rest at 0 before,
+// Integrated from flow.start to flow.end, with "y.delta" at 0 before,
 //   ln p_start(x) = ln N(z; 0, prior_std² I) + D delta.
 // The linear part of the flow enters exactly; only the score's divergence is estimated.
 OdeSystem likelihood_system(const ProbabilityFlow& flow, const Shape& shape,

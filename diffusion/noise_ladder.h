@@ -32,7 +32,7 @@ double ladder_ratio(int64_t dimensions, double overlap = 0.5);
 // The fewest levels of a geometric ladder whose ratio is at most ladder_ratio's.
 int ladder_levels(double sigma_first, double sigma_last, int64_t dimensions, double overlap = 0.5);
 
-// Proposition 3, eq. 8: the variance over σ_i² after `steps_per_level` steps x + α s + √(2α) z, α =
+// Proposition 3: the variance over σ_i² after `steps_per_level` steps x + α s + √(2α) z, α =
 // ε σ_i²/σ_L², on N(0, σ_i²), from N(0, γ² σ_i²). epsilon_over_last: ε/σ_L² in (0, 1).
 double ladder_variance(double epsilon_over_last, double ratio, int steps_per_level);
 // Technique 4: the ε for which that is as near 1 as it can be. sigmas: a checked ladder, two levels

@@ -40,6 +40,10 @@ struct Sum {
   Tensor high, rest;  // rest is empty for a plain number
   double quantum = 0;
 
+  static Sum split(Tensor value, double quantum) {
+    const Tensor high = floor(value * (1 / quantum)) * quantum;
+    return {high, value - high, quantum};
+  }
   Tensor value() const { return rest ? high + rest : high; }
   Tensor plus(Tensor increment) const {
     return rest ? high + (rest + increment) : high + increment;
@@ -228,10 +232,12 @@ Program ode_start_program(const OdeSystem& system, const OdeOptions& options) {
   for (size_t i = 0; i < y.size(); ++i) {
     const OdeComponent& c = system.components[i];
     b.program.update(input(graph, kSlope + c.name, c.shape), slopes[i]);
-    if (b.y[i].rest) b.program.update(b.y[i].rest, full(graph, c.shape, 0));
+    if (b.y[i].rest) b.update_sum(i, Sum::split(y[i], c.quantum));
   }
   b.program.update(b.per_image_input(kStepSize), h);
-  b.program.update(b.per_image_input(kTimeRest), b.zeros());
+  const Sum time = Sum::split(t, kTimeQuantum);
+  b.program.update(t, time.high);
+  b.program.update(b.per_image_input(kTimeRest), time.rest);
   b.program.update(b.per_image_input(kStatus, DType::kU32), status);
   for (const char* name : {kRejected, kFailedAt, kRejections})
     b.program.update(b.per_image_input(name, DType::kU32), b.zeros(DType::kU32));

@@ -74,8 +74,8 @@ Status check_ode_options(const OdeOptions& options);
 // Evaluations of f before the first attempt, and in each attempt.
 inline constexpr int kOdeStartEvaluations = 2, kOdeStepEvaluations = 6;
 
-// From "y.NAME", "t" and "t_end": sets the slopes, the first step size and all counters; rests are
-// set to zero.
+// From "y.NAME", "t" and "t_end": sets the slopes, the first step size and all counters, and splits
+// what is kept in two parts ("t" and quantised components are given whole, their rests are set).
 Program ode_start_program(const OdeSystem& system, const OdeOptions& options);
 
 // One attempted step of every image that is under way. A step is accepted if the largest over the

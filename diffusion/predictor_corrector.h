@@ -30,7 +30,10 @@ enum class Corrector : uint8_t {
 
 // Over what the Langevin corrector's |z| and |s| are taken.
 enum class NormOver : uint8_t {
-  kImage,  // each image's own norms: an image does not depend on its batch. Sampling uses this.
+  kImage,  // each image's own norms: an image does not depend on its batch. Sampling uses this. ε
+           // then depends on x, which widens what the corrector tends to by about 4/D of its
+           // variance (D dimensions): nothing for images, much for points in the plane, for which
+           // kAld is the better corrector.
   kBatch,  // norms averaged over the batch, as the published implementation has them; for
            // reproducing its numbers. An image then depends on its batch.
 };

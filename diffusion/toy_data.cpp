@@ -34,10 +34,14 @@ GaussianMixture equal_mixture(std::vector<std::vector<double>> means, double dev
 
 std::vector<ToyData> all_toy_data() {
   std::vector<ToyData> all = {
-      {.name = "two_moons", .kind = Kind::kTwoMoons, .width = 0.12, .mixture = {}},
+      {.name = "two_moons", .kind = Kind::kTwoMoons, .width = 0.12, .extent = 3.2, .mixture = {}},
       {.name = "swiss_roll", .kind = Kind::kSwissRoll, .width = 0.12, .mixture = {}},
-      {.name = "rings", .kind = Kind::kRings, .width = 0.1, .mixture = {}},
-      {.name = "checkerboard", .kind = Kind::kCheckerboard, .width = 0.08, .mixture = {}}};
+      {.name = "rings", .kind = Kind::kRings, .width = 0.1, .extent = 3.4, .mixture = {}},
+      {.name = "checkerboard",
+       .kind = Kind::kCheckerboard,
+       .width = 0.08,
+       .extent = 3.4,
+       .mixture = {}}};
   all.push_back(mixture_of("gaussian", {{1}, {{0.5, -0.25}}, {{1.44, 0.36}}}));
   all.push_back(mixture_of("two_gaussians",
                            {{0.8, 0.2}, {{1.8, 1.8}, {-1.8, -1.8}}, {{0.36, 0.36}, {0.36, 0.36}}}));

@@ -99,7 +99,7 @@ Tensor square(Tensor x) { return x * x; }
 // By selection, not maximum, so that the derivative at 0 is 0 (PyTorch's choice).
 Tensor relu(Tensor x) {
   Tensor zero = like(x, 0);
-  return select(less(zero, x), x, zero);
+  return select(bit_or(less(x, zero), equal(x, zero)), zero, x);  // a NaN is neither, and stays
 }
 
 Tensor silu(Tensor x) { return x * sigmoid(x); }

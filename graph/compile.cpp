@@ -1,5 +1,6 @@
 #include "graph/compile.h"
 
+#include <limits>
 #include <map>
 
 #include <fmt/format.h>
@@ -157,24 +158,42 @@ Status check_outputs(const Program& program) {
   return {};
 }
 
+// Kernels count elements in 32 bits, and some of their index arithmetic is signed.
+Status check_sizes(const Program& program) {
+  constexpr int64_t kLargest = std::numeric_limits<int32_t>::max();
+  const std::vector<bool> live = live_nodes(program);
+  for (NodeId id = 0; id < program.graph->size(); ++id) {
+    const Node& node = program.graph->node(id);
+    if (!live[id] || node.shape.numel() <= kLargest) continue;
+    return Error{ErrorKind::kUnsupported,
+                 fmt::format("program {}: {}{}{} has {} elements {}, at most {} are possible; use a "
+                             "smaller batch, image or network",
+                             program.name, op_def(node.op).name, node.label.empty() ? "" : " at ",
+                             node.label, node.shape.numel(), node.shape.to_string(), kLargest)};
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Plan> compile(const Program& program, const DeviceCaps& caps,
                      const CompileOptions& options) {
   ITO_TRY(verify(*program.graph));
   ITO_TRY(check_outputs(program));
+  ITO_TRY(check_sizes(program));
   uint64_t ideal = ideal_bytes(program);
   // Constants first: later passes see shapes and values in their simplest form.
   Program current = canonicalize(program);
-  // Composites without a kernel become primitives, which meet their own gradients' parts again by
+  // Composites without a kernel of their own become primitives, which meet their own gradients' parts again by
   // value numbering.
-  current = decompose(current, caps);
+  current = decompose(current, caps, options.attention);
   // Contractions need padded operands as nodes of their own before fusion can feed them.
   current = lower(current, caps);
   // Folding what lowering built (masks, flips of constants).
   current = canonicalize(current);
   // Every result its own node, so that fusion can give each a place.
   current = separate_results(current);
+  ITO_TRY(check_sizes(current));
   // Which kernel computes what, in which order.
   FusedProgram fused = fuse(current, options.fuse);
   // Where it lies: needs the order.

@@ -9,9 +9,17 @@
 
 namespace ito {
 
+// How attention and its gradients are computed.
+enum class AttentionForm {
+  kFastest,     // whichever is faster on the device, as far as the compiler can tell
+  kKernel,      // by a kernel that stores no scores, wherever there is one
+  kDecomposed,  // by matrix products and a softmax
+};
+
 struct CompileOptions {
   bool fuse = true;          // false: one kernel per op, for tests of the fuser
   bool reuse_memory = true;  // false: no aliasing in the arena, for tests of the planner
+  AttentionForm attention = AttentionForm::kFastest;
 };
 
 Result<Plan> compile(const Program& program, const DeviceCaps& caps,

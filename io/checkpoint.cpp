@@ -72,6 +72,16 @@ Status check_seal(const Path& folder, const std::string& name, const Json& entry
   return {};
 }
 
+// Renamed first, so that a kill on the way leaves no checkpoint that misses a file.
+Status remove_checkpoint(const Path& run, int64_t step) {
+  const Path folder = checkpoint_folder(run, step);
+  Path aside = folder;
+  aside += ".old";
+  ITO_TRY(remove_tree(aside));
+  ITO_TRY(rename_path(folder, aside));
+  return remove_tree(aside);
+}
+
 }  // namespace
 
 Path checkpoint_folder(const Path& run, int64_t step) {
@@ -167,14 +177,14 @@ Status prune_checkpoints(const Path& run, int keep) {
       ITO_TRY(remove_tree(run / name));
   ITO_ASSIGN(std::vector<int64_t> steps, checkpoint_steps(run));
   for (size_t i = 0; i + static_cast<size_t>(keep) < steps.size(); ++i)
-    ITO_TRY(remove_tree(checkpoint_folder(run, steps[i])));
+    ITO_TRY(remove_checkpoint(run, steps[i]));
   return {};
 }
 
 Status remove_checkpoints_after(const Path& run, int64_t step) {
   ITO_ASSIGN(std::vector<int64_t> steps, checkpoint_steps(run));
   for (int64_t other : steps)
-    if (other > step) ITO_TRY(remove_tree(checkpoint_folder(run, other)));
+    if (other > step) ITO_TRY(remove_checkpoint(run, other));
   return {};
 }
 

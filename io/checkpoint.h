@@ -47,7 +47,7 @@ Result<Checkpoint> read_checkpoint(const Path& folder);
 Result<std::optional<Checkpoint>> load_latest_checkpoint(const Path& run, const LogFunction& log);
 
 // Removes leftovers of interrupted writes (checkpoint-*.tmp and .old) and all checkpoints but the
-// newest `keep` (at least 1).
+// newest `keep` (at least 1). A kill on the way leaves every checkpoint whole or gone.
 Status prune_checkpoints(const Path& run, int keep);
 
 // Removes the checkpoints after a step: what a run that fell back to an older one must not keep.

@@ -11,7 +11,7 @@ namespace ito {
 namespace {
 
 // Pixels around a panel's square: title above, tick labels left and below, the colour bar right.
-constexpr int kLeft = 76, kTop = 44, kBottom = 58, kRight = 108;
+constexpr int kLeft = 76, kTop = 44, kBottom = 58, kRight = 24, kBar = 84;
 constexpr int kHead = 56, kNoteHeight = 24;
 
 // One panel: its square on the canvas and the map from values to pixels.
@@ -189,13 +189,24 @@ Image draw_figure(const Figure& figure) {
   CHECK(figure.columns >= 1 && figure.side >= 50, "a figure needs some room");
   const int count = static_cast<int>(figure.panels.size());
   const int rows = (count + figure.columns - 1) / figure.columns;
-  const int w = panel_width(figure), h = panel_height(figure);
-  const int width = w * figure.columns;
+  const int h = panel_height(figure);
+  // Where each column starts; one with a colour bar is wider.
+  std::vector<int> starts = {0};
+  for (int column = 0; column < figure.columns; ++column) {
+    bool bar = false;
+    for (int i = column; i < count; i += figure.columns) {
+      const Panel& panel = figure.panels[static_cast<size_t>(i)];
+      bar = bar || panel.heat || panel.arrows;
+    }
+    starts.push_back(starts.back() + panel_width(figure) + (bar ? kBar : 0));
+  }
+  const int width = starts.back();
   const int notes_top = kHead + rows * h + 6;
   Canvas canvas(width, notes_top + static_cast<int>(figure.notes.size()) * kNoteHeight + 14);
   canvas.text((width - Canvas::text_width(figure.title, 3)) / 2, 20, figure.title, 3, kInk);
   for (int i = 0; i < count; ++i) {
-    const int x = i % figure.columns * w, y = kHead + i / figure.columns * h;
+    const int x = starts[static_cast<size_t>(i % figure.columns)];
+    const int y = kHead + i / figure.columns * h;
     const Panel& panel = figure.panels[static_cast<size_t>(i)];
     if (panel.picture)
       paste(canvas, *panel.picture, x, y);

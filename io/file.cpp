@@ -17,6 +17,8 @@ namespace ito {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr std::string_view kTemporary = ".tmp";
+
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
@@ -94,11 +96,6 @@ Path with_suffix(const Path& path, const char* suffix) {
   return result;
 }
 
-Status rename_path(const Path& from, const Path& to) {
-  if (::rename(from.c_str(), to.c_str()) != 0) return system_error("write", to, errno);
-  return {};
-}
-
 // Exchanges two folders in one step where the system can, else by three renames.
 Status swap_folders(const Path& a, const Path& b) {
 #ifdef RENAME_EXCHANGE
@@ -150,7 +147,7 @@ Result<std::string> read_file(const Path& path, uint64_t max_bytes) {
 
 Status write_file_atomic(const Path& path, const std::function<Status(const ByteSink&)>& produce) {
   // The process number keeps two writers of one path from sharing a temporary file.
-  Path temporary = with_suffix(path, fmt::format(".{}.tmp", ::getpid()).c_str());
+  Path temporary = with_suffix(path, fmt::format(".{}{}", ::getpid(), kTemporary).c_str());
   Descriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   if (!fd.valid()) return system_error("write", path, errno);
   auto write = [&]() -> Status {
@@ -205,6 +202,25 @@ Status remove_tree(const Path& path) {
   std::error_code error;
   fs::remove_all(path, error);
   if (error) return system_error("remove", path, error.value());
+  return {};
+}
+
+Status rename_path(const Path& from, const Path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) return system_error("write", to, errno);
+  return {};
+}
+
+Status remove_temporaries(const Path& folder) {
+  if (!folder_exists(folder)) return {};
+  ITO_ASSIGN(const std::vector<std::string> names, list_folder(folder));
+  for (const std::string& name : names) {
+    if (!name.ends_with(kTemporary)) continue;
+    const std::string_view stem = std::string_view(name).substr(0, name.size() - kTemporary.size());
+    const size_t dot = stem.find_last_not_of("0123456789");
+    const bool numbered = dot != std::string_view::npos && dot + 1 < stem.size();
+    if (numbered && stem[dot] == '.' && file_exists(folder / name))
+      ITO_TRY(remove_tree(folder / name));
+  }
   return {};
 }
 

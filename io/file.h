@@ -45,6 +45,13 @@ Status make_folders(const Path& path);
 // Removes a file or a whole folder; fine if it does not exist.
 Status remove_tree(const Path& path);
 
+// Renames within a file system; what is at `to` is replaced (a folder only where it is empty).
+Status rename_path(const Path& from, const Path& to);
+
+// Removes the temporary files that killed calls of write_file_atomic left directly in a folder
+// (NAME.PROCESS.tmp); fine if it does not exist. Not while another process writes there.
+Status remove_temporaries(const Path& folder);
+
 // Names (not paths) in a folder, sorted bytewise. Errors: kNotFound, kIo.
 Result<std::vector<std::string>> list_folder(const Path& path);
 

@@ -15,6 +15,8 @@ namespace {
 // An image file is at most this large; stb_image counts bytes in an int.
 constexpr uint64_t kMaxImageBytes = uint64_t{1} << 30;
 constexpr int64_t kMaxPixels = int64_t{1} << 28;
+// Deflate shrinks at most 1032 times, and eight pixels of one bit share a byte.
+constexpr int64_t kMaxPixelsPerByte = 1032 * 8;
 
 // For each output position: the first source index and the normalised weights from there on.
 struct Taps {
@@ -56,6 +58,9 @@ Result<Image> decode_image(std::string_view bytes, std::string_view where, int c
   if (static_cast<int64_t>(w) * h > kMaxPixels)
     return corrupt("{}: image of {}x{} pixels; at most {} in all expected", where, w, h,
                    kMaxPixels);
+  if (static_cast<int64_t>(w) * h > kMaxPixelsPerByte * (size + int64_t{1}))
+    return corrupt("{}: the header says {}x{} pixels, which its {} bytes cannot hold", where, w, h,
+                   size);
   int wanted = channels != 0 ? channels : (stored <= 2 ? 1 : 3);
   std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
       stbi_load_from_memory(data, size, &w, &h, &stored, wanted), stbi_image_free);

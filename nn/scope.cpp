@@ -19,6 +19,12 @@ Scope Scope::operator/(std::string_view name) const {
 
 Scope Scope::operator/(int64_t index) const { return *this / std::to_string(index); }
 
+Scope Scope::frozen() const {
+  Scope scope = *this;
+  if (scope.flat_) scope.flat_ = stop_gradient(scope.flat_);
+  return scope;
+}
+
 Tensor Scope::parameter(std::string_view name, const ParameterSpec& spec) const {
   const std::string full_name = (*this / name).path_;
   if (declared_ != nullptr) {

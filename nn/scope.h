@@ -25,6 +25,9 @@ class Scope {
   // The parameter "<this>.<name>" in our layout.
   Tensor parameter(std::string_view name, const ParameterSpec& spec) const;
 
+  // The same parameters, but no gradient reaches them through this scope.
+  Scope frozen() const;
+
   // Path, e.g. "mid_block.resnets.0"; empty at the root.
   const std::string& path() const { return path_; }
 

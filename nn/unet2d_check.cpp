@@ -25,6 +25,14 @@ Status check_positive(std::string_view field, int64_t value) {
   return invalid_argument("{}: expected a positive number, found {}", field, value);
 }
 
+// No network that fits a device comes near these; counts above them would only take for ever.
+Status check_count(std::string_view field, int64_t value, int64_t most) {
+  ITO_TRY(check_positive(field, value));
+  if (value <= most) return {};
+  return unsupported("{}: expected at most {}, found {}", field, most, value);
+}
+constexpr int64_t kMaxChannels = 1 << 20, kMaxLayers = 256, kMaxLevels = 16, kMaxRows = 1 << 24;
+
 Status check_groups(std::string_view where, int64_t channels, int64_t groups) {
   if (groups > 0 && channels % groups == 0) return {};
   return invalid_argument("{}: expected a channel count that {} groups divide, found {}", where,
@@ -84,17 +92,17 @@ Status check_names(const UNet2DConfig& config) {
 }
 
 Status check_numbers(const UNet2DConfig& config) {
-  ITO_TRY(check_positive("in_channels", config.in_channels));
-  ITO_TRY(check_positive("out_channels", config.out_channels));
-  ITO_TRY(check_positive("layers_per_block", config.layers_per_block));
+  ITO_TRY(check_count("in_channels", config.in_channels, kMaxChannels));
+  ITO_TRY(check_count("out_channels", config.out_channels, kMaxChannels));
+  ITO_TRY(check_count("layers_per_block", config.layers_per_block, kMaxLayers));
   for (int channels : config.block_out_channels) {
-    ITO_TRY(check_positive("block_out_channels", channels));
+    ITO_TRY(check_count("block_out_channels", channels, kMaxChannels));
   }
   if (config.time_embedding_dim) {
-    ITO_TRY(check_positive("time_embedding_dim", *config.time_embedding_dim));
+    ITO_TRY(check_count("time_embedding_dim", *config.time_embedding_dim, kMaxChannels));
   }
   if (config.num_class_embeds) {
-    ITO_TRY(check_positive("num_class_embeds", *config.num_class_embeds));
+    ITO_TRY(check_count("num_class_embeds", *config.num_class_embeds, kMaxRows));
   }
   if (config.downsample_padding < 0 || config.downsample_padding > 2) {
     return invalid_argument("downsample_padding: expected 0, 1 or 2, found {}",
@@ -132,7 +140,8 @@ Status check_numbers(const UNet2DConfig& config) {
         "\"timestep\"");
   }
   if (config.time_embedding_type == "learned" &&
-      (!config.num_train_timesteps || *config.num_train_timesteps <= 0)) {
+      (!config.num_train_timesteps || *config.num_train_timesteps <= 0 ||
+       *config.num_train_timesteps > kMaxRows)) {
     return invalid_argument(
         "num_train_timesteps: expected the positive number of rows of the learned time table, "
         "found {}",
@@ -212,6 +221,10 @@ Status check_unet2d(const UNet2DConfig& config) {
   if (levels == 0) {
     return invalid_argument("block_out_channels: expected at least one entry, found none");
   }
+  if (levels > static_cast<size_t>(kMaxLevels)) {
+    return unsupported("block_out_channels: expected at most {} entries, found {}", kMaxLevels,
+                       levels);
+  }
   if (config.down_block_types.size() != levels || config.up_block_types.size() != levels) {
     return invalid_argument(
         "down_block_types, up_block_types: expected {} entries each, as in block_out_channels, "
@@ -223,6 +236,13 @@ Status check_unet2d(const UNet2DConfig& config) {
   ITO_TRY(check_heads(config));
   ITO_TRY(check_image_skip(config));
   return check_group_counts(config);
+}
+
+Status check_unet2d_training(const UNet2DConfig& config) {
+  ITO_TRY(check_unet2d(config));
+  if (config.dropout == 0) return {};
+  return unsupported("dropout: expected 0 for training, found {}; dropout is not implemented",
+                     config.dropout);
 }
 
 Status check_unet2d_size(const UNet2DConfig& config, int64_t h, int64_t w) {

@@ -32,6 +32,14 @@ void check_plan(const Plan& plan) {
   }
 }
 
+// That `bytes` of the host match an external as a whole.
+Status check_bytes(const External& external, size_t bytes) {
+  if (bytes == external.size) return {};
+  return invalid_argument("external '{}' ({} {}) holds {} bytes, but the host's copy has {}",
+                          external.name, dtype_name(external.dtype), external.shape.to_string(),
+                          external.size, bytes);
+}
+
 }  // namespace
 
 Executor::Executor(vk::Device& device, Plan plan, ExecutorOptions options)
@@ -133,33 +141,21 @@ Result<DeviceTensor> Executor::tensor(std::string_view name) {
 
 Status Executor::write(std::string_view name, std::span<const std::byte> data) {
   ITO_ASSIGN(const size_t index, find(name));
-  const External& external = plan_.externals[index];
-  if (data.size() != external.size)
-    return invalid_argument("external '{}' ({} {}) holds {} bytes, {} were given", name,
-                            dtype_name(external.dtype), external.shape.to_string(), external.size,
-                            data.size());
+  ITO_TRY(check_bytes(plan_.externals[index], data.size()));
   ITO_TRY(ensure_external(index));
   return vk::upload_now(device_, *externals_[index].buffer(), externals_[index].offset(), data);
 }
 
 Status Executor::read(std::string_view name, std::span<std::byte> data) {
   ITO_ASSIGN(const size_t index, find(name));
-  const External& external = plan_.externals[index];
-  if (data.size() != external.size)
-    return invalid_argument("external '{}' ({} {}) holds {} bytes, {} were asked for", name,
-                            dtype_name(external.dtype), external.shape.to_string(), external.size,
-                            data.size());
+  ITO_TRY(check_bytes(plan_.externals[index], data.size()));
   ITO_TRY(ensure_external(index));
   return vk::download_now(device_, *externals_[index].buffer(), externals_[index].offset(), data);
 }
 
 Status Executor::enqueue_write(std::string_view name, std::span<const std::byte> data) {
   ITO_ASSIGN(const size_t index, find(name));
-  const External& external = plan_.externals[index];
-  if (data.size() != external.size)
-    return invalid_argument("external '{}' ({} {}) holds {} bytes, {} were given", name,
-                            dtype_name(external.dtype), external.shape.to_string(), external.size,
-                            data.size());
+  ITO_TRY(check_bytes(plan_.externals[index], data.size()));
   ITO_TRY(ensure_external(index));
   return uploads_.write(externals_[index].buffer(), externals_[index].offset(), data);
 }

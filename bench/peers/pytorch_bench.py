@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""The workloads of `ito bench` in PyTorch, and the ratio of the two.
+"""The workloads of `ito bench` in PyTorch, eager and in float32.
 
-    ito bench all --json > ito.json
-    bench/peers/pytorch_bench.py ito.json [--threads 2] [--device cpu] [--json]
+    bench/peers/pytorch_bench.py train_step_b32 matmul_512 [--threads 2] [--device cpu] [--rounds 7]
 
-Reads the names of the rows in ito.json and times the same operation, eager and in float32. Rows that
-PyTorch has no counterpart for (the roof) are left out. Without PyTorch it says so and ends with 3.
+Names are those of the rows of `ito bench`. Prints one JSON object: about PyTorch, and for each name
+the milliseconds of every round. With --serve it reads requests {"names": [...], "rounds": 3,
+"seconds": 0.3} line by line instead and answers each with such a line: bench/peers/compare.py takes
+turns with it. Without PyTorch it says so and ends with 3.
 """
 
 import argparse
 import json
+import os
 import re
-import statistics
 import sys
 import time
 
@@ -19,25 +20,25 @@ try:
     import torch
     import torch.nn.functional as F
 except ImportError:
-    print("pytorch_bench: PyTorch is not installed (Debian: python3-torch libopenblas0-openmp)",
-          file=sys.stderr)
+    print("PyTorch is not installed for this Python (Debian: python3-torch libopenblas0-openmp, "
+          "and /usr/bin/python3)", file=sys.stderr)
     sys.exit(3)
 
 
-def conv(channels, side, direction, device):
+def conv(channels, side, direction, stride, device):
     x = torch.randn(16, channels, side, side, device=device)
     w = torch.randn(channels, channels, 3, 3, device=device)
-    dy = torch.randn_like(x)
+    dy = torch.randn(16, channels, side // stride, side // stride, device=device)
     if direction == "forward":
-        return lambda: F.conv2d(x, w, padding=1)
+        return lambda: F.conv2d(x, w, stride=stride, padding=1)
     masks = {"grad_input": (True, False, False), "grad_weight": (False, True, False)}
     return lambda: torch.ops.aten.convolution_backward(
-        dy, x, w, None, (1, 1), (1, 1), (1, 1), False, (0, 0), 1, masks[direction])
+        dy, x, w, None, (stride, stride), (1, 1), (1, 1), False, (0, 0), 1, masks[direction])
 
 
-def matmul(n, device):
+def matmul(n, transposed, device):
     a, b = torch.randn(n, n, device=device), torch.randn(n, n, device=device)
-    return lambda: a @ b
+    return lambda: a @ (b.t() if transposed else b)
 
 
 def attention(batch, tokens, channels, with_gradient, device):
@@ -193,10 +194,10 @@ def train_step(batch, device):
 
 def workload(name, device):
     """The function to time for a row of ito.json, or None."""
-    if m := re.fullmatch(r"conv_(\d+)x\d+_(\d+)x\d+_(\w+)", name):
-        return conv(int(m[1]), int(m[2]), m[3], device)
-    if m := re.fullmatch(r"matmul_(\d+)", name):
-        return matmul(int(m[1]), device)
+    if m := re.fullmatch(r"conv_(\d+)x\d+_(\d+)x\d+_([a-z_]+?)(?:_stride(\d+))?", name):
+        return conv(int(m[1]), int(m[2]), m[3], int(m[4] or 1), device)
+    if m := re.fullmatch(r"matmul_(\d+)(_transposed)?", name):
+        return matmul(int(m[1]), m[2] is not None, device)
     if m := re.fullmatch(r"attention_(\d+)x(\d+)x(\d+)_forward(_and_gradient)?", name):
         return attention(int(m[1]), int(m[2]), int(m[3]), m[4] is not None, device)
     if m := re.fullmatch(r"groupnorm_(silu_)?(\d+)x(\d+)x(\d+)x(\d+)", name):
@@ -207,6 +208,7 @@ def workload(name, device):
 
 
 def milliseconds(function, rounds, seconds, device):
+    """The time of one call, in each round."""
     def run(n):
         start = time.perf_counter()
         for _ in range(n):
@@ -217,39 +219,61 @@ def milliseconds(function, rounds, seconds, device):
 
     run(2)
     n = max(1, int(seconds / max(run(1), 1e-6)))
-    return statistics.median(run(n) / n * 1e3 for _ in range(rounds))
+    return [run(n) / n * 1e3 for _ in range(rounds)]
+
+
+def blas():
+    """The library that serves matrix products, where the system tells: Debian's PyTorch calls
+    whatever libblas.so.3 is, and the reference BLAS is ten times slower than OpenBLAS."""
+    try:
+        with open("/proc/self/maps") as file:
+            paths = {line.split()[-1] for line in file if "/" in line}
+    except OSError:
+        return "unknown"
+    names = sorted({os.path.basename(p) for p in paths
+                    if re.search(r"openblas|mkl_|blis|libblas|atlas", p) and "lapack" not in p})
+    if any("openblas" in p for p in paths):
+        names = [n for n in names if "openblas" in n] or ["openblas"]
+    return " ".join(names) or "built in"
+
+
+class Workloads:
+    """Functions by row name, made when first asked for."""
+
+    def __init__(self, device):
+        self.device, self.functions = device, {}
+
+    def measure(self, names, rounds, seconds):
+        rows = {}
+        for name in names:
+            if name not in self.functions:
+                torch.manual_seed(0)
+                self.functions[name] = workload(name, self.device)
+            if self.functions[name] is not None:
+                rows[name] = milliseconds(self.functions[name], rounds, seconds, self.device)
+        return rows
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("ito", help="output of `ito bench WORKLOAD --json`")
-    parser.add_argument("--threads", type=int, default=0, help="0: as PyTorch chooses")
+    parser.add_argument("names", nargs="*", help="names of rows of `ito bench`")
+    parser.add_argument("--threads", type=int, default=0, help="0: one for each processor")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.1, help="per workload and round")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--serve", action="store_true", help="answer requests on standard input")
     arguments = parser.parse_args()
-    if arguments.threads > 0:
-        torch.set_num_threads(arguments.threads)
-    with open(arguments.ito) as file:
-        bench = json.load(file)
-    rows = []
-    for row in bench["rows"]:
-        function = workload(row["name"], arguments.device)
-        if function is None:
-            continue
-        ms = milliseconds(function, arguments.rounds, arguments.seconds, arguments.device)
-        rows.append({"name": row["name"], "ito_ms": row["ms"], "pytorch_ms": ms,
-                     "ratio": row["ms"] / ms})
-    if arguments.json:
-        print(json.dumps({"ito_device": bench["device"], "pytorch": torch.__version__,
-                          "threads": torch.get_num_threads(), "rows": rows}, indent=2))
+    torch.set_num_threads(arguments.threads or len(os.sched_getaffinity(0)))
+    about = {"pytorch": torch.__version__, "device": arguments.device, "blas": blas(),
+             "threads": torch.get_num_threads()}
+    workloads = Workloads(arguments.device)
+    if not arguments.serve:
+        rows = workloads.measure(arguments.names, arguments.rounds, arguments.seconds)
+        print(json.dumps({**about, "rows": rows}, indent=2))
         return
-    print(f"ito on {bench['device']}; PyTorch {torch.__version__} on {arguments.device}, "
-          f"{torch.get_num_threads()} threads")
-    print(f"{'workload':<44}{'ito ms':>10}{'PyTorch ms':>12}{'ratio':>8}")
-    for row in rows:
-        print(f"{row['name']:<44}{row['ito_ms']:>10.3f}{row['pytorch_ms']:>12.3f}{row['ratio']:>8.2f}")
+    print(json.dumps(about), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(workloads.measure(**json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":

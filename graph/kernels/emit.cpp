@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "graph/kernels/attention.h"
 #include "graph/kernels/contract.h"
 
 namespace ito {
@@ -108,6 +109,9 @@ EmittedKernel emit_kernel(const Graph& graph, const FusedKernel& kernel,
       break;
     case FusedKernel::Kind::kContract:
       return emit_contraction(graph, kernel, storage, caps, name);
+    case FusedKernel::Kind::kAttention:
+      result = emit_attention(graph, kernel, storage, caps);
+      break;
   }
   result.kernel.name = std::move(name);
   return result;
@@ -115,6 +119,11 @@ EmittedKernel emit_kernel(const Graph& graph, const FusedKernel& kernel,
 
 std::string kernel_name(const Graph& graph, const FusedKernel& kernel,
                         const std::vector<bool>& stored) {
+  if (kernel.kind == FusedKernel::Kind::kAttention) {
+    std::vector<std::string_view> ops;
+    for (NodeId id : kernel.stores) ops.push_back(op_def(graph.node(id).op).name);
+    return fmt::format("{}", fmt::join(ops, "_and_"));
+  }
   std::set<NodeId> seen;
   for (NodeId id : kernel.stores) collect(graph, kernel, stored, id, seen);
   std::string name = kernel.kind == FusedKernel::Kind::kMap      ? "map"

@@ -34,6 +34,9 @@ std::string index_rem(const std::string& a, int64_t divisor) {
   return fmt::format("({} % {}u)", a, divisor);
 }
 
+// More loads than this for one vector cost as much as a gather.
+constexpr int64_t kMaxWindow = 4;
+
 bool is_name(const std::string& text) {
   for (char c : text)
     if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '.') return false;
@@ -115,6 +118,15 @@ void ExpressionWriter::set_lanes(const std::string& name, const std::string& bas
 
 std::string ExpressionWriter::add(const std::string& a, const std::string& b) {
   std::string sum = index_add(a, b);
+  for (const auto& [x, other] : {std::pair{a, b}, std::pair{b, a}}) {
+    auto found = window_.find(x);
+    if (found == window_.end() || is_varying(other) || sum == x) continue;
+    const Window from = found->second;
+    sum = variable("uint", sum);
+    window_[sum] = {variable("uint", index_add(from.low, other)),
+                    variable("uint", index_add(from.high, other)), from.count};
+    return sum;
+  }
   bool a_lanes = lane_form_.contains(a), b_lanes = lane_form_.contains(b);
   if (a_lanes == b_lanes || sum == a || sum == b) return sum;
   const std::string& moving = a_lanes ? a : b;
@@ -142,6 +154,29 @@ std::string ExpressionWriter::div(const std::string& a, int64_t divisor) {
       std::string base = variable("uint", index_div(from.base, divisor));
       result = variable("uint", index_div(a, divisor));
       lane_form_[result] = {base, from.divisor * divisor, true};
+    }
+  }
+  // A quotient of a quotient may be the same for all lanes where the first one is not.
+  auto quotient = derived_.find(a);
+  if (result.empty() && quotient != derived_.end() && !quotient->second.remainder) {
+    const int64_t total = quotient->second.divisor * divisor;
+    auto source = lane_form_.find(quotient->second.source);
+    if (source != lane_form_.end() && source->second.aligned &&
+        total % (lanes_ / source->second.divisor) == 0) {
+      result = variable("uint", index_div(source->second.base, total));
+      derived_[result] = {false, a, divisor};
+      return result;
+    }
+  }
+  if (result.empty() && form != lane_form_.end()) {
+    const LaneForm from = form->second;
+    const int64_t last = lanes_ / from.divisor - 1;
+    const int64_t count = last < 1 ? 1 : (last - 1) / divisor + 2;
+    if (count <= kMaxWindow) {
+      result = variable("uint", index_div(a, divisor));
+      std::string end = index_add(from.base, unsigned_literal(last));
+      window_[result] = {variable("uint", index_div(from.base, divisor)),
+                         variable("uint", index_div(end, divisor)), count};
     }
   }
   if (result.empty()) result = variable("uint", index_div(a, divisor));
@@ -264,6 +299,12 @@ std::string ExpressionWriter::load(NodeId base, int64_t offset, const std::strin
   std::string name =
       kernel_.argument(storage_.argument_key(base, part), dtype, /*read=*/true, false);
   auto form = lane_form_.find(index);
+  if (auto window = window_.find(index); window != window_.end()) {
+    const Window& w = window->second;
+    kernel_.function(window_load_function(name, dtype, w.count));
+    return variable(glsl_type(dtype), fmt::format("window_{}_{}({}, {}, {})", name, w.count, index,
+                                                  w.low, w.high));
+  }
   if (form == lane_form_.end() || lanes_ < 2)
     return variable(glsl_type(dtype), kernel_.load(name, index));
   kernel_.function(lane_load_function(name, dtype, form->second.divisor));
@@ -285,6 +326,20 @@ std::string ExpressionWriter::lane_load_function(const std::string& name, DType 
                 ? fmt::format("  x = mix(x, {}, lane == {}u);\n", element, l)
                 : fmt::format("  {{ {0} y = {1}; x = lane == {2}u ? y : x; }}\n", type, element, l);
   }
+  return text + "  return x;\n}";
+}
+
+// A few uniform loads, of which every lane picks its own: cheaper than a gather. None lies beyond
+// the last lane's, since uniform loads happen whatever the lanes do.
+std::string ExpressionWriter::window_load_function(const std::string& name, DType dtype,
+                                                   int64_t count) const {
+  std::string_view type = glsl_type(dtype);
+  std::string text =
+      fmt::format("{0} window_{1}_{2}(uint at, uint low, uint high) {{\n  {0} x = {3};\n", type,
+                  name, count, kernel_.load(name, "low"));
+  for (int64_t k = 1; k < count; ++k)
+    text += fmt::format("  {{ {0} y = {1}; x = at >= low + {2}u ? y : x; }}\n", type,
+                        kernel_.load(name, fmt::format("min(low + {}u, high)", k)), k);
   return text + "  return x;\n}";
 }
 

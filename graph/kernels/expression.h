@@ -73,6 +73,7 @@ class ExpressionWriter {
  private:
   std::string load(NodeId base, int64_t offset, const std::string& index);
   std::string lane_load_function(const std::string& name, DType dtype, int64_t divisor) const;
+  std::string window_load_function(const std::string& name, DType dtype, int64_t count) const;
   std::string joined(const std::string& outer, const std::string& inner, int64_t ratio);
   bool is_varying(const std::string& expression) const;
   // Index arithmetic that keeps track of what is a lane-uniform part plus the lane.
@@ -99,6 +100,13 @@ class ExpressionWriter {
     int64_t divisor = 1;   // a divisor of lanes_
     bool aligned = false;  // base is a multiple of lanes_ / divisor
   };
+  // Where lanes share few values, the divisor being none of theirs: all of low..high, `count` at
+  // most, low and high uniform.
+  struct Window {
+    std::string low, high;
+    int64_t count = 1;
+  };
+  std::map<std::string, Window> window_;
   // source / divisor or source % divisor: lets dot() put split coordinates together again.
   struct Derivation {
     bool remainder = false;

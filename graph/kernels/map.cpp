@@ -7,6 +7,9 @@
 namespace ito {
 namespace {
 
+constexpr int64_t kRepeats = 4;
+constexpr int64_t kMaxRepeatedLines = 32;
+
 struct Walk {
   uint32_t lanes = 1;   // invocations of a workgroup
   int64_t chunks = 1;   // groups of `lanes` elements
@@ -23,6 +26,13 @@ Walk plan_walk(int64_t elements, const DeviceCaps& caps) {
   int64_t wanted_groups = caps.is_cpu ? 64 : 4096;
   walk.per_group = std::max<int64_t>(1, walk.chunks / wanted_groups);
   walk.per_group = std::min<int64_t>(walk.per_group, caps.is_cpu ? 256 : 8);
+  // Equal shares, where there are some of about that size, need no test for surplus turns.
+  for (int64_t share = walk.per_group; caps.is_cpu && share * 2 > walk.per_group; --share) {
+    if (walk.chunks % share != 0 || (walk.per_group >= 2 * kRepeats && share % kRepeats != 0))
+      continue;
+    walk.per_group = share;
+    break;
+  }
   while ((walk.chunks + walk.per_group - 1) / walk.per_group > caps.max_groups_x)
     walk.per_group *= 2;
   walk.groups = static_cast<uint32_t>((walk.chunks + walk.per_group - 1) / walk.per_group);
@@ -40,22 +50,39 @@ EmittedKernel emit_map(const Graph& graph, const FusedKernel& kernel, const Stor
   ExpressionWriter expression(graph, writer, storage);
 
   bool guard = elements % walk.lanes != 0;
-  std::string body = begin_lanes(writer, expression, caps);
-  body += fmt::format("  for (uint u = 0u; u < {}u; ++u) {{\n", walk.per_group);
+  bool surplus = walk.per_group * walk.groups != walk.chunks;
+  std::string head = begin_lanes(writer, expression, caps);
   // CPU drivers run the code behind a taken branch with all lanes off, scalar loads included: so
   // addresses are clamped, and only the stores are conditional.
-  body += fmt::format("  uint turn = gl_WorkGroupID.x * {}u + u;\n", walk.per_group);
-  body += fmt::format("  uint chunk = min(turn, {}u);\n", walk.chunks - 1);
-  bool surplus = walk.per_group * walk.groups != walk.chunks;
-  body += fmt::format("  uint base = chunk * {}u;\n  uint o = base + lane;\n", walk.lanes);
-  if (guard) body += fmt::format("  if (o < {}u) {{\n", elements);
-  expression.set_varying("o");
-  if (!guard && caps.is_cpu) expression.set_lanes("o", "base", walk.lanes);
-  emit_stores(graph, kernel, storage, writer, expression, ElementIndex{"o", {}}, shape,
-              surplus ? "turn == chunk" : "");
-  body += expression.take_text();
-  if (guard) body += "  }\n";
-  body += "  }\n";
+  std::string body;
+  int64_t repeats = 1;
+  for (int64_t k = 0; k < repeats; ++k) {
+    std::string suffix = k == 0 ? "" : fmt::format("_{}", k);
+    std::string o = "o" + suffix, base = "base" + suffix;
+    if (k == 0)
+      body += fmt::format("  uint base = chunk * {}u;\n", walk.lanes);
+    else
+      body += fmt::format("  uint {} = base + {}u;\n", base, k * walk.lanes);
+    body += fmt::format("  uint {} = {} + lane;\n", o, base);
+    if (guard) body += fmt::format("  if (o < {}u) {{\n", elements);
+    expression.set_varying(o);
+    if (!guard && caps.is_cpu) expression.set_lanes(o, base, walk.lanes);
+    emit_stores(graph, kernel, storage, writer, expression, ElementIndex{o, {}}, shape,
+                surplus ? "turn == chunk" : "");
+    // A turn of the loop costs a CPU driver about forty cycles: cheap bodies share one.
+    if (k == 0 && caps.is_cpu && !guard && !surplus && walk.per_group % kRepeats == 0 &&
+        std::count(expression.text().begin(), expression.text().end(), '\n') <= kMaxRepeatedLines)
+      repeats = kRepeats;
+    body += expression.take_text();
+    if (guard) body += "  }\n";
+  }
+  const int64_t turns = walk.per_group / repeats;
+  head += fmt::format(
+      "  for (uint u = 0u; u < {0}u; ++u) {{\n"
+      "  uint turn = gl_WorkGroupID.x * {0}u + u;\n"
+      "  uint chunk = {1};\n",
+      turns, index_mul(fmt::format("min(turn, {}u)", walk.chunks / repeats - 1), repeats));
+  body = head + body + "  }\n";
   EmittedKernel result;
   result.kernel = writer.finish("map", {walk.lanes, 1, 1}, body);
   result.arguments = writer.arguments();

@@ -1,8 +1,12 @@
 #include <algorithm>
+#include <cctype>
+#include <set>
+#include <sstream>
 
 #include <fmt/format.h>
 
 #include "graph/kernels/emit.h"
+#include "graph/kernels/glsl_lib.h"
 
 namespace ito {
 namespace {
@@ -23,7 +27,52 @@ std::string identity(Op op, DType dtype) {
 }
 
 std::string combine(Op op, const std::string& a, const std::string& b) {
-  return op == Op::kReduceSum ? fmt::format("{} + {}", a, b) : fmt::format("max({}, {})", a, b);
+  return op == Op::kReduceSum ? fmt::format("{} + {}", a, b) : fmt::format("ito_max({}, {})", a, b);
+}
+
+// Long walks repeat their body in one turn of the loop, which costs a CPU driver about forty cycles
+// for masks and counters; short ones do not repay the driver's compile time.
+constexpr int64_t kRepeats = 4;
+constexpr int64_t kLongWalk = 32768;
+constexpr int64_t kMaxRepeatedLines = 24;
+
+int64_t lines_of(const std::string& text) { return std::count(text.begin(), text.end(), '\n'); }
+
+bool mentions(const std::string& text, const std::set<std::string>& names) {
+  for (size_t i = 0; i < text.size();) {
+    if (!std::isalnum(static_cast<unsigned char>(text[i])) && text[i] != '_') {
+      ++i;
+      continue;
+    }
+    size_t end = i;
+    while (end < text.size() &&
+           (std::isalnum(static_cast<unsigned char>(text[end])) || text[end] == '_'))
+      ++end;
+    if (names.contains(text.substr(i, end - i))) return true;
+    i = end;
+  }
+  return false;
+}
+
+// Takes the statements out of a loop's body that are the same in every turn: definitions "type name
+// = expression;" that mention neither `changing` names nor definitions that stay.
+std::string take_invariant(std::string& body, std::set<std::string> changing) {
+  std::string outside, inside;
+  std::istringstream lines(body);
+  for (std::string line; std::getline(lines, line); line += "\n") {
+    std::istringstream words(line);
+    std::string type, name, equals;
+    words >> type >> name >> equals;
+    const bool defines = equals == "=" && line.back() == ';' && line.front() == ' ';
+    if (defines && !mentions(line, changing)) {
+      outside += line + "\n";
+    } else {
+      if (defines) changing.insert(name);
+      inside += line + "\n";
+    }
+  }
+  body = inside;
+  return outside;
 }
 
 class ReduceEmitter {
@@ -37,6 +86,9 @@ class ReduceEmitter {
         first_(graph.node(kernel.heavy[0])),
         walk_{graph.node(first_.inputs[0]).shape, {}, first_.shape, 1, first_.shape.numel()},
         expression_(graph, writer_, storage) {
+    for (NodeId id : kernel.heavy)
+      if (graph.node(id).op == Op::kReduceMax)
+        writer_.function(std::string(glsl_helper("ito_max")));
     walk_.reduced.assign(static_cast<size_t>(walk_.shape.rank()), false);
     for (int64_t axis : std::get<AxesAttr>(first_.attrs).axes) {
       walk_.reduced[static_cast<size_t>(axis)] = true;
@@ -103,24 +155,44 @@ class ReduceEmitter {
     if (!guard && caps_.is_cpu) expression_.set_lanes("o", "base", lanes);
     std::vector<std::string> coords = expression_.coords(ElementIndex{"o", {}}, walk_.out);
     body += expression_.take_text() + declare();
-    std::string close;
+    std::vector<int> loops;
     for (int i = 0; i < walk_.shape.rank(); ++i) {
       if (!walk_.reduced[static_cast<size_t>(i)]) continue;
       if (walk_.shape[i] == 1) {
         coords[static_cast<size_t>(i)] = "0u";
         continue;
       }
-      // Clamped for the turn that a CPU driver takes with all lanes off (see emit_map).
-      body += fmt::format(
-          "  for (uint turn{0} = 0u; turn{0} < {1}u; ++turn{0}) {{\n"
-          "  uint r{0} = min(turn{0}, {2}u);\n",
-          i, walk_.shape[i], walk_.shape[i] - 1);
-      close += "  }\n";
+      loops.push_back(i);
       coords[static_cast<size_t>(i)] = fmt::format("r{}", i);
     }
     accumulate(coords);
-    body += expression_.take_text();
-    body += close;
+    const int last = loops.empty() ? 0 : loops.back();
+    int64_t repeats = 1;
+    if (!loops.empty() && caps_.is_cpu && walk_.shape[last] % kRepeats == 0 &&
+        walk_.length * walk_.outputs >= kLongWalk &&
+        lines_of(expression_.text()) <= kMaxRepeatedLines)
+      repeats = kRepeats;
+    for (int64_t k = 1; k < repeats; ++k) {
+      coords[static_cast<size_t>(last)] =
+          expression_.variable("uint", fmt::format("(r{} + {}u)", last, k));
+      accumulate(coords);
+    }
+    std::string turn = expression_.take_text(), open, close;
+    std::set<std::string> changing;
+    for (size_t i = 0; i < kernel_.heavy.size(); ++i) changing.insert(fmt::format("acc{}", i));
+    for (int i : loops) {
+      const int64_t turns = walk_.shape[i] / (i == last ? repeats : 1);
+      // Clamped for the turn that a CPU driver takes with all lanes off (see emit_map).
+      open += fmt::format(
+          "  for (uint turn{0} = 0u; turn{0} < {1}u; ++turn{0}) {{\n"
+          "  uint r{0} = {2};\n",
+          i, turns,
+          index_mul(fmt::format("min(turn{}, {}u)", i, turns - 1), walk_.shape[i] / turns));
+      close += "  }\n";
+      changing.insert(fmt::format("r{}", i));
+    }
+    if (!loops.empty()) body += take_invariant(turn, changing);
+    body += open + turn + close;
     body += stores();
     uint32_t x = static_cast<uint32_t>(std::min<int64_t>(groups, caps_.max_groups_x));
     return finish(body, lanes, {x, static_cast<uint32_t>((groups + x - 1) / x), 1});
@@ -144,24 +216,43 @@ class ReduceEmitter {
       body += "  uint o = gl_WorkGroupID.x;\n";
     std::vector<std::string> coords = expression_.coords(ElementIndex{"o", {}}, walk_.out);
     body += expression_.take_text() + declare();
-    body += fmt::format(
-        "  for (uint turn = 0u; turn < {0}u; turn += {1}u) {{\n"
-        "  uint r_base = min(turn, {2}u);\n  uint r = r_base + lane;\n",
-        walk_.length, lanes, (walk_.length - 1) / lanes * lanes);
     bool guard = walk_.length % lanes != 0;
-    if (guard) body += fmt::format("  if (r < {}u) {{\n", walk_.length);
-    expression_.set_varying("lane");
-    expression_.set_varying("r");
-    if (!guard && subgroup) expression_.set_lanes("r", "r_base", lanes);
     std::vector<int64_t> dims;
     for (int i = 0; i < walk_.shape.rank(); ++i)
       if (walk_.reduced[static_cast<size_t>(i)]) dims.push_back(walk_.shape[i]);
-    std::vector<std::string> at = expression_.coords(ElementIndex{"r", {}}, Shape(dims));
-    size_t next = 0;
-    for (int i = 0; i < walk_.shape.rank(); ++i)
-      if (walk_.reduced[static_cast<size_t>(i)]) coords[static_cast<size_t>(i)] = at[next++];
-    accumulate(coords);
-    body += expression_.take_text() + (guard ? "  }\n  }\n" : "  }\n");
+    expression_.set_varying("lane");
+    int64_t repeats = 1;
+    for (int64_t k = 0; k < repeats; ++k) {
+      std::string r = k == 0 ? "r" : fmt::format("r_{}", k);
+      if (k > 0)
+        expression_.append(
+            fmt::format("  uint r_base_{0} = r_base + {1}u;\n"
+                        "  uint r_{0} = r_base_{0} + lane;\n",
+                        k, k * lanes));
+      expression_.set_varying(r);
+      if (!guard && subgroup)
+        expression_.set_lanes(r, k == 0 ? "r_base" : fmt::format("r_base_{}", k), lanes);
+      std::vector<std::string> at = expression_.coords(ElementIndex{r, {}}, Shape(dims));
+      size_t next = 0;
+      for (int i = 0; i < walk_.shape.rank(); ++i)
+        if (walk_.reduced[static_cast<size_t>(i)]) coords[static_cast<size_t>(i)] = at[next++];
+      accumulate(coords);
+      if (k == 0 && subgroup && walk_.length % (lanes * kRepeats) == 0 &&
+          walk_.length * walk_.outputs >= kLongWalk &&
+          lines_of(expression_.text()) <= kMaxRepeatedLines)
+        repeats = kRepeats;
+    }
+    std::string turn = expression_.take_text();
+    std::set<std::string> changing = {"r", "r_base"};
+    for (size_t i = 0; i < kernel_.heavy.size(); ++i) changing.insert(fmt::format("acc{}", i));
+    body += take_invariant(turn, changing);
+    const int64_t step = lanes * repeats;
+    body += fmt::format(
+        "  for (uint turn = 0u; turn < {0}u; turn += {1}u) {{\n"
+        "  uint r_base = min(turn, {2}u);\n  uint r = r_base + lane;\n",
+        walk_.length, step, (walk_.length - 1) / step * step);
+    if (guard) body += fmt::format("  if (r < {}u) {{\n", walk_.length);
+    body += turn + (guard ? "  }\n  }\n" : "  }\n");
     for (size_t i = 0; i < kernel_.heavy.size(); ++i)
       body += subgroup ? meet_in_subgroup(i) : meet_in_shared_memory(i, lanes);
     body += stores(groups > caps_.max_groups_x ? "lane == 0u && place == o" : "lane == 0u");
@@ -173,9 +264,14 @@ class ReduceEmitter {
 
   std::string meet_in_subgroup(size_t i) {
     writer_.extension("GL_KHR_shader_subgroup_arithmetic");
-    const char* function =
-        graph_.node(kernel_.heavy[i]).op == Op::kReduceSum ? "subgroupAdd" : "subgroupMax";
-    return fmt::format("  acc{0} = {1}(acc{0});\n", i, function);
+    const Node& node = graph_.node(kernel_.heavy[i]);
+    if (node.op == Op::kReduceSum) return fmt::format("  acc{0} = subgroupAdd(acc{0});\n", i);
+    if (!is_float(node.dtype)) return fmt::format("  acc{0} = subgroupMax(acc{0});\n", i);
+    // subgroupMax may drop a NaN; as an unsigned number, one lies above every other magnitude.
+    return fmt::format(
+        "  uint magnitude{0} = subgroupMax(floatBitsToUint(acc{0}) & 0x7fffffffu);\n"
+        "  acc{0} = magnitude{0} > 0x7f800000u ? uintBitsToFloat(magnitude{0}) : subgroupMax(acc{0});\n",
+        i);
   }
 
   std::string meet_in_shared_memory(size_t i, uint32_t lanes) {

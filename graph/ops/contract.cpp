@@ -6,16 +6,10 @@
 namespace ito {
 namespace {
 
-// Smallest and largest address of an operand.
-struct Reach {
-  int64_t low, high;
-};
-
-Reach reach(const ContractAttr& attr, int64_t offset, int64_t ContractAttr::Dim::*stride) {
-  Reach r{offset, offset};
-  for (const ContractAttr::Dim& dim : attr.dims)
-    (dim.*stride < 0 ? r.low : r.high) += (dim.size - 1) * (dim.*stride);
-  return r;
+// Largest address of an operand; strides are not negative.
+int64_t reach(const ContractAttr& attr, int64_t offset, int64_t ContractAttr::Dim::*stride) {
+  for (const ContractAttr::Dim& dim : attr.dims) offset += (dim.size - 1) * (dim.*stride);
+  return offset;
 }
 
 Result<Shape> infer_contract(const Graph& graph, const Node& node) {
@@ -24,16 +18,19 @@ Result<Shape> infer_contract(const Graph& graph, const Node& node) {
   int64_t outputs = 1;
   for (const ContractAttr::Dim& dim : attr->dims) {
     if (dim.size < 1) return node_error(graph, node, "a dim of size {}", dim.size);
+    if (dim.a < 0 || dim.b < 0 || dim.out < 0)
+      return node_error(graph, node, "a dim of strides {}, {}, {}; kernels take none below 0",
+                        dim.a, dim.b, dim.out);
     if (!dim.reduced()) outputs *= dim.size;
   }
-  Reach a = reach(*attr, attr->a_offset, &ContractAttr::Dim::a);
-  Reach b = reach(*attr, attr->b_offset, &ContractAttr::Dim::b);
-  Reach out = reach(*attr, 0, &ContractAttr::Dim::out);
-  if (a.low < 0 || a.high >= operand(graph, node, 0).shape.numel() || b.low < 0 ||
-      b.high >= operand(graph, node, 1).shape.numel())
-    return node_error(graph, node, "addresses {}..{} and {}..{} leave the operands", a.low, a.high,
-                      b.low, b.high);
-  if (outputs != node.shape.numel() || out.low < 0 || out.high >= outputs)
+  const int64_t a = reach(*attr, attr->a_offset, &ContractAttr::Dim::a);
+  const int64_t b = reach(*attr, attr->b_offset, &ContractAttr::Dim::b);
+  const int64_t out = reach(*attr, 0, &ContractAttr::Dim::out);
+  if (attr->a_offset < 0 || a >= operand(graph, node, 0).shape.numel() || attr->b_offset < 0 ||
+      b >= operand(graph, node, 1).shape.numel())
+    return node_error(graph, node, "addresses {}..{} and {}..{} leave the operands", attr->a_offset,
+                      a, attr->b_offset, b);
+  if (outputs != node.shape.numel() || out >= outputs)
     return node_error(graph, node, "{} outputs do not fill the result {}", outputs,
                       node.shape.to_string());
   return node.shape;

@@ -123,12 +123,12 @@ struct PowFn {
   static double real(double a, double b) { return std::pow(a, b); }
   static int64_t integer(int64_t a, int64_t) { return a; }  // infer admits floats only
 };
-struct MaxFn {
-  static double real(double a, double b) { return a < b ? b : a; }
+struct MaxFn {  // of floats: a NaN in either place is the result, as in PyTorch
+  static double real(double a, double b) { return a < b || std::isnan(b) ? b : a; }
   static int64_t integer(int64_t a, int64_t b) { return a < b ? b : a; }
 };
 struct MinFn {
-  static double real(double a, double b) { return b < a ? b : a; }
+  static double real(double a, double b) { return b < a || std::isnan(b) ? b : a; }
   static int64_t integer(int64_t a, int64_t b) { return b < a ? b : a; }
 };
 struct RemFn {
@@ -321,8 +321,8 @@ constexpr OpDef kRows[] = {
     row(Op::kMul, "mul", 2, kNumbers, eval_binary<MulFn>, grad_mul, "($0 * $1)", 1),
     row(Op::kDiv, "div", 2, kNumbers, eval_binary<DivFn>, grad_div, "($0 / $1)", 4),
     row(Op::kPow, "pow", 2, kFloats, eval_binary<PowFn>, grad_pow, "ito_pow($0, $1)", 24),
-    row(Op::kMax, "max", 2, kNumbers, eval_binary<MaxFn>, grad_max, "max($0, $1)", 1),
-    row(Op::kMin, "min", 2, kNumbers, eval_binary<MinFn>, grad_min, "min($0, $1)", 1),
+    row(Op::kMax, "max", 2, kNumbers, eval_binary<MaxFn>, grad_max, "ito_max($0, $1)", 2),
+    row(Op::kMin, "min", 2, kNumbers, eval_binary<MinFn>, grad_min, "ito_min($0, $1)", 2),
     row(Op::kRem, "rem", 2, kNumbers, eval_binary<RemFn>, grad_rem, "ito_rem($0, $1)", 6),
     row(Op::kLess, "less", 2, kNumbersToBool, eval_less, nullptr, "($0 < $1)", 1),
     row(Op::kEqual, "equal", 2, kAnyToBool, eval_equal, nullptr, "($0 == $1)", 1),

@@ -1,5 +1,6 @@
 // Reductions over axes that are kept with extent 1.
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "graph/builder.h"
@@ -46,7 +47,7 @@ HostValue eval_sum(const Node& node, std::span<const HostValue* const> in) {
 
 HostValue eval_max(const Node& node, std::span<const HostValue* const> in) {
   return fold(node, *in[0], -std::numeric_limits<double>::infinity(),
-              [](double a, double b) { return a < b ? b : a; });
+              [](double a, double b) { return a < b || std::isnan(b) ? b : a; });
 }
 
 Grads grad_sum(Tensor, Inputs x, Tensor dy) { return {broadcast_to(dy, x[0].shape())}; }

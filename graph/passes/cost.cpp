@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "graph/kernels/attention.h"
 #include "graph/passes/rewrite.h"
 
 namespace ito {
@@ -36,6 +37,7 @@ class LoadCounter {
         product *= static_cast<uint64_t>(dim.size);
       flops_ += product;
     }
+    if (is_attention(node.op)) flops_ += attention_flops(node);
     bool slices = op_def(node.op).op_class == OpClass::kMovement || node.op == Op::kGather;
     for (NodeId input : node.inputs) {
       int64_t n = graph_.node(input).shape.numel();
@@ -53,8 +55,20 @@ class LoadCounter {
   }
 
  private:
+  // Two for every multiplication of the products; ops of one kernel share the scores.
+  uint64_t attention_flops(const Node& node) {
+    const Shape& q = graph_.node(node.inputs[0]).shape;
+    const Shape& k = graph_.node(node.inputs[1]).shape;
+    const bool shared = !scores_.insert({node.inputs[0], node.inputs[1]}).second;
+    const bool of_scores = node.op == Op::kAttentionGradQ || node.op == Op::kAttentionGradK;
+    const int products =
+        (shared ? 0 : 1) + (node.op == Op::kAttentionLse ? 0 : 1) + (of_scores ? 1 : 0);
+    return 2 * static_cast<uint64_t>(products * q.numel() * k[1]);
+  }
+
   const Graph& graph_;
   const std::vector<bool>& stored_;
+  std::set<std::pair<NodeId, NodeId>> scores_;
   std::map<NodeId, int64_t> seen_, visited_;
   uint64_t flops_ = 0;
 };

@@ -4,6 +4,7 @@
 #include <functional>
 #include <set>
 
+#include "graph/kernels/attention.h"
 #include "graph/passes/rewrite.h"
 #include "graph/plan.h"
 
@@ -22,7 +23,7 @@ constexpr int kEpilogueCostLimit = 24;
 
 bool is_heavy(const Node& node) {
   OpClass c = op_def(node.op).op_class;
-  return c == OpClass::kReduce || c == OpClass::kContraction;
+  return c == OpClass::kReduce || c == OpClass::kContraction || is_attention(node.op);
 }
 bool is_stored_leaf(const Node& node) {
   return node.op == Op::kInput || node.op == Op::kConstant;
@@ -49,7 +50,10 @@ class Fuser {
   FusedProgram run() {
     force_storage();
     for (NodeId id = 0; id < graph_.size(); ++id)
-      if (live_[id] && is_heavy(node(id))) follow_epilogue(id);
+      if (live_[id] && is_attention(node(id).op))
+        chain_[id] = id;
+      else if (live_[id] && is_heavy(node(id)))
+        follow_epilogue(id);
     store_expensive();
     build_kernels();
     order_overwrites();
@@ -74,6 +78,10 @@ class Fuser {
       if (is_heavy(n)) result_.stored[id] = true;  // follow_epilogue may take it back
       if (n.op == Op::kContract)
         for (NodeId input : n.inputs) force(input);
+      if (is_attention(n.op)) {
+        force(id);
+        for (NodeId input : n.inputs) force(attention_operand_base(graph_, input));
+      }
       if (n.op == Op::kGather) force(n.inputs[0]);
       if (is_placed_concat(graph_, id)) {
         force(id);
@@ -242,6 +250,7 @@ class Fuser {
     if (kernel.kind == FusedKernel::Kind::kContract &&
         (extra.loads.size() > kMaxEpilogueLoads || tree_cost(extra.stores[0]) > kEpilogueCostLimit))
       return false;
+    if (kernel.kind == FusedKernel::Kind::kAttention) return false;
     if (node(kernel.stores[0]).shape.numel() != node(extra.stores[0]).shape.numel()) return false;
     bool depends = false, shares = false;
     std::set<NodeId> arguments(kernel.stores.begin(), kernel.stores.end());
@@ -263,6 +272,17 @@ class Fuser {
     return true;
   }
 
+  // Output and log-sum-exp, or the gradients of keys and values, from one walk over the scores.
+  bool can_share_attention(int k, const FusedKernel& extra) const {
+    const FusedKernel& kernel = result_.kernels[static_cast<size_t>(k)];
+    if (kernel.kind != FusedKernel::Kind::kAttention || kernel.stores.size() != 1 ||
+        !attention_shares_walk(node(kernel.stores[0]), node(extra.stores[0])))
+      return false;
+    for (int before : extra.after)
+      if (before == k || reaches(k, before)) return false;
+    return true;
+  }
+
   void build_kernels() {
     for (NodeId id = 0; id < graph_.size(); ++id) {
       if (!live_[id] || !result_.stored[id] || is_stored_leaf(node(id))) continue;
@@ -273,6 +293,7 @@ class Fuser {
       if (heavy != kNoNode) {
         kernel.heavy = {heavy};
         kernel.kind = node(heavy).op == Op::kContract ? FusedKernel::Kind::kContract
+                      : is_attention(node(heavy).op)  ? FusedKernel::Kind::kAttention
                                                       : FusedKernel::Kind::kReduce;
       }
       refresh_placed(kernel);
@@ -286,6 +307,8 @@ class Fuser {
         } else if (kernel.kind == FusedKernel::Kind::kReduce &&
                    other.kind == FusedKernel::Kind::kReduce && same_walk(other, kernel) &&
                    can_join(k, kernel, false)) {
+          target = k;
+        } else if (kernel.kind == FusedKernel::Kind::kAttention && can_share_attention(k, kernel)) {
           target = k;
         }
       }

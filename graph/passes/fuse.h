@@ -11,11 +11,13 @@
 namespace ito {
 
 struct FusedKernel {
-  enum class Kind { kMap, kReduce, kContract };
+  enum class Kind { kMap, kReduce, kContract, kAttention };
   Kind kind = Kind::kMap;
-  // Reductions that share one walk over the same shape, or one contraction; none for a map.
+  // Reductions that share one walk over the same shape, one contraction, or what one attention
+  // kernel stores; none for a map.
   std::vector<NodeId> heavy;
-  // Nodes written, in topological order; all have as many elements as the kernel has outputs.
+  // Nodes written, in topological order; except for attention, all have as many elements as the
+  // kernel has outputs.
   std::vector<NodeId> stores;
   // Stored nodes read, and whether each is only read at the element that is being written.
   std::map<NodeId, bool> loads;

@@ -69,9 +69,61 @@ Tensor lower_conv(Tensor x, Tensor w, const ConvAttr& conv, const Shape& out,
   return build_contract(x.graph(), attr, out, a, b, caps);
 }
 
+// For strides 1 and 2. Pixel s i + p of dx (phase p < s) meets only the taps k with k = p + pad
+// (mod s), and those in rows i + floor((p + pad) / s) - j of dy, where k = s j + (p + pad) mod s.
+// So each phase is a convolution of dy with every s-th tap; with as many taps j for every phase
+// (zeros where one has fewer: for 3 taps and stride 2, 4 of 9 products remain) all phases are one
+// contraction, with the phase as an output dim of its own, that writes dx in its order.
+Tensor lower_conv_grad_input_phases(Tensor dy, Tensor w, const ConvAttr& conv, const Shape& out,
+                                    const DeviceCaps& caps) {
+  int64_t taps[2], whole[2], low[2], high[2], step[2];
+  std::vector<int64_t> reversed = {0, 2};
+  for (int i = 0; i < 2; ++i) {
+    const int64_t s = conv.stride[i], padding = conv.pad[2 * i];
+    taps[i] = (w.dim(i) + s - 1) / s;
+    whole[i] = (out[1 + i] + s - 1) / s * s;
+    low[i] = taps[i] - 1 - padding / s;
+    high[i] = whole[i] / s - 1 + (s - 1 + padding) / s - (dy.dim(1 + i) - 1);
+    step[i] = (s - 1 + padding) / s - padding / s;  // from the first phase's rows to the last's
+    if (s == 2 && padding % 2 != 0) reversed.push_back(2 * i + 1);
+  }
+  dy = pad_or_cut(dy, low[0], high[0], low[1], high[1], 0, 0);
+  const int64_t sh = conv.stride[0], sw = conv.stride[1], ci = w.dim(2), co = w.dim(3);
+  w = pad(w, {0, 0, 0, 0}, {taps[0] * sh - w.dim(0), taps[1] * sw - w.dim(1), 0, 0});
+  w = flip(reshape(w, {taps[0], sh, taps[1], sw, ci, co}), reversed);
+  w = permute(w, {1, 3, 0, 2, 5, 4});  // phases, taps, co, ci: lanes over input channels
+  const AffineView a = operand_view(dy), b{w.id(), 0, w.shape().strides()};
+  const auto& sa = a.strides;
+  const auto& sb = b.strides;
+  const Shape all{out[0], whole[0], whole[1], ci};
+  const int64_t row = whole[1] * ci;
+  ContractAttr attr;
+  attr.dims = {{out[0], sa[0], 0, whole[0] * row},
+               {whole[0] / sh, sa[1], 0, sh * row},
+               {sh, step[0] * sa[1], sb[0], row},
+               {whole[1] / sw, sa[2], 0, sw * ci},
+               {sw, step[1] * sa[2], sb[1], ci},
+               {ci, 0, sb[5], 1},
+               {taps[0], sa[1], sb[2], 0},
+               {taps[1], sa[2], sb[3], 0},
+               {co, sa[3], sb[4], 0}};
+  Tensor dx = build_contract(dy.graph(), attr, all, a, b, caps);
+  return all == out ? dx : slice(dx, {0, 0, 0, 0}, out.dims());
+}
+
+bool has_phases(const ConvAttr& conv) {
+  bool strided = false;
+  for (size_t i = 0; i < 2; ++i) {
+    if (conv.stride[i] > 2 || conv.dilation[i] != 1) return false;
+    strided |= conv.stride[i] == 2;
+  }
+  return strided && conv.groups == 1;
+}
+
 // dx = conv of dy (dilated by the stride, fully padded) with the flipped weight.
 Tensor lower_conv_grad_input(Tensor dy, Tensor w, const ConvAttr& conv, const Shape& out,
                              const DeviceCaps& caps) {
+  if (has_phases(conv)) return lower_conv_grad_input_phases(dy, w, conv, out, caps);
   int64_t low[2], high[2];
   for (int i = 0; i < 2; ++i) {
     int64_t reach = conv.dilation[i] * (w.dim(i) - 1);
@@ -121,8 +173,54 @@ Tensor lower_conv_grad_weight(Tensor x, Tensor dy, const ConvAttr& conv, const S
   return build_contract(x.graph(), attr, out, a, b, caps);
 }
 
+// Fewer rows (or columns) than this do not repay a copy of the other operand.
+constexpr int64_t kRowsWorthCopying = 128;
+// Rows a multiple of this apart compete for the same few places of a CPU's caches.
+constexpr int64_t kAliasingElements = 1024;
+constexpr int64_t kAliasingSteps = 256;
+constexpr int64_t kCacheLine = 16;  // elements
+
+// On CPU devices: the right operand of a product of m rows, [..., k, n], stored again where lanes
+// over n would read it with a stride, or its rows with a stride that caches do not hold: by panels
+// of one vector of lanes, [..., n / panel, k, panel]. An empty tensor where that does not pay.
+Tensor panels(Tensor y, bool transposed, const AffineView& view, int64_t m,
+              const DeviceCaps& caps) {
+  const int rank = y.shape().rank();
+  const int n_axis = transposed ? rank - 2 : rank - 1, k_axis = transposed ? rank - 1 : rank - 2;
+  const int64_t n = y.dim(n_axis), k = y.dim(k_axis), lanes = caps.subgroup_size;
+  const bool strided = view.strides[static_cast<size_t>(n_axis)] != 1;
+  const bool aliases =
+      k >= kAliasingSteps && view.strides[static_cast<size_t>(k_axis)] % kAliasingElements == 0;
+  if (!caps.is_cpu || m < kRowsWorthCopying || n < lanes || !(strided || aliases)) return {};
+  for (int i = 0; i + 2 < rank; ++i)  // the copy would be as often there as the batch is
+    if (view.strides[static_cast<size_t>(i)] == 0 && y.dim(i) > 1) return {};
+  if (transposed) y = transpose(y, rank - 2, rank - 1);
+  const int64_t panel = n % lanes == 0 ? lanes : n;
+  std::vector<int64_t> dims = y.shape().dims(), axes;
+  dims.back() = n / panel;
+  dims.push_back(panel);
+  for (int i = 0; i + 2 < rank; ++i) axes.push_back(i);
+  for (int i : {rank - 1, rank - 2, rank}) axes.push_back(i);
+  return permute(reshape(y, Shape(dims)), axes);
+}
+
+// On CPU devices: the left operand of a product with n columns, its rows one cache line further
+// apart, where a tile's rows would evict each other.
+Tensor spread_rows(Tensor x, bool transposed, const AffineView& view, int64_t n,
+                   const DeviceCaps& caps) {
+  const size_t rank = static_cast<size_t>(x.rank());
+  const bool aliases = !transposed && x.dim(-2) > 1 && view.strides[rank - 1] == 1 &&
+                       view.strides[rank - 2] % kAliasingElements == 0;
+  if (!caps.is_cpu || !aliases || n < kRowsWorthCopying || x.dim(-1) < kAliasingSteps) return x;
+  std::vector<int64_t> low(rank, 0), high(rank, 0);
+  high.back() = kCacheLine;
+  return pad(x, low, high);
+}
+
 Tensor lower_matmul(Tensor x, Tensor y, const MatmulAttr& matmul, const Shape& out,
                     const DeviceCaps& caps) {
+  const int64_t k = x.dim(matmul.transpose_a ? -2 : -1);
+  x = spread_rows(x, matmul.transpose_a, operand_view(x), out[-1], caps);
   AffineView a = operand_view(x), b = operand_view(y);
   size_t rank = static_cast<size_t>(out.rank());
   size_t a_m = matmul.transpose_a ? rank - 1 : rank - 2;
@@ -134,8 +232,17 @@ Tensor lower_matmul(Tensor x, Tensor y, const MatmulAttr& matmul, const Shape& o
   for (size_t i = 0; i + 2 < rank; ++i)
     attr.dims.push_back({out[static_cast<int>(i)], a.strides[i], b.strides[i], so[i]});
   attr.dims.push_back({out[-2], a.strides[a_m], 0, so[rank - 2]});
+  if (Tensor copy = panels(y, matmul.transpose_b, b, out[-2], caps)) {
+    b = AffineView{copy.id(), 0, copy.shape().strides()};
+    for (size_t i = 0; i + 2 < rank; ++i) attr.dims[i].b = b.strides[i];
+    const int64_t panel = copy.dim(-1);
+    attr.dims.push_back({out[-1] / panel, 0, b.strides[rank - 2], panel});
+    attr.dims.push_back({panel, 0, 1, 1});
+    attr.dims.push_back({k, a.strides[a_k], b.strides[rank - 1], 0});
+    return build_contract(x.graph(), attr, out, a, b, caps);
+  }
   attr.dims.push_back({out[-1], 0, b.strides[b_n], so[rank - 1]});
-  attr.dims.push_back({x.shape()[static_cast<int>(a_k)], a.strides[a_k], b.strides[b_k], 0});
+  attr.dims.push_back({k, a.strides[a_k], b.strides[b_k], 0});
   return build_contract(x.graph(), attr, out, a, b, caps);
 }
 

@@ -1,6 +1,7 @@
 // The passes of compile(), each one free function in its own file, in the order they run.
 #pragma once
 
+#include "graph/compile.h"
 #include "graph/device_caps.h"
 #include "graph/program.h"
 
@@ -9,8 +10,9 @@ namespace ito {
 // Removes stop_gradient and dead code, folds constants, forwards trivial movement.
 Program canonicalize(const Program& program);
 
-// Replaces composites by simpler ops, except those with a kernel of their own on this device.
-Program decompose(const Program& program, const DeviceCaps& caps);
+// Replaces composites by simpler ops, except attention where its own kernel serves better
+// (passes/attention_form.h).
+Program decompose(const Program& program, const DeviceCaps& caps, AttentionForm form);
 
 // Rewrites contractions to kContract over explicitly padded operands, scatter-add to a masked sum,
 // and splits long reductions so that they fill the device.

@@ -1,6 +1,8 @@
 // Training onto a disk that is full or read-only. Needs the right to mount a small file system.
 #include <sys/mount.h>
 
+#include <fstream>
+
 #include "io/checkpoint.h"
 #include "tests/apps/run_ito.h"
 
@@ -58,6 +60,17 @@ TEST(Disk, FullOrReadOnlyIsSaidAndLeavesTheLastCheckpointWhole) {
   const auto latest = load_latest_checkpoint(run, nullptr);
   ASSERT_TRUE(latest.ok()) << latest.error().message;
   ASSERT_TRUE(*latest);
+  // Not a byte is left for pictures either.
+  std::ofstream filler(disk.path() / "filler", std::ios::binary);
+  while (filler.write("0123456789abcdef", 16)) continue;
+  filler.close();
+  const Path picture = disk.path() / "x.png";
+  const Outcome sampled = run_ito(
+      {"sample", "--model", run.string(), "--steps", "2", "--num", "1", "--out", picture.string()});
+  EXPECT_EQ(sampled.code, 1) << sampled.err;
+  EXPECT_NE(sampled.err.find("No space left"), std::string::npos) << sampled.err;
+  EXPECT_NE(sampled.err.find("x.png"), std::string::npos) << sampled.err;
+  EXPECT_FALSE(file_exists(picture));
   ASSERT_TRUE(disk.make_read_only());
   const Outcome read_only = run_ito(arguments(100));
   EXPECT_EQ(read_only.code, 1);

@@ -1,7 +1,4 @@
-// Runs as a user leaves them: killed, interrupted, resumed, asked for something else, sampled.
-#include <optional>
-#include <random>
-
+// Runs as a user leaves them: interrupted, damaged, resumed, asked for something else, sampled.
 #include "io/checkpoint.h"
 #include "io/json.h"
 #include "io/safetensors.h"
@@ -46,43 +43,6 @@ TEST_F(RunFolder, HoldsWhatItPromises) {
   const Outcome inspected = run_ito({"inspect", whole().string()});
   EXPECT_EQ(inspected.code, 0) << inspected.err;
   EXPECT_TRUE(says(inspected.out, "parameters in all"));
-}
-
-TEST_F(RunFolder, KilledAtRandomMomentsItEndsBitIdentical) {
-  const Path run = *scratch_ / "killed";
-  std::mt19937 random(20);
-  int64_t best = 0;  // the newest checkpoint that was ever there
-  for (int attempt = 0; attempt < 4; ++attempt) {
-    const auto steps = checkpoint_steps(run).value();
-    const int64_t before = steps.empty() ? 0 : steps.back();
-    EXPECT_GE(before, best);
-    best = before;
-    const std::chrono::milliseconds delay(random() % 200);
-    std::optional<std::chrono::steady_clock::time_point> deadline;
-    Start start{.arguments = tiny_training(data(), run, kSteps),
-                .launcher = true,
-                .environment = {},
-                .when = {},
-                .signal = SIGKILL};
-    // Some time after the run has made progress, so that a kill may hit any part of its work.
-    start.when = [&] {
-      const auto now = checkpoint_steps(run).value();
-      if (!deadline && !now.empty() && now.back() > before)
-        deadline = std::chrono::steady_clock::now() + delay;
-      return deadline && std::chrono::steady_clock::now() >= *deadline;
-    };
-    const Outcome outcome = run_ito(start);
-    EXPECT_TRUE(outcome.code == -SIGKILL || outcome.code == 0) << outcome.code << outcome.err;
-    const auto latest = load_latest_checkpoint(run, nullptr);
-    ASSERT_TRUE(latest.ok()) << latest.error().message;
-    ASSERT_TRUE(*latest);
-    EXPECT_GE((*latest)->step, before);
-  }
-  const Outcome last = run_ito(tiny_training(data(), run, kSteps));
-  ASSERT_EQ(last.code, 0) << last.err;
-  EXPECT_EQ(state_of(run, kSteps), state_of(whole(), kSteps));
-  const char* weights = "unet/diffusion_pytorch_model.safetensors";
-  EXPECT_EQ(read_file(run / weights).value(), read_file(whole() / weights).value());
 }
 
 TEST_F(RunFolder, InterruptedItSavesAndEndsWithZero) {

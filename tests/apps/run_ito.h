@@ -32,9 +32,10 @@ struct Start {
   std::vector<std::string> arguments;
   bool launcher = true;  // through $ITO_LAUNCHER, where that is set
   std::vector<std::pair<std::string, std::string>> environment;
-  // If set: sends `signal` as soon as this is true (asked every few milliseconds).
+  // If set: sends `signal` as soon as this is true (asked every `poll`).
   std::function<bool()> when;
   int signal = SIGKILL;
+  std::chrono::microseconds poll{3000};
 };
 
 // A folder of this test, removed at its end.
@@ -92,7 +93,7 @@ inline Outcome run_ito(const Start& start) {
       kill(-child, start.signal);
       sent = true;
     } else {
-      std::this_thread::sleep_for(std::chrono::milliseconds(3));
+      std::this_thread::sleep_for(start.poll);
     }
   }
   if (sent) waitpid(child, &status, 0);
@@ -104,11 +105,8 @@ inline Outcome run_ito(const Start& start) {
 }
 
 inline Outcome run_ito(std::vector<std::string> arguments) {
-  return run_ito(Start{.arguments = std::move(arguments),
-                       .launcher = true,
-                       .environment = {},
-                       .when = {},
-                       .signal = SIGKILL});
+  return run_ito(
+      Start{.arguments = std::move(arguments), .launcher = true, .environment = {}, .when = {}});
 }
 
 // 48 images of 8x8 in three classes, as an .npz file.

@@ -12,8 +12,8 @@
 namespace ito::test {
 namespace {
 
-// Karras et al. 2022, appendix B.6: the network sees unit variance (eq. 114-117), its target has
-// unit variance (118-122), and the effective weight c_out² λ is 1 at every σ (144).
+// What the formulas were derived from (Karras et al. 2022, appendix B.6): the network sees unit
+// variance, its target has unit variance, and the effective weight c_out² λ is 1 at every σ.
 TEST(Edm, PreconditioningKeepsUnitVariance) {
   const EdmPreconditioning p{.sigma_data = 0.7};
   const double variance = 0.49;
@@ -101,7 +101,7 @@ TEST(EdmSampler, HeunIsOfSecondOrderAndEulerOfFirst) {
 TEST(EdmSampler, CountsEvaluations) {
   const Sde sde{.kind = Sde::Kind::kEdm, .sigma_min = 0.002, .sigma_max = 80};
   const ScoreFunction score = [](Tensor x, Tensor) { return -x; };
-  EXPECT_EQ(edm_sampler(sde, score, {.steps = 18}).value().steps, 35);  // table 2's NFE
+  EXPECT_EQ(edm_sampler(sde, score, {.steps = 18}).value().steps, 35);  // as published for 18 steps
   EXPECT_EQ(edm_sampler(sde, score, {.steps = 18, .heun = false}).value().steps, 18);
   EXPECT_EQ(edm_sampler(sde, score, {.steps = 18}).value().draws, 0);
   EXPECT_EQ(edm_sampler(sde, score, {.s_churn = 40}).value().draws, 1);

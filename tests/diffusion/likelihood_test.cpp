@@ -185,6 +185,9 @@ TEST_F(LikelihoodOnDevice, AnImageDoesNotDependOnItsBatch) {
             (std::vector<uint32_t>{whole.report.evaluations[3], whole.report.evaluations[4]}));
 }
 
+// A point between the components is moved far by a small change of its latent, so the error of the
+// way there and back is measured by that: it is less than what a change of z by 2e-5 of itself
+// does, which is what some dozens of steps of 1e-6 add up to.
 TEST_F(LikelihoodOnDevice, DecodingUndoesEncoding) {
   for (const Sde::Kind kind : {Sde::Kind::kVe, Sde::Kind::kVp, Sde::Kind::kSubVp}) {
     Sde sde;
@@ -192,16 +195,53 @@ TEST_F(LikelihoodOnDevice, DecodingUndoesEncoding) {
     const ProbabilityFlow flow = probability_flow(sde, mixture_score(mixture(), sde));
     ASSERT_OK_AND_ASSIGN(auto solver,
                          OdeSolver::create(device(), flow_system(flow, {8, 3}), kTight));
+    const auto follow = [&](const std::vector<float>& from, double t0,
+                            double t1) -> Result<std::vector<float>> {
+      ITO_TRY(solver->write(flow_names::kState, from));
+      ITO_TRY(solver->solve(t0, t1, kMost));
+      return solver->read<float>(flow_names::kState);
+    };
     const std::vector<float> x = points();
-    ASSERT_OK(solver->write(flow_names::kState, x));
-    ASSERT_OK(solver->solve(flow.start, flow.end, kMost));
-    ASSERT_OK_AND_ASSIGN(const std::vector<double> z, solver->value(flow_names::kX));
-    EXPECT_GT(relative_error(z, {x.begin(), x.end()}), 0.1);
-    ASSERT_OK(solver->solve(flow.end, flow.start, kMost));
-    ASSERT_OK_AND_ASSIGN(const std::vector<double> back, solver->value(flow_names::kX));
-    // Steps of 1e-6 each way, which a contracting flow magnifies on its way back.
-    EXPECT_LT(relative_error(back, {x.begin(), x.end()}), 2e-4) << sde_name(kind);
+    ASSERT_OK_AND_ASSIGN(std::vector<float> z, follow(x, flow.start, flow.end));
+    ASSERT_OK_AND_ASSIGN(const std::vector<float> back, follow(z, flow.end, flow.start));
+    for (float& value : z) value *= 1 + 2e-5f;
+    ASSERT_OK_AND_ASSIGN(const std::vector<float> moved, follow(z, flow.end, flow.start));
+    for (size_t i = 0; i < 8; ++i) {
+      double error = 0, change = 0;
+      for (size_t e = 3 * i; e < 3 * i + 3; ++e) {
+        error = std::max(error, std::fabs(static_cast<double>(back[e]) - x[e]));
+        change = std::max(change, std::fabs(static_cast<double>(moved[e]) - back[e]));
+      }
+      EXPECT_LT(error, change) << sde_name(kind) << ", point " << i;
+      EXPECT_LT(error, 1e-3) << sde_name(kind) << ", point " << i;
+    }
   }
+}
+
+// Fixed steps decode the same latents, with an error of second order.
+TEST_F(LikelihoodOnDevice, HeunApproachesTheAdaptiveSolution) {
+  Sde sde;
+  const ProbabilityFlow flow = probability_flow(sde, mixture_score(mixture(), sde));
+  const OdeSystem system = flow_system(flow, {8, 3});
+  const std::vector<float> z = points();
+  ASSERT_OK_AND_ASSIGN(auto solver, OdeSolver::create(device(), system, kTight));
+  ASSERT_OK(solver->write(flow_names::kState, z));
+  ASSERT_OK(solver->solve(flow.end, flow.start, kMost));
+  ASSERT_OK_AND_ASSIGN(const std::vector<double> expected, solver->value(flow_names::kX));
+  std::vector<double> errors;
+  for (const uint32_t steps : {100u, 200u}) {
+    std::vector<double> times;
+    for (uint32_t i = 0; i <= steps; ++i)
+      times.push_back(flow.end + (flow.start - flow.end) * i / steps);
+    ASSERT_OK_AND_ASSIGN(Plan plan, compile(heun_program(system, times), device().caps()));
+    ASSERT_OK_AND_ASSIGN(auto heun, Executor::create(device(), std::move(plan)));
+    ASSERT_OK(heun->write(flow_names::kState, z));
+    ASSERT_OK(heun->run(steps));
+    ASSERT_OK_AND_ASSIGN(const std::vector<float> x, heun->read<float>(flow_names::kState));
+    errors.push_back(relative_error({x.begin(), x.end()}, expected));
+  }
+  EXPECT_LT(errors[0], 0.02);
+  EXPECT_NEAR(std::log2(errors[0] / errors[1]), 2, 0.5);
 }
 
 TEST_F(LikelihoodOnDevice, LineIntegralsGiveLogDensityDifferences) {

@@ -33,7 +33,7 @@ double integral(Function f, double from, double to, int intervals = 2000) {
   return sum * h / 3;
 }
 
-// d var/dt = 2 c var + g² and d m/dt = c m (Särkkä & Solin 2019, eq. 6.2), integrated: var(b) =
+// d var/dt = 2 c var + g² and d m/dt = c m (Särkkä & Solin 2019, section 6.1), integrated: var(b) =
 // var(a) e^{2∫c} + ∫ e^{2∫_u^b c} g² du.
 TEST(Sde, MomentsSolveTheMomentEquations) {
   for (const Sde& sde : all_sdes()) {

@@ -21,6 +21,10 @@ float abs(float x) { return std::fabs(x); }
 float floor(float x) { return std::floor(x); }
 float exp(float x) { return std::exp(x); }
 float min(float a, float b) { return a < b ? a : b; }
+uint max(uint a, uint b) { return a < b ? b : a; }
+uint min(uint a, uint b) { return a < b ? a : b; }
+int max(int a, int b) { return a < b ? b : a; }
+int min(int a, int b) { return a < b ? a : b; }
 float clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
 float uintBitsToFloat(uint x) { return std::bit_cast<float>(x); }
 uint floatBitsToUint(float x) { return std::bit_cast<uint>(x); }
@@ -33,6 +37,8 @@ void umulExtended(uint a, uint b, uint& high, uint& low) {
 #include "shaders/lib/ito_and.glsl"
 #include "shaders/lib/ito_cos.glsl"
 #include "shaders/lib/ito_erf.glsl"
+#include "shaders/lib/ito_max.glsl"
+#include "shaders/lib/ito_min.glsl"
 #include "shaders/lib/ito_or.glsl"
 #include "shaders/lib/ito_philox.glsl"
 #include "shaders/lib/ito_pow.glsl"

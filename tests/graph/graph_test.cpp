@@ -177,6 +177,7 @@ TEST(Infer, RefusesIllegalNodes) {
       {Op::kLayerNorm, f32, {2, 3}, {x, x, vector}, NormAttr{1, 1e-5}, ""},
       {Op::kAttention, f32, {2, 3}, {x, x, x}, AttentionAttr{1, 1}, ""},
       {Op::kContract, f32, {2}, {x, x}, ContractAttr{.dims = {{2, 1, 0, 1}, {6, 1, 1, 0}}}, ""},
+      {Op::kContract, f32, {2}, {x, x}, ContractAttr{{{2, -1, 0, 1}, {3, 1, 1, 0}}, 1, 0}, ""},
   };
   for (const Node& node : illegal) {
     std::string message = infer_message(graph, node);

@@ -149,8 +149,11 @@ TEST(Checkpoint, KilledWriterNeverLeavesOneThatDoesNotLoad) {
     ASSERT_TRUE(succeeds(read));
     ASSERT_TRUE(read->has_value());
     EXPECT_EQ((*read)->state, checkpoint_at((*read)->step).state);
-    // A kill while pruning may leave a half-removed old one, which is never the newest.
     EXPECT_TRUE(warnings.lines.empty());
+    // Pruning, too, leaves every checkpoint whole or gone.
+    const auto steps = checkpoint_steps(run.path());
+    for (const int64_t step : *steps)
+      EXPECT_TRUE(succeeds(read_checkpoint(checkpoint_folder(run.path(), step))));
   }
 }
 

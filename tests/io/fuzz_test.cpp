@@ -1,9 +1,13 @@
 // Random damage to valid files: every reader must answer with a value or an error, never crash,
-// hang or take memory without bound. Meant for the sanitizer build as well.
+// hang or ask for more memory than the file's size can explain. Meant for the sanitizer build as
+// well (which counts memory in its own way).
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <new>
 #include <random>
 
 #include "io/checkpoint.h"
@@ -13,6 +17,21 @@
 #include "io/png.h"
 #include "io/safetensors.h"
 #include "tests/io/temp_folder.h"
+
+namespace {
+size_t largest_request = 0;  // bytes of the largest single allocation since it was set to 0
+}  // namespace
+
+#ifndef __SANITIZE_ADDRESS__
+// Not inlined: a compiler that sees both halves takes malloc and delete for a mismatch.
+[[gnu::noinline]] void* operator new(size_t size) {
+  largest_request = std::max(largest_request, size);
+  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
+  throw std::bad_alloc();
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+#endif
 
 namespace ito {
 namespace {
@@ -62,12 +81,20 @@ std::string mutate(std::string bytes, std::mt19937& random) {
   return bytes;
 }
 
+// No compression here makes more than 1032 bytes of one, and a growing string takes twice its size.
+size_t memory_bound(size_t file_size) { return (size_t{1} << 20) + 4096 * file_size; }
+
 // Counts what the reader made of the mutations; both outcomes should occur for a sound test.
 void fuzz(const std::string& valid, const std::function<bool(const std::string&)>& reads) {
   ASSERT_TRUE(reads(valid));
   std::mt19937 random(12345);
   int errors = 0;
-  for (int i = 0; i < kMutations; ++i) errors += reads(mutate(valid, random)) ? 0 : 1;
+  for (int i = 0; i < kMutations; ++i) {
+    const std::string bytes = mutate(valid, random);
+    largest_request = 0;
+    errors += reads(bytes) ? 0 : 1;
+    ASSERT_LE(largest_request, memory_bound(bytes.size())) << "mutation " << i;
+  }
   EXPECT_GT(errors, kMutations / 20);
 }
 
@@ -106,6 +133,61 @@ TEST(Fuzz, IdxPlainAndGzipped) {
       put(path, bytes);
       return read_idx(path, {}).ok();
     });
+}
+
+TEST(Fuzz, CifarRecords) {
+  TempFolder folder;
+  const Path path = folder / "data_batch_1.bin";
+  std::string record(1 + 3 * 32 * 32, '\7');
+  fuzz(record + record, [&](const std::string& bytes) {
+    put(path, bytes);
+    const auto data = read_cifar10({path});
+    if (data.ok()) {
+      EXPECT_EQ(data->pixels.size(), static_cast<size_t>(data->count) * data->image_size());
+    }
+    return data.ok();
+  });
+}
+
+// What the random mutations rarely hit: counts whose product is near 2^64, in every header.
+TEST(Fuzz, HugeCountsAreRefusedBeforeAnythingIsAllocated) {
+  TempFolder folder;
+  const auto expect_refused = [&](const std::string& bytes, const auto& read) {
+    largest_request = 0;
+    EXPECT_FALSE(read(bytes).ok());
+    EXPECT_LE(largest_request, memory_bound(bytes.size()));
+  };
+  const auto safetensors = [](const std::string& bytes) { return parse_safetensors(bytes, "x"); };
+  for (const char* shape : {"[4294967296,4294967296]", "[9223372036854775807]", "[1099511627776]",
+                            "[0,9223372036854775807,9223372036854775807]"}) {
+    const std::string header =
+        std::string(R"({"a":{"dtype":"F32","shape":)") + shape + R"(,"data_offsets":[0,4]}})";
+    std::string bytes(8, '\0');
+    const uint64_t size = header.size();
+    std::memcpy(bytes.data(), &size, 8);
+    expect_refused(bytes + header + "1234", safetensors);
+  }
+  expect_refused(std::string(7, '\xff') + '\x7f' + "{}", safetensors);
+  const auto idx = [&](const std::string& bytes) {
+    put(folder / "idx", bytes);
+    return read_idx(folder / "idx", {});
+  };
+  expect_refused(unhex("00000803ffffffffffffffffffffffff00"), idx);
+  expect_refused(unhex("000008ff7fffffff"), idx);
+  const auto npy = [](const std::string& bytes) { return parse_npy(bytes, "x"); };
+  for (const char* shape :
+       {"(4294967296, 4294967296)", "(9223372036854775807,)", "(1000000000,)"}) {
+    std::string header =
+        std::string("{'descr': '<f4', 'fortran_order': False, 'shape': ") + shape + ", }";
+    header.resize(117, ' ');
+    header += '\n';
+    expect_refused(std::string("\x93NUMPY\x01\x00\x76\x00", 10) + header + "1234", npy);
+  }
+  // A PNG whose header claims 16384 x 16384 pixels.
+  Image image{2, 2, 3, std::vector<uint8_t>(12, 9)};
+  std::string png = encode_png(image, nullptr);
+  png.replace(16, 8, std::string("\0\0\x40\0\0\0\x40\0", 8));
+  expect_refused(png, [](const std::string& bytes) { return decode_image(bytes, "x"); });
 }
 
 TEST(Fuzz, PngTextAndPixels) {

@@ -16,6 +16,7 @@ using test::HostValues;
 using test::relative_error;
 
 class NnOnDevice : public test::VulkanTest {};
+class PortableNn : public test::VulkanTest {};  // on other implementations of Vulkan, too
 
 UNet2DConfig tiny() {
   UNet2DConfig config;
@@ -74,8 +75,21 @@ TEST_F(NnOnDevice, LossAndGradientsOfAUNetMatchTheInterpreter) {
   }
 }
 
-// Three replays of one recorded step, the state staying on the device.
-void expect_training_matches(vk::Device& device, const Optimizer& optimizer, double tolerance) {
+TEST_F(PortableNn, ForwardOfAUNetMatchesTheInterpreter) {
+  const ParameterSet set = unet2d_parameters(tiny()).value();
+  Program program;
+  program.output("loss", loss_of(*program.graph,
+                                 Scope(set, input(*program.graph, "params", Shape{set.size()}))));
+  HostValues inputs = batch();
+  inputs["params"] = parameters(set);
+  ASSERT_OK_AND_ASSIGN(const HostValues expected, test::run_on_interpreter(program, inputs));
+  ASSERT_OK_AND_ASSIGN(const HostValues found, test::run_on_device(device(), program, inputs));
+  EXPECT_LT(relative_error(found.at("loss").data, expected.at("loss").data), 2e-5);
+}
+
+// Replays of one recorded step, the state staying on the device.
+void expect_training_matches(vk::Device& device, const Optimizer& optimizer, double tolerance,
+                             int steps = 3) {
   const ParameterSet set = unet2d_parameters(tiny()).value();
   TrainStepOptions options;
   options.optimizer = optimizer;
@@ -91,17 +105,17 @@ void expect_training_matches(vk::Device& device, const Optimizer& optimizer, dou
             : HostValue{tensor.shape,
                         std::vector<double>(static_cast<size_t>(tensor.shape.numel()))};
   }
-  constexpr int kSteps = 3;
-  ASSERT_OK_AND_ASSIGN(const HostValues found,
-                       test::run_on_device(device, program, inputs, {}, nullptr, kSteps));
+  ASSERT_OK_AND_ASSIGN(
+      const HostValues found,
+      test::run_on_device(device, program, inputs, {}, nullptr, static_cast<uint32_t>(steps)));
   HostValues expected;
-  for (int k = 0; k < kSteps; ++k) {
+  for (int k = 0; k < steps; ++k) {
     ASSERT_OK_AND_ASSIGN(expected, test::run_on_interpreter(program, inputs));
     for (auto& [name, value] : expected) {
       if (inputs.contains(name)) inputs[name] = value;
     }
   }
-  EXPECT_EQ(found.at("counter").data, std::vector<double>{kSteps});
+  EXPECT_EQ(found.at("counter").data, std::vector<double>{static_cast<double>(steps)});
   EXPECT_LT(relative_error(found.at("loss_history").data, expected.at("loss_history").data), 1e-5);
   EXPECT_LT(relative_error(found.at("grad_norm").data, expected.at("grad_norm").data), 1e-4);
   for (const Parameter& parameter : set.parameters()) {
@@ -124,6 +138,13 @@ TEST_F(NnOnDevice, SgdTrainingMatchesTheInterpreter) {
   optimizer.momentum = 0.9;
   optimizer.max_grad_norm = 0.5;
   expect_training_matches(device(), optimizer, 1e-5);
+}
+
+TEST_F(PortableNn, OneTrainingStepMatchesTheInterpreter) {
+  Optimizer optimizer;
+  optimizer.kind = Optimizer::Kind::kSgd;
+  optimizer.learning_rate.base = 0.05;
+  expect_training_matches(device(), optimizer, 1e-5, 1);
 }
 
 TEST_F(NnOnDevice, AdamWTrainingMatchesTheInterpreter) {

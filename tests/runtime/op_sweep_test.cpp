@@ -243,6 +243,72 @@ TEST_F(OpSweep, NormsOverRandomShapes) {
   batch.run(device());
 }
 
+// Every phase of a stride with every number of taps, padding beyond the filter's reach included.
+TEST_F(OpSweep, StridedConvolutionGradientsOfEveryPhase) {
+  Batch batch(11);
+  for (const int64_t taps : {1, 2, 3, 4, 5}) {
+    for (const int64_t padding : {0, 1, 2, 3}) {
+      const std::string name = fmt::format("taps{}_pad{}", taps, padding);
+      ConvAttr attr;
+      attr.stride = {2, padding % 2 == 0 ? 2 : 1};
+      attr.pad = {padding, batch.pick({0, 1, 2}), padding, batch.pick({0, 1})};
+      const Shape x{2, batch.pick({7, 8}), batch.pick({9, 10}), 3};
+      const Shape w{taps, batch.pick({2, 3}), 3, 17};
+      auto extent = [&](int i) {
+        return (x[1 + i] + attr.pad[size_t(2 * i)] + attr.pad[size_t(2 * i + 1)] - w[i]) /
+                   attr.stride[size_t(i)] +
+               1;
+      };
+      Tensor dy = batch.operand(name + ".dy", {2, extent(0), extent(1), 17});
+      Tensor weight = batch.operand(name + ".w", w);
+      batch.check(name, conv2d_grad_input(dy, weight, x, attr));
+    }
+  }
+  batch.run(device());
+}
+
+// Sizes at which lowering stores an operand again: as panels, transposed, with spread rows.
+TEST_F(OpSweep, MatmulsThatCopyAnOperand) {
+  Batch batch(12);
+  int i = 0;
+  for (const Shape& size : {Shape{2, 131, 40, 48},
+                            {1, 128, 33, 37},
+                            {1, 130, 1024, 128},
+                            {1, 129, 300, 1024},
+                            {2, 128, 8, 1024}}) {
+    for (const bool tb : {false, true}) {
+      const std::string name = fmt::format("matmul{}", i++);
+      const int64_t n = size[0], m = size[1], k = size[2], o = size[3];
+      Tensor a = batch.operand(name + ".a", {n, m, k});
+      Tensor b = batch.operand(name + ".b", tb ? Shape{n, o, k} : Shape{n, k, o});
+      batch.check(name, matmul(a, b, false, tb));
+    }
+  }
+  // One right operand for a batch of left ones.
+  Tensor a = batch.operand("shared.a", {3, 128, 20}), b = batch.operand("shared.b", {1, 32, 20});
+  batch.check("shared", matmul(a, broadcast_to(b, {3, 32, 20}), false, true));
+  batch.run(device());
+}
+
+// Groups of channels that divide no vector of lanes, in walks long enough to be unrolled.
+TEST_F(OpSweep, LongNormsOverGroupsOfAnySize) {
+  Batch batch(13);
+  for (const auto& [groups, channels] :
+       {std::pair<int64_t, int64_t>{8, 48}, {8, 96}, {5, 15}, {16, 80}, {2, 48}, {3, 9}}) {
+    const std::string name = fmt::format("norm{}of{}", groups, channels);
+    Tensor x = batch.operand(name + ".x", {2, 8, 56, channels});
+    Tensor gamma = batch.operand(name + ".gamma", {channels}, 0.5, 1.5);
+    Tensor beta = batch.operand(name + ".beta", {channels});
+    batch.check_with_gradient(name, silu(group_norm(x, gamma, beta, groups, 1e-5)),
+                              {x, gamma, beta});
+  }
+  Tensor rows = batch.operand("rows", {40, 1024});
+  batch.check_with_gradient("rows.softmax", softmax(rows * 4.0), {rows});
+  batch.check("rows.sum", sum(square(rows), {1}));
+  batch.check("rows.max", max(rows, {1}));
+  batch.run(device());
+}
+
 TEST_F(OpSweep, AttentionOverRandomLengths) {
   Batch batch(8);
   for (int i = 0; i < 5; ++i) {
@@ -254,6 +320,46 @@ TEST_F(OpSweep, AttentionOverRandomLengths) {
     batch.check_with_gradient(name, attention(q, k, v, heads, 0.3), {q, k, v});
   }
   batch.run(device());
+}
+
+// Odd lengths, one query, one key, heads of one channel and of no multiple of a tile, and
+// operands that are views. (At such sizes the test above has the decomposition.)
+TEST_F(OpSweep, AttentionKernelsOverRandomLengths) {
+  Batch batch(12);
+  for (int i = 0; i < 3; ++i) {
+    const std::string name = fmt::format("attend{}", i);
+    const int64_t heads = batch.pick({1, 2, 3}), c = heads * batch.pick({1, 5, 8, 20});
+    const int64_t n = batch.pick({1, 2}), sq = batch.pick({1, 16, 33}),
+                  sk = batch.pick({1, 3, 40, 77});
+    Tensor q = batch.operand(name + ".q", {n, sq, c}, -2, 2);
+    Tensor k = batch.operand(name + ".k", {n, sk, c}), v = batch.operand(name + ".v", {n, sk, c});
+    batch.check_with_gradient(name, attention(q, k, v, heads, 0.7), {q, k, v});
+  }
+  Tensor packed = batch.operand("packed", {2, 35, 3 * 24});
+  const auto part = [&](int64_t i) { return slice(packed, {0, 0, 24 * i}, {2, 35, 24 * (i + 1)}); };
+  batch.check_with_gradient("of_packed", attention(part(0), part(1), part(2), 2, 0.3), {packed});
+  Tensor planes = batch.operand("planes", {1, 12, 5, 7});
+  Tensor tokens = reshape(permute(planes, {0, 2, 3, 1}), {1, 35, 12});
+  batch.check_with_gradient("of_planes", attention(tokens, tokens, tokens, 1, 0.3), {planes});
+  batch.run(device(), {.attention = AttentionForm::kKernel});
+}
+
+TEST_F(OpSweep, AttentionKernelsOfTheWidestHead) {
+  Batch batch(13);
+  Tensor q = batch.operand("q", {1, 70, 128}), k = batch.operand("k", {1, 37, 128});
+  Tensor v = batch.operand("v", {1, 37, 128});
+  batch.check_with_gradient("widest", attention(q, k, v, 1, 0.1), {q});
+  batch.run(device(), {.attention = AttentionForm::kKernel});
+}
+
+// Scores of some hundreds: exponentials that are not shifted by the maximum overflow.
+TEST_F(OpSweep, AttentionKernelsOfLargeScores) {
+  Batch batch(14);
+  batch.set_tolerance(1e-3);  // the scores themselves are rounded at a few hundred
+  Tensor q = batch.operand("q", {1, 20, 8}, -20, 20), k = batch.operand("k", {1, 50, 8}, -20, 20);
+  Tensor v = batch.operand("v", {1, 50, 8});
+  batch.check("large", attention(q, k, v, 1, 1.0));
+  batch.run(device(), {.attention = AttentionForm::kKernel});
 }
 
 TEST_F(OpSweep, IndicesOverRandomRows) {

@@ -1,0 +1,124 @@
+// ito verify: the theory against simulation, as a table with standard errors.
+#include "api/verify.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apps/command.h"
+#include "base/error.h"
+#include "io/file.h"
+#include "io/json.h"
+
+namespace ito::apps {
+namespace {
+
+struct VerifyCommand {
+  DeviceChoice device;
+  VerifyOptions options;
+  std::string report;
+  bool json = false;
+};
+
+Status check(const VerifyCommand& c) {
+  if (!c.report.empty() && Path(c.report).extension() != ".html")
+    return invalid_argument("--report is \"{}\", expected the name of a .html file", c.report);
+  return check_verify(c.options);
+}
+
+const char* verdict(const VerifyRow& row) { return row.passed() ? "ok" : "WRONG"; }
+
+Json json_of(const std::vector<VerifyRow>& rows) {
+  Json list = Json::array();
+  for (const VerifyRow& row : rows)
+    list.push_back({{"check", row.check},
+                    {"quantity", row.quantity},
+                    {"measured", row.measured},
+                    {"theory", row.theory},
+                    {"method_bias", row.bias},
+                    {"expected", row.expected()},
+                    {"standard_error", row.standard_error},
+                    {"z", row.z},
+                    {"passed", row.passed()}});
+  return list;
+}
+
+void print_table(const std::vector<VerifyRow>& rows) {
+  fmt::print("{:<22} {:<22} {:>11} {:>11} {:>11} {:>10} {:>6}\n", "check", "quantity", "measured",
+             "theory", "method bias", "std error", "z");
+  std::string last;
+  for (const VerifyRow& row : rows) {
+    fmt::print("{:<22} {:<22} {:>11.5f} {:>11.5f} {:>11.5f} {:>10.5f} {:>6.2f} {}\n",
+               row.check == last ? "" : row.check, row.quantity, row.measured, row.theory, row.bias,
+               row.standard_error, row.z, verdict(row));
+    last = row.check;
+  }
+}
+
+std::string html_of(const VerifyCommand& c, const std::vector<VerifyRow>& rows,
+                    const std::string& device) {
+  std::string html = fmt::format(
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>ito verify</title>\n"
+      "<style>body{{font:15px/1.4 sans-serif;margin:2em;color:#222}}"
+      "table{{border-collapse:collapse}}"
+      "td,th{{padding:.2em .8em;text-align:right;border-bottom:1px solid #ddd}}"
+      "td:nth-child(-n+2),th:nth-child(-n+2){{text-align:left}}"
+      ".wrong{{background:#fde0c8;font-weight:bold}}</style></head><body>\n"
+      "<h1>ito verify</h1>\n<p>{} chains, {} Euler-Maruyama steps, seed {}, on {}. "
+      "z = (measured - theory - method bias) / standard error; a row is wrong beyond 4.</p>\n"
+      "<table><tr><th>check</th><th>quantity</th><th>measured</th><th>theory</th>"
+      "<th>method bias</th><th>standard error</th><th>z</th><th></th></tr>\n",
+      c.options.chains, c.options.steps, c.options.seed, device);
+  for (const VerifyRow& row : rows)
+    html += fmt::format(
+        "<tr{}><td>{}</td><td>{}</td><td>{:.5f}</td><td>{:.5f}</td><td>{:.5f}</td><td>{:.5f}</td>"
+        "<td>{:.2f}</td><td>{}</td></tr>\n",
+        row.passed() ? "" : " class=\"wrong\"", row.check, row.quantity, row.measured, row.theory,
+        row.bias, row.standard_error, row.z, verdict(row));
+  return html + "</table></body></html>\n";
+}
+
+Status run(const VerifyCommand& c) {
+  ITO_ASSIGN(auto device, open_and_announce(c.device, fmt::format("{} chains", c.options.chains)));
+  ProgressLine line;
+  const std::atomic<bool>& stop = stop_requested();
+  ITO_ASSIGN(const std::vector<VerifyRow> rows,
+             run_verify(*device, c.options, [&](const std::string& check) {
+               line.update(check);
+               return !stop;
+             }));
+  line.finish();
+  if (c.json)
+    fmt::print("{}", dump_json(Json{{"chains", c.options.chains},
+                                    {"steps", c.options.steps},
+                                    {"seed", c.options.seed},
+                                    {"rows", json_of(rows)}}));
+  else
+    print_table(rows);
+  if (!c.report.empty())
+    ITO_TRY(write_file_atomic(c.report, html_of(c, rows, device->info().name)));
+  const auto wrong =
+      std::count_if(rows.begin(), rows.end(), [](const VerifyRow& row) { return !row.passed(); });
+  if (wrong > 0)
+    return corrupt("{} of {} quantities are more than 4 standard errors from what theory says",
+                   wrong, rows.size());
+  if (!c.json) fmt::print("all {} quantities are within 4 standard errors\n", rows.size());
+  return {};
+}
+
+}  // namespace
+
+Command add_verify_command(CLI::App& root) {
+  auto c = std::make_shared<VerifyCommand>();
+  CLI::App* app = root.add_subcommand(
+      "verify", "Check SDEs and Langevin dynamics against their theory, with standard errors");
+  app->add_option("--chains", c->options.chains, "points simulated")->capture_default_str();
+  app->add_option("--steps", c->options.steps, "Euler-Maruyama steps")->capture_default_str();
+  app->add_option("--seed", c->options.seed, "seed of all noise")->capture_default_str();
+  app->add_option("--report", c->report, ".html to write the table to");
+  add_device_option(*app, c->device);
+  app->add_flag("--json", c->json, "print JSON");
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }};
+}
+
+}  // namespace ito::apps

@@ -1,0 +1,115 @@
+// `ito toy` and `ito verify` at small settings, and what of them can be known beforehand.
+#include <cmath>
+
+#include "api/toy.h"
+#include "api/verify.h"
+#include "io/image.h"
+#include "io/json.h"
+#include "io/png.h"
+#include "tests/apps/run_ito.h"
+
+namespace ito::test {
+namespace {
+
+bool says(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST(Toy, DrawsAPictureAndMeasuresAgainstTheExactScore) {
+  const Scratch scratch;
+  const Path png = scratch / "gaussian.png";
+  const Outcome outcome =
+      run_ito({"toy", "gaussian", "--out", png.string(), "--objective", "ssm-vr", "--steps", "150",
+               "--batch", "128", "--hidden", "24", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json json = parse_json(outcome.out, "output").value();
+  const Json& metrics = json.at("metrics");
+  // A network that starts near a round Gaussian's score comes closer to that of the data.
+  EXPECT_LT(metrics.at("fisher_divergence").get<double>(),
+            0.25 * metrics.at("fisher_of_zero_score").get<double>());
+  EXPECT_EQ(metrics.at("density_method"), "line integral");
+  EXPECT_EQ(read_png_settings(png).value().at("objective"), "ssm-vr");
+  const Image image = read_image(png).value();
+  EXPECT_GT(image.w, 1000);
+  EXPECT_GT(image.h, 800);
+}
+
+TEST(Toy, AnEnergyWithNoiseLevelsGivesItsDensityItself) {
+  const Scratch scratch;
+  const Path png = scratch / "moons.png";
+  const Outcome outcome =
+      run_ito({"toy", "two_moons", "--out", png.string(), "--network", "energy", "--objective",
+               "ncsn", "--steps", "20", "--batch", "64", "--hidden", "16", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json json = parse_json(outcome.out, "output").value();
+  EXPECT_EQ(json.at("metrics").at("density_method"), "energy");
+  EXPECT_FALSE(json.at("metrics").contains("fisher_divergence"));
+}
+
+TEST(Toy, WrongNamesAreWrongUsage) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{"toy", "three_moons", "--out", "a.png"}, "three_moons"},
+      {{"toy", "rings", "--out", "a.png", "--objective", "guess"}, "guess"},
+      {{"toy", "rings", "--out", "a.png", "--network", "tree"}, "tree"},
+      {{"toy", "rings", "--out", "a.txt"}, "a.txt"},
+      {{"toy", "rings", "--out", "a.png", "--steps", "0"}, "found 0"},
+      {{"verify", "--chains", "10"}, "10 chains"},
+      {{"verify", "--steps", "3"}, "3 steps"},
+      {{"verify", "--report", "a.txt"}, "a.txt"}};
+  for (const auto& [arguments, part] : cases) {
+    const Outcome outcome = run_ito(arguments);
+    EXPECT_EQ(outcome.code, 2) << part;
+    EXPECT_TRUE(says(outcome.err, part)) << outcome.err;
+  }
+}
+
+TEST(Toy, EnergyDistanceIsThatOfItsDefinition) {
+  // Two points at distance 2 and two at distance 4, crossed: E|X-Y| = √5.
+  const std::vector<float> x = {-1, 0, 1, 0}, y = {0, -2, 0, 2};
+  EXPECT_NEAR(energy_distance(x, y), 2 * std::sqrt(5.0) - 2 - 4, 1e-12);
+}
+
+TEST(Verify, SmallSettingsAgreeWithTheory) {
+  const Scratch scratch;
+  const Path report = scratch / "report.html";
+  const Outcome outcome = run_ito(
+      {"verify", "--chains", "8192", "--steps", "60", "--json", "--report", report.string()});
+  ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
+  const Json rows = parse_json(outcome.out, "output").value().at("rows");
+  EXPECT_EQ(rows.size(), 66u);  // 3 SDEs x 3 times x 6, 3 step sizes x 2, 6 of MALA
+  for (const Json& row : rows) {
+    EXPECT_TRUE(row.at("passed").get<bool>()) << row.dump();
+    EXPECT_GT(row.at("standard_error").get<double>(), 0) << row.dump();
+  }
+  EXPECT_TRUE(says(read_file(report).value(), "KFP vp, t = 0.5"));
+}
+
+TEST(Verify, ARowBeyondFourStandardErrorsIsWrong) {
+  VerifyRow row;
+  row.z = 3.9;
+  EXPECT_TRUE(row.passed());
+  row.z = -4.1;
+  EXPECT_FALSE(row.passed());
+  row.z = std::nan("");
+  EXPECT_FALSE(row.passed());
+}
+
+// The bias that the table allows for is one that vanishes: of first order in the step.
+TEST(Verify, EulersBiasHalvesWithItsStep) {
+  for (const Sde& sde : {Sde{.kind = Sde::Kind::kVe, .sigma_min = 0.05, .sigma_max = 5},
+                         Sde{.kind = Sde::Kind::kVp}, Sde{.kind = Sde::Kind::kSubVp}}) {
+    SCOPED_TRACE(sde_name(sde.kind));
+    const auto bias = [&](int steps) {
+      const EulerMoments moments = euler_moments(sde, steps, steps / 2);
+      const double std = sde.std(0.5);
+      return moments.variance + moments.mean * moments.mean - std * std -
+             sde.mean(0.5) * sde.mean(0.5);
+    };
+    EXPECT_NE(bias(1000), 0);
+    EXPECT_NEAR(bias(1000) / bias(2000), 2, 0.1);
+    EXPECT_NEAR(bias(10000), 0, 5e-3);
+  }
+}
+
+}  // namespace
+}  // namespace ito::test

@@ -1,0 +1,187 @@
+// Predictor-corrector chains: what each product is made of, and its exact moments on Gaussian data,
+// where every step but the Langevin corrector's is affine.
+#include "diffusion/predictor_corrector.h"
+
+#include <gtest/gtest.h>
+
+#include "graph/builder.h"
+#include "tests/diffusion/chain_loop.h"
+
+namespace ito::test {
+namespace {
+
+const GaussianMixture kGaussian{{1.0}, {{0.5}}, {{0.25}}};
+
+std::vector<Predictor> all_predictors() {
+  return {Predictor::kNone, Predictor::kEulerMaruyama, Predictor::kReverseDiffusion,
+          Predictor::kReverseDiffusionOde, Predictor::kAncestral};
+}
+std::vector<Corrector> all_correctors() {
+  return {Corrector::kNone, Corrector::kLangevin, Corrector::kAld};
+}
+std::vector<Sde> all_sdes() {
+  return {{.kind = Sde::Kind::kVe, .sigma_min = 0.01, .sigma_max = 10},
+          {.kind = Sde::Kind::kVp},
+          {.kind = Sde::Kind::kSubVp},
+          {.kind = Sde::Kind::kEdm, .sigma_min = 0.01, .sigma_max = 10}};
+}
+
+Result<Chain> chain_for(const Sde& sde, const PredictorCorrectorOptions& options) {
+  return predictor_corrector(sde, mixture_score(kGaussian, sde), options);
+}
+
+TEST(PredictorCorrector, IsAProduct) {
+  for (const Sde& sde : all_sdes()) {
+    for (const Predictor predictor : all_predictors()) {
+      for (const Corrector corrector : all_correctors()) {
+        const Result<Chain> chain = chain_for(
+            sde,
+            {.predictor = predictor, .corrector = corrector, .steps = 30, .corrector_steps = 2});
+        const bool nothing = predictor == Predictor::kNone && corrector == Corrector::kNone;
+        const bool no_chain = predictor == Predictor::kAncestral && sde.kind == Sde::Kind::kSubVp;
+        ASSERT_EQ(chain.ok(), !nothing && !no_chain)
+            << sde_name(sde.kind) << " " << predictor_name(predictor);
+        if (!chain.ok()) continue;
+        const bool noise =
+            predictor != Predictor::kNone && predictor != Predictor::kReverseDiffusionOde;
+        EXPECT_EQ(chain->draws, (corrector == Corrector::kNone ? 0 : 2) + (noise ? 1 : 0));
+        EXPECT_EQ(chain->steps, 30);
+      }
+    }
+  }
+}
+
+TEST(PredictorCorrector, NamesGoBothWays) {
+  for (const Predictor predictor : all_predictors())
+    EXPECT_EQ(predictor_from_name(predictor_name(predictor)).value(), predictor);
+  for (const Corrector corrector : all_correctors())
+    EXPECT_EQ(corrector_from_name(corrector_name(corrector)).value(), corrector);
+  EXPECT_FALSE(predictor_from_name("euler").ok());
+  EXPECT_FALSE(corrector_from_name("mala").ok());
+}
+
+TEST(PredictorCorrector, BadRequestsAreNamed) {
+  const auto message = [](const Sde& sde, const PredictorCorrectorOptions& options) {
+    const Result<Chain> chain = chain_for(sde, options);
+    return chain.ok() ? std::string() : chain.error().message;
+  };
+  const Sde vp{.kind = Sde::Kind::kVp};
+  EXPECT_NE(message(vp, {.steps = 1}).find("1 steps"), std::string::npos);
+  EXPECT_NE(message(vp, {.steps = 20}).find("beta_max"), std::string::npos);
+  EXPECT_NE(message(vp, {.end_time = 1}).find("end_time"), std::string::npos);
+  EXPECT_NE(message(vp, {.corrector = Corrector::kAld, .snr = 0}).find("snr"), std::string::npos);
+  EXPECT_NE(
+      message(vp, {.corrector = Corrector::kAld, .corrector_steps = 0}).find("corrector_steps"),
+      std::string::npos);
+  EXPECT_NE(message({.kind = Sde::Kind::kVe, .sigma_min = -1}, {}).find("sigma_min"),
+            std::string::npos);
+  EXPECT_NE(
+      message({.kind = Sde::Kind::kSubVp}, {.predictor = Predictor::kAncestral}).find("subvp"),
+      std::string::npos);
+}
+
+// The distribution at time t of the data above.
+Moments marginal(const Sde& sde, double t) {
+  const double m = sde.mean(t);
+  return {.mean = m * 0.5, .variance = m * m * 0.25 + sde.std(t) * sde.std(t)};
+}
+
+// Every predictor, with and without the ALD corrector, takes the marginal at the end to the data
+// with an error that falls as 1/N: weak order one. The data are those at the last time; VE's carry
+// σ_min, a hundredth of their deviation.
+TEST(PredictorCorrector, IsOfWeakOrderOneOnGaussianData) {
+  for (const Sde& sde : all_sdes()) {
+    for (const Predictor predictor : all_predictors()) {
+      if (predictor == Predictor::kNone) continue;  // correctors alone do not follow the marginals
+      for (const Corrector corrector : {Corrector::kNone, Corrector::kAld}) {
+        const auto error = [&](int steps) -> double {
+          const Result<Chain> chain = chain_for(
+              sde, {.predictor = predictor, .corrector = corrector, .steps = steps, .snr = 0.05});
+          if (!chain.ok()) return 0;  // ancestral sub-VP
+          const Moments end = chain_moments(*chain, marginal(sde, sde.end())).back();
+          return std::fabs(end.mean - 0.5) + std::fabs(end.variance / 0.25 - 1);
+        };
+        const std::string name =
+            sde_name(sde.kind) + " " + predictor_name(predictor) + " " + corrector_name(corrector);
+        // What 1/N does not remove: the step below the last time, and ALD's own bias of order snr².
+        const double floor = 5e-3;
+        const double coarse = error(100), fine = error(800);
+        EXPECT_LT(fine, coarse / 8 * 1.5 + floor) << name << " " << coarse;
+        EXPECT_LT(fine, 0.06) << name;
+      }
+    }
+  }
+}
+
+// The regression itself, for Euler-Maruyama on VP: the slope of ln error over ln N is -1.
+TEST(PredictorCorrector, EulerMaruyamaErrorFallsAsOneOverN) {
+  const Sde sde{.kind = Sde::Kind::kVp, .beta_min = 0.1, .beta_max = 8};
+  std::vector<double> xs, ys;
+  for (int steps : {64, 128, 256, 512}) {
+    const Chain chain = chain_for(sde, {.predictor = Predictor::kEulerMaruyama,
+                                        .steps = steps,
+                                        .end_time = 1e-5,
+                                        .denoise = false})
+                            .value();
+    const Moments end = chain_moments(chain, marginal(sde, 1)).back();
+    xs.push_back(std::log(steps));
+    ys.push_back(std::log(std::fabs(end.variance - 0.25)));
+  }
+  double mean_x = 0, mean_y = 0, xy = 0, xx = 0;
+  for (size_t i = 0; i < xs.size(); ++i) {
+    mean_x += xs[i] / 4;
+    mean_y += ys[i] / 4;
+  }
+  for (size_t i = 0; i < xs.size(); ++i) {
+    xy += (xs[i] - mean_x) * (ys[i] - mean_y);
+    xx += (xs[i] - mean_x) * (xs[i] - mean_x);
+  }
+  EXPECT_NEAR(xy / xx, -1, 0.06);
+}
+
+TEST(PredictorCorrector, DenoisingTakesTheLastNoiseAway) {
+  for (const Predictor predictor : {Predictor::kReverseDiffusion, Predictor::kNone}) {
+    const Sde sde{.kind = Sde::Kind::kVe};
+    const PredictorCorrectorOptions options{
+        .predictor = predictor, .corrector = Corrector::kAld, .steps = 10, .corrector_steps = 1};
+    const Chain chain = chain_for(sde, options).value();
+    const auto last_step = [&](double noise) {
+      Externals externals = chain_start(chain, {1, 1});
+      externals["step"] = scalar_value(9);
+      externals["noise." + std::to_string(chain.draws - 1)].data[0] = noise;
+      replay(chain_program(chain, {.shape = {1, 1}, .noise_input = true, .outputs = true}),
+             externals);
+      EXPECT_EQ(externals["x"].data, externals["output.mean"].data);
+      return externals["x"].data[0];
+    };
+    EXPECT_EQ(last_step(0), last_step(3));
+  }
+}
+
+// Algorithm 4's ε, with each image's own norms or with those of the batch.
+TEST(LangevinCorrector, StepSizeIsTheSignalToNoiseRatio) {
+  for (const NormOver over : {NormOver::kImage, NormOver::kBatch}) {
+    const Sde sde{.kind = Sde::Kind::kVe};
+    const ScoreFunction score = [](Tensor x, Tensor) { return -x; };
+    const Chain chain = predictor_corrector(sde, score,
+                                            {.predictor = Predictor::kNone,
+                                             .corrector = Corrector::kLangevin,
+                                             .steps = 10,
+                                             .snr = 0.1,
+                                             .norm_over = over})
+                            .value();
+    Externals externals = chain_start(chain, {2, 2});
+    externals["x"].data = {3, 4, 0, 10};
+    externals["noise.0"].data = {1, 0, 0, 3};
+    replay(chain_program(chain, {.shape = {2, 2}, .noise_input = true}), externals);
+    const bool batch = over == NormOver::kBatch;
+    const double first = 2 * std::pow(0.1 * (batch ? 2.0 / 7.5 : 1.0 / 5), 2);
+    const double second = 2 * std::pow(0.1 * (batch ? 2.0 / 7.5 : 3.0 / 10), 2);
+    EXPECT_NEAR(externals["x"].data[0], 3 - first * 3 + std::sqrt(2 * first), 1e-6);
+    EXPECT_NEAR(externals["x"].data[1], 4 - first * 4, 1e-6);
+    EXPECT_NEAR(externals["x"].data[3], 10 - second * 10 + std::sqrt(2 * second) * 3, 1e-6);
+  }
+}
+
+}  // namespace
+}  // namespace ito::test
