@@ -145,7 +145,9 @@ TEST_F(Control, SmallerPicturesArePaddedAndTheBorderIsKept) {
   ASSERT_EQ(x.size(), 3u * 64);
   for (size_t i = 0; i < x.size(); ++i) {
     const size_t row = i % 64 / 8, column = i % 8;
-    if (row == 0 || row == 7 || column == 0 || column == 7) EXPECT_EQ(x[i], -1) << i;
+    if (row == 0 || row == 7 || column == 0 || column == 7) {
+      EXPECT_EQ(x[i], -1) << i;
+    }
   }
 }
 
