@@ -67,15 +67,17 @@ class Control : public ::testing::Test {
   }
 
   static std::vector<std::string> sampling(const Path& model, const Path& out,
-                                           const std::vector<std::string>& more) {
-    return with(
-        {"sample", "--model", model.string(), "--out", out.string(), "--num", "3", "--steps", "4"},
-        more);
+                                           const std::vector<std::string>& more,
+                                           const char* steps = "4") {
+    return with({"sample", "--model", model.string(), "--out", out.string(), "--num", "3",
+                 "--steps", steps},
+                more);
   }
   // Images [n,c,h,w] in [-1, 1].
-  static std::vector<float> sample(const Path& model, const std::vector<std::string>& more) {
+  static std::vector<float> sample(const Path& model, const std::vector<std::string>& more,
+                                   const char* steps = "4") {
     const Path out = *scratch_ / "out.safetensors";
-    const Outcome outcome = run_ito(sampling(model, out, more));
+    const Outcome outcome = run_ito(sampling(model, out, more, steps));
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     if (outcome.code != 0) return {};
     return to_floats(read_safetensors(out).value().tensors.at("images"));
@@ -106,8 +108,9 @@ TEST_F(Control, GuidanceChangesImagesAndScaleZeroDoesNot) {
   for (const char* sampler : {"ddpm", "pc"}) {
     const auto of_class = [&](const char* label) {
       return sample(*scratch_ / "plain",
-                    {"--sampler", sampler, "--steps", "25", "--class", label,
-                     "--guidance-classifier", noisy().string(), "--guidance-scale", "20"});
+                    {"--sampler", sampler, "--class", label, "--guidance-classifier",
+                     noisy().string(), "--guidance-scale", "20"},
+                    "25");
     };
     EXPECT_NE(of_class("0"), of_class("1")) << sampler;
   }
