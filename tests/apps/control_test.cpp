@@ -120,9 +120,9 @@ TEST_F(Control, InpaintingKeepsObservedPixelsByteByByte) {
   const Image image = read_image(file_of("image")).value();
   for (const char* sampler : {"ddim", "ddpm", "pc", "ald"}) {
     const Path out = *scratch_ / (std::string("inpainted-") + sampler);
-    const Outcome outcome = run_ito(sampling(grey(), out,
-                                             {"--sampler", sampler, "--steps", "25", "--inpaint",
-                                              file_of("image"), "--mask", file_of("mask")}));
+    const Outcome outcome = run_ito(sampling(
+        grey(), out,
+        {"--sampler", sampler, "--inpaint", file_of("image"), "--mask", file_of("mask")}, "25"));
     ASSERT_EQ(outcome.code, 0) << outcome.err;
     int changed = 0;
     for (const char* name : {"000000.png", "000001.png", "000002.png"}) {
