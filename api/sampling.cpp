@@ -35,19 +35,19 @@ Result<std::unique_ptr<SamplingSession>> SamplingSession::create(
     const ParameterSet& set, DeviceTensor weights, const SampleOptions& options) {
   std::unique_ptr<SamplingSession> session(new SamplingSession);
   ITO_ASSIGN(session->loop_, sampling_loop(unet, scheduler, set, options));
-  session->classes_ = class_count(unet, set);
   const SamplingLoop& loop = session->loop_;
   ITO_ASSIGN(Plan start_plan,
              compile(initial_noise_program(loop.shape, loop.start_std), device.caps()));
   ITO_ASSIGN(session->start_, Executor::create(device, std::move(start_plan)));
   ITO_TRY(loop.flow ? session->prepare_flow(device, std::move(weights), ode_options(options))
-                    : session->prepare_steps(device, std::move(weights)));
+                    : session->prepare_steps(device, std::move(weights), options.control));
   ITO_TRY(session->start_->prepare());
   return session;
 }
 
 // One x, one key (zero) and one list of seeds for both programs.
-Status SamplingSession::prepare_steps(vk::Device& device, DeviceTensor weights) {
+Status SamplingSession::prepare_steps(vk::Device& device, DeviceTensor weights,
+                                      const SampleControl* control) {
   ITO_ASSIGN(Plan plan, compile(loop_.step, device.caps()));
   ITO_ASSIGN(step_, Executor::create(device, std::move(plan)));
   ITO_TRY(step_->bind(state_name::kParameters, std::move(weights)));
@@ -56,6 +56,7 @@ Status SamplingSession::prepare_steps(vk::Device& device, DeviceTensor weights) 
     ITO_ASSIGN(DeviceTensor tensor, start_->tensor(name));
     ITO_TRY(step_->bind(name, std::move(tensor)));
   }
+  ITO_TRY(bind_control(device, *step_, control));
   return step_->prepare();
 }
 
@@ -128,14 +129,14 @@ Result<std::vector<float>> SamplingSession::sample(std::span<const SampleRequest
   std::vector<uint32_t> seeds, labels;
   for (int64_t i = 0; i < batch(); ++i) {
     const SampleRequest& request = requests[static_cast<size_t>(std::min(i, count - 1))];
-    if (classes_ > 0 && request.label >= static_cast<uint32_t>(classes_))
+    if (loop_.classes > 0 && request.label >= static_cast<uint32_t>(loop_.classes))
       return invalid_argument("class {} does not exist; the model has classes 0 to {}",
-                              request.label, classes_ - 1);
+                              request.label, loop_.classes - 1);
     seeds.push_back(request.seed);
     labels.push_back(request.label);
   }
   ITO_TRY(start_->enqueue_write(sampling_names::kImage, seeds));
-  if (classes_ > 0)
+  if (loop_.classes > 0)
     ITO_TRY(solver_ ? solver_->write(batch_name::kLabels, labels)
                     : step_->enqueue_write(batch_name::kLabels, labels));
   ITO_TRY(start_->run());

@@ -45,18 +45,19 @@ class SamplingSession {
   int64_t batch() const { return loop_.shape[0]; }
   // Replays of one sample(); 0 for the probability flow, which takes as many as it needs.
   int steps() const { return loop_.steps; }
+  // Classes that the labels of requests may have; 0: labels are not used.
+  int classes() const { return loop_.classes; }
   // Of `requests` images.
   Shape shape(int64_t requests) const;
 
  private:
   SamplingSession() = default;
-  Status prepare_steps(vk::Device& device, DeviceTensor weights);
+  Status prepare_steps(vk::Device& device, DeviceTensor weights, const SampleControl* control);
   Status prepare_flow(vk::Device& device, DeviceTensor weights, const OdeOptions& options);
   Status run_steps(const std::function<bool()>& after_step);
   Status check_divergence_so_far(bool wait);
 
   SamplingLoop loop_;
-  int classes_ = 0;
   std::unique_ptr<Executor> start_;    // sets x to noise
   std::unique_ptr<Executor> step_;     // null for the flow
   std::unique_ptr<OdeSolver> solver_;  // of the flow

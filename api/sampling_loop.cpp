@@ -21,14 +21,23 @@ constexpr const char* kGan = "gan";
 constexpr double kDefaultSnr = 0.16;
 constexpr int kStepsPerLevel = 5;  // NCSNv2's for small images
 
-Result<Shape> sample_shape(const UNet2DConfig& unet, const SampleOptions& options) {
+// The shape and the classes, of the model or else of the classifier that guides it.
+Result<SamplingLoop> empty_loop(const UNet2DConfig& unet, const ParameterSet& set,
+                                const SampleOptions& options) {
   const auto size = unet.sample_size;
   if (!size && (options.height == 0 || options.width == 0))
     return invalid_argument("the model has no sample_size; give the image size");
   const int64_t h = options.height > 0 ? options.height : (*size)[0];
   const int64_t w = options.width > 0 ? options.width : (*size)[1];
   ITO_TRY(check_unet2d_size(unet, h, w));
-  return Shape{options.batch, h, w, unet.in_channels};
+  SamplingLoop loop;
+  loop.shape = {options.batch, h, w, unet.in_channels};
+  loop.classes = class_count(unet, set);
+  if (options.control == nullptr) return loop;
+  ITO_TRY(check_control(*options.control, loop.shape, loop.classes));
+  if (options.control->guidance)
+    loop.classes = static_cast<int>(options.control->guidance->classifier.config.image.classes);
+  return loop;
 }
 
 // DDPM and DDIM on the model's own timesteps. A GAN's steps are DDPM's, with x_0 generated.
@@ -39,8 +48,7 @@ Result<SamplingLoop> discrete_loop(const UNet2DConfig& unet, const SchedulerConf
         "sampler {} is of discrete chains; for a model with {} use em, reverse-diffusion, "
         "ancestral, pc, ald or ode",
         options.sampler, scheduler.class_name);
-  SamplingLoop loop;
-  ITO_ASSIGN(loop.shape, sample_shape(unet, options));
+  ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, set, options));
   const bool gan = options.sampler == kGan;
   ITO_ASSIGN(
       const Sampler sampler,
@@ -54,7 +62,12 @@ Result<SamplingLoop> discrete_loop(const UNet2DConfig& unet, const SchedulerConf
         unet.out_channels, unet.in_channels, sampler.output_multiple * unet.in_channels);
   SamplingOptions program_options;
   program_options.shape = loop.shape;
-  program_options.denoiser = input_denoiser(unet, set);
+  ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(scheduler));
+  ITO_ASSIGN(const Prediction prediction, prediction_from_name(scheduler.prediction_type));
+  const MarginalFunction marginal = schedule_marginal(schedule);
+  program_options.denoiser =
+      controlled_denoiser(options.control, input_denoiser(unet, set), prediction, marginal);
+  program_options.constraint = control_constraint(options.control, marginal);
   loop.step = sampling_program(sampler, program_options);
   loop.steps = sampler.steps();
   loop.start_std = sampler.init_noise_sigma;
@@ -109,16 +122,19 @@ Result<Chain> ladder_chain(const ScoreModel& model, const SampleOptions& options
 
 Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                                 const ParameterSet& set, const SampleOptions& options) {
-  SamplingLoop loop;
-  ITO_ASSIGN(loop.shape, sample_shape(unet, options));
-  ITO_ASSIGN(const ScoreModel model, unet_score(unet, scheduler, set));
+  ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, set, options));
+  ITO_ASSIGN(ScoreModel model, unet_score(unet, scheduler, set));
+  const MarginalFunction marginal = sde_marginal(model.sde);
+  model.score = controlled_score(options.control, std::move(model.score), marginal);
   if (options.sampler == "ald" && model.sde.kind == Sde::Kind::kVe) {
     ITO_ASSIGN(loop.chain, ladder_chain(model, options));
   } else {
     ITO_ASSIGN(const PredictorCorrectorOptions pc, predictor_corrector_options(scheduler, options));
     ITO_ASSIGN(loop.chain, predictor_corrector(model.sde, model.score, pc));
   }
-  loop.step = chain_program(*loop.chain, {.shape = loop.shape});
+  ChainOptions chain_options{.shape = loop.shape};
+  chain_options.constraint = control_constraint(options.control, marginal);
+  loop.step = chain_program(*loop.chain, chain_options);
   loop.steps = loop.chain->steps;
   loop.start_std = model.sde.prior_std();
   return loop;
@@ -126,8 +142,9 @@ Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig&
 
 Result<SamplingLoop> flow_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                                const ParameterSet& set, const SampleOptions& options) {
-  SamplingLoop loop;
-  ITO_ASSIGN(loop.shape, sample_shape(unet, options));
+  ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, set, options));
+  if (options.control != nullptr)
+    return unsupported("sampler ode takes neither guidance nor an observation");
   ITO_ASSIGN(const ProbabilityFlow flow, unet_flow(unet, scheduler, set));
   if (options.eps > 0 && !is_score_scheduler(scheduler.class_name))
     return invalid_argument("the flow of a discrete chain ends at its timestep 0, not at an eps");
@@ -191,6 +208,8 @@ Result<SamplingLoop> sampling_loop(const UNet2DConfig& unet, const SchedulerConf
                             options.sampler);
   if (!generator && options.sampler == kGan)
     return invalid_argument("--sampler gan needs a model trained with --gan-steps");
+  if (generator && options.control != nullptr && options.control->guidance)
+    return unsupported("a GAN's generator gives no score to guide");
   if (!is_sde_sampler(options.sampler)) return discrete_loop(unet, scheduler, set, options);
   if (options.sampler == "ode") return flow_loop(unet, scheduler, set, options);
   return chain_loop(unet, scheduler, set, options);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "api/control.h"
 #include "base/config.h"
 #include "diffusion/chain.h"
 #include "diffusion/ode.h"
@@ -38,6 +39,7 @@ struct SampleOptions {
   double rtol = 1e-5, atol = 1e-5;  // ode
   int64_t batch = 16;
   int height = 0, width = 0;  // 0: the model's sample_size
+  const SampleControl* control = nullptr;  // outlives the session. Not for ode
 };
 
 // Whether the sampler of that name sees the model as an SDE.
@@ -49,6 +51,7 @@ Json sample_settings(const SampleOptions& options);
 
 struct SamplingLoop {
   Shape shape;                       // [batch, h, w, c]
+  int classes = 0;                   // of the labels that the program reads; 0: none
   double start_std = 1;              // x begins as this times a standard normal
   Program step;                      // one replay is one step; empty for an ODE
   int steps = 0;                     // replays; 0 for an ODE

@@ -8,6 +8,7 @@
 #include "api/image_distance.h"
 #include "api/model.h"
 #include "api/model_score.h"
+#include "api/noisy_classifier.h"
 #include "base/error.h"
 #include "diffusion/loss.h"
 #include "diffusion/schedule.h"
@@ -104,6 +105,7 @@ Status check_weights(const ParameterSet& set) {
 }  // namespace
 
 Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDataset& data) {
+  if (options.noisy) return make_noisy_classifier_task(options, data);
   TrainingTask task;
   const int size = padded_size(options, data.h, data.w);
   if (data.h > size || data.w > size)

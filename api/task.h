@@ -1,5 +1,6 @@
 // TrainingTask: what TrainingSession is to train: parameters and a loss on batches of images. The
-// two tasks here are a diffusion model and an image classifier. Not the loop.
+// tasks here are a diffusion model and an image classifier; the noise-conditional classifier's is
+// in api/noisy_classifier.h. Not the loop.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,8 @@
 #include "base/config.h"
 #include "diffusion/sde.h"
 #include "io/dataset.h"
-#include "nn/classifier.h"
 #include "nn/ddgan.h"
+#include "nn/noisy_classifier.h"
 #include "nn/parameters.h"
 #include "nn/train_step.h"
 
@@ -34,6 +35,8 @@ struct TrainingTask {
   std::optional<Sde> sde;              // of a score model
   int64_t ladder = 0;                  // of a score model: levels of noise it is trained on; 0: all
   ClassifierConfig classifier_config;  // of a classifier task
+  // Of the noise-conditional classifier, which is a classifier task with a schedule.
+  std::optional<NoisyClassifierConfig> noisy_classifier;
   ParameterSet set;
   LossFunction loss;
   TrainStepOptions step;

@@ -97,6 +97,7 @@ Status check_training_options(const TrainingOptions& options) {
   ITO_TRY(at_least("timesteps", o.timesteps, 1));
   ITO_TRY(at_least("warmup", o.warmup, 0));
   ITO_TRY(at_least("decay-steps", o.decay_steps, 0));
+  if (o.noisy && !o.classifier) return invalid_argument("--noisy needs --classifier");
   ITO_TRY(at_most("batch", o.batch, 65536));
   ITO_TRY(at_most("accumulate", o.accumulate, 65536));
   ITO_TRY(at_most("layers-per-block", o.layers_per_block, 64));

@@ -18,6 +18,7 @@ namespace ito {
 // Defaults: a small class-conditional U-Net that trains on 32x32 images in minutes.
 struct TrainingOptions {
   bool classifier = false;
+  bool noisy = false;
   std::vector<int> channels = {16, 32, 64};
   int layers_per_block = 1;
   int norm_groups = 8;
@@ -63,6 +64,8 @@ struct TrainingOptions {
 template <typename Options, typename Visit>
 void visit_fields(Options& o, Visit&& visit) {
   visit("classifier", o.classifier, "train an image classifier instead of a diffusion model");
+  visit("noisy", o.noisy,
+        "with --classifier: one for images with the noise of --schedule, to guide samplers with");
   visit("channels", o.channels, "channels of each level, outermost first");
   visit("layers-per-block", o.layers_per_block, "residual blocks per level");
   visit("norm-groups", o.norm_groups, "groups of the group norms");

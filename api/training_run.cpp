@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "api/model.h"
+#include "api/noisy_classifier.h"
 #include "api/run_pictures.h"
 #include "api/training.h"
 #include "api/validation.h"
@@ -70,6 +71,7 @@ class Run {
   Status export_model();
   Status take_reports(bool wait);
   Status validate();
+  Status validate_noisy();
   Status save();
   Status write_pictures(bool samples);
   void report_progress();
@@ -86,6 +88,7 @@ class Run {
   TrainingTask task_;
   std::unique_ptr<TrainingSession> session_;
   std::unique_ptr<Validator> validator_;
+  std::unique_ptr<NoisyValidator> noisy_validator_;  // in place of the other
   std::unique_ptr<SampleGrid> grid_;
   std::optional<JsonlWriter> metrics_;
   RunSummary summary_;
@@ -159,7 +162,10 @@ Status Run::open() {
   summary_.device = device_.info().name;
   if (session_->step() > 0 && session_->step() < run_.steps)
     note(fmt::format("going on at step {} of {}", session_->step(), run_.steps));
-  if (test_data_.count > 0) {
+  if (task_.noisy_classifier) {
+    ITO_ASSIGN(noisy_validator_,
+               NoisyValidator::create(device_, task_, test_data_, session_->average()));
+  } else if (test_data_.count > 0) {
     ITO_ASSIGN(validator_, Validator::create(device_, task_, test_data_, session_->average()));
   }
   if (task_.sde && task_.sde->kind == Sde::Kind::kVe && options_.sigma_max == 0)
@@ -204,7 +210,27 @@ Status Run::take_reports(bool wait) {
   return {};
 }
 
+// The row holds the accuracy at each noise level by its timestep, and their mean.
+Status Run::validate_noisy() {
+  ITO_ASSIGN(const std::vector<LevelAccuracy> levels, noisy_validator_->measure());
+  Json by_timestep = Json::object();
+  double mean = 0;
+  std::string text;
+  for (const LevelAccuracy& level : levels) {
+    by_timestep[std::to_string(level.timestep)] = level.accuracy;
+    mean += level.accuracy / static_cast<double>(levels.size());
+    text += fmt::format(" {:.3f} (sigma {:.3g})", level.accuracy, level.sigma);
+  }
+  summary_.validation = mean;
+  ITO_TRY(metrics_->append(
+      {{"step", session_->step()}, {"accuracy", mean}, {"accuracy_at_timestep", by_timestep}}));
+  note(fmt::format("step {}: accuracy {:.4f} on {} test images, by noise level:{}",
+                   session_->step(), mean, noisy_validator_->images(), text));
+  return {};
+}
+
 Status Run::validate() {
+  if (noisy_validator_ != nullptr) return validate_noisy();
   ITO_ASSIGN(const double value, validator_->measure());
   summary_.validation = value;
   const char* name = options_.classifier ? "accuracy" : "validation";
@@ -239,6 +265,9 @@ Status Run::save() {
 // checkpoint and export catches up.
 Status Run::export_model() {
   ITO_ASSIGN(const std::vector<float> weights, session_->average_weights());
+  if (task_.noisy_classifier)
+    return save_noisy_classifier(run_.out, *task_.noisy_classifier, task_.scheduler, task_.set,
+                                 weights);
   if (options_.classifier)
     return save_classifier(run_.out, task_.classifier_config, task_.size(), task_.set, weights);
   return save_model(run_.out, task_.unet, task_.scheduler, task_.set, weights,
@@ -252,13 +281,16 @@ Status Run::train() {
     ITO_TRY(export_model());
     ITO_TRY(prune_checkpoints(run_.out, run_.keep));
   }
-  while (session_->step() < run_.steps && !stopped()) {
+  // Looked at once per step: a signal that comes later ends the next one, which then is saved.
+  bool end = session_->step() >= run_.steps || stopped();
+  while (!end) {
     ITO_TRY(session_->advance());
     const int64_t step = session_->step();
-    const bool end = step >= run_.steps || stopped();
+    end = step >= run_.steps || stopped();
     const bool save_now = due(run_.checkpoint_every) || end;
     const bool validate_now =
-        validator_ != nullptr && (due(run_.validate_every) || step >= run_.steps);
+        (validator_ != nullptr || noisy_validator_ != nullptr) &&
+        (due(run_.validate_every) || step >= run_.steps);
     const bool sample_now = due(run_.sample_every) || (run_.sample_every > 0 && step >= run_.steps);
     if (step % run_.log_every == 0 || save_now) {
       ITO_TRY(session_->request_report(step - reported_));

@@ -28,6 +28,7 @@ struct Command {
 Command add_devices_command(CLI::App& root);
 Command add_train_command(CLI::App& root);
 Command add_sample_command(CLI::App& root);
+Command add_interpolate_command(CLI::App& root);
 Command add_forward_command(CLI::App& root);
 Command add_likelihood_command(CLI::App& root);
 Command add_evaluate_command(CLI::App& root);

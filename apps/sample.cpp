@@ -7,6 +7,7 @@
 #include "api/sampling.h"
 #include "api/scoring.h"
 #include "apps/command.h"
+#include "apps/control_options.h"
 #include "apps/sampler_options.h"
 #include "base/error.h"
 #include "io/json.h"
@@ -24,6 +25,7 @@ struct SampleCommand {
   CLI::App* app = nullptr;
   DeviceChoice device;
   SampleOptions options;
+  ControlOptions control;
   std::string model, out, seeds_text, class_text = "all", classifier;
   uint32_t seed = 0;
   int64_t num = 16;
@@ -60,6 +62,9 @@ Status check(SampleCommand& c) {
     ITO_ASSIGN(c.classes, parse_ranges(c.class_text, "--class"));
   }
   ITO_TRY(check_sampler_options(*c.app, c.options));
+  ITO_TRY(check_control_options(*c.app, c.control));
+  if (c.control.any() && c.options.sampler == "ode")
+    return invalid_argument("--sampler ode takes neither guidance nor an observation");
   c.options.height = c.options.width = c.size;
   c.options.batch = std::min(c.options.batch, static_cast<int64_t>(c.seeds.size()));
   return {};
@@ -83,6 +88,9 @@ class Sampling {
   void print() const;
 
  private:
+  Status load_controls();
+  // Of the labels: the model's, or else those of the classifier that guides it.
+  uint32_t classes() const;
   Status choose_requests();
   Status prepare_output();
   Status score(std::span<const SampleRequest> batch, const std::vector<float>& images);
@@ -96,6 +104,7 @@ class Sampling {
 
   const SampleCommand& c_;
   const Model& model_;
+  SampleControl control_;
   std::vector<SampleRequest> requests_;
   size_t skipped_ = 0;
   std::vector<float> all_;  // NHWC, unless the output is a folder
@@ -105,10 +114,26 @@ class Sampling {
   double seconds_ = 0;
 };
 
+Status Sampling::load_controls() {
+  if (!c_.control.any()) return {};
+  const auto size = model_.unet.sample_size;
+  if (!size && c_.size == 0)
+    return invalid_argument("the model has no sample_size; give the image size");
+  const int64_t h = c_.size > 0 ? c_.size : (*size)[0], w = c_.size > 0 ? c_.size : (*size)[1];
+  ITO_ASSIGN(control_, load_control(c_.control, {h, w, model_.unet.in_channels}));
+  return {};
+}
+
+uint32_t Sampling::classes() const {
+  if (model_.num_classes() > 0 || !control_.guidance)
+    return static_cast<uint32_t>(model_.num_classes());
+  return static_cast<uint32_t>(control_.guidance->classifier.config.image.classes);
+}
+
 // Image i gets the i-th seed and, where classes cycle, the class (i mod number). Without --class it
 // is the seed that chooses, so that a seed means one image however a job is split.
 Status Sampling::choose_requests() {
-  const uint32_t classes = static_cast<uint32_t>(model_.num_classes());
+  const uint32_t classes = this->classes();
   if (classes == 0 && c_.classes)
     return invalid_argument("the model in {} has no classes, --class {} was given", c_.model,
                             c_.class_text);
@@ -129,8 +154,9 @@ Status Sampling::choose_requests() {
 
 Json Sampling::image_settings(const SampleRequest& request) const {
   Json settings = settings_of(c_, model_);
+  settings.update(control_settings(c_.control, control_));
   settings["seed"] = request.seed;
-  if (model_.num_classes() > 0) settings["class"] = request.label;
+  if (classes() > 0) settings["class"] = request.label;
   return settings;
 }
 
@@ -179,21 +205,21 @@ Status Sampling::write_whole(const Shape& batch_shape) {
   Shape shape = batch_shape;
   shape[0] = static_cast<int64_t>(requests_.size());
   Json settings = settings_of(c_, model_);
+  settings.update(control_settings(c_.control, control_));
   std::vector<uint32_t> seeds, labels;
   for (const SampleRequest& request : requests_) {
     seeds.push_back(request.seed);
     labels.push_back(request.label);
   }
   settings["seeds"] = seeds;
-  if (model_.num_classes() > 0) settings["classes"] = labels;
+  if (classes() > 0) settings["classes"] = labels;
   if (output_of(c_.out) == Output::kGrid)
     return write_png(c_.out, grid_from_floats(all_, shape, c_.columns), &settings);
   const Shape nchw{shape[0], shape[3], shape[1], shape[2]};
   TensorFile file;
   file.tensors.emplace("images", tensor_from_floats(nchw, nhwc_to_nchw(all_, shape)));
   file.tensors.emplace("seeds", tensor_from_uint32({shape[0]}, seeds));
-  if (model_.num_classes() > 0)
-    file.tensors.emplace("classes", tensor_from_uint32({shape[0]}, labels));
+  if (classes() > 0) file.tensors.emplace("classes", tensor_from_uint32({shape[0]}, labels));
   if (output_of(c_.out) == Output::kNpz) return write_npz(c_.out, file);
   file.metadata["settings"] = dump_json_line(settings);
   return write_safetensors(c_.out, file);
@@ -211,15 +237,17 @@ std::string Sampling::progress_text(size_t first, double steps_done, double step
 }
 
 Status Sampling::run(vk::Device& device) {
+  ITO_TRY(load_controls());
   ITO_TRY(choose_requests());
   if (!c_.classifier.empty()) {
-    if (model_.num_classes() == 0)
-      return invalid_argument("--classifier needs a model with classes");
+    if (classes() == 0) return invalid_argument("--classifier needs a model with classes");
     ITO_ASSIGN(classifier_, load_classifier(c_.classifier));
   }
   ITO_TRY(prepare_output());
   if (requests_.empty()) return {};
-  ITO_ASSIGN(auto session, SamplingSession::create(device, model_, c_.options));
+  SampleOptions options = c_.options;
+  if (c_.control.any()) options.control = &control_;
+  ITO_ASSIGN(auto session, SamplingSession::create(device, model_, options));
   if (classifier_) {
     ITO_ASSIGN(scorer_, Scorer::create(device, *classifier_, session->shape(session->batch())));
   }
@@ -315,6 +343,7 @@ Command add_sample_command(CLI::App& root) {
       ->capture_default_str();
   app->add_option("--classifier", c->classifier,
                   "folder of an `ito train --classifier`: count the images it recognises");
+  add_control_options(*app, c->control);
   add_device_option(*app, c->device);
   app->add_flag("--json", c->json, "print JSON");
   app->footer(

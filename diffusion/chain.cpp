@@ -69,11 +69,15 @@ Tensor ChainStep::for_images(size_t column) const {
   return broadcast_to(reshape(row[column], {1}), {x.dim(0)});
 }
 
-std::vector<double> Chain::column(const std::string& wanted) const {
+size_t Chain::column_index(const std::string& wanted) const {
   const auto found = std::find(columns.begin(), columns.end(), wanted);
   CHECK(found != columns.end(), name + ": no column " + wanted);
+  return static_cast<size_t>(found - columns.begin());
+}
+
+std::vector<double> Chain::column(const std::string& wanted) const {
   std::vector<double> values;
-  for (auto i = static_cast<size_t>(found - columns.begin()); i < table.size(); i += columns.size())
+  for (size_t i = column_index(wanted); i < table.size(); i += columns.size())
     values.push_back(table[i]);
   return values;
 }
@@ -101,7 +105,20 @@ Program chain_program(const Chain& chain, const ChainOptions& options) {
   for (const ChainState& state : chain.states)
     in.states.push_back(input(graph, kHistory + state.name, state_shape(state, shape)));
 
-  const ChainResult result = chain.build(in);
+  const Constraint& constraint = options.constraint;
+  Tensor constraint_noise;
+  if (constraint) {
+    CHECK(chain.states.empty(), chain.name + ": a constraint would leave its states behind");
+    constraint_noise =
+        random_normal(shape, input(graph, kKey, {2}, DType::kU32),
+                      input(graph, kImage, {shape[0]}, DType::kU32), step, kStreamConstraintNoise);
+    const Tensor time = in.for_images(chain.column_index("time"));
+    in.x = constraint.project(x, constraint.marginal(time), constraint_noise);
+  }
+
+  ChainResult result = chain.build(in);
+  if (constraint)
+    result.x = constrain_last(constraint, result.x, step, chain.steps, constraint_noise);
   CHECK(result.states.size() == in.states.size(), "chain: a step must keep its states");
   CHECK(result.x.shape() == shape, "chain: a step must keep the shape of x");
   if (options.outputs)

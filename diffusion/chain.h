@@ -20,6 +20,7 @@
 
 #include "base/result.h"
 #include "base/shape.h"
+#include "diffusion/constraint.h"
 #include "diffusion/sampling_program.h"
 #include "graph/program.h"
 
@@ -69,7 +70,8 @@ struct Chain {
   std::function<std::vector<Tensor>(Tensor x)> start;
   std::function<ChainResult(const ChainStep&)> build;
 
-  // A column by its name, for host tests and reports. CHECK: there is one.
+  // The place of a column by its name, and its values. CHECK: there is one.
+  size_t column_index(const std::string& name) const;
   std::vector<double> column(const std::string& name) const;
 };
 
@@ -78,6 +80,10 @@ struct ChainOptions {
   bool noise_input = false;       // noise is the inputs "noise.DRAW", not drawn on the device
   bool outputs = false;           // also give the step's "output.NAME"
   double divergence_limit = 1e8;  // |x| beyond this counts as divergence
+  // If set, x is made to agree before each step, at the level of the step's column "time", and
+  // after the last. The chain must have that column and no states (which would belong to the x
+  // before). Always draws its noise on the device.
+  Constraint constraint = {};
 };
 
 // One step of `chain` from the states "x", "step", "divergence" and "history.NAME".

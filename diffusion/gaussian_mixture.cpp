@@ -65,8 +65,12 @@ MixturePosterior mixture_posterior(const GaussianMixture& mixture, Tensor x, Ten
 }
 
 Tensor mixture_log_density(const GaussianMixture& mixture, Tensor x, Tensor a, Tensor s) {
+  return logsumexp(mixture_log_densities(mixture, x, a, s), {1});
+}
+
+Tensor mixture_log_densities(const GaussianMixture& mixture, Tensor x, Tensor a, Tensor s) {
   const double dimensions = static_cast<double>(x.shape().numel() / x.dim(0));
-  return logsumexp(components_at(mixture, x, a, s).log_density, {1}) -
+  return components_at(mixture, x, a, s).log_density -
          0.5 * dimensions * std::log(2 * std::numbers::pi);
 }
 

@@ -29,6 +29,9 @@ struct MixturePosterior {
 MixturePosterior mixture_posterior(const GaussianMixture& mixture, Tensor x, Tensor a, Tensor s);
 // ln of the density of x_t = a x_0 + s ε in nats, f32 [n]; arguments as above.
 Tensor mixture_log_density(const GaussianMixture& mixture, Tensor x, Tensor a, Tensor s);
+// ln(weights[k] p_k(x_t)) of every component, f32 [n, K]: their logsumexp is the above, their
+// softmax the exact posterior of the component.
+Tensor mixture_log_densities(const GaussianMixture& mixture, Tensor x, Tensor a, Tensor s);
 
 // ln of the density of x_t = a x_0 + s ε at x [D], in nats, on the host.
 double mixture_log_density(const GaussianMixture& mixture, std::span<const double> x, double a,

@@ -35,14 +35,20 @@ Program sampling_program(const Sampler& sampler, const SamplingOptions& options)
   const Tensor x = input(graph, kX, shape);
   const Tensor step = input(graph, kStep, {}, DType::kU32);
 
-  StepInputs in{.x = x, .output = {}, .noise = {}, .coefficients = {}, .history = {}};
+  const Tensor t = broadcast_to(reshape(table_row(sampler.timesteps, 1, step)[0], {1}), {shape[0]});
+  const Constraint& constraint = options.constraint;
+  Tensor constraint_noise;
+  if (constraint) constraint_noise = draw_noise(graph, shape, step, kStreamConstraintNoise);
+  const Tensor start =
+      constraint ? constraint.project(x, constraint.marginal(t), constraint_noise) : x;
+
+  StepInputs in{.x = start, .output = {}, .noise = {}, .coefficients = {}, .history = {}};
   in.coefficients = table_row({sampler.coefficients.begin(), sampler.coefficients.end()},
                               static_cast<int64_t>(sampler.columns.size()), step);
   Shape output_shape = shape;
   output_shape[-1] *= sampler.output_multiple;
   if (options.denoiser) {
-    const Tensor t = table_row(sampler.timesteps, 1, step)[0];
-    in.output = options.denoiser(x, broadcast_to(reshape(t, {1}), {shape[0]}));
+    in.output = options.denoiser(start, t);
     CHECK(in.output.shape() == output_shape,
           "sampling with " + sampler.name + ": the denoiser gives " +
               in.output.shape().to_string() + ", expected " + output_shape.to_string());
@@ -59,7 +65,9 @@ Program sampling_program(const Sampler& sampler, const SamplingOptions& options)
   const StepResult result = sampler.build(in);
   CHECK(result.history.size() == in.history.size(), "sampling: a step must keep its history");
   if (options.x0_output) program.output(kX0, result.x0);
-  program.update(x, result.x);
+  program.update(
+      x, constraint ? constrain_last(constraint, result.x, step, sampler.steps(), constraint_noise)
+                    : result.x);
   for (size_t i = 0; i < in.history.size(); ++i) program.update(in.history[i], result.history[i]);
   program.update(step, step + scalar(graph, 1, DType::kU32));
   return program;

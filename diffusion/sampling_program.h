@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/shape.h"
+#include "diffusion/constraint.h"
 #include "diffusion/denoiser.h"
 #include "diffusion/sampler.h"
 #include "graph/program.h"
@@ -36,11 +37,13 @@ struct SamplingOptions {
                       // recorded run)
   bool noise_input = false;  // true: the step's noise is the input "noise", not drawn on the device
   bool x0_output = false;    // also give the step's x_0 estimate, for previews
+  Constraint constraint = {};  // if set, x is made to agree before each step and after the last
 };
 
 // One step of `sampler` from the states "x" and "step" (and history). Replay it sampler.steps()
 // times. Steps beyond the last repeat the last row. The externals that appear: "noise" only if
-// noise_input and the sampler needs noise; "key" and "image" only if noise is drawn.
+// noise_input and the sampler needs noise; "key" and "image" only if noise is drawn; those of the
+// constraint (which draws noise even with noise_input).
 Program sampling_program(const Sampler& sampler, const SamplingOptions& options);
 
 // Sets the state "x" of `shape` to scale · N(0, I) from "key" and "image": x_T for

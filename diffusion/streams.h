@@ -8,13 +8,15 @@ namespace ito {
 
 inline constexpr uint32_t kStreamInitialNoise = 0;  // x_T; step word 0
 inline constexpr uint32_t kStreamStepNoise = 1;  // noise of a sampling step; step word: its index
-inline constexpr uint32_t kStreamTrainTimestep = 2;  // t of a training example; step word: the
-inline constexpr uint32_t kStreamTrainNoise = 3;     //   training step
-inline constexpr uint32_t kStreamForwardNoise = 4;   // noising a given image (image to image)
+inline constexpr uint32_t kStreamTrainTimestep = 2;    // t of a training example; step word: the
+inline constexpr uint32_t kStreamTrainNoise = 3;       //   training step
+inline constexpr uint32_t kStreamForwardNoise = 4;     // noising a given image (image to image)
 inline constexpr uint32_t kStreamTrainLatent = 40;     // denoising diffusion GAN (ddgan.h): latent,
 inline constexpr uint32_t kStreamTrainForward = 41;    //   noise of the step to x_t and
 inline constexpr uint32_t kStreamTrainPosterior = 42;  //   of the generated x_{t-1} in training;
 inline constexpr uint32_t kStreamStepLatent = 43;      //   latent of a sampling step
+inline constexpr uint32_t kStreamConstraintNoise = 32;  // noising an observation (constraint.h);
+                                                        //   step word: as of the sampling step
 
 inline constexpr uint32_t kStreamChainNoise = 10;    // chains (chain.h: SDE, Langevin, EDM); step
                                                      //   word: step × Chain::draws + the draw

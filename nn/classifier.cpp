@@ -81,8 +81,14 @@ Tensor classifier(const Scope& scope, const ClassifierConfig& config, Tensor x) 
   return linear(scope / "head", reshape(x, Shape{x.dim(0), features}), config.classes);
 }
 
+Tensor label_log_probability(Tensor logits, Tensor labels) {
+  const Tensor log_probability =
+      label_logit(logits, labels) - logsumexp(logits, {1}, /*keepdim=*/true);
+  return reshape(log_probability, Shape{logits.dim(0)});
+}
+
 Tensor softmax_cross_entropy(Tensor logits, Tensor labels) {
-  return mean_all(logsumexp(logits, {1}, /*keepdim=*/true) - label_logit(logits, labels));
+  return -mean_all(label_log_probability(logits, labels));
 }
 
 Tensor is_correct(Tensor logits, Tensor labels) {

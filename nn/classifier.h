@@ -34,8 +34,9 @@ Tensor classifier(const Scope& scope, const ClassifierConfig& config, Tensor x);
 // hundred images settle their covariance: for Fréchet distances between sets of images.
 Tensor classifier_features(const Scope& scope, const ClassifierConfig& config, Tensor x);
 
-// Mean over the batch of -log softmax(logits)[label]: logits [n, classes], labels u32 or i32 [n],
-// each in [0, classes) → [].
+// log softmax(logits)[label]: logits [n, classes], labels u32 or i32 [n], each in [0, classes) → [n].
+Tensor label_log_probability(Tensor logits, Tensor labels);
+// Mean over the batch of its negative → [].
 Tensor softmax_cross_entropy(Tensor logits, Tensor labels);
 // 1 where the largest logit is the label's (ties count), else 0: f32 [n].
 Tensor is_correct(Tensor logits, Tensor labels);

@@ -243,7 +243,8 @@ TEST_F(ExecutorTest, WrongSizesAndNamesAreErrors) {
   EXPECT_EQ(wrong_name.error().message, "the program 'add' has no external 'd'");
   const Status wrong_size = executor->write("a", ramp(3, 0));
   ASSERT_FALSE(wrong_size.ok());
-  EXPECT_EQ(wrong_size.error().message, "external 'a' (f32 [4]) holds 16 bytes, 12 were given");
+  EXPECT_EQ(wrong_size.error().message,
+            "external 'a' (f32 [4]) holds 16 bytes, but the host's copy has 12");
   ASSERT_OK_AND_ASSIGN(auto tensor, DeviceTensor::create(device(), DType::kF32, Shape{2, 2}));
   const Status wrong_shape = executor->bind("a", tensor);
   ASSERT_FALSE(wrong_shape.ok());

@@ -1,0 +1,98 @@
+#include "api/control.h"
+
+#include <cmath>
+#include <utility>
+
+#include "api/task.h"
+#include "base/error.h"
+#include "graph/builder.h"
+#include "graph/compile.h"
+
+namespace ito {
+namespace {
+
+Status check_guidance(const ClassGuidance& guidance, const Shape& shape, int model_classes) {
+  const ClassifierConfig& image = guidance.classifier.config.image;
+  if (shape[1] != image.image_size || shape[2] != image.image_size || shape[3] != image.in_channels)
+    return invalid_argument("the guiding classifier judges {}x{}x{} images, these are {}x{}x{}",
+                            image.image_size, image.image_size, image.in_channels, shape[1],
+                            shape[2], shape[3]);
+  if (model_classes > 0 && model_classes != image.classes)
+    return invalid_argument("the guiding classifier has {} classes, the model {}", image.classes,
+                            model_classes);
+  if (!std::isfinite(guidance.scale))
+    return invalid_argument("the guidance scale is {}, expected a finite number", guidance.scale);
+  return {};
+}
+
+Status check_observation(const Observation& observation, const Shape& shape) {
+  const Measurement& m = observation.measurement;
+  const Shape image{shape[1], shape[2], shape[3]};
+  if (m.image() != image)
+    return invalid_argument("the observation is of {} images, the model makes {}",
+                            m.image().to_string(), image.to_string());
+  if (static_cast<int64_t>(observation.y.size()) != m.observation().numel())
+    return invalid_argument("the observation has {} numbers, expected {}", observation.y.size(),
+                            m.observation().to_string());
+  for (float value : observation.y) {
+    if (!std::isfinite(value))
+      return invalid_argument("the observation has a number that is not finite: {}", value);
+  }
+  const auto deviations = observed_std(m, observation.noise_std);
+  return deviations.ok() ? Status{} : Status{deviations.error()};
+}
+
+LogProbability log_probability(const ClassGuidance& guidance, const MarginalFunction& marginal) {
+  return [&guidance, marginal](Tensor x, Tensor t) {
+    const Tensor labels = input(x.graph(), batch_name::kLabels, {x.dim(0)}, DType::kU32);
+    return class_log_probability(guidance.classifier.config, guidance.classifier.set, marginal,
+                                 labels)(x, t);
+  };
+}
+
+}  // namespace
+
+Status check_control(const SampleControl& control, const Shape& shape, int model_classes) {
+  if (control.guidance) ITO_TRY(check_guidance(*control.guidance, shape, model_classes));
+  if (control.observation) ITO_TRY(check_observation(*control.observation, shape));
+  return {};
+}
+
+Denoiser controlled_denoiser(const SampleControl* control, Denoiser denoiser, Prediction prediction,
+                             const MarginalFunction& marginal) {
+  if (control == nullptr || !control->guidance) return denoiser;
+  return guided_denoiser(std::move(denoiser), prediction, marginal,
+                         log_probability(*control->guidance, marginal), control->guidance->scale);
+}
+
+ScoreFunction controlled_score(const SampleControl* control, ScoreFunction score,
+                               const MarginalFunction& marginal) {
+  if (control == nullptr || !control->guidance) return score;
+  return guided_score(std::move(score), log_probability(*control->guidance, marginal),
+                      control->guidance->scale);
+}
+
+Constraint control_constraint(const SampleControl* control, const MarginalFunction& marginal) {
+  if (control == nullptr || !control->observation) return {};
+  return measurement_constraint(control->observation->measurement, marginal);
+}
+
+Status bind_control(vk::Device& device, Executor& step, const SampleControl* control) {
+  if (control == nullptr) return {};
+  if (control->guidance)
+    ITO_TRY(step.write(kGuidanceWeights, control->guidance->classifier.weights));
+  if (!control->observation) return {};
+  const Observation& observation = *control->observation;
+  ITO_ASSIGN(Plan plan, compile(observation_program(observation.measurement), device.caps()));
+  ITO_ASSIGN(const auto executor, Executor::create(device, std::move(plan)));
+  ITO_TRY(executor->write(constraint_names::kObservation, observation.y));
+  ITO_TRY(executor->run());
+  ITO_ASSIGN(DeviceTensor coefficients, executor->tensor(constraint_names::kObserved));
+  ITO_TRY(executor->wait());
+  ITO_TRY(step.bind(constraint_names::kObserved, std::move(coefficients)));
+  ITO_ASSIGN(const std::vector<float> deviations,
+             observed_std(observation.measurement, observation.noise_std));
+  return step.write(constraint_names::kObservedStd, deviations);
+}
+
+}  // namespace ito

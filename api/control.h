@@ -1,0 +1,50 @@
+// SampleControl: what steers a sampling run besides model and method: a noise-conditional
+// classifier that guides it to a class, and an observation that every image has to agree with. The
+// functions here put it into a session's programs and memory; a null control changes nothing.
+// Not the mathematics (diffusion/guidance.h, diffusion/constraint.h).
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "api/noisy_classifier.h"
+#include "diffusion/constraint.h"
+#include "diffusion/guidance.h"
+#include "runtime/executor.h"
+
+namespace ito {
+
+struct ClassGuidance {
+  NoisyClassifierModel classifier;
+  double scale = 1;
+};
+
+struct Observation {
+  Measurement measurement;
+  std::vector<float> y;  // [measurement.observation()]
+  double noise_std = 0;
+};
+
+struct SampleControl {
+  std::optional<ClassGuidance> guidance;
+  std::optional<Observation> observation;
+};
+
+// Errors: a classifier of images of another size or channels than shape [n,h,w,c], or of other
+// classes than the model's (model_classes; 0: it has none); a scale or a noise that is no number in
+// range; an observation of other images than shape, or of a wrong size or not finite.
+Status check_control(const SampleControl& control, const Shape& shape, int model_classes);
+
+// The denoiser or score with the guidance, and the constraint of the observation (empty without).
+// The graphs have further inputs: the labels (batch_name::kLabels) and those of bind_control.
+// `control` must outlive them.
+Denoiser controlled_denoiser(const SampleControl* control, Denoiser denoiser, Prediction prediction,
+                             const MarginalFunction& marginal);
+ScoreFunction controlled_score(const SampleControl* control, ScoreFunction score,
+                               const MarginalFunction& marginal);
+Constraint control_constraint(const SampleControl* control, const MarginalFunction& marginal);
+
+// Fills the inputs of a step's executor that belong to the control.
+Status bind_control(vk::Device& device, Executor& step, const SampleControl* control);
+
+}  // namespace ito

@@ -1,0 +1,180 @@
+#include "api/interpolation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "api/model_score.h"
+#include "api/task.h"
+#include "base/error.h"
+#include "diffusion/samplers.h"
+#include "diffusion/sampling_program.h"
+#include "graph/builder.h"
+#include "graph/compile.h"
+#include "nn/unet2d.h"
+
+namespace ito {
+namespace {
+
+Status check(const Model& model, const Shape& image, const std::vector<float>& a,
+             const std::vector<float>& b, const InterpolationOptions& options) {
+  if (is_score_scheduler(model.scheduler.class_name))
+    return unsupported("interpolation needs a model of a discrete chain, found one with {}",
+                       model.scheduler.class_name);
+  if (options.method != "noise" && options.method != "latent")
+    return invalid_argument("the method of interpolation is \"{}\", expected noise or latent",
+                            options.method);
+  if (options.points < 2)
+    return invalid_argument("{} points of interpolation, expected at least 2", options.points);
+  if (!(options.strength > 0 && options.strength <= 1))
+    return invalid_argument("strength is {}, expected above 0 and at most 1", options.strength);
+  if (model.num_classes() > 0 && options.label >= static_cast<uint32_t>(model.num_classes()))
+    return invalid_argument("class {} does not exist; the model has classes 0 to {}", options.label,
+                            model.num_classes() - 1);
+  if (image.rank() != 3 || image[2] != model.unet.in_channels)
+    return invalid_argument("the images are {}, the model has {} channels", image.to_string(),
+                            model.unet.in_channels);
+  ITO_TRY(check_unet2d_size(model.unet, image[0], image[1]));
+  for (const auto* values : {&a, &b}) {
+    if (static_cast<int64_t>(values->size()) != image.numel())
+      return invalid_argument("an image has {} numbers, expected {}", values->size(),
+                              image.to_string());
+  }
+  return {};
+}
+
+class Interpolation {
+ public:
+  Interpolation(vk::Device& device, const Model& model, const Shape& image,
+                const InterpolationOptions& options, const std::function<void(int, int)>& progress)
+      : device_(device), model_(model), image_(image), options_(options), progress_(progress) {}
+
+  Result<std::vector<float>> run(const std::vector<float>& a, const std::vector<float>& b) {
+    ITO_ASSIGN(weights_, DeviceTensor::create(device_, DType::kF32, Shape{model_.set.size()}));
+    ITO_TRY(weights_.write(bytes_of(model_.weights)));
+    return options_.method == "noise" ? through_noise(a, b) : through_latents(a, b);
+  }
+
+ private:
+  Result<Sampler> sampler(const char* name) const {
+    return make_sampler(name, model_.scheduler, {.steps = options_.steps, .timesteps = {}});
+  }
+  Shape batch(int64_t n) const { return {n, image_[0], image_[1], image_[2]}; }
+
+  // All steps of the sampler from x [n, ...].
+  Result<std::vector<float>> run_sampler(const Sampler& sampler, const std::vector<float>& x) {
+    const int64_t n = static_cast<int64_t>(x.size()) / image_.numel();
+    SamplingOptions program;
+    program.shape = batch(n);
+    program.denoiser = input_denoiser(model_.unet, model_.set);
+    ITO_ASSIGN(Plan plan, compile(sampling_program(sampler, program), device_.caps()));
+    ITO_ASSIGN(const auto executor, Executor::create(device_, std::move(plan)));
+    ITO_TRY(executor->bind(state_name::kParameters, weights_));
+    ITO_TRY(executor->write(sampling_names::kX, x));
+    const size_t count = static_cast<size_t>(n);
+    if (executor->plan().find_external(sampling_names::kImage) >= 0)
+      ITO_TRY(executor->write(sampling_names::kImage, std::vector<uint32_t>(count, options_.seed)));
+    if (model_.num_classes() > 0)
+      ITO_TRY(executor->write(batch_name::kLabels, std::vector<uint32_t>(count, options_.label)));
+    for (int i = 0; i < sampler.steps(); ++i) {
+      ITO_TRY(executor->run());
+      if (progress_) progress_(++done_, in_all_);
+    }
+    return executor->read<float>(sampling_names::kX);
+  }
+
+  std::vector<float> mix(const std::vector<float>& a, const std::vector<float>& b,
+                         bool spherical) const {
+    std::vector<float> all;
+    for (int i = 0; i < options_.points; ++i) {
+      const double lambda = static_cast<double>(i) / (options_.points - 1);
+      std::vector<float> point = a;
+      if (spherical) {
+        point = slerp(a, b, lambda);
+      } else {
+        for (size_t k = 0; k < a.size(); ++k)
+          point[k] = static_cast<float>((1 - lambda) * double{a[k]} + lambda * double{b[k]});
+      }
+      all.insert(all.end(), point.begin(), point.end());
+    }
+    return all;
+  }
+
+  // With one noise for both, noising and mixing may change places: the mixed images are noised.
+  Result<std::vector<float>> through_noise(const std::vector<float>& a,
+                                           const std::vector<float>& b) {
+    ITO_ASSIGN(const Sampler whole, sampler("ddpm"));
+    const int first = first_step_for_strength(whole.steps(), options_.strength);
+    if (first == whole.steps())
+      return invalid_argument("strength {} of {} steps leaves no step to run", options_.strength,
+                              whole.steps());
+    const Sampler rest = whole.from(first);
+    in_all_ = rest.steps();
+    ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(model_.scheduler));
+    const double alpha_bar = schedule.alpha_bar(static_cast<int>(rest.timesteps.front()));
+    ITO_ASSIGN(Plan plan,
+               compile(forward_noise_program(batch(options_.points), alpha_bar), device_.caps()));
+    ITO_ASSIGN(const auto noise, Executor::create(device_, std::move(plan)));
+    ITO_TRY(noise->write(sampling_names::kX, mix(a, b, /*spherical=*/false)));
+    ITO_TRY(
+        noise->write(sampling_names::kImage,
+                     std::vector<uint32_t>(static_cast<size_t>(options_.points), options_.seed)));
+    ITO_TRY(noise->run());
+    ITO_ASSIGN(const std::vector<float> x, noise->read<float>(sampling_names::kX));
+    return run_sampler(rest, x);
+  }
+
+  Result<std::vector<float>> through_latents(const std::vector<float>& a,
+                                             const std::vector<float>& b) {
+    ITO_ASSIGN(const Sampler encode, sampler("ddim_inverse"));
+    ITO_ASSIGN(const Sampler decode, sampler("ddim"));
+    in_all_ = encode.steps() + decode.steps();
+    std::vector<float> both = a;
+    both.insert(both.end(), b.begin(), b.end());
+    ITO_ASSIGN(const std::vector<float> latents, run_sampler(encode, both));
+    const auto middle = latents.begin() + static_cast<std::ptrdiff_t>(a.size());
+    return run_sampler(decode, mix({latents.begin(), middle}, {middle, latents.end()},
+                                   /*spherical=*/true));
+  }
+
+  vk::Device& device_;
+  const Model& model_;
+  const Shape image_;
+  const InterpolationOptions& options_;
+  const std::function<void(int, int)>& progress_;
+  DeviceTensor weights_;
+  int done_ = 0, in_all_ = 0;
+};
+
+}  // namespace
+
+std::vector<float> slerp(const std::vector<float>& a, const std::vector<float>& b, double lambda) {
+  double aa = 0, bb = 0, ab = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    aa += double{a[i]} * a[i];
+    bb += double{b[i]} * b[i];
+    ab += double{a[i]} * b[i];
+  }
+  const double cosine = std::clamp(ab / std::sqrt(aa * bb), -1.0, 1.0);
+  double on_a = 1 - lambda, on_b = lambda;
+  constexpr double kParallel = 1 - 1e-9;
+  if (std::fabs(cosine) < kParallel) {
+    const double angle = std::acos(cosine);
+    on_a = std::sin((1 - lambda) * angle) / std::sin(angle);
+    on_b = std::sin(lambda * angle) / std::sin(angle);
+  }
+  std::vector<float> point;
+  for (size_t i = 0; i < a.size(); ++i)
+    point.push_back(static_cast<float>(on_a * a[i] + on_b * b[i]));
+  return point;
+}
+
+Result<std::vector<float>> interpolate(vk::Device& device, const Model& model, const Shape& image,
+                                       const std::vector<float>& a, const std::vector<float>& b,
+                                       const InterpolationOptions& options,
+                                       const std::function<void(int, int)>& progress) {
+  ITO_TRY(check(model, image, a, b, options));
+  return Interpolation(device, model, image, options, progress).run(a, b);
+}
+
+}  // namespace ito

@@ -1,0 +1,230 @@
+#include "apps/control_options.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+#include <utility>
+
+#include "apps/command.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "io/dataset.h"
+#include "io/image.h"
+
+namespace ito::apps {
+namespace {
+
+// Deviation of the rounding of pixels in [-1, 1] to 256 values: what is known of a picture's noise.
+const double kRoundingStd = 1 / 127.5 / std::sqrt(12.0);
+
+// --inverse, taken apart: NAME:NUMBER.
+struct Inverse {
+  enum class Kind { kBlur, kGaussian, kDownsample };
+  Kind kind = Kind::kBlur;
+  double number = 0;
+};
+
+Result<Inverse> parse_inverse(const std::string& text) {
+  const size_t colon = text.find(':');
+  const std::string name = text.substr(0, colon);
+  Inverse inverse;
+  if (name == "blur") {
+    inverse.kind = Inverse::Kind::kBlur;
+  } else if (name == "gaussian") {
+    inverse.kind = Inverse::Kind::kGaussian;
+  } else if (name == "downsample") {
+    inverse.kind = Inverse::Kind::kDownsample;
+  } else {
+    return invalid_argument("--inverse is \"{}\", expected blur:K, gaussian:D or downsample:F",
+                            text);
+  }
+  const char* first = text.data() + (colon == std::string::npos ? text.size() : colon + 1);
+  const char* last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(first, last, inverse.number);
+  const bool whole =
+      inverse.kind == Inverse::Kind::kGaussian || inverse.number == std::floor(inverse.number);
+  if (error != std::errc() || end != last || !whole || !(inverse.number > 0) ||
+      inverse.number > 4096)
+    return invalid_argument("--inverse is \"{}\", expected a positive number after \"{}:\"", text,
+                            name);
+  return inverse;
+}
+
+Result<Measurement> make_measurement(const Inverse& inverse, const Shape& size) {
+  switch (inverse.kind) {
+    case Inverse::Kind::kBlur:
+      return Measurement::blur(size, box_kernel(static_cast<int>(inverse.number)));
+    case Inverse::Kind::kGaussian:
+      return Measurement::blur(size, gaussian_kernel(inverse.number, std::min(size[0], size[1])));
+    case Inverse::Kind::kDownsample:
+      return Measurement::downsample(size, static_cast<int>(inverse.number));
+  }
+  return invalid_argument("unknown operator");
+}
+
+Error named(const std::string& option, const std::string& value, const Error& error) {
+  return {error.kind, fmt::format("{} {}: {}", option, value, error.message)};
+}
+
+std::vector<float> padded(const Image& image, const Shape& size) {
+  ImageDataset data;
+  data.count = 1;
+  data.h = image.h;
+  data.w = image.w;
+  data.c = image.c;
+  data.pixels = image.pixels;
+  std::vector<float> values(static_cast<size_t>(size[0] * size[1] * image.c));
+  normalised_images(data, {0}, static_cast<int>(size[0]), static_cast<int>(size[1]), values.data());
+  return values;
+}
+
+Result<Image> read_fitting(const std::string& option, const Path& path, const Shape& size,
+                           int channels, bool exactly) {
+  ITO_ASSIGN(Image image, read_image(path, channels));
+  const bool fits =
+      exactly ? image.h == size[0] && image.w == size[1] : image.h <= size[0] && image.w <= size[1];
+  if (!fits)
+    return invalid_argument("{} {}: the picture is {}x{}, expected {}{}x{}", option, path.string(),
+                            image.h, image.w, exactly ? "" : "at most ", size[0], size[1]);
+  return image;
+}
+
+Result<Observation> inpainting(const ControlOptions& options, const Shape& size) {
+  ITO_ASSIGN(const Image image,
+             read_fitting("--inpaint", options.inpaint, size, static_cast<int>(size[2]), false));
+  ITO_ASSIGN(Image mask, read_fitting("--mask", options.mask, {image.h, image.w, 1}, 1, true));
+  // Upside down, so that the padding of -1 is what an observed pixel is.
+  for (uint8_t& pixel : mask.pixels) pixel = static_cast<uint8_t>(255 - pixel);
+  std::vector<float> observed = padded(mask, size);
+  for (float& value : observed) value = (1 - value) / 2;
+  auto measurement = Measurement::mask(size, observed);
+  if (!measurement.ok()) return named("--mask", options.mask, measurement.error());
+  return Observation{.measurement = std::move(measurement).value(), .y = padded(image, size)};
+}
+
+Result<Observation> colourisation(const ControlOptions& options, const Shape& size) {
+  auto measurement = Measurement::luminance(size);
+  if (!measurement.ok()) return named("--colorize", options.colorize, measurement.error());
+  ITO_ASSIGN(const Image image, read_fitting("--colorize", options.colorize, size, 3, false));
+  const std::vector<float> pixels = padded(image, size);
+  Observation observation{.measurement = std::move(measurement).value(), .y = {}};
+  for (size_t i = 0; i < pixels.size(); i += 3)
+    observation.y.push_back(
+        static_cast<float>((double{pixels[i]} + pixels[i + 1] + pixels[i + 2]) / std::sqrt(3.0)));
+  return observation;
+}
+
+Result<Observation> inverse_problem(const ControlOptions& options, const Shape& size) {
+  ITO_ASSIGN(const Inverse inverse, parse_inverse(options.inverse));
+  auto measurement = make_measurement(inverse, size);
+  if (!measurement.ok()) return named("--inverse", options.inverse, measurement.error());
+  const Shape shape = measurement->observation();
+  ITO_ASSIGN(const Image image, read_fitting("--observation", options.observation, shape,
+                                             static_cast<int>(shape[2]), true));
+  Observation observation{.measurement = std::move(measurement).value(), .y = padded(image, shape)};
+  // Undoing a blur would blow up the rounding of the picture's pixels.
+  if (inverse.kind != Inverse::Kind::kDownsample) observation.noise_std = kRoundingStd;
+  return observation;
+}
+
+template <typename T>
+std::string fingerprint(const std::vector<T>& values) {
+  return fmt::format("{:016x}", hash_bytes({reinterpret_cast<const char*>(values.data()),
+                                            values.size() * sizeof(T)}));
+}
+
+}  // namespace
+
+void add_control_options(CLI::App& app, ControlOptions& options) {
+  app.add_option("--guidance-classifier", options.classifier,
+                 "folder of an `ito train --classifier --noisy`: guides each image to its class");
+  app.add_option("--guidance-scale", options.scale,
+                 "weight of the classifier's gradient; 0: none, above 1: more typical of the class")
+      ->capture_default_str();
+  app.add_option("--inpaint", options.inpaint,
+                 "picture whose pixels are kept where --mask is white");
+  app.add_option("--mask", options.mask, "grey picture: white 255 is kept, black 0 is filled");
+  app.add_option("--colorize", options.colorize, "picture whose luminance is kept");
+  app.add_option("--inverse", options.inverse,
+                 "how --observation was made: blur:K (means over KxK pixels, K odd, periodic), "
+                 "gaussian:D (blur of deviation D pixels, periodic), downsample:F (means over "
+                 "blocks of FxF)");
+  app.add_option("--observation", options.observation, "picture that --inverse made");
+  app.add_option("--noise-std", options.noise_std,
+                 "deviation of the noise in the picture that is matched, in units of [-1, 1]; left "
+                 "out: 0, for blurs that of rounding to 8 bits");
+}
+
+Status check_control_options(const CLI::App& app, const ControlOptions& o) {
+  const auto given = [&](const char* option) { return app.count(option) > 0; };
+  const auto needs = [&](const char* option, const char* other) -> Status {
+    if (given(option) && !given(other)) return invalid_argument("{} needs {}", option, other);
+    return {};
+  };
+  ITO_TRY(needs("--guidance-scale", "--guidance-classifier"));
+  ITO_TRY(needs("--inpaint", "--mask"));
+  ITO_TRY(needs("--mask", "--inpaint"));
+  ITO_TRY(needs("--inverse", "--observation"));
+  ITO_TRY(needs("--observation", "--inverse"));
+  const int observations = static_cast<int>(given("--inpaint")) +
+                           static_cast<int>(given("--colorize")) +
+                           static_cast<int>(given("--inverse"));
+  if (observations > 1)
+    return invalid_argument("--inpaint, --colorize and --inverse exclude each other");
+  if (o.noise_std && observations == 0)
+    return invalid_argument("--noise-std needs --inpaint, --colorize or --inverse");
+  if (o.noise_std && (!(*o.noise_std >= 0) || !std::isfinite(*o.noise_std)))
+    return invalid_argument("--noise-std is {}, expected 0 or more", *o.noise_std);
+  if (!std::isfinite(o.scale))
+    return invalid_argument("--guidance-scale is {}, expected a finite number", o.scale);
+  if (!o.inverse.empty()) ITO_TRY(parse_inverse(o.inverse));
+  return {};
+}
+
+Result<std::vector<float>> read_padded(const std::string& option, const Path& path,
+                                       const Shape& size) {
+  ITO_ASSIGN(const Image image, read_fitting(option, path, size, static_cast<int>(size[2]), false));
+  return padded(image, size);
+}
+
+Result<SampleControl> load_control(const ControlOptions& options, const Shape& size) {
+  SampleControl control;
+  if (!options.classifier.empty()) {
+    control.guidance.emplace();
+    control.guidance->scale = options.scale;
+    ITO_ASSIGN(control.guidance->classifier, load_noisy_classifier(options.classifier));
+  }
+  if (!options.inpaint.empty()) {
+    ITO_ASSIGN(control.observation, inpainting(options, size));
+  } else if (!options.colorize.empty()) {
+    ITO_ASSIGN(control.observation, colourisation(options, size));
+  } else if (!options.inverse.empty()) {
+    ITO_ASSIGN(control.observation, inverse_problem(options, size));
+  }
+  if (control.observation && options.noise_std) control.observation->noise_std = *options.noise_std;
+  return control;
+}
+
+Json control_settings(const ControlOptions& options, const SampleControl& control) {
+  Json settings = Json::object();
+  if (control.guidance) {
+    settings["guidance_classifier"] = options.classifier;
+    settings["guidance_scale"] = options.scale;
+    settings["guidance_weights"] = fingerprint(control.guidance->classifier.weights);
+  }
+  if (!control.observation) return settings;
+  for (const auto& [key, value] : {std::pair{"inpaint", options.inpaint},
+                                   {"mask", options.mask},
+                                   {"colorize", options.colorize},
+                                   {"inverse", options.inverse},
+                                   {"observation", options.observation}}) {
+    if (!value.empty()) settings[key] = value;
+  }
+  settings["noise_std"] = control.observation->noise_std;
+  settings["observed"] = fingerprint(control.observation->y);
+  settings["operator"] = fingerprint(control.observation->measurement.singular());
+  return settings;
+}
+
+}  // namespace ito::apps

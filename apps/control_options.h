@@ -1,0 +1,46 @@
+// The options of `ito sample` that steer it: guidance by a classifier, and observations that the
+// images have to agree with. Here they become a SampleControl; what that does is api/control.h.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+
+#include "api/control.h"
+#include "api/model.h"
+#include "io/json.h"
+
+namespace ito::apps {
+
+struct ControlOptions {
+  std::string classifier;  // --guidance-classifier
+  double scale = 1;
+  std::string inpaint, mask;
+  std::string colorize;
+  std::string inverse, observation;
+  std::optional<double> noise_std;
+
+  bool any() const {
+    return !classifier.empty() || !inpaint.empty() || !colorize.empty() || !inverse.empty();
+  }
+};
+
+void add_control_options(CLI::App& app, ControlOptions& options);
+
+// What the parser cannot check: options that need or exclude each other, and the text of --inverse.
+Status check_control_options(const CLI::App& app, const ControlOptions& options);
+
+// Reads the files. Images are as large as `size` [h,w,c], or smaller for --inpaint and --colorize,
+// which pad them with -1 as training does (the border then counts as observed). Errors name option
+// and file.
+Result<SampleControl> load_control(const ControlOptions& options, const Shape& size);
+
+// For the settings stored with images: names, numbers and fingerprints of the files' contents.
+Json control_settings(const ControlOptions& options, const SampleControl& control);
+
+// A picture as a network sees it: [h,w,c] in [-1, 1], padded with -1 from the middle out. Errors
+// name `option` and the file: no picture, or one that is larger.
+Result<std::vector<float>> read_padded(const std::string& option, const Path& path,
+                                       const Shape& size);
+
+}  // namespace ito::apps

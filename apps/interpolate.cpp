@@ -1,0 +1,117 @@
+// ito interpolate: a row of images between two, through a model.
+#include <fmt/format.h>
+
+#include "api/interpolation.h"
+#include "apps/command.h"
+#include "apps/control_options.h"
+#include "base/error.h"
+#include "io/json.h"
+#include "io/png.h"
+
+namespace ito::apps {
+namespace {
+
+struct InterpolateCommand {
+  CLI::App* app = nullptr;
+  DeviceChoice device;
+  InterpolationOptions options;
+  std::string model, a, b, out;
+  int columns = 0;
+  bool json = false;
+};
+
+Status check(const InterpolateCommand& c) {
+  if (c.options.method == "latent") {
+    for (const char* option : {"--strength", "--seed"}) {
+      if (c.app->count(option) > 0)
+        return invalid_argument("{} has no meaning for --method latent", option);
+    }
+  }
+  if (Path(c.out).extension() != ".png")
+    return invalid_argument("--out is {}, expected a file name that ends with .png", c.out);
+  return {};
+}
+
+Status run(const InterpolateCommand& c) {
+  ITO_ASSIGN(const Model model, load_model(c.model));
+  if (!model.unet.sample_size)
+    return unsupported("the model in {} does not say how large its images are", c.model);
+  const auto [h, w] = *model.unet.sample_size;
+  const Shape image{h, w, model.unet.in_channels};
+  ITO_ASSIGN(const std::vector<float> a, read_padded("--a", c.a, image));
+  ITO_ASSIGN(const std::vector<float> b, read_padded("--b", c.b, image));
+  ITO_ASSIGN(auto device,
+             open_and_announce(c.device, fmt::format("{} images between {} and {} by {},",
+                                                     c.options.points, c.a, c.b, c.model)));
+  ProgressLine line;
+  ITO_ASSIGN(const std::vector<float> images,
+             interpolate(*device, model, image, a, b, c.options, [&](int done, int in_all) {
+               line.update(fmt::format("step {}/{}", done, in_all));
+             }));
+  line.finish();
+  Json settings = {{"software", "ito"},
+                   {"model", c.model},
+                   {"a", c.a},
+                   {"b", c.b},
+                   {"method", c.options.method},
+                   {"steps", c.options.steps},
+                   {"points", c.options.points}};
+  if (c.options.method == "noise") {
+    settings["strength"] = c.options.strength;
+    settings["seed"] = c.options.seed;
+  }
+  if (model.num_classes() > 0) settings["class"] = c.options.label;
+  const Path parent = Path(c.out).parent_path();
+  if (!parent.empty()) ITO_TRY(make_folders(parent));
+  const Shape shape{c.options.points, h, w, image[2]};
+  ITO_TRY(write_png(c.out,
+                    grid_from_floats(images, shape, c.columns > 0 ? c.columns : c.options.points),
+                    &settings));
+  if (c.json) {
+    fmt::print("{}", dump_json({{"out", c.out}, {"images", c.options.points}}));
+  } else {
+    fmt::print("{} images in {}\n", c.options.points, c.out);
+  }
+  return {};
+}
+
+}  // namespace
+
+Command add_interpolate_command(CLI::App& root) {
+  auto c = std::make_shared<InterpolateCommand>();
+  CLI::App* app =
+      root.add_subcommand("interpolate", "Draw the images between two, through a trained model");
+  c->app = app;
+  app->add_option("--model", c->model, "model folder in diffusers' layout, or a run of `ito train`")
+      ->required();
+  app->add_option("--a", c->a, "the first picture; smaller ones are padded with -1")->required();
+  app->add_option("--b", c->b, "the last picture")->required();
+  app->add_option("--out", c->out, "FILE.png: a grid, --a's reconstruction first")->required();
+  app->add_option("--method", c->options.method,
+                  "latent: DDIM latents, mixed on the great circle; noise: shared noise, mixed "
+                  "linearly, decoded by DDPM")
+      ->check(CLI::IsMember({"latent", "noise"}))
+      ->capture_default_str();
+  app->add_option("--steps", c->options.steps, "steps of the sampler")
+      ->check(at_least(1))
+      ->capture_default_str();
+  app->add_option("--points", c->options.points, "images, the ends included")
+      ->check(CLI::Range(2, 4096))
+      ->capture_default_str();
+  app->add_option("--strength", c->options.strength,
+                  "noise: share of the steps that are run; more is smoother and further from both")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  app->add_option("--seed", c->options.seed, "noise: of the noise that all images share")
+      ->capture_default_str();
+  app->add_option("--class", c->options.label, "class, for a model with classes")
+      ->capture_default_str();
+  app->add_option("--columns", c->columns, "columns of the grid; 0: one row")
+      ->check(at_least(0))
+      ->capture_default_str();
+  add_device_option(*app, c->device);
+  app->add_flag("--json", c->json, "print JSON");
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }};
+}
+
+}  // namespace ito::apps

@@ -1,0 +1,64 @@
+// Constraint: what every sample has to agree with while it is drawn, as a change of x before each
+// step of any sampler, on the device. The one here imposes a measurement y = A x + n: in the
+// coordinates of A's singular vectors the observed coefficients are replaced by the observation,
+// noised to the level of x (Song & Ermon 2019, algorithm 2; Song et al. 2021, appendix I.2; for
+// noisy observations Kawar et al. 2022, eqs. 7 and 8 with η = η_b = 1).
+// The result is not exactly p(x | y): what is drawn of the unobserved part at one level does not
+// feel the observation's future noise. tests/diffusion/inpainting_test.cpp measures it.
+// Not guidance by ∇ log p(y | x_t) (diffusion/guidance.h, and measurement_log_likelihood below).
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "diffusion/denoiser.h"
+#include "diffusion/guidance.h"
+#include "diffusion/marginal.h"
+#include "diffusion/measurement.h"
+#include "graph/program.h"
+
+namespace ito {
+
+// External tensors of programs with a measurement's constraint.
+namespace constraint_names {
+// Inputs, f32 [1,h,w,c]: the observed coefficients S⁺ Uᵀ y, and the deviation of each one's noise.
+inline constexpr const char* kObserved = "observed";
+inline constexpr const char* kObservedStd = "observed_std";
+// Of observation_program: the observation, f32 [1, observation...].
+inline constexpr const char* kObservation = "observation";
+}  // namespace constraint_names
+
+struct Constraint {
+  // x [n, ...] at the noise level of each image (f32 [n]) with a fresh standard normal of x's shape
+  // → x that agrees. At mean 1 and std 0 the result agrees with the observation itself.
+  std::function<Tensor(Tensor x, const Marginal& level, Tensor noise)> project;
+  // The level of x at the time t that a step gives to the network.
+  MarginalFunction marginal;
+
+  explicit operator bool() const { return static_cast<bool>(project); }
+};
+
+// A coefficient whose observation has deviation τ = σ/s_i is replaced by
+// mean ȳ + √(std² - mean² τ²) z while std >= mean τ, and left to the sampler below.
+Constraint measurement_constraint(Measurement measurement, MarginalFunction marginal);
+
+// x after step `step` (u32 []) of `steps`: as it is, but after the last one agreeing with the
+// observation itself. `noise` is not used at that level, but must be finite.
+Tensor constrain_last(const Constraint& constraint, Tensor x, Tensor step, int64_t steps,
+                      Tensor noise);
+
+// Values of kObservedStd for noise of deviation noise_std: σ/|s_i|, and a number beyond any noise
+// level where nothing is observed. Errors: a deviation that is negative or not finite.
+Result<std::vector<float>> observed_std(const Measurement& measurement, double noise_std);
+
+// Sets the state kObserved from the input kObservation.
+Program observation_program(const Measurement& measurement);
+
+// log N(y; A x̂_0, σ² I + r² A Aᵀ) up to a constant, x̂_0 the denoiser's estimate at x_t and
+// r² = v s²/(v a² + s²) the variance that remains of a prior N(·, v I): guides samplers without
+// replacing anything (Song et al. 2023, Pseudoinverse-guided diffusion models, eq. 8; exact for
+// such a prior). Reads kObserved and kObservedStd. denoised gives x̂_0.
+LogProbability measurement_log_likelihood(Measurement measurement, Denoiser denoised,
+                                          MarginalFunction marginal, double prior_variance);
+
+}  // namespace ito

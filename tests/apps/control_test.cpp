@@ -1,0 +1,246 @@
+// Steering from the command line: guidance, inpainting, colourisation, inverse problems and
+// interpolation, on tiny models; and what a user gets for impossible ones.
+#include <cstdlib>
+
+#include "io/image.h"
+#include "io/json.h"
+#include "io/png.h"
+#include "io/safetensors.h"
+#include "tests/apps/run_ito.h"
+
+namespace ito::test {
+namespace {
+
+bool says(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+Image picture(int h, int w, int c, int phase) {
+  Image image{h, w, c, {}};
+  for (int i = 0; i < h * w * c; ++i)
+    image.pixels.push_back(static_cast<uint8_t>((i * 37 + phase) % 256));
+  return image;
+}
+
+Image mask_of(int h, int w) {
+  Image mask{h, w, 1, {}};
+  for (int i = 0; i < h * w; ++i) mask.pixels.push_back(i % 3 == 0 ? 255 : 0);
+  return mask;
+}
+
+class Control : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    scratch_ = new Scratch;
+    write_tiny_data(*scratch_ / "grey.npz");
+    std::vector<uint8_t> pixels;
+    for (int i = 0; i < 16 * 8 * 8 * 3; ++i) pixels.push_back(static_cast<uint8_t>(i * 31 % 256));
+    TensorFile file;
+    file.tensors.emplace("images", tensor_from_bytes({16, 8, 8, 3}, pixels));
+    ASSERT_TRUE(write_npz(*scratch_ / "rgb.npz", file).ok());
+    train(tiny_training(*scratch_ / "grey.npz", grey(), 4));
+    train(tiny_training(*scratch_ / "rgb.npz", rgb(), 2));
+    train(with(tiny_training(*scratch_ / "grey.npz", *scratch_ / "plain", 2), {"--no-classes"}));
+    train(with(tiny_training(*scratch_ / "grey.npz", noisy(), 4), {"--classifier", "--noisy"}));
+    train(with(tiny_training(*scratch_ / "grey.npz", *scratch_ / "clean", 2), {"--classifier"}));
+    ASSERT_TRUE(write_png(file_of("image"), picture(8, 8, 1, 5)).ok());
+    ASSERT_TRUE(write_png(file_of("other"), picture(8, 8, 1, 99)).ok());
+    ASSERT_TRUE(write_png(file_of("small"), picture(6, 6, 1, 5)).ok());
+    ASSERT_TRUE(write_png(file_of("half"), picture(4, 4, 1, 5)).ok());
+    ASSERT_TRUE(write_png(file_of("large"), picture(9, 9, 1, 5)).ok());
+    ASSERT_TRUE(write_png(file_of("colour"), picture(8, 8, 3, 5)).ok());
+    ASSERT_TRUE(write_png(file_of("mask"), mask_of(8, 8)).ok());
+    ASSERT_TRUE(write_png(file_of("small_mask"), mask_of(6, 6)).ok());
+    ASSERT_TRUE(write_png(file_of("grey_mask"), picture(8, 8, 1, 7)).ok());
+  }
+  static void TearDownTestSuite() { delete scratch_; }
+
+  static void train(const std::vector<std::string>& arguments) {
+    const Outcome outcome = run_ito(arguments);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+  }
+  static Path grey() { return *scratch_ / "grey"; }
+  static Path rgb() { return *scratch_ / "rgb"; }
+  static Path noisy() { return *scratch_ / "noisy"; }
+  static std::string file_of(const std::string& name) {
+    return (*scratch_ / (name + ".png")).string();
+  }
+
+  static std::vector<std::string> sampling(const Path& model, const Path& out,
+                                           const std::vector<std::string>& more,
+                                           const char* steps = "4") {
+    return with({"sample", "--model", model.string(), "--out", out.string(), "--num", "3",
+                 "--steps", steps},
+                more);
+  }
+  // Images [n,c,h,w] in [-1, 1].
+  static std::vector<float> sample(const Path& model, const std::vector<std::string>& more,
+                                   const char* steps = "4") {
+    const Path out = *scratch_ / "out.safetensors";
+    const Outcome outcome = run_ito(sampling(model, out, more, steps));
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    if (outcome.code != 0) return {};
+    return to_floats(read_safetensors(out).value().tensors.at("images"));
+  }
+
+  inline static Scratch* scratch_ = nullptr;
+};
+
+TEST_F(Control, NoisyClassifierRecordsItsScheduleAndItsAccuracies) {
+  const Json config = read_json(noisy() / "config.json").value();
+  EXPECT_EQ(config["_class_name"], "ItoNoisyClassifier");
+  EXPECT_EQ(config["noise_schedule"]["beta_schedule"], "squaredcos_cap_v2");
+  EXPECT_EQ(config["noise_schedule"]["num_train_timesteps"], 1000);
+  const std::string metrics = read_file(noisy() / "metrics.jsonl").value();
+  EXPECT_TRUE(says(metrics, "accuracy_at_timestep")) << metrics;
+  for (const char* timestep : {"\"0\":", "\"499\":", "\"999\":"})
+    EXPECT_TRUE(says(metrics, timestep)) << metrics;
+}
+
+TEST_F(Control, GuidanceChangesImagesAndScaleZeroDoesNot) {
+  const std::vector<float> plain = sample(grey(), {});
+  const auto guided = [&](const char* scale) {
+    return sample(grey(), {"--guidance-classifier", noisy().string(), "--guidance-scale", scale});
+  };
+  EXPECT_EQ(guided("0"), plain);
+  EXPECT_NE(guided("50"), plain);
+  // A model without classes gets them from the classifier; so do the SDE samplers.
+  for (const char* sampler : {"ddpm", "pc"}) {
+    const auto of_class = [&](const char* label) {
+      return sample(*scratch_ / "plain",
+                    {"--sampler", sampler, "--class", label, "--guidance-classifier",
+                     noisy().string(), "--guidance-scale", "20"},
+                    "25");
+    };
+    EXPECT_NE(of_class("0"), of_class("1")) << sampler;
+  }
+}
+
+TEST_F(Control, InpaintingKeepsObservedPixelsByteByByte) {
+  const Image image = read_image(file_of("image")).value();
+  for (const char* sampler : {"ddim", "ddpm", "pc", "ald"}) {
+    const Path out = *scratch_ / (std::string("inpainted-") + sampler);
+    const Outcome outcome = run_ito(sampling(
+        grey(), out,
+        {"--sampler", sampler, "--inpaint", file_of("image"), "--mask", file_of("mask")}, "25"));
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    int changed = 0;
+    for (const char* name : {"000000.png", "000001.png", "000002.png"}) {
+      const Image found = read_image(out / name).value();
+      ASSERT_EQ(found.pixels.size(), image.pixels.size());
+      for (size_t i = 0; i < image.pixels.size(); ++i) {
+        if (i % 3 == 0) {
+          EXPECT_EQ(found.pixels[i], image.pixels[i]) << sampler << i;
+        } else {
+          changed += found.pixels[i] != image.pixels[i];
+        }
+      }
+    }
+    EXPECT_GT(changed, 60) << sampler;
+    const Json settings = read_png_settings(out / "000000.png").value();
+    EXPECT_EQ(settings["mask"], file_of("mask"));
+  }
+}
+
+TEST_F(Control, SmallerPicturesArePaddedAndTheBorderIsKept) {
+  const std::vector<float> x =
+      sample(grey(), {"--inpaint", file_of("small"), "--mask", file_of("small_mask")});
+  ASSERT_EQ(x.size(), 3u * 64);
+  for (size_t i = 0; i < x.size(); ++i) {
+    const size_t row = i % 64 / 8, column = i % 8;
+    if (row == 0 || row == 7 || column == 0 || column == 7) {
+      EXPECT_EQ(x[i], -1) << i;
+    }
+  }
+}
+
+TEST_F(Control, ColourisationKeepsLuminance) {
+  const Image grey_picture = read_image(file_of("image")).value();
+  const std::vector<float> x = sample(rgb(), {"--colorize", file_of("image")});
+  ASSERT_EQ(x.size(), 3u * 3 * 64);
+  for (size_t n = 0; n < 3; ++n)
+    for (size_t p = 0; p < 64; ++p) {
+      const float* pixel = x.data() + n * 192 + p;
+      EXPECT_NEAR((pixel[0] + pixel[64] + pixel[128]) / 3, grey_picture.pixels[p] / 127.5 - 1,
+                  2e-6);
+    }
+}
+
+TEST_F(Control, BlockMeansAreKept) {
+  const Image half = read_image(file_of("half")).value();
+  const std::vector<float> x =
+      sample(grey(), {"--inverse", "downsample:2", "--observation", file_of("half")});
+  ASSERT_EQ(x.size(), 3u * 64);
+  for (size_t i = 0; i < 4; ++i)
+    for (size_t j = 0; j < 4; ++j) {
+      const float* block = x.data() + 16 * i + 2 * j;
+      EXPECT_NEAR((block[0] + block[1] + block[8] + block[9]) / 4,
+                  half.pixels[i * 4 + j] / 127.5 - 1, 2e-6);
+    }
+}
+
+TEST_F(Control, InterpolationDrawsARow) {
+  for (const char* method : {"latent", "noise"}) {
+    const Path out = *scratch_ / (std::string(method) + ".png");
+    const Outcome outcome =
+        run_ito({"interpolate", "--model", grey().string(), "--a", file_of("image"), "--b",
+                 file_of("other"), "--points", "5", "--steps", "8", "--class", "1", "--method",
+                 method, "--out", out.string(), "--json"});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    const Image grid = read_image(out).value();
+    EXPECT_EQ(grid.w, 5 * 8 + 6 * 2);
+    EXPECT_EQ(grid.h, 8 + 2 * 2);
+    EXPECT_EQ(read_png_settings(out).value()["method"], method);
+  }
+}
+
+TEST_F(Control, ImpossibleWishesAreRefusedWithOneSentence) {
+  struct Case {
+    int code;
+    Path model;
+    std::vector<std::string> more;
+    std::string part;
+  };
+  const std::string image = file_of("image"), mask = file_of("mask");
+  const std::vector<Case> cases = {
+      {2, grey(), {"--inpaint", image}, "--mask"},
+      {2, grey(), {"--mask", mask}, "--inpaint"},
+      {2, grey(), {"--inverse", "blur:3"}, "--observation"},
+      {2, grey(), {"--inverse", "blur", "--observation", image}, "blur"},
+      {2, grey(), {"--inverse", "fold:3", "--observation", image}, "fold:3"},
+      {2, grey(), {"--inverse", "blur:2.5", "--observation", image}, "2.5"},
+      {2, grey(), {"--colorize", image, "--inpaint", image, "--mask", mask}, "exclude"},
+      {2, grey(), {"--noise-std", "0.1"}, "--noise-std"},
+      {2, grey(), {"--inpaint", image, "--mask", mask, "--noise-std", "-1"}, "-1"},
+      {2, grey(), {"--guidance-scale", "2"}, "--guidance-classifier"},
+      {2, grey(), {"--sampler", "ode", "--inpaint", image, "--mask", mask}, "ode"},
+      {1, grey(), {"--inpaint", image, "--mask", file_of("small_mask")}, "small_mask"},
+      {1, grey(), {"--inpaint", image, "--mask", file_of("grey_mask")}, "expected 0"},
+      {1, grey(), {"--inpaint", file_of("large"), "--mask", mask}, "at most 8x8"},
+      {1, grey(), {"--inpaint", "nowhere.png", "--mask", mask}, "nowhere.png"},
+      {1, grey(), {"--colorize", image}, "3 channels"},
+      {1, grey(), {"--inverse", "blur:4", "--observation", image}, "odd"},
+      {1, grey(), {"--inverse", "downsample:3", "--observation", image}, "does not divide"},
+      {1, grey(), {"--inverse", "downsample:2", "--observation", image}, "expected 4x4"},
+      {1, grey(), {"--guidance-classifier", (*scratch_ / "clean").string()}, "noise-free"},
+      {1, grey(), {"--guidance-classifier", "nowhere"}, "nowhere"},
+      {1, rgb(), {"--guidance-classifier", noisy().string()}, "8x8x1"},
+  };
+  for (const Case& c : cases) {
+    const Outcome outcome = run_ito(sampling(c.model, *scratch_ / "x.png", c.more));
+    EXPECT_EQ(outcome.code, c.code) << c.part << "\n" << outcome.err;
+    EXPECT_TRUE(says(outcome.err, "ito: ")) << outcome.err;
+    EXPECT_TRUE(says(outcome.err, c.part)) << c.part << "\n" << outcome.err;
+  }
+  const Outcome no_classifier =
+      run_ito(with(tiny_training(*scratch_ / "grey.npz", *scratch_ / "refused", 2), {"--noisy"}));
+  EXPECT_EQ(no_classifier.code, 2);
+  EXPECT_TRUE(says(no_classifier.err, "--classifier")) << no_classifier.err;
+  const Outcome seed = run_ito({"interpolate", "--model", grey().string(), "--a", image, "--b",
+                                image, "--out", "x.png", "--seed", "3"});
+  EXPECT_EQ(seed.code, 2);
+  EXPECT_TRUE(says(seed.err, "--seed")) << seed.err;
+}
+
+}  // namespace
+}  // namespace ito::test
