@@ -37,17 +37,25 @@ std::vector<std::string> training(const Path& data, const Path& out) {
           "1"};
 }
 
+// The value, or a failure of the test that says why there is none.
+template <typename T>
+T value_of(Result<T> result) {
+  if (result.ok()) return std::move(result).value();
+  ADD_FAILURE() << result.error().message;
+  return {};
+}
+
 int64_t newest_step(const Path& run) {
   int64_t newest = 0;
-  const auto steps = checkpoint_steps(run);
-  for (const int64_t step : *steps) newest = std::max(newest, step);
+  const auto steps = value_of(checkpoint_steps(run));
+  for (const int64_t step : steps) newest = std::max(newest, step);
   return newest;
 }
 
 // Whether a checkpoint is being written, or was when the last writer was killed.
 bool half_written(const Path& run) {
   if (!folder_exists(run)) return false;
-  const auto names = list_folder(run).value();
+  const auto names = value_of(list_folder(run));
   return std::any_of(names.begin(), names.end(), [](const std::string& name) {
     return name.starts_with("checkpoint-") && name.ends_with(".tmp");
   });
@@ -61,8 +69,8 @@ bool temporary(const Path& path) {
 // Every file under its final name loads, and every checkpoint is whole.
 void expect_all_loads(const Path& run) {
   if (!folder_exists(run)) return;
-  const auto steps = checkpoint_steps(run);
-  for (const int64_t step : *steps) {
+  const auto steps = value_of(checkpoint_steps(run));
+  for (const int64_t step : steps) {
     const auto checkpoint = read_checkpoint(checkpoint_folder(run, step));
     EXPECT_TRUE(checkpoint.ok()) << checkpoint.error().message;
   }
@@ -84,9 +92,9 @@ void expect_all_loads(const Path& run) {
 std::vector<Json> metrics(const Path& run) {
   std::vector<Json> rows;
   if (!file_exists(run / "metrics.jsonl")) return rows;
-  std::istringstream text(read_file(run / "metrics.jsonl").value());
+  std::istringstream text(value_of(read_file(run / "metrics.jsonl")));
   for (std::string line; std::getline(text, line) && !text.eof();) {
-    rows.push_back(parse_json(line, "metrics.jsonl").value());
+    rows.push_back(value_of(parse_json(line, "metrics.jsonl")));
     rows.back().erase("seconds");
   }
   return rows;
