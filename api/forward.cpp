@@ -42,6 +42,37 @@ Result<std::vector<uint32_t>> read_labels(const HostTensor& tensor, int64_t n, i
   return std::vector<uint32_t>(values.begin(), values.end());
 }
 
+// Shape of the input "class_labels" of n images: indices of a class table, times, or embeddings.
+Shape label_shape(const UNet2DConfig& unet, int64_t n) {
+  if (unet.class_embed_type != "identity") return {n};
+  return {n, unet.time_embedding_dim.value_or(4 * unet.block_out_channels[0])};
+}
+
+bool has_labels(const UNet2DConfig& unet) {
+  return unet.class_embed_type.has_value() || unet.num_class_embeds.has_value();
+}
+
+// Checks the file's labels and puts them into the executor.
+Status write_labels(Executor& executor, const UNet2DConfig& unet, const TensorFile& inputs,
+                    int64_t n, std::string_view where) {
+  if (!has_labels(unet)) {
+    if (inputs.tensors.count(kLabels) == 0) return {};
+    return invalid_argument("{}: tensor '{}' was given, but the model has no classes", where,
+                            kLabels);
+  }
+  ITO_ASSIGN(const HostTensor* labels, require(inputs, kLabels, where));
+  if (!unet.class_embed_type) {
+    ITO_ASSIGN(const std::vector<uint32_t> values,
+               read_labels(*labels, n, *unet.num_class_embeds, where));
+    return executor.write(kLabels, values);
+  }
+  const Shape expected = label_shape(unet, n);
+  if (labels->shape != expected)
+    return invalid_argument("{}: tensor '{}' has shape {}, expected {}", where, kLabels,
+                            labels->shape.to_string(), expected.to_string());
+  return executor.write(kLabels, to_floats(*labels));
+}
+
 Program forward_program(const UNet2DConfig& unet, const ParameterSet& set, const Shape& shape,
                         bool gradients) {
   Program program;
@@ -50,7 +81,9 @@ Program forward_program(const UNet2DConfig& unet, const ParameterSet& set, const
   const Tensor flat = input(graph, state_name::kParameters, {set.size()});
   const Tensor sample = input(graph, kSample, shape);
   Tensor labels;
-  if (unet.num_class_embeds) labels = input(graph, kLabels, {shape[0]}, DType::kU32);
+  if (has_labels(unet))
+    labels = input(graph, kLabels, label_shape(unet, shape[0]),
+                   unet.class_embed_type ? DType::kF32 : DType::kU32);
   const Tensor out =
       unet2d(Scope(set, flat), unet, sample, input(graph, kTimestep, {shape[0]}), labels);
   program.output("out", out);
@@ -71,9 +104,6 @@ Result<Plan> forward_plan(const UNet2DConfig& unet, const ParameterSet& set, con
 
 Result<TensorFile> forward(vk::Device& device, const Model& model, const TensorFile& inputs,
                            bool gradients, std::string_view where) {
-  if (model.unet.class_embed_type)
-    return unsupported("class_embed_type \"{}\" is not supported here",
-                       *model.unet.class_embed_type);
   ITO_ASSIGN(const HostTensor* sample, require(inputs, kSample, where));
   const Shape nchw = sample->shape;
   if (nchw.rank() != 4 || nchw[0] < 1 || nchw[1] != model.unet.in_channels)
@@ -95,15 +125,7 @@ Result<TensorFile> forward(vk::Device& device, const Model& model, const TensorF
   ITO_TRY(executor->write(state_name::kParameters, model.weights));
   ITO_TRY(executor->write(kSample, nchw_to_nhwc(to_floats(*sample), nchw)));
   ITO_TRY(executor->write(kTimestep, t));
-  if (model.num_classes() > 0) {
-    ITO_ASSIGN(const HostTensor* labels, require(inputs, kLabels, where));
-    ITO_ASSIGN(const std::vector<uint32_t> values,
-               read_labels(*labels, n, model.num_classes(), where));
-    ITO_TRY(executor->write(kLabels, values));
-  } else if (inputs.tensors.count(kLabels) != 0) {
-    return invalid_argument("{}: tensor '{}' was given, but the model has no classes", where,
-                            kLabels);
-  }
+  ITO_TRY(write_labels(*executor, model.unet, inputs, n, where));
   const Shape out_nchw{n, model.unet.out_channels, nchw[2], nchw[3]};
   const Shape out_shape{n, nchw[2], nchw[3], model.unet.out_channels};
   if (gradients) {

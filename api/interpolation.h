@@ -22,9 +22,9 @@ struct InterpolationOptions {
   int steps = 50;         // of the sampler over all timesteps
   double strength = 0.5;  // noise: share of the steps that are run; t is the first of these. Above
                           // 0, at most 1
-  int points = 9;      // images, the ends' reconstructions included; at least 2
-  uint32_t seed = 0;   // noise
-  uint32_t label = 0;  // class; not used by a model without classes
+  int points = 9;         // images, the ends' reconstructions included; at least 2
+  uint32_t seed = 0;      // noise
+  uint32_t label = 0;     // class; not used by a model without classes
 };
 
 // Points on the great circle between a and b, of evenly spaced angles, with lengths in between as

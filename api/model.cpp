@@ -153,8 +153,7 @@ Result<ClassifierModel> load_classifier(const Path& folder) {
     return Error{ErrorKind::kCorrupt, config_path.string() + ": " + set.error().message};
   model.set = std::move(set).value();
   ITO_ASSIGN(const TensorFile file, read_safetensors(folder / kWeightsFile));
-  ITO_ASSIGN(model.weights,
-             weights_from_file(model.set, file, (folder / kWeightsFile).string()));
+  ITO_ASSIGN(model.weights, weights_from_file(model.set, file, (folder / kWeightsFile).string()));
   return model;
 }
 

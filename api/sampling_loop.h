@@ -38,7 +38,7 @@ struct SampleOptions {
   bool denoise = true;      // the last move adds no noise; ald for VE: one more step, to the mean
   double rtol = 1e-5, atol = 1e-5;  // ode
   int64_t batch = 16;
-  int height = 0, width = 0;  // 0: the model's sample_size
+  int height = 0, width = 0;               // 0: the model's sample_size
   const SampleControl* control = nullptr;  // outlives the session. Not for ode
 };
 

@@ -288,9 +288,8 @@ Status Run::train() {
     const int64_t step = session_->step();
     end = step >= run_.steps || stopped();
     const bool save_now = due(run_.checkpoint_every) || end;
-    const bool validate_now =
-        (validator_ != nullptr || noisy_validator_ != nullptr) &&
-        (due(run_.validate_every) || step >= run_.steps);
+    const bool validate_now = (validator_ != nullptr || noisy_validator_ != nullptr) &&
+                              (due(run_.validate_every) || step >= run_.steps);
     const bool sample_now = due(run_.sample_every) || (run_.sample_every > 0 && step >= run_.steps);
     if (step % run_.log_every == 0 || save_now) {
       ITO_TRY(session_->request_report(step - reported_));

@@ -289,14 +289,15 @@ Status run(const BenchCommand& c) {
     }
   }
   line.finish();
-  const Json rows = rows_json(running, c.compile_times);
+  Json rows = rows_json(running, c.compile_times);
   if (c.json) {
-    Json json = {{"device", device->info().name},
-                 {"driver", device->info().driver},
-                 {"rounds", c.rounds},
-                 {"rows", rows}};
-    if (c.compile_times) json["warm_glsl_compilations"] = warm_compilations;
-    fmt::print("{}", dump_json(json));
+    for (Json& row : rows) {
+      row["device"] = device->info().name;
+      row["driver"] = device->info().driver;
+      row["rounds"] = c.rounds;
+      if (c.compile_times) row["warm_glsl_compilations"] = warm_compilations;
+    }
+    fmt::print("{}", dump_json(rows));
   } else {
     print_table(rows);
   }
@@ -314,10 +315,10 @@ Command add_bench_command(CLI::App& root) {
       ->check(CLI::IsMember(bench_workloads()));
   app->add_option("--filter", c->filter, "only cases whose name holds this text");
   app->add_option("--attention", c->attention, "how attention is computed")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, AttentionForm>{
-          {"fastest", AttentionForm::kFastest},
-          {"kernel", AttentionForm::kKernel},
-          {"decomposed", AttentionForm::kDecomposed}}))
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, AttentionForm>{{"fastest", AttentionForm::kFastest},
+                                               {"kernel", AttentionForm::kKernel},
+                                               {"decomposed", AttentionForm::kDecomposed}}))
       ->default_str("fastest");
   app->add_option("--rounds", c->rounds, "rounds over all cases, which take turns; medians count")
       ->check(CLI::Range(1, 1000))

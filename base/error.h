@@ -7,10 +7,10 @@
 
 namespace ito {
 
-#define ITO_ERROR_MAKER(name, kind)                                       \
-  template <typename... Args>                                             \
-  Error name(fmt::format_string<Args...> text, Args&&... args) {          \
-    return Error{kind, fmt::format(text, std::forward<Args>(args)...)};   \
+#define ITO_ERROR_MAKER(name, kind)                                     \
+  template <typename... Args>                                           \
+  Error name(fmt::format_string<Args...> text, Args&&... args) {        \
+    return Error{kind, fmt::format(text, std::forward<Args>(args)...)}; \
   }
 ITO_ERROR_MAKER(invalid_argument, ErrorKind::kInvalidArgument)
 ITO_ERROR_MAKER(not_found, ErrorKind::kNotFound)

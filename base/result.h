@@ -67,15 +67,15 @@ using Status = Result<void>;
 #define ITO_CONCAT(a, b) ITO_CONCAT_INNER(a, b)
 
 // Evaluates a Result expression; returns its error from the enclosing function, or goes on.
-#define ITO_TRY(expr)                                                 \
-  do {                                                                \
-    auto ito_try_result = (expr);                                     \
+#define ITO_TRY(expr)                                                   \
+  do {                                                                  \
+    auto ito_try_result = (expr);                                       \
     if (!ito_try_result.ok()) return std::move(ito_try_result).error(); \
   } while (false)
 
 // ITO_ASSIGN(auto file, open(path)): declares or assigns the value, or returns the error.
 #define ITO_ASSIGN(lhs, expr) ITO_ASSIGN_IMPL(ITO_CONCAT(ito_assign_, __LINE__), lhs, expr)
-#define ITO_ASSIGN_IMPL(tmp, lhs, expr)          \
-  auto tmp = (expr);                             \
-  if (!tmp.ok()) return std::move(tmp).error();  \
+#define ITO_ASSIGN_IMPL(tmp, lhs, expr)         \
+  auto tmp = (expr);                            \
+  if (!tmp.ok()) return std::move(tmp).error(); \
   lhs = std::move(tmp).value()

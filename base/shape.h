@@ -1,4 +1,5 @@
-// Shape: the static extents of a tensor, row-major. Not for strides of views (passes compute those).
+// Shape: the static extents of a tensor, row-major. Not for strides of views (passes compute
+// those).
 #pragma once
 
 #include <cstdint>

@@ -113,16 +113,18 @@ Tensor layer_norm(Tensor x, Tensor gamma, Tensor beta, double eps);
 Tensor softmax(Tensor x);  // last axis
 Tensor attention(Tensor q, Tensor k, Tensor v, int64_t heads, double scale);
 Tensor upsample_nearest2x(Tensor x);                               // [n,h,w,c] → [n,2h,2w,c]
-Tensor upsample_nearest(Tensor x, int64_t out_h, int64_t out_w);  // index floor(i * in / out)
+Tensor upsample_nearest(Tensor x, int64_t out_h, int64_t out_w);   // index floor(i * in / out)
 Tensor upsample_bilinear(Tensor x, int64_t out_h, int64_t out_w);  // align_corners false
 Tensor avg_pool2(Tensor x);                                        // 2x2, stride 2
 // FIR resampling with kernel [1,3,3,1] (NCSN++): up multiplies the gain by 4, down keeps it.
 Tensor fir_up2(Tensor x);
 Tensor fir_down2(Tensor x);
-// The same fused with a 3x3 convolution by weight [3,3,ci,co]: filter after it (up), before it (down).
+// The same fused with a 3x3 convolution by weight [3,3,ci,co]: filter after it (up), before it
+// (down).
 Tensor fir_up2_conv(Tensor x, Tensor weight);
 Tensor fir_down2_conv(Tensor x, Tensor weight);
-// Sinusoidal features of timesteps [n] → [n, dim] (Ho et al. 2020; diffusers' get_timestep_embedding).
+// Sinusoidal features of timesteps [n] → [n, dim] (Ho et al. 2020; diffusers'
+// get_timestep_embedding).
 Tensor timestep_embedding(Tensor t, int64_t dim, bool flip_sin_to_cos, double downscale_freq_shift,
                           double scale = 1, double max_period = 10000);
 // Gaussian Fourier features (Song et al. 2021): [sin, cos] (or flipped) of 2 pi x w, x [n], w [m].

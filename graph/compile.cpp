@@ -1,9 +1,9 @@
 #include "graph/compile.h"
 
+#include <fmt/format.h>
+
 #include <limits>
 #include <map>
-
-#include <fmt/format.h>
 
 #include "graph/kernels/emit.h"
 #include "graph/passes/cost.h"
@@ -62,8 +62,7 @@ class PlanBuilder {
  private:
   // Argument keys: a stored node, or a stored node from some element on.
   NodeId key(NodeId base, int64_t offset) {
-    auto [it, fresh] =
-        key_of_.try_emplace({base, offset}, static_cast<NodeId>(keys_.size()));
+    auto [it, fresh] = key_of_.try_emplace({base, offset}, static_cast<NodeId>(keys_.size()));
     if (fresh) keys_.push_back({base, offset});
     return it->second;
   }
@@ -165,11 +164,12 @@ Status check_sizes(const Program& program) {
   for (NodeId id = 0; id < program.graph->size(); ++id) {
     const Node& node = program.graph->node(id);
     if (!live[id] || node.shape.numel() <= kLargest) continue;
-    return Error{ErrorKind::kUnsupported,
-                 fmt::format("program {}: {}{}{} has {} elements {}, at most {} are possible; use a "
-                             "smaller batch, image or network",
-                             program.name, op_def(node.op).name, node.label.empty() ? "" : " at ",
-                             node.label, node.shape.numel(), node.shape.to_string(), kLargest)};
+    return Error{
+        ErrorKind::kUnsupported,
+        fmt::format("program {}: {}{}{} has {} elements {}, at most {} are possible; use a "
+                    "smaller batch, image or network",
+                    program.name, op_def(node.op).name, node.label.empty() ? "" : " at ",
+                    node.label, node.shape.numel(), node.shape.to_string(), kLargest)};
   }
   return {};
 }
@@ -184,8 +184,8 @@ Result<Plan> compile(const Program& program, const DeviceCaps& caps,
   uint64_t ideal = ideal_bytes(program);
   // Constants first: later passes see shapes and values in their simplest form.
   Program current = canonicalize(program);
-  // Composites without a kernel of their own become primitives, which meet their own gradients' parts again by
-  // value numbering.
+  // Composites without a kernel of their own become primitives, which meet their own gradients'
+  // parts again by value numbering.
   current = decompose(current, caps, options.attention);
   // Contractions need padded operands as nodes of their own before fusion can feed them.
   current = lower(current, caps);

@@ -35,8 +35,8 @@ enum class Op : uint8_t {
   kTanh,
   kSigmoid,
   kErf,
-  kNot,      // bool
-  kCast,     // value conversion to the node's dtype (float → integer truncates)
+  kNot,           // bool
+  kCast,          // value conversion to the node's dtype (float → integer truncates)
   kStopGradient,  // identity without gradient; canonicalize removes it
   // Elementwise, two operands of equal shape and dtype.
   kAdd,
@@ -64,7 +64,7 @@ enum class Op : uint8_t {
   kSlice,      // SliceAttr: start and step per axis (step may be negative); extents: the node's
   kPad,        // PadAttr: low, high and interior zeros-or-value per axis (low, high >= 0)
   kConcat,     // AxesAttr: one axis; any number of operands
-  kGather,     // (x, i32 or u32 index[n]) → rows x[index[j], ...]; first axis. Out of range clamps
+  kGather,  // (x, i32 or u32 index[n]) → rows x[index[j], ...]; first axis. Out of range clamps
   kScatterAdd,  // (updates [n, ...], index[n]) → sum of rows by index into the node's shape;
                 // out of range clamps as in gather, whose adjoint it is
   // Reduction over AxesAttr axes, kept as extent 1.
@@ -76,11 +76,11 @@ enum class Op : uint8_t {
   kConv2dGradInput,   // ConvAttr; (dy, w) → the node's shape (x's); also transposed convolution
   kConv2dGradWeight,  // ConvAttr; (x, dy) → the node's shape (w's)
   // Composites: carry decompose(), which is fallback kernel, fallback gradient and oracle at once.
-  kGroupNorm,  // NormAttr; (x [n,...,c], gamma [c], beta [c]) statistics per n and channel group
-  kLayerNorm,  // NormAttr; (x [...,c], gamma [c], beta [c]) statistics over the last axis
-  kSoftmax,    // over the last axis
-  kAttention,  // AttentionAttr; (q [b,sq,heads*d], k [b,sk,heads*d], v [b,sk,heads*d])
-  kAttentionLse,    // (q, k) → [b,heads,sq] log-sum-exp of the scaled scores
+  kGroupNorm,     // NormAttr; (x [n,...,c], gamma [c], beta [c]) statistics per n and channel group
+  kLayerNorm,     // NormAttr; (x [...,c], gamma [c], beta [c]) statistics over the last axis
+  kSoftmax,       // over the last axis
+  kAttention,     // AttentionAttr; (q [b,sq,heads*d], k [b,sk,heads*d], v [b,sk,heads*d])
+  kAttentionLse,  // (q, k) → [b,heads,sq] log-sum-exp of the scaled scores
   kAttentionGradQ,  // (q, k, v, dy, lse, delta[b,heads,sq]) → dq; delta = rowsum(dy * y) per head
   kAttentionGradK,  // the same operands → dk
   kAttentionGradV,  // (q, k, dy, lse) → dv

@@ -54,7 +54,7 @@ struct Kernel {
   std::string name;  // readable: archetype and what was fused, e.g. "map_silu_mul"
   std::string glsl;
   std::array<uint32_t, 3> local_size = {1, 1, 1};
-  uint32_t arguments = 0;             // number of addresses, at most kMaxKernelArguments
+  uint32_t arguments = 0;               // number of addresses, at most kMaxKernelArguments
   uint32_t required_subgroup_size = 0;  // 0: any
   bool uses_cooperative_matrix = false;
   bool uses_float16 = false;  // 16-bit storage or arithmetic
@@ -66,12 +66,12 @@ inline constexpr uint32_t kMaxKernelArguments = 15;
 struct KernelCall {
   uint32_t kernel = 0;  // index into Plan::kernels
   std::vector<BufferRange> arguments;
-  uint32_t reads = 0;                        // bit i: argument i is read
-  uint32_t writes = 0;                       // bit i: argument i is written
+  uint32_t reads = 0;   // bit i: argument i is read
+  uint32_t writes = 0;  // bit i: argument i is written
   std::array<uint32_t, 3> groups = {1, 1, 1};
   bool barrier_before = false;  // must see all writes of the calls before it
   // For inspect and the profiler; what the call does at least.
-  std::string label;  // what it computes, e.g. "down_blocks.0.resnets.0.conv1"
+  std::string label;       // what it computes, e.g. "down_blocks.0.resnets.0.conv1"
   std::string expression;  // the fused expression in text form
   uint64_t flops = 0;
   uint64_t bytes_read = 0;

@@ -34,7 +34,8 @@ Tensor classifier(const Scope& scope, const ClassifierConfig& config, Tensor x);
 // hundred images settle their covariance: for Fréchet distances between sets of images.
 Tensor classifier_features(const Scope& scope, const ClassifierConfig& config, Tensor x);
 
-// log softmax(logits)[label]: logits [n, classes], labels u32 or i32 [n], each in [0, classes) → [n].
+// log softmax(logits)[label]: logits [n, classes], labels u32 or i32 [n], each in [0, classes) →
+// [n].
 Tensor label_log_probability(Tensor logits, Tensor labels);
 // Mean over the batch of its negative → [].
 Tensor softmax_cross_entropy(Tensor logits, Tensor labels);

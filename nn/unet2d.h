@@ -15,7 +15,8 @@ namespace ito {
 // Whether the configuration describes a network: known names, as many up as down blocks, channel
 // counts that the group norms divide. The error names the field, what was expected and what found.
 Status check_unet2d(const UNet2DConfig& config);
-// The same for training, which has no dropout; sampling and evaluation ignore it, as eval mode does.
+// The same for training, which has no dropout; sampling and evaluation ignore it, as eval mode
+// does.
 Status check_unet2d_training(const UNet2DConfig& config);
 // Whether images of height h and width w can pass. Any size does for the convolutional blocks that
 // is not smaller than the number of halvings allows; NCSN++ blocks need multiples of 2^(levels-1).

@@ -33,7 +33,8 @@ class DeviceTensor {
   const std::shared_ptr<const vk::Buffer>& buffer() const { return buffer_; }
   uint64_t offset() const { return offset_; }  // within buffer()
 
-  // Both wait for all work that Ito submitted to the device. Errors: not exactly size() bytes, device lost.
+  // Both wait for all work that Ito submitted to the device. Errors: not exactly size() bytes,
+  // device lost.
   Status write(std::span<const std::byte> data) const;
   Status read(std::span<std::byte> data) const;
 

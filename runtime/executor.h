@@ -53,8 +53,8 @@ class Executor {
   // The memory of an external, allocated now if it had none.
   Result<DeviceTensor> tensor(std::string_view name);
 
-  // Host access that waits for all work Ito submitted to the device. Errors: no such external, a wrong number of
-  // bytes (External::size), device lost.
+  // Host access that waits for all work Ito submitted to the device. Errors: no such external, a
+  // wrong number of bytes (External::size), device lost.
   Status write(std::string_view name, std::span<const std::byte> data);
   Status read(std::string_view name, std::span<std::byte> data);
   template <typename T>

@@ -103,8 +103,8 @@ def collect(arguments, ito, peer):
         for number in range(arguments.rounds):
             print(f"{workload}, round {number + 1} of {arguments.rounds}", file=sys.stderr, flush=True)
             result = bench(ito, workload, arguments.inner_rounds, arguments.seconds)
-            about = {"ito_device": result["device"], "ito_driver": result["driver"]}
-            for row in result["rows"]:
+            about = {"ito_device": result[0]["device"], "ito_driver": result[0]["driver"]}
+            for row in result:
                 if row["name"].startswith("roof_"):
                     value = row["gflops" if row["name"] == "roof_fma" else "gbps"]
                     roofs[row["name"]] = max(roofs.get(row["name"], 0), value)
@@ -116,7 +116,7 @@ def collect(arguments, ito, peer):
                 entry["ito_min"].append(row["ms_min"])
             if peer is None:
                 continue
-            names = [row["name"] for row in result["rows"]]
+            names = [row["name"] for row in result]
             for name, times in peer.measure(names, arguments.inner_rounds, arguments.seconds).items():
                 rows[name]["pytorch"].append(statistics.median(times))
                 rows[name]["pytorch_min"].append(min(times))

@@ -41,15 +41,15 @@ def matmul(n, transposed, device):
     return lambda: a @ (b.t() if transposed else b)
 
 
-def attention(batch, tokens, channels, with_gradient, device):
-    q, k, v = (torch.randn(batch, 1, tokens, channels, device=device, requires_grad=with_gradient)
-               for _ in range(3))
-    dy = torch.randn(batch, 1, tokens, channels, device=device)
+def attention(batch, tokens, channels, heads, with_gradient, device):
+    shape = (batch, heads, tokens, channels // heads)
+    q, k, v = (torch.randn(shape, device=device, requires_grad=with_gradient) for _ in range(3))
+    dy = torch.randn(shape, device=device)
 
     def attend():
         if hasattr(F, "scaled_dot_product_attention"):
             return F.scaled_dot_product_attention(q, k, v)
-        return torch.softmax(q @ k.transpose(-1, -2) * channels ** -0.5, -1) @ v
+        return torch.softmax(q @ k.transpose(-1, -2) * (channels // heads) ** -0.5, -1) @ v
 
     if with_gradient:
         return lambda: torch.autograd.grad(attend(), (q, k, v), dy)
@@ -198,8 +198,8 @@ def workload(name, device):
         return conv(int(m[1]), int(m[2]), m[3], int(m[4] or 1), device)
     if m := re.fullmatch(r"matmul_(\d+)(_transposed)?", name):
         return matmul(int(m[1]), m[2] is not None, device)
-    if m := re.fullmatch(r"attention_(\d+)x(\d+)x(\d+)_forward(_and_gradient)?", name):
-        return attention(int(m[1]), int(m[2]), int(m[3]), m[4] is not None, device)
+    if m := re.fullmatch(r"attention_(\d+)x(\d+)x(\d+)h(\d+)_forward(_and_gradient)?", name):
+        return attention(int(m[1]), int(m[2]), int(m[3]), int(m[4]), m[5] is not None, device)
     if m := re.fullmatch(r"groupnorm_(silu_)?(\d+)x(\d+)x(\d+)x(\d+)", name):
         return group_norm(m[1] is not None, *(int(m[i]) for i in range(2, 6)), device)
     if m := re.fullmatch(r"train_step_b(\d+)", name):

@@ -1,10 +1,10 @@
 #include "graph/kernels/emit.h"
 
-#include <algorithm>
-#include <set>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
 
 #include "graph/kernels/attention.h"
 #include "graph/kernels/contract.h"
@@ -154,8 +154,7 @@ std::string expression_text(const Graph& graph, const FusedKernel& kernel,
     return fmt::format("{}({})", op_def(node.op).name, fmt::join(operands, ", "));
   };
   std::vector<std::string> lines;
-  for (NodeId id : kernel.stores)
-    lines.push_back(fmt::format("%{} = {}", id, text(id, 0, true)));
+  for (NodeId id : kernel.stores) lines.push_back(fmt::format("%{} = {}", id, text(id, 0, true)));
   return fmt::format("{}", fmt::join(lines, "; "));
 }
 

@@ -24,13 +24,12 @@ EmittedKernel emit_map(const Graph& graph, const FusedKernel& kernel, const Stor
                        const DeviceCaps& caps);
 
 // Sums or maxima, with the operand computed on the fly and further arithmetic on the result.
-EmittedKernel emit_reduce(const Graph& graph, const FusedKernel& kernel,
-                          const StorageMap& storage, const DeviceCaps& caps);
+EmittedKernel emit_reduce(const Graph& graph, const FusedKernel& kernel, const StorageMap& storage,
+                          const DeviceCaps& caps);
 
 // Declares `lane`, the invocation's place in its workgroup. On CPU drivers a workgroup is one
 // subgroup, and the subgroup invocation is the form of it that the driver knows to be constant.
-std::string begin_lanes(KernelWriter& writer, ExpressionWriter& expression,
-                        const DeviceCaps& caps);
+std::string begin_lanes(KernelWriter& writer, ExpressionWriter& expression, const DeviceCaps& caps);
 
 // Computes and stores a kernel's results at `index`; appended to the expression's text. The stores
 // happen only where the GLSL expression `condition` (if any) holds.

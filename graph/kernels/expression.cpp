@@ -1,38 +1,16 @@
 #include "graph/kernels/expression.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cctype>
 
 #include "graph/kernels/glsl_lib.h"
 #include "graph/passes/view.h"
 
 namespace ito {
 namespace {
-
-// "12u" → 12, else nothing.
-std::optional<int64_t> literal(const std::string& text) {
-  if (text.size() < 2 || text.back() != 'u') return std::nullopt;
-  for (size_t i = 0; i + 1 < text.size(); ++i)
-    if (text[i] < '0' || text[i] > '9') return std::nullopt;
-  return std::stoll(text);
-}
-
-std::string unsigned_literal(int64_t value) { return fmt::format("{}u", value); }
-
-std::string index_div(const std::string& a, int64_t divisor) {
-  if (divisor == 1) return a;
-  if (auto value = literal(a)) return unsigned_literal(*value / divisor);
-  return fmt::format("({} / {}u)", a, divisor);
-}
-
-std::string index_rem(const std::string& a, int64_t divisor) {
-  if (divisor == 1) return "0u";
-  if (auto value = literal(a)) return unsigned_literal(*value % divisor);
-  return fmt::format("({} % {}u)", a, divisor);
-}
 
 // More loads than this for one vector cost as much as a gather.
 constexpr int64_t kMaxWindow = 4;
@@ -44,43 +22,6 @@ bool is_name(const std::string& text) {
 }
 
 }  // namespace
-
-std::string index_add(const std::string& a, const std::string& b) {
-  auto x = literal(a), y = literal(b);
-  if (x && y) return unsigned_literal(*x + *y);
-  if (x && *x == 0) return b;
-  if (y && *y == 0) return a;
-  return fmt::format("({} + {})", a, b);
-}
-
-std::string index_mul(const std::string& a, int64_t factor) {
-  if (factor == 0) return "0u";
-  if (factor == 1) return a;
-  if (auto value = literal(a)) return unsigned_literal(*value * factor);
-  return fmt::format("{} * {}u", a, factor);
-}
-
-std::string glsl_literal(DType dtype, double value) {
-  switch (dtype) {
-    case DType::kBool:
-      return value != 0 ? "true" : "false";
-    case DType::kU32:
-      return fmt::format("{}u", static_cast<uint32_t>(value));
-    case DType::kI32:
-      // The most negative integer has no literal.
-      if (value <= -2147483648.0) return "int(0x80000000u)";
-      return fmt::format("{}", static_cast<int32_t>(value));
-    default: {
-      float single = static_cast<float>(value);
-      if (std::isnan(single)) return "uintBitsToFloat(0x7fc00000u)";
-      if (std::isinf(single))
-        return single > 0 ? "uintBitsToFloat(0x7f800000u)" : "uintBitsToFloat(0xff800000u)";
-      std::string text = fmt::format("{}", single);
-      if (text.find_first_of(".e") == std::string::npos) text += ".0";
-      return single < 0 ? "(" + text + ")" : text;
-    }
-  }
-}
 
 std::string ExpressionWriter::variable(std::string_view type, const std::string& expression) {
   if (is_name(expression)) return expression;
@@ -110,8 +51,7 @@ bool ExpressionWriter::is_varying(const std::string& expression) const {
   return false;
 }
 
-void ExpressionWriter::set_lanes(const std::string& name, const std::string& base,
-                                 uint32_t lanes) {
+void ExpressionWriter::set_lanes(const std::string& name, const std::string& base, uint32_t lanes) {
   lanes_ = lanes;
   lane_form_[name] = {base, 1, true};
 }
@@ -135,7 +75,7 @@ std::string ExpressionWriter::add(const std::string& a, const std::string& b) {
   sum = variable("uint", sum);
   LaneForm form = lane_form_[moving];
   // Aligned only if the other part is a literal multiple; enough for what is added in practice.
-  auto step = literal(other);
+  auto step = unsigned_value(other);
   lane_form_[sum] = {variable("uint", index_add(form.base, other)), form.divisor,
                      form.aligned && step && *step % (lanes_ / form.divisor) == 0};
   return sum;
@@ -267,8 +207,7 @@ std::vector<std::string> ExpressionWriter::coords(const ElementIndex& index, con
   while (first < shape.rank() && shape[first] == 1) ++first;
   for (int i = shape.rank() - 1; i >= first; --i) {
     if (shape[i] == 1) continue;
-    result[static_cast<size_t>(i)] =
-        i == first ? rest : rem(rest, shape[i]);
+    result[static_cast<size_t>(i)] = i == first ? rest : rem(rest, shape[i]);
     if (i > first) rest = div(rest, shape[i]);
   }
   return result;
@@ -293,17 +232,15 @@ int64_t StorageMap::part_for(NodeId base, int64_t offset) const {
 std::string ExpressionWriter::load(NodeId base, int64_t offset, const std::string& relative) {
   DType dtype = graph_.node(base).dtype;
   const int64_t part = storage_.part_for(base, offset);
-  std::string index =
-      part == offset ? relative
-                     : add(relative, fmt::format("{}u", offset - part));
+  std::string index = part == offset ? relative : add(relative, fmt::format("{}u", offset - part));
   std::string name =
       kernel_.argument(storage_.argument_key(base, part), dtype, /*read=*/true, false);
   auto form = lane_form_.find(index);
   if (auto window = window_.find(index); window != window_.end()) {
     const Window& w = window->second;
     kernel_.function(window_load_function(name, dtype, w.count));
-    return variable(glsl_type(dtype), fmt::format("window_{}_{}({}, {}, {})", name, w.count, index,
-                                                  w.low, w.high));
+    return variable(glsl_type(dtype),
+                    fmt::format("window_{}_{}({}, {}, {})", name, w.count, index, w.low, w.high));
   }
   if (form == lane_form_.end() || lanes_ < 2)
     return variable(glsl_type(dtype), kernel_.load(name, index));
@@ -317,8 +254,8 @@ std::string ExpressionWriter::load(NodeId base, int64_t offset, const std::strin
 std::string ExpressionWriter::lane_load_function(const std::string& name, DType dtype,
                                                  int64_t divisor) const {
   std::string_view type = glsl_type(dtype);
-  std::string text = fmt::format(
-      "{0} load_{1}_{2}(uint at, uint lane) {{\n  at &= 0x3fffffffu;\n", type, name, divisor);
+  std::string text = fmt::format("{0} load_{1}_{2}(uint at, uint lane) {{\n  at &= 0x3fffffffu;\n",
+                                 type, name, divisor);
   text += fmt::format("  {} x = {};\n", type, kernel_.load(name, "at"));
   for (int64_t l = 1; l < lanes_; ++l) {
     std::string element = kernel_.load(name, fmt::format("at + {}u", l / divisor));
@@ -345,8 +282,7 @@ std::string ExpressionWriter::window_load_function(const std::string& name, DTyp
 
 std::string ExpressionWriter::value(NodeId id, const ElementIndex& index) {
   const Node& node = graph_.node(id);
-  if (node.op == Op::kFull)
-    return glsl_literal(node.dtype, std::get<FullAttr>(node.attrs).value);
+  if (node.op == Op::kFull) return glsl_literal(node.dtype, std::get<FullAttr>(node.attrs).value);
   if (auto bound = bound_.find(id); bound != bound_.end() && index.linear == bound->second.first)
     return bound->second.second;
 
@@ -420,7 +356,8 @@ std::string ExpressionWriter::elementwise(const Node& node, const ElementIndex& 
 void ExpressionWriter::add_helpers(std::string_view text) {
   for (size_t at = text.find("ito_"); at != std::string_view::npos; at = text.find("ito_", at)) {
     size_t end = at;
-    while (end < text.size() && (std::isalnum(static_cast<unsigned char>(text[end])) || text[end] == '_'))
+    while (end < text.size() &&
+           (std::isalnum(static_cast<unsigned char>(text[end])) || text[end] == '_'))
       ++end;
     kernel_.function(std::string(glsl_helper(text.substr(at, end - at))));
     at = end;
@@ -481,11 +418,11 @@ std::string ExpressionWriter::movement(const Node& node, const ElementIndex& ind
         if (to[static_cast<int>(i)] == 1)
           at[i] = unsigned_literal(attr.start[i]);
         else if (attr.step[i] > 0)
-          at[i] = variable("uint", add(index_mul(at[i], attr.step[i]),
-                                       unsigned_literal(attr.start[i])));
+          at[i] = variable("uint",
+                           add(index_mul(at[i], attr.step[i]), unsigned_literal(attr.start[i])));
         else
-          at[i] = variable("uint", fmt::format("({}u - {})", attr.start[i],
-                                               index_mul(at[i], -attr.step[i])));
+          at[i] = variable(
+              "uint", fmt::format("({}u - {})", attr.start[i], index_mul(at[i], -attr.step[i])));
       }
       return value(x, ElementIndex{{}, at});
     }
@@ -507,8 +444,8 @@ std::string ExpressionWriter::movement(const Node& node, const ElementIndex& ind
       }
       if (inside.empty()) return value(x, ElementIndex{{}, at});
       std::string v = value(x, ElementIndex{{}, at});
-      return variable(glsl_type(node.dtype),
-                      fmt::format("({} ? {} : {})", inside, v, glsl_literal(node.dtype, attr.value)));
+      return variable(glsl_type(node.dtype), fmt::format("({} ? {} : {})", inside, v,
+                                                         glsl_literal(node.dtype, attr.value)));
     }
     case Op::kConcat: {
       auto axis = static_cast<size_t>(std::get<AxesAttr>(node.attrs).axes[0]);
@@ -524,10 +461,10 @@ std::string ExpressionWriter::movement(const Node& node, const ElementIndex& ind
         source[axis] = variable("uint", fmt::format("({0} < {1}u ? {0} : 0u)", moved, extent));
         if (extent == 1) source[axis] = "0u";
         std::string v = value(part, ElementIndex{{}, source});
-        result = result.empty() ? v
-                                : variable(glsl_type(node.dtype),
-                                           fmt::format("({} >= {}u ? {} : {})", position, begin, v,
-                                                       result));
+        result = result.empty()
+                     ? v
+                     : variable(glsl_type(node.dtype),
+                                fmt::format("({} >= {}u ? {} : {})", position, begin, v, result));
         begin += extent;
       }
       return result;

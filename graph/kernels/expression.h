@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "graph/kernels/glsl_text.h"
 #include "graph/kernels/kernel_writer.h"
 
 namespace ito {
@@ -114,17 +115,10 @@ class ExpressionWriter {
     int64_t divisor = 1;
   };
   std::map<std::string, Derivation> derived_;
-  std::map<std::string, LaneForm> lane_form_;  // variable → its uniform part
-  uint32_t lanes_ = 0;                         // 0: no lane forms
+  std::map<std::string, LaneForm> lane_form_;                    // variable → its uniform part
+  uint32_t lanes_ = 0;                                           // 0: no lane forms
   std::map<NodeId, std::pair<std::string, std::string>> bound_;  // node → (linear, variable)
   int next_ = 0;
 };
-
-// GLSL literal of a dtype's arithmetic type.
-std::string glsl_literal(DType dtype, double value);
-
-// Index arithmetic on GLSL uint expressions with constants folded.
-std::string index_add(const std::string& a, const std::string& b);
-std::string index_mul(const std::string& a, int64_t factor);
 
 }  // namespace ito

@@ -1,9 +1,9 @@
 #include "graph/kernels/kernel_writer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
-
-#include <fmt/format.h>
 
 namespace ito {
 namespace {
@@ -108,8 +108,7 @@ Kernel KernelWriter::finish(std::string name, std::array<uint32_t, 3> local_size
   std::string text = "#version 450\n#extension GL_EXT_buffer_reference : require\n";
   std::set<std::string> extensions = extensions_;
   bool narrow = false;
-  for (const Argument& argument : arguments_)
-    narrow |= dtype_size(argument.dtype) == 2;
+  for (const Argument& argument : arguments_) narrow |= dtype_size(argument.dtype) == 2;
   if (narrow) extensions.insert("GL_EXT_shader_16bit_storage");
   for (const Argument& argument : arguments_) {
     if (argument.dtype == DType::kF16)

@@ -1,6 +1,6 @@
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "graph/kernels/emit.h"
 
@@ -11,16 +11,16 @@ constexpr int64_t kRepeats = 4;
 constexpr int64_t kMaxRepeatedLines = 32;
 
 struct Walk {
-  uint32_t lanes = 1;   // invocations of a workgroup
-  int64_t chunks = 1;   // groups of `lanes` elements
+  uint32_t lanes = 1;     // invocations of a workgroup
+  int64_t chunks = 1;     // groups of `lanes` elements
   int64_t per_group = 1;  // chunks one workgroup handles
   uint32_t groups = 1;
 };
 
 Walk plan_walk(int64_t elements, const DeviceCaps& caps) {
   Walk walk;
-  walk.lanes = caps.is_cpu ? caps.subgroup_size
-                           : std::min<uint32_t>(128, caps.max_workgroup_size_x);
+  walk.lanes =
+      caps.is_cpu ? caps.subgroup_size : std::min<uint32_t>(128, caps.max_workgroup_size_x);
   walk.chunks = (elements + walk.lanes - 1) / walk.lanes;
   // A CPU driver pays for each workgroup; a GPU wants many.
   int64_t wanted_groups = caps.is_cpu ? 64 : 4096;

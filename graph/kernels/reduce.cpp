@@ -1,9 +1,9 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 #include <set>
 #include <sstream>
-
-#include <fmt/format.h>
 
 #include "graph/kernels/emit.h"
 #include "graph/kernels/glsl_lib.h"
@@ -12,10 +12,10 @@ namespace ito {
 namespace {
 
 struct Walk {
-  const Shape& shape;           // of the operand
-  std::vector<bool> reduced;    // by axis
-  Shape out;                    // reduced axes are 1
-  int64_t length = 1;           // elements per output
+  const Shape& shape;         // of the operand
+  std::vector<bool> reduced;  // by axis
+  Shape out;                  // reduced axes are 1
+  int64_t length = 1;         // elements per output
   int64_t outputs = 1;
 };
 
@@ -119,8 +119,7 @@ class ReduceEmitter {
   void accumulate(const std::vector<std::string>& coords) {
     std::vector<std::string> values;
     for (NodeId heavy : kernel_.heavy)
-      values.push_back(
-          expression_.value(graph_.node(heavy).inputs[0], ElementIndex{{}, coords}));
+      values.push_back(expression_.value(graph_.node(heavy).inputs[0], ElementIndex{{}, coords}));
     std::string text;
     for (size_t i = 0; i < kernel_.heavy.size(); ++i) {
       std::string acc = fmt::format("acc{}", i);
@@ -134,15 +133,15 @@ class ReduceEmitter {
     expression_.forget();
     for (size_t i = 0; i < kernel_.heavy.size(); ++i)
       expression_.bind(kernel_.heavy[i], "o", fmt::format("acc{}", i));
-    emit_stores(graph_, kernel_, storage_, writer_, expression_, ElementIndex{"o", {}},
-                walk_.out, condition);
+    emit_stores(graph_, kernel_, storage_, writer_, expression_, ElementIndex{"o", {}}, walk_.out,
+                condition);
     return expression_.take_text();
   }
 
   // One output per invocation, a serial loop over the reduced axes.
   EmittedKernel emit_lanes_over_outputs() {
-    uint32_t lanes = caps_.is_cpu ? caps_.subgroup_size
-                                  : std::min<uint32_t>(64, caps_.max_workgroup_size_x);
+    uint32_t lanes =
+        caps_.is_cpu ? caps_.subgroup_size : std::min<uint32_t>(64, caps_.max_workgroup_size_x);
     int64_t groups = (walk_.outputs + lanes - 1) / lanes;
     std::string body = begin_lanes(writer_, expression_, caps_);
     std::string group = "gl_WorkGroupID.x";
@@ -201,12 +200,12 @@ class ReduceEmitter {
   // One output per workgroup; lanes walk the reduction and meet at the end, in fixed order.
   EmittedKernel emit_lanes_over_reduction() {
     bool subgroup = caps_.is_cpu && caps_.subgroup_arithmetic;
-    uint32_t lanes = subgroup ? caps_.subgroup_size
-                              : std::min<uint32_t>(walk_.length >= 1024 ? 128 : 64,
-                                                   caps_.max_workgroup_size_x);
+    uint32_t lanes =
+        subgroup ? caps_.subgroup_size
+                 : std::min<uint32_t>(walk_.length >= 1024 ? 128 : 64, caps_.max_workgroup_size_x);
     int64_t groups = walk_.outputs;
-    std::string body =
-        subgroup ? begin_lanes(writer_, expression_, caps_) : "  uint lane = gl_LocalInvocationID.x;\n";
+    std::string body = subgroup ? begin_lanes(writer_, expression_, caps_)
+                                : "  uint lane = gl_LocalInvocationID.x;\n";
     if (groups > caps_.max_groups_x)
       body += fmt::format(
           "  uint place = gl_WorkGroupID.y * {}u + gl_WorkGroupID.x;\n"
@@ -257,8 +256,7 @@ class ReduceEmitter {
       body += subgroup ? meet_in_subgroup(i) : meet_in_shared_memory(i, lanes);
     body += stores(groups > caps_.max_groups_x ? "lane == 0u && place == o" : "lane == 0u");
     uint32_t x = static_cast<uint32_t>(std::min<int64_t>(groups, caps_.max_groups_x));
-    EmittedKernel result =
-        finish(body, lanes, {x, static_cast<uint32_t>((groups + x - 1) / x), 1});
+    EmittedKernel result = finish(body, lanes, {x, static_cast<uint32_t>((groups + x - 1) / x), 1});
     return result;
   }
 
@@ -270,7 +268,8 @@ class ReduceEmitter {
     // subgroupMax may drop a NaN; as an unsigned number, one lies above every other magnitude.
     return fmt::format(
         "  uint magnitude{0} = subgroupMax(floatBitsToUint(acc{0}) & 0x7fffffffu);\n"
-        "  acc{0} = magnitude{0} > 0x7f800000u ? uintBitsToFloat(magnitude{0}) : subgroupMax(acc{0});\n",
+        "  acc{0} = magnitude{0} > 0x7f800000u ? uintBitsToFloat(magnitude{0}) : "
+        "subgroupMax(acc{0});\n",
         i);
   }
 
@@ -293,8 +292,7 @@ class ReduceEmitter {
     result.kernel = writer_.finish("reduce", {lanes, 1, 1}, body);
     result.arguments = writer_.arguments();
     result.groups = groups;
-    if (caps_.is_cpu && lanes == caps_.subgroup_size)
-      result.kernel.required_subgroup_size = lanes;
+    if (caps_.is_cpu && lanes == caps_.subgroup_size) result.kernel.required_subgroup_size = lanes;
     return result;
   }
 
@@ -310,8 +308,8 @@ class ReduceEmitter {
 
 }  // namespace
 
-EmittedKernel emit_reduce(const Graph& graph, const FusedKernel& kernel,
-                          const StorageMap& storage, const DeviceCaps& caps) {
+EmittedKernel emit_reduce(const Graph& graph, const FusedKernel& kernel, const StorageMap& storage,
+                          const DeviceCaps& caps) {
   return ReduceEmitter(graph, kernel, storage, caps).emit();
 }
 

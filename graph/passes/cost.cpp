@@ -16,7 +16,8 @@ uint64_t bytes_of(const Node& node) {
 // Elements of a stored operand that a user can see: slices see less than all.
 class LoadCounter {
  public:
-  LoadCounter(const Graph& graph, const std::vector<bool>& stored) : graph_(graph), stored_(stored) {}
+  LoadCounter(const Graph& graph, const std::vector<bool>& stored)
+      : graph_(graph), stored_(stored) {}
 
   void visit(NodeId id, int64_t visible) {
     const Node& node = graph_.node(id);
@@ -29,8 +30,7 @@ class LoadCounter {
     int64_t& known = visited_[id];
     if (known >= visible) return;
     known = visible;
-    if (op_def(node.op).op_class == OpClass::kElementwise)
-      flops_ += static_cast<uint64_t>(visible);
+    if (op_def(node.op).op_class == OpClass::kElementwise) flops_ += static_cast<uint64_t>(visible);
     if (node.op == Op::kContract) {
       uint64_t product = 2;
       for (const auto& dim : std::get<ContractAttr>(node.attrs).dims)

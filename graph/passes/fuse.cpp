@@ -17,7 +17,8 @@ constexpr int kInlineCostLimit = 40;
 constexpr int kBroadcastCostLimit = 8;
 constexpr int64_t kBroadcastFactor = 8;
 constexpr size_t kMaxLoads = 10;
-// An epilogue is written once per accumulator row of a contraction: long ones are maps of their own.
+// An epilogue is written once per accumulator row of a contraction: long ones are maps of their
+// own.
 constexpr size_t kMaxEpilogueLoads = 4;
 constexpr int kEpilogueCostLimit = 24;
 
@@ -25,9 +26,7 @@ bool is_heavy(const Node& node) {
   OpClass c = op_def(node.op).op_class;
   return c == OpClass::kReduce || c == OpClass::kContraction || is_attention(node.op);
 }
-bool is_stored_leaf(const Node& node) {
-  return node.op == Op::kInput || node.op == Op::kConstant;
-}
+bool is_stored_leaf(const Node& node) { return node.op == Op::kInput || node.op == Op::kConstant; }
 
 class Fuser {
  public:
@@ -362,8 +361,8 @@ class Fuser {
         auto load = result_.kernels[static_cast<size_t>(k)].loads.find(input);
         if (load == result_.kernels[static_cast<size_t>(k)].loads.end()) continue;
         if (k == writer)
-          possible &= load->second && result_.kernels[static_cast<size_t>(k)].kind ==
-                                          FusedKernel::Kind::kMap;
+          possible &= load->second &&
+                      result_.kernels[static_cast<size_t>(k)].kind == FusedKernel::Kind::kMap;
         else if (reaches(writer, k))
           possible = false;
         else
@@ -378,7 +377,8 @@ class Fuser {
 
   NodeId find_input(const std::string& name) const {
     for (NodeId id = 0; id < graph_.size(); ++id)
-      if (live_[id] && node(id).op == Op::kInput && std::get<InputAttr>(node(id).attrs).name == name)
+      if (live_[id] && node(id).op == Op::kInput &&
+          std::get<InputAttr>(node(id).attrs).name == name)
         return id;
     return kNoNode;
   }

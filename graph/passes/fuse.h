@@ -26,9 +26,9 @@ struct FusedKernel {
 
 struct FusedProgram {
   const Program* program = nullptr;
-  std::vector<bool> stored;             // by node: lies in memory
-  std::vector<FusedKernel> kernels;     // in execution order
-  std::vector<int> kernel_of;           // by node: which kernel stores it; -1 for none
+  std::vector<bool> stored;          // by node: lies in memory
+  std::vector<FusedKernel> kernels;  // in execution order
+  std::vector<int> kernel_of;        // by node: which kernel stores it; -1 for none
   // Parts that are written straight into a concatenation: part → (concatenation, first element).
   std::map<NodeId, std::pair<NodeId, int64_t>> placed;
   // outputs[i] of the program is written in place by its kernel (donation); otherwise a copy is the

@@ -142,8 +142,8 @@ MemoryPlan plan_memory(const FusedProgram& fused, bool reuse) {
     uint32_t index = 0;
     while (index < plan.externals.size() && plan.externals[index].name != output.name) ++index;
     if (index == plan.externals.size())
-      plan.externals.push_back({output.name, ExternalRole::kOutput, node.dtype, node.shape,
-                                bytes_of(node)});
+      plan.externals.push_back(
+          {output.name, ExternalRole::kOutput, node.dtype, node.shape, bytes_of(node)});
     if (output.donated) plan.externals[index].role = ExternalRole::kState;
     if (output.donated && !fused.in_place[i]) {
       plan.copies.push_back({i, index});
@@ -178,7 +178,8 @@ MemoryPlan plan_memory(const FusedProgram& fused, bool reuse) {
     for (NodeId id : kernel.stores) touch(id, call);
     for (const auto& [id, same] : kernel.loads) touch(id, call);
   }
-  for (const auto& [output, external] : plan.copies) touch(program.outputs[output].value.id(), calls);
+  for (const auto& [output, external] : plan.copies)
+    touch(program.outputs[output].value.id(), calls);
   plan.arena_size = place_blocks(blocks, reuse);
   for (const Block& block : blocks)
     plan.place[block.node] = {BufferSpace::kArena, 0, block.offset,

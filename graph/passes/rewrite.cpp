@@ -28,9 +28,9 @@ Program rewrite(const Program& program, const RewriteRule& rule) {
     graph.set_label(node.label);
     Tensor replacement = rule(graph, Tensor(program.graph.get(), id), inputs);
     if (!replacement) replacement = graph.add(node.op, node.dtype, node.shape, inputs, node.attrs);
-    CHECK(replacement.shape() == node.shape,
-          "a rewrite changed the shape of " + node.label + " from " + node.shape.to_string() +
-              " to " + replacement.shape().to_string());
+    CHECK(replacement.shape() == node.shape, "a rewrite changed the shape of " + node.label +
+                                                 " from " + node.shape.to_string() + " to " +
+                                                 replacement.shape().to_string());
     mapped[id] = replacement;
   }
   for (const ProgramOutput& output : program.outputs)

@@ -11,8 +11,7 @@ namespace ito {
 
 // Called for each live node in topological order with its operands already rewritten. Returns the
 // replacement in `graph`, or an empty Tensor to copy the node unchanged.
-using RewriteRule =
-    std::function<Tensor(Graph& graph, Tensor old, std::span<const Tensor> inputs)>;
+using RewriteRule = std::function<Tensor(Graph& graph, Tensor old, std::span<const Tensor> inputs)>;
 
 Program rewrite(const Program& program, const RewriteRule& rule);
 

@@ -11,9 +11,7 @@ Tensor copy_of(Tensor x) {
   return x.graph().add(Op::kStopGradient, x.dtype(), x.shape(), inputs);
 }
 
-bool is_leaf(const Node& node) {
-  return op_def(node.op).op_class == OpClass::kLeaf;
-}
+bool is_leaf(const Node& node) { return op_def(node.op).op_class == OpClass::kLeaf; }
 
 NodeId behind_reshapes(const Graph& graph, NodeId id) {
   while (graph.node(id).op == Op::kReshape) id = graph.node(id).inputs[0];
@@ -34,8 +32,8 @@ bool is_placed_concat(const Graph& graph, NodeId id) {
 
 Program separate_results(const Program& program) {
   std::set<NodeId> taken;  // in the new graph: nodes whose place in memory is already decided
-  Program result = rewrite(
-      program, [&](Graph& graph, Tensor old, std::span<const Tensor> inputs) -> Tensor {
+  Program result =
+      rewrite(program, [&](Graph& graph, Tensor old, std::span<const Tensor> inputs) -> Tensor {
         if (!is_placed_concat(*program.graph, old.id())) return {};
         std::vector<Tensor> parts;
         for (Tensor part : inputs) {

@@ -68,8 +68,7 @@ AffineView view_of(const Graph& graph, NodeId id, const std::function<bool(NodeI
   switch (node.op) {
     case Op::kReshape: {
       AffineView inner = view_of(graph, node.inputs[0], stop);
-      auto strides =
-          reshape_strides(graph.node(node.inputs[0]).shape, inner.strides, node.shape);
+      auto strides = reshape_strides(graph.node(node.inputs[0]).shape, inner.strides, node.shape);
       if (!strides) return self;
       return {inner.base, inner.offset, *strides};
     }

@@ -26,8 +26,8 @@ struct ReshapeSegment {
 };
 std::vector<ReshapeSegment> reshape_segments(const Shape& from, const Shape& to);
 
-// Follows movement ops from `id` down as far as addresses stay affine. `stop(node)` says that a node
-// is stored itself and must not be looked through.
+// Follows movement ops from `id` down as far as addresses stay affine. `stop(node)` says that a
+// node is stored itself and must not be looked through.
 AffineView view_of(const Graph& graph, NodeId id, const std::function<bool(NodeId)>& stop);
 
 }  // namespace ito

@@ -72,6 +72,9 @@ inline Outcome run_ito(const Start& start) {
   words.push_back(ITO_BINARY_DIR "/apps/ito");
   words.insert(words.end(), start.arguments.begin(), start.arguments.end());
   const std::string out = (scratch / "out").string(), err = (scratch / "err").string();
+  // Opened here, for a child that is killed before it can.
+  const int out_file = open(out.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+  const int err_file = open(err.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -79,11 +82,13 @@ inline Outcome run_ito(const Start& start) {
   if (child == 0) {
     setpgid(0, 0);  // a signal must also reach what a launcher starts
     for (const auto& [name, value] : start.environment) setenv(name.c_str(), value.c_str(), 1);
-    dup2(open(out.c_str(), O_CREAT | O_WRONLY, 0600), 1);
-    dup2(open(err.c_str(), O_CREAT | O_WRONLY, 0600), 2);
+    dup2(out_file, 1);
+    dup2(err_file, 2);
     execvp(argv[0], argv.data());
     _exit(127);
   }
+  close(out_file);
+  close(err_file);
   setpgid(child, child);
   int status = 0;
   bool sent = !start.when;

@@ -1,9 +1,9 @@
 // Whole programs: compiled, fused, placed in memory and run on the device, against the interpreter.
+#include <random>
+
 #include "graph/builder.h"
 #include "tests/support/run_program.h"
 #include "tests/support/vulkan_fixture.h"
-
-#include <random>
 
 namespace ito {
 namespace {
@@ -24,8 +24,8 @@ class ProgramTest : public test::VulkanTest {
     ASSERT_OK(expected);
     DeviceCaps gpu = device().caps();
     gpu.is_cpu = false;
-    for (const DeviceCaps* caps : {static_cast<const DeviceCaps*>(nullptr),
-                                   static_cast<const DeviceCaps*>(&gpu)}) {
+    for (const DeviceCaps* caps :
+         {static_cast<const DeviceCaps*>(nullptr), static_cast<const DeviceCaps*>(&gpu)}) {
       for (bool fused : {true, false}) {
         CompileOptions options;
         options.fuse = fused;

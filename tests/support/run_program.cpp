@@ -35,7 +35,8 @@ std::vector<double> from_bytes(const std::vector<std::byte>& bytes, DType dtype)
       std::memcpy(&single, &word, 4);
       values[i] = single;
     } else {
-      values[i] = dtype == DType::kI32 ? static_cast<double>(static_cast<int32_t>(word)) : static_cast<double>(word);
+      values[i] = dtype == DType::kI32 ? static_cast<double>(static_cast<int32_t>(word))
+                                       : static_cast<double>(word);
     }
   }
   return values;
