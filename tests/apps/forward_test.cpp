@@ -1,6 +1,8 @@
 // forward() on models whose class labels are no indices: times, or embeddings.
 #include "api/forward.h"
 
+#include <cmath>
+
 #include "graph/builder.h"
 #include "graph/interpret.h"
 #include "nn/unet2d.h"
