@@ -129,6 +129,21 @@ Status save_model(const Path& folder, const UNet2DConfig& unet, const SchedulerC
   return write_diffusers(folder, file);
 }
 
+Status read_classifier_config(JsonObject& object, ClassifierConfig* config) {
+  for (const char* key : {"in_channels", "classes", "norm_groups", "channels", "size"})
+    ITO_TRY(object.require(key));
+  std::vector<int> channels;
+  int size = 0;
+  ITO_TRY(object.read("in_channels", &config->in_channels));
+  ITO_TRY(object.read("classes", &config->classes));
+  ITO_TRY(object.read("norm_groups", &config->norm_groups));
+  ITO_TRY(object.read("channels", &channels));
+  ITO_TRY(object.read("size", &size));
+  config->image_size = size;
+  config->channels.assign(channels.begin(), channels.end());
+  return {};
+}
+
 Result<ClassifierModel> load_classifier(const Path& folder) {
   const Path config_path = folder / "config.json";
   ITO_ASSIGN(const Json json, read_json(config_path));
@@ -138,16 +153,8 @@ Result<ClassifierModel> load_classifier(const Path& folder) {
   ITO_TRY(object.read("_class_name", &class_name));
   if (class_name != kClassifierClass) return object.wrong("_class_name", kClassifierClass);
   ClassifierModel model;
-  std::vector<int> channels;
-  for (const char* key : {"in_channels", "classes", "norm_groups", "channels", "size"})
-    ITO_TRY(object.require(key));
-  ITO_TRY(object.read("in_channels", &model.config.in_channels));
-  ITO_TRY(object.read("classes", &model.config.classes));
-  ITO_TRY(object.read("norm_groups", &model.config.norm_groups));
-  ITO_TRY(object.read("channels", &channels));
-  ITO_TRY(object.read("size", &model.size));
-  model.config.image_size = model.size;
-  model.config.channels.assign(channels.begin(), channels.end());
+  ITO_TRY(read_classifier_config(object, &model.config));
+  model.size = static_cast<int>(model.config.image_size);
   auto set = classifier_parameters(model.config);
   if (!set.ok())
     return Error{ErrorKind::kCorrupt, config_path.string() + ": " + set.error().message};

@@ -11,6 +11,7 @@
 #include "diffusion/denoiser.h"
 #include "io/file.h"
 #include "io/host_tensor.h"
+#include "io/json.h"
 #include "nn/classifier.h"
 #include "nn/ddgan.h"
 #include "nn/parameters.h"
@@ -49,6 +50,9 @@ struct ClassifierModel {
   ParameterSet set;
   std::vector<float> weights;
 };
+// The keys in_channels, classes, norm_groups, channels and size of a config.json, which the
+// noise-conditional classifier's has too. Errors: kCorrupt naming file and key.
+Status read_classifier_config(JsonObject& object, ClassifierConfig* config);
 Result<ClassifierModel> load_classifier(const Path& folder);
 Status save_classifier(const Path& folder, const ClassifierConfig& config, int size,
                        const ParameterSet& set, std::span<const float> weights);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "api/model.h"
+#include "api/validation.h"
 #include "base/error.h"
 #include "diffusion/loss.h"
 #include "diffusion/marginal.h"
@@ -103,19 +104,11 @@ Result<NoisyClassifierModel> load_noisy_classifier(const Path& folder) {
         folder.string());
   if (class_name != kClassName) return object.wrong("_class_name", kClassName);
   NoisyClassifierModel model;
-  ClassifierConfig& image = model.config.image;
-  for (const char* key : {"in_channels", "classes", "norm_groups", "channels", "size",
-                          "noise_features", "embedding_features", "noise_schedule"})
+  for (const char* key : {"noise_features", "embedding_features", "noise_schedule"})
     ITO_TRY(object.require(key));
-  std::vector<int> channels;
-  ITO_TRY(object.read("in_channels", &image.in_channels));
-  ITO_TRY(object.read("classes", &image.classes));
-  ITO_TRY(object.read("norm_groups", &image.norm_groups));
-  ITO_TRY(object.read("channels", &channels));
-  ITO_TRY(object.read("size", &image.image_size));
+  ITO_TRY(read_classifier_config(object, &model.config.image));
   ITO_TRY(object.read("noise_features", &model.config.noise_features));
   ITO_TRY(object.read("embedding_features", &model.config.embedding_features));
-  image.channels.assign(channels.begin(), channels.end());
   const std::string schedule_name = config_path.string() + ": noise_schedule";
   ITO_ASSIGN(model.scheduler,
              parse_scheduler_config(*object.find("noise_schedule"), schedule_name));
@@ -188,26 +181,11 @@ Result<std::unique_ptr<NoisyValidator>> NoisyValidator::create(vk::Device& devic
   return validator;
 }
 
-// Images [first, first + batch); beyond the end the last one is repeated.
-Status NoisyValidator::write_batch(int64_t first) {
-  std::vector<int64_t> indices;
-  std::vector<uint32_t> labels;
-  for (int64_t i = first; i < first + batch_; ++i) {
-    indices.push_back(std::min(i, images_ - 1));
-    labels.push_back(static_cast<uint32_t>((*data_.labels)[static_cast<size_t>(indices.back())]));
-  }
-  const int size = task_.size();
-  std::vector<float> images(static_cast<size_t>(batch_ * size * size * data_.c));
-  normalised_images(data_, indices, size, size, images.data());
-  ITO_TRY(executor_->write(batch_name::kImages, images));
-  ITO_TRY(executor_->write("first", std::vector<uint32_t>{static_cast<uint32_t>(first)}));
-  return executor_->write(batch_name::kLabels, labels);
-}
-
 Result<std::vector<LevelAccuracy>> NoisyValidator::measure() {
   std::vector<double> correct(levels_.size(), 0);
   for (int64_t first = 0; first < images_; first += batch_) {
-    ITO_TRY(write_batch(first));
+    ITO_TRY(write_test_batch(*executor_, task_, data_, first, batch_));
+    ITO_TRY(executor_->write("first", std::vector<uint32_t>{static_cast<uint32_t>(first)}));
     for (size_t k = 0; k < levels_.size(); ++k) {
       const std::vector<uint32_t> timestep{static_cast<uint32_t>(levels_[k].timestep)};
       ITO_TRY(executor_->write("timestep", timestep));

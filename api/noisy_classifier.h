@@ -59,7 +59,6 @@ class NoisyValidator {
 
  private:
   NoisyValidator(const TrainingTask& task, const ImageDataset& data) : task_(task), data_(data) {}
-  Status write_batch(int64_t first);
 
   const TrainingTask& task_;
   const ImageDataset& data_;

@@ -130,6 +130,7 @@ Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDatase
   }
   if (options.gan_steps > 0) {
     ITO_TRY(describe_gan(options, data.c, task));
+    ITO_TRY(check_weights(task.set));
     return task;
   }
   task.scheduler = scheduler_config(options);

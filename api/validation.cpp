@@ -17,6 +17,20 @@ constexpr uint64_t kDrawSeed = 7;
 
 }  // namespace
 
+Status write_test_batch(Executor& executor, const TrainingTask& task, const ImageDataset& data,
+                        int64_t first, int64_t batch) {
+  std::vector<int64_t> indices;
+  for (int64_t i = first; i < first + batch; ++i) indices.push_back(std::min(i, data.count - 1));
+  std::vector<float> images(static_cast<size_t>(batch * task.size() * task.size() * data.c));
+  normalised_images(data, indices, task.size(), task.size(), images.data());
+  ITO_TRY(executor.write(batch_name::kImages, images));
+  if (task.classes == 0) return {};
+  std::vector<uint32_t> labels;
+  for (int64_t i : indices)
+    labels.push_back(static_cast<uint32_t>((*data.labels)[static_cast<size_t>(i)]));
+  return executor.write(batch_name::kLabels, labels);
+}
+
 Result<std::unique_ptr<Validator>> Validator::create(vk::Device& device, const TrainingTask& task,
                                                      const ImageDataset& data,
                                                      DeviceTensor weights) {
@@ -44,21 +58,6 @@ Result<std::unique_ptr<Validator>> Validator::create(vk::Device& device, const T
   return validator;
 }
 
-// Images [first, first + batch); beyond the end the last one is repeated.
-Status Validator::write_batch(int64_t first) {
-  std::vector<int64_t> indices;
-  for (int64_t i = first; i < first + batch_; ++i) indices.push_back(std::min(i, data_.count - 1));
-  const int size = task_.size();
-  std::vector<float> images(static_cast<size_t>(batch_ * size * size * data_.c));
-  normalised_images(data_, indices, size, size, images.data());
-  ITO_TRY(executor_->write(batch_name::kImages, images));
-  if (task_.classes == 0) return {};
-  std::vector<uint32_t> labels;
-  for (int64_t i : indices)
-    labels.push_back(static_cast<uint32_t>((*data_.labels)[static_cast<size_t>(i)]));
-  return executor_->write(batch_name::kLabels, labels);
-}
-
 Status Validator::write_timesteps(TorchGenerator& generator) {
   const size_t n = static_cast<size_t>(batch_);
   if (task_.sde && task_.ladder == 0) {
@@ -82,7 +81,7 @@ Result<double> Validator::measure_loss() {
   std::vector<float> noise(static_cast<size_t>(nchw.numel()));
   double total = 0;
   for (int64_t first = 0; first < images_; first += batch_) {
-    ITO_TRY(write_batch(first));
+    ITO_TRY(write_test_batch(*executor_, task_, data_, first, batch_));
     ITO_TRY(write_timesteps(generator));
     generator.randn(noise);
     ITO_TRY(executor_->write("noise", nchw_to_nhwc(noise, nchw)));
@@ -96,7 +95,7 @@ Result<double> Validator::measure_loss() {
 Result<double> Validator::measure_accuracy() {
   double correct = 0;
   for (int64_t first = 0; first < images_; first += batch_) {
-    ITO_TRY(write_batch(first));
+    ITO_TRY(write_test_batch(*executor_, task_, data_, first, batch_));
     ITO_TRY(executor_->run());
     ITO_ASSIGN(const std::vector<float> each, executor_->read<float>("correct"));
     for (int64_t i = 0; i < std::min(batch_, images_ - first); ++i)

@@ -11,6 +11,11 @@
 
 namespace ito {
 
+// Writes images [first, first + batch) of `data`, and their labels where the task uses them, to a
+// program of the task; beyond the end the last image is repeated. Waits.
+Status write_test_batch(Executor& executor, const TrainingTask& task, const ImageDataset& data,
+                        int64_t first, int64_t batch);
+
 // Diffusion: the mean squared error of `weights` on the first images of `data` (at most 1,024, in
 // whole batches of 128, or one batch of all where there are fewer). Draws are the same every time
 // and PyTorch's: per batch t = randint(0, T, (n,)), then noise = randn(n, c, h, w), from one CPU
@@ -30,7 +35,6 @@ class Validator {
 
  private:
   Validator(const TrainingTask& task, const ImageDataset& data) : task_(task), data_(data) {}
-  Status write_batch(int64_t first);
   Status write_timesteps(TorchGenerator& generator);
   Result<double> measure_loss();
   Result<double> measure_accuracy();

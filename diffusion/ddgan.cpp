@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "diffusion/posterior.h"
+#include "diffusion/score.h"
 #include "diffusion/sde.h"
 #include "diffusion/streams.h"
 #include "graph/builder.h"
@@ -35,11 +36,7 @@ Coefficients coefficients_of(const NoiseSchedule& schedule, Tensor timestep, int
   constexpr int64_t kColumns = 7;
   const Tensor rows = gather(
       constant(timestep.graph(), {schedule.num_timesteps(), kColumns}, std::move(table)), timestep);
-  std::vector<int64_t> dims(static_cast<size_t>(rank), 1);
-  dims[0] = timestep.dim(0);
-  const auto column = [&](int64_t i) {
-    return reshape(slice_axis(rows, 1, i, i + 1), Shape(dims));
-  };
+  const auto column = [&](int64_t i) { return per_image(slice_axis(rows, 1, i, i + 1), rank); };
   return {column(0), column(1), column(2), column(3), column(4), column(5), column(6)};
 }
 

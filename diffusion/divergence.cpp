@@ -8,19 +8,18 @@
 
 namespace ito {
 
-Tensor quadratic_form(Tensor x, Tensor t, Tensor v, const ScoreFunction& score) {
+Tensor quadratic_form(Tensor score, Tensor x, Tensor v) {
   CHECK(v.shape() == x.shape(), "quadratic form: the vectors are " + v.shape().to_string() +
                                     ", expected " + x.shape().to_string());
-  const Tensor jt_v = grad(sum_all(score(x, t) * v), {x})[0];
+  const Tensor jt_v = grad(sum_all(score * v), {x})[0];
   return sum_per_image(jt_v * v);
 }
 
 Tensor quadratic_forms(Tensor x, Tensor t, Tensor v, const ScoreFunction& score) {
   const int64_t m = v.dim(0), n = x.dim(0);
   const Tensor copies = repeat_batch(x, m);
-  const Tensor forms =
-      quadratic_form(copies, repeat_batch(t, m), reshape(v, copies.shape()), score);
-  return reshape(forms, {m, n});
+  const Tensor s = score(copies, repeat_batch(t, m));
+  return reshape(quadratic_form(s, copies, reshape(v, copies.shape())), {m, n});
 }
 
 Tensor exact_divergence(Tensor x, Tensor t, const ScoreFunction& score) {

@@ -7,8 +7,9 @@
 
 namespace ito {
 
-// vᵀ (∂s/∂x) v per image → f32 [n]. x and v [n, ...], t f32 [n].
-Tensor quadratic_form(Tensor x, Tensor t, Tensor v, const ScoreFunction& score);
+// vᵀ (∂s/∂x) v per image → f32 [n], for a score s [n, ...] that was computed from x, and v, both
+// [n, ...]. Several forms of one score share its forward pass.
+Tensor quadratic_form(Tensor score, Tensor x, Tensor v);
 
 // The same for m vectors per image, v [m, n, ...] → f32 [m, n]: all at once, as m copies of the
 // batch.

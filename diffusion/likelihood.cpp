@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "diffusion/divergence.h"
 #include "diffusion/sampling_program.h"
 #include "diffusion/streams.h"
 #include "graph/builder.h"
@@ -18,16 +19,6 @@ using namespace likelihood_names;
 
 // Keeps increments of 1e-9 nats/dim; holds 2^18 nats/dim.
 constexpr double kDeltaQuantum = 1.0 / 64;
-
-Tensor sum_elements(Tensor x) {
-  const int64_t n = x.dim(0);
-  return sum(reshape(x, {n, x.shape().numel() / n}), {1});
-}
-
-// vᵀ J v per image for the score's Jacobian J, by one gradient of the same graph.
-Tensor quadratic_form(Tensor score, Tensor x, Tensor v) {
-  return sum_elements(grad(sum_all(score * v), {x})[0] * v);
-}
 
 // The unit vector e_i in every image.
 Tensor unit_vector(Graph& graph, const Shape& shape, int64_t i) {
@@ -174,7 +165,7 @@ OdeSystem line_system(const ScoreFunction& score, const Shape& shape) {
     const Tensor step = input(graph, kLineTo, shape) - from;
     const Tensor at = from + per_image(s, shape.rank()) * step;
     const Tensor t = input(graph, kLineTime, {shape[0]});
-    return std::vector<Tensor>{sum_elements(score(at, t) * step)};
+    return std::vector<Tensor>{sum_per_image(score(at, t) * step)};
   };
   return system;
 }

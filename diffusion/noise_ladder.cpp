@@ -44,26 +44,6 @@ Status check_ladder(std::span<const double> sigmas) {
   return {};
 }
 
-Result<double> largest_distance(std::span<const float> data, int64_t dimensions) {
-  CHECK(dimensions > 0 && data.size() % static_cast<size_t>(dimensions) == 0,
-        "largest_distance: the data do not fit the dimensions");
-  const size_t width = static_cast<size_t>(dimensions), images = data.size() / width;
-  if (images < 2) return invalid_argument("{} images, expected at least 2", images);
-  double largest = 0;
-  for (size_t i = 0; i < images; ++i) {
-    for (size_t j = 0; j < i; ++j) {
-      double squares = 0;
-      for (size_t k = 0; k < width; ++k) {
-        const double difference = double{data[i * width + k]} - double{data[j * width + k]};
-        squares += difference * difference;
-      }
-      largest = std::max(largest, squares);
-    }
-  }
-  if (!(largest > 0)) return invalid_argument("all {} images are the same", images);
-  return std::sqrt(largest);
-}
-
 double ladder_ratio(int64_t dimensions, double overlap) {
   CHECK(dimensions >= 1 && overlap > 0 && overlap < 0.99, "ladder_ratio: out of range");
   // The overlap falls from 0.997 at ratio 1 as the ratio rises: to 0 for D > 4.5; below that, where

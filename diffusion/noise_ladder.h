@@ -19,11 +19,6 @@ Result<std::vector<double>> geometric_ladder(double sigma_first, double sigma_la
 // before it, by its place counted from 1.
 Status check_ladder(std::span<const double> sigmas);
 
-// Technique 1: σ_1, the largest Euclidean distance between two images. data: [images, dimensions]
-// row-major, dimensions > 0. Takes images² · dimensions / 2 operations: give it a sample of a large
-// data set. Errors: fewer than two images, or all the same.
-Result<double> largest_distance(std::span<const float> data, int64_t dimensions);
-
 // Technique 2: the ratio γ = σ_{i-1}/σ_i > 1 at which neighbouring levels overlap by `overlap` in
 // (0, 1): Φ(√(2D) (γ-1) + 3γ) - Φ(√(2D) (γ-1) - 3γ) = overlap, for images of D dimensions.
 // dimensions >= 1; the published settings have overlaps of about 0.5. Below 5

@@ -90,11 +90,10 @@ ScoreLoss sliced_score_matching(Tensor x, Tensor t, Tensor projections, bool var
                                 const ScoreFunction& score) {
   const int64_t m = projections.dim(0), n = x.dim(0);
   const Tensor copies = repeat_batch(x, m);
-  const Tensor times = repeat_batch(t, m);
   const Tensor v = reshape(projections, copies.shape());
-  const Tensor s = score(copies, times);  // the node that the form differentiates
+  const Tensor s = score(copies, repeat_batch(t, m));
   check_score_shape(s, copies);
-  const Tensor form = quadratic_form(copies, times, v, score);
+  const Tensor form = quadratic_form(s, copies, v);
   const Tensor norm = variance_reduced ? half_square(s) : square(sum_per_image(s * v)) * 0.5;
   return loss_of(mean(reshape(form + norm, {m, n}), {0}));
 }

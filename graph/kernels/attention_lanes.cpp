@@ -21,7 +21,7 @@ constexpr int64_t kAddressLimit = int64_t{1} << 30;
 // Far below every score, but finite: its difference to itself is no NaN.
 constexpr const char* kLowest = "-3.0e38";
 
-class LanesEmitter {
+class LanesEmitter : KernelBody {
  public:
   LanesEmitter(KernelWriter& writer, const AttentionWalk& walk, const DeviceCaps& caps)
       : writer_(writer),
@@ -57,11 +57,6 @@ class LanesEmitter {
  private:
   using Operand = AttentionWalk::Operand;
   using Statistic = AttentionWalk::Statistic;
-
-  template <typename... Args>
-  void line(fmt::format_string<Args...> format, Args&&... args) {
-    text_ += "  " + fmt::format(format, std::forward<Args>(args)...) + "\n";
-  }
 
   // Which rows of which head of which image this workgroup has.
   void place() {
@@ -243,7 +238,6 @@ class LanesEmitter {
   int64_t tiles_;
   std::array<uint32_t, 3> groups_;
   int64_t block_ = 1, blocks_ = 1;
-  std::string text_;
 };
 
 }  // namespace

@@ -21,7 +21,7 @@ constexpr int64_t kMicroColumns = kColumns / kColumnThreads;
 constexpr int64_t kFewGroups = 256;
 constexpr const char* kLowest = "-3.0e38";
 
-class SharedEmitter {
+class SharedEmitter : KernelBody {
  public:
   SharedEmitter(KernelWriter& writer, const AttentionWalk& walk, const DeviceCaps& caps)
       : writer_(writer), w_(walk) {
@@ -63,11 +63,6 @@ class SharedEmitter {
  private:
   using Operand = AttentionWalk::Operand;
   using Statistic = AttentionWalk::Statistic;
-
-  template <typename... Args>
-  void line(fmt::format_string<Args...> format, Args&&... args) {
-    text_ += "  " + fmt::format(format, std::forward<Args>(args)...) + "\n";
-  }
 
   void place() {
     const int64_t tiles = tiles_ * w_.heads * w_.batch;
@@ -279,7 +274,6 @@ class SharedEmitter {
   int64_t row_stride_ = 0, column_stride_ = 0, tile_size_ = 0;
   int64_t width_ = 0, micro_width_ = 0;  // channels of a head, rounded up
   int64_t depth_ = 0;                    // columns whose operand fits into the tile
-  std::string text_;
 };
 
 }  // namespace

@@ -58,7 +58,7 @@ int64_t last_address(const ContractAttr& attr, int64_t offset, int64_t Dim::*str
   return offset;
 }
 
-class RegisterEmitter {
+class RegisterEmitter : KernelBody {
  public:
   RegisterEmitter(KernelWriter& writer, const ContractAttr& attr, const RegisterTiling& tiling,
                   const std::string& a, const std::string& b, const std::string& store,
@@ -106,11 +106,6 @@ class RegisterEmitter {
     Box rows;
     int64_t start = 0;
   };
-
-  template <typename... Args>
-  void line(fmt::format_string<Args...> format, Args&&... args) {
-    text_ += "  " + fmt::format(format, std::forward<Args>(args)...) + "\n";
-  }
 
   bool is_lane(size_t d) const {
     return std::find(tiling_.lane_dims.begin(), tiling_.lane_dims.end(), static_cast<int>(d)) !=
@@ -401,7 +396,6 @@ class RegisterEmitter {
   bool lane_guard_ = false;
   std::vector<std::string> guards_;
   std::array<uint32_t, 3> groups_ = {1, 1, 1};
-  std::string text_;
 };
 
 }  // namespace

@@ -45,7 +45,7 @@ bool contiguous_along(const ContractAttr& attr, const std::vector<int>& dims,
   return smallest(dims) < smallest(others);
 }
 
-class SharedEmitter {
+class SharedEmitter : KernelBody {
  public:
   SharedEmitter(KernelWriter& writer, const ContractAttr& attr, const SharedTiling& tiling,
                 const std::string& a, const std::string& b, const std::string& store)
@@ -105,11 +105,6 @@ class SharedEmitter {
   Side b_side() const {
     return {'b',        'n',          b_,
             t_.block_n, view_.n_size, contiguous_along(attr_, view_.k, view_.n, &Dim::b)};
-  }
-
-  template <typename... Args>
-  void line(fmt::format_string<Args...> format, Args&&... args) {
-    text_ += "  " + fmt::format(format, std::forward<Args>(args)...) + "\n";
   }
 
   void functions() {
@@ -204,7 +199,6 @@ class SharedEmitter {
   const std::string& b_;
   const std::string& store_;
   int64_t m_tiles_, n_tiles_;
-  std::string text_;
 };
 
 }  // namespace

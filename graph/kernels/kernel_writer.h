@@ -3,10 +3,13 @@
 // everywhere. Knows no device and no op.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <array>
 #include <cstdint>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/dtype.h"
@@ -51,6 +54,17 @@ class KernelWriter {
   std::vector<Argument> arguments_;
   std::vector<std::string> functions_;
   std::set<std::string> extensions_;
+};
+
+// The content of main(), for emitters that write it line by line.
+class KernelBody {
+ protected:
+  template <typename... Args>
+  void line(fmt::format_string<Args...> format, Args&&... args) {
+    text_ += "  " + fmt::format(format, std::forward<Args>(args)...) + "\n";
+  }
+
+  std::string text_;
 };
 
 // The GLSL arithmetic type of a dtype: "float", "int", "uint" or "bool".

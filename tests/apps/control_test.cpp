@@ -1,5 +1,6 @@
 // Steering from the command line: guidance, inpainting, colourisation, inverse problems and
 // interpolation, on tiny models; and what a user gets for impossible ones.
+#include <cmath>
 #include <cstdlib>
 
 #include "io/image.h"
@@ -177,6 +178,25 @@ TEST_F(Control, BlockMeansAreKept) {
       EXPECT_NEAR((block[0] + block[1] + block[8] + block[9]) / 4,
                   half.pixels[i * 4 + j] / 127.5 - 1, 2e-6);
     }
+}
+
+// Within the noise that a blur is given unless told otherwise: that of rounding to 8 bits. The
+// model is untrained, so only agreement counts.
+TEST_F(Control, BlurredImagesAgreeWithThePicture) {
+  const Image blurred = read_image(file_of("image")).value();
+  const std::vector<float> x =
+      sample(grey(), {"--inverse", "blur:3", "--observation", file_of("image")}, "50");
+  ASSERT_EQ(x.size(), 3u * 64);
+  double squares = 0;
+  for (int i = 0; i < 8; ++i)
+    for (int j = 0; j < 8; ++j) {
+      double mean = 0;
+      for (int di = -1; di <= 1; ++di)
+        for (int dj = -1; dj <= 1; ++dj)
+          mean += x[static_cast<size_t>((i + di + 8) % 8 * 8 + (j + dj + 8) % 8)] / 9;
+      squares += std::pow(mean - (blurred.pixels[static_cast<size_t>(i * 8 + j)] / 127.5 - 1), 2);
+    }
+  EXPECT_LT(std::sqrt(squares / 64), 3 * 0.0023);
 }
 
 TEST_F(Control, InterpolationDrawsARow) {

@@ -45,13 +45,6 @@ TEST(NoiseLadder, WrongLaddersAreRefusedByTheirLevel) {
   EXPECT_FALSE(annealed_langevin({2, 1}, {2, 1}, score, {.steps_per_level = 0}).ok());
 }
 
-TEST(NoiseLadder, LargestDistanceIsOverAllPairs) {
-  const std::vector<float> data = {0, 0, 3, 4, -3, -4, 1, 0};
-  EXPECT_NEAR(largest_distance(data, 2).value(), 10, 1e-12);
-  EXPECT_FALSE(largest_distance(std::vector<float>{1, 2}, 2).ok());
-  EXPECT_FALSE(largest_distance(std::vector<float>{1, 2, 1, 2}, 2).ok());
-}
-
 // γ solves its equation: for many dimensions √(2D)(γ-1) = 3γ, as the other term is 1 and the answer
 // for an overlap of 1/2 has Φ(0).
 TEST(NoiseLadder, RatioSolvesTechniqueTwo) {

@@ -187,7 +187,7 @@ Result<Tensor> loss_of(SecondOrderCase& work, const std::string& tag, const Scor
   }
   if (tag == "hutchinson_mean") {
     ITO_ASSIGN(const Tensor eps, work.like_x("eps_hutchinson"));
-    return mean_all(quadratic_form(x, t, eps, score));
+    return mean_all(quadratic_form(score(x, t), x, eps));
   }
   return unsupported("unknown loss '{}'", tag);
 }
@@ -234,7 +234,7 @@ Result<Outcome> run_second_order(vk::Device& device, const Case& golden) {
   if (golden.has("div")) output("div", exact_divergence(work.x, work.time, score), batch_order);
   if (golden.has("hutchinson")) {
     ITO_ASSIGN(const Tensor eps, work.like_x("eps_hutchinson"));
-    output("hutchinson", quadratic_form(work.x, work.time, eps, score), batch_order);
+    output("hutchinson", quadratic_form(score(work.x, work.time), work.x, eps), batch_order);
   }
   for (const std::string& tensor : golden.tensor_names()) {
     const bool of_energy = tensor.starts_with("ebm");
