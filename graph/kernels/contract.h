@@ -12,10 +12,23 @@
 
 namespace ito {
 
+// Which dims of a contraction count images. An image's bits must not depend on how many others are
+// computed with it, so neither may the order in which its sums are taken.
+enum class ImageDim {
+  kSummed,   // the images are summed over, or there are none
+  kFirst,    // dims[0]
+  kUnknown,  // some output dim may
+};
+
+// For decisions on an order of summation: computed as if there were so many images.
+int64_t nominal_images(const DeviceCaps& caps);
+
 // Splits the reduction so that the device is filled: returns 1, or the number of equal parts. With
 // more than one part, `attr` gets a new first output dim (of that size) and the caller adds the
-// parts up in order. Deterministic: depends on `attr` and `caps` only.
-int64_t split_reduction(ContractAttr& attr, const DeviceCaps& caps);
+// parts up in order. Deterministic: depends on the arguments only, on the number of images only if
+// they are summed over; kUnknown is never split.
+int64_t split_reduction(ContractAttr& attr, const DeviceCaps& caps,
+                        ImageDim images = ImageDim::kSummed);
 
 struct ContractKernel {
   Kernel kernel;

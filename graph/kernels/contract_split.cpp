@@ -47,47 +47,60 @@ int64_t gpu_tiles(const ContractAttr& attr, const DeviceCaps& caps) {
          ((view.n_size + tiling.block_n - 1) / tiling.block_n) * view.batch_size;
 }
 
-}  // namespace
+struct Split {
+  int64_t parts = 1;
+  size_t dim = 0;
+};
 
-int64_t split_reduction(ContractAttr& attr, const DeviceCaps& caps) {
+Split cpu_split(const ContractAttr& attr, const DeviceCaps& caps) {
   const Extents whole = extents(attr);
   const int64_t units = caps.compute_units == 0 ? 8 : caps.compute_units;
-  int64_t best_parts = 1;
-  size_t best_dim = 0;
-  if (caps.is_cpu) {
-    double best = cpu_cycles(attr, caps);
-    for (size_t d = 0; d < attr.dims.size(); ++d) {
-      if (!attr.dims[d].reduced()) continue;
-      const int64_t most =
-          std::min({attr.dims[d].size, std::max(2 * units, kMaxCpuParts), whole.steps / kMinSteps});
-      for (int64_t parts = 2; parts <= most; ++parts) {
-        if (attr.dims[d].size % parts != 0) continue;
-        const double cycles = cpu_cycles(with_split(attr, d, parts), caps) + kDispatch +
-                              kSumPerElement * static_cast<double>(parts * whole.outputs);
-        if (cycles < best) {
-          best = cycles;
-          best_parts = parts;
-          best_dim = d;
-        }
-      }
-    }
-  } else {
-    // Only where the tiles leave a third of the device idle and the reduction is long.
-    const int64_t tiles = gpu_tiles(attr, caps);
-    if (whole.steps >= 2048 && tiles * 3 < units * 2) {
-      const int64_t wanted = std::min(2 * units / tiles, whole.steps / 256);
-      for (size_t d = 0; d < attr.dims.size(); ++d) {
-        if (!attr.dims[d].reduced()) continue;
-        for (int64_t parts = 2; parts <= std::min(wanted, attr.dims[d].size); ++parts) {
-          if (attr.dims[d].size % parts != 0 || parts <= best_parts) continue;
-          best_parts = parts;
-          best_dim = d;
-        }
+  Split best;
+  double best_cycles = cpu_cycles(attr, caps);
+  for (size_t d = 0; d < attr.dims.size(); ++d) {
+    if (!attr.dims[d].reduced()) continue;
+    const int64_t most =
+        std::min({attr.dims[d].size, std::max(2 * units, kMaxCpuParts), whole.steps / kMinSteps});
+    for (int64_t parts = 2; parts <= most; ++parts) {
+      if (attr.dims[d].size % parts != 0) continue;
+      const double cycles = cpu_cycles(with_split(attr, d, parts), caps) + kDispatch +
+                            kSumPerElement * static_cast<double>(parts * whole.outputs);
+      if (cycles < best_cycles) {
+        best_cycles = cycles;
+        best = {parts, d};
       }
     }
   }
-  if (best_parts > 1) attr = with_split(attr, best_dim, best_parts);
-  return best_parts;
+  return best;
+}
+
+// Only where the tiles leave a third of the device idle and the reduction is long.
+Split gpu_split(const ContractAttr& attr, const DeviceCaps& caps) {
+  const Extents whole = extents(attr);
+  const int64_t units = caps.compute_units == 0 ? 8 : caps.compute_units;
+  const int64_t tiles = gpu_tiles(attr, caps);
+  Split best;
+  if (whole.steps < 2048 || tiles * 3 >= units * 2) return best;
+  const int64_t wanted = std::min(2 * units / tiles, whole.steps / 256);
+  for (size_t d = 0; d < attr.dims.size(); ++d) {
+    if (!attr.dims[d].reduced()) continue;
+    for (int64_t parts = 2; parts <= std::min(wanted, attr.dims[d].size); ++parts)
+      if (attr.dims[d].size % parts == 0 && parts > best.parts) best = {parts, d};
+  }
+  return best;
+}
+
+}  // namespace
+
+int64_t nominal_images(const DeviceCaps& caps) { return caps.is_cpu ? 32 : 4; }
+
+int64_t split_reduction(ContractAttr& attr, const DeviceCaps& caps, ImageDim images) {
+  if (images == ImageDim::kUnknown) return 1;
+  ContractAttr nominal = attr;
+  if (images == ImageDim::kFirst) nominal.dims[0].size = nominal_images(caps);
+  const Split split = caps.is_cpu ? cpu_split(nominal, caps) : gpu_split(nominal, caps);
+  if (split.parts > 1) attr = with_split(attr, split.dim, split.parts);
+  return split.parts;
 }
 
 }  // namespace ito

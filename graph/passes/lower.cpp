@@ -23,13 +23,13 @@ AffineView operand_view(Tensor x) {
 }
 
 Tensor build_contract(Graph& graph, ContractAttr attr, Shape shape, const AffineView& a,
-                      const AffineView& b, const DeviceCaps& caps) {
+                      const AffineView& b, const DeviceCaps& caps, ImageDim images) {
   attr.a_offset = a.offset;
   attr.b_offset = b.offset;
+  Tensor operands[] = {Tensor(&graph, a.base), Tensor(&graph, b.base)};
+  const int64_t parts = split_reduction(attr, caps, images);
   // Dims of one element carry no information; dropping them keeps kernels equal.
   std::erase_if(attr.dims, [](const Dim& dim) { return dim.size == 1; });
-  Tensor operands[] = {Tensor(&graph, a.base), Tensor(&graph, b.base)};
-  int64_t parts = split_reduction(attr, caps);
   if (parts == 1) return graph.add(Op::kContract, DType::kF32, std::move(shape), operands, attr);
   Shape partial{parts, shape.numel()};
   Tensor pieces = graph.add(Op::kContract, DType::kF32, partial, operands, attr);
@@ -66,7 +66,7 @@ Tensor lower_conv(Tensor x, Tensor w, const ConvAttr& conv, const Shape& out,
                {w.dim(0), conv.dilation[0] * sa[1], sb[0], 0},
                {w.dim(1), conv.dilation[1] * sa[2], sb[1], 0},
                {ci, sa[3], sb[2], 0}};
-  return build_contract(x.graph(), attr, out, a, b, caps);
+  return build_contract(x.graph(), attr, out, a, b, caps, ImageDim::kFirst);
 }
 
 // For strides 1 and 2. Pixel s i + p of dx (phase p < s) meets only the taps k with k = p + pad
@@ -107,7 +107,7 @@ Tensor lower_conv_grad_input_phases(Tensor dy, Tensor w, const ConvAttr& conv, c
                {taps[0], sa[1], sb[2], 0},
                {taps[1], sa[2], sb[3], 0},
                {co, sa[3], sb[4], 0}};
-  Tensor dx = build_contract(dy.graph(), attr, all, a, b, caps);
+  Tensor dx = build_contract(dy.graph(), attr, all, a, b, caps, ImageDim::kFirst);
   return all == out ? dx : slice(dx, {0, 0, 0, 0}, out.dims());
 }
 
@@ -151,7 +151,7 @@ Tensor lower_conv_grad_input(Tensor dy, Tensor w, const ConvAttr& conv, const Sh
                {w.dim(0), conv.dilation[0] * sa[1], b.strides[0], 0},
                {w.dim(1), conv.dilation[1] * sa[2], b.strides[1], 0},
                {co, sa[3], b_co, 0}};
-  return build_contract(dy.graph(), attr, out, a, b, caps);
+  return build_contract(dy.graph(), attr, out, a, b, caps, ImageDim::kFirst);
 }
 
 Tensor lower_conv_grad_weight(Tensor x, Tensor dy, const ConvAttr& conv, const Shape& out,
@@ -170,7 +170,7 @@ Tensor lower_conv_grad_weight(Tensor x, Tensor dy, const ConvAttr& conv, const S
                {dy.dim(0), sa[0], sb[0], 0},
                {dy.dim(1), conv.stride[0] * sa[1], sb[1], 0},
                {dy.dim(2), conv.stride[1] * sa[2], sb[2], 0}};
-  return build_contract(x.graph(), attr, out, a, b, caps);
+  return build_contract(x.graph(), attr, out, a, b, caps, ImageDim::kSummed);
 }
 
 // Fewer rows (or columns) than this do not repay a copy of the other operand.
@@ -228,6 +228,11 @@ Tensor lower_matmul(Tensor x, Tensor y, const MatmulAttr& matmul, const Shape& o
   size_t b_k = matmul.transpose_b ? rank - 1 : rank - 2;
   size_t b_n = matmul.transpose_b ? rank - 2 : rank - 1;
   std::vector<int64_t> so = out.strides();
+  // A product of two matrices with the first transposed is the gradient of a weight; else its rows
+  // may be images.
+  const ImageDim images = rank > 2             ? ImageDim::kFirst
+                          : matmul.transpose_a ? ImageDim::kSummed
+                                               : ImageDim::kUnknown;
   ContractAttr attr;
   for (size_t i = 0; i + 2 < rank; ++i)
     attr.dims.push_back({out[static_cast<int>(i)], a.strides[i], b.strides[i], so[i]});
@@ -239,11 +244,11 @@ Tensor lower_matmul(Tensor x, Tensor y, const MatmulAttr& matmul, const Shape& o
     attr.dims.push_back({out[-1] / panel, 0, b.strides[rank - 2], panel});
     attr.dims.push_back({panel, 0, 1, 1});
     attr.dims.push_back({k, a.strides[a_k], b.strides[rank - 1], 0});
-    return build_contract(x.graph(), attr, out, a, b, caps);
+    return build_contract(x.graph(), attr, out, a, b, caps, images);
   }
   attr.dims.push_back({out[-1], 0, b.strides[b_n], so[rank - 1]});
   attr.dims.push_back({k, a.strides[a_k], b.strides[b_k], 0});
-  return build_contract(x.graph(), attr, out, a, b, caps);
+  return build_contract(x.graph(), attr, out, a, b, caps, images);
 }
 
 // out[r, ...] = sum over j of (index[j] == r ? updates[j, ...] : 0), in order of j; an index out of
@@ -285,13 +290,16 @@ int64_t divisor_at_most(int64_t n, int64_t limit) {
 // 2. few outputs, long reduction: reduce parts first.
 Tensor lower_reduce(Tensor x, Op op, std::vector<int64_t> axes, const DeviceCaps& caps) {
   const Shape& shape = x.shape();
+  const bool sums_images = std::find(axes.begin(), axes.end(), 0) != axes.end();
   std::erase_if(axes, [&](int64_t axis) { return shape[static_cast<int>(axis)] == 1; });
   std::sort(axes.begin(), axes.end());
   if (axes.empty()) return x;
   auto reduced = [&](int axis) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); };
   int64_t length = 1;
   for (int64_t axis : axes) length *= shape[static_cast<int>(axis)];
+  // The first axis may count images, which must not decide how one image is summed.
   int64_t outputs = shape.numel() / length;
+  if (!sums_images && shape.rank() > 0) outputs = outputs / shape[0] * nominal_images(caps);
 
   // Stage 1: the run of reduced axes at the end stays for later.
   int tail = shape.rank();
