@@ -68,7 +68,7 @@ class Run {
  private:
   Status open_data();
   Status open_folder();
-  Status export_model();
+  Status export_model(const Path& folder);
   Status take_reports(bool wait);
   Status validate();
   Status validate_noisy();
@@ -256,21 +256,21 @@ Status Run::save() {
                          {"seconds", earlier_seconds_ + seconds_since(start_)},
                          {"device", device_.info().name},
                          {"images_seen", session_->step() * options_.batch * options_.accumulate}};
-  ITO_TRY(write_checkpoint(run_.out, checkpoint));
+  ITO_TRY(write_checkpoint(run_.out, checkpoint,
+                           [&](const Path& folder) { return export_model(folder); }));
   saved_ = checkpoint.step;
   return {};
 }
 
-// The averaged weights beside the checkpoints. Done on entering too, so that a run killed between
-// checkpoint and export catches up.
-Status Run::export_model() {
+// The averaged weights as a model folder.
+Status Run::export_model(const Path& folder) {
   ITO_ASSIGN(const std::vector<float> weights, session_->average_weights());
   if (task_.noisy_classifier)
-    return save_noisy_classifier(run_.out, *task_.noisy_classifier, task_.scheduler, task_.set,
+    return save_noisy_classifier(folder, *task_.noisy_classifier, task_.scheduler, task_.set,
                                  weights);
   if (options_.classifier)
-    return save_classifier(run_.out, task_.classifier_config, task_.size(), task_.set, weights);
-  return save_model(run_.out, task_.unet, task_.scheduler, task_.set, weights,
+    return save_classifier(folder, task_.classifier_config, task_.size(), task_.set, weights);
+  return save_model(folder, task_.unet, task_.scheduler, task_.set, weights,
                     task_.gan ? std::optional(task_.gan->mapping) : std::nullopt);
 }
 
@@ -278,7 +278,8 @@ Status Run::train() {
   start_ = Clock::now();
   const auto stopped = [&] { return observer_.stop != nullptr && observer_.stop->load(); };
   if (session_->step() > 0) {
-    ITO_TRY(export_model());
+    // A run that was killed between checkpoint and export catches up.
+    ITO_TRY(export_model(run_.out));
     ITO_TRY(prune_checkpoints(run_.out, run_.keep));
   }
   // Looked at once per step: a signal that comes later ends the next one, which then is saved.
@@ -303,7 +304,7 @@ Status Run::train() {
     ITO_TRY(write_pictures(sample_now));
     if (save_now) {
       ITO_TRY(save());
-      ITO_TRY(export_model());
+      ITO_TRY(export_model(run_.out));
       ITO_TRY(prune_checkpoints(run_.out, run_.keep));
     }
     paused_ += seconds_since(pause);

@@ -11,6 +11,7 @@
 #include "graph/passes/passes.h"
 #include "graph/passes/plan_memory.h"
 #include "graph/passes/rewrite.h"
+#include "graph/passes/schedule.h"
 
 namespace ito {
 namespace {
@@ -194,8 +195,10 @@ Result<Plan> compile(const Program& program, const DeviceCaps& caps,
   // Every result its own node, so that fusion can give each a place.
   current = separate_results(current);
   ITO_TRY(check_sizes(current));
-  // Which kernel computes what, in which order.
+  // Which kernel computes what.
   FusedProgram fused = fuse(current, options.fuse);
+  // In which order.
+  schedule(fused);
   // Where it lies: needs the order.
   MemoryPlan memory = plan_memory(fused, options.reuse_memory);
   // GLSL, addresses and barriers: needs the places.

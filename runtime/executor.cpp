@@ -326,10 +326,4 @@ Status Executor::record_into(vk::CommandRecorder& recorder, size_t first, size_t
   return {};
 }
 
-double Executor::estimated_ms(size_t first, size_t count) const {
-  double ms = 0;
-  for (size_t i = first; i < call_ms_.size() && i - first < count; ++i) ms += call_ms_[i];
-  return ms;
-}
-
 }  // namespace ito

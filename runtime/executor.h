@@ -93,8 +93,6 @@ class Executor {
   // nothing, waits for nothing and touches only compute state. The executor and the bound tensors
   // must live, and no binding may change, until the caller's commands have finished.
   Status record_into(vk::CommandRecorder& recorder, size_t first = 0, size_t count = SIZE_MAX);
-  // The time calls [first, first + count) are expected to take.
-  double estimated_ms(size_t first = 0, size_t count = SIZE_MAX) const;
 
   // Number of submissions one replay takes.
   size_t slice_count() const { return slices_.size(); }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # From a fresh clone to pictures: sets up, builds, samples the shipped model and trains a little.
 #   scripts/quickstart.sh
-# Uses a Vulkan GPU where there is one (ITO_LAUNCHER= scripts/quickstart.sh); otherwise, and by
-# default, the CPU driver of scripts/with-lavapipe. Writes to quickstart/.
+# Uses a Vulkan GPU where there is one, else the CPU driver of scripts/with-lavapipe; ITO_LAUNCHER,
+# set to a command to put before ito (or to nothing), decides otherwise. Writes to quickstart/.
 set -euo pipefail
 # shellcheck source=lib/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
@@ -13,11 +13,12 @@ build() {
 }
 program=build/release/apps/ito
 data=/usr/share/datasets/fashion-mnist
-launcher="${ITO_LAUNCHER-scripts/with-lavapipe}"
+gpu() { "$program" devices --json 2>/dev/null | grep '"type": ".*GPU"' >/dev/null; }
 ito() { ${launcher:+"$launcher"} "$program" "$@"; }
 
 phase "set-up" scripts/setup.sh
 phase "build" build
+launcher="${ITO_LAUNCHER-$(gpu || echo scripts/with-lavapipe)}"
 mkdir -p quickstart
 phase "sampling 64 images with the shipped model" \
   ito sample --model models/fashion-mnist --sampler ddim --steps 20 --seeds 0-63 --out quickstart/samples.png

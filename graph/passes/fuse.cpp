@@ -56,7 +56,6 @@ class Fuser {
     store_expensive();
     build_kernels();
     order_overwrites();
-    sort_kernels();
     return std::move(result_);
   }
 
@@ -381,40 +380,6 @@ class Fuser {
           std::get<InputAttr>(node(id).attrs).name == name)
         return id;
     return kNoNode;
-  }
-
-  // Joining may have made an early kernel wait for a later one: topological order, ties by age.
-  void sort_kernels() {
-    size_t n = result_.kernels.size();
-    std::vector<int> waiting(n, 0);
-    std::vector<std::vector<int>> next(n);
-    for (size_t k = 0; k < n; ++k) {
-      auto& after = result_.kernels[k].after;
-      std::sort(after.begin(), after.end());
-      after.erase(std::unique(after.begin(), after.end()), after.end());
-      std::erase(after, static_cast<int>(k));
-      waiting[k] = static_cast<int>(after.size());
-      for (int before : after) next[static_cast<size_t>(before)].push_back(static_cast<int>(k));
-    }
-    std::set<int> ready;
-    for (size_t k = 0; k < n; ++k)
-      if (waiting[k] == 0) ready.insert(static_cast<int>(k));
-    std::vector<int> position(n, -1);
-    std::vector<FusedKernel> sorted;
-    while (!ready.empty()) {
-      int k = *ready.begin();
-      ready.erase(ready.begin());
-      position[static_cast<size_t>(k)] = static_cast<int>(sorted.size());
-      sorted.push_back(result_.kernels[static_cast<size_t>(k)]);
-      for (int after : next[static_cast<size_t>(k)])
-        if (--waiting[static_cast<size_t>(after)] == 0) ready.insert(after);
-    }
-    CHECK(sorted.size() == n, "fusion made a cycle of kernels");
-    for (FusedKernel& kernel : sorted)
-      for (int& before : kernel.after) before = position[static_cast<size_t>(before)];
-    for (int& k : result_.kernel_of)
-      if (k >= 0) k = position[static_cast<size_t>(k)];
-    result_.kernels = std::move(sorted);
   }
 
   const Program& program_;

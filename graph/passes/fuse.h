@@ -1,6 +1,6 @@
 // Fusion: decides which nodes are stored in memory and which kernel computes each of them.
-// Everything else is recomputed where it is used. Not code generation (graph/kernels) and not
-// addresses (passes/plan_memory).
+// Everything else is recomputed where it is used. Not the kernels' order (passes/schedule), code
+// generation (graph/kernels) nor addresses (passes/plan_memory).
 #pragma once
 
 #include <map>
@@ -27,7 +27,7 @@ struct FusedKernel {
 struct FusedProgram {
   const Program* program = nullptr;
   std::vector<bool> stored;          // by node: lies in memory
-  std::vector<FusedKernel> kernels;  // in execution order
+  std::vector<FusedKernel> kernels;  // in execution order once schedule() has run
   std::vector<int> kernel_of;        // by node: which kernel stores it; -1 for none
   // Parts that are written straight into a concatenation: part → (concatenation, first element).
   std::map<NodeId, std::pair<NodeId, int64_t>> placed;

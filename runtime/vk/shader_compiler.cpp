@@ -22,8 +22,6 @@ std::string_view recipe_name(SpirvRecipe recipe) {
       return "recipe none";
     case SpirvRecipe::kCheap:
       return "recipe cheap 1";
-    case SpirvRecipe::kFull:
-      return "recipe full";
   }
   return "";
 }
@@ -130,10 +128,7 @@ Result<Spirv> optimise_spirv(std::string_view name, Spirv spirv, SpirvRecipe rec
   if (recipe != SpirvRecipe::kNone) {
     spvtools::Optimizer optimizer(SPV_ENV_VULKAN_1_2);
     optimizer.SetMessageConsumer(consumer);
-    if (recipe == SpirvRecipe::kCheap)
-      register_cheap_passes(optimizer);
-    else
-      optimizer.RegisterPerformancePasses();
+    register_cheap_passes(optimizer);
     spvtools::OptimizerOptions options;
     options.set_run_validator(false);  // done below, once, on the result
     Spirv optimised;

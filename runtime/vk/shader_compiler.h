@@ -23,7 +23,6 @@ using Spirv = std::vector<uint32_t>;
 enum class SpirvRecipe : uint8_t {
   kNone,   // glslang's output
   kCheap,  // what later compilers cannot undo cheaply: inlining, local variables to registers
-  kFull,   // SPIRV-Tools' whole performance recipe
 };
 
 // glslang alone. Errors name the kernel and give the first message of glslang with its line of

@@ -14,6 +14,7 @@
 #include "graph/passes/fuse.h"
 #include "graph/passes/plan_memory.h"
 #include "graph/passes/rewrite.h"
+#include "graph/passes/schedule.h"
 
 namespace ito {
 namespace {
@@ -173,6 +174,28 @@ TEST(Fuse, ReductionsOverTheSameElementsShareOneWalk) {
   EXPECT_EQ(listing(fuse(ready, true)), "reduce: stores reshape%2, reshape%5; loads x\n");
 }
 
+FusedProgram scheduled(const Program& program) {
+  FusedProgram fused = fuse(program, true);
+  schedule(fused);
+  return fused;
+}
+
+// Kernel 0 waits for 2, which waits for 1; 3 is as old as it comes.
+TEST(Schedule, KernelsFollowWhatTheyNeedAndElseTheProgram) {
+  FusedProgram fused;
+  fused.kernels.resize(4);
+  for (NodeId k = 0; k < 4; ++k) fused.kernels[k].stores = {k};
+  fused.kernels[0].after = {2, 2, 0};
+  fused.kernels[2].after = {1};
+  fused.kernel_of = {0, 1, 2, 3, -1};
+  schedule(fused);
+  std::vector<NodeId> order;
+  for (const FusedKernel& kernel : fused.kernels) order.push_back(kernel.stores[0]);
+  EXPECT_EQ(order, (std::vector<NodeId>{1, 2, 0, 3}));
+  EXPECT_EQ(fused.kernel_of, (std::vector<int>{2, 0, 1, 3, -1}));
+  EXPECT_EQ(fused.kernels[2].after, std::vector<int>{1});
+}
+
 // Three convolutions in a row: what the first leaves is dead when the third is written.
 TEST(PlanMemory, DisjointLifetimesShareAnAddress) {
   Program program;
@@ -182,7 +205,7 @@ TEST(PlanMemory, DisjointLifetimesShareAnAddress) {
     x = conv2d(x, input(graph, name, {1, 1, 8, 8}), ConvAttr{});
   program.output("y", x);
   const Program ready = prepared(program);
-  const FusedProgram fused = fuse(ready, true);
+  const FusedProgram fused = scheduled(ready);
   ASSERT_EQ(fused.kernels.size(), 4u) << listing(fused);
   const auto range = [&](const MemoryPlan& plan, size_t kernel) {
     return plan.place[fused.kernels[kernel].stores[0]];
@@ -206,7 +229,7 @@ TEST(PlanMemory, ADonatedInputIsOverwrittenAfterItsLastReader) {
   program.update(x, x + 1.0);
   program.output("old", exp(sum(x, {0})));
   const Program ready = prepared(program);
-  const FusedProgram fused = fuse(ready, true);
+  const FusedProgram fused = scheduled(ready);
   ASSERT_TRUE(fused.in_place[0]);
   const int update = fused.kernel_of[ready.outputs[0].value.id()];
   const int reader = fused.kernel_of[ready.outputs[1].value.id()];
@@ -223,7 +246,7 @@ TEST(PlanMemory, AnUpdateThatReadsOtherElementsOfItsInputIsCopiedAtTheEnd) {
   const Tensor x = input(graph, "x", {16});
   program.update(x, flip(x, {0}));
   const Program ready = prepared(program);
-  const FusedProgram fused = fuse(ready, true);
+  const FusedProgram fused = scheduled(ready);
   EXPECT_FALSE(fused.in_place[0]);
   const MemoryPlan plan = plan_memory(fused, true);
   ASSERT_EQ(plan.copies.size(), 1u);
@@ -238,7 +261,7 @@ TEST(PlanMemory, PartsOfAConcatenationAreWrittenInPlace) {
     parts.push_back(sum(input(graph, fmt::format("x{}", i), {8, 4 * i}), {0}));
   program.output("y", concat(parts, 0));
   const Program ready = prepared(program);
-  const FusedProgram fused = fuse(ready, true);
+  const FusedProgram fused = scheduled(ready);
   const MemoryPlan plan = plan_memory(fused, true);
   EXPECT_EQ(plan.arena_size, 0u) << listing(fused);
   EXPECT_EQ(fused.placed.size(), 5u);

@@ -31,7 +31,6 @@ class LoaderHook {
     state().allocate_result = refuse ? VK_ERROR_OUT_OF_DEVICE_MEMORY : VK_SUCCESS;
   }
   void hide_devices() { state().no_devices = true; }
-  int submits() const { return state().submits; }
 
  private:
   struct State {
@@ -42,7 +41,6 @@ class LoaderHook {
     VkResult submit_result = VK_SUCCESS;
     VkResult allocate_result = VK_SUCCESS;
     bool no_devices = false;
-    int submits = 0;
   };
   static State& state() {
     static State value;
@@ -83,7 +81,6 @@ class LoaderHook {
   }
   static VKAPI_ATTR VkResult VKAPI_CALL queue_submit(VkQueue queue, uint32_t count,
                                                      const VkSubmitInfo* infos, VkFence fence) {
-    ++state().submits;
     if (state().submit_result != VK_SUCCESS) return state().submit_result;
     return state().submit(queue, count, infos, fence);
   }
