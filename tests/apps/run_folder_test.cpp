@@ -45,8 +45,10 @@ TEST_F(RunFolder, HoldsWhatItPromises) {
   EXPECT_TRUE(says(inspected.out, "parameters in all"));
 }
 
-TEST_F(RunFolder, InterruptedItSavesAndEndsWithZero) {
-  const Path run = *scratch_ / "interrupted";
+class Interrupted : public RunFolder, public ::testing::WithParamInterface<int> {};
+
+TEST_P(Interrupted, ItSavesAndEndsWithZero) {
+  const Path run = *scratch_ / ("interrupted-" + std::to_string(GetParam()));
   Start start{
       .arguments = {"train", "--data", data().string(), "--out", run.string(), "--steps", "100000",
                     "--batch", "4", "--channels", "8,16", "--size", "8", "--log-every", "2",
@@ -55,7 +57,7 @@ TEST_F(RunFolder, InterruptedItSavesAndEndsWithZero) {
       .launcher = true,
       .environment = {},
       .when = {},
-      .signal = SIGINT};
+      .signal = GetParam()};
   // The loop runs once the first row of metrics is there.
   start.when = [&] {
     const auto text = read_file(run / "metrics.jsonl");
@@ -65,7 +67,11 @@ TEST_F(RunFolder, InterruptedItSavesAndEndsWithZero) {
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_TRUE(says(outcome.out, "to go on")) << outcome.out;
   EXPECT_EQ(checkpoint_steps(run).value().size(), 1u);
+  EXPECT_TRUE(load_latest_checkpoint(run, nullptr).ok());
 }
+
+// Ctrl-C, and what `kill`, `timeout` and a system that shuts down send.
+INSTANTIATE_TEST_SUITE_P(Signals, Interrupted, ::testing::Values(SIGINT, SIGTERM));
 
 TEST_F(RunFolder, DamagedCheckpointFallsBackWithAWarning) {
   const Path run = *scratch_ / "damaged";
