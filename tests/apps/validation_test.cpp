@@ -58,9 +58,9 @@ std::vector<double> cosine_alpha_bar(int timesteps) {
   return alpha_bar;
 }
 
-class Validation : public VulkanTest {};
+class ValidationLoss : public VulkanTest {};
 
-TEST_F(Validation, LossIsTheMeanSquaredErrorOnPyTorchsDraws) {
+TEST_F(ValidationLoss, IsTheMeanSquaredErrorOnPyTorchsDraws) {
   const ImageDataset data = pictures();
   TrainingOptions options;
   options.channels = {8, 16};
