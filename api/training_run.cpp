@@ -1,8 +1,11 @@
 #include "api/training_run.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <initializer_list>
 #include <memory>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -29,12 +32,23 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// `prefix`, digits, and one of the endings.
+bool is_numbered(std::string_view name, std::string_view prefix,
+                 std::initializer_list<std::string_view> endings) {
+  if (!name.starts_with(prefix)) return false;
+  name.remove_prefix(prefix.size());
+  const size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
+  return digits > 0 &&
+         std::find(endings.begin(), endings.end(), name.substr(digits)) != endings.end();
+}
+
 // Removes what a run writes, and nothing else.
 Status remove_run(const Path& out) {
   if (!folder_exists(out)) return {};
   ITO_ASSIGN(const std::vector<std::string> names, list_folder(out));
   for (const std::string& name : names) {
-    const bool numbered = name.rfind("checkpoint-", 0) == 0 || name.rfind("samples-", 0) == 0;
+    const bool numbered = is_numbered(name, "checkpoint-", {"", ".tmp", ".old"}) ||
+                          is_numbered(name, "samples-", {".png"});
     const bool known = name == kRunFile || name == kMetricsFile || name == "loss_curve.png" ||
                        name == "unet" || name == "scheduler" || name == "latent_mapping" ||
                        name == "model_index.json" || name == "config.json" ||
@@ -156,6 +170,7 @@ Status Run::open_folder() {
 Status Run::open() {
   ITO_TRY(open_data());
   ITO_ASSIGN(session_, TrainingSession::create(device_, task_, data_, options_.seed));
+  if (run_.fresh) ITO_TRY(remove_run(run_.out));  // not before the new run is known to be possible
   ITO_TRY(open_folder());
   reported_ = session_->step();
   summary_.first_step = session_->step();
@@ -333,9 +348,7 @@ Result<std::optional<TrainingOptions>> stored_options(const Path& out) {
 Result<RunSummary> run_training(vk::Device& device, const TrainingOptions& options,
                                 const RunOptions& run, const RunObserver& observer) {
   TrainingOptions effective = options;
-  if (run.fresh) {
-    ITO_TRY(remove_run(run.out));
-  } else {
+  if (!run.fresh) {
     ITO_ASSIGN(const std::optional<TrainingOptions> stored, stored_options(run.out));
     if (stored) {
       ITO_ASSIGN(effective, resumed_options(*stored, options, run.given, run.out.string()));

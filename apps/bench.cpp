@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <map>
 #include <utility>
@@ -225,9 +226,9 @@ void print_table(const Json& rows) {
   }
 }
 
-// Times every call of the last case: tables on standard output, a trace in a file.
+// Times every call of the last case: tables, and a trace in a file.
 Status profile(vk::Device& device, const BenchCase& benchmark,
-               const CompileOptions& compile_options, const std::string& trace) {
+               const CompileOptions& compile_options, const std::string& trace, std::FILE* tables) {
   constexpr uint32_t kReplays = 5;
   constexpr size_t kSlowest = 30;
   ExecutorOptions options;
@@ -241,7 +242,7 @@ Status profile(vk::Device& device, const BenchCase& benchmark,
   ITO_TRY(executor->run(kReplays));
   ITO_TRY(executor->wait());
   const Profile& measured = executor->profile();
-  fmt::print("\n{} in detail, {} replays\n{}\n{}", benchmark.name, kReplays,
+  fmt::print(tables, "\n{} in detail, {} replays\n{}\n{}", benchmark.name, kReplays,
              measured.kernel_table(executor->plan()),
              measured.call_table(executor->plan(), kSlowest));
   return measured.write_trace(executor->plan(), trace);
@@ -300,8 +301,12 @@ Status run(const BenchCommand& c) {
     fmt::print("{}", dump_json(rows));
   } else {
     print_table(rows);
+    if (c.compile_times)
+      fmt::print("{} shaders were compiled with the full cache\n", warm_compilations);
   }
-  return c.profile.empty() ? Status{} : profile(*device, cases.back(), compile_options, c.profile);
+  if (c.profile.empty()) return {};
+  // Standard output holds the JSON and nothing else.
+  return profile(*device, cases.back(), compile_options, c.profile, c.json ? stderr : stdout);
 }
 
 }  // namespace

@@ -20,6 +20,7 @@ struct EvaluateCommand {
   std::vector<std::string> models, samplers;
   std::string classifier, data, out;
   int64_t num = 1000, reference = 10'000, likelihood = 0, batch = 50;
+  bool json = false;
   // Of check():
   std::vector<std::pair<std::string, std::string>> named;  // name, folder
   std::vector<SampleOptions> options;
@@ -82,6 +83,7 @@ class Table {
   }
 
   std::string text(const std::string& preface) const;
+  Json rows() const { return rows_; }  // of this call
 
  private:
   Path markdown_, json_;
@@ -242,7 +244,7 @@ Status Evaluation::run() {
     ITO_TRY(evaluate(name, model));
   }
   line_.finish();
-  fmt::print("{}", table_.text(preface()));
+  fmt::print("{}", c_.json ? dump_json(table_.rows()) : table_.text(preface()));
   return {};
 }
 
@@ -286,6 +288,7 @@ Command add_evaluate_command(CLI::App& root) {
       ->check(CLI::Range(int64_t{1}, int64_t{65536}))
       ->capture_default_str();
   add_device_option(*app, c->device);
+  app->add_flag("--json", c->json, "print the rows as JSON");
   return {app, [c] { return check(*c); }, [c] { return run(*c); }};
 }
 

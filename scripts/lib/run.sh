@@ -34,7 +34,9 @@ khronos_validation.duplicate_message_limit = 3
 END
   # Each instance opens the log anew and would empty a plain file; a pipe keeps what came before.
   mkfifo "$dir/messages"
-  cat "$dir/messages" >"$dir/messages.txt" &
+  # A signal for all (Ctrl-C, timeout, a test) is COMMAND's to answer; this stays to read what it reports.
+  trap : TERM
+  (trap '' INT TERM && exec cat "$dir/messages") >"$dir/messages.txt" &
   reader=$!
   exec {hold}>"$dir/messages"
   VK_LAYER_SETTINGS_PATH="$dir" VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation "$@" {hold}>&- || status=$?

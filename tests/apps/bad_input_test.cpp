@@ -28,6 +28,28 @@ void overwrite(const Path& path, const std::string& bytes) {
   ASSERT_TRUE(status.ok()) << status.error().message;
 }
 
+// Where the header of a .safetensors file says the largest end of a tensor's data.
+size_t last_offset(const std::string& file) {
+  size_t where = 0;
+  uint64_t largest = 0;
+  const std::string key = "data_offsets\":[";
+  for (size_t at = 0; (at = file.find(key, at)) != std::string::npos; ++at) {
+    const size_t end = file.find(',', at + key.size()) + 1;
+    const uint64_t value = std::stoull(file.substr(end, 20));
+    if (value > largest) {
+      largest = value;
+      where = end;
+    }
+  }
+  return where;
+}
+
+std::string with_first_digit_nine(std::string text, size_t at) {
+  EXPECT_NE(text[at], '9');
+  text[at] = '9';
+  return text;
+}
+
 class BadModel : public ::testing::Test {
  protected:
   void SetUp() override { write_tiny_model(model()); }
@@ -74,16 +96,17 @@ TEST_F(BadModel, MissingTruncatedOrLyingWeightsAreRefused) {
   expect_sample_refused(weights().string());
   overwrite(weights(), good.substr(0, 5));
   expect_sample_refused(weights().string());
-  // A header that claims to be longer than any file, and one whose tensors lie beyond the end.
+  // A header that claims to be longer than any file.
   std::string lies = good;
   lies[7] = '\x7f';
   overwrite(weights(), lies);
   expect_sample_refused(weights().string());
-  lies = good;
-  const size_t offsets = lies.find("data_offsets\":[");
-  ASSERT_NE(offsets, std::string::npos);
-  lies[offsets + 15] = '9';
-  overwrite(weights(), lies);
+  // The last tensor ends beyond the file, and the first one begins later than the file's data.
+  overwrite(weights(), with_first_digit_nine(good, last_offset(good)));
+  expect_sample_refused("lie outside");
+  const size_t begin = good.find("data_offsets\":[");
+  ASSERT_NE(begin, std::string::npos);
+  overwrite(weights(), with_first_digit_nine(good, begin + 15));
   expect_sample_refused(weights().string());
   ASSERT_TRUE(remove_tree(weights()).ok());
   expect_sample_refused("diffusion_pytorch_model.safetensors is missing");
@@ -206,19 +229,35 @@ TEST(BadRequest, WithoutADeviceNoCommandWritesAnything) {
   const Scratch scratch;
   write_tiny_model(scratch / "model");
   write_tiny_data(scratch / "data.npz");
-  const Path run = scratch / "run", image = scratch / "x.png";
-  const std::vector<std::vector<std::string>> commands = {
-      tiny_training(scratch / "data.npz", run, 1),
-      {"sample", "--model", (scratch / "model").string(), "--out", image.string()}};
-  for (const auto& command : commands) {
+  const std::string model = (scratch / "model").string();
+  const Path run = scratch / "run", image = scratch / "x.png", out = scratch / "out.safetensors";
+  const Path in = scratch / "in.safetensors";
+  TensorFile inputs;
+  inputs.tensors.emplace("sample", tensor_from_floats({1, 1, 8, 8}, std::vector<float>(64)));
+  inputs.tensors.emplace("timestep", tensor_from_int64({1}, {10}));
+  inputs.tensors.emplace("class_labels", tensor_from_int64({1}, {0}));
+  ASSERT_TRUE(write_safetensors(in, inputs).ok());
+  const auto without_device = [](const std::vector<std::string>& command) {
     Start start{.arguments = command, .launcher = false, .environment = {}, .when = {}};
     start.environment = {{"VK_DRIVER_FILES", "/nonexistent.json"},
                          {"VK_ICD_FILENAMES", "/nonexistent.json"}};
-    expect_refused(run_ito(start), 1, "Vulkan");
+    return run_ito(start);
+  };
+  const std::vector<std::vector<std::string>> commands = {
+      tiny_training(scratch / "data.npz", run, 1),
+      {"sample", "--model", model, "--out", image.string()},
+      {"forward", "--model", model, "--in", in.string(), "--out", out.string()}};
+  for (const auto& command : commands) {
+    SCOPED_TRACE(command[0]);
+    expect_refused(without_device(command), 1, "Vulkan");
     expect_refused(run_ito(with(command, {"--device", "no such card"})), 1, "no such card");
   }
   EXPECT_FALSE(folder_exists(run));
   EXPECT_FALSE(file_exists(image));
+  EXPECT_FALSE(file_exists(out));
+  const Outcome devices = without_device({"devices"});
+  expect_refused(devices, 1, "Vulkan");
+  EXPECT_EQ(devices.out, "");
 }
 
 }  // namespace

@@ -182,9 +182,14 @@ TEST_F(ScoreModelTest, EvaluationWritesATableAndGoesOnFromIt) {
   const std::string text = read_file(table).value();
   EXPECT_TRUE(says(text, "| tiny | pc --steps 3 |")) << text;
   EXPECT_TRUE(says(text, "| training images |")) << text;
-  const Outcome second = run_ito(arguments);  // seconds would differ, had it been computed again
+  EXPECT_TRUE(says(first.out, text)) << first.out;
+  // Seconds would differ, had it been computed again.
+  const Outcome second = run_ito(with(arguments, {"--json"}));
   ASSERT_EQ(second.code, 0) << second.err;
   EXPECT_EQ(read_file(table).value(), text);
+  const Json rows = parse_json(second.out, "rows").value();
+  EXPECT_EQ(rows, read_json(*scratch_ / "table.json").value().at("rows"));
+  EXPECT_EQ(rows.size(), 3u);
 }
 
 }  // namespace

@@ -156,6 +156,37 @@ TEST(Fuse, ConvolutionBiasSiluAndResidualAreOneKernel) {
   EXPECT_EQ(listing(fuse(ready, true)), "contract: stores add%10; loads x, w, bias, residual\n");
 }
 
+// NCSN++'s residual blocks: the sum is scaled by 1/√2.
+TEST(Fuse, ConvolutionBiasSiluResidualAndScaleAreOneKernel) {
+  Program program;
+  Graph& graph = *program.graph;
+  const Tensor x = input(graph, "x", {1, 4, 4, 8}), w = input(graph, "w", {1, 1, 8, 8});
+  const Tensor bias = input(graph, "bias", {8}), residual = input(graph, "residual", {1, 4, 4, 8});
+  program.output("y", (silu(conv2d(x, w, ConvAttr{}) + bias) + residual) * 0.70710678);
+  const Program ready = prepared(program);
+  EXPECT_EQ(listing(fuse(ready, true)), "contract: stores mul%12; loads x, w, bias, residual\n");
+}
+
+// Of a residual block's group norm only the statistics are stored: subtracting, scaling, the affine
+// part, SiLU and the next convolution's padding are one kernel that reads x once.
+TEST(Fuse, ApplyingGroupNormSiluAndPaddingIsOneKernel) {
+  Program program;
+  Graph& graph = *program.graph;
+  const Tensor x = input(graph, "x", {2, 4, 4, 8}), w = input(graph, "w", {3, 3, 8, 8});
+  const Tensor gamma = input(graph, "gamma", {8}), beta = input(graph, "beta", {8});
+  ConvAttr conv;
+  conv.pad = {1, 1, 1, 1};
+  program.output("y", conv2d(silu(group_norm(x, gamma, beta, 2, 1e-5)), w, conv));
+  const Program ready = prepared(program);
+  EXPECT_EQ(listing(fuse(ready, true)),
+            "reduce: stores reduce_sum%5; loads x\n"
+            "reduce: stores mul%8; loads reduce_sum%5\n"
+            "reduce: stores reduce_sum%12; loads x, mul%8\n"
+            "reduce: stores rsqrt%17; loads reduce_sum%12\n"
+            "map: stores pad%29; loads x, gamma, beta, mul%8, rsqrt%17\n"
+            "contract: stores contract%30; loads w, pad%29\n");
+}
+
 TEST(Fuse, ElementwiseChainsStoreTheirLastValueOnlyAndWithoutFusionEach) {
   Program program;
   const Tensor x = input(*program.graph, "x", {64});

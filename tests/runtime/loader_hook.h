@@ -1,5 +1,6 @@
-// LoaderHook: a Vulkan loader for tests that stands before the real one and lets single functions
-// fail on demand: device loss, out of memory, no devices. One at a time exists in a program.
+// LoaderHook: a Vulkan loader for tests that stands before the real one, lets single functions fail
+// on demand (device loss, out of memory, no devices) and sees what others are given. One at a time
+// exists in a program.
 #pragma once
 
 #include <dlfcn.h>
@@ -31,6 +32,8 @@ class LoaderHook {
     state().allocate_result = refuse ? VK_ERROR_OUT_OF_DEVICE_MEMORY : VK_SUCCESS;
   }
   void hide_devices() { state().no_devices = true; }
+  // Bytes of an earlier run that the last pipeline cache was made with.
+  size_t pipeline_cache_bytes() const { return state().pipeline_cache_bytes; }
 
  private:
   struct State {
@@ -38,9 +41,11 @@ class LoaderHook {
     PFN_vkGetDeviceProcAddr device_proc = nullptr;
     PFN_vkQueueSubmit submit = nullptr;
     PFN_vkAllocateMemory allocate = nullptr;
+    PFN_vkCreatePipelineCache create_cache = nullptr;
     VkResult submit_result = VK_SUCCESS;
     VkResult allocate_result = VK_SUCCESS;
     bool no_devices = false;
+    size_t pipeline_cache_bytes = 0;
   };
   static State& state() {
     static State value;
@@ -72,6 +77,10 @@ class LoaderHook {
       s.allocate = reinterpret_cast<PFN_vkAllocateMemory>(function);
       return reinterpret_cast<PFN_vkVoidFunction>(&allocate_memory);
     }
+    if (std::string_view(name) == "vkCreatePipelineCache") {
+      s.create_cache = reinterpret_cast<PFN_vkCreatePipelineCache>(function);
+      return reinterpret_cast<PFN_vkVoidFunction>(&create_pipeline_cache);
+    }
     return function;
   }
   static VKAPI_ATTR VkResult VKAPI_CALL enumerate_none(VkInstance, uint32_t* count,
@@ -90,6 +99,12 @@ class LoaderHook {
                                                         VkDeviceMemory* memory) {
     if (state().allocate_result != VK_SUCCESS) return state().allocate_result;
     return state().allocate(device, info, callbacks, memory);
+  }
+  static VKAPI_ATTR VkResult VKAPI_CALL
+  create_pipeline_cache(VkDevice device, const VkPipelineCacheCreateInfo* info,
+                        const VkAllocationCallbacks* callbacks, VkPipelineCache* cache) {
+    state().pipeline_cache_bytes = info->initialDataSize;
+    return state().create_cache(device, info, callbacks, cache);
   }
 
   void* library_ = nullptr;
