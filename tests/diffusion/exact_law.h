@@ -51,7 +51,8 @@ class AxisScore {
 // smooth expectations to the sixth order of the spacing.
 class Law {
  public:
-  // A mixture in one dimension. The grid covers 8 deviations of it and of N(0, 1).
+  // A mixture in one dimension. The grid covers 8 deviations of it, and of the widest law
+  // that a coarse sampler of the tests goes through, N(0, 2.5²).
   explicit Law(const GaussianMixture& start)
       : half_(static_cast<ptrdiff_t>(reach_of(start) / kSpacing)),
         weights_(2 * static_cast<size_t>(half_) + 1) {
@@ -59,8 +60,7 @@ class Law {
       for (size_t k = 0; k < start.weights.size(); ++k) {
         const double deviation = std::sqrt(start.variances[k][0]);
         const double z = (point(i) - start.means[k][0]) / deviation;
-        weights_[i] += start.weights[k] * kSpacing / deviation * std::exp(-z * z / 2) /
-                       std::sqrt(2 * std::numbers::pi);
+        weights_[i] += start.weights[k] * kSpacing / deviation * normal_density(z);
       }
   }
 
@@ -72,15 +72,18 @@ class Law {
     weights_ = std::move(next);
   }
 
-  // x becomes x + deviation z: the normal as a trapezoid sum, exact to 1e-8.
+  // x becomes x + deviation z: the normal as a trapezoid sum over the grid, or if it is too narrow
+  // for that over points of its own, a deviation apart; exact to 1e-8.
   void add_noise(double deviation) {
     if (deviation == 0) return;
     std::vector<double> next(weights_.size());
-    for (int k = -6; k <= 6; ++k) {
-      const double share = std::exp(-k * k / 2.0) / std::sqrt(2 * std::numbers::pi);
-      for_points(
-          [&](double x, double weight) { deposit(next, x + deviation * k, weight * share); });
-    }
+    if (deviation > 1.2 * kSpacing)
+      convolve(next, deviation);
+    else
+      for (int k = -6; k <= 6; ++k)
+        for_points([&](double x, double weight) {
+          deposit(next, x + deviation * k, weight * normal_density(k));
+        });
     weights_ = std::move(next);
   }
 
@@ -88,7 +91,7 @@ class Law {
   template <typename Function>
   void for_points(Function f) const {
     for (size_t i = 0; i < weights_.size(); ++i)
-      if (std::fabs(weights_[i]) > 1e-14) f(point(i), weights_[i]);
+      if (std::fabs(weights_[i]) > kNothing) f(point(i), weights_[i]);
   }
   template <typename Function>
   double expect(Function f) const {
@@ -96,6 +99,13 @@ class Law {
     for_points([&](double x, double weight) { sum += weight * f(x); });
     return sum;
   }
+  // The grid, ascending, for maps by a table: index_of(point) is a point's place in it.
+  std::vector<double> points() const {
+    std::vector<double> all;
+    for (size_t i = 0; i < weights_.size(); ++i) all.push_back(point(i));
+    return all;
+  }
+  size_t index_of(double x) const { return static_cast<size_t>(std::lround(x / kSpacing) + half_); }
   double mean() const {
     return expect([](double x) { return x; });
   }
@@ -106,14 +116,34 @@ class Law {
 
  private:
   static constexpr double kSpacing = 0.05;
+  static constexpr double kNothing = 1e-14;  // weights that are left out
 
   static double reach_of(const GaussianMixture& start) {
-    double reach = 8;
+    double reach = 20;
     for (size_t k = 0; k < start.weights.size(); ++k)
       reach = std::max(reach, std::fabs(start.means[k][0]) + 8 * std::sqrt(start.variances[k][0]));
     return reach;
   }
   double point(size_t i) const { return kSpacing * static_cast<double>(ptrdiff_t(i) - half_); }
+
+  static double normal_density(double z) {
+    return std::exp(-z * z / 2) / std::sqrt(2 * std::numbers::pi);
+  }
+
+  void convolve(std::vector<double>& into, double deviation) const {
+    const auto reach = static_cast<ptrdiff_t>(7 * deviation / kSpacing);
+    std::vector<double> kernel;
+    for (ptrdiff_t k = -reach; k <= reach; ++k)
+      kernel.push_back(kSpacing / deviation *
+                       normal_density(static_cast<double>(k) * kSpacing / deviation));
+    const auto n = static_cast<ptrdiff_t>(weights_.size());
+    for (ptrdiff_t i = 0; i < n; ++i) {
+      const double weight = weights_[static_cast<size_t>(i)];
+      if (std::fabs(weight) <= kNothing) continue;
+      for (ptrdiff_t j = std::max(i - reach, ptrdiff_t{0}); j <= std::min(i + reach, n - 1); ++j)
+        into[static_cast<size_t>(j)] += weight * kernel[static_cast<size_t>(j - i + reach)];
+    }
+  }
 
   void deposit(std::vector<double>& into, double x, double weight) const {
     const double at = x / kSpacing + static_cast<double>(half_);

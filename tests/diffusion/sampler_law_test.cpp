@@ -68,8 +68,8 @@ Method with_predictor(const Sde& sde, Predictor predictor, Corrector corrector) 
     return predictor_corrector(sde, mixture_score(equal_modes().mixture(), sde),
                                {.predictor = predictor,
                                 .corrector = corrector,
-                                .steps = 40 * refinement,
-                                .snr = 0.15 / std::sqrt(refinement),
+                                .steps = 20 * refinement,
+                                .snr = 0.2 / std::sqrt(refinement),
                                 .end_time = sde.kind == Sde::Kind::kEdm ? 0 : 1e-5,
                                 .denoise = false,
                                 .norm_over = NormOver::kBatch});
@@ -85,7 +85,7 @@ Method with_predictor(const Sde& sde, Predictor predictor, Corrector corrector) 
   method.limit = PlaneLaw::noised_data(equal_modes(), 1, 0).moments();
   // VE and EDM end with a step of length σ_min, however many there are.
   method.floor = sde.mean(sde.end()) < 1 ? 0 : 2 * sde.sigma_min * sde.sigma_min;
-  method.coarsest = 1;
+  method.coarsest = 2;
   return method;
 }
 
@@ -97,8 +97,8 @@ Method corrector_alone(const Sde& sde, Corrector corrector) {
     return predictor_corrector(sde, mixture_score(equal_modes().mixture(), sde),
                                {.predictor = Predictor::kNone,
                                 .corrector = corrector,
-                                .steps = 120 * refinement,
-                                .snr = 0.3 / std::sqrt(refinement),
+                                .steps = 60 * refinement,
+                                .snr = 0.4 / std::sqrt(refinement),
                                 .end_time = end_time,
                                 .denoise = false,
                                 .norm_over = NormOver::kBatch});
@@ -116,7 +116,7 @@ Method corrector_alone(const Sde& sde, Corrector corrector) {
   method.floor = largest_difference(
       PlaneLaw::noised_data(equal_modes(), sde.mean(sde.end()), sde.std(sde.end())).moments(),
       method.limit);
-  method.coarsest = 1;
+  method.coarsest = 2;
   return method;
 }
 
