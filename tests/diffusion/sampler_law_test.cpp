@@ -14,8 +14,6 @@
 namespace ito::test {
 namespace {
 
-constexpr int64_t kImages = kChains;
-
 // A sampler at several numbers of steps: refinement r has r times as many. `replays` of `program`
 // move the state `state`.
 struct Method {
@@ -40,7 +38,7 @@ Method chain_method(std::string name, std::function<Result<Chain>(int refinement
   method.name = std::move(name);
   method.replays = chain(1).value().steps;
   method.program = [chain = std::move(chain)](int refinement) {
-    return chain_program(chain(refinement).value(), {.shape = {kImages, 2}});
+    return chain_program(chain(refinement).value(), {.shape = {kChains, 2}});
   };
   return method;
 }
@@ -237,7 +235,7 @@ Method discrete_chain(const std::string& variance, double eta) {
   method.program = [=](int refinement) {
     return sampling_program(
         sampler(refinement),
-        {.shape = {kImages, 2},
+        {.shape = {kChains, 2},
          .denoiser = mixture_denoiser(equal_modes().mixture(), schedule, Prediction::kEpsilon)});
   };
   method.law = [=](int refinement) {
@@ -271,7 +269,7 @@ Method heun_flow(Sde::Kind kind) {
   method.state = flow_names::kState;
   start_at_data(method, sde.mean(flow.end), sde.std(flow.end));
   method.program = [=](int refinement) {
-    return heun_program(flow_system(flow, {kImages, 2}), times(refinement));
+    return heun_program(flow_system(flow, {kChains, 2}), times(refinement));
   };
   method.law = [=](int refinement) {
     PlaneLaw law = PlaneLaw::noised_data(equal_modes(), sde.mean(flow.end), sde.std(flow.end));
