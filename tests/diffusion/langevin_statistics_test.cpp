@@ -53,6 +53,44 @@ TEST_F(LangevinStatistics, UnadjustedBiasIsTheTheorysAndOfOrderEta) {
   EXPECT_LT(4 * std::sqrt(wxx / determinant), 0.2) << "too few chains to tell a bias from none";
 }
 
+// The same with x + ε s + √(2ε) z, ε = η/2 = s²: s²/(1 - ε/(2 s²)) is twice s². Five thousand steps
+// need nothing of the host but their submission.
+TEST_F(LangevinStatistics, ThousandsOfStepsReplayWithoutTheHost) {
+  constexpr size_t kDimensions = 8;
+  constexpr int64_t kImages = 2000;
+  const double s2 = 0.25, epsilon = s2;
+  const GaussianMixture data{
+      {1.0}, {std::vector<double>(kDimensions, 0.5)}, {std::vector<double>(kDimensions, s2)}};
+  const Chain chain =
+      langevin(mixture_score(data, kClean), {.step_size = 2 * epsilon, .steps = 5000}).value();
+  ASSERT_OK_AND_ASSIGN(
+      Plan plan, compile(chain_program(chain, {.shape = {kImages, kDimensions}}), device().caps()));
+  ASSERT_OK_AND_ASSIGN(const auto loop, Executor::create(device(), std::move(plan)));
+  std::vector<uint32_t> seeds(kImages);
+  std::iota(seeds.begin(), seeds.end(), 0);
+  ASSERT_OK(write_seeds(*loop, seeds));
+  ASSERT_OK(loop->run(5));  // records, and measures itself
+  ASSERT_OK(loop->wait());
+  const vk::Counters before = device().counters();
+  ASSERT_OK(loop->run(4995));
+  const vk::Counters after = device().counters();
+  EXPECT_EQ(after.host_waits, before.host_waits);
+  EXPECT_EQ(after.allocations, before.allocations);
+  EXPECT_EQ(after.memory_blocks, before.memory_blocks);
+  EXPECT_EQ(after.pipelines_created, before.pipelines_created);
+  EXPECT_EQ(after.glsl_compilations, before.glsl_compilations);
+  EXPECT_EQ(after.recordings, before.recordings);
+  EXPECT_EQ(after.submits, before.submits + 4995);
+  ASSERT_OK_AND_ASSIGN(const auto step, loop->read<uint32_t>("step"));
+  EXPECT_EQ(step[0], 5000u);
+  ASSERT_OK_AND_ASSIGN(const auto divergence, loop->read<uint32_t>("divergence"));
+  ASSERT_OK(check_divergence(divergence, chain));
+  ASSERT_OK_AND_ASSIGN(const std::vector<float> x, loop->read<float>("x"));
+  EXPECT_WITHIN_4_SE(estimate(x, 1, [](const float* p) { return *p; }), 0.5);
+  EXPECT_WITHIN_4_SE(estimate(x, 1, [](const float* p) { return std::pow(*p - 0.5, 2); }),
+                     s2 / (1 - epsilon / (2 * s2)));
+}
+
 // Metropolis-adjusted chains converge to the mixture itself, whatever the step size.
 TEST_F(LangevinStatistics, AdjustedChainsHaveNoBias) {
   const Chain chain =

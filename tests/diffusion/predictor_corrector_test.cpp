@@ -1,5 +1,5 @@
-// Predictor-corrector chains: what each product is made of, and its exact moments on Gaussian data,
-// where every step but the Langevin corrector's is affine.
+// Predictor-corrector chains: what each product is made of, and what it refuses. Their accuracy is
+// weak_order_test.cpp and sampler_law_test.cpp.
 #include "diffusion/predictor_corrector.h"
 
 #include <gtest/gtest.h>
@@ -78,65 +78,6 @@ TEST(PredictorCorrector, BadRequestsAreNamed) {
   EXPECT_NE(
       message({.kind = Sde::Kind::kSubVp}, {.predictor = Predictor::kAncestral}).find("subvp"),
       std::string::npos);
-}
-
-// The distribution at time t of the data above.
-Moments marginal(const Sde& sde, double t) {
-  const double m = sde.mean(t);
-  return {.mean = m * 0.5, .variance = m * m * 0.25 + sde.std(t) * sde.std(t)};
-}
-
-// Every predictor, with and without the ALD corrector, takes the marginal at the end to the data
-// with an error that falls as 1/N: weak order one. The data are those at the last time; VE's carry
-// σ_min, a hundredth of their deviation.
-TEST(PredictorCorrector, IsOfWeakOrderOneOnGaussianData) {
-  for (const Sde& sde : all_sdes()) {
-    for (const Predictor predictor : all_predictors()) {
-      if (predictor == Predictor::kNone) continue;  // correctors alone do not follow the marginals
-      for (const Corrector corrector : {Corrector::kNone, Corrector::kAld}) {
-        const auto error = [&](int steps) -> double {
-          const Result<Chain> chain = chain_for(
-              sde, {.predictor = predictor, .corrector = corrector, .steps = steps, .snr = 0.05});
-          if (!chain.ok()) return 0;  // ancestral sub-VP
-          const Moments end = chain_moments(*chain, marginal(sde, sde.end())).back();
-          return std::fabs(end.mean - 0.5) + std::fabs(end.variance / 0.25 - 1);
-        };
-        const std::string name =
-            sde_name(sde.kind) + " " + predictor_name(predictor) + " " + corrector_name(corrector);
-        // What 1/N does not remove: the step below the last time, and ALD's own bias of order snr².
-        const double floor = 5e-3;
-        const double coarse = error(100), fine = error(800);
-        EXPECT_LT(fine, coarse / 8 * 1.5 + floor) << name << " " << coarse;
-        EXPECT_LT(fine, 0.06) << name;
-      }
-    }
-  }
-}
-
-// The regression itself, for Euler-Maruyama on VP: the slope of ln error over ln N is -1.
-TEST(PredictorCorrector, EulerMaruyamaErrorFallsAsOneOverN) {
-  const Sde sde{.kind = Sde::Kind::kVp, .beta_min = 0.1, .beta_max = 8};
-  std::vector<double> xs, ys;
-  for (int steps : {64, 128, 256, 512}) {
-    const Chain chain = chain_for(sde, {.predictor = Predictor::kEulerMaruyama,
-                                        .steps = steps,
-                                        .end_time = 1e-5,
-                                        .denoise = false})
-                            .value();
-    const Moments end = chain_moments(chain, marginal(sde, 1)).back();
-    xs.push_back(std::log(steps));
-    ys.push_back(std::log(std::fabs(end.variance - 0.25)));
-  }
-  double mean_x = 0, mean_y = 0, xy = 0, xx = 0;
-  for (size_t i = 0; i < xs.size(); ++i) {
-    mean_x += xs[i] / 4;
-    mean_y += ys[i] / 4;
-  }
-  for (size_t i = 0; i < xs.size(); ++i) {
-    xy += (xs[i] - mean_x) * (ys[i] - mean_y);
-    xx += (xs[i] - mean_x) * (xs[i] - mean_x);
-  }
-  EXPECT_NEAR(xy / xx, -1, 0.06);
 }
 
 TEST(PredictorCorrector, DenoisingTakesTheLastNoiseAway) {
