@@ -1,10 +1,11 @@
 // Constraint: what every sample has to agree with while it is drawn, as a change of x before each
-// step of any sampler, on the device. The one here imposes a measurement y = A x + n: in the
+// move of any sampler, on the device. The one here imposes a measurement y = A x + n: in the
 // coordinates of A's singular vectors the observed coefficients are replaced by the observation,
 // noised to the level of x (Song & Ermon 2019, algorithm 2; Song et al. 2021, appendix I.2; for
 // noisy observations Kawar et al. 2022, eqs. 7 and 8 with η = η_b = 1).
 // The result is not exactly p(x | y): what is drawn of the unobserved part at one level does not
-// feel the observation's future noise. tests/diffusion/inpainting_test.cpp measures it.
+// feel the observation's future noise. Corrector moves between steps remove that error, as the
+// inverse of their number: tests/diffusion/inpainting_test.cpp measures it.
 // Not guidance by ∇ log p(y | x_t) (diffusion/guidance.h, and measurement_log_likelihood below).
 #pragma once
 
