@@ -68,21 +68,27 @@ std::vector<Tensor> draw_noises(Graph& graph, const Chain& chain, const ChainOpt
   return noises;
 }
 
-// ChainStep::agree, for move 0 too.
-std::function<Tensor(Tensor, int)> agreement(const ChainStep& in, const Chain& chain,
-                                             const ChainOptions& options, Tensor step) {
+// Fills in ChainStep::agree, for move 0 too, and ChainStep::settle.
+void constrain_moves(ChainStep& in, const Chain& chain, const ChainOptions& options, Tensor step) {
   const Constraint& constraint = options.constraint;
-  if (!constraint) return [](Tensor x, int) { return x; };
+  if (!constraint) {
+    in.agree = [](Tensor x, int) { return x; };
+    in.settle = [](Tensor, Tensor moved, Tensor) { return moved; };
+    return;
+  }
   CHECK(chain.states.empty(), chain.name + ": a constraint would leave its states behind");
   Graph& graph = step.graph();
   const Marginal level = constraint.marginal(in.for_images(chain.column_index("time")));
   const Tensor key = input(graph, kKey, {2}, DType::kU32);
   const Tensor image = input(graph, kImage, {options.shape[0]}, DType::kU32);
-  return [=, moves = chain.moves, shape = options.shape, project = constraint.project](Tensor x,
-                                                                                       int move) {
+  in.agree = [=, moves = chain.moves, shape = options.shape, project = constraint.project](
+                 Tensor x, int move) {
     CHECK(move < moves, "chain: more moves than it says");
     const Tensor word = part_of_step(step, moves, move);
     return project(x, level, random_normal(shape, key, image, word, kStreamConstraintNoise));
+  };
+  in.settle = [level, settle = constraint.settle](Tensor x, Tensor moved, Tensor size) {
+    return settle ? settle(x, moved, size, level) : moved;
   };
 }
 
@@ -117,7 +123,8 @@ Program chain_program(const Chain& chain, const ChainOptions& options) {
   const Tensor step = input(graph, kStep, {}, DType::kU32);
   const Tensor divergence = input(graph, chain_names::kDivergence, {2}, DType::kU32);
 
-  ChainStep in{.x = x, .row = {}, .noise = {}, .uniform = {}, .states = {}, .agree = {}};
+  ChainStep in{
+      .x = x, .row = {}, .noise = {}, .uniform = {}, .states = {}, .agree = {}, .settle = {}};
   in.row = table_row(chain.table, static_cast<int64_t>(chain.columns.size()), step);
   in.noise = draw_noises(graph, chain, options, step);
   if (chain.uniform) {
@@ -128,7 +135,7 @@ Program chain_program(const Chain& chain, const ChainOptions& options) {
   for (const ChainState& state : chain.states)
     in.states.push_back(input(graph, kHistory + state.name, state_shape(state, shape)));
 
-  in.agree = agreement(in, chain, options, step);
+  constrain_moves(in, chain, options, step);
   in.x = in.agree(x, 0);
   ChainResult result = chain.build(in);
   if (options.constraint)  // at the observation's own level the noise counts for nothing

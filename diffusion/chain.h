@@ -44,6 +44,10 @@ struct ChainStep {
   // x before a move of this step (1 to Chain::moves - 1) as a constraint wants it; x itself without
   // one. ChainStep::x is already so before move 0.
   std::function<Tensor(Tensor x, int move)> agree;
+  // `moved` = x + ε score + √(2ε) z, a Langevin move towards p(x_t), turned towards p(x_t | y)
+  // where the constraint says more of y than agree does; `moved` itself without one. size: ε, f32
+  // [] or broadcasting against x.
+  std::function<Tensor(Tensor x, Tensor moved, Tensor size)> settle;
 
   // A value of the row, for every image: f32 [n].
   Tensor for_images(size_t column) const;

@@ -144,9 +144,10 @@ ChainResult build_step(const ChainStep& in, const ScoreFunction& score,
                             ? langevin_size(in.row[kCorrector], s, z, options.norm_over)
                             : in.row[kCorrector];
     mean = result.x + size * s;
-    Tensor noise = sqrt(size * 2.0) * z;
-    if (i + 1 == moves) noise = noise * in.row[kCorrectorNoise];
-    result.x = mean + noise;
+    const bool last = i + 1 == moves;
+    const Tensor noise = sqrt(size * 2.0) * z;
+    result.x = in.settle(result.x, mean + (last ? noise * in.row[kCorrectorNoise] : noise),
+                         last ? size * square(in.row[kCorrectorNoise]) : size);
     result.scores.push_back(s);
   }
   result.outputs.emplace_back("corrected", result.x);
