@@ -74,7 +74,9 @@ ScoreFunction controlled_score(const SampleControl* control, ScoreFunction score
 
 Constraint control_constraint(const SampleControl* control, const MarginalFunction& marginal) {
   if (control == nullptr || !control->observation) return {};
-  return measurement_constraint(control->observation->measurement, marginal);
+  Constraint constraint = measurement_constraint(control->observation->measurement, marginal);
+  if (control->observation->limit_colours) constraint.finish = colours_in_range;
+  return constraint;
 }
 
 Status bind_control(vk::Device& device, Executor& step, const SampleControl* control) {

@@ -23,6 +23,7 @@ struct Observation {
   Measurement measurement;
   std::vector<float> y;  // [measurement.observation()]
   double noise_std = 0;
+  bool limit_colours = false;  // at the end, colours_in_range: for an observed luminance
 };
 
 struct SampleControl {

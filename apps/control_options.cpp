@@ -109,6 +109,7 @@ Result<Observation> colourisation(const ControlOptions& options, const Shape& si
   ITO_ASSIGN(const Image image, read_fitting("--colorize", options.colorize, size, 3, false));
   const std::vector<float> pixels = padded(image, size);
   Observation observation{.measurement = std::move(measurement).value(), .y = {}};
+  observation.limit_colours = true;
   for (size_t i = 0; i < pixels.size(); i += 3)
     observation.y.push_back(
         static_cast<float>((double{pixels[i]} + pixels[i + 1] + pixels[i + 2]) / std::sqrt(3.0)));

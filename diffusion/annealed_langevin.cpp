@@ -49,7 +49,9 @@ Result<Chain> annealed_langevin(const std::vector<double>& sigmas, const std::ve
     const Tensor s = score(in.x, in.for_images(kTime));
     const Tensor mean = in.x + in.row[kOnScore] * s;
     const Tensor x = mean + in.row[kNoise] * in.noise[0];
-    return ChainResult{.x = x, .scores = {s}, .states = {}, .outputs = {{"mean", mean}}};
+    const Tensor size = square(in.row[kNoise]) * 0.5;  // 0 in the denoising step
+    return ChainResult{
+        .x = in.settle(in.x, x, size), .scores = {s}, .states = {}, .outputs = {{"mean", mean}}};
   };
   return chain;
 }

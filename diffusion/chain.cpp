@@ -42,6 +42,12 @@ Tensor updated_divergence(Tensor divergence, const ChainResult& result, Tensor s
                 0);
 }
 
+// `step` counted in parts of which each has `parts`.
+Tensor part_of_step(Tensor step, int parts, int part) {
+  Graph& graph = step.graph();
+  return step * scalar(graph, parts, DType::kU32) + scalar(graph, part, DType::kU32);
+}
+
 Shape state_shape(const ChainState& state, const Shape& shape) {
   return state.per_image ? Shape{shape[0]} : shape;
 }
@@ -56,11 +62,34 @@ std::vector<Tensor> draw_noises(Graph& graph, const Chain& chain, const ChainOpt
     }
     const Tensor key = input(graph, kKey, {2}, DType::kU32);
     const Tensor image = input(graph, kImage, {options.shape[0]}, DType::kU32);
-    const Tensor word =
-        step * scalar(graph, chain.draws, DType::kU32) + scalar(graph, draw, DType::kU32);
-    noises.push_back(random_normal(options.shape, key, image, word, kStreamChainNoise));
+    noises.push_back(random_normal(options.shape, key, image, part_of_step(step, chain.draws, draw),
+                                   kStreamChainNoise));
   }
   return noises;
+}
+
+// Fills in ChainStep::agree, for move 0 too, and ChainStep::settle.
+void constrain_moves(ChainStep& in, const Chain& chain, const ChainOptions& options, Tensor step) {
+  const Constraint& constraint = options.constraint;
+  if (!constraint) {
+    in.agree = [](Tensor x, int) { return x; };
+    in.settle = [](Tensor, Tensor moved, Tensor) { return moved; };
+    return;
+  }
+  CHECK(chain.states.empty(), chain.name + ": a constraint would leave its states behind");
+  Graph& graph = step.graph();
+  const Marginal level = constraint.marginal(in.for_images(chain.column_index("time")));
+  const Tensor key = input(graph, kKey, {2}, DType::kU32);
+  const Tensor image = input(graph, kImage, {options.shape[0]}, DType::kU32);
+  in.agree = [=, moves = chain.moves, shape = options.shape, project = constraint.project](
+                 Tensor x, int move) {
+    CHECK(move < moves, "chain: more moves than it says");
+    const Tensor word = part_of_step(step, moves, move);
+    return project(x, level, random_normal(shape, key, image, word, kStreamConstraintNoise));
+  };
+  in.settle = [level, settle = constraint.settle](Tensor x, Tensor moved, Tensor size) {
+    return settle ? settle(x, moved, size, level) : moved;
+  };
 }
 
 }  // namespace
@@ -94,7 +123,8 @@ Program chain_program(const Chain& chain, const ChainOptions& options) {
   const Tensor step = input(graph, kStep, {}, DType::kU32);
   const Tensor divergence = input(graph, chain_names::kDivergence, {2}, DType::kU32);
 
-  ChainStep in{.x = x, .row = {}, .noise = {}, .uniform = {}, .states = {}};
+  ChainStep in{
+      .x = x, .row = {}, .noise = {}, .uniform = {}, .states = {}, .agree = {}, .settle = {}};
   in.row = table_row(chain.table, static_cast<int64_t>(chain.columns.size()), step);
   in.noise = draw_noises(graph, chain, options, step);
   if (chain.uniform) {
@@ -105,20 +135,12 @@ Program chain_program(const Chain& chain, const ChainOptions& options) {
   for (const ChainState& state : chain.states)
     in.states.push_back(input(graph, kHistory + state.name, state_shape(state, shape)));
 
-  const Constraint& constraint = options.constraint;
-  Tensor constraint_noise;
-  if (constraint) {
-    CHECK(chain.states.empty(), chain.name + ": a constraint would leave its states behind");
-    constraint_noise =
-        random_normal(shape, input(graph, kKey, {2}, DType::kU32),
-                      input(graph, kImage, {shape[0]}, DType::kU32), step, kStreamConstraintNoise);
-    const Tensor time = in.for_images(chain.column_index("time"));
-    in.x = constraint.project(x, constraint.marginal(time), constraint_noise);
-  }
-
+  constrain_moves(in, chain, options, step);
+  in.x = in.agree(x, 0);
   ChainResult result = chain.build(in);
-  if (constraint)
-    result.x = constrain_last(constraint, result.x, step, chain.steps, constraint_noise);
+  if (options.constraint)  // at the observation's own level the noise counts for nothing
+    result.x =
+        constrain_last(options.constraint, result.x, step, chain.steps, full(graph, shape, 0));
   CHECK(result.states.size() == in.states.size(), "chain: a step must keep its states");
   CHECK(result.x.shape() == shape, "chain: a step must keep the shape of x");
   if (options.outputs)

@@ -41,6 +41,13 @@ struct ChainStep {
   std::vector<Tensor> noise;   // Chain::draws standard normals of x's shape
   Tensor uniform;              // f32 [n] in (0, 1); empty unless Chain::uniform
   std::vector<Tensor> states;  // one per Chain::states
+  // x before a move of this step (1 to Chain::moves - 1) as a constraint wants it; x itself without
+  // one. ChainStep::x is already so before move 0.
+  std::function<Tensor(Tensor x, int move)> agree;
+  // `moved` = x + ε score + √(2ε) z, a Langevin move towards p(x_t), turned towards p(x_t | y)
+  // where the constraint says more of y than agree does; `moved` itself without one. size: ε, f32
+  // [] or broadcasting against x.
+  std::function<Tensor(Tensor x, Tensor moved, Tensor size)> settle;
 
   // A value of the row, for every image: f32 [n].
   Tensor for_images(size_t column) const;
@@ -65,6 +72,7 @@ struct Chain {
   std::vector<double> table;  // [rows, columns]; steps beyond the last repeat the last row
   int draws = 1;              // standard normals of x's shape per step
   bool uniform = false;       // whether a step draws one uniform number per image
+  int moves = 1;              // of x in one step, with ChainStep::agree between them
   std::vector<ChainState> states;
   // The states before the first step, of x before the first step; empty: all zero.
   std::function<std::vector<Tensor>(Tensor x)> start;
@@ -80,8 +88,9 @@ struct ChainOptions {
   bool noise_input = false;       // noise is the inputs "noise.DRAW", not drawn on the device
   bool outputs = false;           // also give the step's "output.NAME"
   double divergence_limit = 1e8;  // |x| beyond this counts as divergence
-  // If set, x is made to agree before each step, at the level of the step's column "time", and
-  // after the last. The chain must have that column and no states (which would belong to the x
+  // If set, x is made to agree before each move of each step, at the level of the step's column
+  // "time" (Song et al. 2021, appendix I.2: before corrector and predictor alike), and after the
+  // last. The chain must have that column and no states (which would belong to the x
   // before). Always draws its noise on the device.
   Constraint constraint = {};
 };

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "graph/builder.h"
 
@@ -13,9 +14,18 @@ using namespace constraint_names;  // the names of externals, which are this fil
 
 // Squares stay finite in float32.
 constexpr float kUnobserved = 1e18f;
+// Of what the observation adds; keeps ε over it finite in float32.
+constexpr double kLeastVariance = 1e-20;
 
 struct Observed {
   Tensor coefficients, std;
+};
+
+// The observation at a level of noise, for every coefficient of every image.
+struct Levelled {
+  Tensor y;         // mean ȳ
+  Tensor variance;  // std² - mean² τ²: of what it lacks of x's noise
+  Tensor known;     // bool: nothing is lacking the other way round
 };
 
 Observed observed_inputs(Graph& graph, const Measurement& measurement) {
@@ -24,21 +34,37 @@ Observed observed_inputs(Graph& graph, const Measurement& measurement) {
   return {.coefficients = input(graph, kObserved, shape), .std = input(graph, kObservedStd, shape)};
 }
 
+Levelled at_level(const Observed& y, const Marginal& level, const Shape& shape) {
+  const int rank = shape.rank();
+  const Tensor a = per_image(level.mean, rank), s = per_image(level.std, rank), own = a * y.std;
+  return {.y = a * y.coefficients,
+          .variance = square(s) - square(own),
+          .known = logical_not(less(broadcast_to(s, shape), broadcast_to(own, shape)))};
+}
+
+// x' = m + (x + change - m - κ (x - m))/(1 + κ), κ = ε/2v: half of the pull to m = mean ȳ before
+// the move, half after it.
+Tensor settled(Tensor x, Tensor moved, Tensor size, const Levelled& y) {
+  const Tensor variance = maximum(-y.variance, scalar(x.graph(), kLeastVariance));
+  const Tensor pull = select(y.known, full(x.graph(), x.shape(), 0),
+                             broadcast_to(size * 0.5 / variance, x.shape()));
+  return y.y + (moved - y.y - pull * (x - y.y)) / (pull + 1.0);
+}
+
 }  // namespace
 
 Constraint measurement_constraint(Measurement measurement, MarginalFunction marginal) {
   Constraint constraint;
   constraint.marginal = std::move(marginal);
-  constraint.project = [measurement = std::move(measurement)](Tensor x, const Marginal& level,
-                                                              Tensor noise) {
-    const Observed y = observed_inputs(x.graph(), measurement);
-    const Tensor a = per_image(level.mean, x.rank()), s = per_image(level.std, x.rank());
-    const Tensor own = a * y.std;
-    const Tensor missing = sqrt(maximum(square(s) - square(own), scalar(x.graph(), 0)));
-    const Tensor noised = a * y.coefficients + missing * noise;
-    const Tensor known =
-        logical_not(less(broadcast_to(s, x.shape()), broadcast_to(own, x.shape())));
-    return measurement.synthesise(select(known, noised, measurement.analyse(x)));
+  constraint.project = [measurement](Tensor x, const Marginal& level, Tensor noise) {
+    const Levelled y = at_level(observed_inputs(x.graph(), measurement), level, x.shape());
+    const Tensor noised = y.y + sqrt(maximum(y.variance, scalar(x.graph(), 0))) * noise;
+    return measurement.synthesise(select(y.known, noised, measurement.analyse(x)));
+  };
+  constraint.settle = [measurement](Tensor x, Tensor moved, Tensor size, const Marginal& level) {
+    const Levelled y = at_level(observed_inputs(x.graph(), measurement), level, x.shape());
+    return measurement.synthesise(
+        settled(measurement.analyse(x), measurement.analyse(moved), size, y));
   };
   return constraint;
 }
@@ -48,7 +74,20 @@ Tensor constrain_last(const Constraint& constraint, Tensor x, Tensor step, int64
   Graph& graph = x.graph();
   const Marginal clean{.mean = full(graph, {x.dim(0)}, 1), .std = full(graph, {x.dim(0)}, 0)};
   const Tensor before = less(step, scalar(graph, static_cast<double>(steps - 1), DType::kU32));
-  return select(before, x, constraint.project(x, clean, noise));
+  const Tensor agreed = constraint.project(x, clean, noise);
+  return select(before, x, constraint.finish ? constraint.finish(agreed) : agreed);
+}
+
+Tensor colours_in_range(Tensor x) {
+  CHECK(x.rank() == 4 && x.dim(3) == 3, "colours of " + x.shape().to_string());
+  Graph& graph = x.graph();
+  const Tensor grey = mean(x, {3}, true), least = scalar(graph, 1e-6);
+  const Tensor colour = x - grey;
+  // How often the room between grey and ±1 goes into the colour.
+  const Tensor above = colour / maximum(1.0 - grey, least);
+  const Tensor below = -colour / maximum(grey + 1.0, least);
+  const Tensor excess = maximum(max(maximum(above, below), {3}, true), scalar(graph, 1));
+  return select(broadcast_to(less(scalar(graph, 1), excess), x.shape()), grey + colour / excess, x);
 }
 
 Result<std::vector<float>> observed_std(const Measurement& measurement, double noise_std) {

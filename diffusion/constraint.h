@@ -1,10 +1,11 @@
 // Constraint: what every sample has to agree with while it is drawn, as a change of x before each
-// step of any sampler, on the device. The one here imposes a measurement y = A x + n: in the
+// move of any sampler, on the device. The one here imposes a measurement y = A x + n: in the
 // coordinates of A's singular vectors the observed coefficients are replaced by the observation,
 // noised to the level of x (Song & Ermon 2019, algorithm 2; Song et al. 2021, appendix I.2; for
 // noisy observations Kawar et al. 2022, eqs. 7 and 8 with η = η_b = 1).
 // The result is not exactly p(x | y): what is drawn of the unobserved part at one level does not
-// feel the observation's future noise. tests/diffusion/inpainting_test.cpp measures it.
+// feel the observation's future noise. Corrector moves between steps remove that error, as the
+// inverse of their number: tests/diffusion/inpainting_test.cpp measures it.
 // Not guidance by ∇ log p(y | x_t) (diffusion/guidance.h, and measurement_log_likelihood below).
 #pragma once
 
@@ -32,6 +33,11 @@ struct Constraint {
   // x [n, ...] at the noise level of each image (f32 [n]) with a fresh standard normal of x's shape
   // → x that agrees. At mean 1 and std 0 the result agrees with the observation itself.
   std::function<Tensor(Tensor x, const Marginal& level, Tensor noise)> project;
+  // Optional: a Langevin move of step size ε, `moved` = x + ε score + √(2ε) z, as it would have
+  // been with the score of p(x_t | y). size (ε) broadcasts against x.
+  std::function<Tensor(Tensor x, Tensor moved, Tensor size, const Marginal& level)> settle;
+  // What is done to x after the last step has agreed; may be empty.
+  std::function<Tensor(Tensor x)> finish;
   // The level of x at the time t that a step gives to the network.
   MarginalFunction marginal;
 
@@ -39,13 +45,21 @@ struct Constraint {
 };
 
 // A coefficient whose observation has deviation τ = σ/s_i is replaced by
-// mean ȳ + √(std² - mean² τ²) z while std >= mean τ, and left to the sampler below.
+// mean ȳ + √(std² - mean² τ²) z while std >= mean τ, and left to the sampler below. There x_t lies
+// between x_0 and y: ȳ - x_t/mean ~ N(0, τ² - std²/mean²) given x_t, which predictors (y being of
+// their past) need not know, but Langevin moves would forget: `settle` adds that Gaussian's score,
+// by the Crank-Nicolson rule, which keeps the Gaussian for any ε.
 Constraint measurement_constraint(Measurement measurement, MarginalFunction marginal);
 
 // x after step `step` (u32 []) of `steps`: as it is, but after the last one agreeing with the
 // observation itself. `noise` is not used at that level, but must be finite.
 Tensor constrain_last(const Constraint& constraint, Tensor x, Tensor step, int64_t steps,
                       Tensor noise);
+
+// x [n,h,w,3] with colours beyond [-1, 1] moved towards the grey of the same (R+G+B)/3 until every
+// channel is within it; a grey beyond is left as it is. What Constraint::finish is for images of an
+// observed luminance, which writing as bytes would change otherwise.
+Tensor colours_in_range(Tensor x);
 
 // Values of kObservedStd for noise of deviation noise_std: σ/|s_i|, and a number beyond any noise
 // level where nothing is observed. Errors: a deviation that is negative or not finite.

@@ -77,7 +77,9 @@ Result<Chain> langevin(ScoreFunction score, const LangevinOptions& options) {
   chain.build = [score = std::move(score)](const ChainStep& in) {
     const Tensor s = score(in.x, in.for_images(kTime));
     const Tensor mean = in.x + in.row[kOnScore] * s;
-    const Tensor x = in.noise.empty() ? mean : mean + in.row[kNoise] * in.noise[0];
+    const Tensor x = in.noise.empty()
+                         ? mean
+                         : in.settle(in.x, mean + in.row[kNoise] * in.noise[0], in.row[kOnScore]);
     return ChainResult{.x = x, .scores = {s}, .states = {}, .outputs = {{"mean", mean}}};
   };
   return chain;

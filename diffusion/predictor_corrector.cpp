@@ -126,26 +126,33 @@ Tensor langevin_size(Tensor size, Tensor score, Tensor noise, NormOver over) {
   return per_image(size * square(z / s), score.rank());
 }
 
+int corrector_moves(const PredictorCorrectorOptions& options) {
+  return options.corrector == Corrector::kNone ? 0 : options.corrector_steps;
+}
+
 ChainResult build_step(const ChainStep& in, const ScoreFunction& score,
                        const PredictorCorrectorOptions& options) {
   const Tensor t = in.for_images(kTime);
   ChainResult result{.x = in.x, .scores = {}, .states = {}, .outputs = {}};
   Tensor mean = in.x;
   size_t draw = 0;
-  const int moves = options.corrector == Corrector::kNone ? 0 : options.corrector_steps;
+  const int moves = corrector_moves(options);
   for (int i = 0; i < moves; ++i) {
+    if (i > 0) result.x = in.agree(result.x, i);
     const Tensor s = score(result.x, t), z = in.noise[draw++];
     const Tensor size = options.corrector == Corrector::kLangevin
                             ? langevin_size(in.row[kCorrector], s, z, options.norm_over)
                             : in.row[kCorrector];
     mean = result.x + size * s;
-    Tensor noise = sqrt(size * 2.0) * z;
-    if (i + 1 == moves) noise = noise * in.row[kCorrectorNoise];
-    result.x = mean + noise;
+    const bool last = i + 1 == moves;
+    const Tensor noise = sqrt(size * 2.0) * z;
+    result.x = in.settle(result.x, mean + (last ? noise * in.row[kCorrectorNoise] : noise),
+                         last ? size * square(in.row[kCorrectorNoise]) : size);
     result.scores.push_back(s);
   }
   result.outputs.emplace_back("corrected", result.x);
   if (options.predictor != Predictor::kNone) {
+    if (moves > 0) result.x = in.agree(result.x, moves);
     const Tensor s = score(result.x, t);
     mean = in.row[kOnX] * result.x + in.row[kOnScore] * s;
     result.x = mean;
@@ -204,8 +211,9 @@ Result<Chain> predictor_corrector(const Sde& sde, ScoreFunction score,
   }
   const bool noisy_predictor =
       options.predictor != Predictor::kNone && options.predictor != Predictor::kReverseDiffusionOde;
-  const int moves = options.corrector == Corrector::kNone ? 0 : options.corrector_steps;
+  const int moves = corrector_moves(options);
   chain.draws = moves + (noisy_predictor ? 1 : 0);
+  chain.moves = moves + (options.predictor != Predictor::kNone ? 1 : 0);
   chain.build = [score = std::move(score), options](const ChainStep& in) {
     return build_step(in, score, options);
   };

@@ -1,8 +1,9 @@
 // Constraints on data of two correlated numbers, one of them observed: every sampler's fill is then
 // Gaussian, its moments follow by a recursion on the host, and the truth is the conditional
-// Gaussian. The recursion says how far replacing is from it: the SDE and discrete forms are biased
-// (the drawn part never feels the observation's future noise), annealed Langevin is not once its
-// last level is small and its steps are many.
+// Gaussian. The recursion says how far replacing is from it: predictors and the discrete chain
+// alone are biased (the drawn part never feels the observation's future noise); corrector moves
+// take the bias away as their number rises, and annealed Langevin has none once its last level is
+// small and its steps are many.
 #include <cmath>
 #include <span>
 
@@ -125,8 +126,14 @@ void expect_known_bias(const Fill& fill) {
   EXPECT_NEAR(fill.variance, kFillVariance, 0.5 * kFillVariance);
 }
 
+// What σ_L² and the steps that are left to forget the level above leave.
+void expect_no_bias(const Fill& fill) {
+  EXPECT_NEAR(fill.mean, kFillMean, 0.01 * std::sqrt(kFillVariance));
+  EXPECT_NEAR(fill.variance, kFillVariance, 0.03 * kFillVariance);
+}
+
 constexpr int64_t kChains = 16384;
-const Shape kShape{kChains, 1, 2, 1};
+const Shape kShape{kChains, 1, 2, 1}, kManyShape{100'000, 1, 2, 1}, kFewShape{8192, 1, 2, 1};
 
 TEST_F(Inpainting, AnnealedLangevinFillsWithTheConditionalGaussian) {
   const Sde sde{.kind = Sde::Kind::kEdm};  // time is sigma
@@ -137,7 +144,7 @@ TEST_F(Inpainting, AnnealedLangevinFillsWithTheConditionalGaussian) {
       const Chain chain,
       annealed_langevin(sigmas, sigmas, rotated(mixture_score(kData, sde)), options));
   ASSERT_OK_AND_ASSIGN(const std::vector<float> x,
-                       run_chain(chain, sde, kShape, first_pixel(), {kY, 0}, 0, 1.6));
+                       run_chain(chain, sde, kManyShape, first_pixel(), {kY, 0}, 0, 1.6));
   Fill fill{.mean = 0, .variance = 1.6 * 1.6};
   for (double sigma : sigmas) {
     const double alpha = options.epsilon * sigma * sigma / (0.05 * 0.05);
@@ -145,9 +152,22 @@ TEST_F(Inpainting, AnnealedLangevinFillsWithTheConditionalGaussian) {
       fill = advance(fill, 1, sigma, 1, alpha / 2, std::sqrt(alpha));
   }
   expect_fill(x, fill);
-  // σ_L² (1.1%) and the steps that are left to forget the level above leave that much.
-  EXPECT_NEAR(fill.mean, kFillMean, 0.01 * std::sqrt(kFillVariance));
-  EXPECT_NEAR(fill.variance, kFillVariance, 0.03 * kFillVariance);
+  expect_no_bias(fill);
+}
+
+// The fill of a predictor-corrector chain with the ALD corrector.
+Fill corrected_fill(const Chain& chain, const Sde& sde, int corrector_steps) {
+  Fill fill{.mean = 0, .variance = sde.prior_std() * sde.prior_std()};
+  const std::vector<double> times = chain.column("time"), on_x = chain.column("on_x"),
+                            on_score = chain.column("on_score"), noise = chain.column("noise"),
+                            size = chain.column("corrector");
+  for (size_t i = 0; i < times.size(); ++i) {
+    const double a = sde.mean(times[i]), s = sde.std(times[i]);
+    for (int move = 0; move < corrector_steps; ++move)
+      fill = advance(fill, a, s, 1, size[i], std::sqrt(2 * size[i]));
+    fill = advance(fill, a, s, on_x[i], on_score[i], noise[i]);
+  }
+  return fill;
 }
 
 TEST_F(Inpainting, ReverseSdesFillAsTheirRecursionSays) {
@@ -159,13 +179,38 @@ TEST_F(Inpainting, ReverseSdesFillAsTheirRecursionSays) {
                             {.predictor = Predictor::kReverseDiffusion, .steps = 200}));
     ASSERT_OK_AND_ASSIGN(const std::vector<float> x,
                          run_chain(chain, sde, kShape, first_pixel(), {kY, 0}, 0, sde.prior_std()));
-    Fill fill{.mean = 0, .variance = sde.prior_std() * sde.prior_std()};
-    const std::vector<double> times = chain.column("time"), on_x = chain.column("on_x"),
-                              on_score = chain.column("on_score"), noise = chain.column("noise");
-    for (size_t i = 0; i < times.size(); ++i)
-      fill = advance(fill, sde.mean(times[i]), sde.std(times[i]), on_x[i], on_score[i], noise[i]);
+    const Fill fill = corrected_fill(chain, sde, 0);
     expect_fill(x, fill);
     expect_known_bias(fill);
+  }
+}
+
+// Every move sees an observation noised anew, so that its noise averages out.
+TEST_F(Inpainting, CorrectorMovesTakeTheBiasAway) {
+  for (const Sde& sde : {Sde{.kind = Sde::Kind::kVp},
+                         Sde{.kind = Sde::Kind::kVe, .sigma_min = 0.01, .sigma_max = 10}}) {
+    SCOPED_TRACE(sde_name(sde.kind));
+    double last = 1;
+    const int most = sde.kind == Sde::Kind::kVp ? 12 : 4;  // VP has fewer steps at little noise
+    for (int moves = 1; moves <= most; moves = moves == 1 ? 4 : 12) {
+      SCOPED_TRACE(moves);
+      ASSERT_OK_AND_ASSIGN(const Chain chain,
+                           predictor_corrector(sde, rotated(mixture_score(kData, sde)),
+                                               {.predictor = Predictor::kReverseDiffusion,
+                                                .corrector = Corrector::kAld,
+                                                .steps = 200,
+                                                .corrector_steps = moves,
+                                                .snr = 0.7}));
+      ASSERT_OK_AND_ASSIGN(
+          const std::vector<float> x,
+          run_chain(chain, sde, kFewShape, first_pixel(), {kY, 0}, 0, sde.prior_std()));
+      const Fill fill = corrected_fill(chain, sde, moves);
+      expect_fill(x, fill);
+      const double bias = std::fabs(fill.mean - kFillMean) / std::sqrt(kFillVariance);
+      EXPECT_LT(bias, 0.5 * last);
+      last = bias;
+      if (moves == most) expect_no_bias(fill);
+    }
   }
 }
 
@@ -215,6 +260,43 @@ TEST_F(Inpainting, NoisyObservationOfIndependentPixelsGivesThePosterior) {
   EXPECT_NEAR(observed.mean, shrink * kY, 4 * observed.error + 0.02 * shrink * kY);
   EXPECT_NEAR(spread.mean, shrink * noise * noise,
               4 * spread.error + 0.02 * shrink * noise * noise);
+}
+
+// Correlated pixels need the corrector's moves above the level of release, as without noise; below
+// it the moves must not forget the observation.
+TEST_F(Inpainting, NoisyObservationOfCorrelatedPixelsGivesThePosterior) {
+  const double noise = 0.4, known = kVariance / (kVariance + noise * noise);
+  const double shift = (kY - kMean0) * known, left = known * noise * noise;
+  const double slope = kCovariance / kVariance;
+  for (const Sde& sde : {Sde{.kind = Sde::Kind::kVp},
+                         Sde{.kind = Sde::Kind::kVe, .sigma_min = 0.01, .sigma_max = 10}}) {
+    SCOPED_TRACE(sde_name(sde.kind));
+    ASSERT_OK_AND_ASSIGN(const Chain chain,
+                         predictor_corrector(sde, rotated(mixture_score(kData, sde)),
+                                             {.predictor = Predictor::kAncestral,
+                                              .corrector = Corrector::kAld,
+                                              .steps = 200,
+                                              .corrector_steps = 4,
+                                              .snr = 0.4}));
+    ASSERT_OK_AND_ASSIGN(const std::vector<float> x, run_chain(chain, sde, kShape, first_pixel(),
+                                                               {kY, 0}, noise, sde.prior_std()));
+    const double m0 = kMean0 + shift, m1 = kMean1 + slope * shift;
+    const auto expect = [&](const char* what, auto f, double truth) {
+      const Estimate found = estimate(x, 2, f);
+      EXPECT_NEAR(found.mean, truth, 4 * found.error + 0.005) << what;
+    };
+    expect(
+        "observed", [](const float* p) { return p[0]; }, m0);
+    expect(
+        "filled", [](const float* p) { return p[1]; }, m1);
+    expect(
+        "variance", [&](const float* p) { return std::pow(p[0] - m0, 2); }, left);
+    expect(
+        "variance of the fill", [&](const float* p) { return std::pow(p[1] - m1, 2); },
+        kFillVariance + slope * slope * left);
+    expect(
+        "covariance", [&](const float* p) { return (p[0] - m0) * (p[1] - m1); }, slope * left);
+  }
 }
 
 // Any data and any score will do for what the constraint promises.

@@ -117,6 +117,32 @@ TEST_F(LikelihoodOnDevice, LogDensityOfSdesIsExact) {
   }
 }
 
+// As a user gets it, the end being the model's prior. The processes end noisier than usual, so that
+// the prior is the data's last density to 1e-4 nats.
+TEST_F(LikelihoodOnDevice, LogDensityByThePriorIsTheClosedForm) {
+  for (const Sde& sde :
+       {Sde{.kind = Sde::Kind::kVe, .sigma_max = 1e5}, Sde{.kind = Sde::Kind::kVp, .beta_max = 48},
+        Sde{.kind = Sde::Kind::kSubVp, .beta_max = 48}}) {
+    SCOPED_TRACE(sde_name(sde.kind));
+    const ProbabilityFlow flow = probability_flow(sde, mixture_score(mixture(), sde));
+    const std::vector<float> x = points();
+    ASSERT_OK_AND_ASSIGN(const Encoded found,
+                         encode(flow, {8, 3}, x, {.divergence = Divergence::kExact}));
+    for (size_t i = 0; i < 8; ++i) {
+      const std::vector<double> start(x.data() + 3 * i, x.data() + 3 * i + 3);
+      const std::vector<double> end(found.z.data() + 3 * i, found.z.data() + 3 * i + 3);
+      const std::vector<float> z(end.begin(), end.end());
+      const double prior = gaussian_log_density(z, flow.prior_std);
+      EXPECT_NEAR(prior, mixture_log_density(mixture(), end, sde.mean(flow.end), sde.std(flow.end)),
+                  1e-4);
+      EXPECT_NEAR(prior + found.delta[i],
+                  mixture_log_density(mixture(), start, sde.mean(flow.start), sde.std(flow.start)),
+                  1e-3)
+          << "point " << i;
+    }
+  }
+}
+
 TEST_F(LikelihoodOnDevice, LogDensityOfDiscreteChainsIsExact) {
   struct Case {
     const char* schedule;
@@ -245,44 +271,89 @@ TEST_F(LikelihoodOnDevice, HeunApproachesTheAdaptiveSolution) {
 }
 
 TEST_F(LikelihoodOnDevice, LineIntegralsGiveLogDensityDifferences) {
-  Sde sde;
-  const ScoreFunction score = mixture_score(mixture(), sde);
-  ASSERT_OK_AND_ASSIGN(auto solver,
-                       OdeSolver::create(device(), line_system(score, {7, 3}), kTight));
-  const std::vector<float> x = points();
-  const std::vector<float> times = {0.001f, 0.01f, 0.05f, 0.1f, 0.3f, 0.6f, 1.0f};
-  ASSERT_OK(solver->write("line_from", std::vector<float>(x.begin(), x.end() - 3)));
-  ASSERT_OK(solver->write("line_to", std::vector<float>(x.begin() + 3, x.end())));
-  ASSERT_OK(solver->write("line_time", times));
-  ASSERT_OK(solver->write("y.difference", std::vector<float>(7, 0.0f)));
-  ASSERT_OK(solver->solve(0, 1, kMost));
-  ASSERT_OK_AND_ASSIGN(const std::vector<double> found, solver->value("difference"));
-  for (size_t i = 0; i < 7; ++i) {
-    const double a = sde.mean(times[i]), s = sde.std(times[i]);
-    const auto density = [&](size_t k) {
-      const std::vector<double> at(x.begin() + static_cast<ptrdiff_t>(3 * k),
-                                   x.begin() + static_cast<ptrdiff_t>(3 * k + 3));
-      return mixture_log_density(mixture(), at, a, s);
-    };
-    EXPECT_NEAR(found[i], density(i + 1) - density(i), 1e-4) << "time " << times[i];
+  for (const Sde::Kind kind : {Sde::Kind::kVe, Sde::Kind::kVp, Sde::Kind::kSubVp}) {
+    Sde sde;
+    sde.kind = kind;
+    const ScoreFunction score = mixture_score(mixture(), sde);
+    ASSERT_OK_AND_ASSIGN(auto solver,
+                         OdeSolver::create(device(), line_system(score, {7, 3}), kTight));
+    const std::vector<float> x = points();
+    const std::vector<float> times = {0.001f, 0.01f, 0.05f, 0.1f, 0.3f, 0.6f, 1.0f};
+    ASSERT_OK(solver->write("line_from", std::vector<float>(x.begin(), x.end() - 3)));
+    ASSERT_OK(solver->write("line_to", std::vector<float>(x.begin() + 3, x.end())));
+    ASSERT_OK(solver->write("line_time", times));
+    ASSERT_OK(solver->write("y.difference", std::vector<float>(7, 0.0f)));
+    ASSERT_OK(solver->solve(0, 1, kMost));
+    ASSERT_OK_AND_ASSIGN(const std::vector<double> found, solver->value("difference"));
+    for (size_t i = 0; i < 7; ++i) {
+      const double a = sde.mean(times[i]), s = sde.std(times[i]);
+      const auto density = [&](size_t k) {
+        const std::vector<double> at(x.begin() + static_cast<ptrdiff_t>(3 * k),
+                                     x.begin() + static_cast<ptrdiff_t>(3 * k + 3));
+        return mixture_log_density(mixture(), at, a, s);
+      };
+      EXPECT_NEAR(found[i], density(i + 1) - density(i), 1e-4)
+          << sde_name(kind) << ", time " << times[i];
+    }
   }
 }
 
-TEST_F(LikelihoodOnDevice, DequantisationFillsTheBytesCube) {
-  const Shape shape{2, 2, 4, 1};
-  HostValue pixels{shape, {}};
-  for (int i = 0; i < 16; ++i) pixels.data.push_back(i * 17);
-  const HostValues inputs = {{"pixels", pixels}, {"key", {{2}, {1, 2}}}, {"image", {{2}, {7, 8}}}};
-  const auto results = run_on_device(device(), dequantisation_program(shape), inputs);
-  ASSERT_OK(results);
-  double mean = 0;
-  for (size_t i = 0; i < 16; ++i) {
-    const double u = (results->at("y.x").data[i] + 1) * 128 - pixels.data[i];
-    EXPECT_GE(u, 0);
-    EXPECT_LE(u, 1);
-    mean += u / 16;
+// u of (b + u)/128 - 1 in 32 images of 64x64 bytes.
+class Dequantisation : public VulkanTest {
+ protected:
+  static constexpr int64_t kImages = 32, kPixels = 64 * 64;
+
+  static std::vector<double> draw(double first_key) {
+    const Shape shape{kImages, 64, 64, 1};
+    HostValue pixels{shape, {}}, images{{kImages}, {}};
+    for (int64_t i = 0; i < kImages * kPixels; ++i)
+      pixels.data.push_back(static_cast<double>(i * 7 % 256));
+    for (int64_t i = 0; i < kImages; ++i) images.data.push_back(static_cast<double>(100 + i));
+    const auto results =
+        run_on_device(device(), dequantisation_program(shape),
+                      {{"pixels", pixels}, {"key", {{2}, {first_key, 2}}}, {"image", images}});
+    EXPECT_TRUE(results.ok());
+    std::vector<double> u = results->at("y.x").data;
+    for (size_t i = 0; i < u.size(); ++i) u[i] = (u[i] + 1) * 128 - pixels.data[i];
+    return u;
   }
-  EXPECT_NEAR(mean, 0.5, 4 * std::sqrt(1.0 / 12 / 16));
+
+  // Of uniform numbers, in standard errors of what independence gives.
+  static double correlation(const std::vector<double>& u, const std::vector<double>& v,
+                            size_t offset) {
+    double sum = 0;
+    const size_t count = u.size() - offset;
+    for (size_t i = 0; i < count; ++i) sum += (u[i] - 0.5) * (v[i + offset] - 0.5) * 12;
+    return sum / std::sqrt(static_cast<double>(count));
+  }
+};
+
+TEST_F(Dequantisation, IsUniformOverTheBytesCube) {
+  const std::vector<double> u = draw(1);
+  const double count = static_cast<double>(u.size());
+  double mean = 0, square = 0;
+  std::vector<double> bins(16, 0);
+  for (const double value : u) {
+    ASSERT_GE(value, 0);
+    ASSERT_LE(value, 1);
+    mean += value / count;
+    square += (value - 0.5) * (value - 0.5) / count;
+    ++bins[std::min<size_t>(static_cast<size_t>(value * 16), 15)];
+  }
+  EXPECT_NEAR(mean, 0.5, 4 * std::sqrt(1 / (12 * count)));
+  EXPECT_NEAR(square, 1.0 / 12, 4 * std::sqrt(1 / (180 * count)));
+  double chi_square = 0;
+  for (const double bin : bins) chi_square += std::pow(bin - count / 16, 2) / (count / 16);
+  EXPECT_LT(chi_square, 44.26);  // the 0.9999 quantile for 15 degrees of freedom
+}
+
+TEST_F(Dequantisation, IsIndependentOverPixelsImagesAndSeeds) {
+  const std::vector<double> u = draw(1), v = draw(2);
+  EXPECT_LT(std::fabs(correlation(u, u, 1)), 4) << "neighbouring pixels";
+  EXPECT_LT(std::fabs(correlation(u, u, 64)), 4) << "neighbouring rows";
+  EXPECT_LT(std::fabs(correlation(u, u, kPixels)), 4) << "images";
+  EXPECT_LT(std::fabs(correlation(u, v, 0)), 4) << "seeds";
+  EXPECT_EQ(u, draw(1));
 }
 
 TEST(Likelihood, BitsPerDimOfUniformBytesIsEight) {

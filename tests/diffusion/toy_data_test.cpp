@@ -47,6 +47,56 @@ TEST(ToyData, RingsHaveTheirRadii) {
     EXPECT_NEAR(static_cast<double>(count), kCount / 3.0, 4 * std::sqrt(kCount * 2.0 / 9));
 }
 
+// The distance of a point to the nearest of those of a finely cut curve.
+double distance_to(const std::vector<std::pair<double, double>>& curve, double x, double y) {
+  double least = 1e9;
+  for (const auto& [a, b] : curve) least = std::min(least, std::hypot(x - a, y - b));
+  return least;
+}
+
+// Beyond four widths lies one point in 16,000 of a straight line's, and none of these 4,000.
+void expect_on_curve(const std::string& name, const std::vector<std::pair<double, double>>& curve) {
+  const ToyData data = toy_data(name).value();
+  const std::vector<double> points = points_of(data);
+  double squares = 0;
+  for (size_t i = 0; i < points.size(); i += 2) {
+    const double distance = distance_to(curve, points[i], points[i + 1]);
+    EXPECT_LT(distance, 4 * data.width) << name << " " << points[i] << " " << points[i + 1];
+    squares += distance * distance;
+  }
+  // The part of the spread across the curve, but for its ends and where turns come close.
+  const double rms = std::sqrt(squares / kCount);
+  EXPECT_NEAR(rms, data.width, 0.1 * data.width) << name;
+  // And the curve has points along all of it.
+  for (size_t part = 0; part < 20; ++part) {
+    const auto& [x, y] = curve[(2 * part + 1) * curve.size() / 40];
+    double least = 1e9;
+    for (size_t i = 0; i < points.size(); i += 2)
+      least = std::min(least, std::hypot(points[i] - x, points[i + 1] - y));
+    EXPECT_LT(least, data.width) << name << ", part " << part;
+  }
+}
+
+TEST(ToyData, MoonsLieOnTheirHalfCircles) {
+  std::vector<std::pair<double, double>> curve;
+  for (int i = 0; i <= 1000; ++i) {
+    const double angle = M_PI * i / 1000;
+    curve.emplace_back(1.5 * std::cos(angle) - 0.75, 1.5 * std::sin(angle) - 0.375);
+    curve.emplace_back(0.75 - 1.5 * std::cos(angle), 0.375 - 1.5 * std::sin(angle));
+  }
+  expect_on_curve("two_moons", curve);
+}
+
+// One and a half turns to the radius 3.1: r = 3.1 angle/3π.
+TEST(ToyData, TheRollLiesOnItsSpiral) {
+  std::vector<std::pair<double, double>> curve;
+  for (int i = 0; i <= 3000; ++i) {
+    const double r = 0.5 + 2.6 * i / 3000, angle = 3 * M_PI * r / 3.1;
+    curve.emplace_back(r * std::cos(angle), r * std::sin(angle));
+  }
+  expect_on_curve("swiss_roll", curve);
+}
+
 // Without the spread every point would lie in a square of even parity; with it few leave theirs.
 TEST(ToyData, CheckerboardFillsEveryOtherSquare) {
   const ToyData data = toy_data("checkerboard").value();
