@@ -7,6 +7,7 @@
 #include "api/model_score.h"
 #include "base/error.h"
 #include "diffusion/annealed_langevin.h"
+#include "diffusion/edm_sampler.h"
 #include "diffusion/noise_ladder.h"
 #include "diffusion/predictor_corrector.h"
 #include "diffusion/samplers.h"
@@ -18,6 +19,8 @@ namespace ito {
 namespace {
 
 constexpr const char* kGan = "gan";
+constexpr const char* kEdm = "edm";
+constexpr int kDiscreteSteps = 50, kEdmSteps = 18, kSdeSteps = 500;  // unless told otherwise
 constexpr double kDefaultSnr = 0.16;
 constexpr int kStepsPerLevel = 5;  // NCSNv2's for small images
 
@@ -46,7 +49,7 @@ Result<SamplingLoop> discrete_loop(const UNet2DConfig& unet, const SchedulerConf
   if (is_score_scheduler(scheduler.class_name))
     return invalid_argument(
         "sampler {} is of discrete chains; for a model with {} use em, reverse-diffusion, "
-        "ancestral, pc, ald or ode",
+        "ancestral, pc, ald, ode or edm",
         options.sampler, scheduler.class_name);
   ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, set, options));
   const bool gan = options.sampler == kGan;
@@ -81,6 +84,12 @@ Result<Predictor> predictor_of(std::string name) {
   return predictor_from_name(name);
 }
 
+// When sampling ends: as asked, or as the model says, or 0.
+double end_time(const SchedulerConfig& scheduler, const SampleOptions& options) {
+  if (options.eps > 0) return options.eps;
+  return is_score_scheduler(scheduler.class_name) ? scheduler.sampling_eps : 0;
+}
+
 Result<PredictorCorrectorOptions> predictor_corrector_options(const SchedulerConfig& scheduler,
                                                               const SampleOptions& options) {
   PredictorCorrectorOptions pc;
@@ -99,9 +108,7 @@ Result<PredictorCorrectorOptions> predictor_corrector_options(const SchedulerCon
   pc.snr = options.snr > 0 ? options.snr : ve ? scheduler.snr : kDefaultSnr;
   const int default_steps = sampler == "ald" ? kStepsPerLevel : 1;
   pc.corrector_steps = options.corrector_steps > 0 ? options.corrector_steps : default_steps;
-  pc.end_time = options.eps;
-  if (options.eps == 0 && is_score_scheduler(scheduler.class_name))
-    pc.end_time = scheduler.sampling_eps;
+  pc.end_time = end_time(scheduler, options);
   pc.denoise = options.denoise;
   return pc;
 }
@@ -120,13 +127,32 @@ Result<Chain> ladder_chain(const ScoreModel& model, const SampleOptions& options
   return annealed_langevin(sigmas, times, model.score, ald);
 }
 
+EdmSamplerOptions edm_options(const SampleOptions& options) {
+  EdmSamplerOptions edm;
+  edm.steps = options.steps;
+  edm.heun = !options.euler;
+  edm.rho = options.rho;
+  edm.s_churn = options.churn;
+  edm.s_min = options.s_min;
+  if (options.s_max > 0) edm.s_max = options.s_max;
+  edm.s_noise = options.s_noise;
+  return edm;
+}
+
 Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                                 const ParameterSet& set, const SampleOptions& options) {
   ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, set, options));
   ITO_ASSIGN(ScoreModel model, unet_score(unet, scheduler, set));
   const MarginalFunction marginal = sde_marginal(model.sde);
   model.score = controlled_score(options.control, std::move(model.score), marginal);
-  if (options.sampler == "ald" && model.sde.kind == Sde::Kind::kVe) {
+  if (options.sampler == kEdm) {
+    if (options.control != nullptr && options.control->observation)
+      return unsupported("sampler edm takes no observation");
+    const double asked = end_time(scheduler, options);
+    ITO_ASSIGN(model, edm_coordinates(model, asked > 0 ? asked : model.sde.start()));
+    ITO_ASSIGN(loop.chain, edm_sampler(model.sde, model.score, edm_options(options)));
+    for (const ChainState& state : loop.chain->states) loop.history.push_back(state.name);
+  } else if (options.sampler == "ald" && model.sde.kind == Sde::Kind::kVe) {
     ITO_ASSIGN(loop.chain, ladder_chain(model, options));
   } else {
     ITO_ASSIGN(const PredictorCorrectorOptions pc, predictor_corrector_options(scheduler, options));
@@ -164,7 +190,13 @@ bool is_sde_sampler(const std::string& name) {
 }
 
 std::vector<std::string> sample_names() {
-  return {"ddpm", "ddim", "em", "reverse-diffusion", "ancestral", "pc", "ald", "ode", kGan};
+  return {"ddpm", "ddim", "em", "reverse-diffusion", "ancestral", "pc", "ald", "ode", kEdm, kGan};
+}
+
+int default_steps(const SampleOptions& options, const SchedulerConfig& scheduler) {
+  if (options.sampler == kGan) return scheduler.num_train_timesteps;
+  if (options.sampler == kEdm) return kEdmSteps;
+  return is_sde_sampler(options.sampler) ? kSdeSteps : kDiscreteSteps;
 }
 
 Json sample_settings(const SampleOptions& options) {
@@ -182,6 +214,16 @@ Json sample_settings(const SampleOptions& options) {
     return settings;
   }
   settings["eps"] = options.eps;
+  if (options.sampler == kEdm) {
+    settings["rho"] = options.rho;
+    settings["churn"] = options.churn;
+    settings["euler"] = options.euler;
+    if (options.churn == 0) return settings;
+    settings["s_min"] = options.s_min;
+    settings["s_max"] = options.s_max;
+    settings["s_noise"] = options.s_noise;
+    return settings;
+  }
   settings["denoise"] = options.denoise;
   if (options.sampler == "pc") {
     settings["predictor"] = options.predictor;
@@ -195,7 +237,9 @@ Json sample_settings(const SampleOptions& options) {
 }
 
 Result<SamplingLoop> sampling_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                                   const ParameterSet& set, const SampleOptions& options) {
+                                   const ParameterSet& set, const SampleOptions& asked) {
+  SampleOptions options = asked;
+  if (options.steps == 0) options.steps = default_steps(options, scheduler);
   const bool generator = latent_mapping_of(set).has_value();
   if (unet.class_embed_type && !generator)
     return unsupported("sampling with class_embed_type \"{}\" is not supported",

@@ -40,15 +40,15 @@ struct Sde {
   double diffusion(double t) const;
   double mean(double t) const;
   double std(double t) const;
-  // The time at which std is `sigma`: the inverse of std for VE and EDM, where σ alone says how
-  // noisy an image is. CHECK: not for VP and sub-VP.
+  // The time at which std/mean is `sigma` > 0: the ratio alone says how noisy an image is.
   double time_of(double sigma) const;
 
-  // Drift, diffusion, mean and std for f32 tensors of times, of any shape.
+  // The same for f32 tensors of times (of σ), of any shape.
   Tensor drift(Tensor t) const;
   Tensor diffusion(Tensor t) const;
   Tensor mean(Tensor t) const;
   Tensor std(Tensor t) const;
+  Tensor time_of(Tensor sigma) const;
 
   // Deviation of the prior N(0, prior_std()² I): σ_max for VE and EDM, else 1.
   double prior_std() const;

@@ -1,7 +1,11 @@
 // Score models as a user meets them: trained, resumed, saved, sampled and evaluated by the program.
+#include <map>
+
 #include "io/checkpoint.h"
 #include "io/diffusers.h"
+#include "io/image.h"
 #include "io/json.h"
+#include "io/png.h"
 #include "io/safetensors.h"
 #include "tests/apps/run_ito.h"
 
@@ -81,7 +85,8 @@ TEST_F(ScoreModelTest, SamplesDoNotDependOnTheBatch) {
   const std::vector<std::vector<std::string>> methods = {
       {"--sampler", "pc", "--steps", "4"},
       {"--sampler", "ald", "--steps", "3", "--corrector-steps", "2"},
-      {"--sampler", "ode", "--rtol", "1e-1", "--atol", "1e-1"}};
+      {"--sampler", "ode", "--rtol", "1e-1", "--atol", "1e-1"},
+      {"--sampler", "edm", "--steps", "3", "--churn", "1", "--s-max", "2"}};
   for (const auto& method : methods) {
     const Path whole = *scratch_ / ("whole-" + method[1]),
                single = *scratch_ / ("one-" + method[1]);
@@ -101,6 +106,34 @@ TEST_F(ScoreModelTest, DivergenceNamesTheStep) {
   EXPECT_TRUE(says(outcome.err, "step")) << outcome.err;
 }
 
+// Steps, order and churn change an image; the settings say what it was made with.
+TEST_F(ScoreModelTest, EdmStepsAreWhatTheOptionsSay) {
+  const std::vector<std::pair<std::string, std::vector<std::string>>> kinds = {
+      {"heun", {"--steps", "3"}},
+      {"euler", {"--steps", "3", "--euler"}},
+      {"rho", {"--steps", "3", "--rho", "3"}},
+      {"churn", {"--steps", "3", "--churn", "1"}},
+      {"quiet", {"--steps", "3", "--churn", "1", "--s-max", "0.005"}}};
+  std::map<std::string, Image> images;
+  for (const auto& [name, options] : kinds) {
+    const Path out = *scratch_ / ("edm-" + name);
+    const Outcome outcome = sample(out, with({"--sampler", "edm", "--num", "1"}, options));
+    ASSERT_EQ(outcome.code, 0) << name << ": " << outcome.err;
+    images[name] = read_image(out / "000000.png").value();
+  }
+  for (const char* name : {"euler", "rho", "churn"})
+    EXPECT_NE(images[name].pixels, images["heun"].pixels) << name;
+  // No level lies below 0.005, so nothing is added.
+  EXPECT_EQ(images["quiet"].pixels, images["heun"].pixels);
+  const Json settings = read_png_settings(*scratch_ / "edm-churn" / "000000.png").value();
+  EXPECT_EQ(settings.at("sampler"), "edm");
+  EXPECT_EQ(settings.at("steps"), 3);
+  EXPECT_EQ(settings.at("churn"), 1);
+  EXPECT_EQ(settings.at("s_noise"), 1);
+  EXPECT_EQ(settings.at("rho"), 7);
+  EXPECT_FALSE(settings.contains("denoise"));
+}
+
 TEST_F(ScoreModelTest, SamplersAndOptionsOfOtherModelsAreRefused) {
   const Path out = *scratch_ / "x.png";
   const Outcome ddim = sample(out, {"--sampler", "ddim"});
@@ -109,6 +142,21 @@ TEST_F(ScoreModelTest, SamplersAndOptionsOfOtherModelsAreRefused) {
   const Outcome unused = sample(out, {"--sampler", "pc", "--eta", "1"});
   EXPECT_EQ(unused.code, 2);
   EXPECT_TRUE(says(unused.err, "--eta")) << unused.err;
+  const std::vector<std::pair<std::vector<std::string>, std::string>> meaningless = {
+      {{"edm", "--s-min", "1"}, "edm without --churn"},
+      {{"edm", "--no-denoise"}, "--denoise"},
+      {{"edm", "--churn", "-1"}, "--churn"},
+      {{"edm", "--rho", "0"}, "--rho"},
+      {{"em", "--churn", "1"}, "--churn"}};
+  for (const auto& [words, named] : meaningless) {
+    const Outcome outcome = sample(out, with({"--sampler"}, words));
+    EXPECT_EQ(outcome.code, 2) << named;
+    EXPECT_TRUE(says(outcome.err, named)) << outcome.err;
+  }
+  const Outcome crossed =
+      sample(out, {"--sampler", "edm", "--churn", "1", "--s-min", "2", "--s-max", "1"});
+  EXPECT_EQ(crossed.code, 1);
+  EXPECT_TRUE(says(crossed.err, "s_min")) << crossed.err;
   const Outcome nothing =
       sample(out, {"--sampler", "pc", "--predictor", "none", "--corrector", "none"});
   EXPECT_EQ(nothing.code, 1);

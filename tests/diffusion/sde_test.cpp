@@ -109,11 +109,29 @@ TEST(Sde, PriorLogDensityIsTheNormalLaw) {
   EXPECT_NEAR(found[1], constant_part - 45.0 / 18, 1e-6);
 }
 
-TEST(Sde, TimeOfInvertsTheDeviation) {
-  for (const Sde& sde : all_sdes()) {
-    if (sde.kind != Sde::Kind::kVe && sde.kind != Sde::Kind::kEdm) continue;
-    for (double sigma : {sde.sigma_min, 0.5 * (sde.sigma_min + sde.sigma_max), sde.sigma_max})
-      EXPECT_NEAR(sde.std(sde.time_of(sigma)) / sigma, 1, 1e-12);
+TEST(Sde, TimeOfInvertsTheRatioOfNoiseToSignal) {
+  std::vector<Sde> sdes = all_sdes();
+  sdes.push_back({.kind = Sde::Kind::kVp, .beta_min = 0.3, .beta_max = 0.3});
+  sdes.push_back({.kind = Sde::Kind::kSubVp, .beta_min = 0, .beta_max = 10});
+  for (const Sde& sde : sdes) {
+    for (double share : {1e-3, 0.02, 0.3, 0.7, 1.0}) {
+      const double t = share * sde.end(), sigma = sde.std(t) / sde.mean(t);
+      EXPECT_NEAR(sde.time_of(sigma), t, 1e-12 * sde.end()) << sde_name(sde.kind);
+      Graph graph;
+      const double found = evaluate(sde.time_of(full(graph, {1}, sigma)))[0];
+      EXPECT_NEAR(found / t, 1, 1e-6) << sde_name(sde.kind) << " at " << t;
+    }
+  }
+}
+
+// The graph's logarithm of 1 + σ² keeps float32's digits where σ² is small: in float64 its series
+// still shows what it leaves out.
+TEST(Sde, TimeOfSmallNoiseKeepsItsDigits) {
+  const Sde vp{.kind = Sde::Kind::kVp};
+  for (double sigma : {1e-3, 0.1, 0.5, 0.59, 0.6, 2.0}) {
+    Graph graph;
+    const double found = evaluate(vp.time_of(full(graph, {1}, sigma)))[0];
+    EXPECT_NEAR(found / vp.time_of(sigma), 1, 1e-7) << sigma;
   }
 }
 
