@@ -23,6 +23,9 @@ constexpr const char* kEdm = "edm";
 constexpr int kDiscreteSteps = 50, kEdmSteps = 18, kSdeSteps = 500;  // unless told otherwise
 constexpr double kDefaultSnr = 0.16;
 constexpr int kStepsPerLevel = 5;  // NCSNv2's for small images
+constexpr const char* kNcsn = "ncsn";
+constexpr double kNcsnEpsilon = 2e-5;  // Song & Ermon 2019, section 5
+constexpr int kNcsnStepsPerLevel = 100;
 
 // The shape and the classes, of the model or else of the classifier that guides it.
 Result<SamplingLoop> empty_loop(const UNet2DConfig& unet, const ParameterSet& set,
@@ -113,14 +116,31 @@ Result<PredictorCorrectorOptions> predictor_corrector_options(const SchedulerCon
   return pc;
 }
 
-// NCSNv2's annealed Langevin dynamics on the geometric ladder of a VE process.
+// ε: as asked, by the signal-to-noise ratio, or as published. A step is a contraction on N(0, σ²),
+// than which no p_σ is narrower, while its factor 1 - α/σ² (NCSN: 1 - α/(2σ²)) is above -1.
+Result<double> ladder_epsilon(const std::vector<double>& sigmas, int steps_per_level, bool ncsn,
+                              const SampleOptions& options) {
+  const double variance = sigmas.back() * sigmas.back(), most = (ncsn ? 4 : 2) * variance;
+  double epsilon = options.epsilon;
+  if (epsilon == 0 && options.snr > 0) epsilon = 2 * options.snr * options.snr * variance;
+  if (epsilon == 0) epsilon = ncsn ? kNcsnEpsilon : ladder_step_size(sigmas, steps_per_level);
+  if (epsilon < most) return epsilon;
+  return invalid_argument(
+      "epsilon is {:.3g}, expected less than {:.3g} ({} times sigma_min squared), from where on "
+      "Langevin steps diverge",
+      epsilon, most, ncsn ? 4 : 2);
+}
+
+// Annealed Langevin dynamics on the geometric ladder of a VE process.
 Result<Chain> ladder_chain(const ScoreModel& model, const SampleOptions& options) {
+  const bool ncsn = options.ald_form == kNcsn;
   AnnealedLangevinOptions ald;
+  ald.form = ncsn ? AnnealedForm::kNcsn : AnnealedForm::kNcsnV2;
   ITO_ASSIGN(const std::vector<double> sigmas,
              geometric_ladder(model.sde.sigma_max, model.sde.sigma_min, options.steps));
-  ald.steps_per_level = options.corrector_steps > 0 ? options.corrector_steps : kStepsPerLevel;
-  ald.epsilon = options.snr > 0 ? 2 * std::pow(options.snr * sigmas.back(), 2)
-                                : ladder_step_size(sigmas, ald.steps_per_level);
+  const int default_steps = ncsn ? kNcsnStepsPerLevel : kStepsPerLevel;
+  ald.steps_per_level = options.corrector_steps > 0 ? options.corrector_steps : default_steps;
+  ITO_ASSIGN(ald.epsilon, ladder_epsilon(sigmas, ald.steps_per_level, ncsn, options));
   ald.denoise = options.denoise;
   std::vector<double> times;
   for (double sigma : sigmas) times.push_back(model.sde.time_of(sigma));
@@ -155,6 +175,9 @@ Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig&
   } else if (options.sampler == "ald" && model.sde.kind == Sde::Kind::kVe) {
     ITO_ASSIGN(loop.chain, ladder_chain(model, options));
   } else {
+    if (options.ald_form == kNcsn || options.epsilon > 0)
+      return invalid_argument("--ald-form ncsn and --epsilon need a VE model, found {}",
+                              sde_name(model.sde.kind));
     ITO_ASSIGN(const PredictorCorrectorOptions pc, predictor_corrector_options(scheduler, options));
     ITO_ASSIGN(loop.chain, predictor_corrector(model.sde, model.score, pc));
   }
@@ -196,6 +219,7 @@ std::vector<std::string> sample_names() {
 int default_steps(const SampleOptions& options, const SchedulerConfig& scheduler) {
   if (options.sampler == kGan) return scheduler.num_train_timesteps;
   if (options.sampler == kEdm) return kEdmSteps;
+  if (options.sampler == "ald" && scheduler.ladder) return scheduler.num_train_timesteps;
   return is_sde_sampler(options.sampler) ? kSdeSteps : kDiscreteSteps;
 }
 
@@ -230,8 +254,12 @@ Json sample_settings(const SampleOptions& options) {
     settings["corrector"] = options.corrector;
   }
   if (options.sampler == "pc" || options.sampler == "ald") {
-    settings["snr"] = options.snr;
+    if (options.sampler == "pc" || options.ald_form != kNcsn) settings["snr"] = options.snr;
     settings["corrector_steps"] = options.corrector_steps;
+  }
+  if (options.sampler == "ald") {
+    settings["ald_form"] = options.ald_form;
+    settings["epsilon"] = options.epsilon;
   }
   return settings;
 }

@@ -31,12 +31,15 @@ struct SampleOptions {
   std::string predictor = "reverse-diffusion";
   std::string corrector = "langevin";
   // pc, and ald for VP and sub-VP: signal-to-noise ratio of the corrector; 0: the model's (VE), or
-  // 0.16. ald for VE takes its step size from the ladder (NCSNv2, technique 4), or from a snr > 0:
-  // ε/σ_L² = 2 snr².
+  // 0.16. ald with ncsnv2: ε/σ_L² = 2 snr², if above 0.
   double snr = 0;
-  int corrector_steps = 0;  // pc: per step, 0: 1. ald: per noise level, 0: 5
-  double eps = 0;           // time at which sampling ends; 0: the model's. Not used by ald for VE
-  bool denoise = true;      // the last move adds no noise; ald for VE: one more step, to the mean
+  int corrector_steps = 0;  // pc: per step, 0: 1. ald: per noise level, 0: 5, with ncsn 100
+  // ald for VE: "ncsn" or "ncsnv2", as in AnnealedForm; ε of their steps, 0: with ncsn 2e-5 (Song &
+  // Ermon 2019), with ncsnv2 from the ladder (Song & Ermon 2020, technique 4).
+  std::string ald_form = "ncsnv2";
+  double epsilon = 0;
+  double eps = 0;       // time at which sampling ends; 0: the model's. Not used by ald for VE
+  bool denoise = true;  // the last move adds no noise; ald for VE: one more step, to the mean
   // edm, as in EdmSamplerOptions; s_max 0: no bound.
   double rho = 7;
   double churn = 0, s_min = 0, s_max = 0, s_noise = 1;
@@ -52,7 +55,8 @@ struct SampleOptions {
 bool is_sde_sampler(const std::string& name);
 std::vector<std::string> sample_names();
 
-// 50 for ddpm and ddim, a GAN's own number, 18 for edm (Karras et al. 2022, section 3), else 500.
+// 50 for ddpm and ddim, a GAN's own number, 18 for edm (Karras et al. 2022, section 3), the levels
+// that the model was trained on for ald on a ladder, else 500.
 int default_steps(const SampleOptions& options, const SchedulerConfig& scheduler);
 
 // What decides the images besides model, seed and class: only the options that the sampler uses.

@@ -11,6 +11,7 @@ namespace {
 // The sampler, with what decides which of its options have a meaning.
 std::string described(const SampleOptions& options) {
   if (options.sampler == "edm" && options.churn == 0) return "edm without --churn";
+  if (options.sampler == "ald" && options.ald_form == "ncsn") return "ald --ald-form ncsn";
   return options.sampler;
 }
 
@@ -26,7 +27,7 @@ void add_sampler_options(CLI::App& app, SampleOptions& options) {
       ->capture_default_str();
   app.add_option("--steps", options.steps,
                  "steps of the method; ald: noise levels; left out: 50 for ddpm and ddim, 18 for "
-                 "edm, else 500")
+                 "edm, a ladder's levels for ald, else 500")
       ->check(at_least(1));
   app.add_option("--eta", options.eta, "ddim: 0 is deterministic, 1 as noisy as ddpm")
       ->check(CLI::Range(0.0, 1.0))
@@ -45,8 +46,17 @@ void add_sampler_options(CLI::App& app, SampleOptions& options) {
       ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
   app.add_option("--corrector-steps", options.corrector_steps,
-                 "pc: Langevin steps per step, 0: 1; ald: per noise level, 0: 5")
+                 "pc: Langevin steps per step, 0: 1; ald: per noise level, 0: 5, with ncsn 100")
       ->check(at_least(0))
+      ->capture_default_str();
+  app.add_option("--ald-form", options.ald_form,
+                 "ald of a VE model: ncsnv2 (Song & Ermon 2020) or ncsn (2019)")
+      ->check(CLI::IsMember({"ncsn", "ncsnv2"}))
+      ->capture_default_str();
+  app.add_option("--epsilon", options.epsilon,
+                 "ald of a VE model: the step size at the last noise level; 0: by the ladder "
+                 "(ncsnv2), 2e-5 (ncsn)")
+      ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
   app.add_option("--eps", options.eps, "SDEs: time at which sampling ends; 0: the model's")
       ->check(CLI::Range(0.0, 1.0))
@@ -83,13 +93,15 @@ Status check_sampler_options(const CLI::App& app, SampleOptions& options) {
   // An option that the sampler does not look at was meant for another one.
   const Json settings = sample_settings(options);
   for (const char* option :
-       {"steps", "eta", "predictor", "corrector", "snr", "corrector-steps", "eps", "denoise", "rho",
-        "churn", "s-min", "s-max", "s-noise", "euler", "rtol", "atol"}) {
+       {"steps", "eta", "predictor", "corrector", "snr", "corrector-steps", "ald-form", "epsilon",
+        "eps", "denoise", "rho", "churn", "s-min", "s-max", "s-noise", "euler", "rtol", "atol"}) {
     std::string key = option;
     std::replace(key.begin(), key.end(), '-', '_');
     if (app.count("--" + std::string(option)) > 0 && !settings.contains(key))
       return invalid_argument("--{} has no meaning for --sampler {}", option, described(options));
   }
+  if (options.snr > 0 && options.epsilon > 0)
+    return invalid_argument("give --snr or --epsilon, not both");
   return {};
 }
 
