@@ -45,9 +45,9 @@ Result<ScoreModel> chain_score(const NoiseSchedule& schedule, Prediction predict
                                Denoiser denoiser);
 
 // A model seen in EDM's coordinates, x/mean(t) with the time σ = std(t)/mean(t) (Karras et al.
-// 2022, eq. 3 and appendix B.2): the Sde is kEdm with σ from that of `end_time` up to that of the
-// model's end, and ∇ ln p(x/mean; σ) = mean ∇ ln p_t(x). Exact for every SDE; images at σ = 0 are
-// images. Errors: end_time not above 0 and below the SDE's end.
+// 2022, eq. 4): the Sde is kEdm with σ from that of `end_time` up to that of the model's end, and ∇
+// ln p(x/mean; σ) = mean ∇ ln p_t(x). Exact for every SDE; images at σ = 0 are images. Errors:
+// end_time not above 0 and below the SDE's end.
 Result<ScoreModel> edm_coordinates(const ScoreModel& model, double end_time);
 
 // Time of level i of a ladder of L >= 2 noise levels in geometric progression, level 0 the

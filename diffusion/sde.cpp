@@ -1,7 +1,6 @@
 #include "diffusion/sde.h"
 
 #include <cmath>
-#include <numbers>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -158,15 +157,6 @@ Tensor Sde::std(Tensor t) const { return std_of(*this, t); }
 Tensor Sde::time_of(Tensor sigma) const { return time_of_sigma(*this, sigma); }
 
 double Sde::prior_std() const { return kind == Kind::kVe || kind == Kind::kEdm ? sigma_max : 1; }
-
-Tensor Sde::prior_log_density(Tensor x) const {
-  const int64_t n = x.dim(0);
-  const int64_t dimensions = x.shape().numel() / n;
-  const double s = prior_std();
-  const Tensor squares = sum(square(reshape(x, {n, dimensions})), {1});
-  return squares * (-0.5 / (s * s)) -
-         0.5 * static_cast<double>(dimensions) * std::log(2 * std::numbers::pi * s * s);
-}
 
 std::string sde_name(Sde::Kind kind) {
   switch (kind) {
