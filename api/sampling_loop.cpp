@@ -7,6 +7,7 @@
 #include "api/model_score.h"
 #include "base/error.h"
 #include "diffusion/annealed_langevin.h"
+#include "diffusion/edm_sampler.h"
 #include "diffusion/noise_ladder.h"
 #include "diffusion/predictor_corrector.h"
 #include "diffusion/samplers.h"
@@ -18,8 +19,13 @@ namespace ito {
 namespace {
 
 constexpr const char* kGan = "gan";
+constexpr const char* kEdm = "edm";
+constexpr int kDiscreteSteps = 50, kEdmSteps = 18, kSdeSteps = 500;  // unless told otherwise
 constexpr double kDefaultSnr = 0.16;
 constexpr int kStepsPerLevel = 5;  // NCSNv2's for small images
+constexpr const char* kNcsn = "ncsn";
+constexpr double kNcsnEpsilon = 2e-5;  // Song & Ermon 2019, section 5
+constexpr int kNcsnStepsPerLevel = 100;
 
 // The shape and the classes, of the model or else of the classifier that guides it.
 Result<SamplingLoop> empty_loop(const UNet2DConfig& unet, const ParameterSet& set,
@@ -46,7 +52,7 @@ Result<SamplingLoop> discrete_loop(const UNet2DConfig& unet, const SchedulerConf
   if (is_score_scheduler(scheduler.class_name))
     return invalid_argument(
         "sampler {} is of discrete chains; for a model with {} use em, reverse-diffusion, "
-        "ancestral, pc, ald or ode",
+        "ancestral, pc, ald, ode or edm",
         options.sampler, scheduler.class_name);
   ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, set, options));
   const bool gan = options.sampler == kGan;
@@ -81,6 +87,12 @@ Result<Predictor> predictor_of(std::string name) {
   return predictor_from_name(name);
 }
 
+// When sampling ends: as asked, or as the model says, or 0.
+double end_time(const SchedulerConfig& scheduler, const SampleOptions& options) {
+  if (options.eps > 0) return options.eps;
+  return is_score_scheduler(scheduler.class_name) ? scheduler.sampling_eps : 0;
+}
+
 Result<PredictorCorrectorOptions> predictor_corrector_options(const SchedulerConfig& scheduler,
                                                               const SampleOptions& options) {
   PredictorCorrectorOptions pc;
@@ -99,25 +111,52 @@ Result<PredictorCorrectorOptions> predictor_corrector_options(const SchedulerCon
   pc.snr = options.snr > 0 ? options.snr : ve ? scheduler.snr : kDefaultSnr;
   const int default_steps = sampler == "ald" ? kStepsPerLevel : 1;
   pc.corrector_steps = options.corrector_steps > 0 ? options.corrector_steps : default_steps;
-  pc.end_time = options.eps;
-  if (options.eps == 0 && is_score_scheduler(scheduler.class_name))
-    pc.end_time = scheduler.sampling_eps;
+  pc.end_time = end_time(scheduler, options);
   pc.denoise = options.denoise;
   return pc;
 }
 
-// NCSNv2's annealed Langevin dynamics on the geometric ladder of a VE process.
+// ε: as asked, by the signal-to-noise ratio, or as published. A step is a contraction on N(0, σ²),
+// than which no p_σ is narrower, while its factor 1 - α/σ² (NCSN: 1 - α/(2σ²)) is above -1.
+Result<double> ladder_epsilon(const std::vector<double>& sigmas, int steps_per_level, bool ncsn,
+                              const SampleOptions& options) {
+  const double variance = sigmas.back() * sigmas.back(), most = (ncsn ? 4 : 2) * variance;
+  double epsilon = options.epsilon;
+  if (epsilon == 0 && options.snr > 0) epsilon = 2 * options.snr * options.snr * variance;
+  if (epsilon == 0) epsilon = ncsn ? kNcsnEpsilon : ladder_step_size(sigmas, steps_per_level);
+  if (epsilon < most) return epsilon;
+  return invalid_argument(
+      "epsilon is {:.3g}, expected less than {:.3g} ({} times sigma_min squared), from where on "
+      "Langevin steps diverge",
+      epsilon, most, ncsn ? 4 : 2);
+}
+
+// Annealed Langevin dynamics on the geometric ladder of a VE process.
 Result<Chain> ladder_chain(const ScoreModel& model, const SampleOptions& options) {
+  const bool ncsn = options.ald_form == kNcsn;
   AnnealedLangevinOptions ald;
+  ald.form = ncsn ? AnnealedForm::kNcsn : AnnealedForm::kNcsnV2;
   ITO_ASSIGN(const std::vector<double> sigmas,
              geometric_ladder(model.sde.sigma_max, model.sde.sigma_min, options.steps));
-  ald.steps_per_level = options.corrector_steps > 0 ? options.corrector_steps : kStepsPerLevel;
-  ald.epsilon = options.snr > 0 ? 2 * std::pow(options.snr * sigmas.back(), 2)
-                                : ladder_step_size(sigmas, ald.steps_per_level);
+  const int default_steps = ncsn ? kNcsnStepsPerLevel : kStepsPerLevel;
+  ald.steps_per_level = options.corrector_steps > 0 ? options.corrector_steps : default_steps;
+  ITO_ASSIGN(ald.epsilon, ladder_epsilon(sigmas, ald.steps_per_level, ncsn, options));
   ald.denoise = options.denoise;
   std::vector<double> times;
   for (double sigma : sigmas) times.push_back(model.sde.time_of(sigma));
   return annealed_langevin(sigmas, times, model.score, ald);
+}
+
+EdmSamplerOptions edm_options(const SampleOptions& options) {
+  EdmSamplerOptions edm;
+  edm.steps = options.steps;
+  edm.heun = !options.euler;
+  edm.rho = options.rho;
+  edm.s_churn = options.churn;
+  edm.s_min = options.s_min;
+  if (options.s_max > 0) edm.s_max = options.s_max;
+  edm.s_noise = options.s_noise;
+  return edm;
 }
 
 Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
@@ -126,9 +165,19 @@ Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig&
   ITO_ASSIGN(ScoreModel model, unet_score(unet, scheduler, set));
   const MarginalFunction marginal = sde_marginal(model.sde);
   model.score = controlled_score(options.control, std::move(model.score), marginal);
-  if (options.sampler == "ald" && model.sde.kind == Sde::Kind::kVe) {
+  if (options.sampler == kEdm) {
+    if (options.control != nullptr && options.control->observation)
+      return unsupported("sampler edm takes no observation");
+    const double asked = end_time(scheduler, options);
+    ITO_ASSIGN(model, edm_coordinates(model, asked > 0 ? asked : model.sde.start()));
+    ITO_ASSIGN(loop.chain, edm_sampler(model.sde, model.score, edm_options(options)));
+    for (const ChainState& state : loop.chain->states) loop.history.push_back(state.name);
+  } else if (options.sampler == "ald" && model.sde.kind == Sde::Kind::kVe) {
     ITO_ASSIGN(loop.chain, ladder_chain(model, options));
   } else {
+    if (options.ald_form == kNcsn || options.epsilon > 0)
+      return invalid_argument("--ald-form ncsn and --epsilon need a VE model, found {}",
+                              sde_name(model.sde.kind));
     ITO_ASSIGN(const PredictorCorrectorOptions pc, predictor_corrector_options(scheduler, options));
     ITO_ASSIGN(loop.chain, predictor_corrector(model.sde, model.score, pc));
   }
@@ -164,7 +213,14 @@ bool is_sde_sampler(const std::string& name) {
 }
 
 std::vector<std::string> sample_names() {
-  return {"ddpm", "ddim", "em", "reverse-diffusion", "ancestral", "pc", "ald", "ode", kGan};
+  return {"ddpm", "ddim", "em", "reverse-diffusion", "ancestral", "pc", "ald", "ode", kEdm, kGan};
+}
+
+int default_steps(const SampleOptions& options, const SchedulerConfig& scheduler) {
+  if (options.sampler == kGan) return scheduler.num_train_timesteps;
+  if (options.sampler == kEdm) return kEdmSteps;
+  if (options.sampler == "ald" && scheduler.ladder) return scheduler.num_train_timesteps;
+  return is_sde_sampler(options.sampler) ? kSdeSteps : kDiscreteSteps;
 }
 
 Json sample_settings(const SampleOptions& options) {
@@ -182,20 +238,36 @@ Json sample_settings(const SampleOptions& options) {
     return settings;
   }
   settings["eps"] = options.eps;
+  if (options.sampler == kEdm) {
+    settings["rho"] = options.rho;
+    settings["churn"] = options.churn;
+    settings["euler"] = options.euler;
+    if (options.churn == 0) return settings;
+    settings["s_min"] = options.s_min;
+    settings["s_max"] = options.s_max;
+    settings["s_noise"] = options.s_noise;
+    return settings;
+  }
   settings["denoise"] = options.denoise;
   if (options.sampler == "pc") {
     settings["predictor"] = options.predictor;
     settings["corrector"] = options.corrector;
   }
   if (options.sampler == "pc" || options.sampler == "ald") {
-    settings["snr"] = options.snr;
+    if (options.sampler == "pc" || options.ald_form != kNcsn) settings["snr"] = options.snr;
     settings["corrector_steps"] = options.corrector_steps;
+  }
+  if (options.sampler == "ald") {
+    settings["ald_form"] = options.ald_form;
+    settings["epsilon"] = options.epsilon;
   }
   return settings;
 }
 
 Result<SamplingLoop> sampling_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                                   const ParameterSet& set, const SampleOptions& options) {
+                                   const ParameterSet& set, const SampleOptions& asked) {
+  SampleOptions options = asked;
+  if (options.steps == 0) options.steps = default_steps(options, scheduler);
   const bool generator = latent_mapping_of(set).has_value();
   if (unet.class_embed_type && !generator)
     return unsupported("sampling with class_embed_type \"{}\" is not supported",

@@ -143,7 +143,15 @@ Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDatase
     if (options.sde == "ve" && options.sigma_max == 0)
       task.scheduler.sigma_max = measured_sigma_max(data);
     ITO_ASSIGN(task.sde, scheduler_sde(task.scheduler));
-    task.ladder = options.ladder;
+    if (task.scheduler.ladder) {
+      ITO_ASSIGN(const std::optional<int> levels, ladder_of(options));
+      const int64_t dimensions = int64_t{size} * size * data.c;
+      if (!levels) {
+        ITO_ASSIGN(task.scheduler.num_train_timesteps,
+                   automatic_ladder(task.scheduler, dimensions));
+      }
+      task.ladder = task.scheduler.num_train_timesteps;
+    }
     const ContinuousLoss loss = score_loss_options(options.dsm_weight);
     ITO_TRY(check_continuous_loss(loss, *task.sde));
     task.loss = score_loss(task.batch_shape, task.classes, task.unet, task.scheduler, *task.sde,

@@ -1,6 +1,7 @@
 #include "api/training_options.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -8,6 +9,7 @@
 
 #include "base/error.h"
 #include "diffusion/loss.h"
+#include "diffusion/noise_ladder.h"
 #include "diffusion/parameterization.h"
 #include "diffusion/schedule.h"
 #include "diffusion/score_model.h"
@@ -34,11 +36,10 @@ Status check_score_options(const TrainingOptions& o) {
   if (o.network == "ncsnpp" && !score)
     return invalid_argument("--network ncsnpp needs --sde ve, vp or subvp");
   if (o.network == "ncsnv2" && !ve) return invalid_argument("--network ncsnv2 needs --sde ve");
-  if (o.ladder != 0 && !ve) return invalid_argument("--ladder needs --sde ve");
-  if (o.ladder != 0 && (o.ladder < 2 || o.ladder > kMaxLadder))
-    return invalid_argument("--ladder is {}, expected 0 or 2 to {} noise levels", o.ladder,
-                            kMaxLadder);
-  if (o.ladder != 0 && o.dsm_weight != "variance")
+  ITO_ASSIGN(const std::optional<int> levels, ladder_of(o));
+  const bool ladder = levels != 0;
+  if (ladder && !ve) return invalid_argument("--ladder needs --sde ve");
+  if (ladder && o.dsm_weight != "variance")
     return invalid_argument("--ladder needs --dsm-weight variance, found {}", o.dsm_weight);
   if (!(o.sigma_data >= 0) || !std::isfinite(o.sigma_data))
     return invalid_argument("--sigma-data is {}, expected 0 or more", o.sigma_data);
@@ -138,7 +139,11 @@ Json to_json(const TrainingOptions& options) {
   return json;
 }
 
-Result<TrainingOptions> training_options_from_json(const Json& json, const std::string& where) {
+Result<TrainingOptions> training_options_from_json(const Json& stored, const std::string& where) {
+  Json json = stored;
+  // Runs begun before there was "auto" have a number.
+  if (json.is_object() && json.contains("ladder") && json["ladder"].is_number_integer())
+    json["ladder"] = json["ladder"].dump();
   ITO_ASSIGN(JsonObject object, JsonObject::open(json, where));
   TrainingOptions options;
   Status status;
@@ -203,9 +208,31 @@ Result<TrainStepOptions> step_options(const TrainingOptions& options) {
   return step;
 }
 
+Result<std::optional<int>> ladder_of(const TrainingOptions& options) {
+  const std::string& text = options.ladder;
+  if (text == "auto") return std::optional<int>();
+  int levels = 0;
+  const char* end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, levels);
+  const bool possible = levels == 0 || (levels >= 2 && levels <= kMaxLadder);
+  if (read.ec != std::errc() || read.ptr != end || !possible)
+    return invalid_argument("--ladder is \"{}\", expected auto, 0 or 2 to {} noise levels", text,
+                            kMaxLadder);
+  return std::optional<int>(levels);
+}
+
+Result<int> automatic_ladder(const SchedulerConfig& scheduler, int64_t dimensions) {
+  const int levels = ladder_levels(scheduler.sigma_max, scheduler.sigma_min, dimensions);
+  if (levels <= kMaxLadder) return levels;
+  return invalid_argument("--ladder auto makes {} noise levels, at most {} are possible", levels,
+                          kMaxLadder);
+}
+
 SchedulerConfig scheduler_config(const TrainingOptions& options) {
   SchedulerConfig config;
-  config.num_train_timesteps = options.ladder > 0 ? options.ladder : options.timesteps;
+  const auto levels = ladder_of(options);
+  const bool ladder = levels.ok() && *levels != 0;
+  config.num_train_timesteps = ladder ? levels->value_or(options.timesteps) : options.timesteps;
   if (options.sde != "none") {
     config.class_name = options.sde == "ve"   ? "ScoreSdeVeScheduler"
                         : options.sde == "vp" ? "ScoreSdeVpScheduler"
@@ -214,6 +241,7 @@ SchedulerConfig scheduler_config(const TrainingOptions& options) {
     config.sigma_max = options.sigma_max;
     config.beta_min = options.beta_min;
     config.beta_max = options.beta_max;
+    config.ladder = ladder;
     config.sampling_eps = options.sde == "ve" ? kVeSamplingEps : kVpSamplingEps;
     return config;
   }

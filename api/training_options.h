@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -36,7 +37,7 @@ struct TrainingOptions {
   double beta_min = 0.1;
   double beta_max = 20;
   std::string dsm_weight = "variance";
-  int ladder = 0;
+  std::string ladder = "0";
   int64_t batch = 32;
   int64_t accumulate = 1;
   std::string optimizer = "adamw";
@@ -96,7 +97,8 @@ void visit_fields(Options& o, Visit&& visit) {
         "weight of the score's squared error at time t: variance (of the noise); likelihood (g^2); "
         "importance (likelihood, with times drawn where that weighs most)");
   visit("ladder", o.ladder,
-        "ve: train on this many noise levels in geometric progression; 0: on all in between");
+        "ve: train on this many noise levels in geometric progression; auto: as many as let "
+        "neighbours overlap by half; 0: on all in between");
   visit("batch", o.batch, "images per batch");
   visit("accumulate", o.accumulate, "batches whose mean gradient makes one step");
   visit("optimizer", o.optimizer, "adamw, adam or sgd");
@@ -136,9 +138,18 @@ Result<TrainingOptions> training_options_from_json(const Json& json, const std::
 Result<TrainingOptions> resumed_options(const TrainingOptions& stored, const TrainingOptions& asked,
                                         const std::set<std::string>& given, const std::string& run);
 
+// Of --ladder: levels of noise, 0 for all in between, nothing for "auto". Errors: another text, one
+// level, more than 65536.
+Result<std::optional<int>> ladder_of(const TrainingOptions& options);
+// What "auto" is for images of this many numbers (NCSNv2, technique 2). Errors: more levels than
+// that.
+Result<int> automatic_ladder(const SchedulerConfig& scheduler, int64_t dimensions);
+
 // The parts of a training that the options describe.
 Result<TrainStepOptions> step_options(const TrainingOptions& options);
-// Of a VE process with sigma_max 0, sigma_max is 0: it has to be measured on the data.
+// Of a VE process with sigma_max 0, sigma_max is 0: it has to be measured on the data. With
+// --ladder auto num_train_timesteps is left alone: it depends on sigma_max and the size of the
+// images.
 SchedulerConfig scheduler_config(const TrainingOptions& options);
 // Side of the training images made of h x w ones.
 int padded_size(const TrainingOptions& options, int h, int w);

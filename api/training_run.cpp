@@ -186,6 +186,9 @@ Status Run::open() {
   if (task_.sde && task_.sde->kind == Sde::Kind::kVe && options_.sigma_max == 0)
     note(fmt::format("sigma_max is {}: the largest distance found between two training images",
                      task_.sde->sigma_max));
+  if (options_.ladder == "auto")
+    note(fmt::format("the ladder has {} noise levels, by which neighbours overlap by half",
+                     task_.ladder));
   if (run_.sample_every > 0 && !options_.classifier) {
     ITO_ASSIGN(grid_, SampleGrid::create(device_, task_, session_->average()));
   }

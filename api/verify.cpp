@@ -153,7 +153,8 @@ class Verification {
 
   Result<std::vector<VerifyRow>> run() {
     for (const Sde& sde : {Sde{.kind = Sde::Kind::kVe, .sigma_min = 0.05, .sigma_max = 5},
-                           Sde{.kind = Sde::Kind::kVp}, Sde{.kind = Sde::Kind::kSubVp}})
+                           Sde{.kind = Sde::Kind::kVp}, Sde{.kind = Sde::Kind::kSubVp},
+                           Sde{.kind = Sde::Kind::kEdm, .sigma_min = 0.05, .sigma_max = 5}})
       ITO_TRY(check_forward(sde));
     for (const double step_size : {0.1, 0.2, 0.4}) ITO_TRY(check_unadjusted(step_size));
     ITO_TRY(check_adjusted(0.15));

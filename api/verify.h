@@ -1,6 +1,6 @@
 // run_verify: checks the theory against simulation on a device, with standard errors:
-// - Kolmogorov-Fokker-Planck: a Gaussian mixture carried forward by Euler-Maruyama through VE, VP
-//   and sub-VP SDEs has the closed-form marginals;
+// - Kolmogorov-Fokker-Planck: a Gaussian mixture carried forward by Euler-Maruyama through the
+//   VE, VP, sub-VP and EDM SDEs has the closed-form marginals;
 // - stationarity: Langevin dynamics leaves a density invariant, unadjusted up to the bias that
 //   theory gives, Metropolis-adjusted exactly.
 // Methods of finite step have a bias of their own. It is known in closed form here, so that what is

@@ -20,9 +20,8 @@ struct ControlOptions {
   std::string inverse, observation;
   std::optional<double> noise_std;
 
-  bool any() const {
-    return !classifier.empty() || !inpaint.empty() || !colorize.empty() || !inverse.empty();
-  }
+  bool observes() const { return !inpaint.empty() || !colorize.empty() || !inverse.empty(); }
+  bool any() const { return !classifier.empty() || observes(); }
 };
 
 void add_control_options(CLI::App& app, ControlOptions& options);

@@ -198,8 +198,10 @@ Status Evaluation::evaluate(const std::string& name, const Model& model) {
       fmt::format("{:016x}", hash_bytes({reinterpret_cast<const char*>(model.weights.data()),
                                          model.weights.size() * sizeof(float)}));
   for (size_t i = 0; i < c_.options.size(); ++i) {
+    SampleOptions options = c_.options[i];
+    if (options.steps == 0) options.steps = default_steps(options, model.scheduler);
     const Json key = {{"weights", weights},
-                      {"settings", sample_settings(c_.options[i])},
+                      {"settings", sample_settings(options)},
                       {"samples", c_.num},
                       {"reference", evaluator_->reference_images()},
                       {"likelihood", c_.likelihood}};
@@ -207,7 +209,7 @@ Status Evaluation::evaluate(const std::string& name, const Model& model) {
     if (const Json* known = table_.find(key)) {
       row = *known;
     } else {
-      ITO_ASSIGN(row, score(name, model, c_.samplers[i], c_.options[i], key));
+      ITO_ASSIGN(row, score(name, model, c_.samplers[i], options, key));
       if (c_.likelihood > 0) {
         if (known_likelihood_.is_null() || known_likelihood_["identity"] != weights) {
           ITO_ASSIGN(known_likelihood_, likelihood(name, model, weights));

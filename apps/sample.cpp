@@ -65,6 +65,8 @@ Status check(SampleCommand& c) {
   ITO_TRY(check_control_options(*c.app, c.control));
   if (c.control.any() && c.options.sampler == "ode")
     return invalid_argument("--sampler ode takes neither guidance nor an observation");
+  if (c.control.observes() && c.options.sampler == "edm")
+    return invalid_argument("--sampler edm takes no observation");
   c.options.height = c.options.width = c.size;
   c.options.batch = std::min(c.options.batch, static_cast<int64_t>(c.seeds.size()));
   return {};
@@ -296,7 +298,7 @@ Status run(SampleCommand& c) {
     c.options.sampler = "gan";
     ITO_TRY(check_sampler_options(*c.app, c.options));
   }
-  if (model.latent) c.options.steps = model.scheduler.num_train_timesteps;
+  if (c.options.steps == 0) c.options.steps = default_steps(c.options, model.scheduler);
   ITO_ASSIGN(
       auto device,
       open_and_announce(c.device, fmt::format("sampling {} images of {} with {}{},", c.seeds.size(),

@@ -1,7 +1,5 @@
 #include "apps/sampler_options.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "apps/command.h"
@@ -10,7 +8,12 @@
 namespace ito::apps {
 namespace {
 
-constexpr int kSdeSteps = 500;  // of the samplers of SDEs, unless told otherwise
+// The sampler, with what decides which of its options have a meaning.
+std::string described(const SampleOptions& options) {
+  if (options.sampler == "edm" && options.churn == 0) return "edm without --churn";
+  if (options.sampler == "ald" && options.ald_form == "ncsn") return "ald --ald-form ncsn";
+  return options.sampler;
+}
 
 }  // namespace
 
@@ -18,14 +21,14 @@ void add_sampler_options(CLI::App& app, SampleOptions& options) {
   app.add_option("--sampler", options.sampler,
                  "ddpm, ddim: of a discrete chain, on its own timesteps; of any model as an SDE: "
                  "em, reverse-diffusion, ancestral, pc (predictor and corrector), ald (annealed "
-                 "Langevin), ode (probability flow)")
+                 "Langevin), ode (probability flow, adaptive), edm (probability flow by Heun's "
+                 "method, with --churn also noise); of a GAN: gan")
       ->check(CLI::IsMember(sample_names()))
       ->capture_default_str();
   app.add_option("--steps", options.steps,
-                 fmt::format("steps of the method; ald: noise levels; {} for SDEs where left out",
-                             kSdeSteps))
-      ->check(at_least(1))
-      ->capture_default_str();
+                 "steps of the method; ald: noise levels; left out: 50 for ddpm and ddim, 18 for "
+                 "edm, a ladder's levels for ald, else 500")
+      ->check(at_least(1));
   app.add_option("--eta", options.eta, "ddim: 0 is deterministic, 1 as noisy as ddpm")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
@@ -43,14 +46,40 @@ void add_sampler_options(CLI::App& app, SampleOptions& options) {
       ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
   app.add_option("--corrector-steps", options.corrector_steps,
-                 "pc: Langevin steps per step, 0: 1; ald: per noise level, 0: 5")
+                 "pc: Langevin steps per step, 0: 1; ald: per noise level, 0: 5, with ncsn 100")
       ->check(at_least(0))
+      ->capture_default_str();
+  app.add_option("--ald-form", options.ald_form,
+                 "ald of a VE model: ncsnv2 (Song & Ermon 2020) or ncsn (2019)")
+      ->check(CLI::IsMember({"ncsn", "ncsnv2"}))
+      ->capture_default_str();
+  app.add_option("--epsilon", options.epsilon,
+                 "ald of a VE model: the step size at the last noise level; 0: by the ladder "
+                 "(ncsnv2), 2e-5 (ncsn)")
+      ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
   app.add_option("--eps", options.eps, "SDEs: time at which sampling ends; 0: the model's")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   app.add_flag("--denoise,!--no-denoise", options.denoise, "SDEs: end without noise")
       ->capture_default_str();
+  app.add_option("--rho", options.rho, "edm: shape of the noise levels; larger: more small ones")
+      ->check(positive_number())
+      ->capture_default_str();
+  app.add_option("--churn", options.churn,
+                 "edm: noise added over all steps (S_churn of Karras et al. 2022); 0: none")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  app.add_option("--s-min", options.s_min, "edm with --churn: smallest noise level that gets noise")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  app.add_option("--s-max", options.s_max, "edm with --churn: largest; 0: no bound")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  app.add_option("--s-noise", options.s_noise, "edm with --churn: the noise's deviation")
+      ->check(CLI::Range(0.0, 10.0))
+      ->capture_default_str();
+  app.add_flag("--euler", options.euler, "edm: Euler steps, one evaluation each, in place of Heun");
   app.add_option("--rtol", options.rtol, "ode: relative tolerance")
       ->check(positive_number())
       ->capture_default_str();
@@ -60,17 +89,19 @@ void add_sampler_options(CLI::App& app, SampleOptions& options) {
 }
 
 Status check_sampler_options(const CLI::App& app, SampleOptions& options) {
-  if (is_sde_sampler(options.sampler) && app.count("--steps") == 0) options.steps = kSdeSteps;
   if (options.sampler == "ode") ITO_TRY(check_ode_options({options.rtol, options.atol}));
   // An option that the sampler does not look at was meant for another one.
   const Json settings = sample_settings(options);
-  for (const char* option : {"steps", "eta", "predictor", "corrector", "snr", "corrector-steps",
-                             "eps", "denoise", "rtol", "atol"}) {
+  for (const char* option :
+       {"steps", "eta", "predictor", "corrector", "snr", "corrector-steps", "ald-form", "epsilon",
+        "eps", "denoise", "rho", "churn", "s-min", "s-max", "s-noise", "euler", "rtol", "atol"}) {
     std::string key = option;
     std::replace(key.begin(), key.end(), '-', '_');
     if (app.count("--" + std::string(option)) > 0 && !settings.contains(key))
-      return invalid_argument("--{} has no meaning for --sampler {}", option, options.sampler);
+      return invalid_argument("--{} has no meaning for --sampler {}", option, described(options));
   }
+  if (options.snr > 0 && options.epsilon > 0)
+    return invalid_argument("give --snr or --epsilon, not both");
   return {};
 }
 

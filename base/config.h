@@ -98,6 +98,9 @@ struct SchedulerConfig {
   double beta_min = 0.1;       // VP, sub-VP
   double beta_max = 20;        // VP, sub-VP
   double sampling_eps = 1e-5;  // time at which sampling ends; VP, sub-VP: 1e-3 by default
+  // VE: the network knows its num_train_timesteps levels of noise and none in between (NCSN). Our
+  // own key, left out of files where it is false.
+  bool ladder = false;
 
   // Keys that the scheduler class_name names does not own: key → JSON text, written back as read.
   std::map<std::string, std::string> extra;

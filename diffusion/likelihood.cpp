@@ -103,11 +103,12 @@ OdeSystem likelihood_system(const ProbabilityFlow& flow, const Shape& shape,
     const Tensor x = y[0];
     const int64_t n = x.dim(0);
     const double dimensions = static_cast<double>(x.shape().numel() / n);
-    const Tensor c = flow.drift(t), half_g2 = flow.half_g2(t);
+    const ReverseDrift<Tensor> linear = flow.drift(t);
     const Tensor score = flow.score(x, t);
     const Tensor trace = score_divergence(score, x, options);
-    return std::vector<Tensor>{per_image(c, x.rank()) * x - per_image(half_g2, x.rank()) * score,
-                               per_image(c, 2) - per_image(half_g2, 2) * trace * (1 / dimensions)};
+    return std::vector<Tensor>{
+        flow.velocity(x, t, score),
+        per_image(linear.on_x, 2) + per_image(linear.on_score, 2) * trace * (1 / dimensions)};
   };
   return system;
 }

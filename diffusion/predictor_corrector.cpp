@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "diffusion/edm.h"
+#include "diffusion/reverse_sde.h"
 #include "diffusion/sde_discrete.h"
 #include "graph/builder.h"
 
@@ -79,10 +80,11 @@ Move predictor_move(const Sde& sde, Predictor predictor, const Interval& interva
     case Predictor::kNone:
       return {};
     case Predictor::kEulerMaruyama: {
-      const double dt = interval.t - interval.next, g = sde.diffusion(interval.t);
-      return {.on_x = 1 - sde.drift(interval.t) * dt,
-              .on_score = g * g * dt,
-              .noise = g * std::sqrt(dt)};
+      const double dt = interval.next - interval.t;  // below 0
+      const ReverseDrift<double> drift = reverse_drift(sde, interval.t);
+      return {.on_x = 1 + drift.on_x * dt,
+              .on_score = drift.on_score * dt,
+              .noise = sde.diffusion(interval.t) * std::sqrt(-dt)};
     }
     case Predictor::kReverseDiffusion:
     case Predictor::kReverseDiffusionOde: {

@@ -45,15 +45,14 @@ Tensor timestep_at(const std::vector<double>& levels, Tensor tau) {
 
 }  // namespace
 
-Tensor ProbabilityFlow::velocity(Tensor x, Tensor t) const {
-  const int rank = x.rank();
-  return per_image(drift(t), rank) * x - per_image(half_g2(t), rank) * score(x, t);
+Tensor ProbabilityFlow::velocity(Tensor x, Tensor t, Tensor score) const {
+  const ReverseDrift<Tensor> linear = drift(t);
+  return per_image(linear.on_x, x.rank()) * x + per_image(linear.on_score, x.rank()) * score;
 }
 
 ProbabilityFlow probability_flow(const Sde& sde, ScoreFunction score) {
   return {.score = std::move(score),
-          .drift = [sde](Tensor t) { return sde.drift(t); },
-          .half_g2 = [sde](Tensor t) { return square(sde.diffusion(t)) * 0.5; },
+          .drift = [sde](Tensor t) { return probability_flow_drift(sde, t); },
           .start = sde.start(),
           .end = sde.end(),
           .prior_std = sde.prior_std()};
@@ -65,8 +64,10 @@ Result<ProbabilityFlow> probability_flow(const NoiseSchedule& schedule, Predicti
   ProbabilityFlow flow;
   flow.start = levels.front();
   flow.end = levels.back();
-  flow.drift = [](Tensor tau) { return sigmoid(tau) * -0.5; };
-  flow.half_g2 = [](Tensor tau) { return sigmoid(tau) * 0.5; };
+  flow.drift = [](Tensor tau) {
+    const Tensor minus_half_beta = sigmoid(tau) * -0.5;
+    return ReverseDrift<Tensor>{.on_x = minus_half_beta, .on_score = minus_half_beta};
+  };
   flow.score = [levels, prediction, denoiser = std::move(denoiser)](Tensor x, Tensor tau) {
     Tensor output = denoiser(x, timestep_at(levels, tau));
     if (output.dim(-1) == 2 * x.dim(-1)) output = slice_axis(output, -1, 0, x.dim(-1));

@@ -1,6 +1,6 @@
 // ProbabilityFlow: the ordinary differential equation that carries the same densities p_t as a
 // noising process (Song et al. 2021, Score-Based Generative Modeling through SDEs, eq. 13),
-//   dx/dt = c(t) x - g(t)²/2 ∇_x ln p_t(x),
+//   dx/dt = c(t) x - g(t)²/2 ∇_x ln p_t(x)  (probability_flow_drift),
 // for SDEs with a score and for discrete chains with a denoiser. All that encoding, decoding and
 // likelihoods know of a model. Not the integration (ode.h).
 #pragma once
@@ -10,6 +10,7 @@
 #include "diffusion/denoiser.h"
 #include "diffusion/ode.h"
 #include "diffusion/parameterization.h"
+#include "diffusion/reverse_sde.h"
 #include "diffusion/schedule.h"
 #include "diffusion/score.h"
 #include "diffusion/sde.h"
@@ -17,15 +18,15 @@
 namespace ito {
 
 struct ProbabilityFlow {
-  ScoreFunction score;                      // in this flow's time
-  std::function<Tensor(Tensor t)> drift;    // c(t), f32 [n] → [n]
-  std::function<Tensor(Tensor t)> half_g2;  // g(t)²/2
-  double start = 0;                         // the time at the data ...
-  double end = 1;                           // ... and that of the prior, N(0, prior_std² I)
+  ScoreFunction score;                                  // in this flow's time
+  std::function<ReverseDrift<Tensor>(Tensor t)> drift;  // c(t) and -g(t)²/2, f32 [n] → [n]
+  double start = 0;                                     // the time at the data ...
+  double end = 1;  // ... and that of the prior, N(0, prior_std² I)
   double prior_std = 1;
 
-  // dx/dt; x [n, ...], t f32 [n].
-  Tensor velocity(Tensor x, Tensor t) const;
+  // dx/dt where the score at x [n, ...] and t f32 [n] is the one given; and with this flow's.
+  Tensor velocity(Tensor x, Tensor t, Tensor score) const;
+  Tensor velocity(Tensor x, Tensor t) const { return velocity(x, t, score(x, t)); }
 };
 
 // From sde.start() to sde.end().

@@ -5,19 +5,22 @@
 namespace ito {
 namespace {
 
-Tensor drift_with(const Sde& sde, const ScoreFunction& score, Tensor x, Tensor t, double share) {
-  const Tensor pull = per_image(square(sde.diffusion(t)) * share, x.rank()) * score(x, t);
-  return per_image(sde.drift(t), x.rank()) * x - pull;
+template <typename T>
+ReverseDrift<T> drift_with(const Sde& sde, T t, double share_of_score) {
+  const T g = sde.diffusion(t);
+  return {.on_x = sde.drift(t), .on_score = g * g * -share_of_score};
 }
 
 }  // namespace
 
-Tensor reverse_drift(const Sde& sde, const ScoreFunction& score, Tensor x, Tensor t) {
-  return drift_with(sde, score, x, t, 1);
+ReverseDrift<double> reverse_drift(const Sde& sde, double t) { return drift_with(sde, t, 1); }
+
+ReverseDrift<double> probability_flow_drift(const Sde& sde, double t) {
+  return drift_with(sde, t, 0.5);
 }
 
-Tensor probability_flow_drift(const Sde& sde, const ScoreFunction& score, Tensor x, Tensor t) {
-  return drift_with(sde, score, x, t, 0.5);
+ReverseDrift<Tensor> probability_flow_drift(const Sde& sde, Tensor t) {
+  return drift_with(sde, t, 0.5);
 }
 
 }  // namespace ito

@@ -52,6 +52,26 @@ Result<ScoreModel> chain_score(const NoiseSchedule& schedule, Prediction predict
                     }};
 }
 
+Result<ScoreModel> edm_coordinates(const ScoreModel& model, double end_time) {
+  const Sde& sde = model.sde;
+  if (!(end_time > 0 && end_time < sde.end()))
+    return invalid_argument("end_time is {}, expected a time between 0 and {}", end_time,
+                            sde.end());
+  if (sde.kind == Sde::Kind::kEdm) {
+    Sde shorter = sde;
+    shorter.sigma_min = end_time;
+    return ScoreModel{.sde = shorter, .score = model.score};
+  }
+  const auto sigma = [&](double t) { return sde.std(t) / sde.mean(t); };
+  return ScoreModel{
+      .sde = {.kind = Sde::Kind::kEdm, .sigma_min = sigma(end_time), .sigma_max = sigma(sde.end())},
+      .score = [sde, score = model.score](Tensor x, Tensor sigmas) {
+        const Tensor t = sde.time_of(sigmas);
+        const Tensor mean = per_image(sde.mean(t), x.rank());
+        return mean * score(mean * x, t);
+      }};
+}
+
 Tensor ladder_time(Tensor level, int64_t levels) {
   CHECK(levels >= 2, "a ladder has at least two noise levels");
   return cast(level, DType::kF32) / static_cast<double>(levels - 1);

@@ -44,6 +44,12 @@ ScoreFunction network_score(Denoiser network, NoiseInput input, const SchedulerC
 Result<ScoreModel> chain_score(const NoiseSchedule& schedule, Prediction prediction,
                                Denoiser denoiser);
 
+// A model seen in EDM's coordinates, x/mean(t) with the time σ = std(t)/mean(t) (Karras et al.
+// 2022, eq. 4): the Sde is kEdm with σ from that of `end_time` up to that of the model's end, and ∇
+// ln p(x/mean; σ) = mean ∇ ln p_t(x). Exact for every SDE; images at σ = 0 are images. Errors:
+// end_time not above 0 and below the SDE's end.
+Result<ScoreModel> edm_coordinates(const ScoreModel& model, double end_time);
+
 // Time of level i of a ladder of L >= 2 noise levels in geometric progression, level 0 the
 // smallest: i/(L-1), where VE's std is sigma_min (sigma_max/sigma_min)^t (Song and Ermon 2019,
 // section 4.2).

@@ -1,7 +1,6 @@
 #include "diffusion/sde.h"
 
 #include <cmath>
-#include <numbers>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -14,6 +13,8 @@ double exponential(double x) { return std::exp(x); }
 Tensor exponential(Tensor x) { return exp(x); }
 double root(double x) { return std::sqrt(x); }
 Tensor root(Tensor x) { return sqrt(x); }
+double logarithm(double x) { return std::log(x); }
+Tensor logarithm(Tensor x) { return log(x); }
 double zero_like(double) { return 0; }
 Tensor zero_like(Tensor t) { return full(t.graph(), t.shape(), 0); }
 // 1 - e^{-y} for y >= 0 without cancellation near 0.
@@ -21,6 +22,14 @@ double one_minus_exp_minus(double y) { return -std::expm1(-y); }
 Tensor one_minus_exp_minus(Tensor y) {
   const Tensor h = tanh(y * 0.5);
   return 2.0 * h / (h + 1.0);
+}
+
+// ln(1 + y) for y >= 0, as 2 artanh(y/(2 + y)) where 1 + y would lose digits.
+double log_one_plus(double y) { return std::log1p(y); }
+Tensor log_one_plus(Tensor y) {
+  const Tensor z = y / (y + 2.0), z2 = square(z);
+  const Tensor series = 2.0 * z * (((z2 * (1.0 / 7) + 1.0 / 5) * z2 + 1.0 / 3) * z2 + 1.0);
+  return select(less(z, full(z.graph(), z.shape(), 0.15)), series, log(y + 1.0));
 }
 
 // T is double or Tensor.
@@ -95,6 +104,31 @@ T std_of(const Sde& sde, T t) {
   CHECK(false, "unknown SDE");
 }
 
+// Where ∫_0^t β = b: the positive root, in the form that does not cancel.
+template <typename T>
+T time_of_integral(const Sde& sde, T b) {
+  const double slope = sde.beta_max - sde.beta_min, first = sde.beta_min;
+  return b * 2.0 / (root(b * (2 * slope) + first * first) + first);
+}
+
+template <typename T>
+T time_of_sigma(const Sde& sde, T sigma) {
+  switch (sde.kind) {
+    case Sde::Kind::kVe:
+      return logarithm(sigma * (1 / sde.sigma_min)) * (1 / std::log(sde.sigma_max / sde.sigma_min));
+    case Sde::Kind::kVp:  // σ² = e^b - 1
+      return time_of_integral(sde, log_one_plus(sigma * sigma));
+    case Sde::Kind::kSubVp: {  // σ = e^{b/2} - e^{-b/2}, so b = 2 arsinh(σ/2)
+      const T half = sigma * 0.5;
+      const T b = log_one_plus(half + half * half / (root(half * half + 1.0) + 1.0)) * 2.0;
+      return time_of_integral(sde, b);
+    }
+    case Sde::Kind::kEdm:
+      return sigma;
+  }
+  CHECK(false, "unknown SDE");
+}
+
 }  // namespace
 
 double Sde::start() const {
@@ -114,27 +148,15 @@ double Sde::drift(double t) const { return drift_of(*this, t); }
 double Sde::diffusion(double t) const { return diffusion_of(*this, t); }
 double Sde::mean(double t) const { return mean_of(*this, t); }
 double Sde::std(double t) const { return std_of(*this, t); }
-double Sde::time_of(double sigma) const {
-  if (kind == Kind::kEdm) return sigma;
-  CHECK(kind == Kind::kVe, "time_of: only for VE and EDM");
-  return std::log(sigma / sigma_min) / std::log(sigma_max / sigma_min);
-}
+double Sde::time_of(double sigma) const { return time_of_sigma(*this, sigma); }
 
 Tensor Sde::drift(Tensor t) const { return drift_of(*this, t); }
 Tensor Sde::diffusion(Tensor t) const { return diffusion_of(*this, t); }
 Tensor Sde::mean(Tensor t) const { return mean_of(*this, t); }
 Tensor Sde::std(Tensor t) const { return std_of(*this, t); }
+Tensor Sde::time_of(Tensor sigma) const { return time_of_sigma(*this, sigma); }
 
 double Sde::prior_std() const { return kind == Kind::kVe || kind == Kind::kEdm ? sigma_max : 1; }
-
-Tensor Sde::prior_log_density(Tensor x) const {
-  const int64_t n = x.dim(0);
-  const int64_t dimensions = x.shape().numel() / n;
-  const double s = prior_std();
-  const Tensor squares = sum(square(reshape(x, {n, dimensions})), {1});
-  return squares * (-0.5 / (s * s)) -
-         0.5 * static_cast<double>(dimensions) * std::log(2 * std::numbers::pi * s * s);
-}
 
 std::string sde_name(Sde::Kind kind) {
   switch (kind) {

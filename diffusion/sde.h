@@ -1,13 +1,22 @@
 // Sde: a noising process dx = f(x, t) dt + g(t) dw, t from 0 (data) to end(), as a value. All four
 // kinds have a drift linear in x, f = c(t) x, so x_t given x_0 is N(m(t) x_0, std(t)² I).
-//   VE      f = 0,         g = σ_min (σ_max/σ_min)^t √(2 ln(σ_max/σ_min))
-//   VP      f = -β(t) x/2, g = √β(t),   β(t) = β_min + t (β_max - β_min)
-//   sub-VP  f = -β(t) x/2, g = √(β(t) (1 - e^{-2∫β}))
-//   EDM     f = 0,         g = √(2t),   σ(t) = t
-// VE, VP, sub-VP: Song et al. 2021 (Score-Based Generative Modeling through SDEs), eqs. 30-33 of
-// appendix B and C; EDM: Karras et al. 2022, table 1 and eq. 1.
-// Every function comes twice: on host numbers, and on tensors of times for use inside graphs. Not
-// for samplers, which only ask for these values.
+//
+//          c           g                                       m            std²
+//   VE     0           σ(t) √(2 ln(σ_max/σ_min))               1            σ(t)²
+//   VP     -β(t)/2     √β(t)                                   e^{-∫β/2}    1 - e^{-∫β}
+//   sub-VP -β(t)/2     √(β(t) (1 - e^{-2∫β}))                  e^{-∫β/2}    (1 - e^{-∫β})²
+//   EDM    0           √(2t)                                   1            t²
+// with σ(t) = σ_min (σ_max/σ_min)^t, β(t) = β_min + t (β_max - β_min), integrals from 0 to t.
+//
+// Song et al. 2021 (Score-Based Generative Modeling through SDEs, arXiv 2011.13456): VE c and g
+// eq. 9, VP eq. 11, sub-VP eq. 12; m and std of all three eq. 29; σ(t), β(t) and the priors
+// appendix C. VE's std² there is σ(t)² - σ(0)²; data are taken to carry σ(0) = σ_min already.
+// Karras et al. 2022 (EDM): c and g eq. 6 with β = σ̇/σ, σ(t) = t and m = 1 of table 1, the prior
+// N(0, σ_max² I) algorithm 1. Elsewhere: the time reversal (Song, eq. 6) and the probability flow
+// (Song, eq. 13; Karras, eq. 1) reverse_sde.h; the discrete chains (Song, eq. 8, 10)
+// sde_discrete.h; the prior's log-density gaussian_log_density (likelihood.h). Every function comes
+// twice: on host numbers, and on tensors of times for use inside graphs. Not for samplers, which
+// only ask for these values.
 #pragma once
 
 #include <cstdint>
@@ -40,20 +49,18 @@ struct Sde {
   double diffusion(double t) const;
   double mean(double t) const;
   double std(double t) const;
-  // The time at which std is `sigma`: the inverse of std for VE and EDM, where σ alone says how
-  // noisy an image is. CHECK: not for VP and sub-VP.
+  // The time at which std/mean is `sigma` > 0: the ratio alone says how noisy an image is.
   double time_of(double sigma) const;
 
-  // Drift, diffusion, mean and std for f32 tensors of times, of any shape.
+  // The same for f32 tensors of times (of σ), of any shape.
   Tensor drift(Tensor t) const;
   Tensor diffusion(Tensor t) const;
   Tensor mean(Tensor t) const;
   Tensor std(Tensor t) const;
+  Tensor time_of(Tensor sigma) const;
 
   // Deviation of the prior N(0, prior_std()² I): σ_max for VE and EDM, else 1.
   double prior_std() const;
-  // ln of the prior density of each image of x [n, ...], in nats → f32 [n].
-  Tensor prior_log_density(Tensor x) const;
 };
 
 // "ve", "vp", "subvp", "edm".

@@ -29,7 +29,7 @@ struct DiscreteStep {
 // The forward chain's step at time t of N steps.
 //   VE      0, √(σ_i² - σ_{i-1}²), σ_{-1} = 0  (Song et al. 2021, eq. 8)
 //   VP      √(1-β_i) - 1, √β_i                 (eq. 10)
-//   sub-VP  f(t)/N, g(t)/√N                    (Euler-Maruyama: it has no chain of its own)
+//   sub-VP  f(t)/N, g(t)/√N                    (Euler-Maruyama of eq. 12: no chain of its own)
 // CHECK: not for EDM, whose steps are not uniform in t.
 DiscreteStep discretize(const Sde& sde, double t, int steps);
 

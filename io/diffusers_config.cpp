@@ -339,6 +339,10 @@ Result<SchedulerConfig> parse_scheduler_config(const Json& json, const std::stri
     if (!status.ok() && !foreign) return std::move(status).error();
     if (owns_key(c.class_name, key.name)) owned.insert(key.name);
   }
+  if (c.class_name == "ScoreSdeVeScheduler") {
+    ITO_TRY(o.read("ladder", &c.ladder));
+    owned.insert("ladder");
+  }
   for (const auto& [key, value] : json.items())
     if (!owned.contains(key)) c.extra[key] = dump_json_line(value);
   if (!foreign) ITO_TRY(validate_scheduler_config(c, where));
@@ -352,6 +356,7 @@ Json scheduler_config_json(const SchedulerConfig& c) {
   json["_class_name"] = c.class_name;
   for (const Key<SchedulerConfig>& key : kSchedulerKeys)
     if (owns_key(c.class_name, key.name)) json[key.name] = key.write(c);
+  if (c.ladder) json["ladder"] = true;
   return json;
 }
 

@@ -1,7 +1,15 @@
 // Score models as a user meets them: trained, resumed, saved, sampled and evaluated by the program.
+#include <map>
+
+#include "api/model.h"
+#include "api/sampling_loop.h"
+#include "api/training_options.h"
+#include "diffusion/noise_ladder.h"
 #include "io/checkpoint.h"
 #include "io/diffusers.h"
+#include "io/image.h"
 #include "io/json.h"
+#include "io/png.h"
 #include "io/safetensors.h"
 #include "tests/apps/run_ito.h"
 
@@ -81,7 +89,8 @@ TEST_F(ScoreModelTest, SamplesDoNotDependOnTheBatch) {
   const std::vector<std::vector<std::string>> methods = {
       {"--sampler", "pc", "--steps", "4"},
       {"--sampler", "ald", "--steps", "3", "--corrector-steps", "2"},
-      {"--sampler", "ode", "--rtol", "1e-1", "--atol", "1e-1"}};
+      {"--sampler", "ode", "--rtol", "1e-1", "--atol", "1e-1"},
+      {"--sampler", "edm", "--steps", "3", "--churn", "1", "--s-max", "2"}};
   for (const auto& method : methods) {
     const Path whole = *scratch_ / ("whole-" + method[1]),
                single = *scratch_ / ("one-" + method[1]);
@@ -101,6 +110,34 @@ TEST_F(ScoreModelTest, DivergenceNamesTheStep) {
   EXPECT_TRUE(says(outcome.err, "step")) << outcome.err;
 }
 
+// Steps, order and churn change an image; the settings say what it was made with.
+TEST_F(ScoreModelTest, EdmStepsAreWhatTheOptionsSay) {
+  const std::vector<std::pair<std::string, std::vector<std::string>>> kinds = {
+      {"heun", {"--steps", "3"}},
+      {"euler", {"--steps", "3", "--euler"}},
+      {"rho", {"--steps", "3", "--rho", "3"}},
+      {"churn", {"--steps", "3", "--churn", "1"}},
+      {"quiet", {"--steps", "3", "--churn", "1", "--s-max", "0.005"}}};
+  std::map<std::string, Image> images;
+  for (const auto& [name, options] : kinds) {
+    const Path out = *scratch_ / ("edm-" + name);
+    const Outcome outcome = sample(out, with({"--sampler", "edm", "--num", "1"}, options));
+    ASSERT_EQ(outcome.code, 0) << name << ": " << outcome.err;
+    images[name] = read_image(out / "000000.png").value();
+  }
+  for (const char* name : {"euler", "rho", "churn"})
+    EXPECT_NE(images[name].pixels, images["heun"].pixels) << name;
+  // No level lies below 0.005, so nothing is added.
+  EXPECT_EQ(images["quiet"].pixels, images["heun"].pixels);
+  const Json settings = read_png_settings(*scratch_ / "edm-churn" / "000000.png").value();
+  EXPECT_EQ(settings.at("sampler"), "edm");
+  EXPECT_EQ(settings.at("steps"), 3);
+  EXPECT_EQ(settings.at("churn"), 1);
+  EXPECT_EQ(settings.at("s_noise"), 1);
+  EXPECT_EQ(settings.at("rho"), 7);
+  EXPECT_FALSE(settings.contains("denoise"));
+}
+
 TEST_F(ScoreModelTest, SamplersAndOptionsOfOtherModelsAreRefused) {
   const Path out = *scratch_ / "x.png";
   const Outcome ddim = sample(out, {"--sampler", "ddim"});
@@ -109,6 +146,28 @@ TEST_F(ScoreModelTest, SamplersAndOptionsOfOtherModelsAreRefused) {
   const Outcome unused = sample(out, {"--sampler", "pc", "--eta", "1"});
   EXPECT_EQ(unused.code, 2);
   EXPECT_TRUE(says(unused.err, "--eta")) << unused.err;
+  const std::vector<std::pair<std::vector<std::string>, std::string>> meaningless = {
+      {{"edm", "--s-min", "1"}, "edm without --churn"},
+      {{"edm", "--no-denoise"}, "--denoise"},
+      {{"edm", "--churn", "-1"}, "--churn"},
+      {{"edm", "--rho", "0"}, "--rho"},
+      {{"em", "--churn", "1"}, "--churn"},
+      {{"ald", "--ald-form", "ncsn", "--snr", "0.1"}, "ald --ald-form ncsn"},
+      {{"ald", "--snr", "0.1", "--epsilon", "1e-5"}, "not both"},
+      {{"ald", "--ald-form", "v3"}, "--ald-form"},
+      {{"pc", "--epsilon", "1e-5"}, "--epsilon"}};
+  for (const auto& [words, named] : meaningless) {
+    const Outcome outcome = sample(out, with({"--sampler"}, words));
+    EXPECT_EQ(outcome.code, 2) << named;
+    EXPECT_TRUE(says(outcome.err, named)) << outcome.err;
+  }
+  const Outcome large = sample(out, {"--sampler", "ald", "--epsilon", "0.001", "--steps", "3"});
+  EXPECT_EQ(large.code, 1);
+  EXPECT_TRUE(says(large.err, "expected less than 0.0002")) << large.err;
+  const Outcome crossed =
+      sample(out, {"--sampler", "edm", "--churn", "1", "--s-min", "2", "--s-max", "1"});
+  EXPECT_EQ(crossed.code, 1);
+  EXPECT_TRUE(says(crossed.err, "s_min")) << crossed.err;
   const Outcome nothing =
       sample(out, {"--sampler", "pc", "--predictor", "none", "--corrector", "none"});
   EXPECT_EQ(nothing.code, 1);
@@ -121,7 +180,10 @@ TEST_F(ScoreModelTest, NonsenseIsRefusedBeforeTraining) {
       {{"--sde", "ve", "--sigma-min", "0"}, "sigma_min"},
       {{"--sde", "vp", "--beta-min", "3", "--beta-max", "2"}, "beta_min"},
       {{"--sde", "ve", "--ladder", "1"}, "--ladder"},
+      {{"--sde", "ve", "--ladder", "many"}, "expected auto"},
+      {{"--sde", "ve", "--ladder", "10x"}, "--ladder"},
       {{"--sde", "vp", "--ladder", "10"}, "--ladder"},
+      {{"--sde", "vp", "--ladder", "auto"}, "--ladder"},
       {{"--sde", "ve", "--ladder", "10", "--dsm-weight", "likelihood"}, "--dsm-weight"},
       {{"--sde", "vp", "--network", "ncsnv2"}, "ncsnv2"},
       {{"--network", "ncsnpp"}, "--sde"},
@@ -148,7 +210,64 @@ TEST_F(ScoreModelTest, OtherProcessesAndNetworksTrain) {
                  "2", "--out", (out / "grid.png").string()});
     EXPECT_EQ(sampled.code, 0) << name << ": " << sampled.err;
   }
-  EXPECT_EQ(read_scheduler_config(*scratch_ / "ladder")->value().num_train_timesteps, 5);
+}
+
+// A ladder's levels are those of its annealed Langevin dynamics, in both published forms.
+TEST_F(ScoreModelTest, LaddersAreSampledOnTheirLevels) {
+  const Path run = *scratch_ / "five";
+  const Outcome trained =
+      run_ito(with(tiny_training(data(), run, 1),
+                   {"--sde", "ve", "--network", "ncsnv2", "--ladder", "5", "--sigma-max", "8"}));
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const Model model = load_model(run).value();
+  EXPECT_TRUE(model.scheduler.ladder);
+  EXPECT_EQ(model.scheduler.num_train_timesteps, 5);
+  const auto chain = [&](const SampleOptions& options) {
+    return *sampling_loop(model.unet, model.scheduler, model.set, options).value().chain;
+  };
+  const Chain second = chain({.sampler = "ald"});
+  EXPECT_EQ(second.steps, 5 * 5 + 1);
+  EXPECT_NEAR(second.column("time")[5], 0.75, 1e-12);
+  const std::vector<double> sigmas = geometric_ladder(8, 0.01, 5).value();
+  EXPECT_NEAR(second.column("on_score")[20], ladder_step_size(sigmas, 5), 1e-12);
+  const Chain first = chain({.sampler = "ald", .ald_form = "ncsn"});
+  EXPECT_EQ(first.steps, 5 * 100 + 1);
+  EXPECT_NEAR(first.column("on_score")[400], 1e-5, 1e-12);  // α_L/2 with α_L = 2e-5
+  const Chain coarse = chain({.sampler = "ald", .steps = 3, .epsilon = 3e-5});
+  EXPECT_EQ(coarse.steps, 3 * 5 + 1);
+  EXPECT_NEAR(coarse.column("on_score")[10], 3e-5, 1e-12);
+}
+
+TEST_F(ScoreModelTest, LangevinFormsDifferByTheFactorTwoOfTheirStep) {
+  const Path one = *scratch_ / "ncsn", two = *scratch_ / "ncsnv2";
+  const std::vector<std::string> ald = {"--sampler",         "ald", "--steps", "3",
+                                        "--corrector-steps", "2"};
+  const Outcome outcome = sample(one, with(ald, {"--ald-form", "ncsn", "--epsilon", "6e-5"}));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  ASSERT_EQ(sample(two, with(ald, {"--epsilon", "3e-5"})).code, 0);
+  EXPECT_EQ(read_image(one / "000001.png")->pixels, read_image(two / "000001.png")->pixels);
+  const Json settings = read_png_settings(one / "000001.png").value();
+  EXPECT_EQ(settings.at("ald_form"), "ncsn");
+  EXPECT_EQ(settings.at("epsilon"), 6e-5);
+  EXPECT_FALSE(settings.contains("snr"));
+}
+
+TEST_F(ScoreModelTest, AutomaticLaddersOverlapByHalf) {
+  const Path out = *scratch_ / "auto";
+  const Outcome outcome =
+      run_ito(with(tiny_training(data(), out, 1), {"--sde", "ve", "--ladder", "auto"}));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const SchedulerConfig scheduler = read_scheduler_config(out).value().value();
+  const int levels = ladder_levels(scheduler.sigma_max, 0.01, 64);
+  EXPECT_EQ(scheduler.num_train_timesteps, levels);
+  EXPECT_TRUE(says(outcome.err, "the ladder has " + std::to_string(levels))) << outcome.err;
+}
+
+TEST(ScoreModelOptions, LaddersOfOlderRunsAreNumbers) {
+  const Json json = Json{{"sde", "ve"}, {"ladder", 10}};
+  const TrainingOptions options = training_options_from_json(json, "run.json").value();
+  EXPECT_EQ(options.ladder, "10");
+  EXPECT_EQ(scheduler_config(options).num_train_timesteps, 10);
 }
 
 TEST_F(ScoreModelTest, EvaluationWritesATableAndGoesOnFromIt) {

@@ -76,12 +76,13 @@ TEST(Verify, SmallSettingsAgreeWithTheory) {
       {"verify", "--chains", "8192", "--steps", "60", "--json", "--report", report.string()});
   ASSERT_EQ(outcome.code, 0) << outcome.out << outcome.err;
   const Json rows = parse_json(outcome.out, "output").value().at("rows");
-  EXPECT_EQ(rows.size(), 66u);  // 3 SDEs x 3 times x 6, 3 step sizes x 2, 6 of MALA
+  EXPECT_EQ(rows.size(), 84u);  // 4 SDEs x 3 times x 6, 3 step sizes x 2, 6 of MALA
   for (const Json& row : rows) {
     EXPECT_TRUE(row.at("passed").get<bool>()) << row.dump();
     EXPECT_GT(row.at("standard_error").get<double>(), 0) << row.dump();
   }
   EXPECT_TRUE(says(read_file(report).value(), "KFP vp, t = 0.5"));
+  EXPECT_TRUE(says(read_file(report).value(), "KFP edm, t = 2.5"));
 }
 
 TEST(Verify, ARowBeyondFourStandardErrorsIsWrong) {
@@ -97,13 +98,15 @@ TEST(Verify, ARowBeyondFourStandardErrorsIsWrong) {
 // The bias that the table allows for is one that vanishes: of first order in the step.
 TEST(Verify, EulersBiasHalvesWithItsStep) {
   for (const Sde& sde : {Sde{.kind = Sde::Kind::kVe, .sigma_min = 0.05, .sigma_max = 5},
-                         Sde{.kind = Sde::Kind::kVp}, Sde{.kind = Sde::Kind::kSubVp}}) {
+                         Sde{.kind = Sde::Kind::kVp}, Sde{.kind = Sde::Kind::kSubVp},
+                         Sde{.kind = Sde::Kind::kEdm, .sigma_min = 0.05, .sigma_max = 5}}) {
     SCOPED_TRACE(sde_name(sde.kind));
+    const double half = sde.end() / 2;
     const auto bias = [&](int steps) {
       const EulerMoments moments = euler_moments(sde, steps, steps / 2);
-      const double std = sde.std(0.5);
+      const double std = sde.std(half);
       return moments.variance + moments.mean * moments.mean - std * std -
-             sde.mean(0.5) * sde.mean(0.5);
+             sde.mean(half) * sde.mean(half);
     };
     EXPECT_NE(bias(1000), 0);
     EXPECT_NEAR(bias(1000) / bias(2000), 2, 0.1);

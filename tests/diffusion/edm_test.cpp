@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "diffusion/edm_sampler.h"
+#include "diffusion/score_model.h"
 #include "graph/builder.h"
 #include "tests/diffusion/chain_loop.h"
 
@@ -96,6 +97,29 @@ double flow_error(int steps, bool heun) {
 TEST(EdmSampler, HeunIsOfSecondOrderAndEulerOfFirst) {
   EXPECT_NEAR(std::log2(flow_error(40, false) / flow_error(80, false)), 1, 0.1);
   EXPECT_NEAR(std::log2(flow_error(40, true) / flow_error(80, true)), 2, 0.2);
+}
+
+// The same flow in the coordinates of every other process, whose end it reaches at the ratio of
+// noise to signal there.
+TEST(EdmSampler, FollowsTheFlowOfEverySde) {
+  const double v = 0.25, start = 3.0;
+  const GaussianMixture data{{1.0}, {{0.0}}, {{v}}};
+  for (const Sde& sde :
+       {Sde{.kind = Sde::Kind::kVe, .sigma_min = 0.002, .sigma_max = 10},
+        Sde{.kind = Sde::Kind::kVp, .beta_max = 9}, Sde{.kind = Sde::Kind::kSubVp, .beta_max = 9},
+        Sde{.kind = Sde::Kind::kEdm, .sigma_min = 0.002, .sigma_max = 10}}) {
+    const ScoreModel model =
+        edm_coordinates({.sde = sde, .score = mixture_score(data, sde)}, sde.start()).value();
+    const double sigma = sde.std(sde.end()) / sde.mean(sde.end());
+    EXPECT_NEAR(model.sde.sigma_max / sigma, 1, 1e-12);
+    EXPECT_NEAR(model.sde.sigma_min * sde.mean(sde.start()), sde.std(sde.start()), 1e-12);
+    const Chain chain = edm_sampler(model.sde, model.score, {.steps = 60}).value();
+    Externals externals = chain_start(chain, {1, 1});
+    externals["x"].data = {start};
+    replay_chain(chain, {.shape = {1, 1}}, externals);
+    const double exact = start * std::sqrt(v / (v + sigma * sigma));
+    EXPECT_NEAR(externals["x"].data[0] / exact, 1, 2e-3) << sde_name(sde.kind);
+  }
 }
 
 TEST(EdmSampler, CountsEvaluations) {

@@ -46,7 +46,8 @@ LogProbability class_probability(uint32_t label, const MarginalFunction& margina
 constexpr double kRounding = 1e-9;
 
 TEST(Guidance, ScoreAtScaleOneIsTheClassConditionalScore) {
-  for (const Sde::Kind kind : {Sde::Kind::kVe, Sde::Kind::kVp, Sde::Kind::kSubVp}) {
+  for (const Sde::Kind kind :
+       {Sde::Kind::kVe, Sde::Kind::kVp, Sde::Kind::kSubVp, Sde::Kind::kEdm}) {
     const Sde sde{.kind = kind, .sigma_max = 5};
     for (uint32_t label : {0u, 1u, 2u}) {
       const std::vector<double> times = {0.01, 0.2, 0.5, 0.8, 1};

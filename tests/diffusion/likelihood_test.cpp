@@ -108,7 +108,8 @@ class LikelihoodOnDevice : public VulkanTest {
 };
 
 TEST_F(LikelihoodOnDevice, LogDensityOfSdesIsExact) {
-  for (const Sde::Kind kind : {Sde::Kind::kVe, Sde::Kind::kVp, Sde::Kind::kSubVp}) {
+  for (const Sde::Kind kind :
+       {Sde::Kind::kVe, Sde::Kind::kVp, Sde::Kind::kSubVp, Sde::Kind::kEdm}) {
     Sde sde;
     sde.kind = kind;
     const ProbabilityFlow flow = probability_flow(sde, mixture_score(mixture(), sde));
@@ -215,7 +216,8 @@ TEST_F(LikelihoodOnDevice, AnImageDoesNotDependOnItsBatch) {
 // way there and back is measured by that: it is less than what a change of z by 2e-5 of itself
 // does, which is what some dozens of steps of 1e-6 add up to.
 TEST_F(LikelihoodOnDevice, DecodingUndoesEncoding) {
-  for (const Sde::Kind kind : {Sde::Kind::kVe, Sde::Kind::kVp, Sde::Kind::kSubVp}) {
+  for (const Sde::Kind kind :
+       {Sde::Kind::kVe, Sde::Kind::kVp, Sde::Kind::kSubVp, Sde::Kind::kEdm}) {
     Sde sde;
     sde.kind = kind;
     const ProbabilityFlow flow = probability_flow(sde, mixture_score(mixture(), sde));
