@@ -7,6 +7,7 @@
 #include "api/model_score.h"
 #include "base/error.h"
 #include "diffusion/annealed_langevin.h"
+#include "diffusion/chain.h"
 #include "diffusion/noise_ladder.h"
 #include "diffusion/predictor_corrector.h"
 #include "diffusion/samplers.h"
@@ -68,6 +69,7 @@ Result<SamplingLoop> discrete_loop(const UNet2DConfig& unet, const SchedulerConf
   program_options.denoiser =
       controlled_denoiser(options.control, input_denoiser(unet, set), prediction, marginal);
   program_options.constraint = control_constraint(options.control, marginal);
+  loop.name = gan ? kGan : sampler.name;
   loop.step = sampling_program(sampler, program_options);
   loop.steps = sampler.steps();
   loop.start_std = sampler.init_noise_sigma;
@@ -126,16 +128,18 @@ Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig&
   ITO_ASSIGN(ScoreModel model, unet_score(unet, scheduler, set));
   const MarginalFunction marginal = sde_marginal(model.sde);
   model.score = controlled_score(options.control, std::move(model.score), marginal);
+  Chain chain;
   if (options.sampler == "ald" && model.sde.kind == Sde::Kind::kVe) {
-    ITO_ASSIGN(loop.chain, ladder_chain(model, options));
+    ITO_ASSIGN(chain, ladder_chain(model, options));
   } else {
     ITO_ASSIGN(const PredictorCorrectorOptions pc, predictor_corrector_options(scheduler, options));
-    ITO_ASSIGN(loop.chain, predictor_corrector(model.sde, model.score, pc));
+    ITO_ASSIGN(chain, predictor_corrector(model.sde, model.score, pc));
   }
   ChainOptions chain_options{.shape = loop.shape};
   chain_options.constraint = control_constraint(options.control, marginal);
-  loop.step = chain_program(*loop.chain, chain_options);
-  loop.steps = loop.chain->steps;
+  loop.name = chain.name;
+  loop.step = chain_program(chain, chain_options);
+  loop.steps = chain.steps;
   loop.start_std = model.sde.prior_std();
   return loop;
 }

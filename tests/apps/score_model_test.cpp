@@ -98,7 +98,8 @@ TEST_F(ScoreModelTest, DivergenceNamesTheStep) {
   const Outcome outcome =
       sample(*scratch_ / "diverged.png", {"--sampler", "pc", "--steps", "6", "--snr", "1e6"});
   EXPECT_EQ(outcome.code, 1);
-  EXPECT_TRUE(says(outcome.err, "step")) << outcome.err;
+  EXPECT_TRUE(says(outcome.err, ": the sample diverged at step 1:")) << outcome.err;
+  EXPECT_FALSE(file_exists(*scratch_ / "diverged.png"));
 }
 
 TEST_F(ScoreModelTest, SamplersAndOptionsOfOtherModelsAreRefused) {
