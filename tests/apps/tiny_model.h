@@ -16,9 +16,7 @@
 namespace ito::test {
 
 // One level of 8 channels with attention, for images of 8x8x1 in three classes.
-// Its last convolution is multiplied by output_scale.
-inline void write_tiny_model(const Path& folder, const SchedulerConfig& scheduler = {},
-                             float output_scale = 1) {
+inline void write_tiny_model(const Path& folder, const SchedulerConfig& scheduler = {}) {
   UNet2DConfig config;
   config.sample_size = std::array<int, 2>{8, 8};
   config.in_channels = config.out_channels = 1;
@@ -31,13 +29,7 @@ inline void write_tiny_model(const Path& folder, const SchedulerConfig& schedule
   config.num_class_embeds = 3;
   const auto set = unet2d_parameters(config);
   ASSERT_TRUE(set.ok()) << set.error().message;
-  std::vector<float> weights = initial_parameters(*set, 1);
-  for (const char* name : {"conv_out.weight", "conv_out.bias"}) {
-    const Parameter& parameter = *set->find(name);
-    for (int64_t i = 0; i < parameter.numel(); ++i)
-      weights[static_cast<size_t>(parameter.offset + i)] *= output_scale;
-  }
-  const Status status = save_model(folder, config, scheduler, *set, weights);
+  const Status status = save_model(folder, config, scheduler, *set, initial_parameters(*set, 1));
   ASSERT_TRUE(status.ok()) << status.error().message;
 }
 
