@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "api/divergence_watch.h"
+#include "api/flow.h"
 #include "api/model_score.h"
 #include "api/task.h"
 #include "base/error.h"
@@ -18,12 +20,13 @@ namespace {
 
 Status check(const Model& model, const Shape& image, const std::vector<float>& a,
              const std::vector<float>& b, const InterpolationOptions& options) {
-  if (is_score_scheduler(model.scheduler.class_name))
-    return unsupported("interpolation needs a model of a discrete chain, found one with {}",
-                       model.scheduler.class_name);
-  if (options.method != "noise" && options.method != "latent")
-    return invalid_argument("the method of interpolation is \"{}\", expected noise or latent",
+  if (options.method != "noise" && options.method != "latent" && options.method != "flow")
+    return invalid_argument("the method of interpolation is \"{}\", expected noise, latent or flow",
                             options.method);
+  if (options.method != "flow" && is_score_scheduler(model.scheduler.class_name))
+    return unsupported(
+        "interpolation by {} needs a model of a discrete chain, found one with {}; use flow",
+        options.method, model.scheduler.class_name);
   if (options.points < 2)
     return invalid_argument("{} points of interpolation, expected at least 2", options.points);
   if (!(options.strength > 0 && options.strength <= 1))
@@ -46,10 +49,11 @@ Status check(const Model& model, const Shape& image, const std::vector<float>& a
 class Interpolation {
  public:
   Interpolation(vk::Device& device, const Model& model, const Shape& image,
-                const InterpolationOptions& options, const std::function<void(int, int)>& progress)
+                const InterpolationOptions& options, const InterpolationProgress& progress)
       : device_(device), model_(model), image_(image), options_(options), progress_(progress) {}
 
   Result<std::vector<float>> run(const std::vector<float>& a, const std::vector<float>& b) {
+    if (options_.method == "flow") return along_flow(a, b);
     ITO_ASSIGN(weights_, DeviceTensor::create(device_, DType::kF32, Shape{model_.set.size()}));
     ITO_TRY(weights_.write(bytes_of(model_.weights)));
     return options_.method == "noise" ? through_noise(a, b) : through_latents(a, b);
@@ -60,6 +64,7 @@ class Interpolation {
     return make_sampler(name, model_.scheduler, {.steps = options_.steps, .timesteps = {}});
   }
   Shape batch(int64_t n) const { return {n, image_[0], image_[1], image_[2]}; }
+  bool go_on() { return !progress_ || progress_(++done_, in_all_); }
 
   // All steps of the sampler from x [n, ...].
   Result<std::vector<float>> run_sampler(const Sampler& sampler, const std::vector<float>& x) {
@@ -76,10 +81,14 @@ class Interpolation {
       ITO_TRY(executor->write(sampling_names::kImage, std::vector<uint32_t>(count, options_.seed)));
     if (model_.num_classes() > 0)
       ITO_TRY(executor->write(batch_name::kLabels, std::vector<uint32_t>(count, options_.label)));
+    DivergenceWatch watch(*executor, sampler.name);
+    ITO_TRY(watch.start());
     for (int i = 0; i < sampler.steps(); ++i) {
       ITO_TRY(executor->run());
-      if (progress_) progress_(++done_, in_all_);
+      if (!go_on()) return interrupted("interpolation was stopped");
+      ITO_TRY(watch.look());
     }
+    ITO_TRY(watch.finish());
     return executor->read<float>(sampling_names::kX);
   }
 
@@ -98,6 +107,16 @@ class Interpolation {
       all.insert(all.end(), point.begin(), point.end());
     }
     return all;
+  }
+
+  static std::vector<float> joined(std::vector<float> a, const std::vector<float>& b) {
+    a.insert(a.end(), b.begin(), b.end());
+    return a;
+  }
+  // Of two latents, one after the other.
+  std::vector<float> mix_latents(const std::vector<float>& ends) const {
+    const auto middle = ends.begin() + image_.numel();
+    return mix({ends.begin(), middle}, {middle, ends.end()}, /*spherical=*/true);
   }
 
   // With one noise for both, noising and mixing may change places: the mixed images are noised.
@@ -129,19 +148,43 @@ class Interpolation {
     ITO_ASSIGN(const Sampler encode, sampler("ddim_inverse"));
     ITO_ASSIGN(const Sampler decode, sampler("ddim"));
     in_all_ = encode.steps() + decode.steps();
-    std::vector<float> both = a;
-    both.insert(both.end(), b.begin(), b.end());
-    ITO_ASSIGN(const std::vector<float> latents, run_sampler(encode, both));
-    const auto middle = latents.begin() + static_cast<std::ptrdiff_t>(a.size());
-    return run_sampler(decode, mix({latents.begin(), middle}, {middle, latents.end()},
-                                   /*spherical=*/true));
+    ITO_ASSIGN(const std::vector<float> ends, run_sampler(encode, joined(a, b)));
+    return run_sampler(decode, mix_latents(ends));
+  }
+
+  // One session, compiled once, serves both directions: an image does not depend on its batch.
+  Result<std::vector<float>> along_flow(const std::vector<float>& a, const std::vector<float>& b) {
+    constexpr int kLargestBatch = 16;
+    ITO_ASSIGN(const ModelFlow flow, model_flow(model_));
+    if (flow.image != image_)
+      return invalid_argument("the images are {}, those of the model's flow {}", image_.to_string(),
+                              flow.image.to_string());
+    const int64_t batch = std::min(options_.points, kLargestBatch);
+    ITO_ASSIGN(const auto session,
+               FlowSession::create(device_, flow, {.ode = options_.ode, .batch = batch}));
+    const auto labels = [&](size_t count) {
+      return std::vector<uint32_t>(flow.classes > 0 ? count : 0, options_.label);
+    };
+    const auto after_attempt = [this] { return go_on(); };
+    ITO_ASSIGN(const std::vector<float> ends,
+               session->encode(joined(a, b), labels(2), after_attempt));
+    const std::vector<float> latents = mix_latents(ends);
+    const size_t row = a.size(), part = static_cast<size_t>(batch) * row;
+    std::vector<float> images;
+    for (size_t at = 0; at < latents.size(); at += part) {
+      const auto some = std::span(latents).subspan(at, std::min(part, latents.size() - at));
+      ITO_ASSIGN(const std::vector<float> decoded,
+                 session->decode(some, labels(some.size() / row), after_attempt));
+      images.insert(images.end(), decoded.begin(), decoded.end());
+    }
+    return images;
   }
 
   vk::Device& device_;
   const Model& model_;
   const Shape image_;
   const InterpolationOptions& options_;
-  const std::function<void(int, int)>& progress_;
+  const InterpolationProgress& progress_;
   DeviceTensor weights_;
   int done_ = 0, in_all_ = 0;
 };
@@ -172,7 +215,7 @@ std::vector<float> slerp(const std::vector<float>& a, const std::vector<float>& 
 Result<std::vector<float>> interpolate(vk::Device& device, const Model& model, const Shape& image,
                                        const std::vector<float>& a, const std::vector<float>& b,
                                        const InterpolationOptions& options,
-                                       const std::function<void(int, int)>& progress) {
+                                       const InterpolationProgress& progress) {
   ITO_TRY(check(model, image, a, b, options));
   return Interpolation(device, model, image, options, progress).run(a, b);
 }

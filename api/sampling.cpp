@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "api/divergence_watch.h"
 #include "api/model_score.h"
 #include "api/task.h"
 #include "base/error.h"
@@ -83,40 +84,20 @@ Shape SamplingSession::shape(int64_t requests) const {
   return shape;
 }
 
-// A look that does not wait, unless asked to, at what the steps submitted so far found.
-Status SamplingSession::check_divergence_so_far(bool wait) {
-  if (!loop_.chain) return {};
-  if (divergence_) {
-    ITO_ASSIGN(const bool ready, divergence_->ready());
-    if (!ready && !wait) return {};
-    std::vector<uint32_t> words(2);
-    ITO_TRY(divergence_->read(writable_bytes_of(words)));
-    divergence_.reset();
-    ITO_TRY(check_divergence(words, *loop_.chain));
-  }
-  if (wait) {
-    ITO_ASSIGN(const auto words, step_->read<uint32_t>(chain_names::kDivergence));
-    return check_divergence(words, *loop_.chain);
-  }
-  ITO_ASSIGN(divergence_, step_->enqueue_read(chain_names::kDivergence));
-  return {};
-}
-
 Status SamplingSession::run_steps(const std::function<bool()>& after_step) {
   ITO_TRY(step_->enqueue_write(sampling_names::kStep, std::vector<uint32_t>{0}));
   const std::vector<float> zeros(loop_.history.empty() ? 0
                                                        : static_cast<size_t>(loop_.shape.numel()));
   for (const std::string& name : loop_.history)
     ITO_TRY(step_->enqueue_write(sampling_names::kHistory + name, zeros));
-  if (loop_.chain)
-    ITO_TRY(step_->enqueue_write(chain_names::kDivergence, std::vector<uint32_t>{0, 0}));
-  divergence_.reset();
+  DivergenceWatch watch(*step_, loop_.name);
+  ITO_TRY(watch.start());
   for (int i = 0; i < loop_.steps; ++i) {
     ITO_TRY(step_->run());
     if (after_step && !after_step()) return interrupted("sampling was stopped");
-    ITO_TRY(check_divergence_so_far(false));
+    ITO_TRY(watch.look());
   }
-  return check_divergence_so_far(true);
+  return watch.finish();
 }
 
 Result<std::vector<float>> SamplingSession::sample(std::span<const SampleRequest> requests,

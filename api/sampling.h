@@ -37,8 +37,8 @@ class SamplingSession {
 
   // Images of the requests (1 to batch()), [requests, h, w, c] in about [-1, 1]. Waits once, at the
   // end. after_step (may be empty) is called when a step was submitted; false stops with
-  // kInterrupted. Errors: a label outside the model's classes; a score or a sample that is not
-  // finite, naming the step.
+  // kInterrupted. Errors: a label outside the model's classes; a model's output or a sample that
+  // is not finite, naming the step.
   Result<std::vector<float>> sample(std::span<const SampleRequest> requests,
                                     const std::function<bool()>& after_step = {});
 
@@ -55,13 +55,11 @@ class SamplingSession {
   Status prepare_steps(vk::Device& device, DeviceTensor weights, const SampleControl* control);
   Status prepare_flow(vk::Device& device, DeviceTensor weights, const OdeOptions& options);
   Status run_steps(const std::function<bool()>& after_step);
-  Status check_divergence_so_far(bool wait);
 
   SamplingLoop loop_;
   std::unique_ptr<Executor> start_;    // sets x to noise
   std::unique_ptr<Executor> step_;     // null for the flow
   std::unique_ptr<OdeSolver> solver_;  // of the flow
-  std::optional<vk::ReadTicket> divergence_;
 };
 
 // The plan of one sampling step (of the flow: one attempted step), without a device.

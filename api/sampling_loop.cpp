@@ -7,6 +7,7 @@
 #include "api/model_score.h"
 #include "base/error.h"
 #include "diffusion/annealed_langevin.h"
+#include "diffusion/chain.h"
 #include "diffusion/edm_sampler.h"
 #include "diffusion/noise_ladder.h"
 #include "diffusion/predictor_corrector.h"
@@ -74,6 +75,7 @@ Result<SamplingLoop> discrete_loop(const UNet2DConfig& unet, const SchedulerConf
   program_options.denoiser =
       controlled_denoiser(options.control, input_denoiser(unet, set), prediction, marginal);
   program_options.constraint = control_constraint(options.control, marginal);
+  loop.name = gan ? kGan : sampler.name;
   loop.step = sampling_program(sampler, program_options);
   loop.steps = sampler.steps();
   loop.start_std = sampler.init_noise_sigma;
@@ -165,26 +167,28 @@ Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig&
   ITO_ASSIGN(ScoreModel model, unet_score(unet, scheduler, set));
   const MarginalFunction marginal = sde_marginal(model.sde);
   model.score = controlled_score(options.control, std::move(model.score), marginal);
+  Chain chain;
   if (options.sampler == kEdm) {
     if (options.control != nullptr && options.control->observation)
       return unsupported("sampler edm takes no observation");
     const double asked = end_time(scheduler, options);
     ITO_ASSIGN(model, edm_coordinates(model, asked > 0 ? asked : model.sde.start()));
-    ITO_ASSIGN(loop.chain, edm_sampler(model.sde, model.score, edm_options(options)));
-    for (const ChainState& state : loop.chain->states) loop.history.push_back(state.name);
+    ITO_ASSIGN(chain, edm_sampler(model.sde, model.score, edm_options(options)));
+    for (const ChainState& state : chain.states) loop.history.push_back(state.name);
   } else if (options.sampler == "ald" && model.sde.kind == Sde::Kind::kVe) {
-    ITO_ASSIGN(loop.chain, ladder_chain(model, options));
+    ITO_ASSIGN(chain, ladder_chain(model, options));
   } else {
     if (options.ald_form == kNcsn || options.epsilon > 0)
       return invalid_argument("--ald-form ncsn and --epsilon need a VE model, found {}",
                               sde_name(model.sde.kind));
     ITO_ASSIGN(const PredictorCorrectorOptions pc, predictor_corrector_options(scheduler, options));
-    ITO_ASSIGN(loop.chain, predictor_corrector(model.sde, model.score, pc));
+    ITO_ASSIGN(chain, predictor_corrector(model.sde, model.score, pc));
   }
   ChainOptions chain_options{.shape = loop.shape};
   chain_options.constraint = control_constraint(options.control, marginal);
-  loop.step = chain_program(*loop.chain, chain_options);
-  loop.steps = loop.chain->steps;
+  loop.name = chain.name;
+  loop.step = chain_program(chain, chain_options);
+  loop.steps = chain.steps;
   loop.start_std = model.sde.prior_std();
   return loop;
 }

@@ -9,7 +9,6 @@
 
 #include "api/control.h"
 #include "base/config.h"
-#include "diffusion/chain.h"
 #include "diffusion/ode.h"
 #include "graph/program.h"
 #include "io/json.h"
@@ -63,13 +62,13 @@ int default_steps(const SampleOptions& options, const SchedulerConfig& scheduler
 Json sample_settings(const SampleOptions& options);
 
 struct SamplingLoop {
+  std::string name;                  // of the method, for messages
   Shape shape;                       // [batch, h, w, c]
   int classes = 0;                   // of the labels that the program reads; 0: none
   double start_std = 1;              // x begins as this times a standard normal
   Program step;                      // one replay is one step; empty for an ODE
   int steps = 0;                     // replays; 0 for an ODE
   std::vector<std::string> history;  // its states beside x, zero at the start and of x's shape
-  std::optional<Chain> chain;        // what `step` was made of, if a chain
   std::optional<OdeSystem> flow;     // of an ODE, from `from` to `to`
   double from = 1, to = 0;
 };

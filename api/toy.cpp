@@ -176,8 +176,8 @@ Status ToyRun::run_chain(const Chain& chain, Executor& executor, const std::stri
     ITO_TRY(step(stage, done, chain.steps));
     ITO_TRY(executor.run(static_cast<uint32_t>(std::min(kPart, chain.steps - done))));
   }
-  ITO_ASSIGN(const auto divergence, executor.read<uint32_t>(chain_names::kDivergence));
-  return check_divergence(divergence, chain);
+  ITO_ASSIGN(const auto divergence, executor.read<uint32_t>(sampling_names::kDivergence));
+  return check_divergence(divergence, chain.name);
 }
 
 // Langevin paths from a ring of points outside the data. The path is kept on the device.

@@ -1,6 +1,7 @@
 #include "api/training.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/error.h"
@@ -105,8 +106,11 @@ Result<std::optional<LossReport>> TrainingSession::take_report(bool wait) {
   ITO_TRY(pending.norm.read(std::as_writable_bytes(std::span(&norm, 1))));
   ITO_TRY(pending.rate.read(std::as_writable_bytes(std::span(&rate, 1))));
   LossReport report{.step = pending.step, .loss = 0, .grad_norm = norm, .learning_rate = rate};
-  for (int64_t k = pending.step - pending.count; k < pending.step; ++k)
-    report.loss += history[static_cast<size_t>(k % task_.step.loss_history)];
+  for (int64_t k = pending.step - pending.count; k < pending.step; ++k) {
+    const float loss = history[static_cast<size_t>(k % task_.step.loss_history)];
+    report.loss += loss;
+    if (report.first_bad == 0 && !std::isfinite(loss)) report.first_bad = k + 1;
+  }
   report.loss /= static_cast<double>(pending.count);
   pending_.pop_front();
   return std::optional<LossReport>(report);

@@ -24,6 +24,7 @@ struct LossReport {
   double loss = 0;       // mean of the updates since the last report (at most loss_history)
   double grad_norm = 0;  // of the last update, before clipping
   double learning_rate = 0;
+  int64_t first_bad = 0;  // the first update of those whose loss is not finite; 0: none
 };
 
 class TrainingSession {

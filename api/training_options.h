@@ -117,8 +117,8 @@ void visit_fields(Options& o, Visit&& visit) {
   visit("ema-decay", o.ema_decay,
         "decay d of the weight average, min(d, (1+k)/(10+k)) at step k; 0: no average");
   visit("gan-steps", o.gan_steps,
-        "train a denoising diffusion GAN of this many steps (2 to 8 are usual); 0: a diffusion "
-        "model");
+        "train a denoising diffusion GAN of this many large steps (2 to 8 in the paper); 0: a "
+        "diffusion model");
   visit("latent", o.latent, "gan: length of the latent vector");
   visit("r1", o.r1, "gan: weight of the penalty on the discriminator's slope");
   visit("discriminator-channels", o.discriminator_channels,

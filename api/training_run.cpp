@@ -214,10 +214,11 @@ Status Run::take_reports(bool wait) {
   while (session_->report_pending()) {
     ITO_ASSIGN(const std::optional<LossReport> report, session_->take_report(wait));
     if (!report) return {};
-    if (!std::isfinite(report->loss))
+    if (report->first_bad > 0)
       return invalid_argument(
-          "the loss is {} at step {}; try a smaller --lr (the last checkpoint is untouched)",
-          report->loss, report->step);
+          "the loss is not finite at step {}; try a smaller --lr (the last checkpoint is "
+          "untouched)",
+          report->first_bad);
     summary_.loss = report->loss;
     ITO_TRY(metrics_->append({{"step", report->step},
                               {"loss", report->loss},

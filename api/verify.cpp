@@ -212,8 +212,8 @@ class Verification {
       ITO_TRY(begin(current_));
       ITO_TRY(executor.run(static_cast<uint32_t>(std::min(20, steps - done))));
     }
-    ITO_ASSIGN(const auto divergence, executor.read<uint32_t>(chain_names::kDivergence));
-    ITO_TRY(check_divergence(divergence, chain));
+    ITO_ASSIGN(const auto divergence, executor.read<uint32_t>(sampling_names::kDivergence));
+    ITO_TRY(check_divergence(divergence, chain.name));
     return executor.read<float>(sampling_names::kX);
   }
 

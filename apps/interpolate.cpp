@@ -20,13 +20,30 @@ struct InterpolateCommand {
   bool json = false;
 };
 
-Status check(const InterpolateCommand& c) {
-  if (c.options.method == "latent") {
-    for (const char* option : {"--strength", "--seed"}) {
-      if (c.app->count(option) > 0)
-        return invalid_argument("{} has no meaning for --method latent", option);
-    }
+// What decides the images: only the options that the method uses.
+Json settings_of(const InterpolateCommand& c) {
+  Json settings = {{"software", "ito"}, {"model", c.model},           {"a", c.a},
+                   {"b", c.b},          {"method", c.options.method}, {"points", c.options.points}};
+  if (c.options.method == "flow") {
+    settings["rtol"] = c.options.ode.rtol;
+    settings["atol"] = c.options.ode.atol;
+    return settings;
   }
+  settings["steps"] = c.options.steps;
+  if (c.options.method == "noise") {
+    settings["strength"] = c.options.strength;
+    settings["seed"] = c.options.seed;
+  }
+  return settings;
+}
+
+Status check(const InterpolateCommand& c) {
+  const Json settings = settings_of(c);
+  for (const std::string option : {"steps", "strength", "seed", "rtol", "atol"}) {
+    if (c.app->count("--" + option) > 0 && !settings.contains(option))
+      return invalid_argument("--{} has no meaning for --method {}", option, c.options.method);
+  }
+  ITO_TRY(check_ode_options(c.options.ode));
   if (Path(c.out).extension() != ".png")
     return invalid_argument("--out is {}, expected a file name that ends with .png", c.out);
   return {};
@@ -44,22 +61,15 @@ Status run(const InterpolateCommand& c) {
              open_and_announce(c.device, fmt::format("{} images between {} and {} by {},",
                                                      c.options.points, c.a, c.b, c.model)));
   ProgressLine line;
+  const std::atomic<bool>& stop = stop_requested();
   ITO_ASSIGN(const std::vector<float> images,
              interpolate(*device, model, image, a, b, c.options, [&](int done, int in_all) {
-               line.update(fmt::format("step {}/{}", done, in_all));
+               line.update(in_all > 0 ? fmt::format("step {}/{}", done, in_all)
+                                      : fmt::format("step {} of the ODE", done));
+               return !stop;
              }));
   line.finish();
-  Json settings = {{"software", "ito"},
-                   {"model", c.model},
-                   {"a", c.a},
-                   {"b", c.b},
-                   {"method", c.options.method},
-                   {"steps", c.options.steps},
-                   {"points", c.options.points}};
-  if (c.options.method == "noise") {
-    settings["strength"] = c.options.strength;
-    settings["seed"] = c.options.seed;
-  }
+  Json settings = settings_of(c);
   if (model.num_classes() > 0) settings["class"] = c.options.label;
   const Path parent = Path(c.out).parent_path();
   if (!parent.empty()) ITO_TRY(make_folders(parent));
@@ -89,10 +99,11 @@ Command add_interpolate_command(CLI::App& root) {
   app->add_option("--out", c->out, "FILE.png: a grid, --a's reconstruction first")->required();
   app->add_option("--method", c->options.method,
                   "latent: DDIM latents, mixed on the great circle; noise: shared noise, mixed "
-                  "linearly, decoded by DDPM")
-      ->check(CLI::IsMember({"latent", "noise"}))
+                  "linearly, decoded by DDPM; flow: as latent, by the probability flow, for any "
+                  "model")
+      ->check(CLI::IsMember({"latent", "noise", "flow"}))
       ->capture_default_str();
-  app->add_option("--steps", c->options.steps, "steps of the sampler")
+  app->add_option("--steps", c->options.steps, "latent, noise: steps of the sampler")
       ->check(at_least(1))
       ->capture_default_str();
   app->add_option("--points", c->options.points, "images, the ends included")
@@ -103,6 +114,12 @@ Command add_interpolate_command(CLI::App& root) {
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   app->add_option("--seed", c->options.seed, "noise: of the noise that all images share")
+      ->capture_default_str();
+  app->add_option("--rtol", c->options.ode.rtol, "flow: relative tolerance")
+      ->check(positive_number())
+      ->capture_default_str();
+  app->add_option("--atol", c->options.ode.atol, "flow: absolute tolerance")
+      ->check(positive_number())
       ->capture_default_str();
   app->add_option("--class", c->options.label, "class, for a model with classes")
       ->capture_default_str();

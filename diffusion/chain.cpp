@@ -1,11 +1,10 @@
 #include "diffusion/chain.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "base/check.h"
-#include "base/error.h"
 #include "diffusion/device_table.h"
+#include "diffusion/divergence_words.h"
 #include "diffusion/streams.h"
 #include "graph/builder.h"
 
@@ -13,34 +12,6 @@ namespace ito {
 namespace {
 
 using namespace sampling_names;
-
-constexpr double kLargestFloat = std::numeric_limits<float>::max();
-
-// 1 if a magnitude exceeds the limit or is NaN, else 0: f32 []. Asks for what is good, as every
-// comparison with NaN is false.
-Tensor any_bad(Tensor values, double limit) {
-  Graph& graph = values.graph();
-  const Shape& shape = values.shape();
-  const Tensor good = less(abs(values), full(graph, shape, limit));
-  const Tensor bad = select(good, full(graph, shape, 0), full(graph, shape, 1));
-  return max(reshape(bad, {shape.numel()}), {0});
-}
-
-// The step's number, counted from 1, where nothing was recorded and something is bad: u32 [1].
-Tensor first_bad(Tensor recorded, Tensor bad, Tensor step) {
-  Graph& graph = step.graph();
-  const Tensor now = cast(bad, DType::kU32) * (step + scalar(graph, 1, DType::kU32));
-  return select(equal(recorded, full(graph, {1}, 0, DType::kU32)), reshape(now, {1}), recorded);
-}
-
-Tensor updated_divergence(Tensor divergence, const ChainResult& result, Tensor step, double limit) {
-  Tensor bad_score = scalar(step.graph(), 0);
-  for (const Tensor score : result.scores)
-    bad_score = maximum(bad_score, any_bad(score, kLargestFloat));
-  return concat({first_bad(slice_axis(divergence, 0, 0, 1), bad_score, step),
-                 first_bad(slice_axis(divergence, 0, 1, 2), any_bad(result.x, limit), step)},
-                0);
-}
 
 // `step` counted in parts of which each has `parts`.
 Tensor part_of_step(Tensor step, int parts, int part) {
@@ -121,7 +92,7 @@ Program chain_program(const Chain& chain, const ChainOptions& options) {
   Graph& graph = *program.graph;
   const Tensor x = input(graph, kX, shape);
   const Tensor step = input(graph, kStep, {}, DType::kU32);
-  const Tensor divergence = input(graph, chain_names::kDivergence, {2}, DType::kU32);
+  const Tensor divergence = input(graph, kDivergence, {2}, DType::kU32);
 
   ChainStep in{
       .x = x, .row = {}, .noise = {}, .uniform = {}, .states = {}, .agree = {}, .settle = {}};
@@ -148,8 +119,8 @@ Program chain_program(const Chain& chain, const ChainOptions& options) {
       program.output(chain_names::kOutput + name, value);
   program.update(x, result.x);
   for (size_t i = 0; i < in.states.size(); ++i) program.update(in.states[i], result.states[i]);
-  program.update(divergence,
-                 updated_divergence(divergence, result, step, options.divergence_limit));
+  program.update(divergence, updated_divergence(divergence, result.scores, result.x, step,
+                                                options.divergence_limit));
   program.update(step, step + scalar(graph, 1, DType::kU32));
   return program;
 }
@@ -166,19 +137,6 @@ Program chain_start_program(const Chain& chain, const Shape& shape) {
         input(graph, kHistory + chain.states[i].name, state_shape(chain.states[i], shape)),
         values[i]);
   return program;
-}
-
-Status check_divergence(std::span<const uint32_t> divergence, const Chain& chain) {
-  CHECK(divergence.size() == 2, "divergence is two words");
-  const uint32_t score = divergence[0], sample = divergence[1];
-  if (score != 0 && (sample == 0 || score <= sample))
-    return invalid_argument("{}: the score is not finite at step {}", chain.name, score);
-  if (sample != 0)
-    return invalid_argument(
-        "{}: the sample diverged at step {}: it is not finite or absurdly large; the step size is "
-        "too large",
-        chain.name, sample);
-  return {};
 }
 
 }  // namespace ito

@@ -7,29 +7,26 @@
 // Noise is a function of (key, seed of the image, step, draw, element). A chain whose step looks at
 // nothing but each image itself therefore gives an image that does not depend on its batch.
 //
-// Divergence: the program's state "divergence" keeps the first step at which a score was not finite
-// and the first at which the sample was not finite or absurdly large. A caller polls it with
-// Executor::enqueue_read, without waiting, and stops with check_divergence's message.
+// The program keeps the state "divergence" (diffusion/divergence_words.h); what it watches as the
+// model's output are the scores.
 #pragma once
 
 #include <functional>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "base/result.h"
 #include "base/shape.h"
 #include "diffusion/constraint.h"
+#include "diffusion/divergence_words.h"
 #include "diffusion/sampling_program.h"
 #include "graph/program.h"
 
 namespace ito {
 
-// External tensors of chain programs beside kX, kStep, kKey, kImage and kHistory of
+// External tensors of chain programs beside kX, kStep, kDivergence, kKey, kImage and kHistory of
 // sampling_names.
 namespace chain_names {
-inline constexpr const char* kDivergence = "divergence";  // state, u32 [2]; start at zero
 inline constexpr const char* kNoise = "noise.";    // inputs "noise.DRAW", f32 as x (noise_input)
 inline constexpr const char* kOutput = "output.";  // outputs "output.NAME" (outputs)
 }  // namespace chain_names
@@ -84,10 +81,10 @@ struct Chain {
 };
 
 struct ChainOptions {
-  Shape shape;                    // of x
-  bool noise_input = false;       // noise is the inputs "noise.DRAW", not drawn on the device
-  bool outputs = false;           // also give the step's "output.NAME"
-  double divergence_limit = 1e8;  // |x| beyond this counts as divergence
+  Shape shape;               // of x
+  bool noise_input = false;  // noise is the inputs "noise.DRAW", not drawn on the device
+  bool outputs = false;      // also give the step's "output.NAME"
+  double divergence_limit = kDivergenceLimit;  // of |x|
   // If set, x is made to agree before each move of each step, at the level of the step's column
   // "time" (Song et al. 2021, appendix I.2: before corrector and predictor alike), and after the
   // last. The chain must have that column and no states (which would belong to the x
@@ -100,9 +97,5 @@ Program chain_program(const Chain& chain, const ChainOptions& options);
 
 // Sets the states "history.NAME" from the state "x", once x is there. CHECK: the chain has a start.
 Program chain_start_program(const Chain& chain, const Shape& shape);
-
-// An error naming the first bad step, counted from 1, and whether score or sample went wrong, from
-// the two words of "divergence"; fine while both are zero.
-Status check_divergence(std::span<const uint32_t> divergence, const Chain& chain);
 
 }  // namespace ito

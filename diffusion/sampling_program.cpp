@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "diffusion/device_table.h"
+#include "diffusion/divergence_words.h"
 #include "diffusion/parameterization.h"
 #include "diffusion/streams.h"
 #include "graph/builder.h"
@@ -34,6 +35,7 @@ Program sampling_program(const Sampler& sampler, const SamplingOptions& options)
   Graph& graph = *program.graph;
   const Tensor x = input(graph, kX, shape);
   const Tensor step = input(graph, kStep, {}, DType::kU32);
+  const Tensor divergence = input(graph, kDivergence, {2}, DType::kU32);
 
   const Tensor t = broadcast_to(reshape(table_row(sampler.timesteps, 1, step)[0], {1}), {shape[0]});
   const Constraint& constraint = options.constraint;
@@ -62,13 +64,14 @@ Program sampling_program(const Sampler& sampler, const SamplingOptions& options)
   for (const std::string& name : sampler.history)
     in.history.push_back(input(graph, kHistory + name, shape));
 
-  const StepResult result = sampler.build(in);
+  StepResult result = sampler.build(in);
+  if (constraint)
+    result.x = constrain_last(constraint, result.x, step, sampler.steps(), constraint_noise);
   CHECK(result.history.size() == in.history.size(), "sampling: a step must keep its history");
   if (options.x0_output) program.output(kX0, result.x0);
-  program.update(
-      x, constraint ? constrain_last(constraint, result.x, step, sampler.steps(), constraint_noise)
-                    : result.x);
+  program.update(x, result.x);
   for (size_t i = 0; i < in.history.size(); ++i) program.update(in.history[i], result.history[i]);
+  program.update(divergence, updated_divergence(divergence, {{in.output}}, result.x, step));
   program.update(step, step + scalar(graph, 1, DType::kU32));
   return program;
 }

@@ -1,5 +1,5 @@
-// Steering from the command line: guidance, inpainting, colourisation, inverse problems and
-// interpolation, on tiny models; and what a user gets for impossible ones.
+// Steering from the command line: guidance, inpainting, colourisation and inverse problems, on tiny
+// models; and what a user gets for impossible ones.
 #include <cmath>
 #include <cstdlib>
 
@@ -45,7 +45,6 @@ class Control : public ::testing::Test {
     train(with(tiny_training(*scratch_ / "grey.npz", noisy(), 4), {"--classifier", "--noisy"}));
     train(with(tiny_training(*scratch_ / "grey.npz", *scratch_ / "clean", 2), {"--classifier"}));
     ASSERT_TRUE(write_png(file_of("image"), picture(8, 8, 1, 5)).ok());
-    ASSERT_TRUE(write_png(file_of("other"), picture(8, 8, 1, 99)).ok());
     ASSERT_TRUE(write_png(file_of("small"), picture(6, 6, 1, 5)).ok());
     ASSERT_TRUE(write_png(file_of("half"), picture(4, 4, 1, 5)).ok());
     ASSERT_TRUE(write_png(file_of("large"), picture(9, 9, 1, 5)).ok());
@@ -115,6 +114,16 @@ TEST_F(Control, GuidanceChangesImagesAndScaleZeroDoesNot) {
     };
     EXPECT_NE(of_class("0"), of_class("1")) << sampler;
   }
+}
+
+TEST_F(Control, ExplodingGuidanceIsNamedWithItsStep) {
+  const Path out = *scratch_ / "exploded.png";
+  const Outcome outcome = run_ito(sampling(grey(), out,
+                                           {"--sampler", "ddim", "--guidance-classifier",
+                                            noisy().string(), "--guidance-scale", "1e30"}));
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_TRUE(says(outcome.err, "ddim: the sample diverged at step 1:")) << outcome.err;
+  EXPECT_FALSE(file_exists(out));
 }
 
 TEST_F(Control, InpaintingKeepsObservedPixelsByteByByte) {
@@ -210,21 +219,6 @@ TEST_F(Control, BlurredImagesAgreeWithThePicture) {
   EXPECT_LT(std::sqrt(squares / 64), 3 * 0.0023);
 }
 
-TEST_F(Control, InterpolationDrawsARow) {
-  for (const char* method : {"latent", "noise"}) {
-    const Path out = *scratch_ / (std::string(method) + ".png");
-    const Outcome outcome =
-        run_ito({"interpolate", "--model", grey().string(), "--a", file_of("image"), "--b",
-                 file_of("other"), "--points", "5", "--steps", "8", "--class", "1", "--method",
-                 method, "--out", out.string(), "--json"});
-    ASSERT_EQ(outcome.code, 0) << outcome.err;
-    const Image grid = read_image(out).value();
-    EXPECT_EQ(grid.w, 5 * 8 + 6 * 2);
-    EXPECT_EQ(grid.h, 8 + 2 * 2);
-    EXPECT_EQ(read_png_settings(out).value()["method"], method);
-  }
-}
-
 TEST_F(Control, ImpossibleWishesAreRefusedWithOneSentence) {
   struct Case {
     int code;
@@ -267,10 +261,6 @@ TEST_F(Control, ImpossibleWishesAreRefusedWithOneSentence) {
       run_ito(with(tiny_training(*scratch_ / "grey.npz", *scratch_ / "refused", 2), {"--noisy"}));
   EXPECT_EQ(no_classifier.code, 2);
   EXPECT_TRUE(says(no_classifier.err, "--classifier")) << no_classifier.err;
-  const Outcome seed = run_ito({"interpolate", "--model", grey().string(), "--a", image, "--b",
-                                image, "--out", "x.png", "--seed", "3"});
-  EXPECT_EQ(seed.code, 2);
-  EXPECT_TRUE(says(seed.err, "--seed")) << seed.err;
 }
 
 }  // namespace

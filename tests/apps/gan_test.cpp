@@ -4,6 +4,7 @@
 #include "io/json.h"
 #include "io/safetensors.h"
 #include "tests/apps/run_ito.h"
+#include "tests/apps/tiny_model.h"
 
 namespace ito::test {
 namespace {
@@ -100,6 +101,32 @@ TEST_F(Gan, SamplesTakeItsOwnStepsAndDoNotDependOnTheBatch) {
   const auto first = read_image(*scratch_ / "one" / "000000.png");
   const auto same_class = read_image(*scratch_ / "one" / "000003.png");
   EXPECT_NE(first->pixels, same_class->pixels) << "another seed draws another latent";
+}
+
+TEST_F(Gan, SpoiltWeightsGiveNoImages) {
+  const Path spoilt = *scratch_ / "spoilt", out = *scratch_ / "spoilt.png";
+  std::filesystem::copy(run(), spoilt, std::filesystem::copy_options::recursive);
+  spoil_model(spoilt);
+  const Outcome outcome =
+      run_ito({"sample", "--model", spoilt.string(), "--num", "2", "--out", out.string()});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_NE(outcome.err.find("gan: the model's output is not finite at step 1"), std::string::npos)
+      << outcome.err;
+  EXPECT_FALSE(file_exists(out));
+}
+
+// Step 9 still sees good weights; its update makes them useless.
+TEST_F(Gan, AbsurdLearningRateEndsTheRunAtItsStepAndLeavesTheLastCheckpointAlone) {
+  const Path absurd = *scratch_ / "absurd";
+  std::filesystem::copy(run(), absurd, std::filesystem::copy_options::recursive);
+  set_stored_learning_rate(absurd, 1e30);
+  const Outcome outcome = run_ito(training(*scratch_ / "data.npz", absurd, 12));
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_NE(outcome.err.find("the loss is not finite at step 10;"), std::string::npos)
+      << outcome.err;
+  EXPECT_EQ(checkpoint_steps(absurd).value().back(), 8);
+  const Path state = checkpoint_folder("", 8) / "state.safetensors";
+  EXPECT_EQ(read_file(absurd / state).value(), read_file(run() / state).value());
 }
 
 TEST_F(Gan, RefusesWhatIsNotItsOwn) {

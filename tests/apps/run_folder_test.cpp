@@ -88,6 +88,20 @@ TEST_F(RunFolder, DamagedCheckpointFallsBackWithAWarning) {
   EXPECT_EQ(state_of(run, kSteps), state_of(whole(), kSteps));
 }
 
+// Step 25 still sees good weights; its update makes them useless.
+TEST_F(RunFolder, AbsurdLearningRateEndsTheRunAtItsStepAndLeavesTheLastCheckpointAlone) {
+  const Path run = *scratch_ / "absurd";
+  std::filesystem::copy(whole(), run, std::filesystem::copy_options::recursive);
+  set_stored_learning_rate(run, 1e30);
+  const Outcome outcome = run_ito(tiny_training(data(), run, kSteps + 8));
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_TRUE(says(outcome.err, "the loss is not finite at step 26;")) << outcome.err;
+  EXPECT_EQ(checkpoint_steps(run).value(), (std::vector<int64_t>{16, 20, 24}));
+  const Path weights = "unet/diffusion_pytorch_model.safetensors";
+  EXPECT_EQ(state_of(run, kSteps), state_of(whole(), kSteps));
+  EXPECT_EQ(read_file(run / weights).value(), read_file(whole() / weights).value());
+}
+
 TEST_F(RunFolder, DoneIsSaidAndContradictionsAreRefused) {
   const Outcome again = run_ito(tiny_training(data(), whole(), kSteps));
   EXPECT_EQ(again.code, 0) << again.err;

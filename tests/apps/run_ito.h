@@ -19,6 +19,7 @@
 
 #include "io/file.h"
 #include "io/host_tensor.h"
+#include "io/json.h"
 #include "io/npy.h"
 
 namespace ito::test {
@@ -148,6 +149,14 @@ inline std::vector<std::string> tiny_training(const Path& data, const Path& out,
           "4",
           "--keep",
           "3"};
+}
+
+// Makes a run go on with another learning rate, which the command line would refuse.
+inline void set_stored_learning_rate(const Path& run, double rate) {
+  Json json = read_json(run / "run.json").value();
+  json["options"]["lr"] = rate;
+  const Status status = write_file_atomic(run / "run.json", dump_json(json));
+  ASSERT_TRUE(status.ok()) << status.error().message;
 }
 
 inline std::vector<std::string> with(std::vector<std::string> arguments,

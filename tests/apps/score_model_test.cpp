@@ -107,7 +107,8 @@ TEST_F(ScoreModelTest, DivergenceNamesTheStep) {
   const Outcome outcome =
       sample(*scratch_ / "diverged.png", {"--sampler", "pc", "--steps", "6", "--snr", "1e6"});
   EXPECT_EQ(outcome.code, 1);
-  EXPECT_TRUE(says(outcome.err, "step")) << outcome.err;
+  EXPECT_TRUE(says(outcome.err, ": the sample diverged at step 1:")) << outcome.err;
+  EXPECT_FALSE(file_exists(*scratch_ / "diverged.png"));
 }
 
 // Steps, order and churn change an image; the settings say what it was made with.

@@ -1,18 +1,22 @@
-// A model folder of about 10,000 untrained weights, made in this process without a device.
+// A model folder of about 10,000 untrained weights, made in this process without a device; and one
+// made useless.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <array>
+#include <limits>
+#include <vector>
 
 #include "api/model.h"
+#include "io/safetensors.h"
 #include "nn/parameters.h"
 #include "nn/unet2d.h"
 
 namespace ito::test {
 
 // One level of 8 channels with attention, for images of 8x8x1 in three classes.
-inline void write_tiny_model(const Path& folder) {
+inline void write_tiny_model(const Path& folder, const SchedulerConfig& scheduler = {}) {
   UNet2DConfig config;
   config.sample_size = std::array<int, 2>{8, 8};
   config.in_channels = config.out_channels = 1;
@@ -25,8 +29,19 @@ inline void write_tiny_model(const Path& folder) {
   config.num_class_embeds = 3;
   const auto set = unet2d_parameters(config);
   ASSERT_TRUE(set.ok()) << set.error().message;
-  const Status status =
-      save_model(folder, config, SchedulerConfig{}, *set, initial_parameters(*set, 1));
+  const Status status = save_model(folder, config, scheduler, *set, initial_parameters(*set, 1));
+  ASSERT_TRUE(status.ok()) << status.error().message;
+}
+
+// Makes one weight of a model folder's first convolution NaN.
+inline void spoil_model(const Path& folder) {
+  const Path path = folder / "unet/diffusion_pytorch_model.safetensors";
+  TensorFile file = read_safetensors(path).value();
+  HostTensor& weight = file.tensors.at("conv_in.weight");
+  std::vector<float> values = to_floats(weight);
+  values[0] = std::numeric_limits<float>::quiet_NaN();
+  weight = tensor_from_floats(weight.shape, values);
+  const Status status = write_safetensors(path, file);
   ASSERT_TRUE(status.ok()) << status.error().message;
 }
 

@@ -46,6 +46,17 @@ TEST(Toy, AnEnergyWithNoiseLevelsGivesItsDensityItself) {
   EXPECT_FALSE(json.at("metrics").contains("fisher_divergence"));
 }
 
+TEST(Toy, AbsurdLearningRateIsNamedWithItsStep) {
+  const Scratch scratch;
+  const Path png = scratch / "absurd.png";
+  const Outcome outcome =
+      run_ito({"toy", "gaussian", "--out", png.string(), "--objective", "dsm", "--steps", "6",
+               "--batch", "64", "--hidden", "16", "--lr", "1e30"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_TRUE(says(outcome.err, "the loss is not finite at step 2;")) << outcome.err;
+  EXPECT_FALSE(file_exists(png));
+}
+
 TEST(Toy, WrongNamesAreWrongUsage) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
       {{"toy", "three_moons", "--out", "a.png"}, "three_moons"},

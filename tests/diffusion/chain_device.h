@@ -74,8 +74,8 @@ class DeviceChain : public VulkanTest {
   // x after the run, which must not have diverged.
   static Result<std::vector<float>> sample(const Chain& chain, const ChainSetup& setup) {
     ITO_ASSIGN(const auto loop, run_chain(chain, setup));
-    ITO_ASSIGN(const auto divergence, loop->read<uint32_t>(chain_names::kDivergence));
-    ITO_TRY(check_divergence(divergence, chain));
+    ITO_ASSIGN(const auto divergence, loop->read<uint32_t>(sampling_names::kDivergence));
+    ITO_TRY(check_divergence(divergence, chain.name));
     return loop->read<float>("x");
   }
 };

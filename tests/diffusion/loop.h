@@ -14,8 +14,10 @@ namespace ito::test {
 
 using Externals = std::unordered_map<std::string, HostValue>;
 
-// One replay: donated outputs replace their inputs, others are added to `externals`.
+// One replay: donated outputs replace their inputs, others are added to `externals`. As on a
+// device, "divergence" starts at zero.
 inline void replay(const Program& program, Externals& externals) {
+  externals.try_emplace("divergence", HostValue{{2}, {0, 0}});
   std::vector<Tensor> results;
   for (const ProgramOutput& output : program.outputs) results.push_back(output.value);
   Result<std::vector<HostValue>> values = interpret(results, externals);

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "diffusion/ddpm.h"
+#include "diffusion/divergence_words.h"
 #include "diffusion/gaussian_mixture.h"
 #include "diffusion/philox.h"
 #include "diffusion/samplers.h"
@@ -181,6 +182,45 @@ TEST(SamplingProgram, InversionAndSamplingReturnTheImage) {
     last = error;
   }
   EXPECT_LT(last, 0.02);
+}
+
+// The network's output is NaN from the fourth step on and its x_0 clipped, so that x may stay a
+// number.
+TEST(SamplingProgram, OutputThatIsNotFiniteIsRecordedWithItsStep) {
+  const Sampler sampler = sampler_named("ddpm", 5);
+  SamplingOptions options = options_for(2);
+  options.denoiser = [&](Tensor x, Tensor t) {
+    const Tensor left = reshape(t, {2, 1, 1, 1}) - sampler.timesteps[2];
+    return broadcast_to(sqrt(left), x.shape()) * 0.01;
+  };
+  const Program program = sampling_program(sampler, options);
+  Externals externals = start(sampler, options.shape, {1, 2});
+  for (int i = 0; i < 3; ++i) replay(program, externals);
+  EXPECT_EQ(externals["divergence"].data[0], 0);
+  for (int i = 0; i < 2; ++i) replay(program, externals);
+  EXPECT_EQ(externals["divergence"].data[0], 4);
+  const std::vector<uint32_t> words = {4, 0};
+  EXPECT_EQ(check_divergence(words, "ddpm").error().message,
+            "ddpm: the model's output is not finite at step 4");
+}
+
+// Steps that double x, from one image's 2^20: beyond 10^8 = 2^26.6 after the seventh.
+TEST(SamplingProgram, SampleThatGrowsAbsurdlyIsRecordedWithItsStep) {
+  Sampler sampler;
+  sampler.name = "doubling";
+  sampler.timesteps.assign(9, 0);
+  sampler.noise_used.assign(9, false);
+  sampler.columns = {"factor"};
+  sampler.coefficients.assign(9, 2);
+  sampler.build = [](const StepInputs& in) -> StepResult {
+    const Tensor x = in.coefficients[0] * in.x;
+    return {.x = x, .x0 = x, .history = {}};
+  };
+  const Program program =
+      sampling_program(sampler, {.shape = {2, 2}, .denoiser = [](Tensor x, Tensor) { return x; }});
+  Externals externals{{"x", {{2, 2}, {1, -2, -1048576, 3}}}, {"step", scalar_value(0)}};
+  for (int i = 0; i < 9; ++i) replay(program, externals);
+  EXPECT_EQ(externals["divergence"].data, (std::vector<double>{0, 7}));
 }
 
 // A multistep method needs nothing but a history: Adams-Bashforth of order two on x' = -x, whose

@@ -41,8 +41,8 @@ Result<Trajectory> follow_chain(vk::Device& device, const Chain& chain, const Ar
       all.data.insert(all.data.end(), values.begin(), values.end());
     }
   }
-  ITO_ASSIGN(const auto divergence, executor->read<uint32_t>(chain_names::kDivergence));
-  ITO_TRY(check_divergence(divergence, chain));
+  ITO_ASSIGN(const auto divergence, executor->read<uint32_t>(sampling_names::kDivergence));
+  ITO_TRY(check_divergence(divergence, chain.name));
   return trajectory;
 }
 
