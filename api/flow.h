@@ -23,9 +23,11 @@ struct ModelFlow {
   std::span<const float> weights;
 };
 
-// `model` must outlive the result. Its flow is that of api/model_score.h. Errors: a model without
+enum class FlowUse { kDensity, kSampling };  // unet_flow and sampling_flow of api/model_score.h
+
+// `model` must outlive the result. Errors: a model without
 // sample_size, a network or a prediction that has no flow.
-Result<ModelFlow> model_flow(const Model& model);
+Result<ModelFlow> model_flow(const Model& model, FlowUse use = FlowUse::kDensity);
 
 // Binds the weights of a flow to a solver.
 Status bind_weights(vk::Device& device, const ModelFlow& model, OdeSolver& solver);

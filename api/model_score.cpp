@@ -1,5 +1,7 @@
 #include "api/model_score.h"
 
+#include <utility>
+
 #include "api/task.h"
 #include "base/error.h"
 #include "diffusion/ddgan.h"
@@ -72,17 +74,23 @@ Result<ScoreModel> unet_score(const UNet2DConfig& unet, const SchedulerConfig& s
     return ScoreModel{.sde = sde, .score = network_score(network, noise_input(unet), scheduler)};
   }
   ITO_ASSIGN(const ChainModel chain, chain_model(unet, scheduler));
-  return chain_score(chain.schedule, chain.prediction, network);
+  ITO_ASSIGN(ScoreModel model, chain_score(chain.schedule, chain.prediction, network));
+  if (scheduler.clip_sample)
+    model.score = clipped_score(model.sde, std::move(model.score), scheduler.clip_sample_range);
+  return model;
+}
+
+Result<ProbabilityFlow> sampling_flow(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
+                                      const ParameterSet& set) {
+  ITO_ASSIGN(const ScoreModel model, unet_score(unet, scheduler, set));
+  ProbabilityFlow flow = probability_flow(model.sde, model.score);
+  if (is_score_scheduler(scheduler.class_name)) flow.start = scheduler.sampling_eps;
+  return flow;
 }
 
 Result<ProbabilityFlow> unet_flow(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                                   const ParameterSet& set) {
-  if (is_score_scheduler(scheduler.class_name)) {
-    ITO_ASSIGN(const ScoreModel model, unet_score(unet, scheduler, set));
-    ProbabilityFlow flow = probability_flow(model.sde, model.score);
-    flow.start = scheduler.sampling_eps;
-    return flow;
-  }
+  if (is_score_scheduler(scheduler.class_name)) return sampling_flow(unet, scheduler, set);
   ITO_TRY(check_network(unet));
   ITO_ASSIGN(const ChainModel chain, chain_model(unet, scheduler));
   return probability_flow(chain.schedule, chain.prediction, input_denoiser(unet, set));

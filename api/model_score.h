@@ -21,11 +21,16 @@ int class_count(const UNet2DConfig& unet, const ParameterSet& set);
 // outlive it.
 Denoiser input_denoiser(const UNet2DConfig& unet, const ParameterSet& set);
 
-// Score models on their own SDE; models of a discrete chain on the VP SDE. Errors: a schedule that
-// has no SDE, a network whose output is no score, class embeddings of another kind than a table.
+// Score models on their own SDE; models of a discrete chain on the VP SDE, their estimates of the
+// clean image clipped where the scheduler says clip_sample. Errors: a schedule that has no SDE, a
+// network whose output is no score, class embeddings of another kind than a table.
 Result<ScoreModel> unet_score(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                               const ParameterSet& set);
-// Score models from sampling_eps to 1; models of a discrete chain in their own log-SNR.
+// The flow of unet_score, for drawing images. Score models from sampling_eps to 1.
+Result<ProbabilityFlow> sampling_flow(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
+                                      const ParameterSet& set);
+// The flow whose density is the model's: as above for score models; models of a discrete chain in
+// their own log-SNR, from timestep 0 on, nothing clipped.
 Result<ProbabilityFlow> unet_flow(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                                   const ParameterSet& set);
 

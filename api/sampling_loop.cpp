@@ -7,7 +7,6 @@
 #include "api/model_score.h"
 #include "base/error.h"
 #include "diffusion/annealed_langevin.h"
-#include "diffusion/chain.h"
 #include "diffusion/edm_sampler.h"
 #include "diffusion/noise_ladder.h"
 #include "diffusion/predictor_corrector.h"
@@ -189,6 +188,7 @@ Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig&
   loop.name = chain.name;
   loop.step = chain_program(chain, chain_options);
   loop.steps = chain.steps;
+  loop.chain = std::move(chain);
   loop.start_std = model.sde.prior_std();
   return loop;
 }
@@ -198,9 +198,7 @@ Result<SamplingLoop> flow_loop(const UNet2DConfig& unet, const SchedulerConfig& 
   ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, set, options));
   if (options.control != nullptr)
     return unsupported("sampler ode takes neither guidance nor an observation");
-  ITO_ASSIGN(const ProbabilityFlow flow, unet_flow(unet, scheduler, set));
-  if (options.eps > 0 && !is_score_scheduler(scheduler.class_name))
-    return invalid_argument("the flow of a discrete chain ends at its timestep 0, not at an eps");
+  ITO_ASSIGN(const ProbabilityFlow flow, sampling_flow(unet, scheduler, set));
   loop.flow = flow_system(flow, loop.shape);
   loop.from = flow.end;
   loop.to = options.eps > 0 ? options.eps : flow.start;

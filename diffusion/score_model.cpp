@@ -52,6 +52,16 @@ Result<ScoreModel> chain_score(const NoiseSchedule& schedule, Prediction predict
                     }};
 }
 
+ScoreFunction clipped_score(const Sde& sde, ScoreFunction score, double range) {
+  return [sde, score = std::move(score), range](Tensor x, Tensor t) {
+    const Tensor s = score(x, t);
+    const Tensor mean = per_image(sde.mean(t), x.rank());
+    const Tensor variance = per_image(square(sde.std(t)), x.rank());
+    const Tensor clean = (x + variance * s) / mean;
+    return s + mean / variance * (clamp(clean, -range, range) - clean);
+  };
+}
+
 Result<ScoreModel> edm_coordinates(const ScoreModel& model, double end_time) {
   const Sde& sde = model.sde;
   if (!(end_time > 0 && end_time < sde.end()))

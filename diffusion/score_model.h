@@ -44,6 +44,10 @@ ScoreFunction network_score(Denoiser network, NoiseInput input, const SchedulerC
 Result<ScoreModel> chain_score(const NoiseSchedule& schedule, Prediction prediction,
                                Denoiser denoiser);
 
+// The score whose estimate of the clean image, (x + std² s)/mean, lies within ±range: what
+// `clip_sample` does to the steps of a discrete chain. Where no estimate lies beyond, it is `score`.
+ScoreFunction clipped_score(const Sde& sde, ScoreFunction score, double range);
+
 // A model seen in EDM's coordinates, x/mean(t) with the time σ = std(t)/mean(t) (Karras et al.
 // 2022, eq. 4): the Sde is kEdm with σ from that of `end_time` up to that of the model's end, and ∇
 // ln p(x/mean; σ) = mean ∇ ln p_t(x). Exact for every SDE; images at σ = 0 are images. Errors:

@@ -84,7 +84,7 @@ TEST_F(LangevinStatistics, ThousandsOfStepsReplayWithoutTheHost) {
   ASSERT_OK_AND_ASSIGN(const auto step, loop->read<uint32_t>("step"));
   EXPECT_EQ(step[0], 5000u);
   ASSERT_OK_AND_ASSIGN(const auto divergence, loop->read<uint32_t>("divergence"));
-  ASSERT_OK(check_divergence(divergence, chain));
+  ASSERT_OK(check_divergence(divergence, chain.name));
   ASSERT_OK_AND_ASSIGN(const std::vector<float> x, loop->read<float>("x"));
   EXPECT_WITHIN_4_SE(estimate(x, 1, [](const float* p) { return *p; }), 0.5);
   EXPECT_WITHIN_4_SE(estimate(x, 1, [](const float* p) { return std::pow(*p - 0.5, 2); }),

@@ -90,6 +90,22 @@ TEST(ScoreModel, BothKindsOfNetworkGiveTheScore) {
                expected, 1e-6);
 }
 
+// Of N(2, 0.01): estimates lie near 2 at small times, and at the end wherever x leads them.
+TEST(ScoreModel, ClippedScoresKeepTheCleanImageInRange) {
+  const GaussianMixture far{{1}, {{2, -0.5}}, {{0.01, 0.01}}};
+  const Sde sde;
+  const ScoreFunction exact = mixture_score(far, sde);
+  const std::vector<Point> points = {{0.1, {1.9, -0.4}}, {0.6, {0.5, 0.3}}, {0.9, {-2, 1}}};
+  const std::vector<double> free = scores(exact, points);
+  expect_close(scores(clipped_score(sde, exact, 3), points), free, 1e-6);
+  const std::vector<double> clipped = scores(clipped_score(sde, exact, 1), points);
+  for (size_t i = 0; i < points.size(); ++i) {
+    const double t = points[i].t, mean = sde.mean(t), variance = std::pow(sde.std(t), 2);
+    EXPECT_NEAR((points[i].x[0] + variance * clipped[2 * i]) / mean, 1, 1e-4);
+    EXPECT_NEAR(clipped[2 * i + 1], free[2 * i + 1], 1e-6 * (1 + std::abs(free[2 * i + 1])));
+  }
+}
+
 TEST(ScoreModel, ALadderIsGeometricInSigma) {
   Graph graph;
   const Sde sde{.kind = Sde::Kind::kVe, .sigma_min = 0.01, .sigma_max = 10};
