@@ -29,6 +29,19 @@ Image mask_of(int h, int w) {
   return mask;
 }
 
+// The periodic convolution of an 8x8 image with the kernel along both axes.
+std::vector<double> convolved(const std::vector<double>& x, const std::vector<double>& kernel) {
+  const int half = static_cast<int>(kernel.size()) / 2;
+  std::vector<double> y(64, 0);
+  for (int i = 0; i < 64; ++i)
+    for (int down = -half; down <= half; ++down)
+      for (int across = -half; across <= half; ++across)
+        y[static_cast<size_t>(i)] +=
+            kernel[static_cast<size_t>(down + half)] * kernel[static_cast<size_t>(across + half)] *
+            x[static_cast<size_t>((i / 8 + down + 8) % 8 * 8 + (i % 8 + across + 8) % 8)];
+  return y;
+}
+
 class Control : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -176,6 +189,25 @@ TEST_F(Control, ColourisationKeepsLuminance) {
     }
 }
 
+// What rounding to bytes does, and not what clamping colours would.
+TEST_F(Control, ColouredPngsKeepLuminance) {
+  const Image grey_picture = read_image(file_of("image")).value();
+  const Path out = *scratch_ / "coloured";
+  const Outcome outcome = run_ito(sampling(rgb(), out, {"--colorize", file_of("image")}));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  int coloured = 0;
+  for (const char* name : {"000000.png", "000001.png", "000002.png"}) {
+    const Image found = read_image(out / name).value();
+    ASSERT_EQ(found.pixels.size(), 3u * 64);
+    for (size_t p = 0; p < 64; ++p) {
+      const uint8_t* pixel = found.pixels.data() + 3 * p;
+      EXPECT_NEAR((pixel[0] + pixel[1] + pixel[2]) / 3.0, grey_picture.pixels[p], 0.5 + 1e-3) << p;
+      coloured += pixel[0] != pixel[1];
+    }
+  }
+  EXPECT_GT(coloured, 100);
+}
+
 TEST_F(Control, BlockMeansAreKept) {
   const Image half = read_image(file_of("half")).value();
   const std::vector<float> x =
@@ -202,6 +234,7 @@ double box_mean(const Values& x, int i, int j) {
 // Within the noise that a blur is given unless told otherwise: that of rounding to 8 bits. The
 // model is untrained, so only agreement counts.
 TEST_F(Control, BlurredImagesAgreeWithThePicture) {
+<<<<<<< HEAD
   const Image sharp = picture(8, 8, 1, 5);
   Image blurred = sharp;
   for (int i = 0; i < 64; ++i)
@@ -217,6 +250,48 @@ TEST_F(Control, BlurredImagesAgreeWithThePicture) {
                             (blurred.pixels[static_cast<size_t>(i)] / 127.5 - 1),
                         2);
   EXPECT_LT(std::sqrt(squares / 64), 3 * 0.0023);
+=======
+  std::vector<double> sharp;  // of middle brightness, so that no sampler clips what it draws
+  for (int i = 0; i < 64; ++i) sharp.push_back((i * 37 % 121 - 60) / 127.5);
+  // exp(-d²/2D²) for D = 0.6, normalised, cut at the 3 pixels that an 8x8 image has room for.
+  const double a = std::exp(-0.5 / 0.36), b = std::exp(-2 / 0.36), c = std::exp(-4.5 / 0.36);
+  const double all = 1 + 2 * (a + b + c);
+  const std::vector<double> box(3, 1 / 3.0),
+      gaussian = {c / all, b / all, a / all, 1 / all, a / all, b / all, c / all};
+  for (const auto& [name, kernel] : {std::pair{"blur:3", box}, {"gaussian:0.6", gaussian}}) {
+    Image y{8, 8, 1, {}};
+    for (const double value : convolved(sharp, kernel))
+      y.pixels.push_back(static_cast<uint8_t>(std::lround((value + 1) * 127.5)));
+    ASSERT_TRUE(write_png(file_of("blurred"), y).ok());
+    const std::vector<float> x =
+        sample(grey(), {"--inverse", name, "--observation", file_of("blurred")}, "200");
+    ASSERT_EQ(x.size(), 3u * 64);
+    const std::vector<double> found = convolved({x.begin(), x.begin() + 64}, kernel);
+    double squares = 0;
+    for (size_t i = 0; i < 64; ++i) squares += std::pow(found[i] - (y.pixels[i] / 127.5 - 1), 2);
+    EXPECT_LT(std::sqrt(squares / 64), 3 * 0.0023) << name;
+  }
+}
+
+// The more noise the picture is said to have, the less the images need to agree with it.
+TEST_F(Control, ImagesAgreeWithNoisyPicturesWithinTheirNoise) {
+  const Image y = read_image(file_of("image")).value();
+  const auto error = [&](const char* noise_std) {
+    const std::vector<float> x = sample(
+        grey(),
+        {"--inpaint", file_of("image"), "--mask", file_of("mask"), "--noise-std", noise_std}, "50");
+    EXPECT_EQ(x.size(), 3u * 64);
+    double squares = 0;
+    for (size_t i = 0; i < 64; i += 3) squares += std::pow(x.at(i) - (y.pixels[i] / 127.5 - 1), 2);
+    return std::sqrt(squares / 22);
+  };
+  const double none = error("0"), small = error("0.1"), large = error("0.5");
+  EXPECT_LT(none, 1e-6);
+  EXPECT_GT(small, 0.01);
+  EXPECT_LT(small, 2 * 0.1);
+  EXPECT_GT(large, 2 * small);
+  EXPECT_LT(large, 2 * 0.5);
+>>>>>>> wd
 }
 
 TEST_F(Control, ImpossibleWishesAreRefusedWithOneSentence) {

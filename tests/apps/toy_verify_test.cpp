@@ -1,4 +1,5 @@
 // `ito toy` and `ito verify` at small settings, and what of them can be known beforehand.
+#include <algorithm>
 #include <cmath>
 
 #include "api/toy.h"
@@ -13,6 +14,18 @@ namespace {
 
 bool says(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
+}
+
+// Pixels of a colour, not grey, in the middle of the panel whose drawing area begins at (x, y).
+int coloured_pixels(const Image& image, int x, int y) {
+  int count = 0;
+  for (int j = y + 50; j < y + 350; ++j)
+    for (int i = x + 50; i < x + 350; ++i) {
+      const uint8_t* pixel = image.pixels.data() + (j * image.w + i) * image.c;
+      const auto [low, high] = std::minmax({pixel[0], pixel[1], pixel[2]});
+      count += high - low > 50;
+    }
+  return count;
 }
 
 TEST(Toy, DrawsAPictureAndMeasuresAgainstTheExactScore) {
@@ -32,6 +45,14 @@ TEST(Toy, DrawsAPictureAndMeasuresAgainstTheExactScore) {
   const Image image = read_image(png).value();
   EXPECT_GT(image.w, 1000);
   EXPECT_GT(image.h, 800);
+  // Data, score, paths; samples, density, loss. The second column has colour bars.
+  ASSERT_EQ(image.c, 3);
+  for (const int y : {100, 602})
+    for (const int x : {76, 576, 1160}) {
+      const int coloured = coloured_pixels(image, x, y);
+      EXPECT_GT(coloured, 100) << "panel at " << x << ", " << y;
+      EXPECT_TRUE(coloured < 80'000 || (x == 576 && y == 602)) << "panel at " << x << ", " << y;
+    }
 }
 
 TEST(Toy, AnEnergyWithNoiseLevelsGivesItsDensityItself) {
