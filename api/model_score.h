@@ -25,7 +25,7 @@ Denoiser input_denoiser(const UNet2DConfig& unet, const ParameterSet& set);
 // has no SDE, a network whose output is no score, class embeddings of another kind than a table.
 Result<ScoreModel> unet_score(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                               const ParameterSet& set);
-// Score models from sampling_eps to 1; models of a discrete chain in their own log-SNR.
+// Score models from sampling_end to the SDE's end; models of a discrete chain in their own log-SNR.
 Result<ProbabilityFlow> unet_flow(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                                   const ParameterSet& set);
 
