@@ -71,6 +71,10 @@ Result<ScoreModel> unet_score(const UNet2DConfig& unet, const SchedulerConfig& s
   const Denoiser network = input_denoiser(unet, set);
   if (is_score_scheduler(scheduler.class_name)) {
     ITO_ASSIGN(const Sde sde, scheduler_sde(scheduler));
+    if (sde.kind == Sde::Kind::kEdm && takes_sigma(unet))
+      return unsupported(
+          "scheduler {}: a network that is told sigma, expected one told ln(sigma)/4",
+          scheduler.class_name);
     return ScoreModel{.sde = sde, .score = network_score(network, noise_input(unet), scheduler)};
   }
   ITO_ASSIGN(const ChainModel chain, chain_model(unet, scheduler));
@@ -84,7 +88,7 @@ Result<ProbabilityFlow> sampling_flow(const UNet2DConfig& unet, const SchedulerC
                                       const ParameterSet& set) {
   ITO_ASSIGN(const ScoreModel model, unet_score(unet, scheduler, set));
   ProbabilityFlow flow = probability_flow(model.sde, model.score);
-  if (is_score_scheduler(scheduler.class_name)) flow.start = scheduler.sampling_eps;
+  if (is_score_scheduler(scheduler.class_name)) flow.start = sampling_end(scheduler);
   return flow;
 }
 

@@ -26,7 +26,8 @@ Denoiser input_denoiser(const UNet2DConfig& unet, const ParameterSet& set);
 // network whose output is no score, class embeddings of another kind than a table.
 Result<ScoreModel> unet_score(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                               const ParameterSet& set);
-// The flow of unet_score, for drawing images. Score models from sampling_eps to 1.
+// The flow of unet_score, for drawing images. Score models from
+// sampling_end to the SDE's end.
 Result<ProbabilityFlow> sampling_flow(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                                       const ParameterSet& set);
 // The flow whose density is the model's: as above for score models; models of a discrete chain in

@@ -49,6 +49,10 @@ Result<std::unique_ptr<SampleGrid>> SampleGrid::create(vk::Device& device, const
     grid->options_.sampler = "pc";
     grid->options_.steps = kScoreGridSteps;
   }
+  if (task.edm) {
+    grid->options_.sampler = "edm";
+    grid->options_.steps = default_steps(grid->options_, task.scheduler);
+  }
   grid->options_.batch = static_cast<int64_t>(grid->requests_.size());
   ITO_ASSIGN(grid->session_, SamplingSession::create(device, task.unet, task.scheduler, task.set,
                                                      std::move(weights), grid->options_));

@@ -91,7 +91,7 @@ Result<Predictor> predictor_of(std::string name) {
 // When sampling ends: as asked, or as the model says, or 0.
 double end_time(const SchedulerConfig& scheduler, const SampleOptions& options) {
   if (options.eps > 0) return options.eps;
-  return is_score_scheduler(scheduler.class_name) ? scheduler.sampling_eps : 0;
+  return is_score_scheduler(scheduler.class_name) ? sampling_end(scheduler) : 0;
 }
 
 Result<PredictorCorrectorOptions> predictor_corrector_options(const SchedulerConfig& scheduler,
@@ -132,7 +132,11 @@ Result<double> ladder_epsilon(const std::vector<double>& sigmas, int steps_per_l
       epsilon, most, ncsn ? 4 : 2);
 }
 
-// Annealed Langevin dynamics on the geometric ladder of a VE process.
+bool has_ladder(const Sde& sde) {
+  return sde.kind == Sde::Kind::kVe || sde.kind == Sde::Kind::kEdm;
+}
+
+// Annealed Langevin dynamics on the geometric ladder of a VE or EDM process.
 Result<Chain> ladder_chain(const ScoreModel& model, const SampleOptions& options) {
   const bool ncsn = options.ald_form == kNcsn;
   AnnealedLangevinOptions ald;
@@ -174,11 +178,11 @@ Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig&
     ITO_ASSIGN(model, edm_coordinates(model, asked > 0 ? asked : model.sde.start()));
     ITO_ASSIGN(chain, edm_sampler(model.sde, model.score, edm_options(options)));
     for (const ChainState& state : chain.states) loop.history.push_back(state.name);
-  } else if (options.sampler == "ald" && model.sde.kind == Sde::Kind::kVe) {
+  } else if (options.sampler == "ald" && has_ladder(model.sde)) {
     ITO_ASSIGN(chain, ladder_chain(model, options));
   } else {
     if (options.ald_form == kNcsn || options.epsilon > 0)
-      return invalid_argument("--ald-form ncsn and --epsilon need a VE model, found {}",
+      return invalid_argument("--ald-form ncsn and --epsilon need a VE or EDM model, found {}",
                               sde_name(model.sde.kind));
     ITO_ASSIGN(const PredictorCorrectorOptions pc, predictor_corrector_options(scheduler, options));
     ITO_ASSIGN(chain, predictor_corrector(model.sde, model.score, pc));

@@ -34,11 +34,11 @@ struct SampleOptions {
   // 0.16. ald with ncsnv2: ε/σ_L² = 2 snr², if above 0.
   double snr = 0;
   int corrector_steps = 0;  // pc: per step, 0: 1. ald: per noise level, 0: 5, with ncsn 100
-  // ald for VE: "ncsn" or "ncsnv2", as in AnnealedForm; ε of their steps, 0: with ncsn 2e-5 (Song &
-  // Ermon 2019), with ncsnv2 from the ladder (Song & Ermon 2020, technique 4).
+  // ald for VE and EDM: "ncsn" or "ncsnv2", as in AnnealedForm; ε of their steps, 0: with ncsn 2e-5
+  // (Song & Ermon 2019), with ncsnv2 from the ladder (Song & Ermon 2020, technique 4).
   std::string ald_form = "ncsnv2";
   double epsilon = 0;
-  double eps = 0;       // time at which sampling ends; 0: the model's. Not used by ald for VE
+  double eps = 0;  // time at which sampling ends; 0: the model's. Not used by ald for VE and EDM
   bool denoise = true;  // the last move adds no noise; ald for VE: one more step, to the mean
   // edm, as in EdmSamplerOptions; s_max 0: no bound.
   double rho = 7;

@@ -10,6 +10,7 @@
 #include "api/model_score.h"
 #include "api/noisy_classifier.h"
 #include "base/error.h"
+#include "diffusion/edm.h"
 #include "diffusion/loss.h"
 #include "diffusion/schedule.h"
 #include "diffusion/score_matching.h"
@@ -80,6 +81,31 @@ LossFunction score_loss(const Shape& shape, int classes, const UNet2DConfig& une
   };
 }
 
+// EDM's loss at the noise levels sigma, a mean over images and pixels.
+Tensor edm_mean_loss(const Denoiser& network, const SchedulerConfig& scheduler, Tensor x0,
+                     Tensor sigma, Tensor noise) {
+  const Tensor loss =
+      edm_loss(scheduler_denoiser(network, scheduler), {.sigma_data = scheduler.sigma_data}, x0,
+               per_image(sigma, x0.rank()) * noise, sigma);
+  return sum_all(loss) * (1 / static_cast<double>(x0.shape().numel()));
+}
+
+LossFunction edm_training_loss(const Shape& shape, int classes, const UNet2DConfig& unet,
+                               const SchedulerConfig& scheduler, const EdmTraining& training) {
+  return [=](Graph& graph, const Scope& parameters, Tensor counter) {
+    const Tensor key = input(graph, batch_name::kKey, {2}, DType::kU32);
+    const Tensor image = iota(graph, {shape[0]}, 0);
+    const Tensor z = random_normal({shape[0]}, key, image, counter, kStreamTrainTimestep);
+    const Tensor labels = class_input(graph, shape, classes);
+    const Denoiser network = [&](Tensor x, Tensor c_noise) {
+      return unet2d(parameters, unet, x, c_noise, labels);
+    };
+    return edm_mean_loss(network, scheduler, images_input(graph, shape),
+                         edm_training_sigma(z, training.p_mean, training.p_std),
+                         draw_score_noise(shape, key, image, counter));
+  };
+}
+
 // Rounded up, so that a configuration reads well.
 double measured_sigma_max(const ImageDataset& data) {
   return std::ceil(largest_image_distance(data) * 100) / 100;
@@ -143,6 +169,12 @@ Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDatase
     if (options.sde == "ve" && options.sigma_max == 0)
       task.scheduler.sigma_max = measured_sigma_max(data);
     ITO_ASSIGN(task.sde, scheduler_sde(task.scheduler));
+    if (task.sde->kind == Sde::Kind::kEdm) {
+      task.edm = EdmTraining{.p_mean = options.p_mean, .p_std = options.p_std};
+      task.loss =
+          edm_training_loss(task.batch_shape, task.classes, task.unet, task.scheduler, *task.edm);
+      return task;
+    }
     if (task.scheduler.ladder) {
       ITO_ASSIGN(const std::optional<int> levels, ladder_of(options));
       const int64_t dimensions = int64_t{size} * size * data.c;
@@ -176,6 +208,12 @@ Program validation_program(const TrainingTask& task, int64_t batch) {
   const Tensor x0 = images_input(graph, shape);
   const Denoiser denoiser =
       unet_denoiser(task.unet, task.set, flat, class_input(graph, shape, task.classes));
+  if (task.edm) {
+    program.output("loss",
+                   edm_mean_loss(denoiser, task.scheduler, x0, input(graph, "timestep", {batch}),
+                                 input(graph, "noise", shape)));
+    return program;
+  }
   if (task.sde) {
     const Tensor t = input(graph, "timestep", {batch});
     program.output(

@@ -25,6 +25,11 @@ inline constexpr const char* kLabels = "labels";  // u32 [n]; only where the tas
 inline constexpr const char* kKey = "key";        // u32 [2], the seed; only where noise is drawn
 }  // namespace batch_name
 
+// ln σ of a training with EDM's loss is normal.
+struct EdmTraining {
+  double p_mean = -1.2, p_std = 1.2;
+};
+
 struct TrainingTask {
   bool classifier = false;
   Shape batch_shape;  // [n, h, w, c] of one batch
@@ -33,6 +38,7 @@ struct TrainingTask {
   SchedulerConfig scheduler;
   std::optional<DdganConfig> gan;      // of a denoising diffusion GAN; its U-Net is `unet`
   std::optional<Sde> sde;              // of a score model
+  std::optional<EdmTraining> edm;      // of a score model with EDM's loss
   int64_t ladder = 0;                  // of a score model: levels of noise it is trained on; 0: all
   ClassifierConfig classifier_config;  // of a classifier task
   // Of the noise-conditional classifier, which is a classifier task with a schedule.
@@ -55,7 +61,7 @@ inline constexpr double kFirstTrainingTime = 1e-5;
 
 // Programs of a task that do not train: the same loss with timestep and noise given ("timestep" u32
 // [n], or for a score model its times, f32 [n]; "noise" as the images), unweighted (score models:
-// weighted by the variance) → output "loss" f32 [].
+// weighted by the variance, EDM's as in training) → output "loss" f32 [].
 Program validation_program(const TrainingTask& task, int64_t batch);
 // Classifier: output "correct" f32 [n].
 Program accuracy_program(const ClassifierConfig& config, const ParameterSet& set,

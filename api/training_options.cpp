@@ -18,15 +18,23 @@ namespace ito {
 
 namespace {
 
+constexpr double kEdmSigmaMax = 80;                             // Karras et al. 2022, table 1
 constexpr int kMaxLadder = 65536;                               // a limit of random_index
 constexpr double kVeSamplingEps = 1e-5, kVpSamplingEps = 1e-3;  // diffusers' defaults
 
 // Options of score models; those of the discrete chain must then be left alone.
 Status check_score_options(const TrainingOptions& o) {
   const TrainingOptions defaults;
-  const bool score = o.sde != "none", ve = o.sde == "ve";
-  if (score && !ve && o.sde != "vp" && o.sde != "subvp")
-    return invalid_argument("--sde is \"{}\", expected none, ve, vp or subvp", o.sde);
+  const bool score = o.sde != "none", ve = o.sde == "ve", edm = o.sde == "edm";
+  if (score && !ve && !edm && o.sde != "vp" && o.sde != "subvp")
+    return invalid_argument("--sde is \"{}\", expected none, ve, vp, subvp or edm", o.sde);
+  if (edm && (o.network != defaults.network || o.dsm_weight != defaults.dsm_weight))
+    return invalid_argument("--sde edm takes neither --network nor --dsm-weight");
+  if (!edm && (o.p_mean != defaults.p_mean || o.p_std != defaults.p_std))
+    return invalid_argument("--p-mean and --p-std need --sde edm");
+  if (!std::isfinite(o.p_mean) || !(o.p_std >= 0) || !std::isfinite(o.p_std))
+    return invalid_argument("--p-mean is {} and --p-std {}, expected numbers, the latter 0 or more",
+                            o.p_mean, o.p_std);
   if (score && o.classifier) return invalid_argument("--classifier and --sde exclude each other");
   if (o.network != "ddpm" && o.network != "ncsnpp" && o.network != "ncsnv2")
     return invalid_argument("--network is \"{}\", expected ddpm, ncsnpp or ncsnv2", o.network);
@@ -233,6 +241,13 @@ SchedulerConfig scheduler_config(const TrainingOptions& options) {
   const auto levels = ladder_of(options);
   const bool ladder = levels.ok() && *levels != 0;
   config.num_train_timesteps = ladder ? levels->value_or(options.timesteps) : options.timesteps;
+  if (options.sde == "edm") {
+    config.class_name = "EDMEulerScheduler";
+    config.sigma_min = options.sigma_min;
+    config.sigma_max = options.sigma_max > 0 ? options.sigma_max : kEdmSigmaMax;
+    config.sigma_data = options.sigma_data;
+    return config;
+  }
   if (options.sde != "none") {
     config.class_name = options.sde == "ve"   ? "ScoreSdeVeScheduler"
                         : options.sde == "vp" ? "ScoreSdeVpScheduler"

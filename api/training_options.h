@@ -34,6 +34,8 @@ struct TrainingOptions {
   double sigma_min = 0.01;
   double sigma_max = 0;
   double sigma_data = 0.5;
+  double p_mean = -1.2;
+  double p_std = 1.2;
   double beta_min = 0.1;
   double beta_max = 20;
   std::string dsm_weight = "variance";
@@ -79,18 +81,22 @@ void visit_fields(Options& o, Visit&& visit) {
   visit("prediction", o.prediction, "what the network predicts: epsilon, sample, v_prediction");
   visit("loss-weight", o.loss_weight, "weight of each timestep: none, min_snr, p2, elbo");
   visit("sde", o.sde,
-        "train a score model by denoising score matching on this process: ve, vp, subvp; none: the "
+        "train a score model on this process: ve, vp, subvp by denoising score matching, edm by "
+        "EDM's preconditioned loss; none: the "
         "discrete chain of --schedule");
   visit("network", o.network,
         "ddpm; ncsnpp (noise level by Fourier features, image skips, FIR resampling); ncsnv2 (not "
         "told the noise level, output divided by it)");
-  visit("sigma-min", o.sigma_min, "ve: smallest noise level");
+  visit("sigma-min", o.sigma_min, "ve, edm: smallest noise level; left out with edm: 0.002");
   visit("sigma-max", o.sigma_max,
-        "ve: largest noise level; 0: the largest distance found between two training images");
+        "ve, edm: largest noise level; 0: the largest distance found between two training images "
+        "(ve), 80 (edm)");
   visit(
       "sigma-data", o.sigma_data,
-      "ve with ncsnpp: deviation of the data for EDM's preconditioning of the network; 0: none, as "
-      "diffusers has it");
+      "edm, and ve with ncsnpp: deviation of the data for EDM's preconditioning of the network; 0, "
+      "not for edm: none, as diffusers has it");
+  visit("p-mean", o.p_mean, "edm: mean of ln(sigma) in training");
+  visit("p-std", o.p_std, "edm: deviation of ln(sigma) in training");
   visit("beta-min", o.beta_min, "vp, subvp: noise rate at time 0");
   visit("beta-max", o.beta_max, "vp, subvp: noise rate at time 1");
   visit("dsm-weight", o.dsm_weight,

@@ -1,6 +1,7 @@
 #include "api/validation.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/error.h"
@@ -60,6 +61,13 @@ Result<std::unique_ptr<Validator>> Validator::create(vk::Device& device, const T
 
 Status Validator::write_timesteps(TorchGenerator& generator) {
   const size_t n = static_cast<size_t>(batch_);
+  if (task_.edm) {
+    std::vector<float> levels(n);
+    generator.randn(levels);
+    for (float& level : levels)
+      level = static_cast<float>(std::exp(task_.edm->p_mean + task_.edm->p_std * double{level}));
+    return executor_->write("timestep", levels);
+  }
   if (task_.sde && task_.ladder == 0) {
     std::vector<float> t(n);
     generator.uniform(t, kFirstTrainingTime, 1);

@@ -21,7 +21,8 @@ Status write_test_batch(Executor& executor, const TrainingTask& task, const Imag
 // and PyTorch's: per batch t = randint(0, T, (n,)), then noise = randn(n, c, h, w), from one CPU
 // generator seeded 7; so the number can be compared with a PyTorch run. For a score model t is
 // instead uniform_(1e-5, 1), or on a ladder randint(0, L)/(L-1), and the error of the score is
-// weighted by the variance of the noise: the mean squared error of the noise it implies.
+// weighted by the variance of the noise: the mean squared error of the noise it implies. With EDM's
+// loss it is that loss at σ = e^{p_mean + p_std z}, z = randn(n) in place of t.
 // Classifier: the share of all images that `weights` classify correctly.
 class Validator {
  public:

@@ -39,6 +39,8 @@ Status check(TrainCommand& c) {
   });
   if (c.training.classifier && c.run.given.count("channels") == 0)
     c.training.channels = {32, 64, 96, 96};
+  if (c.training.sde == "edm" && c.run.given.count("sigma-min") == 0)
+    c.training.sigma_min = 0.002;  // Karras et al. 2022, table 1
   if (c.run.sample_every > 0 && c.training.classifier)
     return invalid_argument("--sample-every has no meaning for a classifier");
   c.run.data = c.data;

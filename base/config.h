@@ -60,12 +60,17 @@ struct UNet2DConfig {
   bool operator==(const UNet2DConfig&) const = default;
 };
 
-// The scheduler_config.json of DDPMScheduler, DDIMScheduler, ScoreSdeVeScheduler and
-// ScoreSdeVpScheduler; and of ScoreSdeSubVpScheduler, which diffusers does not have and which holds
-// what ScoreSdeVpScheduler does.
+// The scheduler_config.json of DDPMScheduler, DDIMScheduler, ScoreSdeVeScheduler,
+// ScoreSdeVpScheduler, EDMEulerScheduler and EDMDPMSolverMultistepScheduler; and of
+// ScoreSdeSubVpScheduler, which diffusers does not have and which holds what ScoreSdeVpScheduler
+// does.
+inline bool is_edm_scheduler(std::string_view class_name) {
+  return class_name == "EDMEulerScheduler" || class_name == "EDMDPMSolverMultistepScheduler";
+}
+// Whether it is of a model in continuous time.
 inline bool is_score_scheduler(std::string_view class_name) {
   return class_name == "ScoreSdeVeScheduler" || class_name == "ScoreSdeVpScheduler" ||
-         class_name == "ScoreSdeSubVpScheduler";
+         class_name == "ScoreSdeSubVpScheduler" || is_edm_scheduler(class_name);
 }
 
 struct SchedulerConfig {
@@ -91,13 +96,15 @@ struct SchedulerConfig {
 
   // Score models (Song et al. 2021). num_train_timesteps is the number of noise levels of the
   // discretised process; where the file does not say it, 2000.
-  double sigma_min = 0.01;     // VE
-  double sigma_max = 1348;     // VE
+  double sigma_min = 0.01;     // VE; EDM: 0.002 by default
+  double sigma_max = 1348;     // VE; EDM: 80 by default
+  double sigma_data = 0.5;     // EDM: deviation of the data
+  double rho = 7;              // EDM: shape of the noise levels that diffusers samples at
   double snr = 0.15;           // VE: signal-to-noise ratio of the Langevin corrector
   int correct_steps = 1;       // VE: corrector steps per predictor step
   double beta_min = 0.1;       // VP, sub-VP
   double beta_max = 20;        // VP, sub-VP
-  double sampling_eps = 1e-5;  // time at which sampling ends; VP, sub-VP: 1e-3 by default
+  double sampling_eps = 1e-5;  // time at which sampling ends; VP, sub-VP: 1e-3 by default; not EDM
   // VE: the network knows its num_train_timesteps levels of noise and none in between (NCSN). Our
   // own key, left out of files where it is false.
   bool ladder = false;

@@ -1,5 +1,6 @@
 #include "diffusion/score_model.h"
 
+#include <cmath>
 #include <utility>
 
 #include "base/check.h"
@@ -9,6 +10,19 @@
 
 namespace ito {
 
+namespace {
+
+Status check_edm(const SchedulerConfig& config) {
+  if (!(config.sigma_data > 0) || !std::isfinite(config.sigma_data))
+    return invalid_argument("sigma_data is {}, expected a positive number", config.sigma_data);
+  if (config.prediction_type != "epsilon" && config.prediction_type != "v_prediction")
+    return unsupported("{} with prediction_type \"{}\": expected epsilon or v_prediction",
+                       config.class_name, config.prediction_type);
+  return {};
+}
+
+}  // namespace
+
 Result<Sde> scheduler_sde(const SchedulerConfig& config) {
   Sde sde;
   if (config.class_name == "ScoreSdeVeScheduler") {
@@ -17,10 +31,13 @@ Result<Sde> scheduler_sde(const SchedulerConfig& config) {
     sde.kind = Sde::Kind::kVp;
   } else if (config.class_name == "ScoreSdeSubVpScheduler") {
     sde.kind = Sde::Kind::kSubVp;
+  } else if (is_edm_scheduler(config.class_name)) {
+    sde.kind = Sde::Kind::kEdm;
+    ITO_TRY(check_edm(config));
   } else {
     return unsupported(
-        "scheduler class {}: expected ScoreSdeVeScheduler, ScoreSdeVpScheduler or "
-        "ScoreSdeSubVpScheduler",
+        "scheduler class {}: expected ScoreSdeVeScheduler, ScoreSdeVpScheduler, "
+        "ScoreSdeSubVpScheduler, EDMEulerScheduler or EDMDPMSolverMultistepScheduler",
         config.class_name);
   }
   sde.sigma_min = config.sigma_min;
@@ -31,8 +48,22 @@ Result<Sde> scheduler_sde(const SchedulerConfig& config) {
   return sde;
 }
 
+double sampling_end(const SchedulerConfig& config) {
+  return is_edm_scheduler(config.class_name) ? config.sigma_min : config.sampling_eps;
+}
+
+EdmDenoiser scheduler_denoiser(Denoiser network, const SchedulerConfig& config) {
+  const EdmPreconditioning preconditioning{.sigma_data = config.sigma_data};
+  if (config.prediction_type == "epsilon") return edm_denoiser(std::move(network), preconditioning);
+  return edm_denoiser(
+      [network = std::move(network)](Tensor x, Tensor c_noise) { return -network(x, c_noise); },
+      preconditioning);
+}
+
 ScoreFunction network_score(Denoiser network, NoiseInput input, const SchedulerConfig& config) {
   const Sde sde = std::move(scheduler_sde(config)).value();
+  if (sde.kind == Sde::Kind::kEdm)
+    return score_of_denoiser(scheduler_denoiser(std::move(network), config));
   const double last_timestep = config.num_train_timesteps - 1;
   return [network = std::move(network), input, sde, last_timestep](Tensor x, Tensor t) {
     const Tensor std = sde.std(t);

@@ -8,6 +8,7 @@
 #include "base/config.h"
 #include "base/result.h"
 #include "diffusion/denoiser.h"
+#include "diffusion/edm.h"
 #include "diffusion/parameterization.h"
 #include "diffusion/schedule.h"
 #include "diffusion/score.h"
@@ -29,11 +30,20 @@ struct ScoreModel {
   ScoreFunction score;  // in the time of sde
 };
 
-// The SDE of a ScoreSdeVe-, ScoreSdeVp- or ScoreSdeSubVpScheduler. Errors: a config of another
-// class, and values that check_sde refuses.
+// The SDE of a ScoreSdeVe-, ScoreSdeVp-, ScoreSdeSubVp- or EDM scheduler. Errors: a config of
+// another class, values that check_sde refuses; of EDM a sigma_data that is not above 0, or a
+// prediction_type other than epsilon (the network is F) or v_prediction (it is -F).
 Result<Sde> scheduler_sde(const SchedulerConfig& config);
 
+// The time at which sampling ends by default: sampling_eps, EDM's sigma_min.
+double sampling_end(const SchedulerConfig& config);
+
+// D(x; σ) of a network F(c_in x; c_noise) that was trained with an EDM scheduler's config, for
+// which scheduler_sde must have succeeded.
+EdmDenoiser scheduler_denoiser(Denoiser network, const SchedulerConfig& config);
+
 // The score of a network that was trained on scheduler_sde(config), which must have succeeded.
+// EDM's is told c_noise, whatever `input` says.
 ScoreFunction network_score(Denoiser network, NoiseInput input, const SchedulerConfig& config);
 
 // A model trained on a discrete variance-preserving chain, seen as one of the VP SDE with β from

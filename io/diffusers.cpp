@@ -126,11 +126,13 @@ Result<DiffusersModel> read_diffusers(const Path& folder) {
 
 namespace {
 
-// The pipeline that samples with a scheduler. diffusers 0.40 has none for VP's and sub-VP's SDE;
-// early releases called VP's this.
+// The pipeline that samples with a scheduler. diffusers 0.40 has none for VP's and sub-VP's SDE
+// (early releases called VP's this) and none of a plain U-Net for EDM, whose schedulers want their
+// scale_model_input called.
 std::string pipeline_name(const std::string& scheduler) {
   if (scheduler == "DDIMScheduler") return "DDIMPipeline";
   if (scheduler == "ScoreSdeVeScheduler") return "ScoreSdeVePipeline";
+  if (is_edm_scheduler(scheduler)) return "DiffusionPipeline";
   if (is_score_scheduler(scheduler)) return "ScoreSdeVpPipeline";
   return "DDPMPipeline";
 }

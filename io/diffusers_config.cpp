@@ -187,6 +187,8 @@ constexpr Key<SchedulerConfig> kSchedulerKeys[] = {
     ITO_SCHEDULER_KEY(beta_min),
     ITO_SCHEDULER_KEY(beta_max),
     ITO_SCHEDULER_KEY(sampling_eps),
+    ITO_SCHEDULER_KEY(sigma_data),
+    ITO_SCHEDULER_KEY(rho),
 };
 #undef ITO_SCHEDULER_KEY
 
@@ -196,6 +198,9 @@ constexpr std::string_view kVeKeys[] = {"num_train_timesteps", "sigma_min",   "s
                                         "correct_steps",       "sampling_eps"};
 constexpr std::string_view kVpKeys[] = {"num_train_timesteps", "beta_min", "beta_max",
                                         "sampling_eps"};
+
+constexpr std::string_view kEdmKeys[] = {"num_train_timesteps", "sigma_min",       "sigma_max",
+                                         "sigma_data",          "prediction_type", "rho"};
 
 bool contains(Choices keys, std::string_view key) {
   return std::find(keys.begin(), keys.end(), key) != keys.end();
@@ -209,9 +214,11 @@ bool is_known_class(std::string_view class_name) {
 // Whether a class of scheduler has the key in its own config; other keys are kept as text.
 bool owns_key(std::string_view class_name, std::string_view key) {
   if (class_name == "ScoreSdeVeScheduler") return contains(kVeKeys, key);
+  if (is_edm_scheduler(class_name)) return contains(kEdmKeys, key);
   if (is_score_scheduler(class_name)) return contains(kVpKeys, key);
   const bool of_chain =
-      key == "num_train_timesteps" || (!contains(kVeKeys, key) && !contains(kVpKeys, key));
+      key == "num_train_timesteps" || key == "prediction_type" ||
+      (!contains(kVeKeys, key) && !contains(kVpKeys, key) && !contains(kEdmKeys, key));
   if (class_name == "DDPMScheduler") return of_chain && key != "set_alpha_to_one";
   if (class_name == "DDIMScheduler") return of_chain && key != "variance_type";
   return false;
@@ -331,6 +338,11 @@ Result<SchedulerConfig> parse_scheduler_config(const Json& json, const std::stri
     c.num_train_timesteps = 2000;
     c.sampling_eps = c.class_name == "ScoreSdeVeScheduler" ? 1e-5 : 1e-3;
   }
+  if (is_edm_scheduler(c.class_name)) {
+    c.num_train_timesteps = 1000;
+    c.sigma_min = 0.002;
+    c.sigma_max = 80;
+  }
   const bool foreign = !is_known_class(c.class_name);
   std::set<std::string> owned = {"_class_name", "predict_epsilon"};
   for (const Key<SchedulerConfig>& key : kSchedulerKeys) {
@@ -386,6 +398,8 @@ Status validate_scheduler_config(const SchedulerConfig& c, const std::string& wh
   ITO_TRY(check_range(where, "sampling_eps", c.sampling_eps, 0, 1));
   ITO_TRY(check_range(where, "snr", c.snr, 0, 1e30));
   ITO_TRY(check_range(where, "correct_steps", c.correct_steps, 0, kMaxLayers));
+  ITO_TRY(check_range(where, "sigma_data", c.sigma_data, 1e-30, 1e30));
+  ITO_TRY(check_range(where, "rho", c.rho, 1e-30, 1e30));
   if (c.sigma_min <= 0 || c.sigma_min >= c.sigma_max)
     return corrupt(
         "{}: keys 'sigma_min' and 'sigma_max': expected 0 < sigma_min < sigma_max, "

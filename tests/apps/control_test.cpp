@@ -221,36 +221,9 @@ TEST_F(Control, BlockMeansAreKept) {
     }
 }
 
-// The mean of the 3x3 pixels around (i, j) of an 8x8 image with periodic borders.
-template <typename Values>
-double box_mean(const Values& x, int i, int j) {
-  double sum = 0;
-  for (int di = 7; di <= 9; ++di)
-    for (int dj = 7; dj <= 9; ++dj)
-      sum += x[static_cast<size_t>((i + di) % 8 * 8 + (j + dj) % 8)];
-  return sum / 9;
-}
-
 // Within the noise that a blur is given unless told otherwise: that of rounding to 8 bits. The
 // model is untrained, so only agreement counts.
 TEST_F(Control, BlurredImagesAgreeWithThePicture) {
-<<<<<<< HEAD
-  const Image sharp = picture(8, 8, 1, 5);
-  Image blurred = sharp;
-  for (int i = 0; i < 64; ++i)
-    blurred.pixels[static_cast<size_t>(i)] =
-        static_cast<uint8_t>(std::lround(box_mean(sharp.pixels, i / 8, i % 8)));
-  ASSERT_TRUE(write_png(file_of("blurred"), blurred).ok());
-  const std::vector<float> x =
-      sample(grey(), {"--inverse", "blur:3", "--observation", file_of("blurred")}, "50");
-  ASSERT_EQ(x.size(), 3u * 64);
-  double squares = 0;
-  for (int i = 0; i < 64; ++i)
-    squares += std::pow(box_mean(x, i / 8, i % 8) -
-                            (blurred.pixels[static_cast<size_t>(i)] / 127.5 - 1),
-                        2);
-  EXPECT_LT(std::sqrt(squares / 64), 3 * 0.0023);
-=======
   std::vector<double> sharp;  // of middle brightness, so that no sampler clips what it draws
   for (int i = 0; i < 64; ++i) sharp.push_back((i * 37 % 121 - 60) / 127.5);
   // exp(-d²/2D²) for D = 0.6, normalised, cut at the 3 pixels that an 8x8 image has room for.
@@ -291,7 +264,6 @@ TEST_F(Control, ImagesAgreeWithNoisyPicturesWithinTheirNoise) {
   EXPECT_LT(small, 2 * 0.1);
   EXPECT_GT(large, 2 * small);
   EXPECT_LT(large, 2 * 0.5);
->>>>>>> wd
 }
 
 TEST_F(Control, ImpossibleWishesAreRefusedWithOneSentence) {

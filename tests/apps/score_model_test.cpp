@@ -122,7 +122,7 @@ TEST_F(ScoreModelTest, EdmStepsAreWhatTheOptionsSay) {
   std::map<std::string, Image> images;
   for (const auto& [name, options] : kinds) {
     const Path out = *scratch_ / ("edm-" + name);
-    const Outcome outcome = sample(out, with({"--sampler", "edm", "--num", "1"}, options));
+    const Outcome outcome = sample(out, with({"--sampler", "edm"}, options));
     ASSERT_EQ(outcome.code, 0) << name << ": " << outcome.err;
     images[name] = read_image(out / "000000.png").value();
   }
@@ -188,7 +188,13 @@ TEST_F(ScoreModelTest, NonsenseIsRefusedBeforeTraining) {
       {{"--sde", "ve", "--ladder", "10", "--dsm-weight", "likelihood"}, "--dsm-weight"},
       {{"--sde", "vp", "--network", "ncsnv2"}, "ncsnv2"},
       {{"--network", "ncsnpp"}, "--sde"},
-      {{"--sde", "edm"}, "--sde"},
+      {{"--sde", "ou"}, "--sde"},
+      {{"--sde", "edm", "--network", "ncsnpp"}, "--network"},
+      {{"--sde", "edm", "--dsm-weight", "likelihood"}, "--dsm-weight"},
+      {{"--sde", "edm", "--sigma-data", "0"}, "sigma_data"},
+      {{"--sde", "edm", "--sigma-max", "0.001"}, "sigma_min"},
+      {{"--sde", "edm", "--p-std", "-1"}, "--p-std"},
+      {{"--sde", "ve", "--p-mean", "0"}, "--p-mean"},
       {{"--sde", "vp", "--prediction", "v_prediction"}, "--prediction"}};
   for (const auto& [options, named] : cases) {
     const Outcome outcome = run_ito(with(tiny_training(data(), *scratch_ / "bad", 1), options));
@@ -211,6 +217,43 @@ TEST_F(ScoreModelTest, OtherProcessesAndNetworksTrain) {
                  "2", "--out", (out / "grid.png").string()});
     EXPECT_EQ(sampled.code, 0) << name << ": " << sampled.err;
   }
+}
+
+// Trained, resumed, saved as diffusers reads it, sampled and measured.
+TEST_F(ScoreModelTest, EdmTrainsSamplesAndHasALikelihood) {
+  const Path whole = *scratch_ / "edm", parts = *scratch_ / "edm-parts";
+  const auto edm = [&](const Path& out, int steps) {
+    return run_ito(with(tiny_training(data(), out, steps), {"--sde", "edm", "--validate", "8"}));
+  };
+  const Outcome trained = edm(whole, 8);
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_TRUE(says(trained.err, "validation loss")) << trained.err;
+  ASSERT_EQ(edm(parts, 4).code, 0);
+  ASSERT_EQ(edm(parts, 8).code, 0);
+  EXPECT_EQ(state_of(parts, 8), state_of(whole, 8));
+  const Json file = read_json(whole / "scheduler" / "scheduler_config.json").value();
+  EXPECT_EQ(file.at("_class_name"), "EDMEulerScheduler");
+  for (const auto& [key, value] : std::map<std::string, double>{
+           {"sigma_min", 0.002}, {"sigma_max", 80}, {"sigma_data", 0.5}, {"rho", 7}})
+    EXPECT_EQ(file.at(key), value) << key;
+  EXPECT_EQ(file.at("prediction_type"), "epsilon");
+  EXPECT_FALSE(file.contains("sampling_eps"));
+  for (const auto& method :
+       std::vector<std::vector<std::string>>{{"edm"},
+                                             {"ode", "--rtol", "0.1", "--atol", "0.1"},
+                                             {"pc", "--steps", "3"},
+                                             {"ald", "--steps", "3"}}) {
+    const Outcome sampled =
+        run_ito(with({"sample", "--model", whole.string(), "--num", "2", "--out",
+                      (whole / (method[0] + ".png")).string(), "--sampler"},
+                     method));
+    EXPECT_EQ(sampled.code, 0) << method[0] << ": " << sampled.err;
+  }
+  EXPECT_EQ(read_png_settings(whole / "edm.png")->at("steps"), 18);
+  const Outcome measured =
+      run_ito({"likelihood", "--model", whole.string(), "--data", data().string(), "--num", "2",
+               "--rtol", "0.01", "--atol", "0.01", "--json"});
+  ASSERT_EQ(measured.code, 0) << measured.err;
 }
 
 // A ladder's levels are those of its annealed Langevin dynamics, in both published forms.

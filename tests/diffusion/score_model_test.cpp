@@ -40,6 +40,34 @@ void expect_close(const std::vector<double>& actual, const std::vector<double>& 
     EXPECT_NEAR(actual[i], expected[i], relative * (1 + std::abs(expected[i]))) << i;
 }
 
+// F = (D - c_skip x)/c_out of the mixture's own denoiser, told by c_noise what σ is: the score is
+// the mixture's for both signs of the network.
+TEST(ScoreModel, AnEdmNetworkIsPreconditionedAsItsSchedulerSays) {
+  SchedulerConfig config;
+  config.class_name = "EDMEulerScheduler";
+  config.sigma_min = 0.002;
+  config.sigma_max = 80;
+  config.sigma_data = 0.7;
+  const Sde sde = *scheduler_sde(config);
+  EXPECT_EQ(sde.kind, Sde::Kind::kEdm);
+  EXPECT_EQ(sampling_end(config), 0.002);
+  const std::vector<Point> points = {{0.01, {-0.4, 0.1}}, {0.5, {0.6, -1.1}}, {9, {-7, 12}}};
+  const ScoreFunction exact = mixture_score(kMixture, sde);
+  for (const double sign : {1.0, -1.0}) {
+    config.prediction_type = sign > 0 ? "epsilon" : "v_prediction";
+    const Denoiser network = [&](Tensor scaled, Tensor c_noise) {
+      const EdmPreconditioning p{.sigma_data = 0.7};
+      const Tensor sigma = exp(c_noise * 4.0), x = scaled / per_image(p.c_in(sigma), 2);
+      const Tensor best = denoiser_of_score(exact)(x, sigma);
+      return (best - per_image(p.c_skip(sigma), 2) * x) / per_image(p.c_out(sigma), 2) * sign;
+    };
+    expect_close(scores(network_score(network, NoiseInput::kTimestep, config), points),
+                 scores(exact, points), 1e-5);
+  }
+  config.prediction_type = "sample";
+  EXPECT_FALSE(scheduler_sde(config).ok());
+}
+
 // At the schedule's own noise levels nothing is interpolated.
 TEST(ScoreModel, ADiscreteChainIsTheVpSdeOfTheSameSignalToNoiseRatio) {
   SchedulerConfig config;

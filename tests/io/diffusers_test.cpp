@@ -175,7 +175,21 @@ TEST(SchedulerConfig, ScoreModelsHaveDiffusersDefaultsAndKeysOfTheirOwn) {
   EXPECT_EQ(written["snr"], 0.15);
   EXPECT_FALSE(written.contains("beta_start"));
   EXPECT_FALSE(written.contains("beta_max"));
-  for (const SchedulerConfig& config : {ve, vp}) {
+  // A ladder is marked, and only where there is one.
+  EXPECT_FALSE(written.contains("ladder"));
+  SchedulerConfig ladder = ve;
+  ladder.ladder = true;
+  const SchedulerConfig edm = *parse_scheduler_config(
+      json_of(R"({"_class_name": "EDMEulerScheduler", "sigma_schedule": "karras"})"), "s");
+  EXPECT_EQ(edm.sigma_min, 0.002);
+  EXPECT_EQ(edm.sigma_max, 80);
+  EXPECT_EQ(edm.num_train_timesteps, 1000);
+  written = scheduler_config_json(edm);
+  EXPECT_EQ(written["rho"], 7);
+  EXPECT_EQ(written["sigma_data"], 0.5);
+  EXPECT_EQ(written["sigma_schedule"], "karras");
+  EXPECT_FALSE(written.contains("sampling_eps"));
+  for (const SchedulerConfig& config : {ve, vp, ladder, edm}) {
     Json json = scheduler_config_json(config);
     json.erase("_diffusers_version");
     EXPECT_EQ(parse_scheduler_config(json, "s").value(), config);
@@ -186,6 +200,7 @@ TEST(SchedulerConfig, ImpossibleNoiseLevelsAreRefused) {
   for (const char* bad :
        {R"({"_class_name": "ScoreSdeVeScheduler", "sigma_min": 2, "sigma_max": 1})",
         R"({"_class_name": "ScoreSdeVeScheduler", "sigma_min": 0})",
+        R"({"_class_name": "EDMEulerScheduler", "sigma_min": 90})",
         R"({"_class_name": "ScoreSdeVeScheduler", "sigma_min": 1, "sigma_max": 1})"})
     EXPECT_TRUE(fails(parse_scheduler_config(json_of(bad), "s"), ErrorKind::kCorrupt, "sigma_min"))
         << bad;
