@@ -50,6 +50,27 @@ Model zero_model() {
   return model;
 }
 
+// The same network on 2x2 images with weights of 0.4 of what training starts from: its flow
+// is not linear.
+Model random_model() {
+  Model model = zero_model();
+  model.unet.sample_size = {2, 2};
+  model.weights = initial_parameters(model.set, 3);
+  for (float& weight : model.weights) weight *= 0.4f;
+  return model;
+}
+
+// 6 images of 2x2 in three classes.
+void write_small_data(const Path& path) {
+  std::vector<uint8_t> pixels, labels;
+  for (int i = 0; i < 6 * 4; ++i) pixels.push_back(static_cast<uint8_t>((i * 53 + i / 4) % 256));
+  for (int i = 0; i < 6; ++i) labels.push_back(static_cast<uint8_t>(i % 3));
+  TensorFile file;
+  file.tensors.emplace("images", tensor_from_bytes({6, 2, 2}, pixels));
+  file.tensors.emplace("labels", tensor_from_bytes({6}, labels));
+  ASSERT_OK(write_npz(path, file));
+}
+
 double contraction(const Model& model) {
   const NoiseSchedule schedule = make_schedule(model.scheduler).value();
   return std::sqrt(schedule.alpha_bar(999) / schedule.alpha_bar(0));
@@ -86,7 +107,108 @@ TEST(Likelihood, CommandGivesTheClosedFormOfALinearFlow) {
   }
 }
 
+// ln p of x = b/127.5 - 1 itself: the same closed form, another volume of a byte.
+TEST(Likelihood, WithoutDequantisationBytesAreWiderByTheirCount) {
+  const Scratch scratch;
+  write_tiny_data(scratch / "data.npz");
+  const Model model = zero_model();
+  ASSERT_OK(save_model(scratch / "model", model.unet, model.scheduler, model.set, model.weights));
+  const Outcome outcome =
+      run_ito({"likelihood", "--model", (scratch / "model").string(), "--data",
+               (scratch / "data.npz").string(), "--num", "2", "--no-dequantize", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const double bits =
+      std::log2(127.5) + (0.5 * std::log(2 * M_PI) - std::log(contraction(model))) / std::log(2.0);
+  EXPECT_NEAR(Json::parse(outcome.out)["bits_per_dim"].get<double>(), bits, 3e-4);
+}
+
+// Estimates with many probes lie around the exact divergence as far as they say.
+TEST(Likelihood, ProbesAgreeWithTheExactDivergence) {
+  const Scratch scratch;
+  write_small_data(scratch / "data.npz");
+  const Model model = random_model();
+  ASSERT_OK(save_model(scratch / "model", model.unet, model.scheduler, model.set, model.weights));
+  const auto measure = [&](const std::vector<std::string>& more) {
+    const Outcome outcome =
+        run_ito(with({"likelihood", "--model", (scratch / "model").string(), "--data",
+                      (scratch / "data.npz").string(), "--num", "6", "--no-dequantize", "--rtol",
+                      "1e-2", "--atol", "1e-2", "--json"},
+                     more));
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return outcome.code == 0 ? Json::parse(outcome.out) : Json();
+  };
+  const Json exact = measure({"--probe", "exact"});
+  EXPECT_TRUE(exact["probe_standard_error"].is_null());  // nothing to scatter
+  for (const char* probe : {"rademacher", "gaussian"}) {
+    const Json found = measure({"--probe", probe, "--probes", "4"});
+    const double error = found["probe_standard_error"].get<double>();
+    EXPECT_GT(error, 1e-4) << probe;
+    EXPECT_LT(error, 0.05) << probe;
+    // The integration's tolerances come on top.
+    EXPECT_NEAR(found["bits_per_dim"].get<double>(), exact["bits_per_dim"].get<double>(),
+                4 * error + 5e-3)
+        << probe;
+    EXPECT_GT(found["standard_error"].get<double>(), 0) << probe;
+  }
+}
+
+TEST(Likelihood, SummaryIsThatOfTheImages) {
+  const std::vector<ImageLikelihood> images = {{.log_density = -3,
+                                                .bits_per_dim = 1,
+                                                .probe_error = 0.3,
+                                                .evaluations = 10,
+                                                .rejections = 1},
+                                               {.log_density = -6,
+                                                .bits_per_dim = 2,
+                                                .probe_error = 0.4,
+                                                .evaluations = 20,
+                                                .rejections = 0},
+                                               {.log_density = -12,
+                                                .bits_per_dim = 4,
+                                                .probe_error = 0,
+                                                .evaluations = 60,
+                                                .rejections = 2}};
+  const LikelihoodSummary summary = summarise(images);
+  EXPECT_NEAR(summary.mean, 7.0 / 3, 1e-12);
+  // Deviations -4/3, -1/3 and 5/3: variance (16 + 1 + 25)/9/2 = 7/3, of the mean 7/9.
+  EXPECT_NEAR(summary.standard_error, std::sqrt(7.0) / 3, 1e-12);
+  EXPECT_NEAR(summary.probe_standard_error, 0.5 / 3, 1e-12);
+  EXPECT_NEAR(summary.log_density, -7, 1e-12);
+  EXPECT_NEAR(summary.evaluations, 30, 1e-12);
+  EXPECT_NEAR(summary.rejections, 1, 1e-12);
+  EXPECT_EQ(summarise(std::span(images).first(1)).standard_error, 0);
+  EXPECT_EQ(summarise({}).mean, 0);
+}
+
 class FlowOnDevice : public VulkanTest {};
+
+// The first probe is the same with one probe as with two, and the standard error of two numbers is
+// the distance of either from their mean.
+TEST_F(FlowOnDevice, ProbeErrorIsTheStandardErrorOverProbes) {
+  const Model model = random_model();
+  ASSERT_OK_AND_ASSIGN(const ModelFlow flow, model_flow(model));
+  ImageDataset data;
+  data.count = 2;
+  data.h = data.w = 2;
+  data.c = 1;
+  for (int i = 0; i < 8; ++i) data.pixels.push_back(static_cast<uint8_t>(i * 53 % 256));
+  data.labels = std::vector<int32_t>{0, 2};
+  const auto measure = [&](int probes) -> Result<std::vector<ImageLikelihood>> {
+    LikelihoodSettings settings;
+    settings.likelihood.probes = probes;
+    settings.ode = {.rtol = 1e-4, .atol = 1e-4};
+    settings.batch = 2;
+    ITO_ASSIGN(auto session, LikelihoodSession::create(device(), flow, settings));
+    return session->measure(data, std::vector<int64_t>{0, 1});
+  };
+  ASSERT_OK_AND_ASSIGN(const auto one, measure(1));
+  ASSERT_OK_AND_ASSIGN(const auto two, measure(2));
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(one[i].probe_error, 0);
+    EXPECT_GT(two[i].probe_error, 1e-2);
+    EXPECT_NEAR(two[i].probe_error, std::fabs(two[i].bits_per_dim - one[i].bits_per_dim), 1e-3);
+  }
+}
 
 TEST_F(FlowOnDevice, EncodesByTheClosedFormAndDecodesBack) {
   const Model model = zero_model();

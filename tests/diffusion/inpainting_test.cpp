@@ -192,7 +192,8 @@ TEST_F(Inpainting, CorrectorMovesTakeTheBiasAway) {
     SCOPED_TRACE(sde_name(sde.kind));
     double last = 1;
     const int most = sde.kind == Sde::Kind::kVp ? 12 : 4;  // VP has fewer steps at little noise
-    for (int moves = 1; moves <= most; moves = moves == 1 ? 4 : 12) {
+    for (const int moves : {1, 4, 12}) {
+      if (moves > most) continue;
       SCOPED_TRACE(moves);
       ASSERT_OK_AND_ASSIGN(const Chain chain,
                            predictor_corrector(sde, rotated(mixture_score(kData, sde)),
