@@ -8,10 +8,10 @@
 namespace ito::apps {
 namespace {
 
-// The sampler, with what decides which of its options have a meaning.
-std::string described(const SampleOptions& options) {
-  if (options.sampler == "edm" && options.churn == 0) return "edm without --churn";
-  if (options.sampler == "ald" && options.ald_form == "ncsn") return "ald --ald-form ncsn";
+// The sampler, with what takes the option's meaning away where another choice would give it one.
+std::string described(const SampleOptions& options, const std::string& option) {
+  if (options.sampler == "edm" && option.starts_with("s-")) return "edm without --churn";
+  if (options.sampler == "ald" && option == "snr") return "ald --ald-form ncsn";
   return options.sampler;
 }
 
@@ -98,7 +98,8 @@ Status check_sampler_options(const CLI::App& app, SampleOptions& options) {
     std::string key = option;
     std::replace(key.begin(), key.end(), '-', '_');
     if (app.count("--" + std::string(option)) > 0 && !settings.contains(key))
-      return invalid_argument("--{} has no meaning for --sampler {}", option, described(options));
+      return invalid_argument("--{} has no meaning for --sampler {}", option,
+                              described(options, option));
   }
   if (options.snr > 0 && options.epsilon > 0)
     return invalid_argument("give --snr or --epsilon, not both");

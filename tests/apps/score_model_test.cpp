@@ -149,7 +149,7 @@ TEST_F(ScoreModelTest, SamplersAndOptionsOfOtherModelsAreRefused) {
   EXPECT_TRUE(says(unused.err, "--eta")) << unused.err;
   const std::vector<std::pair<std::vector<std::string>, std::string>> meaningless = {
       {{"edm", "--s-min", "1"}, "edm without --churn"},
-      {{"edm", "--no-denoise"}, "--denoise"},
+      {{"edm", "--no-denoise"}, "--denoise has no meaning for --sampler edm\n"},
       {{"edm", "--churn", "-1"}, "--churn"},
       {{"edm", "--rho", "0"}, "--rho"},
       {{"em", "--churn", "1"}, "--churn"},

@@ -113,7 +113,9 @@ TEST(EdmSampler, FollowsTheFlowOfEverySde) {
     const double sigma = sde.std(sde.end()) / sde.mean(sde.end());
     EXPECT_NEAR(model.sde.sigma_max / sigma, 1, 1e-12);
     EXPECT_NEAR(model.sde.sigma_min * sde.mean(sde.start()), sde.std(sde.start()), 1e-12);
-    const double exact = start * std::sqrt(v / (v + sigma * sigma));
+    // The last step, from σ_min to 0, is the posterior mean however many there are before it.
+    const double last = v + std::pow(model.sde.sigma_min, 2);
+    const double exact = start * std::sqrt(last / (v + sigma * sigma)) * v / last;
     const auto error = [&](int steps) {
       const Chain chain = edm_sampler(model.sde, model.score, {.steps = steps}).value();
       Externals externals = chain_start(chain, {1, 1});
