@@ -15,7 +15,7 @@ using flow_names::kState;
 
 }  // namespace
 
-Result<ModelFlow> model_flow(const Model& model, FlowUse use) {
+Result<ModelFlow> model_flow(const Model& model) {
   const UNet2DConfig& unet = model.unet;
   if (!unet.sample_size)
     return invalid_argument("the model has no sample_size, which its flow needs");
@@ -24,8 +24,7 @@ Result<ModelFlow> model_flow(const Model& model, FlowUse use) {
   ITO_TRY(check_unet2d_size(unet, result.image[0], result.image[1]));
   result.classes = model.num_classes();
   result.weights = model.weights;
-  const auto make = use == FlowUse::kDensity ? unet_flow : sampling_flow;
-  ITO_ASSIGN(result.flow, make(unet, model.scheduler, model.set));
+  ITO_ASSIGN(result.flow, unet_flow(unet, model.scheduler, model.set));
   return result;
 }
 

@@ -23,11 +23,9 @@ struct ModelFlow {
   std::span<const float> weights;
 };
 
-enum class FlowUse { kDensity, kSampling };  // unet_flow and sampling_flow of api/model_score.h
-
-// `model` must outlive the result. Errors: a model without
+// `model` must outlive the result. Its flow is unet_flow of api/model_score.h. Errors: a model without
 // sample_size, a network or a prediction that has no flow.
-Result<ModelFlow> model_flow(const Model& model, FlowUse use = FlowUse::kDensity);
+Result<ModelFlow> model_flow(const Model& model);
 
 // Binds the weights of a flow to a solver.
 Status bind_weights(vk::Device& device, const ModelFlow& model, OdeSolver& solver);

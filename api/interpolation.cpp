@@ -155,7 +155,7 @@ class Interpolation {
   // One session, compiled once, serves both directions: an image does not depend on its batch.
   Result<std::vector<float>> along_flow(const std::vector<float>& a, const std::vector<float>& b) {
     constexpr int kLargestBatch = 16;
-    ITO_ASSIGN(const ModelFlow flow, model_flow(model_, FlowUse::kSampling));
+    ITO_ASSIGN(const ModelFlow flow, model_flow(model_));
     if (flow.image != image_)
       return invalid_argument("the images are {}, those of the model's flow {}", image_.to_string(),
                               flow.image.to_string());
