@@ -23,8 +23,8 @@ struct ModelFlow {
   std::span<const float> weights;
 };
 
-// `model` must outlive the result. Its flow is unet_flow of api/model_score.h. Errors: a model without
-// sample_size, a network or a prediction that has no flow.
+// `model` must outlive the result. Its flow is unet_flow of api/model_score.h. Errors: a model
+// without sample_size, a network or a prediction that has no flow.
 Result<ModelFlow> model_flow(const Model& model);
 
 // Binds the weights of a flow to a solver.

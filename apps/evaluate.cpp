@@ -20,6 +20,7 @@ struct EvaluateCommand {
   std::vector<std::string> models, samplers;
   std::string classifier, data, out;
   int64_t num = 1000, reference = 10'000, likelihood = 0, batch = 50;
+  double tolerance = 1e-4;  // of the likelihoods
   bool json = false;
   // Of check():
   std::vector<std::pair<std::string, std::string>> named;  // name, folder
@@ -37,7 +38,7 @@ Status check(EvaluateCommand& c) {
     ITO_ASSIGN(SampleOptions options, parse_sampler(text));
     c.options.push_back(std::move(options));
   }
-  return {};
+  return check_ode_options({c.tolerance, c.tolerance});
 }
 
 // The JSON beside the table. A row is known by what its numbers depend on, its "key".
@@ -141,9 +142,13 @@ std::string Evaluation::preface() const {
       "Fréchet distances are between features of the classifier in {} (its last block, averaged "
       "over "
       "pixels: {} numbers) and those of the first {} test images. Samples have seeds from 0 on, "
-      "class = seed modulo classes. They were computed on {}.\n",
+      "class = seed modulo classes. They were computed on {}.{}\n",
       c_.classifier, classifier_->config.channels.back(), evaluator_->reference_images(),
-      device_.info().name);
+      device_.info().name,
+      c_.likelihood > 0
+          ? fmt::format(" Bits per dimension are of the first test images, integrated to {}.",
+                        c_.tolerance)
+          : "");
 }
 
 Result<Json> Evaluation::likelihood(const std::string& name, const Model& model,
@@ -151,6 +156,7 @@ Result<Json> Evaluation::likelihood(const std::string& name, const Model& model,
   ITO_ASSIGN(const ModelFlow flow, model_flow(model));
   LikelihoodSettings settings;
   settings.batch = std::min(c_.batch, c_.likelihood);
+  settings.ode = {c_.tolerance, c_.tolerance};
   ITO_ASSIGN(auto session, LikelihoodSession::create(device_, flow, settings));
   ImageDataset data = test_;
   const int size = static_cast<int>(flow.image[0]);
@@ -200,11 +206,9 @@ Status Evaluation::evaluate(const std::string& name, const Model& model) {
   for (size_t i = 0; i < c_.options.size(); ++i) {
     SampleOptions options = c_.options[i];
     if (options.steps == 0) options.steps = default_steps(options, model.scheduler);
-    const Json key = {{"weights", weights},
-                      {"settings", sample_settings(options)},
-                      {"samples", c_.num},
-                      {"reference", evaluator_->reference_images()},
-                      {"likelihood", c_.likelihood}};
+    const Json key = {{"weights", weights},          {"settings", sample_settings(options)},
+                      {"samples", c_.num},           {"reference", evaluator_->reference_images()},
+                      {"likelihood", c_.likelihood}, {"tolerance", c_.tolerance}};
     Json row;
     if (const Json* known = table_.find(key)) {
       row = *known;
@@ -288,6 +292,10 @@ Command add_evaluate_command(CLI::App& root) {
       ->capture_default_str();
   app->add_option("--batch", c->batch, "images computed together; changes no image")
       ->check(CLI::Range(int64_t{1}, int64_t{65536}))
+      ->capture_default_str();
+  app->add_option("--likelihood-tolerance", c->tolerance,
+                  "relative and absolute tolerance of the likelihoods' integration")
+      ->check(positive_number())
       ->capture_default_str();
   add_device_option(*app, c->device);
   app->add_flag("--json", c->json, "print the rows as JSON");

@@ -55,7 +55,8 @@ Result<ScoreModel> chain_score(const NoiseSchedule& schedule, Prediction predict
                                Denoiser denoiser);
 
 // The score whose estimate of the clean image, (x + std² s)/mean, lies within ±range: what
-// `clip_sample` does to the steps of a discrete chain. Where no estimate lies beyond, it is `score`.
+// `clip_sample` does to the steps of a discrete chain. Where no estimate lies beyond, it is
+// `score`.
 ScoreFunction clipped_score(const Sde& sde, ScoreFunction score, double range);
 
 // A model seen in EDM's coordinates, x/mean(t) with the time σ = std(t)/mean(t) (Karras et al.

@@ -56,7 +56,8 @@ Tensor noisy_classifier(const Scope& scope, const NoisyClassifierConfig& config,
         "the classifier takes images of another shape than " + x.shape().to_string());
   CHECK(mean.shape() == Shape{n} && std.shape() == Shape{n}, "one noise level per image expected");
   const Tensor embedding = noise_embedding(scope / "noise_embedding", config, mean, std);
-  x = x * reshape(rsqrt(square(mean) + square(std)), {n, 1, 1, 1});
+  const Tensor norm = rsqrt(square(mean) + square(std));
+  x = x * reshape(norm, {n, 1, 1, 1});
   for (size_t i = 0; i < image.channels.size(); ++i) {
     const Scope block = scope / "blocks" / static_cast<int64_t>(i);
     const int64_t channels = image.channels[i];
@@ -70,7 +71,8 @@ Tensor noisy_classifier(const Scope& scope, const NoisyClassifierConfig& config,
     x = silu(x * (scale + 1.0) + shift);
   }
   const int64_t features = x.dim(1) * x.dim(2) * x.dim(3);
-  return linear(scope / "head", reshape(x, Shape{n, features}), image.classes);
+  const Tensor logits = linear(scope / "head", reshape(x, Shape{n, features}), image.classes);
+  return logits * reshape(mean * norm, {n, 1});
 }
 
 }  // namespace ito

@@ -24,7 +24,9 @@ Result<ParameterSet> noisy_classifier_parameters(const NoisyClassifierConfig& co
 
 // x [n,image_size,image_size,in_channels] = mean x_0 + std ε; mean, std f32 [n], >= 0 and not both
 // 0 → logits [n, classes]. The input is scaled to (x_0 + σ ε)/√(1 + σ²), which is of order one at
-// every level; ln σ counts within [-8, 10], beyond which images are clean or hold nothing.
+// every level, and the logits by 1/√(1 + σ²): where the image is lost in noise they must not depend
+// on x, and guidance multiplies by σ² what is left of their slope. ln σ counts within [-8, 10],
+// beyond which images are clean or hold nothing.
 Tensor noisy_classifier(const Scope& scope, const NoisyClassifierConfig& config, Tensor x,
                         Tensor mean, Tensor std);
 
