@@ -10,27 +10,9 @@
 namespace ito::test {
 namespace {
 
-// A network of one level, four steps, pictures after the third and the last.
-std::vector<std::string> training(const Path& data, const Path& out, const char* steps = "4") {
-  return {"train",
-          "--data",
-          data.string(),
-          "--out",
-          out.string(),
-          "--steps",
-          steps,
-          "--batch",
-          "2",
-          "--channels",
-          "8",
-          "--size",
-          "8",
-          "--checkpoint-every",
-          "2",
-          "--log-every",
-          "1",
-          "--sample-every",
-          "3"};
+// Pictures after the third step and the last.
+std::vector<std::string> training(const Path& data, const Path& out, int steps = 4) {
+  return with(least_training(data, out, steps, 2), {"--sample-every", "3"});
 }
 
 // The rows of metrics.jsonl without what a clock says.
@@ -81,8 +63,7 @@ TEST_F(Fresh, PicturesOfSamplesAppearWhenAskedForAndAtTheEnd) {
 
 TEST_F(Fresh, StartsOverBitForBitAndLeavesWhatIsNotTheRuns) {
   const Path run = *scratch_ / "again";
-  const Outcome earlier =
-      run_ito(with(training(data(), run, "6"), {"--seed", "5", "--lr", "0.01"}));
+  const Outcome earlier = run_ito(with(training(data(), run, 6), {"--seed", "5", "--lr", "0.01"}));
   ASSERT_EQ(earlier.code, 0) << earlier.err;
   // Other options are a contradiction, unless the run is to be started over.
   EXPECT_EQ(run_ito(with(training(data(), run), {"--seed", "0"})).code, 2);

@@ -16,25 +16,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kKills = 20, kSteps = 200, kInterval = 3;
 
-// A network of one level; the least that has attention, class embeddings and an average.
 std::vector<std::string> training(const Path& data, const Path& out) {
-  return {"train",
-          "--data",
-          data.string(),
-          "--out",
-          out.string(),
-          "--steps",
-          std::to_string(kSteps),
-          "--batch",
-          "2",
-          "--channels",
-          "8",
-          "--size",
-          "8",
-          "--checkpoint-every",
-          std::to_string(kInterval),
-          "--log-every",
-          "1"};
+  return least_training(data, out, kSteps, kInterval);
 }
 
 // The value, or a failure of the test that says why there is none.

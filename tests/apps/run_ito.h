@@ -130,6 +130,29 @@ inline void write_tiny_data(const Path& path) {
   ASSERT_TRUE(status.ok()) << status.error().message;
 }
 
+// Trains a network of one level, the least that has attention, class embeddings and an average;
+// more arguments may follow.
+inline std::vector<std::string> least_training(const Path& data, const Path& out, int steps,
+                                               int checkpoint_every) {
+  return {"train",
+          "--data",
+          data.string(),
+          "--out",
+          out.string(),
+          "--steps",
+          std::to_string(steps),
+          "--batch",
+          "2",
+          "--channels",
+          "8",
+          "--size",
+          "8",
+          "--checkpoint-every",
+          std::to_string(checkpoint_every),
+          "--log-every",
+          "1"};
+}
+
 // Trains a network of about 25,000 weights; more arguments may follow.
 inline std::vector<std::string> tiny_training(const Path& data, const Path& out, int steps) {
   return {"train",
