@@ -106,7 +106,7 @@ TEST(ConsistencyLoss, BestFunctionOfGaussianDataIsAnEulerStepOfTheFlow) {
   const auto slope_at = [&](double k) {
     Graph graph;
     const int64_t n = static_cast<int64_t>(y.size());
-    const Tensor slope = full(graph, {1, 1}, k);
+    const Tensor slope = input(graph, "slope", {1, 1});
     const auto linear = [](Tensor scale) -> ConsistencyFunction {
       return [=](Tensor x, Tensor) { return (x - kMu) * scale + kMu; };
     };
@@ -118,7 +118,9 @@ TEST(ConsistencyLoss, BestFunctionOfGaussianDataIsAnEulerStepOfTheFlow) {
                                                linear(slope + (kSlope - k)));
     const double total = std::accumulate(weight.begin(), weight.end(), 0.0);
     const Tensor mean = sum_all(loss.per_image * constant(graph, {n}, weight)) / total;
-    return test::evaluate_one(grad(mean, {slope})[0])[0];
+    return interpret({grad(mean, {slope})[0]}, {{"slope", {.shape = {1, 1}, .data = {k}}}})
+        .value()[0]
+        .data[0];
   };
   // The distance has a kink of width c = 5e-4, which the quadrature resolves to this.
   EXPECT_NEAR(slope_at(best), 0, 2e-2);

@@ -16,7 +16,7 @@ NoiseSchedule small_schedule(int T, const char* name = "linear") {
   config.num_train_timesteps = T;
   config.beta_schedule = name;
   config.beta_start = 0.1 / T;
-  config.beta_end = 20.0 / T;
+  config.beta_end = 5.0 / (T + 5);
   return make_schedule(config, Arithmetic::kDouble).value();
 }
 
