@@ -132,10 +132,10 @@ int corrector_moves(const PredictorCorrectorOptions& options) {
   return options.corrector == Corrector::kNone ? 0 : options.corrector_steps;
 }
 
-ChainResult build_step(const ChainStep& in, const ScoreFunction& score,
-                       const PredictorCorrectorOptions& options) {
+MethodResult build_step(const MethodStep& in, const ScoreFunction& score,
+                        const PredictorCorrectorOptions& options) {
   const Tensor t = in.for_images(kTime);
-  ChainResult result{.x = in.x, .scores = {}, .states = {}, .outputs = {}};
+  MethodResult result{.x = in.x, .watched = {}, .states = {}, .outputs = {}};
   Tensor mean = in.x;
   size_t draw = 0;
   const int moves = corrector_moves(options);
@@ -150,7 +150,7 @@ ChainResult build_step(const ChainStep& in, const ScoreFunction& score,
     const Tensor noise = sqrt(size * 2.0) * z;
     result.x = in.settle(result.x, mean + (last ? noise * in.row[kCorrectorNoise] : noise),
                          last ? size * square(in.row[kCorrectorNoise]) : size);
-    result.scores.push_back(s);
+    result.watched.push_back(s);
   }
   result.outputs.emplace_back("corrected", result.x);
   if (options.predictor != Predictor::kNone) {
@@ -160,7 +160,7 @@ ChainResult build_step(const ChainStep& in, const ScoreFunction& score,
     result.x = mean;
     if (options.predictor != Predictor::kReverseDiffusionOde)
       result.x = mean + in.row[kNoise] * in.noise[draw];
-    result.scores.push_back(s);
+    result.watched.push_back(s);
   }
   result.outputs.emplace_back("mean", mean);
   return result;
@@ -190,11 +190,11 @@ Status check(const Sde& sde, const PredictorCorrectorOptions& options) {
 
 }  // namespace
 
-Result<Chain> predictor_corrector(const Sde& sde, ScoreFunction score,
-                                  const PredictorCorrectorOptions& options) {
+Result<Method> predictor_corrector(const Sde& sde, ScoreFunction score,
+                                   const PredictorCorrectorOptions& options) {
   ITO_TRY(check(sde, options));
   ITO_ASSIGN(const std::vector<Interval> times, intervals(sde, options));
-  Chain chain;
+  Method chain;
   chain.name = sde_name(sde.kind) + " " + predictor_name(options.predictor) + " with corrector " +
                corrector_name(options.corrector);
   chain.steps = options.steps;
@@ -216,7 +216,7 @@ Result<Chain> predictor_corrector(const Sde& sde, ScoreFunction score,
   const int moves = corrector_moves(options);
   chain.draws = moves + (noisy_predictor ? 1 : 0);
   chain.moves = moves + (options.predictor != Predictor::kNone ? 1 : 0);
-  chain.build = [score = std::move(score), options](const ChainStep& in) {
+  chain.build = [score = std::move(score), options](const MethodStep& in) {
     return build_step(in, score, options);
   };
   return chain;

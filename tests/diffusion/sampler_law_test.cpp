@@ -33,12 +33,12 @@ constexpr double kGrid = 1e-5;
 
 const Sde kClean{.kind = Sde::Kind::kEdm, .sigma_min = 0.002, .sigma_max = 80};  // data at time 0
 
-Method chain_method(std::string name, std::function<Result<Chain>(int refinement)> chain) {
+Method chain_method(std::string name, std::function<Result<Method>(int refinement)> chain) {
   Method method;
   method.name = std::move(name);
   method.replays = chain(1).value().steps;
   method.program = [chain = std::move(chain)](int refinement) {
-    return chain_program(chain(refinement).value(), {.shape = {kChains, 2}});
+    return method_program(chain(refinement).value(), {.shape = {kChains, 2}});
   };
   return method;
 }
@@ -321,7 +321,7 @@ TEST(SamplerLaw, OfEveryOtherSamplerTendsToItsLimit) {
   for (const Method& method : other_methods()) expect_limit(method);
 }
 
-class SamplerChains : public DeviceChain {
+class SamplerChains : public DeviceMethod {
  protected:
   static Result<std::vector<float>> run(const Method& method) {
     ITO_ASSIGN(auto loop, executor_for(method.program(1)));
