@@ -10,8 +10,6 @@
 namespace ito {
 namespace {
 
-constexpr int kGridSteps = 20;
-constexpr int kScoreGridSteps = 50;  // predictor and corrector each
 constexpr uint32_t kSeedsPerClass = 2;
 constexpr uint32_t kSeedsWithoutClasses = 16;
 
@@ -43,16 +41,11 @@ Result<std::unique_ptr<SampleGrid>> SampleGrid::create(vk::Device& device, const
   }
   for (uint32_t i = 0; i < classes * kSeedsPerClass; ++i)
     grid->requests_.push_back({.seed = i, .label = i % classes});
-  grid->options_.steps = std::min(kGridSteps, task.scheduler.num_train_timesteps);
-  if (task.gan) grid->options_.sampler = "gan";
-  if (task.sde) {
-    grid->options_.sampler = "pc";
-    grid->options_.steps = kScoreGridSteps;
-  }
-  if (task.edm) {
-    grid->options_.sampler = "edm";
-    grid->options_.steps = default_steps(grid->options_, task.scheduler);
-  }
+  const Pictures& pictures = task.objective.pictures;
+  grid->options_.sampler = pictures.sampler;
+  grid->options_.steps = pictures.steps;
+  if (pictures.steps == 0)
+    grid->options_.steps = default_steps(grid->options_, task.objective.scheduler);
   grid->options_.batch = static_cast<int64_t>(grid->requests_.size());
   ITO_ASSIGN(grid->session_, SamplingSession::create(device, task.unet, task.scheduler, task.set,
                                                      std::move(weights), grid->options_));

@@ -16,7 +16,33 @@ constexpr double kQuarterTurn = std::numbers::pi / 2;
 // The first timestep is told at half a step from the data.
 constexpr double kHalfStep = 0.5;
 
+constexpr FlowPathRow kPaths[] = {
+    {{"linear", "(1-t) x_0 + t e, a straight line", "Liu et al. 2023, eq. 1", "rectified"},
+     FlowPath::kLinear},
+    {{"trigonometric", "cos(pi t/2) x_0 + sin(pi t/2) e, which keeps the variance",
+      "Albergo & Vanden-Eijnden 2023, section 4", "vp"},
+     FlowPath::kTrigonometric},
+};
+
+constexpr FlowTimesRow kTimes[] = {
+    {{"uniform", "every time as often", "Lipman et al. 2023, section 3", ""}, FlowTimes::kUniform},
+    {{"logit-normal", "times whose logit is normal", "Esser et al. 2024, section 3.1", ""},
+     FlowTimes::kLogitNormal},
+};
+
 }  // namespace
+
+std::span<const FlowPathRow> flow_path_rows() { return kPaths; }
+Result<FlowPath> flow_path_from_name(const std::string& name) {
+  ITO_ASSIGN(const FlowPathRow* row, row_called(flow_path_rows(), name, "--path"));
+  return row->path;
+}
+
+std::span<const FlowTimesRow> flow_times_rows() { return kTimes; }
+Result<FlowTimes> flow_times_from_name(const std::string& name) {
+  ITO_ASSIGN(const FlowTimesRow* row, row_called(flow_times_rows(), name, "--time-sampling"));
+  return row->times;
+}
 
 FlowPoint flow_point(FlowPath path, double t) {
   if (path == FlowPath::kLinear) return {.a = 1 - t, .s = t, .on_x0 = -1, .on_noise = 1};

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "base/registry.h"
 #include "base/result.h"
 #include "diffusion/denoiser.h"
 #include "diffusion/loss.h"
@@ -21,6 +23,13 @@ enum class FlowPath : uint8_t {
   // v-prediction of the discrete chain of trigonometric_betas too. The network is told T t - 1/2.
   kTrigonometric,
 };
+
+struct FlowPathRow {
+  Name name;
+  FlowPath path;
+};
+std::span<const FlowPathRow> flow_path_rows();
+Result<FlowPath> flow_path_from_name(const std::string& name);
 
 // a and s of the path and of the target (target = on_x0 x_0 + on_noise ε) at time t, on the host.
 struct FlowPoint {
@@ -39,6 +48,13 @@ enum class FlowTimes : uint8_t {
   kUniform,
   kLogitNormal,  // sigmoid(mean + std z) (Esser et al. 2024, section 3.1)
 };
+
+struct FlowTimesRow {
+  Name name;
+  FlowTimes times;
+};
+std::span<const FlowTimesRow> flow_times_rows();
+Result<FlowTimes> flow_times_from_name(const std::string& name);
 
 struct FlowOptions {
   FlowPath path = FlowPath::kLinear;

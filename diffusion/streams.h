@@ -17,6 +17,10 @@ inline constexpr uint32_t kStreamTrainPosterior = 42;  //   of the generated x_{
 inline constexpr uint32_t kStreamStepLatent = 43;      //   latent of a sampling step
 inline constexpr uint32_t kStreamClassDropout = 50;    // which labels are left out; step word: the
                                                        //   training step
+// The variational bound (bound_program.h): timestep within a stratum, and the noise there; step
+// word: the stratum.
+inline constexpr uint32_t kStreamBoundTimestep = 51;
+inline constexpr uint32_t kStreamBoundNoise = 52;
 inline constexpr uint32_t kStreamConstraintNoise =
     32;  // noising an observation (constraint.h);
          //   step word: step × Method::moves + the move

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
-#include "diffusion/discrete_step.h"
 #include "diffusion/score.h"
 #include "graph/builder.h"
 
@@ -64,6 +64,16 @@ double fixed_log_variance(const LogVariances& logs, VarianceType type, int t) {
   return large && t > 0 ? logs.high : logs.posterior;
 }
 
+// The prediction and, where the variance is learned, the channels that say it.
+std::pair<Tensor, Tensor> split(Tensor output, bool learned) {
+  if (!learned) return {output, Tensor()};
+  const int axis = output.rank() - 1;
+  const int64_t channels = output.dim(axis);
+  CHECK(channels % 2 == 0, "a learned variance needs an even number of output channels");
+  return {slice_axis(output, axis, 0, channels / 2),
+          slice_axis(output, axis, channels / 2, channels)};
+}
+
 Tensor model_log_variance(VarianceType type, Tensor fixed, Tensor low, Tensor high, Tensor v) {
   if (!is_learned(type)) return fixed;
   if (type == VarianceType::kLearned) return log(at_least(v, kMinVariance));
@@ -99,13 +109,13 @@ BoundTerms bound_terms(Tensor x0, const TrainingDraw& draw, const NoiseSchedule&
   constexpr int64_t kColumns = 8;
   std::vector<double> table;
   for (int t = 0; t < schedule.num_timesteps(); ++t) {
-    const NoiseLevel level = noise_level(schedule, schedule.alpha_bar(t));
+    const double product = schedule.alpha_bar(t);
     const Posterior q = posterior(schedule, t, t - 1);
     const LogVariances logs = log_variances(schedule, t);
     const double fixed =
         is_learned(options.variance) ? 0 : fixed_log_variance(logs, options.variance, t);
-    table.insert(table.end(),
-                 {level.a, level.s, q.on_x, q.on_x0, logs.posterior, fixed, logs.low, logs.high});
+    table.insert(table.end(), {std::sqrt(product), std::sqrt(1 - product), q.on_x, q.on_x0,
+                               logs.posterior, fixed, logs.low, logs.high});
   }
   const Tensor rows = gather(constant(graph, {T, kColumns}, std::move(table)), draw.timestep);
   const auto column = [&](int64_t i) {
@@ -116,7 +126,7 @@ BoundTerms bound_terms(Tensor x0, const TrainingDraw& draw, const NoiseSchedule&
 
   const Tensor x_t = add_noise(x0, draw.noise, a, s);
   const auto [prediction, v] =
-      split_output(denoiser(x_t, cast(draw.timestep, DType::kF32)), is_learned(options.variance));
+      split(denoiser(x_t, cast(draw.timestep, DType::kF32)), is_learned(options.variance));
   CHECK(prediction.shape() == x0.shape(), "bound: the denoiser gives " +
                                               prediction.shape().to_string() + ", expected " +
                                               x0.shape().to_string());

@@ -164,10 +164,13 @@ TEST(HybridLoss, TheBoundMovesOnlyTheVariance) {
   const NoiseSchedule schedule = small_schedule(T);
   Graph graph;
   const Points at = points(graph, {}, T);
-  Values numbers;
-  for (int64_t i = 0; i < at.count; ++i) numbers.push_back(std::sin(static_cast<double>(i) * 1.3));
+  Values numbers, shares;
+  for (int64_t i = 0; i < at.count; ++i) {
+    numbers.push_back(std::sin(static_cast<double>(i) * 1.3));
+    shares.push_back(0.7 * std::cos(static_cast<double>(i) * 0.9));
+  }
   const Tensor epsilon = constant(graph, {at.count, 1}, numbers);
-  const Tensor v = constant(graph, {at.count, 1}, numbers) * 0.7;
+  const Tensor v = constant(graph, {at.count, 1}, shares);
   const auto loss = [&](Tensor share) {
     const Denoiser model = [=](Tensor, Tensor) { return concat({epsilon, share}, 1); };
     return hybrid_loss(at.x0, at.draw, schedule, model, {.variance = VarianceType::kLearnedRange},
