@@ -54,7 +54,7 @@ Result<std::unique_ptr<SampleGrid>> SampleGrid::create(vk::Device& device, const
     grid->options_.steps = default_steps(grid->options_, task.scheduler);
   }
   grid->options_.batch = static_cast<int64_t>(grid->requests_.size());
-  ITO_ASSIGN(grid->session_, SamplingSession::create(device, task.unet, task.scheduler, task.set,
+  ITO_ASSIGN(grid->session_, SamplingSession::create(device, task.network, task.scheduler,
                                                      std::move(weights), grid->options_));
   return grid;
 }

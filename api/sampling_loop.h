@@ -13,7 +13,7 @@
 #include "diffusion/ode.h"
 #include "graph/program.h"
 #include "io/json.h"
-#include "nn/parameters.h"
+#include "nn/network.h"
 
 namespace ito {
 
@@ -76,8 +76,7 @@ struct SamplingLoop {
 };
 
 // Errors: a sampler, a number or a size that the model's process or network does not allow.
-// `set` must outlive the loop.
-Result<SamplingLoop> sampling_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                                   const ParameterSet& set, const SampleOptions& options);
+Result<SamplingLoop> sampling_loop(const Network& network, const SchedulerConfig& scheduler,
+                                   const SampleOptions& options);
 
 }  // namespace ito

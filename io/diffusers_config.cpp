@@ -1,4 +1,4 @@
-// The JSON forms of UNet2DConfig and SchedulerConfig, and the checks of their values.
+// The JSON form of SchedulerConfig, and the checks of its values.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -6,6 +6,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "io/config_keys.h"
 #include "io/diffusers.h"
 
 namespace ito {
@@ -13,18 +14,6 @@ namespace {
 
 using Choices = std::span<const std::string_view>;
 
-constexpr std::array<std::string_view, 5> kDownBlocks = {"DownBlock2D", "ResnetDownsampleBlock2D",
-                                                         "AttnDownBlock2D", "SkipDownBlock2D",
-                                                         "AttnSkipDownBlock2D"};
-constexpr std::array<std::string_view, 5> kUpBlocks = {
-    "UpBlock2D", "ResnetUpsampleBlock2D", "AttnUpBlock2D", "SkipUpBlock2D", "AttnSkipUpBlock2D"};
-constexpr std::array<std::string_view, 1> kMidBlocks = {"UNetMidBlock2D"};
-constexpr std::array<std::string_view, 5> kActivations = {"silu", "swish", "mish", "gelu", "relu"};
-constexpr std::array<std::string_view, 4> kTimeEmbeddings = {"positional", "fourier", "learned",
-                                                             "none"};
-constexpr std::array<std::string_view, 2> kResampleTypes = {"conv", "resnet"};
-constexpr std::array<std::string_view, 2> kTimeScaleShifts = {"default", "scale_shift"};
-constexpr std::array<std::string_view, 2> kClassEmbeddings = {"timestep", "identity"};
 constexpr std::array<std::string_view, 5> kBetaSchedules = {
     "linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "laplace"};
 constexpr std::array<std::string_view, 6> kVarianceTypes = {
@@ -32,8 +21,7 @@ constexpr std::array<std::string_view, 6> kVarianceTypes = {
 constexpr std::array<std::string_view, 3> kPredictionTypes = {"epsilon", "sample", "v_prediction"};
 constexpr std::array<std::string_view, 3> kSpacings = {"leading", "trailing", "linspace"};
 
-constexpr int kMaxLayers = 1000;  // far beyond any model; keeps products inside an int
-constexpr int kMaxChannels = 1 << 20;
+constexpr int kMaxCorrectorSteps = 1000;
 
 std::string known(Choices choices) {
   std::string text;
@@ -54,113 +42,6 @@ Status check_range(const std::string& where, const char* key, double value, doub
   return corrupt("{}: key '{}': expected a number from {} to {}, found {}", where, key, low, high,
                  value);
 }
-
-template <typename T>
-Status check_range(const std::string& where, const char* key, const std::optional<T>& value,
-                   double low, double high) {
-  return value ? check_range(where, key, static_cast<double>(*value), low, high) : Status();
-}
-
-// The names of blocks before diffusers 0.3.
-std::vector<std::string> modern_blocks(std::vector<std::string> blocks) {
-  for (std::string& block : blocks)
-    if (block.starts_with("UNetRes")) block.erase(0, 7);
-  return blocks;
-}
-
-// sample_size: null, one number for both sides, or [height, width].
-Status read_value(JsonObject& object, const char* key, std::optional<std::array<int, 2>>* out) {
-  const Json* value = object.find(key);
-  if (value == nullptr) return {};
-  if (value->is_null()) {
-    out->reset();
-    return {};
-  }
-  if (value->is_number_integer()) {
-    int side = 0;
-    ITO_TRY(object.read(key, &side));
-    *out = {side, side};
-    return {};
-  }
-  std::vector<int> sides;
-  if (!object.read(key, &sides).ok() || sides.size() != 2)
-    return object.wrong(key, "null, an integer or [height, width]");
-  *out = {sides[0], sides[1]};
-  return {};
-}
-
-template <typename T>
-Status read_value(JsonObject& object, const char* key, T* out) {
-  return object.read(key, out);
-}
-
-template <typename T>
-Json write_value(const T& value) {
-  return Json(value);
-}
-
-template <typename T>
-Json write_value(const std::optional<T>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
-
-Json write_value(const std::optional<std::array<int, 2>>& size) {
-  if (!size) return Json(nullptr);
-  return (*size)[0] == (*size)[1] ? Json((*size)[0]) : Json(*size);
-}
-
-// freq_shift, which diffusers declares, and its files hold, as an integer.
-Json write_value(float value) {
-  return value == std::nearbyint(value) ? Json(static_cast<int>(value)) : Json(value);
-}
-
-// One key of a config file: how it enters and leaves the struct.
-template <typename Config>
-struct Key {
-  const char* name;
-  Status (*read)(JsonObject&, const char*, Config*);
-  Json (*write)(const Config&);
-};
-
-template <typename Config, auto kField>
-constexpr Key<Config> key(const char* name) {
-  return {name,
-          [](JsonObject& o, const char* k, Config* c) { return read_value(o, k, &(c->*kField)); },
-          [](const Config& c) { return write_value(c.*kField); }};
-}
-
-#define ITO_UNET_KEY(field) key<UNet2DConfig, &UNet2DConfig::field>(#field)
-constexpr Key<UNet2DConfig> kUnetKeys[] = {
-    ITO_UNET_KEY(sample_size),
-    ITO_UNET_KEY(in_channels),
-    ITO_UNET_KEY(out_channels),
-    ITO_UNET_KEY(center_input_sample),
-    ITO_UNET_KEY(time_embedding_type),
-    ITO_UNET_KEY(time_embedding_dim),
-    ITO_UNET_KEY(freq_shift),
-    ITO_UNET_KEY(flip_sin_to_cos),
-    ITO_UNET_KEY(down_block_types),
-    ITO_UNET_KEY(mid_block_type),
-    ITO_UNET_KEY(up_block_types),
-    ITO_UNET_KEY(block_out_channels),
-    ITO_UNET_KEY(layers_per_block),
-    ITO_UNET_KEY(mid_block_scale_factor),
-    ITO_UNET_KEY(downsample_padding),
-    ITO_UNET_KEY(downsample_type),
-    ITO_UNET_KEY(upsample_type),
-    ITO_UNET_KEY(dropout),
-    ITO_UNET_KEY(act_fn),
-    ITO_UNET_KEY(attention_head_dim),
-    ITO_UNET_KEY(norm_num_groups),
-    ITO_UNET_KEY(attn_norm_num_groups),
-    ITO_UNET_KEY(norm_eps),
-    ITO_UNET_KEY(resnet_time_scale_shift),
-    ITO_UNET_KEY(add_attention),
-    ITO_UNET_KEY(class_embed_type),
-    ITO_UNET_KEY(num_class_embeds),
-    ITO_UNET_KEY(num_train_timesteps),
-};
-#undef ITO_UNET_KEY
 
 #define ITO_SCHEDULER_KEY(field) key<SchedulerConfig, &SchedulerConfig::field>(#field)
 constexpr Key<SchedulerConfig> kSchedulerKeys[] = {
@@ -191,8 +72,6 @@ constexpr Key<SchedulerConfig> kSchedulerKeys[] = {
     ITO_SCHEDULER_KEY(rho),
 };
 #undef ITO_SCHEDULER_KEY
-
-Json parse_extra(const std::string& text) { return Json::parse(text, nullptr, false); }
 
 constexpr std::string_view kVeKeys[] = {"num_train_timesteps", "sigma_min",   "sigma_max", "snr",
                                         "correct_steps",       "sampling_eps"};
@@ -225,105 +104,6 @@ bool owns_key(std::string_view class_name, std::string_view key) {
 }
 
 }  // namespace
-
-Result<UNet2DConfig> parse_unet_config(const Json& json, const std::string& where) {
-  ITO_ASSIGN(JsonObject o, JsonObject::open(json, where));
-  std::string class_name = "UNet2DModel";
-  ITO_TRY(o.read("_class_name", &class_name));
-  constexpr std::array<std::string_view, 1> kClasses = {"UNet2DModel"};
-  ITO_TRY(check_choice(where, "_class_name", class_name, kClasses));
-
-  UNet2DConfig c;
-  for (const Key<UNet2DConfig>& key : kUnetKeys) ITO_TRY(key.read(o, key.name, &c));
-  ITO_TRY(o.read("sigma_data", &c.sigma_data));
-  c.down_block_types = modern_blocks(std::move(c.down_block_types));
-  c.up_block_types = modern_blocks(std::move(c.up_block_types));
-  for (const std::string& key : o.unknown_keys()) c.extra[key] = dump_json_line(json[key]);
-  ITO_TRY(validate_unet_config(c, where));
-  return c;
-}
-
-Json unet_config_json(const UNet2DConfig& c) {
-  Json json = Json::object();
-  json["_diffusers_version"] = "0.40.0";
-  for (const auto& [key, text] : c.extra) json[key] = parse_extra(text);
-  json["_class_name"] = "UNet2DModel";
-  for (const Key<UNet2DConfig>& key : kUnetKeys) json[key.name] = key.write(c);
-  // Left out where it is not used: diffusers does not know it.
-  if (c.sigma_data) json["sigma_data"] = *c.sigma_data;
-  return json;
-}
-
-Status validate_unet_config(const UNet2DConfig& c, const std::string& where) {
-  if (c.sample_size)
-    for (int side : *c.sample_size)
-      ITO_TRY(check_range(where, "sample_size", side, 1, kMaxChannels));
-  ITO_TRY(check_range(where, "in_channels", c.in_channels, 1, kMaxChannels));
-  ITO_TRY(check_range(where, "out_channels", c.out_channels, 1, kMaxChannels));
-  ITO_TRY(check_choice(where, "time_embedding_type", c.time_embedding_type, kTimeEmbeddings));
-  ITO_TRY(check_range(where, "time_embedding_dim", c.time_embedding_dim, 1, kMaxChannels));
-  ITO_TRY(check_range(where, "freq_shift", c.freq_shift, -1e6, 1e6));
-  for (const std::string& block : c.down_block_types)
-    ITO_TRY(check_choice(where, "down_block_types", block, kDownBlocks));
-  if (c.mid_block_type)
-    ITO_TRY(check_choice(where, "mid_block_type", *c.mid_block_type, kMidBlocks));
-  for (const std::string& block : c.up_block_types)
-    ITO_TRY(check_choice(where, "up_block_types", block, kUpBlocks));
-  size_t blocks = c.block_out_channels.size();
-  ITO_TRY(check_range(where, "block_out_channels (count)", static_cast<double>(blocks), 1, 30));
-  if (c.down_block_types.size() != blocks)
-    return corrupt("{}: key 'down_block_types' has {} entries, block_out_channels has {}", where,
-                   c.down_block_types.size(), blocks);
-  if (c.up_block_types.size() != blocks)
-    return corrupt("{}: key 'up_block_types' has {} entries, block_out_channels has {}", where,
-                   c.up_block_types.size(), blocks);
-  for (int channels : c.block_out_channels)
-    ITO_TRY(check_range(where, "block_out_channels", channels, 1, kMaxChannels));
-  ITO_TRY(check_range(where, "layers_per_block", c.layers_per_block, 1, kMaxLayers));
-  ITO_TRY(check_range(where, "downsample_padding", c.downsample_padding, 0, 1));
-  ITO_TRY(check_choice(where, "downsample_type", c.downsample_type, kResampleTypes));
-  ITO_TRY(check_choice(where, "upsample_type", c.upsample_type, kResampleTypes));
-  ITO_TRY(check_range(where, "dropout", c.dropout, 0, 1));
-  ITO_TRY(check_choice(where, "act_fn", c.act_fn, kActivations));
-  ITO_TRY(check_range(where, "attention_head_dim", c.attention_head_dim, 1, kMaxChannels));
-  ITO_TRY(check_range(where, "norm_num_groups", c.norm_num_groups, 1, kMaxChannels));
-  ITO_TRY(check_range(where, "attn_norm_num_groups", c.attn_norm_num_groups, 1, kMaxChannels));
-  ITO_TRY(check_range(where, "norm_eps", c.norm_eps, 0, 1));
-  ITO_TRY(
-      check_choice(where, "resnet_time_scale_shift", c.resnet_time_scale_shift, kTimeScaleShifts));
-  if (c.class_embed_type)
-    ITO_TRY(check_choice(where, "class_embed_type", *c.class_embed_type, kClassEmbeddings));
-  ITO_TRY(check_range(where, "num_class_embeds", c.num_class_embeds, 1, 1 << 28));
-  ITO_TRY(check_range(where, "num_train_timesteps", c.num_train_timesteps, 1, 1 << 28));
-  if (c.time_embedding_type == "learned" && !c.num_train_timesteps)
-    return corrupt(
-        "{}: key 'num_train_timesteps': expected an integer because time_embedding_type is "
-        "\"learned\", found null",
-        where);
-
-  // The NCSN++ blocks choose their own groups; all others split every width into norm_num_groups.
-  for (size_t i = 0; i < blocks; ++i) {
-    bool skip = c.down_block_types[i].find("Skip") != std::string::npos &&
-                c.up_block_types[blocks - 1 - i].find("Skip") != std::string::npos;
-    if (skip) continue;
-    if (!c.norm_num_groups)
-      return corrupt("{}: key 'norm_num_groups': null is possible with Skip blocks only", where);
-    if (c.block_out_channels[i] % *c.norm_num_groups != 0)
-      return corrupt("{}: key 'block_out_channels': {} is no multiple of norm_num_groups {}", where,
-                     c.block_out_channels[i], *c.norm_num_groups);
-  }
-  // Widths that carry attention split into heads of attention_head_dim.
-  for (size_t i = 0; i < blocks && c.attention_head_dim; ++i) {
-    bool attention = c.down_block_types[i].starts_with("Attn") ||
-                     c.up_block_types[blocks - 1 - i].starts_with("Attn") ||
-                     (i + 1 == blocks && c.mid_block_type && c.add_attention);
-    if (attention && c.block_out_channels[i] % *c.attention_head_dim != 0)
-      return unsupported(
-          "{}: key 'attention_head_dim': {} does not divide the {} channels of block {}", where,
-          *c.attention_head_dim, c.block_out_channels[i], i);
-  }
-  return {};
-}
 
 Result<SchedulerConfig> parse_scheduler_config(const Json& json, const std::string& where) {
   ITO_ASSIGN(JsonObject o, JsonObject::open(json, where));
@@ -397,7 +177,7 @@ Status validate_scheduler_config(const SchedulerConfig& c, const std::string& wh
   ITO_TRY(check_range(where, "beta_max", c.beta_max, 0, 1e30));
   ITO_TRY(check_range(where, "sampling_eps", c.sampling_eps, 0, 1));
   ITO_TRY(check_range(where, "snr", c.snr, 0, 1e30));
-  ITO_TRY(check_range(where, "correct_steps", c.correct_steps, 0, kMaxLayers));
+  ITO_TRY(check_range(where, "correct_steps", c.correct_steps, 0, kMaxCorrectorSteps));
   ITO_TRY(check_range(where, "sigma_data", c.sigma_data, 1e-30, 1e30));
   ITO_TRY(check_range(where, "rho", c.rho, 1e-30, 1e30));
   if (c.sigma_min <= 0 || c.sigma_min >= c.sigma_max)
