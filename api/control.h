@@ -15,7 +15,7 @@
 namespace ito {
 
 struct ClassGuidance {
-  NoisyClassifierModel classifier;
+  Model classifier;  // load_noisy_classifier
   double scale = 1;
 };
 

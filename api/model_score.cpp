@@ -8,18 +8,17 @@
 #include "diffusion/process.h"
 #include "diffusion/sampling_program.h"
 #include "graph/builder.h"
-#include "nn/ddgan.h"
-#include "nn/unet2d.h"
+#include "nn/train_step.h"
 
 namespace ito {
 namespace {
 
-Status check_network(const UNet2DConfig& unet) {
-  if (unet.class_embed_type)
-    return unsupported("class_embed_type \"{}\" is not supported here", *unet.class_embed_type);
-  if (unet.out_channels != unet.in_channels && unet.out_channels != 2 * unet.in_channels)
-    return unsupported("the network has {} output channels for {} input channels",
-                       unet.out_channels, unet.in_channels);
+Status check_network(const Network& network) {
+  const Signature& signature = network.signature();
+  ITO_TRY(check_session_signature(signature));
+  const int64_t in = signature.in_channels, out = signature.out_channels;
+  if (!signature.image_out || (out != in && out != 2 * in))
+    return unsupported("the network has {} output channels for {} input channels", out, in);
   return {};
 }
 
@@ -28,8 +27,8 @@ struct ChainModel {
   NoiseSchedule schedule;
   Prediction prediction;
 };
-Result<ChainModel> chain_model(const UNet2DConfig& unet, const SchedulerConfig& scheduler) {
-  if (takes_sigma(unet))
+Result<ChainModel> chain_model(const Network& network, const SchedulerConfig& scheduler) {
+  if (network.signature().time == TimeInput::kSigma)
     return unsupported("process {}: a network that is told sigma needs a score model's scheduler",
                        process_name(scheduler.process));
   ChainModel model;
@@ -40,64 +39,69 @@ Result<ChainModel> chain_model(const UNet2DConfig& unet, const SchedulerConfig& 
 
 }  // namespace
 
-NoiseInput noise_input(const UNet2DConfig& unet) {
-  return takes_sigma(unet) ? NoiseInput::kSigma : NoiseInput::kTimestep;
+NoiseInput noise_input(const Network& network) {
+  return network.signature().time == TimeInput::kSigma ? NoiseInput::kSigma : NoiseInput::kTimestep;
 }
 
-int class_count(const UNet2DConfig& unet, const ParameterSet& set) {
-  const auto latent = latent_mapping_of(set);
-  return latent ? static_cast<int>(latent->classes) : unet.num_class_embeds.value_or(0);
+Status check_session_signature(const Signature& signature) {
+  using Kind = ClassInput::Kind;
+  if (signature.classes.kind == Kind::kValues || signature.classes.kind == Kind::kEmbeddings)
+    return unsupported(
+        "the network's class_embed_type wants {} instead of class labels, which is not supported "
+        "here",
+        signature.classes.kind == Kind::kValues ? "numbers" : "embeddings");
+  return {};
 }
 
-Denoiser input_denoiser(const UNet2DConfig& unet, const ParameterSet& set) {
-  return [unet, &set](Tensor x, Tensor t) {
-    Graph& graph = x.graph();
-    const int64_t n = x.dim(0);
-    const Scope scope(set, input(graph, state_name::kParameters, {set.size()}));
-    Tensor labels;
-    if (class_count(unet, set) > 0) labels = input(graph, batch_name::kLabels, {n}, DType::kU32);
-    const auto latent = latent_mapping_of(set);
-    if (!latent) return unet2d(scope, unet, x, t, labels);
-    const Tensor z =
-        ddgan_latent(n, latent->latent, input(graph, sampling_names::kKey, {2}, DType::kU32),
+Conditioning session_conditioning(Graph& graph, const Signature& signature, int64_t n) {
+  Conditioning conditioning = conditioning_inputs(
+      graph, signature, n, 0, {.classes = batch_name::kLabels, .latent = nullptr});
+  if (signature.latent > 0)
+    conditioning.latent =
+        ddgan_latent(n, signature.latent, input(graph, sampling_names::kKey, {2}, DType::kU32),
                      input(graph, sampling_names::kImage, {n}, DType::kU32),
                      input(graph, sampling_names::kStep, {}, DType::kU32));
-    return ddgan_generator(scope, unet, *latent, x, t, z, labels);
+  return conditioning;
+}
+
+Denoiser input_denoiser(const Network& network) {
+  return [network](Tensor x, Tensor t) {
+    Graph& graph = x.graph();
+    const Tensor flat = input(graph, state_name::kParameters, {network.set().size()});
+    return network.build(flat, x, t, session_conditioning(graph, network.signature(), x.dim(0)));
   };
 }
 
-Result<ScoreModel> unet_score(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                              const ParameterSet& set) {
-  ITO_TRY(check_network(unet));
-  const Denoiser network = input_denoiser(unet, set);
+Result<ScoreModel> network_score_model(const Network& network, const SchedulerConfig& scheduler) {
+  ITO_TRY(check_network(network));
+  const Denoiser denoiser = input_denoiser(network);
   if (is_continuous(scheduler.process)) {
     ITO_ASSIGN(const Sde sde, scheduler_sde(scheduler));
-    if (sde.kind == Sde::Kind::kEdm && takes_sigma(unet))
+    if (sde.kind == Sde::Kind::kEdm && noise_input(network) == NoiseInput::kSigma)
       return unsupported(
           "process edm: a network that is told sigma, expected one told ln(sigma)/4");
-    return ScoreModel{.sde = sde, .score = network_score(network, noise_input(unet), scheduler)};
+    return ScoreModel{.sde = sde,
+                      .score = network_score(denoiser, noise_input(network), scheduler)};
   }
-  ITO_ASSIGN(const ChainModel chain, chain_model(unet, scheduler));
-  ITO_ASSIGN(ScoreModel model, chain_score(chain.schedule, chain.prediction, network));
+  ITO_ASSIGN(const ChainModel chain, chain_model(network, scheduler));
+  ITO_ASSIGN(ScoreModel model, chain_score(chain.schedule, chain.prediction, denoiser));
   if (scheduler.clip_sample)
     model.score = clipped_score(model.sde, std::move(model.score), scheduler.clip_sample_range);
   return model;
 }
 
-Result<ProbabilityFlow> sampling_flow(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                                      const ParameterSet& set) {
-  ITO_ASSIGN(const ScoreModel model, unet_score(unet, scheduler, set));
+Result<ProbabilityFlow> sampling_flow(const Network& network, const SchedulerConfig& scheduler) {
+  ITO_ASSIGN(const ScoreModel model, network_score_model(network, scheduler));
   ProbabilityFlow flow = probability_flow(model.sde, model.score);
   if (is_continuous(scheduler.process)) flow.start = sampling_end(scheduler);
   return flow;
 }
 
-Result<ProbabilityFlow> unet_flow(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                                  const ParameterSet& set) {
-  if (is_continuous(scheduler.process)) return sampling_flow(unet, scheduler, set);
-  ITO_TRY(check_network(unet));
-  ITO_ASSIGN(const ChainModel chain, chain_model(unet, scheduler));
-  return probability_flow(chain.schedule, chain.prediction, input_denoiser(unet, set));
+Result<ProbabilityFlow> density_flow(const Network& network, const SchedulerConfig& scheduler) {
+  if (is_continuous(scheduler.process)) return sampling_flow(network, scheduler);
+  ITO_TRY(check_network(network));
+  ITO_ASSIGN(const ChainModel chain, chain_model(network, scheduler));
+  return probability_flow(chain.schedule, chain.prediction, input_denoiser(network));
 }
 
 }  // namespace ito

@@ -50,8 +50,8 @@ using ObjectiveLoss = std::function<LossResult(const Scope& parameters, const Ba
 struct Judgement {
   double value = 0;
   std::string metric;  // what the value is: its key in the row
-  Json row;          // for metrics.jsonl, without the step
-  std::string text;  // one line: "validation loss 0.1234"
+  Json row;            // for metrics.jsonl, without the step
+  std::string text;    // one line: "validation loss 0.1234"
 };
 class Validator {
  public:

@@ -22,20 +22,21 @@ OdeOptions ode_options(const SampleOptions& options) {
 
 }  // namespace
 
-Result<Plan> sampling_plan(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                           const ParameterSet& set, const SampleOptions& options,
-                           const DeviceCaps& caps) {
-  ITO_ASSIGN(const SamplingLoop loop, sampling_loop(unet, scheduler, set, options));
+Result<Plan> sampling_plan(const Network& network, const SchedulerConfig& scheduler,
+                           const SampleOptions& options, const DeviceCaps& caps) {
+  ITO_ASSIGN(const SamplingLoop loop, sampling_loop(network, scheduler, options));
   if (!loop.flow) return compile(loop.step, caps);
   ITO_TRY(check_ode_options(ode_options(options)));
   return compile(ode_step_program(*loop.flow, ode_options(options)), caps);
 }
 
-Result<std::unique_ptr<SamplingSession>> SamplingSession::create(
-    vk::Device& device, const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-    const ParameterSet& set, DeviceTensor weights, const SampleOptions& options) {
+Result<std::unique_ptr<SamplingSession>> SamplingSession::create(vk::Device& device,
+                                                                 const Network& network,
+                                                                 const SchedulerConfig& scheduler,
+                                                                 DeviceTensor weights,
+                                                                 const SampleOptions& options) {
   std::unique_ptr<SamplingSession> session(new SamplingSession);
-  ITO_ASSIGN(session->loop_, sampling_loop(unet, scheduler, set, options));
+  ITO_ASSIGN(session->loop_, sampling_loop(network, scheduler, options));
   const SamplingLoop& loop = session->loop_;
   ITO_ASSIGN(Plan start_plan,
              compile(initial_noise_program(loop.shape, loop.start_std), device.caps()));
@@ -73,9 +74,9 @@ Result<std::unique_ptr<SamplingSession>> SamplingSession::create(vk::Device& dev
                                                                  const Model& model,
                                                                  const SampleOptions& options) {
   ITO_ASSIGN(DeviceTensor weights,
-             DeviceTensor::create(device, DType::kF32, Shape{model.set.size()}));
+             DeviceTensor::create(device, DType::kF32, Shape{model.network.set().size()}));
   ITO_TRY(weights.write(bytes_of(model.weights)));
-  return create(device, model.unet, model.scheduler, model.set, std::move(weights), options);
+  return create(device, model.network, model.scheduler, std::move(weights), options);
 }
 
 Shape SamplingSession::shape(int64_t requests) const {

@@ -25,13 +25,14 @@ struct SampleRequest {
 
 class SamplingSession {
  public:
-  // weights: f32 [set.size()] on the device, read at each sample(); `set` must outlive the session.
+  // weights: f32 [network.set().size()] on the device, read at each sample().
   // Errors: a sampler, step count or size that the model's schedule or network does not allow; of
   // the device.
-  static Result<std::unique_ptr<SamplingSession>> create(
-      vk::Device& device, const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-      const ParameterSet& set, DeviceTensor weights, const SampleOptions& options);
-  // The same with the model's own weights uploaded. `model` must outlive the session.
+  static Result<std::unique_ptr<SamplingSession>> create(vk::Device& device, const Network& network,
+                                                         const SchedulerConfig& scheduler,
+                                                         DeviceTensor weights,
+                                                         const SampleOptions& options);
+  // The same with the model's own weights uploaded.
   static Result<std::unique_ptr<SamplingSession>> create(vk::Device& device, const Model& model,
                                                          const SampleOptions& options);
 
@@ -63,8 +64,7 @@ class SamplingSession {
 };
 
 // The plan of one sampling step (of the flow: one attempted step), without a device.
-Result<Plan> sampling_plan(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                           const ParameterSet& set, const SampleOptions& options,
-                           const DeviceCaps& caps);
+Result<Plan> sampling_plan(const Network& network, const SchedulerConfig& scheduler,
+                           const SampleOptions& options, const DeviceCaps& caps);
 
 }  // namespace ito

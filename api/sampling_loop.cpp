@@ -13,8 +13,6 @@
 #include "diffusion/process.h"
 #include "diffusion/samplers.h"
 #include "diffusion/sampling_program.h"
-#include "nn/ddgan.h"
-#include "nn/unet2d.h"
 
 namespace ito {
 namespace {
@@ -29,50 +27,53 @@ constexpr double kNcsnEpsilon = 2e-5;  // Song & Ermon 2019, section 5
 constexpr int kNcsnStepsPerLevel = 100;
 
 // The shape and the classes, of the model or else of the classifier that guides it.
-Result<SamplingLoop> empty_loop(const UNet2DConfig& unet, const ParameterSet& set,
-                                const SampleOptions& options) {
-  const auto size = unet.sample_size;
+Result<SamplingLoop> empty_loop(const Network& network, const SampleOptions& options) {
+  const Signature& signature = network.signature();
+  const auto size = signature.sample_size;
   if (!size && (options.height == 0 || options.width == 0))
     return invalid_argument("the model has no sample_size; give the image size");
   const int64_t h = options.height > 0 ? options.height : (*size)[0];
   const int64_t w = options.width > 0 ? options.width : (*size)[1];
-  ITO_TRY(check_unet2d_size(unet, h, w));
+  ITO_TRY(network.check_size(h, w));
   SamplingLoop loop;
-  loop.shape = {options.batch, h, w, unet.in_channels};
-  loop.classes = class_count(unet, set);
+  loop.shape = {options.batch, h, w, signature.in_channels};
+  loop.classes = signature.classes.classes();
   if (options.control == nullptr) return loop;
   ITO_TRY(check_control(*options.control, loop.shape, loop.classes));
   if (options.control->guidance)
-    loop.classes = static_cast<int>(options.control->guidance->classifier.config.image.classes);
+    loop.classes =
+        static_cast<int>(options.control->guidance->classifier.network.signature().out_channels);
   return loop;
 }
 
 // DDPM and DDIM on the model's own timesteps. A GAN's steps are DDPM's, with x_0 generated.
-Result<SamplingLoop> discrete_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                                   const ParameterSet& set, const SampleOptions& options) {
+Result<SamplingLoop> discrete_loop(const Network& network, const SchedulerConfig& scheduler,
+                                   const SampleOptions& options) {
   if (is_continuous(scheduler.process))
     return invalid_argument(
         "sampler {} is of discrete chains; for a model of {} use em, reverse-diffusion, "
         "ancestral, pc, ald, ode or edm",
         options.sampler, process_name(scheduler.process));
-  ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, set, options));
+  ITO_ASSIGN(SamplingLoop loop, empty_loop(network, options));
   const bool gan = options.sampler == kGan;
   SolverOptions solver_options;
   solver_options.steps = gan ? scheduler.num_train_timesteps : options.steps;
   solver_options.eta = options.eta;
   ITO_ASSIGN(const Solver solver,
              make_solver(gan ? "ddpm" : options.sampler, scheduler, solver_options));
-  if (solver.output_multiple() * unet.in_channels != unet.out_channels)
+  const Signature& signature = network.signature();
+  if (solver.output_multiple() * signature.in_channels != signature.out_channels)
     return unsupported(
         "the network has {} output channels for {} input channels, the sampler "
         "expects {}",
-        unet.out_channels, unet.in_channels, solver.output_multiple() * unet.in_channels);
+        signature.out_channels, signature.in_channels,
+        solver.output_multiple() * signature.in_channels);
   MethodOptions method_options{.shape = loop.shape};
   ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(scheduler));
   ITO_ASSIGN(const Prediction prediction, prediction_from_name(scheduler.prediction_type));
   const MarginalFunction marginal = schedule_marginal(schedule);
   const Method method = solver_method(
-      solver, controlled_denoiser(options.control, input_denoiser(unet, set), prediction, marginal));
+      solver, controlled_denoiser(options.control, input_denoiser(network), prediction, marginal));
   method_options.constraint = control_constraint(options.control, marginal);
   loop.name = gan ? kGan : method.name;
   loop.step = method_program(method, method_options);
@@ -164,10 +165,10 @@ EdmSamplerOptions edm_options(const SampleOptions& options) {
   return edm;
 }
 
-Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                                const ParameterSet& set, const SampleOptions& options) {
-  ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, set, options));
-  ITO_ASSIGN(ScoreModel model, unet_score(unet, scheduler, set));
+Result<SamplingLoop> chain_loop(const Network& network, const SchedulerConfig& scheduler,
+                                const SampleOptions& options) {
+  ITO_ASSIGN(SamplingLoop loop, empty_loop(network, options));
+  ITO_ASSIGN(ScoreModel model, network_score_model(network, scheduler));
   const MarginalFunction marginal = sde_marginal(model.sde);
   model.score = controlled_score(options.control, std::move(model.score), marginal);
   Method chain;
@@ -197,12 +198,12 @@ Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig&
   return loop;
 }
 
-Result<SamplingLoop> flow_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                               const ParameterSet& set, const SampleOptions& options) {
-  ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, set, options));
+Result<SamplingLoop> flow_loop(const Network& network, const SchedulerConfig& scheduler,
+                               const SampleOptions& options) {
+  ITO_ASSIGN(SamplingLoop loop, empty_loop(network, options));
   if (options.control != nullptr)
     return unsupported("sampler ode takes neither guidance nor an observation");
-  ITO_ASSIGN(const ProbabilityFlow flow, sampling_flow(unet, scheduler, set));
+  ITO_ASSIGN(const ProbabilityFlow flow, sampling_flow(network, scheduler));
   loop.flow = flow_system(flow, loop.shape);
   loop.from = flow.end;
   loop.to = options.eps > 0 ? options.eps : flow.start;
@@ -270,14 +271,12 @@ Json sample_settings(const SampleOptions& options) {
   return settings;
 }
 
-Result<SamplingLoop> sampling_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                                   const ParameterSet& set, const SampleOptions& asked) {
+Result<SamplingLoop> sampling_loop(const Network& network, const SchedulerConfig& scheduler,
+                                   const SampleOptions& asked) {
   SampleOptions options = asked;
   if (options.steps == 0) options.steps = default_steps(options, scheduler);
-  const bool generator = latent_mapping_of(set).has_value();
-  if (unet.class_embed_type && !generator)
-    return unsupported("sampling with class_embed_type \"{}\" is not supported",
-                       *unet.class_embed_type);
+  const bool generator = network.signature().latent > 0;
+  ITO_TRY(check_session_signature(network.signature()));
   const std::vector<std::string> names = sample_names();
   if (std::find(names.begin(), names.end(), options.sampler) == names.end())
     return invalid_argument("there is no sampler \"{}\"", options.sampler);
@@ -288,9 +287,9 @@ Result<SamplingLoop> sampling_loop(const UNet2DConfig& unet, const SchedulerConf
     return invalid_argument("--sampler gan needs a model trained with --gan-steps");
   if (generator && options.control != nullptr && options.control->guidance)
     return unsupported("a GAN's generator gives no score to guide");
-  if (!is_sde_sampler(options.sampler)) return discrete_loop(unet, scheduler, set, options);
-  if (options.sampler == "ode") return flow_loop(unet, scheduler, set, options);
-  return chain_loop(unet, scheduler, set, options);
+  if (!is_sde_sampler(options.sampler)) return discrete_loop(network, scheduler, options);
+  if (options.sampler == "ode") return flow_loop(network, scheduler, options);
+  return chain_loop(network, scheduler, options);
 }
 
 }  // namespace ito

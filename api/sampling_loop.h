@@ -13,7 +13,7 @@
 #include "diffusion/ode.h"
 #include "graph/program.h"
 #include "io/json.h"
-#include "nn/parameters.h"
+#include "nn/network.h"
 
 namespace ito {
 
@@ -70,14 +70,13 @@ struct SamplingLoop {
   Program step;                      // one replay is one step; empty for an ODE
   int steps = 0;                     // replays; 0 for an ODE
   std::vector<std::string> history;  // its states beside x, zero at the start and of x's shape
-  std::optional<Method> chain;        // what `step` was made of, if a chain
+  std::optional<Method> chain;       // what `step` was made of, if a chain
   std::optional<OdeSystem> flow;     // of an ODE, from `from` to `to`
   double from = 1, to = 0;
 };
 
 // Errors: a sampler, a number or a size that the model's process or network does not allow.
-// `set` must outlive the loop.
-Result<SamplingLoop> sampling_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                                   const ParameterSet& set, const SampleOptions& options);
+Result<SamplingLoop> sampling_loop(const Network& network, const SchedulerConfig& scheduler,
+                                   const SampleOptions& options);
 
 }  // namespace ito

@@ -91,8 +91,7 @@ Status check_new_options(const TrainingOptions& o) {
   if (!(o.class_dropout >= 0 && o.class_dropout < 1))
     return invalid_argument("--class-dropout is {}, expected a share of at least 0 and less than 1",
                             o.class_dropout);
-  if (o.class_dropout > 0 && !o.classes)
-    return invalid_argument("--class-dropout needs --classes");
+  if (o.class_dropout > 0 && !o.classes) return invalid_argument("--class-dropout needs --classes");
   if (!(o.vb_weight >= 0) || !std::isfinite(o.vb_weight))
     return invalid_argument("--vb-weight is {}, expected 0 or more", o.vb_weight);
   if (!std::isfinite(o.time_mean) || !std::isfinite(o.time_std) || o.time_std < 0)
@@ -299,7 +298,8 @@ SchedulerConfig scheduler_config(const TrainingOptions& options) {
   config.prediction_type = options.prediction;
   if (options.zero_snr) {
     config.rescale_betas_zero_snr = true;
-    config.timestep_spacing = "trailing";  // begins at the timestep without signal (Lin et al. 2023)
+    config.timestep_spacing =
+        "trailing";  // begins at the timestep without signal (Lin et al. 2023)
   }
   return config;
 }

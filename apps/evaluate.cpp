@@ -130,7 +130,7 @@ class Evaluation {
   vk::Device& device_;
   Table table_;
   ImageDataset train_, test_;
-  std::optional<ClassifierModel> classifier_;
+  std::optional<Component> classifier_;
   std::unique_ptr<Evaluator> evaluator_;
   ProgressLine line_;
   Json known_likelihood_;  // "model identity" → numbers, of this call
@@ -143,8 +143,7 @@ std::string Evaluation::preface() const {
       "over "
       "pixels: {} numbers) and those of the first {} test images. Samples have seeds from 0 on, "
       "class = seed modulo classes. They were computed on {}.{}\n",
-      c_.classifier, classifier_->config.channels.back(), evaluator_->reference_images(),
-      device_.info().name,
+      c_.classifier, evaluator_->features(), evaluator_->reference_images(), device_.info().name,
       c_.likelihood > 0
           ? fmt::format(" Bits per dimension are of the first test images, integrated to {}.",
                         c_.tolerance)

@@ -110,7 +110,7 @@ class Sampling {
   std::vector<SampleRequest> requests_;
   size_t skipped_ = 0;
   std::vector<float> all_;  // NHWC, unless the output is a folder
-  std::optional<ClassifierModel> classifier_;
+  std::optional<Component> classifier_;
   std::unique_ptr<Scorer> scorer_;
   int64_t recognised_ = 0;
   double seconds_ = 0;
@@ -118,18 +118,19 @@ class Sampling {
 
 Status Sampling::load_controls() {
   if (!c_.control.any()) return {};
-  const auto size = model_.unet.sample_size;
+  const Signature& signature = model_.network.signature();
+  const auto size = signature.sample_size;
   if (!size && c_.size == 0)
     return invalid_argument("the model has no sample_size; give the image size");
   const int64_t h = c_.size > 0 ? c_.size : (*size)[0], w = c_.size > 0 ? c_.size : (*size)[1];
-  ITO_ASSIGN(control_, load_control(c_.control, {h, w, model_.unet.in_channels}));
+  ITO_ASSIGN(control_, load_control(c_.control, {h, w, signature.in_channels}));
   return {};
 }
 
 uint32_t Sampling::classes() const {
   if (model_.num_classes() > 0 || !control_.guidance)
     return static_cast<uint32_t>(model_.num_classes());
-  return static_cast<uint32_t>(control_.guidance->classifier.config.image.classes);
+  return static_cast<uint32_t>(control_.guidance->classifier.network.signature().out_channels);
 }
 
 // Image i gets the i-th seed and, where classes cycle, the class (i mod number). Without --class it
@@ -294,7 +295,7 @@ void Sampling::print() const {
 
 Status run(SampleCommand& c) {
   ITO_ASSIGN(const Model model, load_model(c.model));
-  if (model.latent && c.app->count("--sampler") == 0) {
+  if (model.network.signature().latent > 0 && c.app->count("--sampler") == 0) {
     c.options.sampler = "gan";
     ITO_TRY(check_sampler_options(*c.app, c.options));
   }

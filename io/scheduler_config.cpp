@@ -419,8 +419,6 @@ std::string quote_infinities(std::string_view text) {
   return result;
 }
 
-Json parse_extra(const std::string& text) { return Json::parse(text, nullptr, false); }
-
 constexpr std::array<std::string_view, 5> kBetaSchedules = {
     "linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "laplace"};
 constexpr std::array<std::string_view, 6> kVarianceTypes = {

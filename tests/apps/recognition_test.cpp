@@ -67,9 +67,7 @@ class Recognition : public VulkanTest {
     VulkanTest::TearDown();
   }
 
-  ClassifierModel model() const {
-    return {task_.classifier_config, kSide, task_.set, session_->average_weights().value()};
-  }
+  Component model() const { return {task_.network, session_->average_weights().value()}; }
   double accuracy(const ImageDataset& data) {
     auto validator = Validator::create(device(), task_, data, session_->average());
     EXPECT_TRUE(validator.ok());
@@ -82,7 +80,7 @@ class Recognition : public VulkanTest {
 };
 
 TEST_F(Recognition, CountsAllRightLabelsAndNoWrongOne) {
-  const ClassifierModel classifier = model();
+  const Component classifier = model();
   constexpr int64_t kBatch = 64;  // the last of three batches is short
   ASSERT_OK_AND_ASSIGN(const auto scorer,
                        Scorer::create(device(), classifier, {kBatch, kSide, kSide, 1}));
@@ -145,7 +143,7 @@ TEST_F(ShippedModels, AreSmall) {
 // Ten are out of reach of a model that draws anything else: chance is one in ten.
 TEST_F(ShippedModels, TheClassifierRecognisesWhatTheModelDraws) {
   ASSERT_OK_AND_ASSIGN(const Model model, load_model(source_folder() + "/models/fashion-mnist"));
-  ASSERT_OK_AND_ASSIGN(const ClassifierModel classifier,
+  ASSERT_OK_AND_ASSIGN(const Component classifier,
                        load_classifier(source_folder() + "/models/fashion-mnist-classifier"));
   SampleOptions options;
   options.sampler = "ddim";

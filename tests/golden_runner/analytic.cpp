@@ -17,8 +17,8 @@
 #include "graph/builder.h"
 #include "graph/compile.h"
 #include "runtime/executor.h"
-#include "tests/golden_runner/chain_run.h"
 #include "tests/golden_runner/families.h"
+#include "tests/golden_runner/method_run.h"
 #include "tests/golden_runner/program_run.h"
 
 namespace ito::golden {
@@ -163,44 +163,40 @@ class Analytic {
                  const Json& parent) {
     const bool ddpm = key.starts_with("ddpm_");
     ITO_ASSIGN(const Json expected, object(parent, key));
-    TimestepChoice choice;
-    DdimOptions ddim;
+    SolverOptions options;
     if (ddpm) {
       config.variance_type = key.substr(5);
-      choice.steps = config.num_train_timesteps;
+      options.steps = config.num_train_timesteps;
     } else {
-      choice.steps = key.find("_50_") != std::string::npos ? 50 : 10;
-      ddim.eta = key.find("eta1") != std::string::npos ? 1 : 0;
+      options.steps = key.find("_50_") != std::string::npos ? 50 : 10;
+      options.eta = key.find("eta1") != std::string::npos ? 1 : 0;
       config.timestep_spacing = key.substr(key.rfind('_') + 1);
     }
-    ITO_ASSIGN(const Sampler sampler, make_sampler(ddpm ? "ddpm" : "ddim", config, choice, ddim));
+    ITO_ASSIGN(const Solver solver, make_solver(ddpm ? "ddpm" : "ddim", config, options));
     ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(config));
     // Point 0 is the mean's path; point 1 starts at one deviation; point 2 + k has step k's noise.
-    const int64_t n = sampler.steps() + 2;
-    ITO_ASSIGN(
-        Plan plan,
-        compile(sampling_program(sampler, {.shape = {n, 1},
-                                           .denoiser = exact(schedule, data_, Prediction::kEpsilon),
-                                           .noise_input = true}),
-                device_.caps()));
+    const int64_t n = solver.steps() + 2;
+    const Method method = solver_method(solver, exact(schedule, data_, Prediction::kEpsilon));
+    ITO_ASSIGN(Plan plan, compile(method_program(method, {.shape = {n, 1}, .noise_input = true}),
+                                  device_.caps()));
     ITO_ASSIGN(const auto executor, Executor::create(device_, std::move(plan)));
     std::vector<float> x(static_cast<size_t>(n), 0.0f);
-    x[1] = static_cast<float>(sampler.init_noise_sigma);
+    x[1] = static_cast<float>(solver.init_noise_sigma);
     ITO_TRY(executor->write(sampling_names::kX, x));
     Json after = Json::object();
     if (ddpm) {
       ITO_ASSIGN(after, object(expected, "after_step_t"));
     }
     double mean = 0, variance = 0;
-    for (int64_t k = 0; k < sampler.steps(); ++k) {
-      if (sampler.needs_noise()) {
+    for (int64_t k = 0; k < solver.steps(); ++k) {
+      if (solver.needs_noise()) {
         std::vector<float> noise(static_cast<size_t>(n), 0.0f);
         noise[static_cast<size_t>(k) + 2] = 1;
-        ITO_TRY(executor->enqueue_write(sampling_names::kNoise, noise));
+        ITO_TRY(executor->enqueue_write(method_names::kNoise + std::to_string(0), noise));
       }
       ITO_TRY(executor->run());
-      const std::string t = fmt::format("t{:.0f}", sampler.timesteps[static_cast<size_t>(k)]);
-      if (!after.contains(t) && k + 1 < sampler.steps()) continue;
+      const std::string t = fmt::format("t{:.0f}", solver.rows[static_cast<size_t>(k)].t);
+      if (!after.contains(t) && k + 1 < solver.steps()) continue;
       ITO_ASSIGN(const auto points, executor->read<float>(sampling_names::kX));
       mean = points[0];
       variance = 0;
@@ -292,7 +288,7 @@ class Analytic {
         const ScoreFunction score = [data](Tensor x, Tensor) {
           return (x - data.mu) * (-1 / (data.s * data.s));
         };
-        ITO_ASSIGN(const Chain chain, langevin(score, {.step_size = step, .steps = 1}));
+        ITO_ASSIGN(const Method chain, langevin(score, {.step_size = step, .steps = 1}));
         const Array x{.shape = {3, 1}, .data = {0, 1, 0}};
         const RecordedNoise noise{.noise = {.shape = {1, 3, 1}, .data = {0, 0, 1}},
                                   .row_of_replay = {0}};
