@@ -68,7 +68,8 @@ Result<ChainTraining> chain_training(const TrainingInput& input, bool learned) {
   chain.denoiser = trained_denoiser(input, chain.network);
   chain.ports = image_ports(input);
   ITO_ASSIGN(const SamplingRow* sampling,
-             row_called(std::span(kSamplings), input.options.time_sampling, "--time-sampling"));
+             row_called(std::span<const SamplingRow>(kSamplings), input.options.time_sampling,
+                        "--time-sampling"));
   chain.importance = sampling->importance;
   return chain;
 }

@@ -22,7 +22,8 @@ constexpr ProjectionRow kProjections[] = {
 
 Result<Trainee> matching(const TrainingInput& input, ScoreEstimator estimator) {
   ITO_ASSIGN(const ProjectionRow* projection,
-             row_called(std::span(kProjections), input.options.projection, "--projection"));
+             row_called(std::span<const ProjectionRow>(kProjections), input.options.projection,
+                        "--projection"));
   ITO_ASSIGN(ScoreTraining training, score_training(input));
   Objective objective = training.objective;
   objective.loss = training.loss(
