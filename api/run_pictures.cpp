@@ -47,7 +47,7 @@ Result<std::unique_ptr<SampleGrid>> SampleGrid::create(vk::Device& device, const
   if (pictures.steps == 0)
     grid->options_.steps = default_steps(grid->options_, task.objective.scheduler);
   grid->options_.batch = static_cast<int64_t>(grid->requests_.size());
-  ITO_ASSIGN(grid->session_, SamplingSession::create(device, task.network, task.scheduler,
+  ITO_ASSIGN(grid->session_, SamplingSession::create(device, task.network, task.objective.scheduler,
                                                      std::move(weights), grid->options_));
   return grid;
 }

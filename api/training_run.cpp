@@ -252,7 +252,7 @@ Status Run::save() {
 // The averaged weights as a model folder.
 Status Run::export_model(const Path& folder) {
   ITO_ASSIGN(const std::vector<float> weights, session_->average_weights());
-  return save_model(folder, task_.network, task_.scheduler, weights);
+  return save_model(folder, task_.network, task_.objective.scheduler, weights);
 }
 
 Status Run::train() {

@@ -89,6 +89,7 @@ class LossValidator : public Validator {
     const double value = total / static_cast<double>(images_);
     return Judgement{
         .value = value,
+        .metric = "validation",
         .row = {{"validation", value}},
         .text = fmt::format("validation loss {:.4f} on {} test images", value, images_)};
   }
