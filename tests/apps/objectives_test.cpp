@@ -99,7 +99,7 @@ TEST_P(Objectives, LossFallsAndTheFolderSaysWhatItIs) {
   EXPECT_EQ(sampled.code, 0) << sampled.err;
 }
 
-const std::vector<std::string> kDdim = {"ddim", "--steps", "5"}, kEm = {"em", "--steps", "5"};
+const std::vector<std::string> kDdim = {"ddim", "--steps", "5"}, kEm = {"em", "--steps", "25"};
 
 INSTANTIATE_TEST_SUITE_P(
     Rows, Objectives,
