@@ -23,6 +23,12 @@ constexpr SolverEntry kSolvers[] = {
       "ddim_inverse"},
      kDiscrete,
      ddim_inverse_solver},
+    {.name = {"gan", "a denoising diffusion GAN's own few large steps", "Xiao et al. 2022", ""},
+     .process = kDiscrete,
+     .make = ddpm_solver,
+     .options = "",
+     .default_steps = 0,
+     .generator = true},
 };
 
 }  // namespace

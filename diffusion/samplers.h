@@ -19,7 +19,8 @@ struct SolverEntry {
   void (*preset)(SchedulerConfig& config) = nullptr;
   // Keys of visit_sampler_fields (diffusion/sampler_options.h) that it looks at, by spaces.
   std::string_view options = "steps";
-  int default_steps = 50;
+  int default_steps = 50;  // 0: num_train_timesteps
+  bool generator = false;  // for networks that generate x_0 from a latent (GANs), and only those
 };
 
 std::span<const SolverEntry> solver_rows();
