@@ -7,10 +7,18 @@ namespace ito {
 
 // One file each in diffusion/solvers/.
 SolverMaker ddpm_solver, ddim_solver, ddim_inverse_solver;
+SolverMaker pndm_solver, dpm_multistep_solver, dpm_singlestep_solver, unipc_solver, deis_solver;
 
 namespace {
 
 constexpr ProcessKind kDiscrete = ProcessKind::kDiscrete;
+
+// What the names of the DPM-Solver family say, whatever the configuration's own choice.
+void dpm(SchedulerConfig& config, const char* algorithm, int order) {
+  config.algorithm_type = algorithm;
+  config.solver_order = order;
+  config.solver_type = "midpoint";
+}
 
 constexpr SolverEntry kSolvers[] = {
     {{"ddpm", "ancestral sampling, with every variance", "Ho et al. 2020, algorithm 2", ""},
@@ -23,6 +31,47 @@ constexpr SolverEntry kSolvers[] = {
       "ddim_inverse"},
      kDiscrete,
      ddim_inverse_solver},
+    {{"pndm", "Runge-Kutta, then linear multistep", "Liu et al. 2022", ""}, kDiscrete, pndm_solver},
+    {{"plms", "linear multistep from the start", "Liu et al. 2022, eq. 12", ""},
+     kDiscrete,
+     pndm_solver,
+     [](SchedulerConfig& config) { config.skip_prk_steps = true; }},
+    {{"dpm-multistep", "DPM-Solver and DPM-Solver++ as the configuration says, multistep",
+      "Lu et al. 2022 and 2023", "dpm"},
+     kDiscrete,
+     dpm_multistep_solver},
+    {{"dpm++1", "first-order DPM-Solver++, DDIM's step", "Lu et al. 2023", ""},
+     kDiscrete,
+     dpm_multistep_solver,
+     [](SchedulerConfig& config) { dpm(config, "dpmsolver++", 1); }},
+    {{"dpm++2m", "second-order multistep DPM-Solver++", "Lu et al. 2023, algorithm 2",
+      "dpmpp_2m dpm++ dpm-solver++"},
+     kDiscrete,
+     dpm_multistep_solver,
+     [](SchedulerConfig& config) { dpm(config, "dpmsolver++", 2); }},
+    {{"dpm++2m-sde", "second-order multistep DPM-Solver++ of the SDE", "Lu et al. 2023, section 5",
+      "dpmpp_2m_sde"},
+     kDiscrete,
+     dpm_multistep_solver,
+     [](SchedulerConfig& config) { dpm(config, "sde-dpmsolver++", 2); }},
+    {{"dpm++3m", "third-order multistep DPM-Solver++", "Lu et al. 2023", "dpmpp_3m"},
+     kDiscrete,
+     dpm_multistep_solver,
+     [](SchedulerConfig& config) { dpm(config, "dpmsolver++", 3); }},
+    {{"dpm-singlestep", "DPM-Solver and DPM-Solver++ as the configuration says, singlestep",
+      "Lu et al. 2022 and 2023", ""},
+     kDiscrete,
+     dpm_singlestep_solver},
+    {{"dpm++2s", "second-order singlestep DPM-Solver++", "Lu et al. 2023, algorithm 1", "dpmpp_2s"},
+     kDiscrete,
+     dpm_singlestep_solver,
+     [](SchedulerConfig& config) { dpm(config, "dpmsolver++", 2); }},
+    {{"unipc", "predictor and corrector that share evaluations", "Zhao et al. 2023", "uni_pc"},
+     kDiscrete,
+     unipc_solver},
+    {{"deis", "exponential integrator, multistep in log(σ/α)", "Zhang & Chen 2023", ""},
+     kDiscrete,
+     deis_solver},
 };
 
 }  // namespace

@@ -127,7 +127,7 @@ class PndmRows {
 
 Result<Solver> pndm_solver(const SchedulerConfig& config, const SolverOptions& options) {
   ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(config, options.arithmetic));
-  ITO_ASSIGN(std::vector<int> times, spaced_times(config, options));
+  ITO_ASSIGN(std::vector<int> times, choose_timesteps(config, options));
   ITO_TRY(check_first_step(options, times.size()));
   ITO_ASSIGN(const Prediction prediction, prediction_from_name(config.prediction_type));
   if (prediction != Prediction::kEpsilon && prediction != Prediction::kV)
