@@ -4,8 +4,8 @@
 
 #include "base/error.h"
 #include "diffusion/predictor_corrector.h"
-#include "tests/golden_runner/method_run.h"
 #include "tests/golden_runner/families.h"
+#include "tests/golden_runner/method_run.h"
 #include "tests/golden_runner/sde_case.h"
 
 namespace ito::golden {
