@@ -7,6 +7,11 @@ namespace ito {
 
 // One file each in diffusion/solvers/.
 SolverMaker ddpm_solver, ddim_solver, ddim_inverse_solver;
+SolverMaker unclip_solver, lcm_solver;
+SolverMaker euler_solver, euler_ancestral_solver, heun_solver, kdpm2_solver, kdpm2_ancestral_solver,
+    lms_solver, dpm_sde_solver;
+SolverMaker edm_euler_solver, edm_dpm_solver, flow_euler_solver, flow_heun_solver,
+    consistency_solver;
 
 namespace {
 
@@ -23,6 +28,59 @@ constexpr SolverEntry kSolvers[] = {
       "ddim_inverse"},
      kDiscrete,
      ddim_inverse_solver},
+    {{"unclip", "ddpm on the cosine schedule, as unCLIP's priors have it", "Ramesh et al. 2022",
+      ""},
+     kDiscrete,
+     unclip_solver},
+    {{"lcm", "multistep sampling of latent consistency models, 1 to 8 steps",
+      "Luo et al. 2023, algorithm 3", ""},
+     kDiscrete,
+     lcm_solver},
+    {{"euler", "Euler steps of the flow in sigma, with churn", "Karras et al. 2022, algorithm 2",
+      ""},
+     kDiscrete,
+     euler_solver},
+    {{"euler-ancestral", "Euler steps below the next sigma and noise back up to it",
+      "Song et al. 2021, eq. 47", "euler_ancestral"},
+     kDiscrete,
+     euler_ancestral_solver},
+    {{"heun", "Heun's second-order steps in sigma, two evaluations each",
+      "Karras et al. 2022, algorithm 1", ""},
+     kDiscrete,
+     heun_solver},
+    {{"kdpm2", "midpoint steps in sigma, two evaluations each", "Lu et al. 2022, algorithm 1", ""},
+     kDiscrete,
+     kdpm2_solver},
+    {{"kdpm2-ancestral", "kdpm2 below the next sigma and noise back up to it",
+      "Lu et al. 2022, algorithm 1", "kdpm2_ancestral"},
+     kDiscrete,
+     kdpm2_ancestral_solver},
+    {{"lms", "linear multistep method in sigma, orders 1 to 4", "Liu et al. 2022, section 3", ""},
+     kDiscrete,
+     lms_solver},
+    {{"dpm-sde", "DPM-Solver++ of the SDE, two evaluations per step",
+      "Lu et al. 2022b, section 4.3", "dpm_sde"},
+     kDiscrete,
+     dpm_sde_solver},
+    {{"edm-euler", "Euler steps of EDM's flow, with churn", "Karras et al. 2022, algorithm 2",
+      "edm_euler"},
+     ProcessKind::kEdm,
+     edm_euler_solver},
+    {{"edm-dpm", "DPM-Solver++ multistep on EDM's process, orders 1 to 3",
+      "Lu et al. 2022b, algorithm 2", "edm_dpm"},
+     ProcessKind::kEdm,
+     edm_dpm_solver},
+    {{"flow-euler", "Euler steps along straight paths", "Lipman et al. 2022", "flow_euler"},
+     ProcessKind::kFlow,
+     flow_euler_solver},
+    {{"flow-heun", "Heun's steps along straight paths, two evaluations each", "Lipman et al. 2022",
+      "flow_heun"},
+     ProcessKind::kFlow,
+     flow_heun_solver},
+    {{"consistency", "jumps to the image and back to less noise", "Song et al. 2023, algorithm 1",
+      ""},
+     ProcessKind::kConsistency,
+     consistency_solver},
 };
 
 }  // namespace
