@@ -31,6 +31,9 @@ struct SolverRow {
   double t = 0;            // what the network is told
   double input_scale = 1;  // of x, before the network sees it
   double churn = 0;
+  // Noise is drawn, though its coefficients are zero: for sources of random numbers that are
+  // consumed in order (PyTorch's generator).
+  bool draws = false;
   // The level of x when it is evaluated: x = mean x_0 + std ε.
   double mean = 1;
   double std = 0;
@@ -62,8 +65,10 @@ struct Solver {
 
   int steps() const { return static_cast<int>(rows.size()); }
   std::vector<double> timesteps() const;  // of the rows
-  // Whether a row's result depends on its noise.
-  bool uses_noise(size_t row) const { return rows[row].x.z != 0 || rows[row].churn != 0; }
+  // Whether a row takes noise.
+  bool uses_noise(size_t row) const {
+    return rows[row].draws || rows[row].x.z != 0 || rows[row].churn != 0;
+  }
   bool needs_noise() const;
   // Channels of the network's output per channel of x.
   int output_multiple() const { return variance == LearnedVariance::kNone ? 1 : 2; }

@@ -71,6 +71,7 @@ Result<Solver> consistency_solver(const SchedulerConfig& config, const SolverOpt
                   .std = sigma};
     row.x0 = {data * data / (above * above + data * data),
               above * data / std::sqrt(sigma * sigma + data * data), 1};
+    row.draws = indices.size() > 1;
     const double variance = std::max(next * next - least * least, 0.0);
     row.x = affine::kX0 + config.s_noise * std::sqrt(variance) * affine::kNoise;
     solver.rows.push_back(row);

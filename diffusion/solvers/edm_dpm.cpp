@@ -85,6 +85,7 @@ Result<Solver> edm_dpm_solver(const SchedulerConfig& config, const SolverOptions
     if (i + 1 == steps && (config.euler_at_final || few || sigmas.back() == 0)) order = 1;
     if (i + 2 == steps && few) order = std::min(order, 2);
     SolverRow row = edm_row(config, sigmas[i], sigmas[i]);
+    row.draws = method.sde;
     row.x = step(sigmas, i, order, method);
     for (size_t k = 0; k < solver.states.size(); ++k)
       row.states.push_back(k == 0 ? affine::kX0 : affine::state(k - 1));

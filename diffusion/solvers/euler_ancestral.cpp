@@ -15,6 +15,7 @@ Result<Solver> euler_ancestral_solver(const SchedulerConfig& config, const Solve
     const double sigma = run.sigma(i);
     const AncestralStep step = ancestral_step(sigma, run.sigma(i + 1));
     SolverRow row = sigma_row(run.prediction, run.t(i), sigma);
+    row.draws = true;
     row.x = affine::kX + (step.down - sigma) * affine::kEpsilon + step.up * affine::kNoise;
     run.solver.rows.push_back(row);
   }

@@ -74,6 +74,7 @@ Result<Solver> flow_euler_solver(const SchedulerConfig& config, const SolverOpti
       row.std = 1 - sigma;
       std::swap(row.x0, row.epsilon);
     }
+    row.draws = config.stochastic_sampling;
     const double noise = inverted ? 1 - next : next;
     row.x = (1 - noise) * affine::kX0 +
             noise * (config.stochastic_sampling ? affine::kNoise : affine::kEpsilon);

@@ -38,6 +38,7 @@ Result<Solver> flow_heun_solver(const SchedulerConfig& config, const SolverOptio
     solver.rows.push_back(row);
     if (i + 1 == steps) break;
     SolverRow second = flow_row(config, options, next);
+    second.draws = churn.noise > 0;
     second.x = half + 0.5 * dt * velocity;
     second.states = {Affine{}};
     solver.rows.push_back(second);
