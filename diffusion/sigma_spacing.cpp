@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "diffusion/beta_quantile.h"
+#include "diffusion/flow_levels.h"
 #include "diffusion/timesteps.h"
 
 namespace ito {
@@ -142,41 +143,21 @@ std::vector<double> converted(Conversion conversion, const Range& range, const S
 // Levels of the straight path.
 Result<std::vector<double>> flow_levels(const SchedulerConfig& config, const SolverOptions& options,
                                         const SigmaRules& rules) {
-  const int T = config.num_train_timesteps;
-  double shift = config.flow_shift;
-  if (options.mu && !config.use_dynamic_shifting)
-    return invalid_argument("mu is given, but use_dynamic_shifting is false");
-  if (options.mu) {
-    if (config.time_shift_type != "exponential" && config.time_shift_type != "linear")
-      return invalid_argument(
-          "scheduler config: time_shift_type is \"{}\", expected exponential or linear",
-          config.time_shift_type);
-    const bool linear = config.time_shift_type == "linear";
-    if (linear && rules.flow == SigmaRules::Flow::kBelowOne)
-      return invalid_argument(
-          "scheduler config: time_shift_type is \"linear\", expected exponential");
-    shift = linear ? *options.mu : std::exp(*options.mu);
-  } else if (config.use_dynamic_shifting && rules.flow == SigmaRules::Flow::kFromOne) {
+  const bool from_one = rules.flow == SigmaRules::Flow::kFromOne;
+  ITO_ASSIGN(const double shift, level_shift(config, options.mu, config.flow_shift));
+  if (from_one && config.use_dynamic_shifting && !options.mu)
     return invalid_argument(
-        "the scheduler shifts its levels by the size of the picture (use_dynamic_shifting): "
-        "expected "
-        "a value mu");
-  }
-  std::vector<double> levels;
-  if (rules.flow == SigmaRules::Flow::kBelowOne) {
-    levels = even_spacing(1, 1.0 / T, options.steps + 1);
+        "the scheduler config's use_dynamic_shifting shifts noise levels by the size of the "
+        "picture; expected a value mu");
+  std::vector<double> levels = even_spacing(1, 1.0 / config.num_train_timesteps, options.steps + 1);
+  if (!from_one) {
     for (double& level : levels) level = 1 - level;
     std::reverse(levels.begin(), levels.end());
-  } else {
-    levels = even_spacing(1, 1.0 / T, options.steps + 1);
   }
   levels.pop_back();
   for (double& level : levels) level = shifted_level(shift, level);
-  if (rules.flow == SigmaRules::Flow::kBelowOne) return levels;
-  if (config.shift_terminal.value_or(0) != 0) {
-    const double scale = (1 - levels.back()) / (1 - *config.shift_terminal);
-    for (double& level : levels) level = 1 - (1 - level) / scale;
-  }
+  if (!from_one) return levels;
+  stretch_to_terminal(levels, config.shift_terminal.value_or(0));
   // Where there is no signal its logarithm would be infinite.
   if (std::fabs(levels.front() - 1) < 1e-6) levels.front() -= 1e-6;
   return levels;
@@ -309,8 +290,6 @@ std::vector<double> even_spacing(double first, double last, int count) {
   if (count > 1) values.back() = last;
   return values;
 }
-
-double shifted_level(double shift, double t) { return shift * t / (1 + (shift - 1) * t); }
 
 SignalAndNoise variance_preserving(double sigma) {
   const double alpha = 1 / std::sqrt(sigma * sigma + 1);

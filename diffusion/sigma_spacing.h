@@ -90,9 +90,6 @@ std::vector<double> exponential_sigmas(double sigma_min, double sigma_max, int n
 std::vector<double> beta_sigmas(double sigma_min, double sigma_max, int n);
 // `count` numbers from first to last, numpy's linspace.
 std::vector<double> even_spacing(double first, double last, int count);
-// Resolution-dependent shift of a level of the straight path (Esser et al. 2024, eq. 23):
-// s t/(1 + (s - 1) t).
-double shifted_level(double shift, double t);
 
 // The factors of x = alpha x_0 + sigma ε at level σ.
 struct SignalAndNoise {

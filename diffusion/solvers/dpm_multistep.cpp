@@ -1,4 +1,4 @@
-// DPM-Solver and DPM-Solver++, multistep, orders 1 to 3 (Lu et al. 2022 and 2023), for the
+// DPM-Solver and DPM-Solver++, multistep, orders 1 to 3 (Lu et al. 2022, 2022b), for the
 // probability-flow ODE and the reverse SDE (dpm_solver.h). With m the newest converted output, m₁
 // and m₂ those before, h = λ_t - λ_s, r₀ = (λ_s - λ_{s₁})/h and r₁ = (λ_{s₁} - λ_{s₂})/h:
 //   D_1 = (m - m₁)/r₀                                                       (2023, algorithm 2)
@@ -71,6 +71,7 @@ Result<Solver> dpm_multistep_solver(const SchedulerConfig& config, const SolverO
     const bool nowhere = run.at(i).lambda == run.at(i + 1).lambda;
     if (nowhere || (i + 1 == run.steps() && euler_last)) order = 1;
     SolverRow row = run.row(i, solver.states.size());
+    row.draws = choice.algorithm->stochastic;
     row.x = first_order(choice, run, i);
     if (order == 2) row.x = second_order(choice, run, i);
     if (order == 3) row.x = third_order(choice, run, i);

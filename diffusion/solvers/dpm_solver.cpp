@@ -49,23 +49,27 @@ DpmWeights noise_sde(const Moment& s, const Moment& t) {
 }
 
 constexpr DpmAlgorithm kAlgorithms[] = {
-    {{"dpmsolver++", "the ODE in terms of x_0", "Lu et al. 2023, algorithms 1 and 2", "deis"},
+    {{"dpmsolver++", "the ODE in terms of x_0", "Lu et al. 2022b, algorithms 1 and 2", "deis"},
      true,
+     false,
      3,
      3,
      data_ode},
     {{"dpmsolver", "the ODE in terms of the noise", "Lu et al. 2022, algorithms 1 and 2", ""},
      false,
+     false,
      3,
      3,
      noise_ode},
-    {{"sde-dpmsolver++", "the SDE in terms of x_0", "Lu et al. 2023, section 5", ""},
+    {{"sde-dpmsolver++", "the SDE in terms of x_0", "Lu et al. 2022b, section 5", ""},
+     true,
      true,
      3,
      3,
      data_sde},
-    {{"sde-dpmsolver", "the SDE in terms of the noise", "Lu et al. 2023, section 5", ""},
+    {{"sde-dpmsolver", "the SDE in terms of the noise", "Lu et al. 2022b, section 5", ""},
      false,
+     true,
      0,
      2,
      noise_sde},
@@ -77,9 +81,9 @@ struct SecondOrder {
   bool heun;
 };
 constexpr SecondOrder kSecondOrders[] = {
-    {{"midpoint", "the derivative's weight to lowest order", "Lu et al. 2023", "logrho bh1 bh2"},
+    {{"midpoint", "the derivative's weight to lowest order", "Lu et al. 2022b", "logrho bh1 bh2"},
      false},
-    {{"heun", "the derivative's exact weight", "Lu et al. 2023", ""}, true},
+    {{"heun", "the derivative's exact weight", "Lu et al. 2022b", ""}, true},
 };
 
 }  // namespace

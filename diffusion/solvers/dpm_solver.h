@@ -3,7 +3,7 @@
 // folder.
 //
 // With h = λ_t - λ_s the ODE or SDE is solved exactly in its linear part, and m(λ) by its Taylor
-// series about s (Lu et al. 2022, "DPM-Solver", prop. 3.1; Lu et al. 2023, "DPM-Solver++", prop.
+// series about s (Lu et al. 2022, "DPM-Solver", prop. 3.1; Lu et al. 2022b, "DPM-Solver++", prop.
 // 4.1 and eq. 19 for the SDE). The derivatives come as D_1 = h m', D_2 as the caller estimates it.
 #pragma once
 
@@ -27,6 +27,7 @@ struct DpmWeights {
 struct DpmAlgorithm {
   Name name;
   bool data;             // m is x_0, else ε
+  bool stochastic;       // the SDE, which draws noise in every step
   int singlestep_order;  // greatest orders that there are formulas for; 0: none
   int multistep_order;
   DpmWeights (*weights)(const Moment& s, const Moment& t);
