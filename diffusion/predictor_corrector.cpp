@@ -222,6 +222,21 @@ Result<Method> predictor_corrector(const Sde& sde, ScoreFunction score,
   return chain;
 }
 
+PredictorCorrectorOptions scheduler_options(const SchedulerConfig& config, int steps) {
+  PredictorCorrectorOptions options{.steps = steps, .end_time = config.sampling_eps};
+  if (config.process == ProcessKind::kVe) {
+    options.predictor = Predictor::kReverseDiffusion;
+    options.corrector = config.correct_steps > 0 ? Corrector::kLangevin : Corrector::kNone;
+    options.corrector_steps = config.correct_steps;
+    options.snr = config.snr;
+    return options;
+  }
+  CHECK(config.process == ProcessKind::kVp || config.process == ProcessKind::kSubVp,
+        "scheduler_options: not a score model's process");
+  options.predictor = Predictor::kEulerMaruyama;
+  return options;
+}
+
 std::string predictor_name(Predictor predictor) {
   switch (predictor) {
     case Predictor::kNone:

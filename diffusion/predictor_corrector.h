@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/config.h"
 #include "diffusion/method.h"
 #include "diffusion/score.h"
 #include "diffusion/sde.h"
@@ -56,6 +57,12 @@ struct PredictorCorrectorOptions {
 // and "corrected", x before the predictor. Errors name the option.
 Result<Method> predictor_corrector(const Sde& sde, ScoreFunction score,
                                    const PredictorCorrectorOptions& options);
+
+// How the scheduler configuration of a score model samples by itself, as the published schedulers
+// of these models do: VE reverse diffusion with correct_steps Langevin moves of ratio snr before
+// it, VP and sub-VP Euler-Maruyama; until sampling_eps. (The published corrector takes its norms
+// over the batch; here each image keeps its own.) CHECK: the process is one of the three.
+PredictorCorrectorOptions scheduler_options(const SchedulerConfig& config, int steps);
 
 // "none", "euler_maruyama", "reverse_diffusion", "reverse_diffusion_ode", "ancestral".
 std::string predictor_name(Predictor predictor);
