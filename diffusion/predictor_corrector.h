@@ -6,9 +6,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
-#include "base/config.h"
+#include "base/registry.h"
 #include "diffusion/method.h"
 #include "diffusion/score.h"
 #include "diffusion/sde.h"
@@ -58,16 +59,19 @@ struct PredictorCorrectorOptions {
 Result<Method> predictor_corrector(const Sde& sde, ScoreFunction score,
                                    const PredictorCorrectorOptions& options);
 
-// How the scheduler configuration of a score model samples by itself, as the published schedulers
-// of these models do: VE reverse diffusion with correct_steps Langevin moves of ratio snr before
-// it, VP and sub-VP Euler-Maruyama; until sampling_eps. (The published corrector takes its norms
-// over the batch; here each image keeps its own.) CHECK: the process is one of the three.
-PredictorCorrectorOptions scheduler_options(const SchedulerConfig& config, int steps);
+struct PredictorRow {
+  Name name;
+  Predictor predictor;
+};
+struct CorrectorRow {
+  Name name;
+  Corrector corrector;
+};
+std::span<const PredictorRow> predictor_rows();
+std::span<const CorrectorRow> corrector_rows();
 
-// "none", "euler_maruyama", "reverse_diffusion", "reverse_diffusion_ode", "ancestral".
 std::string predictor_name(Predictor predictor);
 Result<Predictor> predictor_from_name(const std::string& name);
-// "none", "langevin", "ald".
 std::string corrector_name(Corrector corrector);
 Result<Corrector> corrector_from_name(const std::string& name);
 

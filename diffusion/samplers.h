@@ -17,6 +17,9 @@ struct SolverEntry {
   SolverMaker* make;
   // What the name says beside the scheduler configuration; may be null.
   void (*preset)(SchedulerConfig& config) = nullptr;
+  // Keys of visit_sampler_fields (diffusion/sampler_options.h) that it looks at, by spaces.
+  std::string_view options = "steps";
+  int default_steps = 50;
 };
 
 std::span<const SolverEntry> solver_rows();

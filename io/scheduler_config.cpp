@@ -471,6 +471,9 @@ Result<SchedulerConfig> parse_scheduler_config(const Json& json, const std::stri
     owned.insert(named.key.name);
   }
   replace_old_values(*row, c);
+  // Not everybody's own, but what says whether the network has variance channels.
+  if (c.process == ProcessKind::kDiscrete && !owned.contains("variance_type"))
+    ITO_TRY(o.read("variance_type", &c.variance_type));
   for (const auto& [key, value] : json.items())
     if (!owned.contains(key)) c.extra[key] = dump_json_line(value);
   ITO_TRY(validate_scheduler_config(c, where));

@@ -49,6 +49,7 @@ Status append_step(Solver& solver, const NoiseSchedule& schedule, Prediction pre
       epsilon_form(solver.epsilon_from_x0 ? Prediction::kSample : prediction, level.a, level.s);
   row.x =
       next.on_x0 * affine::kX0 + next.on_epsilon * affine::kEpsilon + next.sigma * affine::kNoise;
+  row.draws = eta > 0;
   solver.rows.push_back(row);
   return {};
 }

@@ -21,6 +21,7 @@
 #include "io/host_tensor.h"
 #include "io/json.h"
 #include "io/npy.h"
+#include "tests/support/folders.h"
 
 namespace ito::test {
 
@@ -70,7 +71,7 @@ inline Outcome run_ito(const Start& start) {
   std::vector<std::string> words;
   const char* launcher = std::getenv("ITO_LAUNCHER");
   if (start.launcher && launcher != nullptr && *launcher != '\0') words.push_back(launcher);
-  words.push_back(ITO_BINARY_DIR "/apps/ito");
+  words.push_back(binary_folder() + "/apps/ito");
   words.insert(words.end(), start.arguments.begin(), start.arguments.end());
   const std::string out = (scratch / "out").string(), err = (scratch / "err").string();
   // Opened here, for a child that is killed before it can.

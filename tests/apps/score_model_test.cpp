@@ -59,7 +59,7 @@ TEST_F(ScoreModelTest, TheFolderSaysWhatItIs) {
   EXPECT_TRUE(says(trained_.err, "largest distance")) << trained_.err;
   EXPECT_TRUE(says(trained_.err, "validation loss")) << trained_.err;
   const SchedulerConfig scheduler = read_scheduler_config(run()).value().value();
-  EXPECT_EQ(scheduler.class_name, "ScoreSdeVeScheduler");
+  EXPECT_EQ(scheduler.process, ProcessKind::kVe);
   EXPECT_GT(scheduler.sigma_max, 1);
   const UNet2DConfig unet = read_unet_config(run()).value();
   EXPECT_EQ(unet.time_embedding_type, "fourier");

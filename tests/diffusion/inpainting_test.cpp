@@ -9,10 +9,10 @@
 
 #include "diffusion/annealed_langevin.h"
 #include "diffusion/constraint.h"
-#include "diffusion/ddpm.h"
 #include "diffusion/noise_ladder.h"
 #include "diffusion/posterior.h"
 #include "diffusion/predictor_corrector.h"
+#include "diffusion/samplers.h"
 #include "graph/builder.h"
 #include "tests/diffusion/method_device.h"
 #include "tests/support/run_program.h"
@@ -99,9 +99,9 @@ class Inpainting : public DeviceMethod {
   }
 
   static Result<std::vector<float>> run_method(const Method& chain, const Sde& sde,
-                                              const Shape& shape, const Measurement& measurement,
-                                              const std::vector<float>& y, double noise_std,
-                                              double initial_std) {
+                                               const Shape& shape, const Measurement& measurement,
+                                               const std::vector<float>& y, double noise_std,
+                                               double initial_std) {
     MethodOptions options{.shape = shape};
     options.constraint = measurement_constraint(measurement, sde_marginal(sde));
     return run(method_program(chain, options), chain.steps, shape, initial_std, measurement, y,
@@ -177,8 +177,8 @@ TEST_F(Inpainting, ReverseSdesFillAsTheirRecursionSays) {
         const Method chain,
         predictor_corrector(sde, rotated(mixture_score(kData, sde)),
                             {.predictor = Predictor::kReverseDiffusion, .steps = 200}));
-    ASSERT_OK_AND_ASSIGN(const std::vector<float> x,
-                         run_method(chain, sde, kShape, first_pixel(), {kY, 0}, 0, sde.prior_std()));
+    ASSERT_OK_AND_ASSIGN(const std::vector<float> x, run_method(chain, sde, kShape, first_pixel(),
+                                                                {kY, 0}, 0, sde.prior_std()));
     const Fill fill = corrected_fill(chain, sde, 0);
     expect_fill(x, fill);
     expect_known_bias(fill);
@@ -219,18 +219,19 @@ TEST_F(Inpainting, DiscreteChainFillsAsItsRecursionSays) {
   SchedulerConfig config;
   config.clip_sample = false;
   const NoiseSchedule schedule = make_schedule(config, Arithmetic::kDouble).value();
-  const Sampler sampler =
-      ddpm_sampler(config, {.steps = 200, .timesteps = {}}, Arithmetic::kDouble).value();
-  SamplingOptions options;
+  const Solver sampler =
+      make_solver("ddpm", config, {.steps = 200, .arithmetic = Arithmetic::kDouble}).value();
+  const Method method =
+      solver_method(sampler, rotated(mixture_denoiser(kData, schedule, Prediction::kEpsilon)));
+  MethodOptions options;
   options.shape = kShape;
-  options.denoiser = rotated(mixture_denoiser(kData, schedule, Prediction::kEpsilon));
   options.constraint = measurement_constraint(first_pixel(), schedule_marginal(schedule));
-  ASSERT_OK_AND_ASSIGN(const std::vector<float> x,
-                       run(sampling_program(sampler, options), sampler.steps(), kShape, 1,
-                           first_pixel(), {kY, 0}, 0));
+  ASSERT_OK_AND_ASSIGN(
+      const std::vector<float> x,
+      run(method_program(method, options), sampler.steps(), kShape, 1, first_pixel(), {kY, 0}, 0));
   Fill fill{.mean = 0, .variance = 1};
   for (int i = 0; i < sampler.steps(); ++i) {
-    const int t = static_cast<int>(sampler.timesteps[static_cast<size_t>(i)]);
+    const int t = static_cast<int>(sampler.rows[static_cast<size_t>(i)].t);
     const int previous = i + 1 < sampler.steps() ? t - 5 : -1;
     const double a = std::sqrt(schedule.alpha_bar(t)), s = std::sqrt(1 - schedule.alpha_bar(t));
     // x_0 = (x + s² score)/a in the posterior mean.
@@ -280,7 +281,7 @@ TEST_F(Inpainting, NoisyObservationOfCorrelatedPixelsGivesThePosterior) {
                                               .corrector_steps = 4,
                                               .snr = 0.4}));
     ASSERT_OK_AND_ASSIGN(const std::vector<float> x, run_method(chain, sde, kShape, first_pixel(),
-                                                               {kY, 0}, noise, sde.prior_std()));
+                                                                {kY, 0}, noise, sde.prior_std()));
     const double m0 = kMean0 + shift, m1 = kMean1 + slope * shift;
     const auto expect = [&](const char* what, auto f, double truth) {
       const Estimate found = estimate(x, 2, f);
@@ -336,13 +337,14 @@ class ConstraintOnImages : public Inpainting {
     measured(a);
     const SchedulerConfig config;
     const NoiseSchedule schedule = make_schedule(config).value();
-    const Sampler sampler = ddpm_sampler(config, {.steps = 8, .timesteps = {}}).value();
-    SamplingOptions options;
+    const Solver sampler = make_solver("ddpm", config, {.steps = 8}).value();
+    const Method method =
+        solver_method(sampler, mixture_denoiser(data(), schedule, Prediction::kEpsilon));
+    MethodOptions options;
     options.shape = shape;
-    options.denoiser = mixture_denoiser(data(), schedule, Prediction::kEpsilon);
     options.constraint = measurement_constraint(m, schedule_marginal(schedule));
-    ASSERT_OK_AND_ASSIGN(const std::vector<float> b, run(sampling_program(sampler, options),
-                                                         sampler.steps(), shape, 1, m, y, 0));
+    ASSERT_OK_AND_ASSIGN(const std::vector<float> b,
+                         run(method_program(method, options), sampler.steps(), shape, 1, m, y, 0));
     measured(b);
   }
 

@@ -23,8 +23,8 @@ TEST_F(LangevinStatistics, UnadjustedBiasIsTheTheorysAndOfOrderEta) {
   std::vector<double> ratio, weight;
   for (double eta : etas) {
     const Method chain = langevin(mixture_score(kGaussian, kClean),
-                                 {.step_size = eta, .steps = static_cast<int>(6 / eta) + 5})
-                            .value();
+                                  {.step_size = eta, .steps = static_cast<int>(6 / eta) + 5})
+                             .value();
     ASSERT_OK_AND_ASSIGN(const std::vector<float> x, sample(chain, {.shape = {kChains, 2}}));
     const Estimate variance = estimate(x, 2, [](const float* p) {
       return (std::pow(p[0] - 0.5, 2) + std::pow(p[1] + 1.0, 2)) / 2;
@@ -63,8 +63,8 @@ TEST_F(LangevinStatistics, ThousandsOfStepsReplayWithoutTheHost) {
       {1.0}, {std::vector<double>(kDimensions, 0.5)}, {std::vector<double>(kDimensions, s2)}};
   const Method chain =
       langevin(mixture_score(data, kClean), {.step_size = 2 * epsilon, .steps = 5000}).value();
-  ASSERT_OK_AND_ASSIGN(
-      Plan plan, compile(method_program(chain, {.shape = {kImages, kDimensions}}), device().caps()));
+  ASSERT_OK_AND_ASSIGN(Plan plan, compile(method_program(chain, {.shape = {kImages, kDimensions}}),
+                                          device().caps()));
   ASSERT_OK_AND_ASSIGN(const auto loop, Executor::create(device(), std::move(plan)));
   std::vector<uint32_t> seeds(kImages);
   std::iota(seeds.begin(), seeds.end(), 0);
@@ -122,7 +122,7 @@ TEST_F(LangevinStatistics, AnnealedChainsHaveTheMomentsOfTheirSchedule) {
     const GaussianMixture axis{{1.0}, {{0.5}}, {{0.25}}};
     const Moments expected =
         method_moments(annealed_langevin(sigmas, sigmas, mixture_score(axis, sde), options).value(),
-                      {.mean = 0, .variance = 4})
+                       {.mean = 0, .variance = 4})
             .back();
     EXPECT_WITHIN_4_SE(estimate(x, 2, [](const float* p) { return p[0]; }), expected.mean);
     EXPECT_WITHIN_4_SE(
@@ -180,10 +180,11 @@ TEST_F(Divergence, NonFiniteScoreIsNamed) {
       return infinite ? exp(floor(abs(x)) * 100.0) : sqrt(1.0 - abs(x));
     };
     const Method chain = langevin(score, {.step_size = 0.2, .steps = 20, .noise = false}).value();
-    ASSERT_OK_AND_ASSIGN(const auto loop,
-                         run_method(chain, {.shape = {2, 2},
-                                           .initial_x = {0.5f, 0.6f, 0.7f, infinite ? 0.99f : 2.0f},
-                                           .replays = 20}));
+    ASSERT_OK_AND_ASSIGN(
+        const auto loop,
+        run_method(chain, {.shape = {2, 2},
+                           .initial_x = {0.5f, 0.6f, 0.7f, infinite ? 0.99f : 2.0f},
+                           .replays = 20}));
     ASSERT_OK_AND_ASSIGN(const auto words, loop->read<uint32_t>("divergence"));
     // NaN at once; infinity in the step after the one that carries 0.99 beyond 1.
     EXPECT_EQ(words[0], infinite ? 2u : 1u);

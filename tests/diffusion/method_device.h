@@ -37,7 +37,8 @@ class DeviceMethod : public VulkanTest {
   }
 
   // The executor after its run, for reading any state.
-  static Result<std::unique_ptr<Executor>> run_method(const Method& chain, const MethodSetup& setup) {
+  static Result<std::unique_ptr<Executor>> run_method(const Method& chain,
+                                                      const MethodSetup& setup) {
     std::vector<uint32_t> seeds = setup.seeds;
     if (seeds.empty()) {
       seeds.resize(static_cast<size_t>(setup.shape[0]));

@@ -28,7 +28,7 @@ inline Externals method_start(const Method& chain, const Shape& shape) {
 
 // `replays` steps, or Method::steps for 0.
 inline void replay_method(const Method& chain, const MethodOptions& options, Externals& externals,
-                         int replays = 0) {
+                          int replays = 0) {
   if (chain.start) replay(method_start_program(chain, options.shape), externals);
   const Program program = method_program(chain, options);
   for (int i = 0; i < (replays > 0 ? replays : chain.steps); ++i) replay(program, externals);

@@ -105,12 +105,12 @@ TEST(LangevinCorrector, StepSizeIsTheSignalToNoiseRatio) {
     const Sde sde{.kind = Sde::Kind::kVe};
     const ScoreFunction score = [](Tensor x, Tensor) { return -x; };
     const Method chain = predictor_corrector(sde, score,
-                                            {.predictor = Predictor::kNone,
-                                             .corrector = Corrector::kLangevin,
-                                             .steps = 10,
-                                             .snr = 0.1,
-                                             .norm_over = over})
-                            .value();
+                                             {.predictor = Predictor::kNone,
+                                              .corrector = Corrector::kLangevin,
+                                              .steps = 10,
+                                              .snr = 0.1,
+                                              .norm_over = over})
+                             .value();
     Externals externals = method_start(chain, {2, 2});
     externals["x"].data = {3, 4, 0, 10};
     externals["noise.0"].data = {1, 0, 0, 3};

@@ -49,7 +49,7 @@ TEST_F(SamplerStatistics, GaussianChainsHaveTheMomentsOfTheirDiscretisation) {
           const GaussianMixture& axis = along ? data.along : data.across;
           const Moments read_off =
               method_moments(predictor_corrector(sde, mixture_score(axis, sde), options).value(),
-                            {.mean = 0, .variance = sde.prior_std() * sde.prior_std()})
+                             {.mean = 0, .variance = sde.prior_std() * sde.prior_std()})
                   .back();
           const PlaneMoments found = law.moments();
           // The tables on the device are float32, and up to ten moves of some 1e-7 add up.
@@ -115,8 +115,8 @@ TEST_F(SamplerStatistics, EdmChainsHaveTheMixturesMomentsAndWeights) {
 TEST_F(SamplerStatistics, ImageDoesNotDependOnItsBatch) {
   const Sde sde{.kind = Sde::Kind::kVp};
   const Method chain = predictor_corrector(sde, mixture_score(two_modes(), sde),
-                                          {.corrector = Corrector::kLangevin, .steps = 30})
-                          .value();
+                                           {.corrector = Corrector::kLangevin, .steps = 30})
+                           .value();
   const auto run = [&](const std::vector<uint32_t>& seeds) {
     return sample(chain, {.shape = {static_cast<int64_t>(seeds.size()), 2}, .seeds = seeds});
   };

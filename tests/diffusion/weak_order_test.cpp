@@ -73,11 +73,11 @@ Errors errors_of(const Sde& sde, Predictor predictor) {
   Errors errors;
   for (const int steps : {64, 128, 256, 512, 1024, 2048}) {
     const Method chain = predictor_corrector(sde, mixture_score(data, sde),
-                                            {.predictor = predictor,
-                                             .steps = steps,
-                                             .end_time = sde.kind == Sde::Kind::kEdm ? 0 : 1e-8,
-                                             .denoise = false})
-                            .value();
+                                             {.predictor = predictor,
+                                              .steps = steps,
+                                              .end_time = sde.kind == Sde::Kind::kEdm ? 0 : 1e-8,
+                                              .denoise = false})
+                             .value();
     const Moments end = method_moments(chain, {a * kMean, a * a * kVariance + s * s}).back();
     errors.h.push_back(1.0 / steps);
     errors.mean.push_back(end.mean - kMean);

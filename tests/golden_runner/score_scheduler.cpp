@@ -52,9 +52,16 @@ Result<Outcome> run_score_scheduler(vk::Device& device, const Case& golden,
   ITO_ASSIGN(const std::string prediction, text(golden.json, "prediction"));
   ITO_ASSIGN(const Space space, golden_space(space_name, config, prediction));
   ITO_ASSIGN(const int64_t steps, integer(golden.json, "num_inference_steps"));
-  PredictorCorrectorOptions options = scheduler_options(config, static_cast<int>(steps));
-  options.denoise = false;
-  options.norm_over = NormOver::kBatch;
+  if (config.process != ProcessKind::kVe)
+    return unsupported("the recorded order of steps is that of the VE scheduler");
+  const PredictorCorrectorOptions options{.predictor = Predictor::kReverseDiffusion,
+                                          .corrector = Corrector::kLangevin,
+                                          .steps = static_cast<int>(steps),
+                                          .corrector_steps = config.correct_steps,
+                                          .snr = config.snr,
+                                          .end_time = config.sampling_eps,
+                                          .denoise = false,
+                                          .norm_over = NormOver::kBatch};
 
   Comparison comparison;
   ITO_ASSIGN(const double prior, number(golden.json, "init_noise_sigma"));

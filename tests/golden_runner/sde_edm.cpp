@@ -4,8 +4,8 @@
 #include "diffusion/edm.h"
 #include "diffusion/edm_sampler.h"
 #include "graph/builder.h"
-#include "tests/golden_runner/method_run.h"
 #include "tests/golden_runner/families.h"
+#include "tests/golden_runner/method_run.h"
 #include "tests/golden_runner/program_run.h"
 #include "tests/golden_runner/sde_case.h"
 
