@@ -1,7 +1,7 @@
 // DPM-Solver and DPM-Solver++, multistep, orders 1 to 3 (Lu et al. 2022, 2022b), for the
 // probability-flow ODE and the reverse SDE (dpm_solver.h). With m the newest converted output, m₁
 // and m₂ those before, h = λ_t - λ_s, r₀ = (λ_s - λ_{s₁})/h and r₁ = (λ_{s₁} - λ_{s₂})/h:
-//   D_1 = (m - m₁)/r₀                                                       (2023, algorithm 2)
+//   D_1 = (m - m₁)/r₀                                                       (2022b, alg. 2)
 //   D_1 = D_{1,0} + r₀/(r₀ + r₁) (D_{1,0} - D_{1,1}),  D_2 = (D_{1,0} - D_{1,1})/(r₀ + r₁)
 // with D_{1,0} = (m - m₁)/r₀ and D_{1,1} = (m₁ - m₂)/r₁.
 // D_2, as published code has it, is half of h² m'', whose weight is d2: the method of order 3 is

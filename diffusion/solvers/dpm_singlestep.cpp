@@ -1,5 +1,5 @@
 // DPM-Solver and DPM-Solver++, singlestep, orders 1 to 3 (Lu et al. 2022, algorithms 1 and 2; Lu et
-// al. 2023, algorithm 1), for the ODE and, in terms of x_0, the SDE (dpm_solver.h). A step of order
+// al. 2022b, algorithm 1), for the ODE and, in terms of x_0, the SDE (dpm_solver.h). A step of order
 // k spans k intervals of the run's levels and uses the outputs at their beginnings; x within it is
 // made by the lower orders, from the same base. With s the level of the base, h = λ_t - λ_s, and
 // outputs m at s, m₁ at λ_s + r₁ h, m₂ at λ_s + r₂ h:

@@ -8,6 +8,19 @@
 #include "diffusion/solvers/discrete_step.h"
 
 namespace ito {
+namespace {
+
+// α and σ of one level of the run, in float32 where they are so in diffusers: what little a pair of
+// rounded numbers lacks of α² + σ² = 1 is magnified by 1/α in every estimate of x_0.
+template <typename Real>
+Moment moment(double level, bool straight) {
+  const Real sigma = static_cast<Real>(level);
+  const Real alpha = straight ? 1 - sigma : 1 / std::sqrt(sigma * sigma + 1);
+  const double a = alpha, s = straight ? sigma : sigma * alpha;
+  return {.alpha = a, .sigma = s, .lambda = std::log(a) - std::log(s)};
+}
+
+}  // namespace
 
 SolverRow LogSnrRun::row(int i, size_t states) const {
   const Moment& now = at(i);
@@ -34,12 +47,10 @@ Result<LogSnrRun> log_snr_run(const SchedulerConfig& config, const SolverOptions
         "the straight path; expected use_flow_sigmas true beside it");
   run.timesteps = std::move(steps.timesteps);
   run.straight = steps.flow;
-  for (double sigma : steps.sigmas) {
-    const SignalAndNoise level = steps.flow ? straight_path(sigma) : variance_preserving(sigma);
-    run.moments.push_back({.alpha = level.alpha,
-                           .sigma = level.sigma,
-                           .lambda = std::log(level.alpha) - std::log(level.sigma)});
-  }
+  for (double sigma : steps.sigmas)
+    run.moments.push_back(options.arithmetic == Arithmetic::kDouble
+                              ? moment<double>(sigma, steps.flow)
+                              : moment<float>(sigma, steps.flow));
   return run;
 }
 
