@@ -80,7 +80,7 @@ Result<Solver> deis_solver(const SchedulerConfig& config, const SolverOptions& o
   add_history(solver, config.solver_order - 1);
   for (int i = options.first_step; i < run.steps(); ++i) {
     const int order = multistep_order(config, i, options.first_step, run.steps());
-    SolverRow row = run.row(i, solver.states.size());
+    SolverRow row = run.row(i, solver);
     row.x = interpolated(run, i, order);
     push_history(row, affine::kEpsilon, 0, solver.states.size());
     solver.rows.push_back(row);

@@ -70,7 +70,7 @@ Result<Solver> dpm_multistep_solver(const SchedulerConfig& config, const SolverO
     // A step that goes nowhere, from the least level to itself, has no ratios.
     const bool nowhere = run.at(i).lambda == run.at(i + 1).lambda;
     if (nowhere || (i + 1 == run.steps() && euler_last)) order = 1;
-    SolverRow row = run.row(i, solver.states.size());
+    SolverRow row = run.row(i, solver);
     row.draws = choice.algorithm->stochastic;
     row.x = first_order(choice, run, i);
     if (order == 2) row.x = second_order(choice, run, i);

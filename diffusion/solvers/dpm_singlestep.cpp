@@ -83,7 +83,7 @@ Result<Solver> dpm_singlestep_solver(const SchedulerConfig& config, const Solver
   const std::vector<int> orders = order_list(config, run);
   for (int i = options.first_step; i < run.steps(); ++i) {
     const int order = std::min(orders[static_cast<size_t>(i)], i - options.first_step + 1);
-    SolverRow row = run.row(i, solver.states.size());
+    SolverRow row = run.row(i, solver);
     row.draws = choice.algorithm->stochastic;
     row.x = interval(choice, run, i, order);
     if (history > 0 && order == 1) row.states[kBase] = affine::kX;

@@ -22,12 +22,13 @@ Moment moment(double level, bool straight) {
 
 }  // namespace
 
-SolverRow LogSnrRun::row(int i, size_t states) const {
+SolverRow LogSnrRun::row(int i, const Solver& solver) const {
   const Moment& now = at(i);
   SolverRow row{.t = timesteps[static_cast<size_t>(i)], .mean = now.alpha, .std = now.sigma};
   row.x0 = x0_form(prediction, now.alpha, now.sigma);
-  row.epsilon = epsilon_form(prediction, now.alpha, now.sigma);
-  for (size_t k = 0; k < states; ++k) row.states.push_back(affine::state(k));
+  row.epsilon = epsilon_form(solver.epsilon_from_x0 ? Prediction::kSample : prediction, now.alpha,
+                             now.sigma);
+  for (size_t k = 0; k < solver.states.size(); ++k) row.states.push_back(affine::state(k));
   return row;
 }
 

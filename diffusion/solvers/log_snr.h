@@ -29,8 +29,8 @@ struct LogSnrRun {
   int steps() const { return static_cast<int>(timesteps.size()); }
   const Moment& at(int i) const { return moments[static_cast<size_t>(i)]; }
   bool ends_at_zero() const { return moments.back().sigma == 0; }
-  // The row that evaluates at entry i, with `states` states that keep what they hold.
-  SolverRow row(int i, size_t states) const;
+  // The row of `solver` that evaluates at entry i; its states keep what they hold.
+  SolverRow row(int i, const Solver& solver) const;
 };
 
 // Errors: what the schedule, the spacing, options.first_step and the prediction type refuse;

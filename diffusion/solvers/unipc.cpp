@@ -163,7 +163,7 @@ Result<Solver> unipc_solver(const SchedulerConfig& config, const SolverOptions& 
     if (corrects) x = unipc.step(i - 1, order, affine::state(kBase), earlier, &newest);
     order = std::min(config.solver_order, i - options.first_step + 1);
     if (config.lower_order_final) order = std::min(order, run.steps() - i);
-    SolverRow row = run.row(i, solver.states.size());
+    SolverRow row = run.row(i, solver);
     row.x = unipc.step(i, order, x, all, nullptr);
     row.states[kBase] = x;
     push_history(row, newest, kM1, static_cast<size_t>(outputs));
