@@ -82,7 +82,7 @@ Result<SamplingLoop> sampling_loop(const Network& network, const SchedulerConfig
   if (const SolverEntry* row = find_row(solver_rows(), options.sampler)) {
     ITO_ASSIGN(model, as_process(model, row->process));
   }
-  ITO_ASSIGN(model.config, as_sampler(model.config, options.sampler));
+  ITO_ASSIGN(model.config, as_sampler(model.config, configured_as(options.sampler)));
   ITO_ASSIGN(const int first, first_step(options));
   ITO_ASSIGN(loop.sampling, make_sampling(model, options, first));
   const Sampling& sampling = loop.sampling;
