@@ -57,22 +57,22 @@ Status check_control(const SampleControl& control, const Shape& shape, int model
   return {};
 }
 
-Denoiser controlled_denoiser(const SampleControl* control, Denoiser denoiser, Prediction prediction,
-                             const MarginalFunction& marginal) {
-  if (control == nullptr || !control->guidance) return denoiser;
-  return guided_denoiser(std::move(denoiser), prediction, marginal,
-                         log_probability(*control->guidance, marginal), control->guidance->scale);
+void guide(const SampleControl* control, DiffusionModel& model) {
+  if (control == nullptr || !control->guidance) return;
+  model.guidance = [&guidance = *control->guidance](const MarginalFunction& marginal) {
+    return log_probability(guidance, marginal);
+  };
+  model.guidance_scale = control->guidance->scale;
 }
 
-ScoreFunction controlled_score(const SampleControl* control, ScoreFunction score,
-                               const MarginalFunction& marginal) {
-  if (control == nullptr || !control->guidance) return score;
-  return guided_score(std::move(score), log_probability(*control->guidance, marginal),
-                      control->guidance->scale);
-}
-
-Constraint control_constraint(const SampleControl* control, const MarginalFunction& marginal) {
-  if (control == nullptr || !control->observation) return {};
+Result<Constraint> constraint_of(const SampleControl* control, const DiffusionModel& model,
+                                 bool levels_known) {
+  if (control == nullptr || !control->observation) return Constraint{};
+  MarginalFunction marginal;
+  if (!levels_known) {
+    ITO_ASSIGN(const ScoreModel score, model_score(model));
+    marginal = sde_marginal(score.sde);
+  }
   Constraint constraint = measurement_constraint(control->observation->measurement, marginal);
   if (control->observation->limit_colours) constraint.finish = colours_in_range;
   return constraint;

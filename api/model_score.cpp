@@ -22,21 +22,6 @@ Status check_network(const Network& network) {
   return {};
 }
 
-// The prediction and the schedule of a model that is no score model.
-struct ChainModel {
-  NoiseSchedule schedule;
-  Prediction prediction;
-};
-Result<ChainModel> chain_model(const Network& network, const SchedulerConfig& scheduler) {
-  if (network.signature().time == TimeInput::kSigma)
-    return unsupported("process {}: a network that is told sigma needs a score model's scheduler",
-                       process_name(scheduler.process));
-  ChainModel model;
-  ITO_ASSIGN(model.schedule, make_schedule(scheduler));
-  ITO_ASSIGN(model.prediction, prediction_from_name(scheduler.prediction_type));
-  return model;
-}
-
 }  // namespace
 
 NoiseInput noise_input(const Network& network) {
@@ -72,36 +57,73 @@ Denoiser input_denoiser(const Network& network) {
   };
 }
 
-Result<ScoreModel> network_score_model(const Network& network, const SchedulerConfig& scheduler) {
+namespace {
+
+// Both outputs of one batch of 2n: the conditional half, then the unconditional one.
+Denoiser classifier_free_denoiser(const Network& network, const ClassifierFree& guidance) {
+  const int rows = network.signature().classes.classes();
+  const uint32_t null_class = guidance.null_class.value_or(static_cast<uint32_t>(rows - 1));
+  return [network, guidance, null_class](Tensor x, Tensor t) {
+    Graph& graph = x.graph();
+    const int64_t n = x.dim(0);
+    const Tensor flat = input(graph, state_name::kParameters, {network.set().size()});
+    Conditioning conditioning = session_conditioning(graph, network.signature(), n);
+    const Tensor none = broadcast_to(reshape(scalar(graph, null_class, DType::kU32), {1}), {n});
+    conditioning.classes = concat({conditioning.classes, none}, 0);
+    const Tensor both = network.build(flat, concat({x, x}, 0), concat({t, t}, 0), conditioning);
+    return classifier_free_guidance(slice_axis(both, 0, 0, n), slice_axis(both, 0, n, 2 * n),
+                                    guidance.scale, guidance.rescale);
+  };
+}
+
+}  // namespace
+
+Status check_classifier_free(const Network& network, const ClassifierFree& guidance) {
+  const int classes = network.signature().classes.classes();
+  if (classes < 2)
+    return invalid_argument(
+        "--guidance-scale is for models with classes and a class that stands for none (ito train "
+        "--class-dropout), this one has {}",
+        classes == 0 ? std::string("no classes") : std::string("one class"));
+  if (guidance.null_class.value_or(0) >= static_cast<uint32_t>(classes))
+    return invalid_argument("--null-class is {}, the model has classes 0 to {}",
+                            *guidance.null_class, classes - 1);
+  if (!(guidance.rescale >= 0 && guidance.rescale <= 1))
+    return invalid_argument("--guidance-rescale is {}, expected 0 to 1", guidance.rescale);
+  return {};
+}
+
+Result<DiffusionModel> diffusion_model(const Network& network, const SchedulerConfig& scheduler,
+                                       const std::optional<ClassifierFree>& classifier_free) {
   ITO_TRY(check_network(network));
-  const Denoiser denoiser = input_denoiser(network);
-  if (is_continuous(scheduler.process)) {
-    ITO_ASSIGN(const Sde sde, scheduler_sde(scheduler));
-    if (sde.kind == Sde::Kind::kEdm && noise_input(network) == NoiseInput::kSigma)
-      return unsupported(
-          "process edm: a network that is told sigma, expected one told ln(sigma)/4");
-    return ScoreModel{.sde = sde,
-                      .score = network_score(denoiser, noise_input(network), scheduler)};
+  DiffusionModel model;
+  model.config = scheduler;
+  model.input = noise_input(network);
+  model.generator = network.signature().latent > 0;
+  model.output_multiple =
+      static_cast<int>(network.signature().out_channels / network.signature().in_channels);
+  model.network = input_denoiser(network);
+  if (classifier_free) {
+    ITO_TRY(check_classifier_free(network, *classifier_free));
+    model.network = classifier_free_denoiser(network, *classifier_free);
   }
-  ITO_ASSIGN(const ChainModel chain, chain_model(network, scheduler));
-  ITO_ASSIGN(ScoreModel model, chain_score(chain.schedule, chain.prediction, denoiser));
-  if (scheduler.clip_sample)
-    model.score = clipped_score(model.sde, std::move(model.score), scheduler.clip_sample_range);
   return model;
 }
 
-Result<ProbabilityFlow> sampling_flow(const Network& network, const SchedulerConfig& scheduler) {
-  ITO_ASSIGN(const ScoreModel model, network_score_model(network, scheduler));
-  ProbabilityFlow flow = probability_flow(model.sde, model.score);
+Result<ProbabilityFlow> density_flow(const Network& network, const SchedulerConfig& scheduler) {
+  ITO_ASSIGN(const DiffusionModel model, diffusion_model(network, scheduler));
+  if (scheduler.process == ProcessKind::kDiscrete) {
+    ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(scheduler));
+    ITO_ASSIGN(const Prediction prediction, prediction_from_name(scheduler.prediction_type));
+    if (model.input == NoiseInput::kSigma)
+      return unsupported("process {}: a network that is told sigma needs a score model's scheduler",
+                         process_name(scheduler.process));
+    return probability_flow(schedule, prediction, model.network);
+  }
+  ITO_ASSIGN(const ScoreModel score, model_score(model));
+  ProbabilityFlow flow = probability_flow(score.sde, score.score);
   if (is_continuous(scheduler.process)) flow.start = sampling_end(scheduler);
   return flow;
-}
-
-Result<ProbabilityFlow> density_flow(const Network& network, const SchedulerConfig& scheduler) {
-  if (is_continuous(scheduler.process)) return sampling_flow(network, scheduler);
-  ITO_TRY(check_network(network));
-  ITO_ASSIGN(const ChainModel chain, chain_model(network, scheduler));
-  return probability_flow(chain.schedule, chain.prediction, input_denoiser(network));
 }
 
 }  // namespace ito

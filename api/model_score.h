@@ -3,7 +3,11 @@
 // session_conditioning. Not for running anything.
 #pragma once
 
+#include <cstdint>
+#include <optional>
+
 #include "base/config.h"
+#include "diffusion/diffusion_model.h"
 #include "diffusion/probability_flow.h"
 #include "diffusion/score_model.h"
 #include "nn/network.h"
@@ -23,15 +27,25 @@ Conditioning session_conditioning(Graph& graph, const Signature& signature, int6
 // The network with the inputs above.
 Denoiser input_denoiser(const Network& network);
 
-// Score models on their own SDE; models of a discrete chain on the VP SDE, their estimates of the
-// clean image clipped where the scheduler says clip_sample. Errors: a schedule that has no SDE, a
-// network whose output is no score, class embeddings of another kind than a table.
-Result<ScoreModel> network_score_model(const Network& network, const SchedulerConfig& scheduler);
-// The flow of network_score_model, for drawing images. Score models from sampling_end to the SDE's
-// end.
-Result<ProbabilityFlow> sampling_flow(const Network& network, const SchedulerConfig& scheduler);
-// The flow whose density is the model's: as above for score models; models of a discrete chain in
-// their own log-SNR, from timestep 0 on, nothing clipped.
+// Classifier-free guidance (Ho & Salimans 2022): u + scale (c - u), c and u the network's outputs
+// with and without the class, both in one batch.
+struct ClassifierFree {
+  double scale = 1;
+  // The class that stands for none; nothing: the last row of the class table, as --class-dropout
+  // trains it.
+  std::optional<uint32_t> null_class = {};
+  // Moves the guided output's deviation towards the conditional one's by this share (Lin et al.
+  // 2023, section 3.4).
+  double rescale = 0;
+};
+
+// The network on the process of its scheduler. Errors: a network that does not map images to images
+// of as many or twice the channels, inputs that sessions cannot give, guidance without classes.
+Result<DiffusionModel> diffusion_model(const Network& network, const SchedulerConfig& scheduler,
+                                       const std::optional<ClassifierFree>& classifier_free = {});
+
+// The flow whose density is the model's: of score models from sampling_end to the SDE's end; models
+// of a discrete chain in their own log-SNR, from timestep 0 on, nothing clipped.
 Result<ProbabilityFlow> density_flow(const Network& network, const SchedulerConfig& scheduler);
 
 }  // namespace ito

@@ -1,6 +1,5 @@
 #include "api/run_pictures.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "io/jsonl.h"
@@ -41,11 +40,9 @@ Result<std::unique_ptr<SampleGrid>> SampleGrid::create(vk::Device& device, const
   }
   for (uint32_t i = 0; i < classes * kSeedsPerClass; ++i)
     grid->requests_.push_back({.seed = i, .label = i % classes});
-  const Pictures& pictures = task.objective.pictures;
-  grid->options_.sampler = pictures.sampler;
-  grid->options_.steps = pictures.steps;
-  if (pictures.steps == 0)
-    grid->options_.steps = default_steps(grid->options_, task.objective.scheduler);
+  grid->options_.sampler = task.objective.pictures.sampler;
+  grid->options_.steps = task.objective.pictures.steps;
+  grid->options_ = resolved(grid->options_, task.network, task.objective.scheduler);
   grid->options_.batch = static_cast<int64_t>(grid->requests_.size());
   ITO_ASSIGN(grid->session_, SamplingSession::create(device, task.network, task.objective.scheduler,
                                                      std::move(weights), grid->options_));

@@ -203,8 +203,7 @@ Status Evaluation::evaluate(const std::string& name, const Model& model) {
       fmt::format("{:016x}", hash_bytes({reinterpret_cast<const char*>(model.weights.data()),
                                          model.weights.size() * sizeof(float)}));
   for (size_t i = 0; i < c_.options.size(); ++i) {
-    SampleOptions options = c_.options[i];
-    if (options.steps == 0) options.steps = default_steps(options, model.scheduler);
+    const SampleOptions options = resolved(c_.options[i], model.network, model.scheduler);
     const Json key = {{"weights", weights},          {"settings", sample_settings(options)},
                       {"samples", c_.num},           {"reference", evaluator_->reference_images()},
                       {"likelihood", c_.likelihood}, {"tolerance", c_.tolerance}};

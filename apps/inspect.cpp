@@ -188,7 +188,6 @@ Command add_inspect_command(CLI::App& root) {
       ->check(at_least(0))
       ->capture_default_str();
   app->add_option("--sampler", c->sampling.sampler, "sample: method")
-      ->check(CLI::IsMember({"ddpm", "ddim"}))
       ->capture_default_str();
   app->add_option("--steps", c->sampling.steps, "sample: steps")
       ->check(at_least(1))

@@ -6,8 +6,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
+#include "base/registry.h"
 #include "diffusion/method.h"
 #include "diffusion/score.h"
 #include "diffusion/sde.h"
@@ -57,10 +59,19 @@ struct PredictorCorrectorOptions {
 Result<Method> predictor_corrector(const Sde& sde, ScoreFunction score,
                                    const PredictorCorrectorOptions& options);
 
-// "none", "euler_maruyama", "reverse_diffusion", "reverse_diffusion_ode", "ancestral".
+struct PredictorRow {
+  Name name;
+  Predictor predictor;
+};
+struct CorrectorRow {
+  Name name;
+  Corrector corrector;
+};
+std::span<const PredictorRow> predictor_rows();
+std::span<const CorrectorRow> corrector_rows();
+
 std::string predictor_name(Predictor predictor);
 Result<Predictor> predictor_from_name(const std::string& name);
-// "none", "langevin", "ald".
 std::string corrector_name(Corrector corrector);
 Result<Corrector> corrector_from_name(const std::string& name);
 

@@ -12,8 +12,6 @@
 namespace ito {
 namespace {
 
-using namespace config_keys;  // internal to this room
-
 // Keys that the whole family of a chain of betas owns.
 constexpr std::string_view kChain =
     "num_train_timesteps beta_start beta_end beta_schedule trained_betas prediction_type";

@@ -8,8 +8,6 @@
 namespace ito {
 namespace {
 
-using namespace config_keys;  // internal to this room
-
 constexpr const char* kClassName = "UNet2DModel";
 
 // The names of blocks before diffusers 0.3.

@@ -1,6 +1,7 @@
 // Flow matching: the velocity of a path between data and noise (diffusion/flow_matching.h). The
 // linear path is saved as a flow-matching process, the trigonometric one, which is a chain, as that
 // chain with v-prediction.
+#include <algorithm>
 #include <utility>
 
 #include "api/objectives/support.h"
@@ -42,7 +43,7 @@ Result<Trainee> flow_objective(const TrainingInput& input) {
   Objective objective;
   objective.scheduler = scheduler_of(flow);
   objective.ports = image_ports(input);
-  objective.pictures = {.sampler = objective.scheduler.sampler, .steps = kPictureSteps};
+  objective.pictures = {.sampler = objective.scheduler.sampler, .steps = std::min(kPictureSteps, flow.timesteps)};
   objective.loss = [flow, denoiser = trained_denoiser(input, network)](
                        const Scope& parameters, const Batch& batch,
                        const Randomness& random) -> LossResult {

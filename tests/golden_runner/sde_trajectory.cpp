@@ -19,7 +19,6 @@ constexpr double kTableLimit = 1e-6;
 Result<PredictorCorrectorOptions> read_options(const Case& golden) {
   PredictorCorrectorOptions options;
   ITO_ASSIGN(std::string predictor, text(golden.json, "predictor"));
-  if (predictor == "em") predictor = "euler_maruyama";
   ITO_ASSIGN(options.predictor, predictor_from_name(predictor));
   ITO_ASSIGN(const std::string corrector, text(golden.json, "corrector"));
   ITO_ASSIGN(options.corrector, corrector_from_name(corrector));
