@@ -130,7 +130,7 @@ class ShippedModels : public VulkanTest {};
 TEST_F(ShippedModels, AreSmall) {
   constexpr uint64_t kMostBytes = 8'000'000;
   int models = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(ITO_SOURCE_DIR "/models")) {
+  for (const auto& entry : std::filesystem::directory_iterator(source_folder() + "/models")) {
     if (!entry.is_directory()) continue;
     ++models;
     EXPECT_LE(folder_bytes(entry.path()), kMostBytes) << entry.path();
@@ -141,9 +141,9 @@ TEST_F(ShippedModels, AreSmall) {
 // The README's 80% is of DDPM with 250 steps; of these twenty by 20 steps of DDIM it recognises 14.
 // Ten are out of reach of a model that draws anything else: chance is one in ten.
 TEST_F(ShippedModels, TheClassifierRecognisesWhatTheModelDraws) {
-  ASSERT_OK_AND_ASSIGN(const Model model, load_model(ITO_SOURCE_DIR "/models/fashion-mnist"));
+  ASSERT_OK_AND_ASSIGN(const Model model, load_model(source_folder() + "/models/fashion-mnist"));
   ASSERT_OK_AND_ASSIGN(const Component classifier,
-                       load_classifier(ITO_SOURCE_DIR "/models/fashion-mnist-classifier"));
+                       load_classifier(source_folder() + "/models/fashion-mnist-classifier"));
   SampleOptions options;
   options.sampler = "ddim";
   options.steps = 20;
