@@ -56,22 +56,20 @@ struct GaussianData {
     return mean + a * variance * (x - a * mean) / (a * a * variance + s * s);
   }
   Estimate denoiser() const {
-    return
-        [*this](double x, const SolverRow& row) { return posterior_mean(x, row.mean, row.std); };
+    return [*this](double x, const SolverRow& row) { return posterior_mean(x, row.mean, row.std); };
   }
   // Where the probability flow that passes (from.mean, from.std) at x is at another level: (x - a
   // mean)/deviation does not change along it.
   double flow(double x, const SolverRow& from, const SolverRow& to) const {
-    return to.mean * mean + (x - from.mean * mean) * deviation(to.mean, to.std) /
-                                deviation(from.mean, from.std);
+    return to.mean * mean +
+           (x - from.mean * mean) * deviation(to.mean, to.std) / deviation(from.mean, from.std);
   }
 };
 
 // x before the solver's last row, from `x` before the first.
 inline double follow_to_last_row(const Solver& solver, const Estimate& estimate, double x) {
   HostState now{.x = x, .states = std::vector<double>(solver.states.size(), 0.0)};
-  for (size_t i = 0; i + 1 < solver.rows.size(); ++i)
-    now = host_step(solver, i, estimate, now, 0);
+  for (size_t i = 0; i + 1 < solver.rows.size(); ++i) now = host_step(solver, i, estimate, now, 0);
   return now.x;
 }
 
