@@ -7,6 +7,7 @@ namespace ito {
 
 // One file each in diffusion/solvers/.
 SolverMaker ddpm_solver, ddim_solver, ddim_inverse_solver;
+SolverMaker pndm_solver, dpm_multistep_solver, dpm_singlestep_solver, unipc_solver, deis_solver;
 SolverMaker unclip_solver, lcm_solver;
 SolverMaker euler_solver, euler_ancestral_solver, heun_solver, kdpm2_solver, kdpm2_ancestral_solver,
     lms_solver, dpm_sde_solver;
@@ -17,17 +18,108 @@ namespace {
 
 constexpr ProcessKind kDiscrete = ProcessKind::kDiscrete;
 
+// What the names of the DPM-Solver family say, whatever the configuration's own choice.
+void dpm(SchedulerConfig& config, const char* algorithm, int order) {
+  config.algorithm_type = algorithm;
+  config.solver_order = order;
+  config.solver_type = "midpoint";
+}
+
 constexpr SolverEntry kSolvers[] = {
     {{"ddpm", "ancestral sampling, with every variance", "Ho et al. 2020, algorithm 2", ""},
      kDiscrete,
-     ddpm_solver},
+     ddpm_solver,
+     nullptr,
+     "steps spacing variance"},
     {{"ddim", "deterministic at eta 0, DDPM's variance at eta 1", "Song et al. 2021, eq. 12", ""},
      kDiscrete,
-     ddim_solver},
+     ddim_solver,
+     nullptr,
+     "steps spacing eta"},
     {{"ddim-inverse", "DDIM run from an image to its noise", "Song et al. 2021, section 4.3",
       "ddim_inverse"},
      kDiscrete,
-     ddim_inverse_solver},
+     ddim_inverse_solver,
+     nullptr,
+     "steps spacing"},
+    {{"pndm", "Runge-Kutta, then linear multistep", "Liu et al. 2022", ""},
+     kDiscrete,
+     pndm_solver,
+     nullptr,
+     "steps spacing"},
+    {{"plms", "linear multistep from the start", "Liu et al. 2022, eq. 12", ""},
+     kDiscrete,
+     pndm_solver,
+     [](SchedulerConfig& config) { config.skip_prk_steps = true; },
+     "steps spacing",
+     50,
+     false,
+     "pndm"},
+    {{"dpm-multistep", "DPM-Solver and DPM-Solver++ as the configuration says, multistep",
+      "Lu et al. 2022, 2022b", "dpm"},
+     kDiscrete,
+     dpm_multistep_solver,
+     nullptr,
+     "steps spacing sigmas final_sigma order algorithm solver_type shift"},
+    {{"dpm++1", "first-order DPM-Solver++, DDIM's step", "Lu et al. 2022b", ""},
+     kDiscrete,
+     dpm_multistep_solver,
+     [](SchedulerConfig& config) { dpm(config, "dpmsolver++", 1); },
+     "steps spacing sigmas final_sigma",
+     50,
+     false,
+     "dpm-multistep"},
+    {{"dpm++2m", "second-order multistep DPM-Solver++", "Lu et al. 2022b, algorithm 2",
+      "dpmpp_2m dpm++ dpm-solver++"},
+     kDiscrete,
+     dpm_multistep_solver,
+     [](SchedulerConfig& config) { dpm(config, "dpmsolver++", 2); },
+     "steps spacing sigmas final_sigma solver_type",
+     50,
+     false,
+     "dpm-multistep"},
+    {{"dpm++2m-sde", "second-order multistep DPM-Solver++ of the SDE", "Lu et al. 2022b, section 5",
+      "dpmpp_2m_sde"},
+     kDiscrete,
+     dpm_multistep_solver,
+     [](SchedulerConfig& config) { dpm(config, "sde-dpmsolver++", 2); },
+     "steps spacing sigmas final_sigma solver_type",
+     50,
+     false,
+     "dpm-multistep"},
+    {{"dpm++3m", "third-order multistep DPM-Solver++", "Lu et al. 2022b", "dpmpp_3m"},
+     kDiscrete,
+     dpm_multistep_solver,
+     [](SchedulerConfig& config) { dpm(config, "dpmsolver++", 3); },
+     "steps spacing sigmas final_sigma",
+     50,
+     false,
+     "dpm-multistep"},
+    {{"dpm-singlestep", "DPM-Solver and DPM-Solver++ as the configuration says, singlestep",
+      "Lu et al. 2022, 2022b", ""},
+     kDiscrete,
+     dpm_singlestep_solver,
+     nullptr,
+     "steps sigmas final_sigma order algorithm solver_type shift"},
+    {{"dpm++2s", "second-order singlestep DPM-Solver++", "Lu et al. 2022b, algorithm 1",
+      "dpmpp_2s"},
+     kDiscrete,
+     dpm_singlestep_solver,
+     [](SchedulerConfig& config) { dpm(config, "dpmsolver++", 2); },
+     "steps sigmas final_sigma solver_type",
+     50,
+     false,
+     "dpm-singlestep"},
+    {{"unipc", "predictor and corrector that share evaluations", "Zhao et al. 2023", "uni_pc"},
+     kDiscrete,
+     unipc_solver,
+     nullptr,
+     "steps spacing sigmas final_sigma order solver_type shift"},
+    {{"deis", "exponential integrator, multistep in log(σ/α)", "Zhang & Chen 2023", ""},
+     kDiscrete,
+     deis_solver,
+     nullptr,
+     "steps spacing sigmas order shift"},
     {{"unclip", "ddpm on the cosine schedule, as unCLIP's priors have it", "Ramesh et al. 2022",
       ""},
      kDiscrete,
@@ -111,11 +203,23 @@ constexpr SolverEntry kSolvers[] = {
      nullptr,
      "steps",
      2},
+    {.name = {"gan", "a denoising diffusion GAN's own few large steps", "Xiao et al. 2022", ""},
+     .process = kDiscrete,
+     .make = ddpm_solver,
+     .options = "",
+     .default_steps = 0,
+     .generator = true},
 };
 
 }  // namespace
 
 std::span<const SolverEntry> solver_rows() { return kSolvers; }
+
+std::string configured_as(const std::string& name) {
+  const SolverEntry* row = find_row(solver_rows(), name);
+  if (row == nullptr) return name;
+  return std::string(row->configured_as.empty() ? row->name.name : row->configured_as);
+}
 
 Result<Solver> make_solver(const std::string& name, const SchedulerConfig& config,
                            const SolverOptions& options) {

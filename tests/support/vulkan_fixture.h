@@ -5,10 +5,11 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "runtime/vk/device.h"
@@ -47,45 +48,22 @@ class ValidationLog {
   std::vector<std::string> messages_;
 };
 
-inline bool validation_wanted() {
-  const char* value = std::getenv("ITO_VALIDATION");
-  return value != nullptr && std::string_view(value) == "1";
-}
+bool validation_wanted();
 
 // Options for a device in tests: validation as the environment asks, messages into `log`.
-inline vk::DeviceOptions device_options(ValidationLog& log) {
-  vk::DeviceOptions options;
-  options.validation = validation_wanted();
-  options.on_validation_message = [&log](std::string_view text) { log.add(text); };
-  return options;
-}
+vk::DeviceOptions device_options(ValidationLog& log);
 
 class VulkanTest : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() {
-    auto device = vk::Device::create(device_options(validation_log_));
-    if (device.ok())
-      device_ = std::move(device).value();
-    else
-      device_error_ = device.error().message;
-  }
-  static void TearDownTestSuite() {
-    device_.reset();
-    for (const std::string& message : validation_log_.take())
-      ADD_FAILURE() << "Vulkan validation: " << message;
-  }
-  void SetUp() override { ASSERT_NE(device_, nullptr) << device_error_; }
-  void TearDown() override {
-    for (const std::string& message : validation_log_.take())
-      ADD_FAILURE() << "Vulkan validation: " << message;
-  }
+  static void SetUpTestSuite();
+  static void TearDownTestSuite();
+  void SetUp() override;
+  void TearDown() override;
 
   static vk::Device& device() { return *device_; }
 
  private:
-  inline static ValidationLog validation_log_;
-  inline static std::unique_ptr<vk::Device> device_;
-  inline static std::string device_error_;
+  static std::unique_ptr<vk::Device> device_;
 };
 
 }  // namespace ito::test
