@@ -52,7 +52,7 @@ Result<DpmMethod> read_method(const SchedulerConfig& config) {
 // The step from σ_i to σ_{i+1}, with the previous estimates as states 0 and 1.
 Affine step(const std::vector<double>& sigmas, size_t i, int order, const DpmMethod& method) {
   const double sigma = sigmas[i], next = sigmas[i + 1];
-  if (next == sigma) return affine::kX;
+  if (next == sigma) return affine::kX;  // of formulas that are 0/0 for h = 0
   const double e = next / sigma;
   const double decay = method.sde ? e * e : e;
   const Affine m0 = affine::kX0, m1 = affine::state(0), m2 = affine::state(1);
