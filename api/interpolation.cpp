@@ -9,6 +9,7 @@
 #include "api/model_score.h"
 #include "api/task.h"
 #include "base/error.h"
+#include "diffusion/process.h"
 #include "diffusion/samplers.h"
 #include "diffusion/sampling_program.h"
 #include "graph/builder.h"
@@ -23,10 +24,10 @@ Status check(const Model& model, const Shape& image, const std::vector<float>& a
   if (options.method != "noise" && options.method != "latent" && options.method != "flow")
     return invalid_argument("the method of interpolation is \"{}\", expected noise, latent or flow",
                             options.method);
-  if (options.method != "flow" && is_score_scheduler(model.scheduler.class_name))
+  if (options.method != "flow" && is_continuous(model.scheduler.process))
     return unsupported(
-        "interpolation by {} needs a model of a discrete chain, found one with {}; use flow",
-        options.method, model.scheduler.class_name);
+        "interpolation by {} needs a model of a discrete chain, found one of {}; use flow",
+        options.method, process_name(model.scheduler.process));
   if (options.points < 2)
     return invalid_argument("{} points of interpolation, expected at least 2", options.points);
   if (!(options.strength > 0 && options.strength <= 1))
@@ -60,19 +61,17 @@ class Interpolation {
   }
 
  private:
-  Result<Sampler> sampler(const char* name) const {
-    return make_sampler(name, model_.scheduler, {.steps = options_.steps, .timesteps = {}});
+  Result<Solver> solver(const char* name) const {
+    return make_solver(name, model_.scheduler, {.steps = options_.steps});
   }
   Shape batch(int64_t n) const { return {n, image_[0], image_[1], image_[2]}; }
   bool go_on() { return !progress_ || progress_(++done_, in_all_); }
 
   // All steps of the sampler from x [n, ...].
-  Result<std::vector<float>> run_sampler(const Sampler& sampler, const std::vector<float>& x) {
+  Result<std::vector<float>> run_solver(const Solver& solver, const std::vector<float>& x) {
     const int64_t n = static_cast<int64_t>(x.size()) / image_.numel();
-    SamplingOptions program;
-    program.shape = batch(n);
-    program.denoiser = input_denoiser(model_.unet, model_.set);
-    ITO_ASSIGN(Plan plan, compile(sampling_program(sampler, program), device_.caps()));
+    const Method method = solver_method(solver, input_denoiser(model_.unet, model_.set));
+    ITO_ASSIGN(Plan plan, compile(method_program(method, {.shape = batch(n)}), device_.caps()));
     ITO_ASSIGN(const auto executor, Executor::create(device_, std::move(plan)));
     ITO_TRY(executor->bind(state_name::kParameters, weights_));
     ITO_TRY(executor->write(sampling_names::kX, x));
@@ -81,9 +80,9 @@ class Interpolation {
       ITO_TRY(executor->write(sampling_names::kImage, std::vector<uint32_t>(count, options_.seed)));
     if (model_.num_classes() > 0)
       ITO_TRY(executor->write(batch_name::kLabels, std::vector<uint32_t>(count, options_.label)));
-    DivergenceWatch watch(*executor, sampler.name);
+    DivergenceWatch watch(*executor, method.name);
     ITO_TRY(watch.start());
-    for (int i = 0; i < sampler.steps(); ++i) {
+    for (int i = 0; i < method.steps; ++i) {
       ITO_TRY(executor->run());
       if (!go_on()) return interrupted("interpolation was stopped");
       ITO_TRY(watch.look());
@@ -122,17 +121,16 @@ class Interpolation {
   // With one noise for both, noising and mixing may change places: the mixed images are noised.
   Result<std::vector<float>> through_noise(const std::vector<float>& a,
                                            const std::vector<float>& b) {
-    ITO_ASSIGN(const Sampler whole, sampler("ddpm"));
+    ITO_ASSIGN(const Solver whole, solver("ddpm"));
     const int first = first_step_for_strength(whole.steps(), options_.strength);
     if (first == whole.steps())
       return invalid_argument("strength {} of {} steps leaves no step to run", options_.strength,
                               whole.steps());
-    const Sampler rest = whole.from(first);
+    const Solver rest = whole.from(first);
     in_all_ = rest.steps();
-    ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(model_.scheduler));
-    const double alpha_bar = schedule.alpha_bar(static_cast<int>(rest.timesteps.front()));
-    ITO_ASSIGN(Plan plan,
-               compile(forward_noise_program(batch(options_.points), alpha_bar), device_.caps()));
+    const SolverRow& row = rest.rows.front();
+    ITO_ASSIGN(Plan plan, compile(forward_noise_program(batch(options_.points), row.mean, row.std),
+                                  device_.caps()));
     ITO_ASSIGN(const auto noise, Executor::create(device_, std::move(plan)));
     ITO_TRY(noise->write(sampling_names::kX, mix(a, b, /*spherical=*/false)));
     ITO_TRY(
@@ -140,16 +138,16 @@ class Interpolation {
                      std::vector<uint32_t>(static_cast<size_t>(options_.points), options_.seed)));
     ITO_TRY(noise->run());
     ITO_ASSIGN(const std::vector<float> x, noise->read<float>(sampling_names::kX));
-    return run_sampler(rest, x);
+    return run_solver(rest, x);
   }
 
   Result<std::vector<float>> through_latents(const std::vector<float>& a,
                                              const std::vector<float>& b) {
-    ITO_ASSIGN(const Sampler encode, sampler("ddim_inverse"));
-    ITO_ASSIGN(const Sampler decode, sampler("ddim"));
+    ITO_ASSIGN(const Solver encode, solver("ddim_inverse"));
+    ITO_ASSIGN(const Solver decode, solver("ddim"));
     in_all_ = encode.steps() + decode.steps();
-    ITO_ASSIGN(const std::vector<float> ends, run_sampler(encode, joined(a, b)));
-    return run_sampler(decode, mix_latents(ends));
+    ITO_ASSIGN(const std::vector<float> ends, run_solver(encode, joined(a, b)));
+    return run_solver(decode, mix_latents(ends));
   }
 
   // One session, compiled once, serves both directions: an image does not depend on its batch.

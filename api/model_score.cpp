@@ -5,6 +5,7 @@
 #include "api/task.h"
 #include "base/error.h"
 #include "diffusion/ddgan.h"
+#include "diffusion/process.h"
 #include "diffusion/sampling_program.h"
 #include "graph/builder.h"
 #include "nn/ddgan.h"
@@ -29,8 +30,8 @@ struct ChainModel {
 };
 Result<ChainModel> chain_model(const UNet2DConfig& unet, const SchedulerConfig& scheduler) {
   if (takes_sigma(unet))
-    return unsupported("scheduler {}: a network that is told sigma needs a score model's scheduler",
-                       scheduler.class_name);
+    return unsupported("process {}: a network that is told sigma needs a score model's scheduler",
+                       process_name(scheduler.process));
   ChainModel model;
   ITO_ASSIGN(model.schedule, make_schedule(scheduler));
   ITO_ASSIGN(model.prediction, prediction_from_name(scheduler.prediction_type));
@@ -69,12 +70,11 @@ Result<ScoreModel> unet_score(const UNet2DConfig& unet, const SchedulerConfig& s
                               const ParameterSet& set) {
   ITO_TRY(check_network(unet));
   const Denoiser network = input_denoiser(unet, set);
-  if (is_score_scheduler(scheduler.class_name)) {
+  if (is_continuous(scheduler.process)) {
     ITO_ASSIGN(const Sde sde, scheduler_sde(scheduler));
     if (sde.kind == Sde::Kind::kEdm && takes_sigma(unet))
       return unsupported(
-          "scheduler {}: a network that is told sigma, expected one told ln(sigma)/4",
-          scheduler.class_name);
+          "process edm: a network that is told sigma, expected one told ln(sigma)/4");
     return ScoreModel{.sde = sde, .score = network_score(network, noise_input(unet), scheduler)};
   }
   ITO_ASSIGN(const ChainModel chain, chain_model(unet, scheduler));
@@ -88,13 +88,13 @@ Result<ProbabilityFlow> sampling_flow(const UNet2DConfig& unet, const SchedulerC
                                       const ParameterSet& set) {
   ITO_ASSIGN(const ScoreModel model, unet_score(unet, scheduler, set));
   ProbabilityFlow flow = probability_flow(model.sde, model.score);
-  if (is_score_scheduler(scheduler.class_name)) flow.start = sampling_end(scheduler);
+  if (is_continuous(scheduler.process)) flow.start = sampling_end(scheduler);
   return flow;
 }
 
 Result<ProbabilityFlow> unet_flow(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                                   const ParameterSet& set) {
-  if (is_score_scheduler(scheduler.class_name)) return sampling_flow(unet, scheduler, set);
+  if (is_continuous(scheduler.process)) return sampling_flow(unet, scheduler, set);
   ITO_TRY(check_network(unet));
   ITO_ASSIGN(const ChainModel chain, chain_model(unet, scheduler));
   return probability_flow(chain.schedule, chain.prediction, input_denoiser(unet, set));

@@ -10,6 +10,7 @@
 #include "diffusion/edm_sampler.h"
 #include "diffusion/noise_ladder.h"
 #include "diffusion/predictor_corrector.h"
+#include "diffusion/process.h"
 #include "diffusion/samplers.h"
 #include "diffusion/sampling_program.h"
 #include "nn/ddgan.h"
@@ -49,36 +50,35 @@ Result<SamplingLoop> empty_loop(const UNet2DConfig& unet, const ParameterSet& se
 // DDPM and DDIM on the model's own timesteps. A GAN's steps are DDPM's, with x_0 generated.
 Result<SamplingLoop> discrete_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
                                    const ParameterSet& set, const SampleOptions& options) {
-  if (is_score_scheduler(scheduler.class_name))
+  if (is_continuous(scheduler.process))
     return invalid_argument(
-        "sampler {} is of discrete chains; for a model with {} use em, reverse-diffusion, "
+        "sampler {} is of discrete chains; for a model of {} use em, reverse-diffusion, "
         "ancestral, pc, ald, ode or edm",
-        options.sampler, scheduler.class_name);
+        options.sampler, process_name(scheduler.process));
   ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, set, options));
   const bool gan = options.sampler == kGan;
-  ITO_ASSIGN(
-      const Sampler sampler,
-      make_sampler(gan ? "ddpm" : options.sampler, scheduler,
-                   {.steps = gan ? scheduler.num_train_timesteps : options.steps, .timesteps = {}},
-                   {.eta = options.eta}));
-  if (sampler.output_multiple * unet.in_channels != unet.out_channels)
+  SolverOptions solver_options;
+  solver_options.steps = gan ? scheduler.num_train_timesteps : options.steps;
+  solver_options.eta = options.eta;
+  ITO_ASSIGN(const Solver solver,
+             make_solver(gan ? "ddpm" : options.sampler, scheduler, solver_options));
+  if (solver.output_multiple() * unet.in_channels != unet.out_channels)
     return unsupported(
         "the network has {} output channels for {} input channels, the sampler "
         "expects {}",
-        unet.out_channels, unet.in_channels, sampler.output_multiple * unet.in_channels);
-  SamplingOptions program_options;
-  program_options.shape = loop.shape;
+        unet.out_channels, unet.in_channels, solver.output_multiple() * unet.in_channels);
+  MethodOptions method_options{.shape = loop.shape};
   ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(scheduler));
   ITO_ASSIGN(const Prediction prediction, prediction_from_name(scheduler.prediction_type));
   const MarginalFunction marginal = schedule_marginal(schedule);
-  program_options.denoiser =
-      controlled_denoiser(options.control, input_denoiser(unet, set), prediction, marginal);
-  program_options.constraint = control_constraint(options.control, marginal);
-  loop.name = gan ? kGan : sampler.name;
-  loop.step = sampling_program(sampler, program_options);
-  loop.steps = sampler.steps();
-  loop.start_std = sampler.init_noise_sigma;
-  loop.history = sampler.history;
+  const Method method = solver_method(
+      solver, controlled_denoiser(options.control, input_denoiser(unet, set), prediction, marginal));
+  method_options.constraint = control_constraint(options.control, marginal);
+  loop.name = gan ? kGan : method.name;
+  loop.step = method_program(method, method_options);
+  loop.steps = method.steps;
+  loop.start_std = solver.init_noise_sigma;
+  loop.history = solver.states;
   return loop;
 }
 
@@ -91,7 +91,7 @@ Result<Predictor> predictor_of(std::string name) {
 // When sampling ends: as asked, or as the model says, or 0.
 double end_time(const SchedulerConfig& scheduler, const SampleOptions& options) {
   if (options.eps > 0) return options.eps;
-  return is_score_scheduler(scheduler.class_name) ? sampling_end(scheduler) : 0;
+  return is_continuous(scheduler.process) ? sampling_end(scheduler) : 0;
 }
 
 Result<PredictorCorrectorOptions> predictor_corrector_options(const SchedulerConfig& scheduler,
@@ -107,7 +107,7 @@ Result<PredictorCorrectorOptions> predictor_corrector_options(const SchedulerCon
   } else {
     ITO_ASSIGN(pc.predictor, predictor_of(sampler));
   }
-  const bool ve = scheduler.class_name == "ScoreSdeVeScheduler";
+  const bool ve = scheduler.process == ProcessKind::kVe;
   pc.steps = options.steps;
   pc.snr = options.snr > 0 ? options.snr : ve ? scheduler.snr : kDefaultSnr;
   const int default_steps = sampler == "ald" ? kStepsPerLevel : 1;
@@ -137,7 +137,7 @@ bool has_ladder(const Sde& sde) {
 }
 
 // Annealed Langevin dynamics on the geometric ladder of a VE or EDM process.
-Result<Chain> ladder_chain(const ScoreModel& model, const SampleOptions& options) {
+Result<Method> ladder_chain(const ScoreModel& model, const SampleOptions& options) {
   const bool ncsn = options.ald_form == kNcsn;
   AnnealedLangevinOptions ald;
   ald.form = ncsn ? AnnealedForm::kNcsn : AnnealedForm::kNcsnV2;
@@ -170,14 +170,14 @@ Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig&
   ITO_ASSIGN(ScoreModel model, unet_score(unet, scheduler, set));
   const MarginalFunction marginal = sde_marginal(model.sde);
   model.score = controlled_score(options.control, std::move(model.score), marginal);
-  Chain chain;
+  Method chain;
   if (options.sampler == kEdm) {
     if (options.control != nullptr && options.control->observation)
       return unsupported("sampler edm takes no observation");
     const double asked = end_time(scheduler, options);
     ITO_ASSIGN(model, edm_coordinates(model, asked > 0 ? asked : model.sde.start()));
     ITO_ASSIGN(chain, edm_sampler(model.sde, model.score, edm_options(options)));
-    for (const ChainState& state : chain.states) loop.history.push_back(state.name);
+    for (const MethodState& state : chain.states) loop.history.push_back(state.name);
   } else if (options.sampler == "ald" && has_ladder(model.sde)) {
     ITO_ASSIGN(chain, ladder_chain(model, options));
   } else {
@@ -187,10 +187,10 @@ Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig&
     ITO_ASSIGN(const PredictorCorrectorOptions pc, predictor_corrector_options(scheduler, options));
     ITO_ASSIGN(chain, predictor_corrector(model.sde, model.score, pc));
   }
-  ChainOptions chain_options{.shape = loop.shape};
+  MethodOptions chain_options{.shape = loop.shape};
   chain_options.constraint = control_constraint(options.control, marginal);
   loop.name = chain.name;
-  loop.step = chain_program(chain, chain_options);
+  loop.step = method_program(chain, chain_options);
   loop.steps = chain.steps;
   loop.chain = std::move(chain);
   loop.start_std = model.sde.prior_std();

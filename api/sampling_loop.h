@@ -9,7 +9,7 @@
 
 #include "api/control.h"
 #include "base/config.h"
-#include "diffusion/chain.h"
+#include "diffusion/method.h"
 #include "diffusion/ode.h"
 #include "graph/program.h"
 #include "io/json.h"
@@ -70,7 +70,7 @@ struct SamplingLoop {
   Program step;                      // one replay is one step; empty for an ODE
   int steps = 0;                     // replays; 0 for an ODE
   std::vector<std::string> history;  // its states beside x, zero at the start and of x's shape
-  std::optional<Chain> chain;        // what `step` was made of, if a chain
+  std::optional<Method> chain;        // what `step` was made of, if a chain
   std::optional<OdeSystem> flow;     // of an ODE, from `from` to `to`
   double from = 1, to = 0;
 };

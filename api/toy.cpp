@@ -11,7 +11,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "diffusion/annealed_langevin.h"
-#include "diffusion/chain.h"
+#include "diffusion/method.h"
 #include "diffusion/langevin.h"
 #include "diffusion/likelihood.h"
 #include "diffusion/predictor_corrector.h"
@@ -101,7 +101,7 @@ class ToyRun {
   Status density_by_flow();
   Status density_along_lines();
   Status measure_fisher();
-  Status run_chain(const Chain& chain, Executor& executor, const std::string& stage);
+  Status run_method(const Method& chain, Executor& executor, const std::string& stage);
 
   vk::Device& device_;
   const ToyOptions& options_;
@@ -170,7 +170,7 @@ Status ToyRun::evaluate_field() {
 }
 
 // Replays a whole chain from its present x; names the step at which it diverged.
-Status ToyRun::run_chain(const Chain& chain, Executor& executor, const std::string& stage) {
+Status ToyRun::run_method(const Method& chain, Executor& executor, const std::string& stage) {
   constexpr int kPart = 20;
   for (int done = 0; done < chain.steps; done += kPart) {
     ITO_TRY(step(stage, done, chain.steps));
@@ -188,10 +188,10 @@ Status ToyRun::walk() {
   result_.path_count = kPaths;
   result_.path_step_size = eta;
   ITO_ASSIGN(
-      const Chain chain,
+      const Method chain,
       langevin(score(), {.step_size = eta, .steps = kPathSteps, .time = model_.shown_time()}));
   Program program =
-      chain_program(chain, {.shape = {kPaths, 2}, .noise_input = false, .outputs = false});
+      method_program(chain, {.shape = {kPaths, 2}, .noise_input = false, .outputs = false});
   Graph& graph = *program.graph;
   const Tensor path = input(graph, kPath, {kPathSteps, kPaths, 2});
   const Tensor here =
@@ -211,7 +211,7 @@ Status ToyRun::walk() {
   ITO_TRY(executor->write(sampling_names::kX, start));
   ITO_TRY(executor->write(sampling_names::kImage, numbers(kPaths)));
   ITO_TRY(executor->write(sampling_names::kKey, key()));
-  ITO_TRY(run_chain(chain, *executor, "walking"));
+  ITO_TRY(run_method(chain, *executor, "walking"));
   ITO_ASSIGN(const std::vector<float> walked, executor->read<float>(kPath));
   result_.paths = start;
   result_.paths.insert(result_.paths.end(), walked.begin(), walked.end());
@@ -221,7 +221,7 @@ Status ToyRun::walk() {
 // With noise levels: annealed Langevin dynamics for a ladder, else predictor and corrector.
 // Without: long Langevin dynamics from a wide Gaussian.
 Status ToyRun::sample() {
-  Chain chain;
+  Method chain;
   double start_std = 2;
   if (model_.objective() == ToyObjective::kNcsn) {
     const std::vector<double> times = ToyModel::ladder_times();
@@ -246,7 +246,7 @@ Status ToyRun::sample() {
                                          .time = model_.shown_time()}));
   }
   const Shape shape{kPoints, 2};
-  ITO_ASSIGN(auto executor, executor_of(chain_program(
+  ITO_ASSIGN(auto executor, executor_of(method_program(
                                 chain, {.shape = shape, .noise_input = false, .outputs = false})));
   ITO_ASSIGN(auto noise, executor_of(initial_noise_program(shape, start_std)));
   for (const char* name : {sampling_names::kX, sampling_names::kKey, sampling_names::kImage}) {
@@ -256,7 +256,7 @@ Status ToyRun::sample() {
   ITO_TRY(noise->write(sampling_names::kKey, key()));
   ITO_TRY(noise->write(sampling_names::kImage, numbers(kPoints)));
   ITO_TRY(noise->run());
-  ITO_TRY(run_chain(chain, *executor, "sampling"));
+  ITO_TRY(run_method(chain, *executor, "sampling"));
   ITO_ASSIGN(result_.samples, executor->read<float>(sampling_names::kX));
   return {};
 }

@@ -242,16 +242,18 @@ SchedulerConfig scheduler_config(const TrainingOptions& options) {
   const bool ladder = levels.ok() && *levels != 0;
   config.num_train_timesteps = ladder ? levels->value_or(options.timesteps) : options.timesteps;
   if (options.sde == "edm") {
-    config.class_name = "EDMEulerScheduler";
+    config.process = ProcessKind::kEdm;
+    config.sampler = "edm-euler";
     config.sigma_min = options.sigma_min;
     config.sigma_max = options.sigma_max > 0 ? options.sigma_max : kEdmSigmaMax;
     config.sigma_data = options.sigma_data;
     return config;
   }
   if (options.sde != "none") {
-    config.class_name = options.sde == "ve"   ? "ScoreSdeVeScheduler"
-                        : options.sde == "vp" ? "ScoreSdeVpScheduler"
-                                              : "ScoreSdeSubVpScheduler";
+    config.process = options.sde == "ve"   ? ProcessKind::kVe
+                     : options.sde == "vp" ? ProcessKind::kVp
+                                           : ProcessKind::kSubVp;
+    config.sampler = options.sde == "ve" ? "pc" : "em";
     config.sigma_min = options.sigma_min;
     config.sigma_max = options.sigma_max;
     config.beta_min = options.beta_min;

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "diffusion/chain.h"
+#include "diffusion/method.h"
 #include "diffusion/forward_sde.h"
 #include "diffusion/langevin.h"
 #include "diffusion/score.h"
@@ -169,7 +169,7 @@ class Verification {
 
   // An executor of the chain whose x holds points of `start` (a function of key and images).
   Result<std::unique_ptr<Executor>> prepare(
-      const Chain& chain, const std::function<Tensor(Tensor key, Tensor image)>& start) {
+      const Method& chain, const std::function<Tensor(Tensor key, Tensor image)>& start) {
     Program first;
     Graph& graph = *first.graph;
     const Tensor key = input(graph, sampling_names::kKey, {2}, DType::kU32);
@@ -186,17 +186,17 @@ class Verification {
     ITO_TRY(starter->run());
     ITO_ASSIGN(DeviceTensor points, starter->tensor(kPoints));
 
-    const ChainOptions options{.shape = shape_, .noise_input = false, .outputs = false};
-    ITO_ASSIGN(Plan plan, compile(chain_program(chain, options), device_.caps()));
+    const MethodOptions options{.shape = shape_, .noise_input = false, .outputs = false};
+    ITO_ASSIGN(Plan plan, compile(method_program(chain, options), device_.caps()));
     ITO_ASSIGN(auto executor, Executor::create(device_, std::move(plan)));
     ITO_TRY(executor->bind(sampling_names::kX, points));
     ITO_TRY(executor->write(sampling_names::kKey, key_words));
     ITO_TRY(executor->write(sampling_names::kImage, images));
     if (chain.start == nullptr) return executor;
-    ITO_ASSIGN(Plan start_plan, compile(chain_start_program(chain, shape_), device_.caps()));
+    ITO_ASSIGN(Plan start_plan, compile(method_start_program(chain, shape_), device_.caps()));
     ITO_ASSIGN(auto state, Executor::create(device_, std::move(start_plan)));
     ITO_TRY(state->bind(sampling_names::kX, points));
-    for (const ChainState& name : chain.states) {
+    for (const MethodState& name : chain.states) {
       const std::string external = sampling_names::kHistory + name.name;
       ITO_ASSIGN(DeviceTensor tensor, executor->tensor(external));
       ITO_TRY(state->bind(external, std::move(tensor)));
@@ -207,7 +207,7 @@ class Verification {
   }
 
   // Replays, and the points where the chains are then.
-  Result<std::vector<float>> advance(const Chain& chain, Executor& executor, int steps) {
+  Result<std::vector<float>> advance(const Method& chain, Executor& executor, int steps) {
     for (int done = 0; done < steps; done += 20) {
       ITO_TRY(begin(current_));
       ITO_TRY(executor.run(static_cast<uint32_t>(std::min(20, steps - done))));
@@ -228,7 +228,7 @@ class Verification {
   Status check_forward(const Sde& sde) {
     const std::string name = sde_name(sde.kind);
     current_ = "Kolmogorov-Fokker-Planck, " + name;
-    ITO_ASSIGN(const Chain chain, forward_process(sde, sde.end(), options_.steps));
+    ITO_ASSIGN(const Method chain, forward_process(sde, sde.end(), options_.steps));
     ITO_ASSIGN(auto executor, prepare(chain, [&](Tensor key, Tensor image) {
                  return mixture_start(key, image, sde.mean(0), sde.std(0));
                }));
@@ -254,7 +254,7 @@ class Verification {
     const Sde still{.kind = Sde::Kind::kEdm};
     // Long enough to forget the start: (1 - η/2)^(2 steps) < 1e-6.
     const int steps = static_cast<int>(std::ceil(-std::log(1e-6) / eta));
-    ITO_ASSIGN(const Chain chain, langevin(mixture_score(target, still),
+    ITO_ASSIGN(const Method chain, langevin(mixture_score(target, still),
                                            {.step_size = eta, .steps = steps, .time = 0}));
     ITO_ASSIGN(auto executor, prepare(chain, [&](Tensor key, Tensor image) {
                  const Tensor zero = full(key.graph(), {}, 0, DType::kU32);
@@ -278,7 +278,7 @@ class Verification {
     current_ = fmt::format("Metropolis-adjusted Langevin, step size {:.3g}", eta);
     const int steps = 100;
     const Sde still{.kind = Sde::Kind::kEdm};
-    ITO_ASSIGN(const Chain chain,
+    ITO_ASSIGN(const Method chain,
                metropolis_langevin(mixture_energy(mixture(), still),
                                    {.step_size = eta, .steps = steps, .time = 0}));
     ITO_ASSIGN(auto executor, prepare(chain, [&](Tensor key, Tensor image) {

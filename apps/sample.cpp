@@ -76,7 +76,7 @@ Json settings_of(const SampleCommand& c, const Model& model) {
   Json settings = sample_settings(c.options);
   settings["software"] = "ito";
   settings["model"] = c.model;
-  if (!is_score_scheduler(model.scheduler.class_name))
+  if (!is_continuous(model.scheduler.process))
     settings["prediction_type"] = model.scheduler.prediction_type;
   return settings;
 }

@@ -8,8 +8,9 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
+
+#include "base/scheduler_config.h"
 
 namespace ito {
 
@@ -58,61 +59,6 @@ struct UNet2DConfig {
   std::map<std::string, std::string> extra;
 
   bool operator==(const UNet2DConfig&) const = default;
-};
-
-// The scheduler_config.json of DDPMScheduler, DDIMScheduler, ScoreSdeVeScheduler,
-// ScoreSdeVpScheduler, EDMEulerScheduler and EDMDPMSolverMultistepScheduler; and of
-// ScoreSdeSubVpScheduler, which diffusers does not have and which holds what ScoreSdeVpScheduler
-// does.
-inline bool is_edm_scheduler(std::string_view class_name) {
-  return class_name == "EDMEulerScheduler" || class_name == "EDMDPMSolverMultistepScheduler";
-}
-// Whether it is of a model in continuous time.
-inline bool is_score_scheduler(std::string_view class_name) {
-  return class_name == "ScoreSdeVeScheduler" || class_name == "ScoreSdeVpScheduler" ||
-         class_name == "ScoreSdeSubVpScheduler" || is_edm_scheduler(class_name);
-}
-
-struct SchedulerConfig {
-  std::string class_name = "DDPMScheduler";  // "_class_name"
-  int num_train_timesteps = 1000;
-  double beta_start = 0.0001;
-  double beta_end = 0.02;
-  // "linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "laplace"
-  std::string beta_schedule = "linear";
-  std::optional<std::vector<double>> trained_betas;  // replaces the schedule; one per timestep
-  // "fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log", "learned", "learned_range"
-  std::string variance_type = "fixed_small";
-  bool clip_sample = true;
-  double clip_sample_range = 1.0;
-  std::string prediction_type = "epsilon";  // "epsilon", "sample", "v_prediction"
-  bool thresholding = false;
-  double dynamic_thresholding_ratio = 0.995;
-  double sample_max_value = 1.0;
-  std::string timestep_spacing = "leading";  // "leading", "trailing", "linspace"
-  int steps_offset = 0;
-  bool rescale_betas_zero_snr = false;
-  bool set_alpha_to_one = true;  // DDIM only
-
-  // Score models (Song et al. 2021). num_train_timesteps is the number of noise levels of the
-  // discretised process; where the file does not say it, 2000.
-  double sigma_min = 0.01;     // VE; EDM: 0.002 by default
-  double sigma_max = 1348;     // VE; EDM: 80 by default
-  double sigma_data = 0.5;     // EDM: deviation of the data
-  double rho = 7;              // EDM: shape of the noise levels that diffusers samples at
-  double snr = 0.15;           // VE: signal-to-noise ratio of the Langevin corrector
-  int correct_steps = 1;       // VE: corrector steps per predictor step
-  double beta_min = 0.1;       // VP, sub-VP
-  double beta_max = 20;        // VP, sub-VP
-  double sampling_eps = 1e-5;  // time at which sampling ends; VP, sub-VP: 1e-3 by default; not EDM
-  // VE: the network knows its num_train_timesteps levels of noise and none in between (NCSN). Our
-  // own key, left out of files where it is false.
-  bool ladder = false;
-
-  // Keys that the scheduler class_name names does not own: key → JSON text, written back as read.
-  std::map<std::string, std::string> extra;
-
-  bool operator==(const SchedulerConfig&) const = default;
 };
 
 }  // namespace ito

@@ -28,10 +28,11 @@ Status check(const std::vector<double>& sigmas, const std::vector<double>& times
 
 }  // namespace
 
-Result<Chain> annealed_langevin(const std::vector<double>& sigmas, const std::vector<double>& times,
-                                ScoreFunction score, const AnnealedLangevinOptions& options) {
+Result<Method> annealed_langevin(const std::vector<double>& sigmas,
+                                 const std::vector<double>& times, ScoreFunction score,
+                                 const AnnealedLangevinOptions& options) {
   ITO_TRY(check(sigmas, times, options));
-  Chain chain;
+  Method chain;
   chain.name = "annealed langevin";
   chain.columns = {"time", "on_score", "noise"};
   const double last = sigmas.back();
@@ -45,13 +46,13 @@ Result<Chain> annealed_langevin(const std::vector<double>& sigmas, const std::ve
   if (options.denoise)
     for (double value : {times.back(), last * last, 0.0}) chain.table.push_back(value);
   chain.steps = static_cast<int>(chain.table.size() / chain.columns.size());
-  chain.build = [score = std::move(score)](const ChainStep& in) {
+  chain.build = [score = std::move(score)](const MethodStep& in) {
     const Tensor s = score(in.x, in.for_images(kTime));
     const Tensor mean = in.x + in.row[kOnScore] * s;
     const Tensor x = mean + in.row[kNoise] * in.noise[0];
     const Tensor size = square(in.row[kNoise]) * 0.5;  // 0 in the denoising step
-    return ChainResult{
-        .x = in.settle(in.x, x, size), .scores = {s}, .states = {}, .outputs = {{"mean", mean}}};
+    return MethodResult{
+        .x = in.settle(in.x, x, size), .watched = {s}, .states = {}, .outputs = {{"mean", mean}}};
   };
   return chain;
 }

@@ -1,11 +1,11 @@
 // Annealed Langevin dynamics: Langevin steps at every level of a noise ladder in turn, the step
-// size in proportion to σ_i², as a Chain. Ladders and their rules are diffusion/noise_ladder.h.
+// size in proportion to σ_i², as a Method. Ladders and their rules are diffusion/noise_ladder.h.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-#include "diffusion/chain.h"
+#include "diffusion/method.h"
 #include "diffusion/score.h"
 
 namespace ito {
@@ -28,7 +28,8 @@ struct AnnealedLangevinOptions {
 // at each level (for a score on the SDE's time: Sde::time_of(σ_i); for kEdm the σ themselves).
 // Start from what the ladder was made for: uniform noise, or N(0, σ_1²). Outputs: "mean".
 // Errors: a ladder that check_ladder refuses, times of another number, an option by name.
-Result<Chain> annealed_langevin(const std::vector<double>& sigmas, const std::vector<double>& times,
-                                ScoreFunction score, const AnnealedLangevinOptions& options);
+Result<Method> annealed_langevin(const std::vector<double>& sigmas,
+                                 const std::vector<double>& times, ScoreFunction score,
+                                 const AnnealedLangevinOptions& options);
 
 }  // namespace ito

@@ -24,7 +24,7 @@ enum Column : size_t {
   kOnOld,  // the same for the first evaluation's slope
 };
 
-ChainResult build_step(const ChainStep& in, const ScoreFunction& score) {
+MethodResult build_step(const MethodStep& in, const ScoreFunction& score) {
   const Tensor old_base = in.states[0], old_slope = in.states[1];
   const Tensor x = in.noise.empty() ? in.x : in.x + in.row[kChurn] * in.noise[0];
   const Tensor s = score(x, in.for_images(kTime));
@@ -32,7 +32,7 @@ ChainResult build_step(const ChainStep& in, const ScoreFunction& score) {
   const Tensor first = less(scalar(x.graph(), 0.5), in.row[kFirst]);
   const Tensor base = select(broadcast_to(first, x.shape()), x, old_base);
   const Tensor next = base + in.row[kOnNew] * slope + in.row[kOnOld] * old_slope;
-  return {.x = next, .scores = {s}, .states = {base, slope}, .outputs = {}};
+  return {.x = next, .watched = {s}, .states = {base, slope}, .outputs = {}};
 }
 
 Status check(const Sde& sde, const EdmSamplerOptions& options) {
@@ -51,11 +51,11 @@ Status check(const Sde& sde, const EdmSamplerOptions& options) {
 
 }  // namespace
 
-Result<Chain> edm_sampler(const Sde& sde, ScoreFunction score, const EdmSamplerOptions& options) {
+Result<Method> edm_sampler(const Sde& sde, ScoreFunction score, const EdmSamplerOptions& options) {
   ITO_TRY(check(sde, options));
   ITO_ASSIGN(const std::vector<double> times,
              edm_time_steps(sde.sigma_min, sde.sigma_max, options.rho, options.steps));
-  Chain chain;
+  Method chain;
   chain.name = options.heun ? "edm heun" : "edm euler";
   chain.columns = {"step", "time", "churn", "first", "on_new", "on_old"};
   const double largest = std::min(options.s_churn / options.steps, std::numbers::sqrt2 - 1);
@@ -72,7 +72,7 @@ Result<Chain> edm_sampler(const Sde& sde, ScoreFunction score, const EdmSamplerO
   chain.steps = static_cast<int>(chain.table.size() / chain.columns.size());
   chain.draws = options.s_churn > 0 ? 1 : 0;
   chain.states = {{"base", false}, {"slope", false}};
-  chain.build = [score = std::move(score)](const ChainStep& in) { return build_step(in, score); };
+  chain.build = [score = std::move(score)](const MethodStep& in) { return build_step(in, score); };
   return chain;
 }
 

@@ -1,10 +1,10 @@
 // EDM's sampler: Euler or Heun steps of the probability flow with optional churn, a jump up in
-// noise before each step (Karras et al. 2022, algorithm 2), as a Chain over the Sde kind kEdm.
+// noise before each step (Karras et al. 2022, algorithm 2), as a Method over the Sde kind kEdm.
 #pragma once
 
 #include <limits>
 
-#include "diffusion/chain.h"
+#include "diffusion/method.h"
 #include "diffusion/score.h"
 #include "diffusion/sde.h"
 
@@ -22,8 +22,8 @@ struct EdmSamplerOptions {
 
 // From x ~ N(0, sigma_max²) at time sigma_max to time 0. One replay is one evaluation of the score,
 // so an Euler step is one replay and a Heun step two, the last step being Euler's: 2N - 1 in all
-// (Chain::steps). The table's column "step" says to which of the N steps a replay belongs.
+// (Method::steps). The table's column "step" says to which of the N steps a replay belongs.
 // Errors name the option.
-Result<Chain> edm_sampler(const Sde& sde, ScoreFunction score, const EdmSamplerOptions& options);
+Result<Method> edm_sampler(const Sde& sde, ScoreFunction score, const EdmSamplerOptions& options);
 
 }  // namespace ito

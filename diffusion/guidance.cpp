@@ -34,6 +34,8 @@ Tensor change_of_prediction(Prediction prediction, Tensor g, Tensor a, Tensor s)
       return -(s / signal * g);
     case Prediction::kScore:
       return g;
+    case Prediction::kFlow:  // ε - x_0
+      return -(s * (a + s) / signal * g);
   }
   CHECK(false, "unknown prediction");
 }

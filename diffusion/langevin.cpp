@@ -24,8 +24,8 @@ Status check(const LangevinOptions& options) {
   return {};
 }
 
-Chain one_row_chain(const std::string& name, const LangevinOptions& options) {
-  Chain chain;
+Method one_row_chain(const std::string& name, const LangevinOptions& options) {
+  Method chain;
   chain.name = name;
   chain.steps = options.steps;
   chain.columns = {"time", "on_score", "noise"};
@@ -47,7 +47,7 @@ std::pair<Tensor, Tensor> density_and_score(const EnergyFunction& log_density, T
   return {f, grad(sum_all(f), {x})[0]};
 }
 
-ChainResult adjusted_step(const ChainStep& in, const EnergyFunction& log_density) {
+MethodResult adjusted_step(const MethodStep& in, const EnergyFunction& log_density) {
   const Tensor t = in.for_images(kTime);
   const Tensor score = in.states[kScore], before = in.states[kLogDensity], z = in.noise[0];
   const Tensor half = in.row[kOnScore], root = in.row[kNoise];
@@ -61,9 +61,9 @@ ChainResult adjusted_step(const ChainStep& in, const EnergyFunction& log_density
 
   const int rank = in.x.rank();
   const Tensor accept_x = broadcast_to(per_image(accept, rank), in.x.shape());
-  ChainResult result;
+  MethodResult result;
   result.x = select(accept_x, proposal, in.x);
-  result.scores = {score};
+  result.watched = {score};
   result.states = {select(accept_x, new_score, score), select(accept, after, before),
                    in.states[kAccepted] + cast(accept, DType::kF32)};
   return result;
@@ -71,25 +71,25 @@ ChainResult adjusted_step(const ChainStep& in, const EnergyFunction& log_density
 
 }  // namespace
 
-Result<Chain> langevin(ScoreFunction score, const LangevinOptions& options) {
+Result<Method> langevin(ScoreFunction score, const LangevinOptions& options) {
   ITO_TRY(check(options));
-  Chain chain = one_row_chain(options.noise ? "langevin" : "gradient ascent", options);
-  chain.build = [score = std::move(score)](const ChainStep& in) {
+  Method chain = one_row_chain(options.noise ? "langevin" : "gradient ascent", options);
+  chain.build = [score = std::move(score)](const MethodStep& in) {
     const Tensor s = score(in.x, in.for_images(kTime));
     const Tensor mean = in.x + in.row[kOnScore] * s;
     const Tensor x = in.noise.empty()
                          ? mean
                          : in.settle(in.x, mean + in.row[kNoise] * in.noise[0], in.row[kOnScore]);
-    return ChainResult{.x = x, .scores = {s}, .states = {}, .outputs = {{"mean", mean}}};
+    return MethodResult{.x = x, .watched = {s}, .states = {}, .outputs = {{"mean", mean}}};
   };
   return chain;
 }
 
-Result<Chain> metropolis_langevin(EnergyFunction log_density, const LangevinOptions& options) {
+Result<Method> metropolis_langevin(EnergyFunction log_density, const LangevinOptions& options) {
   ITO_TRY(check(options));
   if (!options.noise)
     return invalid_argument("a Metropolis-adjusted chain without noise, expected noise");
-  Chain chain = one_row_chain("metropolis-adjusted langevin", options);
+  Method chain = one_row_chain("metropolis-adjusted langevin", options);
   chain.uniform = true;
   chain.states = {{"score", false}, {"log_density", true}, {"accepted", true}};
   chain.start = [log_density, time = options.time](Tensor x) -> std::vector<Tensor> {
@@ -97,7 +97,7 @@ Result<Chain> metropolis_langevin(EnergyFunction log_density, const LangevinOpti
     const auto [density, score] = density_and_score(log_density, x, t);
     return {score, density, full(x.graph(), {x.dim(0)}, 0)};
   };
-  chain.build = [log_density = std::move(log_density)](const ChainStep& in) {
+  chain.build = [log_density = std::move(log_density)](const MethodStep& in) {
     return adjusted_step(in, log_density);
   };
   return chain;

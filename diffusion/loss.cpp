@@ -51,6 +51,10 @@ double weight_of(const NoiseSchedule& schedule, int t, const LossOptions& option
       return w / (snr + 1);
     case Prediction::kScore:
       return w / snr * (1 - schedule.alpha_bar(t));
+    case Prediction::kFlow: {  // at a fixed x_t the error of ε - x_0 is (a + s)/s that of x_0
+      const double ratio = 1 / (std::sqrt(snr) + 1);
+      return w * ratio * ratio;
+    }
   }
   CHECK(false, "unknown prediction");
 }

@@ -10,8 +10,10 @@ Result<Prediction> prediction_from_name(const std::string& name) {
   if (name == "epsilon") return Prediction::kEpsilon;
   if (name == "sample") return Prediction::kSample;
   if (name == "v_prediction") return Prediction::kV;
+  if (name == "flow_prediction") return Prediction::kFlow;
   return invalid_argument(
-      "scheduler config: prediction_type is \"{}\", expected epsilon, sample or v_prediction",
+      "scheduler config: prediction_type is \"{}\", expected epsilon, sample, v_prediction or "
+      "flow_prediction",
       name);
 }
 
@@ -25,6 +27,8 @@ LinearForm x0_form(Prediction prediction, double a, double s) {
       return {a, -s, 1};
     case Prediction::kScore:
       return {1, s * s, 1 / a};
+    case Prediction::kFlow:
+      return {1, -s, 1 / (a + s)};
   }
   CHECK(false, "unknown prediction");
 }
@@ -39,6 +43,8 @@ LinearForm epsilon_form(Prediction prediction, double a, double s) {
       return {s, a, 1};
     case Prediction::kScore:
       return {0, -s, 1};
+    case Prediction::kFlow:
+      return {1, a, 1 / (a + s)};
   }
   CHECK(false, "unknown prediction");
 }
@@ -53,6 +59,8 @@ Tensor predicted_x0(Prediction prediction, Tensor x, Tensor output, Tensor a, Te
       return a * x - s * output;
     case Prediction::kScore:
       return (x + square(s) * output) / a;
+    case Prediction::kFlow:
+      return (x - s * output) / (a + s);
   }
   CHECK(false, "unknown prediction");
 }
@@ -67,6 +75,8 @@ Tensor predicted_epsilon(Prediction prediction, Tensor x, Tensor output, Tensor 
       return s * x + a * output;
     case Prediction::kScore:
       return -(s * output);
+    case Prediction::kFlow:
+      return (x + a * output) / (a + s);
   }
   CHECK(false, "unknown prediction");
 }
@@ -94,6 +104,8 @@ Tensor prediction_target(Prediction prediction, Tensor x0, Tensor epsilon, Tenso
       return a * epsilon - s * x0;
     case Prediction::kScore:
       return -(epsilon / s);
+    case Prediction::kFlow:
+      return epsilon - x0;
   }
   CHECK(false, "unknown prediction");
 }

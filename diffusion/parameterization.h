@@ -4,6 +4,7 @@
 //   sample  x_0 itself
 //   v       a ε - s x_0 (Salimans & Ho 2022, appendix D)
 //   score   ∇ log p(x_t) = -(x_t - a x_0)/s² = -ε/s (Tweedie; Song & Ermon 2019)
+//   flow    ε - x_0, the velocity of the straight path (Liu et al. 2022; Lipman et al. 2022)
 // Host forms are linear maps; graph functions take a and s as tensors that broadcast to x.
 #pragma once
 
@@ -15,10 +16,10 @@
 
 namespace ito {
 
-enum class Prediction : uint8_t { kEpsilon, kSample, kV, kScore };
+enum class Prediction : uint8_t { kEpsilon, kSample, kV, kScore, kFlow };
 
-// From diffusers' prediction_type: "epsilon", "sample" or "v_prediction"; the error names the
-// field.
+// From diffusers' prediction_type: "epsilon", "sample", "v_prediction" or "flow_prediction";
+// the error names the field.
 Result<Prediction> prediction_from_name(const std::string& name);
 
 // y = (on_x x + on_output m) scale. The scale is kept apart so that a cancelling difference is

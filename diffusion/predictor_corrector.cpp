@@ -132,10 +132,10 @@ int corrector_moves(const PredictorCorrectorOptions& options) {
   return options.corrector == Corrector::kNone ? 0 : options.corrector_steps;
 }
 
-ChainResult build_step(const ChainStep& in, const ScoreFunction& score,
-                       const PredictorCorrectorOptions& options) {
+MethodResult build_step(const MethodStep& in, const ScoreFunction& score,
+                        const PredictorCorrectorOptions& options) {
   const Tensor t = in.for_images(kTime);
-  ChainResult result{.x = in.x, .scores = {}, .states = {}, .outputs = {}};
+  MethodResult result{.x = in.x, .watched = {}, .states = {}, .outputs = {}};
   Tensor mean = in.x;
   size_t draw = 0;
   const int moves = corrector_moves(options);
@@ -150,7 +150,7 @@ ChainResult build_step(const ChainStep& in, const ScoreFunction& score,
     const Tensor noise = sqrt(size * 2.0) * z;
     result.x = in.settle(result.x, mean + (last ? noise * in.row[kCorrectorNoise] : noise),
                          last ? size * square(in.row[kCorrectorNoise]) : size);
-    result.scores.push_back(s);
+    result.watched.push_back(s);
   }
   result.outputs.emplace_back("corrected", result.x);
   if (options.predictor != Predictor::kNone) {
@@ -160,7 +160,7 @@ ChainResult build_step(const ChainStep& in, const ScoreFunction& score,
     result.x = mean;
     if (options.predictor != Predictor::kReverseDiffusionOde)
       result.x = mean + in.row[kNoise] * in.noise[draw];
-    result.scores.push_back(s);
+    result.watched.push_back(s);
   }
   result.outputs.emplace_back("mean", mean);
   return result;
@@ -190,11 +190,11 @@ Status check(const Sde& sde, const PredictorCorrectorOptions& options) {
 
 }  // namespace
 
-Result<Chain> predictor_corrector(const Sde& sde, ScoreFunction score,
-                                  const PredictorCorrectorOptions& options) {
+Result<Method> predictor_corrector(const Sde& sde, ScoreFunction score,
+                                   const PredictorCorrectorOptions& options) {
   ITO_TRY(check(sde, options));
   ITO_ASSIGN(const std::vector<Interval> times, intervals(sde, options));
-  Chain chain;
+  Method chain;
   chain.name = sde_name(sde.kind) + " " + predictor_name(options.predictor) + " with corrector " +
                corrector_name(options.corrector);
   chain.steps = options.steps;
@@ -216,55 +216,59 @@ Result<Chain> predictor_corrector(const Sde& sde, ScoreFunction score,
   const int moves = corrector_moves(options);
   chain.draws = moves + (noisy_predictor ? 1 : 0);
   chain.moves = moves + (options.predictor != Predictor::kNone ? 1 : 0);
-  chain.build = [score = std::move(score), options](const ChainStep& in) {
+  chain.build = [score = std::move(score), options](const MethodStep& in) {
     return build_step(in, score, options);
   };
   return chain;
 }
 
+namespace {
+
+constexpr PredictorRow kPredictors[] = {
+    {{"none", "the corrector alone", "Song et al. 2021, table 1", ""}, Predictor::kNone},
+    {{"em", "Euler-Maruyama", "Song et al. 2021, eq. 6", "euler_maruyama euler-maruyama"},
+     Predictor::kEulerMaruyama},
+    {{"reverse-diffusion", "the forward chain reversed", "Song et al. 2021, eq. 46",
+      "reverse_diffusion"},
+     Predictor::kReverseDiffusion},
+    {{"reverse-diffusion-ode", "the same along the probability flow", "Song et al. 2021, eq. 13",
+      "reverse_diffusion_ode"},
+     Predictor::kReverseDiffusionOde},
+    {{"ancestral", "ancestral sampling", "Song et al. 2021, eq. 4, 47", ""}, Predictor::kAncestral},
+};
+
+constexpr CorrectorRow kCorrectors[] = {
+    {{"none", "the predictor alone", "Song et al. 2021, table 1", ""}, Corrector::kNone},
+    {{"langevin", "steps by the norms of noise and score", "Song et al. 2021, algorithms 4, 5", ""},
+     Corrector::kLangevin},
+    {{"ald", "annealed Langevin dynamics' own steps", "Song & Ermon 2019", ""}, Corrector::kAld},
+};
+
+}  // namespace
+
+std::span<const PredictorRow> predictor_rows() { return kPredictors; }
+std::span<const CorrectorRow> corrector_rows() { return kCorrectors; }
+
 std::string predictor_name(Predictor predictor) {
-  switch (predictor) {
-    case Predictor::kNone:
-      return "none";
-    case Predictor::kEulerMaruyama:
-      return "euler_maruyama";
-    case Predictor::kReverseDiffusion:
-      return "reverse_diffusion";
-    case Predictor::kReverseDiffusionOde:
-      return "reverse_diffusion_ode";
-    case Predictor::kAncestral:
-      return "ancestral";
-  }
+  for (const PredictorRow& row : kPredictors)
+    if (row.predictor == predictor) return std::string(row.name.name);
   CHECK(false, "unknown predictor");
 }
 
 Result<Predictor> predictor_from_name(const std::string& name) {
-  for (const Predictor predictor :
-       {Predictor::kNone, Predictor::kEulerMaruyama, Predictor::kReverseDiffusion,
-        Predictor::kReverseDiffusionOde, Predictor::kAncestral})
-    if (name == predictor_name(predictor)) return predictor;
-  return invalid_argument(
-      "predictor is \"{}\", expected none, euler_maruyama, reverse_diffusion, "
-      "reverse_diffusion_ode or ancestral",
-      name);
+  ITO_ASSIGN(const PredictorRow* row, row_called(predictor_rows(), name, "predictor"));
+  return row->predictor;
 }
 
 std::string corrector_name(Corrector corrector) {
-  switch (corrector) {
-    case Corrector::kNone:
-      return "none";
-    case Corrector::kLangevin:
-      return "langevin";
-    case Corrector::kAld:
-      return "ald";
-  }
+  for (const CorrectorRow& row : kCorrectors)
+    if (row.corrector == corrector) return std::string(row.name.name);
   CHECK(false, "unknown corrector");
 }
 
 Result<Corrector> corrector_from_name(const std::string& name) {
-  for (const Corrector corrector : {Corrector::kNone, Corrector::kLangevin, Corrector::kAld})
-    if (name == corrector_name(corrector)) return corrector;
-  return invalid_argument("corrector is \"{}\", expected none, langevin or ald", name);
+  ITO_ASSIGN(const CorrectorRow* row, row_called(corrector_rows(), name, "corrector"));
+  return row->corrector;
 }
 
 }  // namespace ito

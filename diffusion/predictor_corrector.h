@@ -1,14 +1,16 @@
 // Predictor-corrector sampling of a reverse SDE (Song et al. 2021, algorithms 1-3 and appendix G):
-// any predictor with any corrector, as a Chain. A step is `corrector_steps` moves of the corrector
+// any predictor with any corrector, as a Method. A step is `corrector_steps` moves of the corrector
 // at the step's time, then one of the predictor to the next time.
 //
 // The predictors differ in numbers only: x' = on_x x + on_score s(x, t) + noise z.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
-#include "diffusion/chain.h"
+#include "base/registry.h"
+#include "diffusion/method.h"
 #include "diffusion/score.h"
 #include "diffusion/sde.h"
 
@@ -54,13 +56,22 @@ struct PredictorCorrectorOptions {
 // The chain from x ~ N(0, sde.prior_std()²). Times are N equal steps from the SDE's end to
 // end_time; EDM's are those of edm_time_steps. Outputs: "mean", the last move without its noise,
 // and "corrected", x before the predictor. Errors name the option.
-Result<Chain> predictor_corrector(const Sde& sde, ScoreFunction score,
-                                  const PredictorCorrectorOptions& options);
+Result<Method> predictor_corrector(const Sde& sde, ScoreFunction score,
+                                   const PredictorCorrectorOptions& options);
 
-// "none", "euler_maruyama", "reverse_diffusion", "reverse_diffusion_ode", "ancestral".
+struct PredictorRow {
+  Name name;
+  Predictor predictor;
+};
+struct CorrectorRow {
+  Name name;
+  Corrector corrector;
+};
+std::span<const PredictorRow> predictor_rows();
+std::span<const CorrectorRow> corrector_rows();
+
 std::string predictor_name(Predictor predictor);
 Result<Predictor> predictor_from_name(const std::string& name);
-// "none", "langevin", "ald".
 std::string corrector_name(Corrector corrector);
 Result<Corrector> corrector_from_name(const std::string& name);
 

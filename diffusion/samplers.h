@@ -1,25 +1,32 @@
-// Samplers by name, as a command line or a scheduler folder gives them.
+// Solvers by name: one row each, from which options, messages and documentation are made. A new
+// solver is one file in diffusion/solvers/ and one row here.
+// Not for samplers that see a model as a score (predictor_corrector.h, langevin.h, ode.h).
 #pragma once
 
+#include <span>
 #include <string>
-#include <vector>
 
-#include "base/config.h"
-#include "base/result.h"
-#include "diffusion/ddim.h"
-#include "diffusion/sampler.h"
+#include "base/registry.h"
+#include "diffusion/solver_options.h"
 
 namespace ito {
 
-// "ddpm", "ddim", "ddim_inverse".
-std::vector<std::string> sampler_names();
+struct SolverEntry {
+  Name name;
+  ProcessKind process;  // of the models whose networks it takes as they are
+  SolverMaker* make;
+  // What the name says beside the scheduler configuration; may be null.
+  void (*preset)(SchedulerConfig& config) = nullptr;
+  // Keys of visit_sampler_fields (diffusion/sampler_options.h) that it looks at, by spaces.
+  std::string_view options = "steps";
+  int default_steps = 50;
+};
 
-// The sampler of that name for a model trained with `config`. DDIM options are those of ddim only.
-// Errors: an unknown name, and what the sampler's own maker refuses.
-Result<Sampler> make_sampler(const std::string& name, const SchedulerConfig& config,
-                             const TimestepChoice& choice, const DdimOptions& ddim = {});
+std::span<const SolverEntry> solver_rows();
 
-// The name of the sampler that a config's class_name asks for; "DDPMScheduler" → "ddpm".
-Result<std::string> sampler_name_of(const SchedulerConfig& config);
+// The solver of that name (with its preset) for a model trained with `config`. Errors: an unknown
+// name, a model of another process, and what the solver itself refuses.
+Result<Solver> make_solver(const std::string& name, const SchedulerConfig& config,
+                           const SolverOptions& options);
 
 }  // namespace ito

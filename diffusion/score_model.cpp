@@ -16,8 +16,8 @@ Status check_edm(const SchedulerConfig& config) {
   if (!(config.sigma_data > 0) || !std::isfinite(config.sigma_data))
     return invalid_argument("sigma_data is {}, expected a positive number", config.sigma_data);
   if (config.prediction_type != "epsilon" && config.prediction_type != "v_prediction")
-    return unsupported("{} with prediction_type \"{}\": expected epsilon or v_prediction",
-                       config.class_name, config.prediction_type);
+    return unsupported("EDM with prediction_type \"{}\": expected epsilon or v_prediction",
+                       config.prediction_type);
   return {};
 }
 
@@ -25,20 +25,25 @@ Status check_edm(const SchedulerConfig& config) {
 
 Result<Sde> scheduler_sde(const SchedulerConfig& config) {
   Sde sde;
-  if (config.class_name == "ScoreSdeVeScheduler") {
-    sde.kind = Sde::Kind::kVe;
-  } else if (config.class_name == "ScoreSdeVpScheduler") {
-    sde.kind = Sde::Kind::kVp;
-  } else if (config.class_name == "ScoreSdeSubVpScheduler") {
-    sde.kind = Sde::Kind::kSubVp;
-  } else if (is_edm_scheduler(config.class_name)) {
-    sde.kind = Sde::Kind::kEdm;
-    ITO_TRY(check_edm(config));
-  } else {
-    return unsupported(
-        "scheduler class {}: expected ScoreSdeVeScheduler, ScoreSdeVpScheduler, "
-        "ScoreSdeSubVpScheduler, EDMEulerScheduler or EDMDPMSolverMultistepScheduler",
-        config.class_name);
+  switch (config.process) {
+    case ProcessKind::kVe:
+      sde.kind = Sde::Kind::kVe;
+      break;
+    case ProcessKind::kVp:
+      sde.kind = Sde::Kind::kVp;
+      break;
+    case ProcessKind::kSubVp:
+      sde.kind = Sde::Kind::kSubVp;
+      break;
+    case ProcessKind::kEdm:
+      sde.kind = Sde::Kind::kEdm;
+      ITO_TRY(check_edm(config));
+      break;
+    case ProcessKind::kDiscrete:
+    case ProcessKind::kFlow:
+    case ProcessKind::kConsistency:
+      return unsupported(
+          "the model's scheduler is of no SDE: expected one of VE, VP, sub-VP or EDM");
   }
   sde.sigma_min = config.sigma_min;
   sde.sigma_max = config.sigma_max;
@@ -49,7 +54,7 @@ Result<Sde> scheduler_sde(const SchedulerConfig& config) {
 }
 
 double sampling_end(const SchedulerConfig& config) {
-  return is_edm_scheduler(config.class_name) ? config.sigma_min : config.sampling_eps;
+  return config.process == ProcessKind::kEdm ? config.sigma_min : config.sampling_eps;
 }
 
 EdmDenoiser scheduler_denoiser(Denoiser network, const SchedulerConfig& config) {

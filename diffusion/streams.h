@@ -17,11 +17,11 @@ inline constexpr uint32_t kStreamTrainPosterior = 42;  //   of the generated x_{
 inline constexpr uint32_t kStreamStepLatent = 43;      //   latent of a sampling step
 inline constexpr uint32_t kStreamConstraintNoise =
     32;  // noising an observation (constraint.h);
-         //   step word: step × Chain::moves + the move
+         //   step word: step × Method::moves + the move
 
-inline constexpr uint32_t kStreamChainNoise = 10;    // chains (chain.h: SDE, Langevin, EDM); step
-                                                     //   word: step × Chain::draws + the draw
-inline constexpr uint32_t kStreamChainUniform = 11;  // a chain's accept or reject; step word: step
+inline constexpr uint32_t kStreamMethodNoise = 10;    // chains (chain.h: SDE, Langevin, EDM); step
+                                                      //   word: step × Method::draws + the draw
+inline constexpr uint32_t kStreamMethodUniform = 11;  // a chain's accept or reject; step word: step
 // Vectors of sliced score matching; step word: the training step.
 inline constexpr uint32_t kStreamProjection = 16;
 // Points of a toy data set: where on its shape, and how far from it; step word: the training step.

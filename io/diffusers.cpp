@@ -108,8 +108,7 @@ Result<std::optional<SchedulerConfig>> read_scheduler_config(const Path& folder)
   for (const Path& path :
        {folder / "scheduler" / "scheduler_config.json", folder / "scheduler_config.json"}) {
     if (!file_exists(path)) continue;
-    ITO_ASSIGN(Json json, read_json(path));
-    ITO_ASSIGN(SchedulerConfig config, parse_scheduler_config(json, path.string()));
+    ITO_ASSIGN(SchedulerConfig config, read_scheduler_file(path));
     return std::optional<SchedulerConfig>(std::move(config));
   }
   return std::optional<SchedulerConfig>();
@@ -123,21 +122,6 @@ Result<DiffusersModel> read_diffusers(const Path& folder) {
   ITO_ASSIGN(model.weights, read_unet_weights(folder));
   return model;
 }
-
-namespace {
-
-// The pipeline that samples with a scheduler. diffusers 0.40 has none for VP's and sub-VP's SDE
-// (early releases called VP's this) and none of a plain U-Net for EDM, whose schedulers want their
-// scale_model_input called.
-std::string pipeline_name(const std::string& scheduler) {
-  if (scheduler == "DDIMScheduler") return "DDIMPipeline";
-  if (scheduler == "ScoreSdeVeScheduler") return "ScoreSdeVePipeline";
-  if (is_edm_scheduler(scheduler)) return "DiffusionPipeline";
-  if (is_score_scheduler(scheduler)) return "ScoreSdeVpPipeline";
-  return "DDPMPipeline";
-}
-
-}  // namespace
 
 Status write_unet(const Path& folder, const UNet2DConfig& config, const TensorFile& weights) {
   ITO_TRY(make_folders(folder));
@@ -154,9 +138,9 @@ Status write_diffusers(const Path& folder, const DiffusersModel& model) {
   ITO_TRY(make_folders(folder / "scheduler"));
   ITO_TRY(write_file_atomic(folder / "scheduler" / "scheduler_config.json",
                             dump_json(scheduler_config_json(scheduler))));
-  Json index = {{"_class_name", pipeline_name(scheduler.class_name)},
+  Json index = {{"_class_name", scheduler_pipeline_name(scheduler)},
                 {"_diffusers_version", "0.40.0"},
-                {"scheduler", {"diffusers", scheduler.class_name}},
+                {"scheduler", {"diffusers", scheduler_class_name(scheduler)}},
                 {"unet", {"diffusers", "UNet2DModel"}}};
   return write_file_atomic(folder / "model_index.json", dump_json(index));
 }

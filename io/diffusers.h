@@ -14,6 +14,7 @@
 #include "io/file.h"
 #include "io/host_tensor.h"
 #include "io/json.h"
+#include "io/scheduler_config.h"
 
 namespace ito {
 
@@ -27,13 +28,6 @@ Json unet_config_json(const UNet2DConfig& config);
 // The same checks for a config built by hand (a command line): lists of equal length, known names,
 // positive numbers, channels divisible by the groups.
 Status validate_unet_config(const UNet2DConfig& config, const std::string& where);
-
-// Errors as above. Any scheduler class is read; the keys of DDPM's, DDIM's and the score models'
-// classes (base/config.h) are typed. Keys that a class does not own stay in `extra` and are written
-// back as read.
-Result<SchedulerConfig> parse_scheduler_config(const Json& json, const std::string& where);
-Json scheduler_config_json(const SchedulerConfig& config);
-Status validate_scheduler_config(const SchedulerConfig& config, const std::string& where);
 
 // A model as files hold it.
 struct DiffusersModel {

@@ -68,7 +68,8 @@ class Interpolate : public VulkanTest {
     chain.clip_sample = false;
     write_tiny_model(*scratch_ / "chain", chain);
     SchedulerConfig ve;
-    ve.class_name = "ScoreSdeVeScheduler";
+    ve.process = ProcessKind::kVe;
+    ve.sampler = "pc";
     ve.sigma_max = 1;
     write_tiny_model(*scratch_ / "ve", ve);
     ASSERT_TRUE(write_png(*scratch_ / "a.png", picture(5)).ok());

@@ -59,7 +59,7 @@ TEST_F(ScoreModelTest, TheFolderSaysWhatItIs) {
   EXPECT_TRUE(says(trained_.err, "largest distance")) << trained_.err;
   EXPECT_TRUE(says(trained_.err, "validation loss")) << trained_.err;
   const SchedulerConfig scheduler = read_scheduler_config(run()).value().value();
-  EXPECT_EQ(scheduler.class_name, "ScoreSdeVeScheduler");
+  EXPECT_EQ(scheduler.process, ProcessKind::kVe);
   EXPECT_GT(scheduler.sigma_max, 1);
   const UNet2DConfig unet = read_unet_config(run()).value();
   EXPECT_EQ(unet.time_embedding_type, "fourier");
@@ -269,15 +269,15 @@ TEST_F(ScoreModelTest, LaddersAreSampledOnTheirLevels) {
   const auto chain = [&](const SampleOptions& options) {
     return *sampling_loop(model.unet, model.scheduler, model.set, options).value().chain;
   };
-  const Chain second = chain({.sampler = "ald"});
+  const Method second = chain({.sampler = "ald"});
   EXPECT_EQ(second.steps, 5 * 5 + 1);
   EXPECT_NEAR(second.column("time")[5], 0.75, 1e-12);
   const std::vector<double> sigmas = geometric_ladder(8, 0.01, 5).value();
   EXPECT_NEAR(second.column("on_score")[20], ladder_step_size(sigmas, 5), 1e-12);
-  const Chain first = chain({.sampler = "ald", .ald_form = "ncsn"});
+  const Method first = chain({.sampler = "ald", .ald_form = "ncsn"});
   EXPECT_EQ(first.steps, 5 * 100 + 1);
   EXPECT_NEAR(first.column("on_score")[400], 1e-5, 1e-12);  // α_L/2 with α_L = 2e-5
-  const Chain coarse = chain({.sampler = "ald", .steps = 3, .epsilon = 3e-5});
+  const Method coarse = chain({.sampler = "ald", .steps = 3, .epsilon = 3e-5});
   EXPECT_EQ(coarse.steps, 3 * 5 + 1);
   EXPECT_NEAR(coarse.column("on_score")[10], 3e-5, 1e-12);
 }

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "diffusion/ddpm.h"
+#include "diffusion/samplers.h"
 #include "diffusion/sde.h"
 #include "graph/builder.h"
 #include "tests/diffusion/loop.h"
@@ -41,8 +41,8 @@ TEST(Ddgan, ExactGeneratorMakesLargeStepsExact) {
   for (int steps : {1, 2, 4}) {
     const SchedulerConfig config = ddgan_scheduler(steps).value();
     const NoiseSchedule schedule = schedule_of(steps);
-    const Sampler sampler =
-        ddpm_sampler(config, {.steps = steps, .timesteps = {}}, Arithmetic::kDouble).value();
+    const Solver sampler =
+        make_solver("ddpm", config, {.steps = steps, .arithmetic = Arithmetic::kDouble}).value();
     ASSERT_EQ(sampler.steps(), steps);
     // Four "images" read off the affine map of (x, latent, noise).
     const Shape shape{4, 1, 1, 1};
@@ -58,13 +58,13 @@ TEST(Ddgan, ExactGeneratorMakesLargeStepsExact) {
       const auto column = [&](int64_t i) { return reshape(slice_axis(rows, 1, i, i + 1), shape); };
       return column(0) + column(1) * x + column(2) * input(x.graph(), "latent", shape);
     };
-    const Program program = sampling_program(
-        sampler, {.shape = shape, .denoiser = exact, .noise_input = true, .x0_output = false});
+    const Program program =
+        method_program(solver_method(sampler, exact), {.shape = shape, .noise_input = true});
     double mean = 0, variance = 1;
     for (int i = 0; i < steps; ++i) {
       Externals externals{{"x", {shape, {0, 1, 0, 0}}},
                           {"latent", {shape, {0, 0, 1, 0}}},
-                          {"noise", {shape, {0, 0, 0, 1}}},
+                          {"noise.0", {shape, {0, 0, 0, 1}}},
                           {"step", scalar_value(i)}};
       replay(program, externals);
       const std::vector<double>& y = externals["x"].data;

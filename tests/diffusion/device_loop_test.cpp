@@ -16,6 +16,11 @@ namespace {
 
 class DeviceLoop : public VulkanTest {
  protected:
+  struct Model {
+    Shape shape;  // of x
+    Denoiser denoiser;
+  };
+
   Result<std::unique_ptr<Executor>> executor_for(const Program& program) {
     ITO_ASSIGN(Plan plan, compile(program, device().caps()));
     ExecutorOptions options;
@@ -24,16 +29,16 @@ class DeviceLoop : public VulkanTest {
   }
 
   // The loop of tests/diffusion/loop.h: initial noise and all steps in one memory, one run().
-  Result<std::vector<float>> sample_on_device(const Sampler& sampler,
-                                              const SamplingOptions& options,
+  Result<std::vector<float>> sample_on_device(const Solver& sampler, const Model& model,
                                               const std::vector<uint32_t>& seeds) {
     const std::vector<uint32_t> key = {7, 11};
     ITO_ASSIGN(auto noise,
-               executor_for(initial_noise_program(options.shape, sampler.init_noise_sigma)));
+               executor_for(initial_noise_program(model.shape, sampler.init_noise_sigma)));
     ITO_TRY(noise->write("key", key));
     ITO_TRY(noise->write("image", seeds));
     ITO_TRY(noise->run());
-    ITO_ASSIGN(auto loop, executor_for(sampling_program(sampler, options)));
+    ITO_ASSIGN(auto loop, executor_for(method_program(solver_method(sampler, model.denoiser),
+                                                      {.shape = model.shape})));
     ITO_ASSIGN(DeviceTensor x, noise->tensor("x"));
     ITO_TRY(loop->bind("x", x));
     if (loop->plan().find_external("key") >= 0) {
@@ -46,8 +51,7 @@ class DeviceLoop : public VulkanTest {
     return loop->read<float>("x");
   }
 
-  static SamplingOptions options_for(int64_t images, Prediction prediction,
-                                     const SchedulerConfig& config) {
+  static Model model_for(int64_t images, Prediction prediction, const SchedulerConfig& config) {
     GaussianMixture mixture{{0.4, 0.6}, {}, {}};
     for (double sign : {-1.0, 1.0}) {
       std::vector<double> mean, variance;
@@ -59,9 +63,7 @@ class DeviceLoop : public VulkanTest {
       mixture.variances.push_back(variance);
     }
     return {.shape = {images, 5, 1, 3},
-            .denoiser = mixture_denoiser(mixture, make_schedule(config).value(), prediction),
-            .noise_input = false,
-            .x0_output = false};
+            .denoiser = mixture_denoiser(mixture, make_schedule(config).value(), prediction)};
   }
 };
 
@@ -78,14 +80,12 @@ TEST_F(DeviceLoop, SamplersMatchTheInterpreterPortable) {
     config.thresholding = c.thresholding;
     config.dynamic_thresholding_ratio = 0.8;
     config.sample_max_value = 1.5;
-    const Sampler sampler = make_sampler(c.sampler, config, {.steps = 6, .timesteps = {}},
-                                         {.eta = c.eta, .use_clipped_model_output = false})
-                                .value();
-    const SamplingOptions options =
-        options_for(3, prediction_from_name(c.prediction).value(), config);
-    const std::vector<double> expected = sample(sampler, options, {0, 8, 4000000000});
+    const Solver sampler = make_solver(c.sampler, config, {.steps = 6, .eta = c.eta}).value();
+    const Model model = model_for(3, prediction_from_name(c.prediction).value(), config);
+    const std::vector<double> expected =
+        sample(sampler, model.denoiser, model.shape, {0, 8, 4000000000});
     ASSERT_OK_AND_ASSIGN(const std::vector<float> found,
-                         sample_on_device(sampler, options, {0, 8, 4000000000}));
+                         sample_on_device(sampler, model, {0, 8, 4000000000}));
     // Six float32 steps; the golden trajectories are compared to 1e-4 too.
     EXPECT_LT(relative_error({found.begin(), found.end()}, expected), 1e-4)
         << c.sampler << " " << c.prediction;
@@ -94,10 +94,10 @@ TEST_F(DeviceLoop, SamplersMatchTheInterpreterPortable) {
 
 TEST_F(DeviceLoop, BatchSplitIsBitIdentical) {
   const SchedulerConfig config;
-  const Sampler sampler = make_sampler("ddpm", config, {.steps = 5, .timesteps = {}}).value();
+  const Solver sampler = make_solver("ddpm", config, {.steps = 5}).value();
   const auto run = [&](const std::vector<uint32_t>& seeds) {
     return sample_on_device(
-        sampler, options_for(static_cast<int64_t>(seeds.size()), Prediction::kEpsilon, config),
+        sampler, model_for(static_cast<int64_t>(seeds.size()), Prediction::kEpsilon, config),
         seeds);
   };
   ASSERT_OK_AND_ASSIGN(const std::vector<float> whole, run({3, 1, 4, 1000000}));

@@ -8,7 +8,7 @@
 #include "diffusion/edm_sampler.h"
 #include "diffusion/score_model.h"
 #include "graph/builder.h"
-#include "tests/diffusion/chain_loop.h"
+#include "tests/diffusion/method_loop.h"
 
 namespace ito::test {
 namespace {
@@ -86,11 +86,11 @@ double flow_error(int steps, bool heun) {
   const double v = 0.25;
   const GaussianMixture data{{1.0}, {{0.0}}, {{v}}};
   const Sde sde{.kind = Sde::Kind::kEdm, .sigma_min = 0.002, .sigma_max = 10};
-  const Chain chain =
+  const Method chain =
       edm_sampler(sde, mixture_score(data, sde), {.steps = steps, .heun = heun}).value();
-  Externals externals = chain_start(chain, {1, 1});
+  Externals externals = method_start(chain, {1, 1});
   externals["x"].data = {3.0};
-  replay_chain(chain, {.shape = {1, 1}}, externals);
+  replay_method(chain, {.shape = {1, 1}}, externals);
   return std::fabs(externals["x"].data[0] - 3 * std::sqrt(v / (v + 100)));
 }
 
@@ -117,10 +117,10 @@ TEST(EdmSampler, FollowsTheFlowOfEverySde) {
     const double last = v + std::pow(model.sde.sigma_min, 2);
     const double exact = start * std::sqrt(last / (v + sigma * sigma)) * v / last;
     const auto error = [&](int steps) {
-      const Chain chain = edm_sampler(model.sde, model.score, {.steps = steps}).value();
-      Externals externals = chain_start(chain, {1, 1});
+      const Method chain = edm_sampler(model.sde, model.score, {.steps = steps}).value();
+      Externals externals = method_start(chain, {1, 1});
       externals["x"].data = {start};
-      replay_chain(chain, {.shape = {1, 1}}, externals);
+      replay_method(chain, {.shape = {1, 1}}, externals);
       return std::fabs(externals["x"].data[0] / exact - 1);
     };
     const double coarse = error(40), fine = error(80);
@@ -141,7 +141,7 @@ TEST(EdmSampler, CountsEvaluations) {
 TEST(EdmSampler, BadRequestsAreNamed) {
   const ScoreFunction score = [](Tensor x, Tensor) { return -x; };
   const auto message = [&](const Sde& sde, const EdmSamplerOptions& options) {
-    const Result<Chain> chain = edm_sampler(sde, score, options);
+    const Result<Method> chain = edm_sampler(sde, score, options);
     return chain.ok() ? std::string() : chain.error().message;
   };
   const Sde sde{.kind = Sde::Kind::kEdm, .sigma_min = 0.002, .sigma_max = 80};

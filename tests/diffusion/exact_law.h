@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "diffusion/gaussian_mixture.h"
-#include "tests/diffusion/chain_device.h"
+#include "tests/diffusion/method_device.h"
 
 namespace ito::test {
 

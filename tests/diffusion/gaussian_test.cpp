@@ -5,9 +5,8 @@
 #include <cmath>
 #include <numbers>
 
-#include "diffusion/ddim.h"
-#include "diffusion/ddpm.h"
 #include "diffusion/gaussian_mixture.h"
+#include "diffusion/samplers.h"
 #include "graph/builder.h"
 #include "tests/diffusion/loop.h"
 
@@ -24,18 +23,16 @@ struct Moments {
 
 // Mean and variance of the samples after every step, from x_T ~ N(0, 1): the step x' = A x + B + C
 // z is read off its values at (x, z) = (0, 0), (1, 0), (0, 1).
-std::vector<Moments> moments(const Sampler& sampler, const NoiseSchedule& schedule,
+std::vector<Moments> moments(const Solver& sampler, const NoiseSchedule& schedule,
                              Prediction prediction) {
-  const SamplingOptions options{.shape = {3, 1, 1, 1},
-                                .denoiser = mixture_denoiser(kGaussian, schedule, prediction),
-                                .noise_input = true,
-                                .x0_output = false};
-  const Program program = sampling_program(sampler, options);
+  const MethodOptions options{.shape = {3, 1, 1, 1}, .noise_input = true};
+  const Program program = method_program(
+      solver_method(sampler, mixture_denoiser(kGaussian, schedule, prediction)), options);
   std::vector<Moments> all;
   Moments now;
   for (int i = 0; i < sampler.steps(); ++i) {
     Externals externals{{"x", {options.shape, {0, 1, 0}}},
-                        {"noise", {options.shape, {0, 0, 1}}},
+                        {"noise.0", {options.shape, {0, 0, 1}}},
                         {"step", scalar_value(i)}};
     replay(program, externals);
     const std::vector<double>& y = externals["x"].data;
@@ -61,9 +58,8 @@ SchedulerConfig config_of(const std::string& beta_schedule, const std::string& s
 Moments ddim_moments(const std::string& beta_schedule, const std::string& spacing,
                      const std::string& prediction, int steps, double eta) {
   const SchedulerConfig config = config_of(beta_schedule, spacing, prediction, "fixed_small");
-  const Sampler sampler =
-      ddim_sampler(config, {.steps = steps, .timesteps = {}},
-                   {.eta = eta, .use_clipped_model_output = false}, Arithmetic::kDouble)
+  const Solver sampler =
+      make_solver("ddim", config, {.steps = steps, .eta = eta, .arithmetic = Arithmetic::kDouble})
           .value();
   return moments(sampler, make_schedule(config, Arithmetic::kDouble).value(),
                  prediction_from_name(prediction).value())
@@ -131,8 +127,8 @@ TEST(Ddpm, GaussianDataHasTheExactMomentsAlongTheChain) {
                 {0.49999999992410105, 0.06154384864485531}},
        }) {
     const SchedulerConfig config = config_of(c.beta_schedule, "leading", "epsilon", c.variance);
-    const Sampler sampler =
-        ddpm_sampler(config, {.steps = 1000, .timesteps = {}}, Arithmetic::kDouble).value();
+    const Solver sampler =
+        make_solver("ddpm", config, {.steps = 1000, .arithmetic = Arithmetic::kDouble}).value();
     const std::vector<Moments> all =
         moments(sampler, make_schedule(config, Arithmetic::kDouble).value(), Prediction::kEpsilon);
     for (auto [t, expected] : {std::pair{500, c.at_500}, {100, c.at_100}, {0, c.end}}) {
@@ -146,8 +142,8 @@ TEST(Ddpm, GaussianDataHasTheExactMomentsAlongTheChain) {
 // At η = 1 DDIM is DDPM with the small variance (Song et al. 2021, section 4.1).
 TEST(Ddim, EtaOneIsDdpm) {
   const SchedulerConfig config = config_of("linear", "leading", "epsilon", "fixed_small");
-  const Sampler ddpm =
-      ddpm_sampler(config, {.steps = 25, .timesteps = {}}, Arithmetic::kDouble).value();
+  const Solver ddpm =
+      make_solver("ddpm", config, {.steps = 25, .arithmetic = Arithmetic::kDouble}).value();
   const NoiseSchedule schedule = make_schedule(config, Arithmetic::kDouble).value();
   const Moments a = moments(ddpm, schedule, Prediction::kEpsilon).back();
   const Moments b = ddim_moments("linear", "leading", "epsilon", 25, 1);
@@ -158,18 +154,13 @@ TEST(Ddim, EtaOneIsDdpm) {
 // Drawn noise instead of moments: 2,000 images, standard errors 0.0027 and 0.0005 of the moments.
 TEST(Ddpm, DrawnSamplesHaveTheMomentsOfTheirLaw) {
   const SchedulerConfig config = config_of("linear", "leading", "epsilon", "fixed_small");
-  const Sampler sampler = ddpm_sampler(config, {.steps = 10, .timesteps = {}}).value();
+  const Solver sampler = make_solver("ddpm", config, {.steps = 10}).value();
   const NoiseSchedule schedule = make_schedule(config).value();
   const Moments law = moments(sampler, schedule, Prediction::kEpsilon).back();
   std::vector<double> seeds(2000);
   for (size_t i = 0; i < seeds.size(); ++i) seeds[i] = static_cast<double>(i);
-  const std::vector<double> x =
-      sample(sampler,
-             {.shape = {2000, 1, 1, 1},
-              .denoiser = mixture_denoiser(kGaussian, schedule, Prediction::kEpsilon),
-              .noise_input = false,
-              .x0_output = false},
-             seeds);
+  const std::vector<double> x = sample(
+      sampler, mixture_denoiser(kGaussian, schedule, Prediction::kEpsilon), {2000, 1, 1, 1}, seeds);
   double mean = 0, square = 0;
   for (double value : x) mean += value / 2000;
   for (double value : x) square += (value - mean) * (value - mean) / 2000;
@@ -214,16 +205,12 @@ TEST(Mixture, DdpmFindsBothModesInProportion) {
   const GaussianMixture mixture{{0.25, 0.75}, {{-1}, {1}}, {{0.01}, {0.01}}};
   SchedulerConfig config =
       config_of("squaredcos_cap_v2", "trailing", "v_prediction", "fixed_small");
-  const Sampler sampler = ddpm_sampler(config, {.steps = 50, .timesteps = {}}).value();
+  const Solver sampler = make_solver("ddpm", config, {.steps = 50}).value();
   std::vector<double> seeds(400);
   for (size_t i = 0; i < seeds.size(); ++i) seeds[i] = static_cast<double>(i);
   const std::vector<double> x =
-      sample(sampler,
-             {.shape = {400, 1, 1, 1},
-              .denoiser = mixture_denoiser(mixture, make_schedule(config).value(), Prediction::kV),
-              .noise_input = false,
-              .x0_output = false},
-             seeds);
+      sample(sampler, mixture_denoiser(mixture, make_schedule(config).value(), Prediction::kV),
+             {400, 1, 1, 1}, seeds);
   int right = 0;
   for (double value : x) {
     EXPECT_NEAR(std::fabs(value), 1, 0.5);

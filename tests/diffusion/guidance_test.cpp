@@ -6,8 +6,8 @@
 #include "diffusion/predictor_corrector.h"
 #include "diffusion/samplers.h"
 #include "graph/builder.h"
-#include "tests/diffusion/chain_device.h"
-#include "tests/diffusion/chain_loop.h"
+#include "tests/diffusion/method_device.h"
+#include "tests/diffusion/method_loop.h"
 #include "tests/support/run_program.h"
 
 namespace ito::test {
@@ -154,7 +154,7 @@ TEST(Guidance, MeasurementLikelihoodGivesThePosteriorScoreOfIsotropicData) {
   }
 }
 
-class GuidedChains : public DeviceChain {
+class GuidedChains : public DeviceMethod {
  protected:
   // The share of samples at which the class's exact posterior is the largest of all.
   static double recognised(const std::vector<float>& samples, size_t label) {
@@ -186,7 +186,7 @@ TEST_F(GuidedChains, LargerScalesAreRecognisedMoreOften) {
     const ScoreFunction score =
         guided_score(mixture_score(kMixture, sde), class_probability(2, sde_marginal(sde)), scale);
     ASSERT_OK_AND_ASSIGN(
-        const Chain chain,
+        const Method chain,
         predictor_corrector(sde, score, {.predictor = Predictor::kReverseDiffusion, .steps = 100}));
     ASSERT_OK_AND_ASSIGN(const std::vector<float> samples, sample(chain, {.shape = {20000, 2}}));
     const double share = recognised(samples, 2);
@@ -203,14 +203,14 @@ TEST_F(GuidedChains, SamplesAtScaleOneAreTheClass) {
   const ScoreFunction score =
       guided_score(mixture_score(kMixture, sde), class_probability(1, sde_marginal(sde)), 1);
   const PredictorCorrectorOptions options{.predictor = Predictor::kReverseDiffusion, .steps = 200};
-  ASSERT_OK_AND_ASSIGN(const Chain chain, predictor_corrector(sde, score, options));
+  ASSERT_OK_AND_ASSIGN(const Method chain, predictor_corrector(sde, score, options));
   ASSERT_OK_AND_ASSIGN(const std::vector<float> samples, sample(chain, {.shape = {50000, 2}}));
   for (size_t d = 0; d < 2; ++d) {
     // What this chain makes of the class alone, without sampling.
     const GaussianMixture marginal{{1}, {{kMixture.means[1][d]}}, {{kMixture.variances[1][d]}}};
-    ASSERT_OK_AND_ASSIGN(const Chain alone,
+    ASSERT_OK_AND_ASSIGN(const Method alone,
                          predictor_corrector(sde, mixture_score(marginal, sde), options));
-    const Moments exact = chain_moments(alone, {.mean = 0, .variance = 1}).back();
+    const Moments exact = method_moments(alone, {.mean = 0, .variance = 1}).back();
     EXPECT_WITHIN_4_SE(estimate(samples, 2, [&](const float* x) { return x[d]; }), exact.mean);
     EXPECT_WITHIN_4_SE(
         estimate(samples, 2,

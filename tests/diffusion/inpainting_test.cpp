@@ -9,12 +9,12 @@
 
 #include "diffusion/annealed_langevin.h"
 #include "diffusion/constraint.h"
-#include "diffusion/ddpm.h"
 #include "diffusion/noise_ladder.h"
 #include "diffusion/posterior.h"
 #include "diffusion/predictor_corrector.h"
+#include "diffusion/samplers.h"
 #include "graph/builder.h"
-#include "tests/diffusion/chain_device.h"
+#include "tests/diffusion/method_device.h"
 #include "tests/support/run_program.h"
 
 namespace ito::test {
@@ -68,7 +68,7 @@ Fill advance(const Fill& u, double a, double s, double on_x, double on_score, do
 
 const Shape kImage{1, 2, 1};
 
-class Inpainting : public DeviceChain {
+class Inpainting : public DeviceMethod {
  protected:
   static Measurement first_pixel() { return Measurement::mask(kImage, {1, 0}).value(); }
 
@@ -98,13 +98,13 @@ class Inpainting : public DeviceChain {
     return loop->read<float>("x");
   }
 
-  static Result<std::vector<float>> run_chain(const Chain& chain, const Sde& sde,
-                                              const Shape& shape, const Measurement& measurement,
-                                              const std::vector<float>& y, double noise_std,
-                                              double initial_std) {
-    ChainOptions options{.shape = shape};
+  static Result<std::vector<float>> run_method(const Method& chain, const Sde& sde,
+                                               const Shape& shape, const Measurement& measurement,
+                                               const std::vector<float>& y, double noise_std,
+                                               double initial_std) {
+    MethodOptions options{.shape = shape};
     options.constraint = measurement_constraint(measurement, sde_marginal(sde));
-    return run(chain_program(chain, options), chain.steps, shape, initial_std, measurement, y,
+    return run(method_program(chain, options), chain.steps, shape, initial_std, measurement, y,
                noise_std);
   }
 
@@ -141,10 +141,10 @@ TEST_F(Inpainting, AnnealedLangevinFillsWithTheConditionalGaussian) {
   const AnnealedLangevinOptions options{
       .form = AnnealedForm::kNcsn, .epsilon = 0.0025, .steps_per_level = 150, .denoise = false};
   ASSERT_OK_AND_ASSIGN(
-      const Chain chain,
+      const Method chain,
       annealed_langevin(sigmas, sigmas, rotated(mixture_score(kData, sde)), options));
   ASSERT_OK_AND_ASSIGN(const std::vector<float> x,
-                       run_chain(chain, sde, kManyShape, first_pixel(), {kY, 0}, 0, 1.6));
+                       run_method(chain, sde, kManyShape, first_pixel(), {kY, 0}, 0, 1.6));
   Fill fill{.mean = 0, .variance = 1.6 * 1.6};
   for (double sigma : sigmas) {
     const double alpha = options.epsilon * sigma * sigma / (0.05 * 0.05);
@@ -156,7 +156,7 @@ TEST_F(Inpainting, AnnealedLangevinFillsWithTheConditionalGaussian) {
 }
 
 // The fill of a predictor-corrector chain with the ALD corrector.
-Fill corrected_fill(const Chain& chain, const Sde& sde, int corrector_steps) {
+Fill corrected_fill(const Method& chain, const Sde& sde, int corrector_steps) {
   Fill fill{.mean = 0, .variance = sde.prior_std() * sde.prior_std()};
   const std::vector<double> times = chain.column("time"), on_x = chain.column("on_x"),
                             on_score = chain.column("on_score"), noise = chain.column("noise"),
@@ -174,11 +174,11 @@ TEST_F(Inpainting, ReverseSdesFillAsTheirRecursionSays) {
   for (const Sde& sde : {Sde{.kind = Sde::Kind::kVp},
                          Sde{.kind = Sde::Kind::kVe, .sigma_min = 0.01, .sigma_max = 10}}) {
     ASSERT_OK_AND_ASSIGN(
-        const Chain chain,
+        const Method chain,
         predictor_corrector(sde, rotated(mixture_score(kData, sde)),
                             {.predictor = Predictor::kReverseDiffusion, .steps = 200}));
-    ASSERT_OK_AND_ASSIGN(const std::vector<float> x,
-                         run_chain(chain, sde, kShape, first_pixel(), {kY, 0}, 0, sde.prior_std()));
+    ASSERT_OK_AND_ASSIGN(const std::vector<float> x, run_method(chain, sde, kShape, first_pixel(),
+                                                                {kY, 0}, 0, sde.prior_std()));
     const Fill fill = corrected_fill(chain, sde, 0);
     expect_fill(x, fill);
     expect_known_bias(fill);
@@ -195,7 +195,7 @@ TEST_F(Inpainting, CorrectorMovesTakeTheBiasAway) {
     for (const int moves : {1, 4, 12}) {
       if (moves > most) continue;
       SCOPED_TRACE(moves);
-      ASSERT_OK_AND_ASSIGN(const Chain chain,
+      ASSERT_OK_AND_ASSIGN(const Method chain,
                            predictor_corrector(sde, rotated(mixture_score(kData, sde)),
                                                {.predictor = Predictor::kReverseDiffusion,
                                                 .corrector = Corrector::kAld,
@@ -204,7 +204,7 @@ TEST_F(Inpainting, CorrectorMovesTakeTheBiasAway) {
                                                 .snr = 0.7}));
       ASSERT_OK_AND_ASSIGN(
           const std::vector<float> x,
-          run_chain(chain, sde, kFewShape, first_pixel(), {kY, 0}, 0, sde.prior_std()));
+          run_method(chain, sde, kFewShape, first_pixel(), {kY, 0}, 0, sde.prior_std()));
       const Fill fill = corrected_fill(chain, sde, moves);
       expect_fill(x, fill);
       const double bias = std::fabs(fill.mean - kFillMean) / std::sqrt(kFillVariance);
@@ -219,18 +219,19 @@ TEST_F(Inpainting, DiscreteChainFillsAsItsRecursionSays) {
   SchedulerConfig config;
   config.clip_sample = false;
   const NoiseSchedule schedule = make_schedule(config, Arithmetic::kDouble).value();
-  const Sampler sampler =
-      ddpm_sampler(config, {.steps = 200, .timesteps = {}}, Arithmetic::kDouble).value();
-  SamplingOptions options;
+  const Solver sampler =
+      make_solver("ddpm", config, {.steps = 200, .arithmetic = Arithmetic::kDouble}).value();
+  const Method method =
+      solver_method(sampler, rotated(mixture_denoiser(kData, schedule, Prediction::kEpsilon)));
+  MethodOptions options;
   options.shape = kShape;
-  options.denoiser = rotated(mixture_denoiser(kData, schedule, Prediction::kEpsilon));
   options.constraint = measurement_constraint(first_pixel(), schedule_marginal(schedule));
-  ASSERT_OK_AND_ASSIGN(const std::vector<float> x,
-                       run(sampling_program(sampler, options), sampler.steps(), kShape, 1,
-                           first_pixel(), {kY, 0}, 0));
+  ASSERT_OK_AND_ASSIGN(
+      const std::vector<float> x,
+      run(method_program(method, options), sampler.steps(), kShape, 1, first_pixel(), {kY, 0}, 0));
   Fill fill{.mean = 0, .variance = 1};
   for (int i = 0; i < sampler.steps(); ++i) {
-    const int t = static_cast<int>(sampler.timesteps[static_cast<size_t>(i)]);
+    const int t = static_cast<int>(sampler.rows[static_cast<size_t>(i)].t);
     const int previous = i + 1 < sampler.steps() ? t - 5 : -1;
     const double a = std::sqrt(schedule.alpha_bar(t)), s = std::sqrt(1 - schedule.alpha_bar(t));
     // x_0 = (x + s² score)/a in the posterior mean.
@@ -248,11 +249,11 @@ TEST_F(Inpainting, NoisyObservationOfIndependentPixelsGivesThePosterior) {
   const double v = 0.5, noise = 0.4;
   const GaussianMixture data{{1}, {{0, 0}}, {{v, v}}};
   const Sde sde{.kind = Sde::Kind::kVe, .sigma_min = 0.01, .sigma_max = 10};
-  ASSERT_OK_AND_ASSIGN(const Chain chain,
+  ASSERT_OK_AND_ASSIGN(const Method chain,
                        predictor_corrector(sde, mixture_score(data, sde),
                                            {.predictor = Predictor::kAncestral, .steps = 400}));
   ASSERT_OK_AND_ASSIGN(const std::vector<float> x,
-                       run_chain(chain, sde, kShape, first_pixel(), {kY, 0}, noise, 10));
+                       run_method(chain, sde, kShape, first_pixel(), {kY, 0}, noise, 10));
   const double shrink = v / (v + noise * noise);
   const auto observed = estimate(x, 2, [](const float* p) { return p[0]; });
   const auto spread =
@@ -272,15 +273,15 @@ TEST_F(Inpainting, NoisyObservationOfCorrelatedPixelsGivesThePosterior) {
   for (const Sde& sde : {Sde{.kind = Sde::Kind::kVp},
                          Sde{.kind = Sde::Kind::kVe, .sigma_min = 0.01, .sigma_max = 10}}) {
     SCOPED_TRACE(sde_name(sde.kind));
-    ASSERT_OK_AND_ASSIGN(const Chain chain,
+    ASSERT_OK_AND_ASSIGN(const Method chain,
                          predictor_corrector(sde, rotated(mixture_score(kData, sde)),
                                              {.predictor = Predictor::kAncestral,
                                               .corrector = Corrector::kAld,
                                               .steps = 200,
                                               .corrector_steps = 4,
                                               .snr = 0.4}));
-    ASSERT_OK_AND_ASSIGN(const std::vector<float> x, run_chain(chain, sde, kShape, first_pixel(),
-                                                               {kY, 0}, noise, sde.prior_std()));
+    ASSERT_OK_AND_ASSIGN(const std::vector<float> x, run_method(chain, sde, kShape, first_pixel(),
+                                                                {kY, 0}, noise, sde.prior_std()));
     const double m0 = kMean0 + shift, m1 = kMean1 + slope * shift;
     const auto expect = [&](const char* what, auto f, double truth) {
       const Estimate found = estimate(x, 2, f);
@@ -327,22 +328,23 @@ class ConstraintOnImages : public Inpainting {
       check(x);
     };
     const Sde ve{.kind = Sde::Kind::kVe, .sigma_max = 5};
-    ASSERT_OK_AND_ASSIGN(const Chain corrected,
+    ASSERT_OK_AND_ASSIGN(const Method corrected,
                          predictor_corrector(ve, mixture_score(data(), ve),
                                              {.predictor = Predictor::kEulerMaruyama,
                                               .corrector = Corrector::kLangevin,
                                               .steps = 12}));
-    ASSERT_OK_AND_ASSIGN(const std::vector<float> a, run_chain(corrected, ve, shape, m, y, 0, 5));
+    ASSERT_OK_AND_ASSIGN(const std::vector<float> a, run_method(corrected, ve, shape, m, y, 0, 5));
     measured(a);
     const SchedulerConfig config;
     const NoiseSchedule schedule = make_schedule(config).value();
-    const Sampler sampler = ddpm_sampler(config, {.steps = 8, .timesteps = {}}).value();
-    SamplingOptions options;
+    const Solver sampler = make_solver("ddpm", config, {.steps = 8}).value();
+    const Method method =
+        solver_method(sampler, mixture_denoiser(data(), schedule, Prediction::kEpsilon));
+    MethodOptions options;
     options.shape = shape;
-    options.denoiser = mixture_denoiser(data(), schedule, Prediction::kEpsilon);
     options.constraint = measurement_constraint(m, schedule_marginal(schedule));
-    ASSERT_OK_AND_ASSIGN(const std::vector<float> b, run(sampling_program(sampler, options),
-                                                         sampler.steps(), shape, 1, m, y, 0));
+    ASSERT_OK_AND_ASSIGN(const std::vector<float> b,
+                         run(method_program(method, options), sampler.steps(), shape, 1, m, y, 0));
     measured(b);
   }
 

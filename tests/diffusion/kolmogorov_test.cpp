@@ -2,13 +2,13 @@
 // Langevin dynamics leaves the density of its score where it is.
 #include "diffusion/forward_sde.h"
 #include "diffusion/langevin.h"
-#include "tests/diffusion/chain_loop.h"
+#include "tests/diffusion/method_loop.h"
 #include "tests/diffusion/mixture_statistics.h"
 
 namespace ito::test {
 namespace {
 
-class Kolmogorov : public DeviceChain {};
+class Kolmogorov : public DeviceMethod {};
 
 double distribution(const GaussianMixture& mixture, size_t axis, double x) {
   double sum = 0;
@@ -35,7 +35,7 @@ void expect_density(const std::vector<float>& x, const GaussianMixture& truth, d
 
 // m and std after the chain's steps: those of Euler-Maruyama, exactly.
 Moments discrete_marginal(const Sde& sde, double end_time, int steps) {
-  const Chain chain = forward_process(sde, end_time, steps).value();
+  const Method chain = forward_process(sde, end_time, steps).value();
   const std::vector<double> on_x = chain.column("on_x"), noise = chain.column("noise");
   Moments now{.mean = 1, .variance = std::pow(sde.std(0), 2)};
   for (size_t i = 0; i < on_x.size(); ++i) {
@@ -74,7 +74,7 @@ TEST_F(Kolmogorov, SimulatedDensitiesAreTheMarginals) {
   for (const Sde& sde : sdes()) {
     SCOPED_TRACE(sde_name(sde.kind));
     const double t = 0.7 * sde.end();
-    const Chain chain = forward_process(sde, t, 40).value();
+    const Method chain = forward_process(sde, t, 40).value();
     const GaussianMixture start = noised(two_modes(), 1, sde.std(0));
     ASSERT_OK_AND_ASSIGN(const std::vector<float> x,
                          sample(chain, {.shape = {kChains, 2}, .initial_x = exact_samples(start)}));
@@ -86,7 +86,7 @@ TEST_F(Kolmogorov, SimulatedDensitiesAreTheMarginals) {
 // Metropolis-adjusted Langevin leaves the mixture as it is, cell by cell.
 TEST_F(Kolmogorov, AdjustedLangevinLeavesTheDensity) {
   const Sde clean{.kind = Sde::Kind::kEdm, .sigma_min = 0.002, .sigma_max = 80};
-  const Chain chain =
+  const Method chain =
       metropolis_langevin(mixture_energy(two_modes(), clean), {.step_size = 0.4, .steps = 20})
           .value();
   ASSERT_OK_AND_ASSIGN(

@@ -10,7 +10,7 @@
 namespace ito::test {
 namespace {
 
-class LangevinOnANetwork : public DeviceChain {};
+class LangevinOnANetwork : public DeviceMethod {};
 
 // f(x) = network(x) - |x|²/2 with fixed weights, thrice those that training would begin with.
 EnergyFunction network_energy(int64_t dimensions) {
@@ -57,9 +57,9 @@ TEST_F(LangevinOnANetwork, AdjustedChainsHaveItsDensity) {
     for (int j = 0; j < 160; ++j)
       points.insert(points.end(), {-8 + 0.1 * (i + 0.5), -8 + 0.1 * (j + 0.5)});
   const std::vector<double> f = energies(points, 2).f;
-  const Chain chain =
+  const Method chain =
       metropolis_langevin(network_energy(2), {.step_size = 0.8, .steps = 100}).value();
-  ASSERT_OK_AND_ASSIGN(const auto loop, run_chain(chain, {.shape = {kChains, 2}}));
+  ASSERT_OK_AND_ASSIGN(const auto loop, run_method(chain, {.shape = {kChains, 2}}));
   ASSERT_OK_AND_ASSIGN(const std::vector<float> x, loop->read<float>("x"));
   double mean[2];
   for (size_t i = 0; i < 2; ++i) {
@@ -103,9 +103,9 @@ TEST_F(LangevinOnANetwork, UnadjustedChainsHaveTheirBiasAndAdjustedOnesNone) {
     }
     return sum / total;
   };
-  const Chain unadjusted =
+  const Method unadjusted =
       langevin(energy_score(network_energy(1)), {.step_size = eta, .steps = steps}).value();
-  const Chain adjusted =
+  const Method adjusted =
       metropolis_langevin(network_energy(1), {.step_size = eta, .steps = steps}).value();
   ASSERT_OK_AND_ASSIGN(const std::vector<float> biased,
                        sample(unadjusted, {.shape = {kChains, 1}}));
@@ -127,7 +127,7 @@ TEST_F(LangevinOnANetwork, UnadjustedChainsHaveTheirBiasAndAdjustedOnesNone) {
 
 // Without noise a chain climbs: ln p never falls, and the end is a maximum of f.
 TEST_F(LangevinOnANetwork, WithoutNoiseItClimbsToAStationaryPoint) {
-  const Chain chain =
+  const Method chain =
       langevin(energy_score(network_energy(2)), {.step_size = 0.2, .steps = 600, .noise = false})
           .value();
   const int64_t n = 256;
@@ -135,7 +135,7 @@ TEST_F(LangevinOnANetwork, WithoutNoiseItClimbsToAStationaryPoint) {
   for (int64_t i = 0; i < 2 * n; ++i)
     start.push_back(static_cast<float>(3 * std::sin(1.7 * static_cast<double>(i * i % 1009))));
   ASSERT_OK_AND_ASSIGN(const auto loop,
-                       run_chain(chain, {.shape = {n, 2}, .initial_x = start, .replays = 1}));
+                       run_method(chain, {.shape = {n, 2}, .initial_x = start, .replays = 1}));
   Energies last = energies({start.begin(), start.end()}, 2);
   double steepest = 0;
   for (const double g : last.gradient) steepest = std::max(steepest, std::fabs(g));

@@ -4,13 +4,13 @@
 #include "diffusion/langevin.h"
 #include "diffusion/noise_ladder.h"
 #include "graph/builder.h"
-#include "tests/diffusion/chain_loop.h"
+#include "tests/diffusion/method_loop.h"
 #include "tests/diffusion/mixture_statistics.h"
 
 namespace ito::test {
 namespace {
 
-class LangevinStatistics : public DeviceChain {};
+class LangevinStatistics : public DeviceMethod {};
 
 const Sde kClean{.kind = Sde::Kind::kEdm, .sigma_min = 0.002, .sigma_max = 80};  // data at time 0
 const GaussianMixture kGaussian{{1.0}, {{0.5, -1}}, {{0.25, 0.25}}};
@@ -22,9 +22,9 @@ TEST_F(LangevinStatistics, UnadjustedBiasIsTheTheorysAndOfOrderEta) {
   const std::vector<double> etas = {0.08, 0.16, 0.24, 0.32};
   std::vector<double> ratio, weight;
   for (double eta : etas) {
-    const Chain chain = langevin(mixture_score(kGaussian, kClean),
-                                 {.step_size = eta, .steps = static_cast<int>(6 / eta) + 5})
-                            .value();
+    const Method chain = langevin(mixture_score(kGaussian, kClean),
+                                  {.step_size = eta, .steps = static_cast<int>(6 / eta) + 5})
+                             .value();
     ASSERT_OK_AND_ASSIGN(const std::vector<float> x, sample(chain, {.shape = {kChains, 2}}));
     const Estimate variance = estimate(x, 2, [](const float* p) {
       return (std::pow(p[0] - 0.5, 2) + std::pow(p[1] + 1.0, 2)) / 2;
@@ -61,10 +61,10 @@ TEST_F(LangevinStatistics, ThousandsOfStepsReplayWithoutTheHost) {
   const double s2 = 0.25, epsilon = s2;
   const GaussianMixture data{
       {1.0}, {std::vector<double>(kDimensions, 0.5)}, {std::vector<double>(kDimensions, s2)}};
-  const Chain chain =
+  const Method chain =
       langevin(mixture_score(data, kClean), {.step_size = 2 * epsilon, .steps = 5000}).value();
-  ASSERT_OK_AND_ASSIGN(
-      Plan plan, compile(chain_program(chain, {.shape = {kImages, kDimensions}}), device().caps()));
+  ASSERT_OK_AND_ASSIGN(Plan plan, compile(method_program(chain, {.shape = {kImages, kDimensions}}),
+                                          device().caps()));
   ASSERT_OK_AND_ASSIGN(const auto loop, Executor::create(device(), std::move(plan)));
   std::vector<uint32_t> seeds(kImages);
   std::iota(seeds.begin(), seeds.end(), 0);
@@ -93,10 +93,10 @@ TEST_F(LangevinStatistics, ThousandsOfStepsReplayWithoutTheHost) {
 
 // Metropolis-adjusted chains converge to the mixture itself, whatever the step size.
 TEST_F(LangevinStatistics, AdjustedChainsHaveNoBias) {
-  const Chain chain =
+  const Method chain =
       metropolis_langevin(mixture_energy(two_modes(), kClean), {.step_size = 0.5, .steps = 120})
           .value();
-  ASSERT_OK_AND_ASSIGN(const auto loop, run_chain(chain, {.shape = {kChains, 2}}));
+  ASSERT_OK_AND_ASSIGN(const auto loop, run_method(chain, {.shape = {kChains, 2}}));
   ASSERT_OK_AND_ASSIGN(const auto divergence, loop->read<uint32_t>("divergence"));
   EXPECT_EQ(divergence, (std::vector<uint32_t>{0, 0}));
   ASSERT_OK_AND_ASSIGN(const std::vector<float> x, loop->read<float>("x"));
@@ -115,14 +115,14 @@ TEST_F(LangevinStatistics, AnnealedChainsHaveTheMomentsOfTheirSchedule) {
   for (const AnnealedForm form : {AnnealedForm::kNcsn, AnnealedForm::kNcsnV2}) {
     const AnnealedLangevinOptions options{
         .form = form, .epsilon = ladder_step_size(sigmas, 5), .steps_per_level = 5};
-    const Chain chain =
+    const Method chain =
         annealed_langevin(sigmas, sigmas, mixture_score(kGaussian, sde), options).value();
     ASSERT_OK_AND_ASSIGN(const std::vector<float> x,
                          sample(chain, {.shape = {kChains, 2}, .initial_std = 2}));
     const GaussianMixture axis{{1.0}, {{0.5}}, {{0.25}}};
     const Moments expected =
-        chain_moments(annealed_langevin(sigmas, sigmas, mixture_score(axis, sde), options).value(),
-                      {.mean = 0, .variance = 4})
+        method_moments(annealed_langevin(sigmas, sigmas, mixture_score(axis, sde), options).value(),
+                       {.mean = 0, .variance = 4})
             .back();
     EXPECT_WITHIN_4_SE(estimate(x, 2, [](const float* p) { return p[0]; }), expected.mean);
     EXPECT_WITHIN_4_SE(
@@ -138,7 +138,7 @@ TEST_F(LangevinStatistics, AnnealedChainsHaveTheMixturesMomentsAndWeights) {
   const Sde sde{.kind = Sde::Kind::kEdm, .sigma_min = 0.5, .sigma_max = 2};
   const std::vector<double> sigmas = {0.7, 0.6, 0.5};
   const AnnealedLangevinOptions options{.epsilon = 0.01, .steps_per_level = 150, .denoise = false};
-  const Chain chain =
+  const Method chain =
       annealed_langevin(sigmas, sigmas, mixture_score(two_modes(), sde), options).value();
   ASSERT_OK_AND_ASSIGN(const std::vector<float> x,
                        sample(chain, {.shape = {kChains, 2},
@@ -146,18 +146,18 @@ TEST_F(LangevinStatistics, AnnealedChainsHaveTheMixturesMomentsAndWeights) {
   expect_mixture(x, noised(two_modes(), 1, 0.5));
 }
 
-class Divergence : public DeviceChain {};
+class Divergence : public DeviceMethod {};
 
 // η > 4 s² makes |1 - η/(2 s²)| > 1: the sample grows by that factor every step, and the step at
 // which it passes the limit is recorded, stays, and can be read without stopping the chain.
 TEST_F(Divergence, TooLargeAStepIsNamed) {
   const GaussianMixture data{{1.0}, {{0.0, 0.0}}, {{0.25, 0.25}}};
-  const Chain chain =
+  const Method chain =
       langevin(mixture_score(data, kClean), {.step_size = 1.5, .steps = 60}).value();  // factor -2
   std::vector<float> x(8, 0.0f);
   x[5] = 1024;
   ASSERT_OK_AND_ASSIGN(const auto loop,
-                       run_chain(chain, {.shape = {4, 2}, .initial_x = x, .replays = 3}));
+                       run_method(chain, {.shape = {4, 2}, .initial_x = x, .replays = 3}));
   ASSERT_OK_AND_ASSIGN(std::vector<uint32_t> words, loop->read<uint32_t>("divergence"));
   EXPECT_TRUE(check_divergence(words, chain.name).ok());
   ASSERT_OK(loop->run(40));
@@ -179,11 +179,12 @@ TEST_F(Divergence, NonFiniteScoreIsNamed) {
       // Beyond 1 infinite, e^100, or the root of a negative number.
       return infinite ? exp(floor(abs(x)) * 100.0) : sqrt(1.0 - abs(x));
     };
-    const Chain chain = langevin(score, {.step_size = 0.2, .steps = 20, .noise = false}).value();
-    ASSERT_OK_AND_ASSIGN(const auto loop,
-                         run_chain(chain, {.shape = {2, 2},
-                                           .initial_x = {0.5f, 0.6f, 0.7f, infinite ? 0.99f : 2.0f},
-                                           .replays = 20}));
+    const Method chain = langevin(score, {.step_size = 0.2, .steps = 20, .noise = false}).value();
+    ASSERT_OK_AND_ASSIGN(
+        const auto loop,
+        run_method(chain, {.shape = {2, 2},
+                           .initial_x = {0.5f, 0.6f, 0.7f, infinite ? 0.99f : 2.0f},
+                           .replays = 20}));
     ASSERT_OK_AND_ASSIGN(const auto words, loop->read<uint32_t>("divergence"));
     // NaN at once; infinity in the step after the one that carries 0.99 beyond 1.
     EXPECT_EQ(words[0], infinite ? 2u : 1u);

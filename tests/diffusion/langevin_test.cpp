@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "graph/builder.h"
-#include "tests/diffusion/chain_loop.h"
+#include "tests/diffusion/method_loop.h"
 
 namespace ito::test {
 namespace {
@@ -15,9 +15,9 @@ const Sde kClean{.kind = Sde::Kind::kEdm, .sigma_min = 0.002, .sigma_max = 80}; 
 // The fixed point of a² V + η = V with a = 1 - η/(2 s²): s²/(1 - η/(4 s²)).
 TEST(Langevin, UnadjustedVarianceIsTheTheorys) {
   for (double eta : {0.02, 0.1, 0.4}) {
-    const Chain chain =
+    const Method chain =
         langevin(mixture_score(kGaussian, kClean), {.step_size = eta, .steps = 600}).value();
-    const Moments end = chain_moments(chain, {.mean = 3, .variance = 0}).back();
+    const Moments end = method_moments(chain, {.mean = 3, .variance = 0}).back();
     EXPECT_NEAR(end.mean, 0.5, 1e-5);
     EXPECT_NEAR(end.variance, 0.25 / (1 - eta), 1e-4) << eta;
   }
@@ -29,9 +29,9 @@ TEST(Langevin, EnergyGivesTheSameChainAsItsScore) {
   std::vector<std::vector<double>> ends;
   for (const ScoreFunction& score :
        {mixture_score(data, kClean), energy_score(mixture_energy(data, kClean))}) {
-    const Chain chain = langevin(score, {.step_size = 0.01, .steps = 20}).value();
-    Externals externals = chain_start(chain, {4, 1});
-    replay_chain(chain, {.shape = {4, 1}}, externals);
+    const Method chain = langevin(score, {.step_size = 0.01, .steps = 20}).value();
+    Externals externals = method_start(chain, {4, 1});
+    replay_method(chain, {.shape = {4, 1}}, externals);
     ends.push_back(externals["x"].data);
   }
   for (size_t i = 0; i < 4; ++i) EXPECT_NEAR(ends[0][i], ends[1][i], 1e-4);
@@ -40,13 +40,13 @@ TEST(Langevin, EnergyGivesTheSameChainAsItsScore) {
 
 TEST(Langevin, WithoutNoiseItAscends) {
   const GaussianMixture data{{0.4, 0.6}, {{-1.0}, {1.0}}, {{0.09}, {0.04}}};
-  const Chain chain =
+  const Method chain =
       langevin(mixture_score(data, kClean), {.step_size = 0.02, .steps = 400, .noise = false})
           .value();
   EXPECT_EQ(chain.draws, 0);
-  Externals externals = chain_start(chain, {3, 1});
+  Externals externals = method_start(chain, {3, 1});
   externals["x"].data = {-2, 0.3, 1.7};
-  const Program program = chain_program(chain, {.shape = {3, 1}});
+  const Program program = method_program(chain, {.shape = {3, 1}});
   const auto density = [&] {
     Graph graph;
     const Tensor x = constant(graph, {3, 1}, externals["x"].data);
@@ -69,9 +69,9 @@ TEST(Langevin, WithoutNoiseItAscends) {
 TEST(MetropolisLangevin, AcceptsByTheRatio) {
   const double eta = 1.5;
   const EnergyFunction half_square = [](Tensor x, Tensor) { return sum(square(x), {1}) * -0.5; };
-  const Chain chain = metropolis_langevin(half_square, {.step_size = eta}).value();
+  const Method chain = metropolis_langevin(half_square, {.step_size = eta}).value();
   const int64_t n = 200;
-  Externals externals = chain_start(chain, {n, 1});
+  Externals externals = method_start(chain, {n, 1});
   std::vector<double> x, z;
   for (int64_t i = 0; i < n; ++i) {
     x.push_back(std::sin(static_cast<double>(i)) * 2);
@@ -79,10 +79,10 @@ TEST(MetropolisLangevin, AcceptsByTheRatio) {
   }
   externals["x"].data = x;
   externals["noise.0"].data = z;
-  replay(chain_start_program(chain, {n, 1}), externals);
+  replay(method_start_program(chain, {n, 1}), externals);
   EXPECT_NEAR(externals["history.score"].data[1], -x[1], 1e-6);
   EXPECT_NEAR(externals["history.log_density"].data[1], -x[1] * x[1] / 2, 1e-6);
-  replay(chain_program(chain, {.shape = {n, 1}, .noise_input = true}), externals);
+  replay(method_program(chain, {.shape = {n, 1}, .noise_input = true}), externals);
   int accepted = 0;
   double probability = 0, variance = 0;
   for (size_t i = 0; i < x.size(); ++i) {

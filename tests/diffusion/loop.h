@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "diffusion/sampling_program.h"
+#include "diffusion/solver.h"
 #include "graph/interpret.h"
 
 namespace ito::test {
@@ -29,24 +30,23 @@ inline void replay(const Program& program, Externals& externals) {
 inline HostValue scalar_value(double value) { return {{}, {value}}; }
 
 // States and inputs of a loop over images with the given seeds; x and history zero.
-inline Externals start(const Sampler& sampler, const Shape& shape,
-                       const std::vector<double>& seeds) {
+inline Externals start(const Solver& solver, const Shape& shape, const std::vector<double>& seeds) {
   const HostValue zero{shape, std::vector<double>(static_cast<size_t>(shape.numel()), 0.0)};
   Externals externals{{"x", zero},
                       {"step", scalar_value(0)},
                       {"key", {{2}, {7, 11}}},
                       {"image", {{static_cast<int64_t>(seeds.size())}, seeds}}};
-  for (const std::string& name : sampler.history) externals["history." + name] = zero;
+  for (const std::string& name : solver.states) externals["history." + name] = zero;
   return externals;
 }
 
 // The whole loop from drawn noise; returns x.
-inline std::vector<double> sample(const Sampler& sampler, const SamplingOptions& options,
-                                  const std::vector<double>& seeds) {
-  Externals externals = start(sampler, options.shape, seeds);
-  replay(initial_noise_program(options.shape, sampler.init_noise_sigma), externals);
-  const Program step = sampling_program(sampler, options);
-  for (int i = 0; i < sampler.steps(); ++i) replay(step, externals);
+inline std::vector<double> sample(const Solver& solver, const Denoiser& denoiser,
+                                  const Shape& shape, const std::vector<double>& seeds) {
+  Externals externals = start(solver, shape, seeds);
+  replay(initial_noise_program(shape, solver.init_noise_sigma), externals);
+  const Program step = method_program(solver_method(solver, denoiser), {.shape = shape});
+  for (int i = 0; i < solver.steps(); ++i) replay(step, externals);
   return externals["x"].data;
 }
 

@@ -8,7 +8,7 @@
 
 #include "diffusion/gaussian_mixture.h"
 #include "diffusion/philox.h"
-#include "tests/diffusion/chain_device.h"
+#include "tests/diffusion/method_device.h"
 
 namespace ito::test {
 

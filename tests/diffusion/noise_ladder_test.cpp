@@ -7,7 +7,7 @@
 
 #include "diffusion/annealed_langevin.h"
 #include "graph/builder.h"
-#include "tests/diffusion/chain_loop.h"
+#include "tests/diffusion/method_loop.h"
 
 namespace ito::test {
 namespace {
@@ -77,12 +77,12 @@ TEST(NoiseLadder, VarianceFormulaIsThatOfTheChain) {
   };
   const int steps = 4;
   const double epsilon = 0.07 * 0.16;
-  const Chain chain =
+  const Method chain =
       annealed_langevin(sigmas, sigmas, score,
                         {.epsilon = epsilon, .steps_per_level = steps, .denoise = false})
           .value();
   const double first = ladder_variance(0.07, 1.25, steps) * 0.25;
-  const std::vector<Moments> all = chain_moments(chain, {.mean = 0, .variance = 0.625 * 0.625});
+  const std::vector<Moments> all = method_moments(chain, {.mean = 0, .variance = 0.625 * 0.625});
   ASSERT_EQ(all.size(), 8u);
   EXPECT_NEAR(all[3].variance, first, 1e-6);
   EXPECT_NEAR(all[7].variance, ladder_variance(0.07, std::sqrt(first) / 0.4, steps) * 0.16, 1e-6);
@@ -95,7 +95,7 @@ TEST(AnnealedLangevin, FormsDifferInTheMeaningOfAlpha) {
   const auto table = [&](AnnealedForm form, double epsilon) {
     return annealed_langevin(sigmas, sigmas, score, {.form = form, .epsilon = epsilon}).value();
   };
-  const Chain one = table(AnnealedForm::kNcsn, 2e-3), two = table(AnnealedForm::kNcsnV2, 1e-3);
+  const Method one = table(AnnealedForm::kNcsn, 2e-3), two = table(AnnealedForm::kNcsnV2, 1e-3);
   EXPECT_EQ(one.table, two.table);
   EXPECT_EQ(one.steps, 4 * 100 + 1);
   // α_i = ε σ_i²/σ_L².
@@ -108,12 +108,12 @@ TEST(AnnealedLangevin, FormsDifferInTheMeaningOfAlpha) {
 TEST(AnnealedLangevin, DenoisingIsThePosteriorMean) {
   const GaussianMixture data{{1.0}, {{0.5}}, {{0.09}}};
   const Sde sde{.kind = Sde::Kind::kEdm, .sigma_min = 0.2, .sigma_max = 1};
-  const Chain chain =
+  const Method chain =
       annealed_langevin({0.2}, {0.2}, mixture_score(data, sde), {.steps_per_level = 1}).value();
-  Externals externals = chain_start(chain, {1, 1});
+  Externals externals = method_start(chain, {1, 1});
   externals["x"].data = {0.9};
   externals["step"] = scalar_value(1);
-  replay_chain(chain, {.shape = {1, 1}}, externals, 1);
+  replay_method(chain, {.shape = {1, 1}}, externals, 1);
   EXPECT_NEAR(externals["x"].data[0], (0.09 * 0.9 + 0.04 * 0.5) / 0.13, 1e-6);
 }
 

@@ -11,7 +11,7 @@ namespace ito {
 namespace {
 
 constexpr Prediction kAll[] = {Prediction::kEpsilon, Prediction::kSample, Prediction::kV,
-                               Prediction::kScore};
+                               Prediction::kScore, Prediction::kFlow};
 
 struct Level {
   double a, s;
@@ -28,6 +28,8 @@ double target_of(Prediction prediction, double x0, double epsilon, Level l) {
       return l.a * epsilon - l.s * x0;
     case Prediction::kScore:
       return -epsilon / l.s;
+    case Prediction::kFlow:
+      return epsilon - x0;
   }
   return 0;
 }

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "graph/builder.h"
-#include "tests/diffusion/chain_loop.h"
+#include "tests/diffusion/method_loop.h"
 
 namespace ito::test {
 namespace {
@@ -26,7 +26,7 @@ std::vector<Sde> all_sdes() {
           {.kind = Sde::Kind::kEdm, .sigma_min = 0.01, .sigma_max = 10}};
 }
 
-Result<Chain> chain_for(const Sde& sde, const PredictorCorrectorOptions& options) {
+Result<Method> chain_for(const Sde& sde, const PredictorCorrectorOptions& options) {
   return predictor_corrector(sde, mixture_score(kGaussian, sde), options);
 }
 
@@ -34,7 +34,7 @@ TEST(PredictorCorrector, IsAProduct) {
   for (const Sde& sde : all_sdes()) {
     for (const Predictor predictor : all_predictors()) {
       for (const Corrector corrector : all_correctors()) {
-        const Result<Chain> chain = chain_for(
+        const Result<Method> chain = chain_for(
             sde,
             {.predictor = predictor, .corrector = corrector, .steps = 30, .corrector_steps = 2});
         const bool nothing = predictor == Predictor::kNone && corrector == Corrector::kNone;
@@ -62,7 +62,7 @@ TEST(PredictorCorrector, NamesGoBothWays) {
 
 TEST(PredictorCorrector, BadRequestsAreNamed) {
   const auto message = [](const Sde& sde, const PredictorCorrectorOptions& options) {
-    const Result<Chain> chain = chain_for(sde, options);
+    const Result<Method> chain = chain_for(sde, options);
     return chain.ok() ? std::string() : chain.error().message;
   };
   const Sde vp{.kind = Sde::Kind::kVp};
@@ -85,12 +85,12 @@ TEST(PredictorCorrector, DenoisingTakesTheLastNoiseAway) {
     const Sde sde{.kind = Sde::Kind::kVe};
     const PredictorCorrectorOptions options{
         .predictor = predictor, .corrector = Corrector::kAld, .steps = 10, .corrector_steps = 1};
-    const Chain chain = chain_for(sde, options).value();
+    const Method chain = chain_for(sde, options).value();
     const auto last_step = [&](double noise) {
-      Externals externals = chain_start(chain, {1, 1});
+      Externals externals = method_start(chain, {1, 1});
       externals["step"] = scalar_value(9);
       externals["noise." + std::to_string(chain.draws - 1)].data[0] = noise;
-      replay(chain_program(chain, {.shape = {1, 1}, .noise_input = true, .outputs = true}),
+      replay(method_program(chain, {.shape = {1, 1}, .noise_input = true, .outputs = true}),
              externals);
       EXPECT_EQ(externals["x"].data, externals["output.mean"].data);
       return externals["x"].data[0];
@@ -104,17 +104,17 @@ TEST(LangevinCorrector, StepSizeIsTheSignalToNoiseRatio) {
   for (const NormOver over : {NormOver::kImage, NormOver::kBatch}) {
     const Sde sde{.kind = Sde::Kind::kVe};
     const ScoreFunction score = [](Tensor x, Tensor) { return -x; };
-    const Chain chain = predictor_corrector(sde, score,
-                                            {.predictor = Predictor::kNone,
-                                             .corrector = Corrector::kLangevin,
-                                             .steps = 10,
-                                             .snr = 0.1,
-                                             .norm_over = over})
-                            .value();
-    Externals externals = chain_start(chain, {2, 2});
+    const Method chain = predictor_corrector(sde, score,
+                                             {.predictor = Predictor::kNone,
+                                              .corrector = Corrector::kLangevin,
+                                              .steps = 10,
+                                              .snr = 0.1,
+                                              .norm_over = over})
+                             .value();
+    Externals externals = method_start(chain, {2, 2});
     externals["x"].data = {3, 4, 0, 10};
     externals["noise.0"].data = {1, 0, 0, 3};
-    replay(chain_program(chain, {.shape = {2, 2}, .noise_input = true}), externals);
+    replay(method_program(chain, {.shape = {2, 2}, .noise_input = true}), externals);
     const bool batch = over == NormOver::kBatch;
     const double first = 2 * std::pow(0.1 * (batch ? 2.0 / 7.5 : 1.0 / 5), 2);
     const double second = 2 * std::pow(0.1 * (batch ? 2.0 / 7.5 : 3.0 / 10), 2);

@@ -4,8 +4,7 @@
 
 #include <cmath>
 
-#include "diffusion/ddim.h"
-#include "diffusion/ddpm.h"
+#include "diffusion/samplers.h"
 #include "diffusion/torch_rng.h"
 #include "graph/builder.h"
 #include "tests/diffusion/loop.h"
@@ -37,17 +36,16 @@ struct Totals {
 };
 
 // Runs the loop from `x`; noise of each step that takes any is torch's next randn(4,3,8,8).
-Totals run(const Sampler& sampler, HostValue x) {
-  const SamplingOptions options{
-      .shape = x.shape, .denoiser = published_model, .noise_input = true, .x0_output = false};
-  const Program program = sampling_program(sampler, options);
+Totals run(const Solver& sampler, HostValue x) {
+  const MethodOptions options{.shape = x.shape, .noise_input = true};
+  const Program program = method_program(solver_method(sampler, published_model), options);
   Externals externals{{"x", std::move(x)}, {"step", scalar_value(0)}};
   TorchGenerator generator(0);
   for (int i = 0; i < sampler.steps(); ++i) {
     std::vector<float> noise(768, 0.0f);
-    if (sampler.noise_used[static_cast<size_t>(i)]) generator.randn(noise);
-    externals["noise"] = {options.shape,
-                          to_channels_last({noise.begin(), noise.end()}, 4, 3, 8, 8)};
+    if (sampler.uses_noise(static_cast<size_t>(i))) generator.randn(noise);
+    externals["noise.0"] = {options.shape,
+                            to_channels_last({noise.begin(), noise.end()}, 4, 3, 8, 8)};
     replay(program, externals);
   }
   Totals totals;
@@ -57,13 +55,11 @@ Totals run(const Sampler& sampler, HostValue x) {
 }
 
 // The published start, noised to the sampler's first timestep.
-HostValue noised_start(const SchedulerConfig& config, const Sampler& sampler) {
-  const NoiseSchedule schedule = make_schedule(config).value();
-  const double alpha_bar = schedule.alpha_bar(static_cast<int>(sampler.timesteps[0]));
+HostValue noised_start(const Solver& sampler) {
+  const SolverRow& row = sampler.rows[0];
   HostValue x = published_start(false);
   const HostValue noise = published_start(true);
-  for (size_t i = 0; i < 768; ++i)
-    x.data[i] = std::sqrt(alpha_bar) * x.data[i] + std::sqrt(1 - alpha_bar) * noise.data[i];
+  for (size_t i = 0; i < 768; ++i) x.data[i] = row.mean * x.data[i] + row.std * noise.data[i];
   return x;
 }
 
@@ -74,25 +70,25 @@ void expect_totals(const Totals& totals, double sum, double mean) {
 }
 
 TEST(Published, DdpmEpsilon) {
-  const Sampler sampler = ddpm_sampler({}, {.steps = 1000, .timesteps = {}}).value();
+  const Solver sampler = make_solver("ddpm", SchedulerConfig(), {.steps = 1000}).value();
   expect_totals(run(sampler, published_start(false)), 258.9606, 0.3372);
 }
 
 TEST(Published, DdpmV) {
   SchedulerConfig config;
   config.prediction_type = "v_prediction";
-  const Sampler sampler = ddpm_sampler(config, {.steps = 1000, .timesteps = {}}).value();
+  const Solver sampler = make_solver("ddpm", config, {.steps = 1000}).value();
   expect_totals(run(sampler, published_start(false)), 202.0296, 0.2631);
 }
 
 TEST(Published, DdpmFromANoisedImage) {
-  const Sampler sampler = ddpm_sampler({}, {.steps = 1000, .timesteps = {}}).value().from(998);
-  EXPECT_EQ(sampler.timesteps, (std::vector<double>{1, 0}));
-  expect_totals(run(sampler, noised_start({}, sampler)), 387.9466, 0.5051);
+  const Solver sampler = make_solver("ddpm", SchedulerConfig(), {.steps = 1000}).value().from(998);
+  EXPECT_EQ(sampler.timesteps(), (std::vector<double>{1, 0}));
+  expect_totals(run(sampler, noised_start(sampler)), 387.9466, 0.5051);
 }
 
-Sampler ddim(const SchedulerConfig& config) {
-  return ddim_sampler(config, {.steps = 10, .timesteps = {}}).value();
+Solver ddim(const SchedulerConfig& config) {
+  return make_solver("ddim", config, {.steps = 10}).value();
 }
 
 TEST(Published, Ddim) { expect_totals(run(ddim({}), published_start(false)), 172.0067, 0.223967); }
@@ -104,8 +100,8 @@ TEST(Published, DdimV) {
 }
 
 TEST(Published, DdimFromANoisedImage) {
-  const Sampler sampler = ddim({}).from(8);
-  expect_totals(run(sampler, noised_start({}, sampler)), 354.5418, 0.4616);
+  const Solver sampler = ddim({}).from(8);
+  expect_totals(run(sampler, noised_start(sampler)), 354.5418, 0.4616);
 }
 
 TEST(Published, DdimFinalAlpha) {
@@ -119,12 +115,12 @@ TEST(Published, DdimFinalAlpha) {
 
 TEST(Published, DdimInverse) {
   SchedulerConfig config;
-  const TimestepChoice ten{.steps = 10, .timesteps = {}};
-  expect_totals(run(ddim_inverse_sampler(config, ten).value(), published_start(false)), 671.6816,
-                0.8746);
+  const SolverOptions ten{.steps = 10};
+  expect_totals(run(make_solver("ddim-inverse", config, ten).value(), published_start(false)),
+                671.6816, 0.8746);
   config.prediction_type = "v_prediction";
-  expect_totals(run(ddim_inverse_sampler(config, ten).value(), published_start(false)), 1394.2185,
-                1.8154);
+  expect_totals(run(make_solver("ddim-inverse", config, ten).value(), published_start(false)),
+                1394.2185, 1.8154);
 }
 
 }  // namespace

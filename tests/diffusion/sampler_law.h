@@ -13,7 +13,7 @@ namespace ito::test {
 
 // Song et al. 2021, algorithms 1 to 5, with norms over a batch so large that they are their
 // expectations: E|z| = √(π/2) in the plane.
-inline void follow_predictor_corrector(PlaneLaw& law, const Chain& chain, const Sde& sde,
+inline void follow_predictor_corrector(PlaneLaw& law, const Method& chain, const Sde& sde,
                                        Predictor predictor, Corrector corrector) {
   const std::vector<double> time = chain.column("time"), on_x = chain.column("on_x"),
                             on_score = chain.column("on_score"), noise = chain.column("noise"),

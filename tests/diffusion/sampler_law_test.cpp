@@ -6,9 +6,8 @@
 #include <functional>
 
 #include "api/ode_solver.h"
-#include "diffusion/ddim.h"
-#include "diffusion/ddpm.h"
 #include "diffusion/langevin.h"
+#include "diffusion/samplers.h"
 #include "tests/diffusion/mixture_statistics.h"
 
 namespace ito::test {
@@ -16,7 +15,7 @@ namespace {
 
 // A sampler at several numbers of steps: refinement r has r times as many. `replays` of `program`
 // move the state `state`.
-struct Method {
+struct Subject {
   std::string name;
   GaussianMixture start;  // what the device's chains are drawn from, and the law begins at
   std::function<Program(int refinement)> program;
@@ -33,21 +32,21 @@ constexpr double kGrid = 1e-5;
 
 const Sde kClean{.kind = Sde::Kind::kEdm, .sigma_min = 0.002, .sigma_max = 80};  // data at time 0
 
-Method chain_method(std::string name, std::function<Result<Chain>(int refinement)> chain) {
-  Method method;
+Subject chain_method(std::string name, std::function<Result<Method>(int refinement)> chain) {
+  Subject method;
   method.name = std::move(name);
   method.replays = chain(1).value().steps;
   method.program = [chain = std::move(chain)](int refinement) {
-    return chain_program(chain(refinement).value(), {.shape = {kChains, 2}});
+    return method_program(chain(refinement).value(), {.shape = {kChains, 2}});
   };
   return method;
 }
 
-void start_at_data(Method& method, double a, double s) {
+void start_at_data(Subject& method, double a, double s) {
   method.start = noised(equal_modes().mixture(), a, s);
 }
 
-void start_at_noise(Method& method, double deviation) {
+void start_at_noise(Subject& method, double deviation) {
   const double variance = deviation * deviation;
   method.start = {{1.0}, {{0.0, 0.0}}, {{variance, variance}}};
 }
@@ -61,7 +60,7 @@ double largest_difference(const PlaneMoments& a, const PlaneMoments& b) {
 
 // From the exact marginal at the end to the data. Correctors have a signal-to-noise ratio r that
 // falls as N^-½, so that r² N, how far they go in all, stays.
-Method with_predictor(const Sde& sde, Predictor predictor, Corrector corrector) {
+Subject with_predictor(const Sde& sde, Predictor predictor, Corrector corrector) {
   const auto chain = [=](int refinement) {
     return predictor_corrector(sde, mixture_score(equal_modes().mixture(), sde),
                                {.predictor = predictor,
@@ -73,7 +72,7 @@ Method with_predictor(const Sde& sde, Predictor predictor, Corrector corrector) 
                                 .norm_over = NormOver::kBatch});
   };
   const double a = sde.mean(sde.end()), s = sde.std(sde.end());
-  Method method = chain_method(chain(1).value().name, chain);
+  Subject method = chain_method(chain(1).value().name, chain);
   start_at_data(method, a, s);
   method.law = [=](int refinement) {
     PlaneLaw law = PlaneLaw::noised_data(equal_modes(), a, s);
@@ -89,7 +88,7 @@ Method with_predictor(const Sde& sde, Predictor predictor, Corrector corrector) 
 
 // A corrector alone: from too wide a Gaussian to the marginal at the end, where it stays. Its bias
 // is of order r², which falls as 1/N.
-Method corrector_alone(const Sde& sde, Corrector corrector) {
+Subject corrector_alone(const Sde& sde, Corrector corrector) {
   const double end_time = 0.9999 * sde.end(), wide = 2;
   const auto chain = [=](int refinement) {
     return predictor_corrector(sde, mixture_score(equal_modes().mixture(), sde),
@@ -101,7 +100,7 @@ Method corrector_alone(const Sde& sde, Corrector corrector) {
                                 .denoise = false,
                                 .norm_over = NormOver::kBatch});
   };
-  Method method = chain_method(chain(1).value().name, chain);
+  Subject method = chain_method(chain(1).value().name, chain);
   start_at_noise(method, wide);
   method.law = [=](int refinement) {
     PlaneLaw law = PlaneLaw::noise(equal_modes(), wide);
@@ -118,8 +117,8 @@ Method corrector_alone(const Sde& sde, Corrector corrector) {
   return method;
 }
 
-std::vector<Method> predictor_corrector_methods() {
-  std::vector<Method> methods;
+std::vector<Subject> predictor_corrector_methods() {
+  std::vector<Subject> methods;
   for (const Sde::Kind kind :
        {Sde::Kind::kVe, Sde::Kind::kVp, Sde::Kind::kSubVp, Sde::Kind::kEdm}) {
     const Sde sde{
@@ -135,12 +134,12 @@ std::vector<Method> predictor_corrector_methods() {
   return methods;
 }
 
-Method edm_method(bool heun, double churn) {
+Subject edm_method(bool heun, double churn) {
   const Sde sde{.kind = Sde::Kind::kEdm, .sigma_min = 0.01, .sigma_max = 5};
   const auto options = [=](int refinement) {
     return EdmSamplerOptions{.steps = 16 * refinement, .heun = heun, .s_churn = churn};
   };
-  Method method = chain_method(
+  Subject method = chain_method(
       std::string("edm ") + (heun ? "heun" : "euler") + (churn > 0 ? ", churn" : ""),
       [=](int refinement) {
         return edm_sampler(sde, mixture_score(equal_modes().mixture(), sde), options(refinement));
@@ -156,10 +155,10 @@ Method edm_method(bool heun, double churn) {
   return method;
 }
 
-Method unadjusted_langevin() {
+Subject unadjusted_langevin() {
   const double eta = 0.2;
   const int steps = 300;
-  Method method = chain_method("unadjusted langevin", [=](int refinement) {
+  Subject method = chain_method("unadjusted langevin", [=](int refinement) {
     return langevin(mixture_score(equal_modes().mixture(), kClean),
                     {.step_size = eta / refinement, .steps = steps * refinement});
   });
@@ -174,7 +173,7 @@ Method unadjusted_langevin() {
   return method;
 }
 
-Method annealed(AnnealedForm form, bool denoise) {
+Subject annealed(AnnealedForm form, bool denoise) {
   const std::vector<double> sigmas = {2.0, 1.2, 0.7};
   const bool ncsn = form == AnnealedForm::kNcsn;
   const auto options = [=](int refinement) {
@@ -183,7 +182,7 @@ Method annealed(AnnealedForm form, bool denoise) {
                                    .steps_per_level = (ncsn ? 72 : 36) * refinement,
                                    .denoise = denoise};
   };
-  Method method = chain_method(
+  Subject method = chain_method(
       std::string(ncsn ? "ncsn" : "ncsnv2") + (denoise ? ", denoised" : ""), [=](int refinement) {
         const Sde sde{.kind = Sde::Kind::kEdm, .sigma_min = 0.7, .sigma_max = 2};
         return annealed_langevin(sigmas, sigmas, mixture_score(equal_modes().mixture(), sde),
@@ -209,34 +208,33 @@ Method annealed(AnnealedForm form, bool denoise) {
 }
 
 // DDPM with the small or the large variance, or DDIM.
-Method discrete_chain(const std::string& variance, double eta) {
+Subject discrete_chain(const std::string& variance, double eta) {
   const bool ddim = variance.empty();
   SchedulerConfig config;
   config.clip_sample = false;
   if (!ddim) config.variance_type = variance;
   const NoiseSchedule schedule = make_schedule(config).value();
   const auto sampler = [=](int refinement) {
-    const TimestepChoice choice{.steps = 25 * refinement, .timesteps = {}};
-    return (ddim ? ddim_sampler(config, choice, {.eta = eta}) : ddpm_sampler(config, choice))
+    return make_solver(ddim ? "ddim" : "ddpm", config, {.steps = 25 * refinement, .eta = eta})
         .value();
   };
   const auto alpha_bars = [=](int refinement) {
     std::vector<double> values;
-    for (const double t : sampler(refinement).timesteps)
+    for (const double t : sampler(refinement).timesteps())
       values.push_back(schedule.alpha_bar(static_cast<int>(t)));
     values.push_back(1);
     return values;
   };
   const double first = alpha_bars(1)[0];
-  Method method;
+  Subject method;
   method.name = ddim ? "ddim, eta " + std::to_string(eta) : "ddpm, " + variance;
   method.replays = sampler(1).steps();
   start_at_data(method, std::sqrt(first), std::sqrt(1 - first));
   method.program = [=](int refinement) {
-    return sampling_program(
-        sampler(refinement),
-        {.shape = {kChains, 2},
-         .denoiser = mixture_denoiser(equal_modes().mixture(), schedule, Prediction::kEpsilon)});
+    return method_program(
+        solver_method(sampler(refinement),
+                      mixture_denoiser(equal_modes().mixture(), schedule, Prediction::kEpsilon)),
+        {.shape = {kChains, 2}});
   };
   method.law = [=](int refinement) {
     const std::vector<double> levels = alpha_bars(refinement);
@@ -254,7 +252,7 @@ Method discrete_chain(const std::string& variance, double eta) {
   return method;
 }
 
-Method heun_flow(Sde::Kind kind) {
+Subject heun_flow(Sde::Kind kind) {
   const Sde sde{.kind = kind, .beta_min = 0.1, .beta_max = 2.5, .sigma_min = 0.05, .sigma_max = 1};
   const ProbabilityFlow flow = probability_flow(sde, mixture_score(equal_modes().mixture(), sde));
   const auto times = [=](int refinement) {
@@ -263,7 +261,7 @@ Method heun_flow(Sde::Kind kind) {
       grid.push_back(flow.end + (flow.start - flow.end) * i / (20 * refinement));
     return grid;
   };
-  Method method;
+  Subject method;
   method.name = "probability flow by heun on " + sde_name(kind);
   method.replays = 20;
   method.state = flow_names::kState;
@@ -281,9 +279,9 @@ Method heun_flow(Sde::Kind kind) {
   return method;
 }
 
-std::vector<Method> other_methods() {
-  std::vector<Method> methods = {edm_method(true, 0), edm_method(true, 4), edm_method(false, 0),
-                                 edm_method(false, 4), unadjusted_langevin()};
+std::vector<Subject> other_methods() {
+  std::vector<Subject> methods = {edm_method(true, 0), edm_method(true, 4), edm_method(false, 0),
+                                  edm_method(false, 4), unadjusted_langevin()};
   for (const AnnealedForm form : {AnnealedForm::kNcsn, AnnealedForm::kNcsnV2})
     for (const bool denoise : {false, true}) methods.push_back(annealed(form, denoise));
   methods.push_back(discrete_chain("fixed_small", 0));
@@ -299,7 +297,7 @@ std::vector<Method> other_methods() {
 // order in 1/N: it falls to a quarter or less when N doubles, so the difference of two such
 // extrapolations bounds that of the finer one. The bound is less than one standard error of 100,000
 // chains.
-void expect_limit(const Method& method) {
+void expect_limit(const Subject& method) {
   SCOPED_TRACE(method.name);
   std::vector<std::array<double, 5>> moments;
   for (const int factor : {1, 2, 4})
@@ -315,15 +313,15 @@ void expect_limit(const Method& method) {
 }
 
 TEST(SamplerLaw, OfEveryPredictorAndCorrectorTendsToTheMixture) {
-  for (const Method& method : predictor_corrector_methods()) expect_limit(method);
+  for (const Subject& method : predictor_corrector_methods()) expect_limit(method);
 }
 TEST(SamplerLaw, OfEveryOtherSamplerTendsToItsLimit) {
-  for (const Method& method : other_methods()) expect_limit(method);
+  for (const Subject& method : other_methods()) expect_limit(method);
 }
 
-class SamplerChains : public DeviceChain {
+class SamplerChains : public DeviceMethod {
  protected:
-  static Result<std::vector<float>> run(const Method& method) {
+  static Result<std::vector<float>> run(const Subject& method) {
     ITO_ASSIGN(auto loop, executor_for(method.program(1)));
     std::vector<uint32_t> seeds(kChains);
     std::iota(seeds.begin(), seeds.end(), 0);
@@ -333,8 +331,8 @@ class SamplerChains : public DeviceChain {
     return loop->read<float>(method.state);
   }
 
-  static void expect_chains_have_their_law(const std::vector<Method>& methods) {
-    for (const Method& method : methods) {
+  static void expect_chains_have_their_law(const std::vector<Subject>& methods) {
+    for (const Subject& method : methods) {
       SCOPED_TRACE(method.name);
       ASSERT_OK_AND_ASSIGN(const std::vector<float> x, run(method));
       expect_law(x, method.law(1));

@@ -4,14 +4,14 @@
 // sampler_law_test.cpp.
 #include "diffusion/edm_sampler.h"
 #include "diffusion/predictor_corrector.h"
-#include "tests/diffusion/chain_loop.h"
+#include "tests/diffusion/method_loop.h"
 #include "tests/diffusion/mixture_statistics.h"
 #include "tests/diffusion/sampler_law.h"
 
 namespace ito::test {
 namespace {
 
-class SamplerStatistics : public DeviceChain {};
+class SamplerStatistics : public DeviceMethod {};
 
 // Both axes of the data are Gaussian and each follows its own affine recursion, so that they stay
 // independent. The Langevin corrector's step is affine too if its norms are those of so large a
@@ -34,7 +34,7 @@ TEST_F(SamplerStatistics, GaussianChainsHaveTheMomentsOfTheirDiscretisation) {
                                                 .steps = 5,
                                                 .denoise = false,
                                                 .norm_over = NormOver::kBatch};
-        const Result<Chain> chain =
+        const Result<Method> chain =
             predictor_corrector(sde, mixture_score(data.mixture(), sde), options);
         if (!chain.ok()) continue;  // none with none, ancestral sub-VP: IsAProduct says which
         SCOPED_TRACE(chain->name);
@@ -48,8 +48,8 @@ TEST_F(SamplerStatistics, GaussianChainsHaveTheMomentsOfTheirDiscretisation) {
         for (const bool along : {true, false}) {
           const GaussianMixture& axis = along ? data.along : data.across;
           const Moments read_off =
-              chain_moments(predictor_corrector(sde, mixture_score(axis, sde), options).value(),
-                            {.mean = 0, .variance = sde.prior_std() * sde.prior_std()})
+              method_moments(predictor_corrector(sde, mixture_score(axis, sde), options).value(),
+                             {.mean = 0, .variance = sde.prior_std() * sde.prior_std()})
                   .back();
           const PlaneMoments found = law.moments();
           // The tables on the device are float32, and up to ten moves of some 1e-7 add up.
@@ -82,7 +82,7 @@ TEST_F(SamplerStatistics, LangevinCorrectorHasTheBiasOfItsNorms) {
                                             .corrector = Corrector::kLangevin,
                                             .snr = k,
                                             .norm_over = over};
-    const Chain chain = predictor_corrector(sde, mixture_score(data, sde), options).value();
+    const Method chain = predictor_corrector(sde, mixture_score(data, sde), options).value();
     ASSERT_OK_AND_ASSIGN(
         const std::vector<float> x,
         sample(chain, {.shape = {kChains, dimensions}, .initial_std = std::sqrt(v), .replays = 1}));
@@ -102,7 +102,7 @@ TEST_F(SamplerStatistics, EdmChainsHaveTheMixturesMomentsAndWeights) {
   const Sde sde{.kind = Sde::Kind::kEdm, .sigma_min = 0.02, .sigma_max = 5};
   for (const EdmSamplerOptions& options :
        {EdmSamplerOptions{.steps = 30}, EdmSamplerOptions{.steps = 40, .s_churn = 8}}) {
-    const Chain chain = edm_sampler(sde, mixture_score(two_modes(), sde), options).value();
+    const Method chain = edm_sampler(sde, mixture_score(two_modes(), sde), options).value();
     SCOPED_TRACE(options.s_churn);
     ASSERT_OK_AND_ASSIGN(
         const std::vector<float> x,
@@ -114,9 +114,9 @@ TEST_F(SamplerStatistics, EdmChainsHaveTheMixturesMomentsAndWeights) {
 
 TEST_F(SamplerStatistics, ImageDoesNotDependOnItsBatch) {
   const Sde sde{.kind = Sde::Kind::kVp};
-  const Chain chain = predictor_corrector(sde, mixture_score(two_modes(), sde),
-                                          {.corrector = Corrector::kLangevin, .steps = 30})
-                          .value();
+  const Method chain = predictor_corrector(sde, mixture_score(two_modes(), sde),
+                                           {.corrector = Corrector::kLangevin, .steps = 30})
+                           .value();
   const auto run = [&](const std::vector<uint32_t>& seeds) {
     return sample(chain, {.shape = {static_cast<int64_t>(seeds.size()), 2}, .seeds = seeds});
   };

@@ -44,7 +44,8 @@ void expect_close(const std::vector<double>& actual, const std::vector<double>& 
 // the mixture's for both signs of the network.
 TEST(ScoreModel, AnEdmNetworkIsPreconditionedAsItsSchedulerSays) {
   SchedulerConfig config;
-  config.class_name = "EDMEulerScheduler";
+  config.process = ProcessKind::kEdm;
+  config.sampler = "edm-euler";
   config.sigma_min = 0.002;
   config.sigma_max = 80;
   config.sigma_data = 0.7;
@@ -97,7 +98,8 @@ TEST(ScoreModel, ADiscreteChainIsTheVpSdeOfTheSameSignalToNoiseRatio) {
 // Networks that know the answer, told the noise level either way.
 TEST(ScoreModel, BothKindsOfNetworkGiveTheScore) {
   SchedulerConfig config;
-  config.class_name = "ScoreSdeVeScheduler";
+  config.process = ProcessKind::kVe;
+  config.sampler = "pc";
   config.sigma_min = 0.1;
   config.sigma_max = 5;
   config.num_train_timesteps = 11;
@@ -145,7 +147,8 @@ TEST(ScoreModel, ALadderIsGeometricInSigma) {
 TEST(ScoreModel, OtherSchedulersHaveNoSde) {
   EXPECT_FALSE(scheduler_sde(SchedulerConfig{}).ok());
   SchedulerConfig config;
-  config.class_name = "ScoreSdeVeScheduler";
+  config.process = ProcessKind::kVe;
+  config.sampler = "pc";
   config.sigma_min = config.sigma_max;
   const auto sde = scheduler_sde(config);
   ASSERT_FALSE(sde.ok());

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "diffusion/predictor_corrector.h"
-#include "tests/diffusion/chain_loop.h"
+#include "tests/diffusion/method_loop.h"
 
 namespace ito::test {
 namespace {
@@ -72,13 +72,13 @@ Errors errors_of(const Sde& sde, Predictor predictor) {
   const double a = sde.mean(sde.end()), s = sde.std(sde.end());
   Errors errors;
   for (const int steps : {64, 128, 256, 512, 1024, 2048}) {
-    const Chain chain = predictor_corrector(sde, mixture_score(data, sde),
-                                            {.predictor = predictor,
-                                             .steps = steps,
-                                             .end_time = sde.kind == Sde::Kind::kEdm ? 0 : 1e-8,
-                                             .denoise = false})
-                            .value();
-    const Moments end = chain_moments(chain, {a * kMean, a * a * kVariance + s * s}).back();
+    const Method chain = predictor_corrector(sde, mixture_score(data, sde),
+                                             {.predictor = predictor,
+                                              .steps = steps,
+                                              .end_time = sde.kind == Sde::Kind::kEdm ? 0 : 1e-8,
+                                              .denoise = false})
+                             .value();
+    const Moments end = method_moments(chain, {a * kMean, a * a * kVariance + s * s}).back();
     errors.h.push_back(1.0 / steps);
     errors.mean.push_back(end.mean - kMean);
     errors.variance.push_back(end.variance - kVariance);

@@ -2,10 +2,11 @@
 // network outputs, and the whole trajectory with the network on the device as well, as an image is
 // really sampled.
 #include <cmath>
+#include <map>
 
 #include "base/error.h"
 #include "diffusion/samplers.h"
-#include "diffusion/sampling_program.h"
+#include "diffusion/solver.h"
 #include "graph/compile.h"
 #include "io/diffusers.h"
 #include "io/safetensors.h"
@@ -45,7 +46,7 @@ Result<Array> recorded(const Case& golden, const std::string& name, int steps) {
 // One trajectory: "dummy" or "gmm".
 struct Run {
   const Case& golden;
-  const Sampler& sampler;
+  const Solver& solver;
   std::string name;
   Array x_T;  // channels last
 
@@ -57,44 +58,43 @@ struct Trajectory {
   Array samples, pred_x0;
 };
 
-// Steps through the sampler. With an empty denoiser every step takes the recorded eval_out.
+// Steps through the solver. With an empty denoiser every step takes the recorded eval_out.
 Result<Trajectory> follow(vk::Device& device, const Run& run, Denoiser denoiser) {
-  const Sampler& sampler = run.sampler;
+  const Solver& solver = run.solver;
   const bool replay = !denoiser;
-  SamplingOptions options{.shape = run.x_T.shape,
-                          .denoiser = std::move(denoiser),
-                          .noise_input = true,
-                          .x0_output = true};
+  const MethodOptions options{.shape = run.x_T.shape, .noise_input = true, .outputs = true};
   Shape output_shape = run.x_T.shape;
-  output_shape[-1] *= sampler.output_multiple;
+  output_shape[-1] *= solver.output_multiple();
   Array eval_out, noise;
   if (replay) {
-    ITO_ASSIGN(eval_out, recorded(run.golden, run.tensor("eval_out"), sampler.steps()));
+    ITO_ASSIGN(eval_out, recorded(run.golden, run.tensor("eval_out"), solver.steps()));
   }
-  if (sampler.needs_noise()) {
-    ITO_ASSIGN(noise, recorded(run.golden, run.tensor("noise"), sampler.steps()));
+  if (solver.needs_noise()) {
+    ITO_ASSIGN(noise, recorded(run.golden, run.tensor("noise"), solver.steps()));
   }
-  ITO_ASSIGN(Plan plan, compile(sampling_program(sampler, options), device.caps()));
+  ITO_ASSIGN(Plan plan, compile(method_program(solver_method(solver, std::move(denoiser)), options),
+                                device.caps()));
   ITO_ASSIGN(const auto executor,
              Executor::create(device, std::move(plan), ExecutorOptions{.canary = true}));
   ITO_ASSIGN(const std::vector<float> start, floats_of(run.x_T, run.x_T.shape, "x_T"));
   ITO_TRY(executor->write(sampling_names::kX, start));
 
   std::vector<int64_t> dims = run.x_T.shape.dims();
-  dims.insert(dims.begin(), sampler.steps());
+  dims.insert(dims.begin(), solver.steps());
   Array samples{.shape = Shape(dims), .data = {}}, pred_x0 = samples;
-  for (int64_t k = 0; k < sampler.steps(); ++k) {
+  for (int64_t k = 0; k < solver.steps(); ++k) {
     if (replay) {
       ITO_ASSIGN(const auto values, floats_of(row(eval_out, k), output_shape, "eval_out"));
-      ITO_TRY(executor->enqueue_write(sampling_names::kModelOutput, values));
+      ITO_TRY(executor->enqueue_write(solver_names::kModelOutput, values));
     }
-    if (sampler.needs_noise()) {
+    if (solver.needs_noise()) {
       ITO_ASSIGN(const auto values, floats_of(row(noise, k), run.x_T.shape, "noise"));
-      ITO_TRY(executor->enqueue_write(sampling_names::kNoise, values));
+      ITO_TRY(executor->enqueue_write(method_names::kNoise + std::to_string(0), values));
     }
     ITO_TRY(executor->run());
     ITO_ASSIGN(const auto x, executor->read<float>(sampling_names::kX));
-    ITO_ASSIGN(const auto x0, executor->read<float>(sampling_names::kX0));
+    ITO_ASSIGN(const auto x0,
+               executor->read<float>(std::string(method_names::kOutput) + solver_names::kX0));
     samples.data.insert(samples.data.end(), x.begin(), x.end());
     pred_x0.data.insert(pred_x0.data.end(), x0.begin(), x0.end());
   }
@@ -146,23 +146,26 @@ Result<double> timestep_limit(const Case& golden) {
   return 0.0;
 }
 
-Status compare_tables(const Case& golden, const Sampler& sampler, const NoiseSchedule& schedule,
+Status compare_tables(const Case& golden, const Solver& solver, const SchedulerConfig& config,
                       Comparison& comparison) {
   ITO_ASSIGN(const double limit, timestep_limit(golden));
   ITO_ASSIGN(const Array timesteps, golden.array("timesteps"));
-  comparison.absolute("timesteps", list(sampler.timesteps), timesteps, limit);
+  comparison.absolute("timesteps", list(solver.timesteps()), timesteps, limit);
   if (golden.has("eval_t")) {
     ITO_ASSIGN(const Array eval_t, golden.array("eval_t"));
-    comparison.absolute("eval_t", list(sampler.timesteps), eval_t, limit);
+    comparison.absolute("eval_t", list(solver.timesteps()), eval_t, limit);
   }
   if (golden.json.contains("noise_used")) {
     ITO_ASSIGN(const std::vector<int64_t> used, integers(golden.json, "noise_used"));
-    comparison.exact("noise_used", list(sampler.noise_used), list(used));
+    std::vector<int> found;
+    for (size_t i = 0; i < solver.rows.size(); ++i) found.push_back(solver.uses_noise(i));
+    comparison.exact("noise_used", list(found), list(used));
   }
   ITO_ASSIGN(const double sigma, number_or(golden.json, "init_noise_sigma", 1));
-  comparison.relative("init_noise_sigma", list(std::vector<double>{sampler.init_noise_sigma}),
+  comparison.relative("init_noise_sigma", list(std::vector<double>{solver.init_noise_sigma}),
                       list(std::vector<double>{sigma}), kTableLimit);
   if (!golden.json.contains("table")) return {};
+  ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(config));
   ITO_ASSIGN(const std::string path, text(golden.json, "table"));
   Case table;
   table.name = path;
@@ -174,61 +177,66 @@ Status compare_tables(const Case& golden, const Sampler& sampler, const NoiseSch
   return {};
 }
 
-struct Choice {
-  TimestepChoice timesteps;
-  DdimOptions ddim;
-};
-
-Result<Choice> read_choice(const Case& golden) {
-  Choice choice;
+// set_timesteps' and step's arguments.
+Result<SolverOptions> read_options(const Case& golden) {
+  SolverOptions options;
   ITO_ASSIGN(const int64_t steps, integer_or(golden.json, "num_inference_steps", 0));
-  choice.timesteps.steps = static_cast<int>(steps);
+  options.steps = static_cast<int>(steps);
   if (golden.json.contains("set_timesteps_kwargs")) {
     ITO_ASSIGN(const Json kwargs, object(golden.json, "set_timesteps_kwargs"));
     for (const auto& [key, value] : kwargs.items()) {
-      if (key != "timesteps") return unsupported("set_timesteps argument '{}'", key);
-      ITO_ASSIGN(const std::vector<int64_t> list, integers(kwargs, key));
-      choice.timesteps.timesteps.assign(list.begin(), list.end());
+      if (key == "timesteps") {
+        ITO_ASSIGN(const std::vector<int64_t> list, integers(kwargs, key));
+        options.timesteps.assign(list.begin(), list.end());
+      } else if (key == "mu") {
+        ITO_ASSIGN(options.mu, number(kwargs, key));
+      } else {
+        return unsupported("set_timesteps argument '{}'", key);
+      }
     }
   }
   if (golden.json.contains("step_kwargs")) {
+    const std::map<std::string, double SolverOptions::*> numbers = {
+        {"eta", &SolverOptions::eta},         {"s_churn", &SolverOptions::s_churn},
+        {"s_tmin", &SolverOptions::s_tmin},   {"s_tmax", &SolverOptions::s_tmax},
+        {"s_noise", &SolverOptions::s_noise},
+    };
     ITO_ASSIGN(const Json kwargs, object(golden.json, "step_kwargs"));
     for (const auto& [key, value] : kwargs.items()) {
-      if (key == "eta") {
-        ITO_ASSIGN(choice.ddim.eta, number(kwargs, key));
+      const auto field = numbers.find(key);
+      if (field != numbers.end()) {
+        ITO_ASSIGN(options.*field->second, number(kwargs, key));
       } else if (key == "use_clipped_model_output") {
-        ITO_ASSIGN(choice.ddim.use_clipped_model_output, boolean(kwargs, key));
+        ITO_ASSIGN(options.use_clipped_model_output, boolean(kwargs, key));
+      } else if (key == "order") {
+        ITO_ASSIGN(const int64_t order, integer_or(kwargs, key, 4));
+        options.order = static_cast<int>(order);
       } else {
         return unsupported("step argument '{}'", key);
       }
     }
   }
-  return choice;
+  return options;
 }
 
 }  // namespace
 
 Result<Outcome> run_scheduler(vk::Device& device, const Case& golden) {
   ITO_ASSIGN(const std::string class_name, text(golden.json, "class"));
-  SchedulerConfig bare;
-  bare.class_name = class_name;
-  const Result<std::string> name = sampler_name_of(bare);
-  if (!name.ok()) return skipped("later: " + name.error().message);
-
   ITO_ASSIGN(Json config_json, object(golden.json, "config"));
   config_json["_class_name"] = class_name;
   ITO_ASSIGN(const SchedulerConfig config,
              parse_scheduler_config(config_json, golden.name + ": config"));
   ITO_ASSIGN(const std::string space, text(golden.json, "space"));
-  if (space != "vp") return unsupported("{} in space '{}'", class_name, space);
-  ITO_ASSIGN(const Choice choice, read_choice(golden));
-  ITO_ASSIGN(const Sampler sampler, make_sampler(*name, config, choice.timesteps, choice.ddim));
-  ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(config));
-  ITO_ASSIGN(const std::string prediction_name, text(golden.json, "prediction"));
-  ITO_ASSIGN(const Prediction prediction, prediction_from_name(prediction_name));
+  ITO_ASSIGN(const SolverOptions options, read_options(golden));
+  if (find_row(solver_rows(), config.sampler) == nullptr)
+    return skipped("later: sampler " + config.sampler);
+  ITO_ASSIGN(const Solver solver, make_solver(config.sampler, config, options));
+  ITO_ASSIGN(const std::string prediction, text(golden.json, "prediction"));
+  ITO_ASSIGN(const Space models, golden_space(space, config, prediction));
 
   Comparison comparison;
-  ITO_TRY(compare_tables(golden, sampler, schedule, comparison));
+  ITO_TRY(compare_tables(golden, solver, config, comparison));
   bool any = false;
   for (const std::string run_name : {"dummy", "gmm"}) {
     if (!golden.has(run_name + ".x_T")) continue;
@@ -236,19 +244,19 @@ Result<Outcome> run_scheduler(vk::Device& device, const Case& golden) {
     ITO_ASSIGN(const Array x_T, golden.array(run_name + ".x_T"));
     if (x_T.shape.rank() < 2) return corrupt("{}.x_T must have rank 2 or more", run_name);
     const Run run{.golden = golden,
-                  .sampler = sampler,
+                  .solver = solver,
                   .name = run_name,
                   .x_T = permuted(x_T, channels_last_order(x_T.shape.rank()))};
-    Denoiser model = dummy_model();
+    Denoiser model = models.dummy;
     if (run_name == "gmm") {
-      ITO_ASSIGN(model, mixture_model(golden, schedule, prediction));
+      ITO_ASSIGN(model, mixture_model(golden, models));
       ITO_ASSIGN(const Array means, golden.array("gmm.means"));
       if (run.x_T.shape[-1] * run.x_T.shape[0] != run.x_T.shape.numel() ||
           run.x_T.shape[-1] != means.shape[1])
         return corrupt("gmm.x_T {} does not fit gmm.means {}", x_T.shape.to_string(),
                        means.shape.to_string());
     }
-    if (sampler.output_multiple == 2) model = with_variance(std::move(model));
+    if (solver.output_multiple() == 2) model = with_variance(std::move(model));
     ITO_TRY(compare_run(device, run, model, comparison));
   }
   if (!any) return corrupt("the case holds no trajectory");

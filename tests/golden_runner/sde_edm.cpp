@@ -4,8 +4,8 @@
 #include "diffusion/edm.h"
 #include "diffusion/edm_sampler.h"
 #include "graph/builder.h"
-#include "tests/golden_runner/chain_run.h"
 #include "tests/golden_runner/families.h"
+#include "tests/golden_runner/method_run.h"
 #include "tests/golden_runner/program_run.h"
 #include "tests/golden_runner/sde_case.h"
 
@@ -97,7 +97,7 @@ Result<Outcome> run_trajectory(vk::Device& device, const Case& golden) {
   ITO_ASSIGN(options.s_max, number(golden.json, "S_max"));
   ITO_ASSIGN(options.s_noise, number(golden.json, "S_noise"));
   ITO_ASSIGN(const GaussianMixture mixture, mixture_of(golden));
-  ITO_ASSIGN(const Chain chain, edm_sampler(sde, mixture_score(mixture, sde), options));
+  ITO_ASSIGN(const Method chain, edm_sampler(sde, mixture_score(mixture, sde), options));
 
   const std::vector<double> step_of_replay = chain.column("step");
   std::vector<RecordedNoise> noises;

@@ -4,8 +4,8 @@
 
 #include "base/error.h"
 #include "diffusion/predictor_corrector.h"
-#include "tests/golden_runner/chain_run.h"
 #include "tests/golden_runner/families.h"
+#include "tests/golden_runner/method_run.h"
 #include "tests/golden_runner/sde_case.h"
 
 namespace ito::golden {
@@ -19,7 +19,6 @@ constexpr double kTableLimit = 1e-6;
 Result<PredictorCorrectorOptions> read_options(const Case& golden) {
   PredictorCorrectorOptions options;
   ITO_ASSIGN(std::string predictor, text(golden.json, "predictor"));
-  if (predictor == "em") predictor = "euler_maruyama";
   ITO_ASSIGN(options.predictor, predictor_from_name(predictor));
   ITO_ASSIGN(const std::string corrector, text(golden.json, "corrector"));
   ITO_ASSIGN(options.corrector, corrector_from_name(corrector));
@@ -38,7 +37,7 @@ Result<Outcome> run_sde_trajectory(vk::Device& device, const Case& golden) {
   ITO_ASSIGN(const Sde sde, sde_of(golden));
   ITO_ASSIGN(const GaussianMixture mixture, mixture_of(golden));
   ITO_ASSIGN(const PredictorCorrectorOptions options, read_options(golden));
-  ITO_ASSIGN(const Chain chain, predictor_corrector(sde, mixture_score(mixture, sde), options));
+  ITO_ASSIGN(const Method chain, predictor_corrector(sde, mixture_score(mixture, sde), options));
   ITO_ASSIGN(const Array x_T, golden.array("x_T"));
   if (x_T.shape.rank() != 2 || x_T.shape[1] != static_cast<int64_t>(mixture.means[0].size()))
     return corrupt("x_T {} does not fit the mixture", x_T.shape.to_string());

@@ -130,7 +130,7 @@ TEST(SchedulerConfig, DefaultsAreDiffusersDefaults) {
   EXPECT_EQ(ddpm["variance_type"], "fixed_small");
   EXPECT_EQ(ddpm["trained_betas"], nullptr);
   EXPECT_FALSE(ddpm.contains("set_alpha_to_one"));
-  config.class_name = "DDIMScheduler";
+  config.sampler = "ddim";
   Json ddim = scheduler_config_json(config);
   EXPECT_EQ(ddim["set_alpha_to_one"], true);
   EXPECT_FALSE(ddim.contains("variance_type"));
@@ -158,7 +158,44 @@ TEST(SchedulerConfig, RoundTripsItsOwnAndForeignKeys) {
     "skip_prk_steps": true})");
   config = *parse_scheduler_config(pndm, "s");
   EXPECT_EQ(config.beta_start, 0.001);
-  EXPECT_EQ(scheduler_config_json(config), pndm);
+  EXPECT_EQ(config.sampler, "pndm");
+  EXPECT_TRUE(config.skip_prk_steps);
+  const Json written = scheduler_config_json(config);
+  for (const auto& [key, value] : pndm.items()) EXPECT_EQ(written.at(key), value) << key;
+}
+
+TEST(SchedulerConfig, UnknownClassesAreRefusedByName) {
+  for (const char* name : {"KarrasVeScheduler", "VQDiffusionScheduler", "MineScheduler"})
+    EXPECT_TRUE(fails(parse_scheduler_config(Json{{"_class_name", name}}, "s"),
+                      ErrorKind::kUnsupported, name));
+}
+
+// diffusers' from_config: what the file says, under the other class's rules.
+TEST(SchedulerConfig, BecomesAnotherSamplersConfig) {
+  const SchedulerConfig pndm = *parse_scheduler_config(
+      json_of(R"({"_class_name": "PNDMScheduler", "beta_schedule": "scaled_linear",
+                  "clip_sample": false, "steps_offset": 1})"),
+      "s");
+  const SchedulerConfig ddim = as_sampler(pndm, "ddim").value();
+  EXPECT_EQ(ddim.sampler, "ddim");
+  EXPECT_EQ(ddim.beta_schedule, "scaled_linear");
+  EXPECT_FALSE(ddim.clip_sample);
+  EXPECT_EQ(ddim.steps_offset, 1);
+  EXPECT_FALSE(ddim.set_alpha_to_one);
+  EXPECT_EQ(scheduler_class_name(ddim), "DDIMScheduler");
+  // A sampler that is no class's: the process's own class keeps what it owns.
+  EXPECT_EQ(as_sampler(ddim, "ode").value().beta_schedule, "scaled_linear");
+}
+
+TEST(SchedulerConfig, PythonsInfinityIsRead) {
+  const TempFolder folder;
+  const Path path = folder / "scheduler_config.json";
+  ASSERT_TRUE(write_file_atomic(path, R"({"_class_name": "DPMSolverMultistepScheduler",
+    "lambda_min_clipped": -Infinity, "note": "Infinity"})")
+                  .ok());
+  const SchedulerConfig config = read_scheduler_file(path).value();
+  EXPECT_TRUE(std::isinf(config.lambda_min_clipped) && config.lambda_min_clipped < 0);
+  EXPECT_EQ(config.extra.at("note"), "\"Infinity\"");
 }
 
 TEST(SchedulerConfig, ScoreModelsHaveDiffusersDefaultsAndKeysOfTheirOwn) {
@@ -231,7 +268,7 @@ TEST(Diffusers, PipelineRoundTrips) {
   DiffusersModel model;
   model.unet = *parse_unet_config(json_of(kOldConfig), "c");
   model.scheduler = SchedulerConfig{};
-  model.scheduler->class_name = "DDIMScheduler";
+  model.scheduler->sampler = "ddim";
   model.weights.tensors["conv_in.weight"] =
       tensor_from_floats({2, 1, 1, 1}, std::vector<float>{1.5f, -2.0f});
   ASSERT_TRUE(succeeds(write_diffusers(folder / "out", model)));

@@ -1,11 +1,11 @@
-// Follows a Chain on the device with recorded noise, for the families that hold trajectories.
+// Follows a Method on the device with recorded noise, for the families that hold trajectories.
 #pragma once
 
 #include <map>
 #include <string>
 #include <vector>
 
-#include "diffusion/chain.h"
+#include "diffusion/method.h"
 #include "runtime/vk/device.h"
 #include "tests/golden_runner/case.h"
 
@@ -22,7 +22,7 @@ using Trajectory = std::map<std::string, Array>;
 
 // Runs all steps of the chain from x [n, d]; one RecordedNoise per draw. Errors: shapes that do not
 // fit, and a divergence that the chain recorded.
-Result<Trajectory> follow_chain(vk::Device& device, const Chain& chain, const Array& x,
+Result<Trajectory> follow_chain(vk::Device& device, const Method& chain, const Array& x,
                                 const std::vector<RecordedNoise>& noises);
 
 }  // namespace ito::golden

@@ -1,4 +1,4 @@
-#include "diffusion/chain.h"
+#include "diffusion/method.h"
 
 #include <algorithm>
 
@@ -19,42 +19,46 @@ Tensor part_of_step(Tensor step, int parts, int part) {
   return step * scalar(graph, parts, DType::kU32) + scalar(graph, part, DType::kU32);
 }
 
-Shape state_shape(const ChainState& state, const Shape& shape) {
+Shape state_shape(const MethodState& state, const Shape& shape) {
   return state.per_image ? Shape{shape[0]} : shape;
 }
 
-std::vector<Tensor> draw_noises(Graph& graph, const Chain& chain, const ChainOptions& options,
+std::vector<Tensor> draw_noises(Graph& graph, const Method& method, const MethodOptions& options,
                                 Tensor step) {
   std::vector<Tensor> noises;
-  for (int draw = 0; draw < chain.draws; ++draw) {
+  for (int draw = 0; draw < method.draws; ++draw) {
     if (options.noise_input) {
-      noises.push_back(input(graph, chain_names::kNoise + std::to_string(draw), options.shape));
+      noises.push_back(input(graph, method_names::kNoise + std::to_string(draw), options.shape));
       continue;
     }
     const Tensor key = input(graph, kKey, {2}, DType::kU32);
     const Tensor image = input(graph, kImage, {options.shape[0]}, DType::kU32);
-    noises.push_back(random_normal(options.shape, key, image, part_of_step(step, chain.draws, draw),
-                                   kStreamChainNoise));
+    noises.push_back(random_normal(options.shape, key, image,
+                                   part_of_step(step, method.draws, draw), method.noise_stream));
   }
   return noises;
 }
 
-// Fills in ChainStep::agree, for move 0 too, and ChainStep::settle.
-void constrain_moves(ChainStep& in, const Chain& chain, const ChainOptions& options, Tensor step) {
+// Fills in MethodStep::agree, for move 0 too, and MethodStep::settle.
+void constrain_moves(MethodStep& in, const Method& method, const MethodOptions& options,
+                     Tensor step) {
   const Constraint& constraint = options.constraint;
   if (!constraint) {
     in.agree = [](Tensor x, int) { return x; };
     in.settle = [](Tensor, Tensor moved, Tensor) { return moved; };
     return;
   }
-  CHECK(chain.states.empty(), chain.name + ": a constraint would leave its states behind");
+  CHECK(method.level || method.states.empty(),
+        method.name + ": a constraint would leave its states behind");
   Graph& graph = step.graph();
-  const Marginal level = constraint.marginal(in.for_images(chain.column_index("time")));
+  const Marginal level = method.level
+                             ? method.level(in)
+                             : constraint.marginal(in.for_images(method.column_index("time")));
   const Tensor key = input(graph, kKey, {2}, DType::kU32);
   const Tensor image = input(graph, kImage, {options.shape[0]}, DType::kU32);
-  in.agree = [=, moves = chain.moves, shape = options.shape, project = constraint.project](
+  in.agree = [=, moves = method.moves, shape = options.shape, project = constraint.project](
                  Tensor x, int move) {
-    CHECK(move < moves, "chain: more moves than it says");
+    CHECK(move < moves, "method: more moves than it says");
     const Tensor word = part_of_step(step, moves, move);
     return project(x, level, random_normal(shape, key, image, word, kStreamConstraintNoise));
   };
@@ -65,76 +69,76 @@ void constrain_moves(ChainStep& in, const Chain& chain, const ChainOptions& opti
 
 }  // namespace
 
-Tensor ChainStep::for_images(size_t column) const {
+Tensor MethodStep::for_images(size_t column) const {
   return broadcast_to(reshape(row[column], {1}), {x.dim(0)});
 }
 
-size_t Chain::column_index(const std::string& wanted) const {
+size_t Method::column_index(const std::string& wanted) const {
   const auto found = std::find(columns.begin(), columns.end(), wanted);
   CHECK(found != columns.end(), name + ": no column " + wanted);
   return static_cast<size_t>(found - columns.begin());
 }
 
-std::vector<double> Chain::column(const std::string& wanted) const {
+std::vector<double> Method::column(const std::string& wanted) const {
   std::vector<double> values;
   for (size_t i = column_index(wanted); i < table.size(); i += columns.size())
     values.push_back(table[i]);
   return values;
 }
 
-Program chain_program(const Chain& chain, const ChainOptions& options) {
+Program method_program(const Method& method, const MethodOptions& options) {
   const Shape& shape = options.shape;
-  CHECK(shape.rank() >= 2, "chain: x needs an image axis and another");
-  CHECK(!chain.table.empty() && chain.table.size() % chain.columns.size() == 0,
-        "chain: the table does not fit its columns");
+  CHECK(shape.rank() >= 2, "method: x needs an image axis and another");
+  CHECK(!method.table.empty() && method.table.size() % method.columns.size() == 0,
+        "method: the table does not fit its columns");
   Program program;
-  program.name = chain.name;
+  program.name = method.name;
   Graph& graph = *program.graph;
   const Tensor x = input(graph, kX, shape);
   const Tensor step = input(graph, kStep, {}, DType::kU32);
   const Tensor divergence = input(graph, kDivergence, {2}, DType::kU32);
 
-  ChainStep in{
+  MethodStep in{
       .x = x, .row = {}, .noise = {}, .uniform = {}, .states = {}, .agree = {}, .settle = {}};
-  in.row = table_row(chain.table, static_cast<int64_t>(chain.columns.size()), step);
-  in.noise = draw_noises(graph, chain, options, step);
-  if (chain.uniform) {
+  in.row = table_row(method.table, static_cast<int64_t>(method.columns.size()), step);
+  in.noise = draw_noises(graph, method, options, step);
+  if (method.uniform) {
     in.uniform =
         random_uniform({shape[0]}, input(graph, kKey, {2}, DType::kU32),
-                       input(graph, kImage, {shape[0]}, DType::kU32), step, kStreamChainUniform);
+                       input(graph, kImage, {shape[0]}, DType::kU32), step, kStreamMethodUniform);
   }
-  for (const ChainState& state : chain.states)
+  for (const MethodState& state : method.states)
     in.states.push_back(input(graph, kHistory + state.name, state_shape(state, shape)));
 
-  constrain_moves(in, chain, options, step);
+  constrain_moves(in, method, options, step);
   in.x = in.agree(x, 0);
-  ChainResult result = chain.build(in);
+  MethodResult result = method.build(in);
   if (options.constraint)  // at the observation's own level the noise counts for nothing
     result.x =
-        constrain_last(options.constraint, result.x, step, chain.steps, full(graph, shape, 0));
-  CHECK(result.states.size() == in.states.size(), "chain: a step must keep its states");
-  CHECK(result.x.shape() == shape, "chain: a step must keep the shape of x");
+        constrain_last(options.constraint, result.x, step, method.steps, full(graph, shape, 0));
+  CHECK(result.states.size() == in.states.size(), "method: a step must keep its states");
+  CHECK(result.x.shape() == shape, "method: a step must keep the shape of x");
   if (options.outputs)
     for (const auto& [name, value] : result.outputs)
-      program.output(chain_names::kOutput + name, value);
+      program.output(method_names::kOutput + name, value);
   program.update(x, result.x);
   for (size_t i = 0; i < in.states.size(); ++i) program.update(in.states[i], result.states[i]);
-  program.update(divergence, updated_divergence(divergence, result.scores, result.x, step,
+  program.update(divergence, updated_divergence(divergence, result.watched, result.x, step,
                                                 options.divergence_limit));
   program.update(step, step + scalar(graph, 1, DType::kU32));
   return program;
 }
 
-Program chain_start_program(const Chain& chain, const Shape& shape) {
-  CHECK(chain.start != nullptr, chain.name + ": starts from zero states");
+Program method_start_program(const Method& method, const Shape& shape) {
+  CHECK(method.start != nullptr, method.name + ": starts from zero states");
   Program program;
-  program.name = chain.name + "_start";
+  program.name = method.name + "_start";
   Graph& graph = *program.graph;
-  const std::vector<Tensor> values = chain.start(input(graph, kX, shape));
-  CHECK(values.size() == chain.states.size(), "chain: a start must give every state");
+  const std::vector<Tensor> values = method.start(input(graph, kX, shape));
+  CHECK(values.size() == method.states.size(), "method: a start must give every state");
   for (size_t i = 0; i < values.size(); ++i)
     program.update(
-        input(graph, kHistory + chain.states[i].name, state_shape(chain.states[i], shape)),
+        input(graph, kHistory + method.states[i].name, state_shape(method.states[i], shape)),
         values[i]);
   return program;
 }

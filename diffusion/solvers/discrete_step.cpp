@@ -1,11 +1,10 @@
-#include "diffusion/discrete_step.h"
+#include "diffusion/solvers/discrete_step.h"
 
 #include <cmath>
 
-#include "base/check.h"
 #include "base/error.h"
+#include "diffusion/posterior.h"
 #include "diffusion/timesteps.h"
-#include "graph/builder.h"
 
 namespace ito {
 
@@ -31,27 +30,24 @@ Status check_convertible(Prediction prediction, const NoiseLevel& level, int tim
 }
 
 Result<std::vector<int>> choose_timesteps(const SchedulerConfig& config,
-                                          const TimestepChoice& choice) {
+                                          const SolverOptions& options) {
   const int total = config.num_train_timesteps;
-  if (!choice.timesteps.empty()) {
-    ITO_TRY(check_timesteps(choice.timesteps, total));
-    return choice.timesteps;
+  if (!options.timesteps.empty()) {
+    ITO_TRY(check_timesteps(options.timesteps, total));
+    return options.timesteps;
   }
   ITO_ASSIGN(const Spacing spacing, spacing_from_name(config.timestep_spacing));
-  return spaced_timesteps(spacing, total, choice.steps, config.steps_offset);
+  return spaced_timesteps(spacing, total, options.steps, config.steps_offset);
 }
 
-void append_row(Sampler& sampler, std::initializer_list<double> values) {
-  for (double value : values) sampler.coefficients.push_back(static_cast<float>(value));
+Status check_first_step(const SolverOptions& options, size_t count) {
+  if (options.first_step >= 0 && static_cast<size_t>(options.first_step) < count) return {};
+  return invalid_argument("first step {} is outside 0 to {}", options.first_step, count - 1);
 }
 
-std::pair<Tensor, Tensor> split_output(Tensor output, bool learned) {
-  if (!learned) return {output, Tensor()};
-  const int64_t channels = output.dim(-1);
-  CHECK(channels % 2 == 0, "a learned variance needs an even number of output channels");
-  const int axis = output.rank() - 1;
-  return {slice_axis(output, axis, 0, channels / 2),
-          slice_axis(output, axis, channels / 2, channels)};
+Result<LearnedVariance> ignored_variance(const SchedulerConfig& config) {
+  ITO_ASSIGN(const VarianceType variance, variance_type_from_name(config.variance_type));
+  return is_learned(variance) ? LearnedVariance::kIgnored : LearnedVariance::kNone;
 }
 
 }  // namespace ito

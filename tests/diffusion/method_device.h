@@ -7,23 +7,23 @@
 #include <string>
 #include <vector>
 
-#include "diffusion/chain.h"
+#include "diffusion/method.h"
 #include "graph/compile.h"
 #include "runtime/executor.h"
 #include "tests/support/vulkan_fixture.h"
 
 namespace ito::test {
 
-struct ChainSetup {
+struct MethodSetup {
   Shape shape;                        // of x
   double initial_std = 1;             // x starts at N(0, initial_std²), or
   std::vector<float> initial_x = {};  // here if not empty
-  uint32_t replays = 0;               // 0: Chain::steps
+  uint32_t replays = 0;               // 0: Method::steps
   std::vector<uint32_t> seeds = {};   // per image; empty: 0, 1, 2, ...
   double divergence_limit = 1e8;
 };
 
-class DeviceChain : public VulkanTest {
+class DeviceMethod : public VulkanTest {
  protected:
   static Result<std::unique_ptr<Executor>> executor_for(const Program& program) {
     ITO_ASSIGN(Plan plan, compile(program, device().caps()));
@@ -37,14 +37,15 @@ class DeviceChain : public VulkanTest {
   }
 
   // The executor after its run, for reading any state.
-  static Result<std::unique_ptr<Executor>> run_chain(const Chain& chain, const ChainSetup& setup) {
+  static Result<std::unique_ptr<Executor>> run_method(const Method& chain,
+                                                      const MethodSetup& setup) {
     std::vector<uint32_t> seeds = setup.seeds;
     if (seeds.empty()) {
       seeds.resize(static_cast<size_t>(setup.shape[0]));
       std::iota(seeds.begin(), seeds.end(), 0);
     }
-    const ChainOptions options{.shape = setup.shape, .divergence_limit = setup.divergence_limit};
-    ITO_ASSIGN(auto loop, executor_for(chain_program(chain, options)));
+    const MethodOptions options{.shape = setup.shape, .divergence_limit = setup.divergence_limit};
+    ITO_ASSIGN(auto loop, executor_for(method_program(chain, options)));
     ITO_TRY(write_seeds(*loop, seeds));
     ITO_ASSIGN(const DeviceTensor x, loop->tensor("x"));
     if (!setup.initial_x.empty()) {
@@ -57,9 +58,9 @@ class DeviceChain : public VulkanTest {
       ITO_TRY(noise->wait());
     }
     if (chain.start) {
-      ITO_ASSIGN(auto start, executor_for(chain_start_program(chain, setup.shape)));
+      ITO_ASSIGN(auto start, executor_for(method_start_program(chain, setup.shape)));
       ITO_TRY(start->bind("x", x));
-      for (const ChainState& state : chain.states) {
+      for (const MethodState& state : chain.states) {
         const std::string name = sampling_names::kHistory + state.name;
         ITO_ASSIGN(const DeviceTensor values, loop->tensor(name));
         ITO_TRY(start->bind(name, values));
@@ -72,8 +73,8 @@ class DeviceChain : public VulkanTest {
   }
 
   // x after the run, which must not have diverged.
-  static Result<std::vector<float>> sample(const Chain& chain, const ChainSetup& setup) {
-    ITO_ASSIGN(const auto loop, run_chain(chain, setup));
+  static Result<std::vector<float>> sample(const Method& chain, const MethodSetup& setup) {
+    ITO_ASSIGN(const auto loop, run_method(chain, setup));
     ITO_ASSIGN(const auto divergence, loop->read<uint32_t>(sampling_names::kDivergence));
     ITO_TRY(check_divergence(divergence, chain.name));
     return loop->read<float>("x");

@@ -1,4 +1,4 @@
-#include "diffusion/sampling_program.h"
+#include "diffusion/solver.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,6 @@
 #include <numbers>
 #include <numeric>
 
-#include "diffusion/ddpm.h"
 #include "diffusion/divergence_words.h"
 #include "diffusion/gaussian_mixture.h"
 #include "diffusion/philox.h"
@@ -23,36 +22,39 @@ Tensor some_model(Tensor x, Tensor t) {
   return tanh(x * 0.9 + reshape(t, {x.dim(0), 1, 1, 1}) * 1e-3);
 }
 
-SamplingOptions options_for(int64_t images) {
-  return {
-      .shape = {images, 2, 3, 1}, .denoiser = some_model, .noise_input = false, .x0_output = false};
+Shape shape_of(int64_t images) { return {images, 2, 3, 1}; }
+
+Solver solver_named(const std::string& name, int steps, double eta = 0) {
+  return make_solver(name, {}, {.steps = steps, .eta = eta}).value();
 }
 
-Sampler sampler_named(const std::string& name, int steps, double eta = 0) {
-  return make_sampler(name, {}, {.steps = steps, .timesteps = {}},
-                      {.eta = eta, .use_clipped_model_output = false})
-      .value();
+std::vector<double> sample_some(const Solver& solver, const std::vector<double>& seeds) {
+  return sample(solver, some_model, shape_of(static_cast<int64_t>(seeds.size())), seeds);
 }
 
-TEST(SamplingProgram, BatchSplitChangesNothing) {
-  for (const Sampler& sampler : {sampler_named("ddpm", 5), sampler_named("ddim", 5, 0.7)}) {
-    const std::vector<double> whole = sample(sampler, options_for(4), {3, 99, 0, 4294967295});
-    const std::vector<double> first = sample(sampler, options_for(1), {3});
-    const std::vector<double> rest = sample(sampler, options_for(3), {99, 0, 4294967295});
+Program program_of(const Solver& solver, const Denoiser& denoiser, const MethodOptions& options) {
+  return method_program(solver_method(solver, denoiser), options);
+}
+
+TEST(Solver, BatchSplitChangesNothing) {
+  for (const Solver& solver : {solver_named("ddpm", 5), solver_named("ddim", 5, 0.7)}) {
+    const std::vector<double> whole = sample_some(solver, {3, 99, 0, 4294967295});
+    const std::vector<double> first = sample_some(solver, {3});
+    const std::vector<double> rest = sample_some(solver, {99, 0, 4294967295});
     std::vector<double> joined = first;
     joined.insert(joined.end(), rest.begin(), rest.end());
-    EXPECT_EQ(whole, joined) << sampler.name;
+    EXPECT_EQ(whole, joined) << solver.name;
   }
 }
 
-TEST(SamplingProgram, SeedsAndStepsDrawDifferentNoise) {
-  const std::vector<double> x = sample(sampler_named("ddpm", 3), options_for(2), {1, 2});
+TEST(Solver, SeedsAndStepsDrawDifferentNoise) {
+  const std::vector<double> x = sample_some(solver_named("ddpm", 3), {1, 2});
   EXPECT_NE(std::vector<double>(x.begin(), x.begin() + 6),
             std::vector<double>(x.begin() + 6, x.end()));
   Graph graph;
-  const Sampler sampler = sampler_named("ddpm", 3);
-  const Program program = sampling_program(sampler, options_for(2));
-  Externals at0 = start(sampler, {2, 2, 3, 1}, {1, 2});
+  const Solver solver = solver_named("ddpm", 3);
+  const Program program = program_of(solver, some_model, {.shape = shape_of(2)});
+  Externals at0 = start(solver, {2, 2, 3, 1}, {1, 2});
   Externals at1 = at0;
   at1["step"] = scalar_value(1);
   replay(program, at0);
@@ -62,9 +64,9 @@ TEST(SamplingProgram, SeedsAndStepsDrawDifferentNoise) {
   EXPECT_NE(at0["x"].data, at1["x"].data);
 }
 
-TEST(SamplingProgram, InitialNoiseIsThePhiloxStream) {
-  const Sampler sampler = sampler_named("ddpm", 3);
-  Externals externals = start(sampler, {2, 2, 3, 1}, {5, 6});
+TEST(Solver, InitialNoiseIsThePhiloxStream) {
+  const Solver solver = solver_named("ddpm", 3);
+  Externals externals = start(solver, {2, 2, 3, 1}, {5, 6});
   replay(initial_noise_program({2, 2, 3, 1}, 2.0), externals);
   for (uint32_t image : {5u, 6u}) {
     std::vector<double> expected(6);
@@ -74,74 +76,71 @@ TEST(SamplingProgram, InitialNoiseIsThePhiloxStream) {
   }
 }
 
-TEST(SamplingProgram, EtaZeroIsDeterministic) {
-  const Sampler sampler = sampler_named("ddim", 4);
-  EXPECT_FALSE(sampler.needs_noise());
-  const Program program = sampling_program(sampler, options_for(1));
+TEST(Solver, EtaZeroIsDeterministic) {
+  const Solver solver = solver_named("ddim", 4);
+  EXPECT_FALSE(solver.needs_noise());
+  const Program program = program_of(solver, some_model, {.shape = shape_of(1)});
   // With no noise to draw, neither key nor image is an input of the step.
   Externals externals{{"x", {{1, 2, 3, 1}, {0.1, -1, 2, 0.5, 0, 3}}}, {"step", scalar_value(0)}};
   replay(program, externals);
 }
 
-TEST(SamplingProgram, DrawnNoiseEqualsTheSameNoiseGiven) {
-  const Sampler sampler = sampler_named("ddpm", 3);
-  const std::vector<double> drawn = sample(sampler, options_for(1), {42});
-  SamplingOptions given = options_for(1);
-  given.noise_input = true;
-  const Program program = sampling_program(sampler, given);
-  Externals externals = start(sampler, given.shape, {42});
+TEST(Solver, DrawnNoiseEqualsTheSameNoiseGiven) {
+  const Solver solver = solver_named("ddpm", 3);
+  const std::vector<double> drawn = sample_some(solver, {42});
+  const MethodOptions given{.shape = shape_of(1), .noise_input = true};
+  const Program program = program_of(solver, some_model, given);
+  Externals externals = start(solver, given.shape, {42});
   replay(initial_noise_program(given.shape, 1), externals);
   for (uint32_t step = 0; step < 3; ++step) {
     std::vector<double> noise(6);
     philox_fill_normal(noise, {7, 11}, 42, step, kStreamStepNoise);
-    externals["noise"] = {given.shape, noise};
+    externals["noise.0"] = {given.shape, noise};
     replay(program, externals);
   }
   for (size_t e = 0; e < 6; ++e) EXPECT_NEAR(externals["x"].data[e], drawn[e], 1e-6);
 }
 
-TEST(SamplingProgram, ReplayingRecordedOutputsEqualsTheDenoiser) {
-  const Sampler sampler = sampler_named("ddim", 3);
-  SamplingOptions options = options_for(1);
-  options.x0_output = true;
-  const Program live = sampling_program(sampler, options);
-  options.denoiser = nullptr;
-  const Program recorded = sampling_program(sampler, options);
+TEST(Solver, ReplayingRecordedOutputsEqualsTheDenoiser) {
+  const Solver solver = solver_named("ddim", 3);
+  const MethodOptions options{.shape = shape_of(1), .outputs = true};
+  const Program live = program_of(solver, some_model, options);
+  const Program recorded = program_of(solver, nullptr, options);
   Externals a{{"x", {options.shape, {0.1, -1, 2, 0.5, 0, 3}}}, {"step", scalar_value(0)}};
   Externals b = a;
   for (size_t i = 0; i < 3; ++i) {
     HostValue output = a["x"];
-    for (double& value : output.data) value = std::tanh(value * 0.9 + sampler.timesteps[i] * 1e-3);
+    for (double& value : output.data) value = std::tanh(value * 0.9 + solver.rows[i].t * 1e-3);
     b["model_output"] = output;
     replay(live, a);
     replay(recorded, b);
     for (size_t e = 0; e < 6; ++e) {
       EXPECT_NEAR(a["x"].data[e], b["x"].data[e], 1e-12);
-      EXPECT_NEAR(a["x0"].data[e], b["x0"].data[e], 1e-12);
+      EXPECT_NEAR(a["output.x0"].data[e], b["output.x0"].data[e], 1e-12);
     }
   }
 }
 
-TEST(SamplingProgram, StartingLateEqualsTheTailOfTheLoop) {
-  const Sampler whole = sampler_named("ddim", 6);
-  const Sampler tail = whole.from(4);
+TEST(Solver, StartingLateEqualsTheTailOfTheLoop) {
+  const Solver whole = solver_named("ddim", 6);
+  const Solver tail = whole.from(4);
   ASSERT_EQ(tail.steps(), 2);
   Externals a{{"x", {{1, 2, 3, 1}, {0.1, -1, 2, 0.5, 0, 3}}}, {"step", scalar_value(4)}};
   Externals b = a;
   b["step"] = scalar_value(0);
   for (int i = 0; i < 2; ++i) {
-    replay(sampling_program(whole, options_for(1)), a);
-    replay(sampling_program(tail, options_for(1)), b);
+    replay(program_of(whole, some_model, {.shape = shape_of(1)}), a);
+    replay(program_of(tail, some_model, {.shape = shape_of(1)}), b);
   }
   EXPECT_EQ(a["x"].data, b["x"].data);
 }
 
-TEST(SamplingProgram, ForwardNoiseHasTheScheduledMoments) {
+TEST(Solver, ForwardNoiseHasTheScheduledMoments) {
   const Shape shape{1, 50, 50, 1};
   Externals externals{{"x", {shape, std::vector<double>(2500, 2.0)}},
                       {"key", {{2}, {1, 2}}},
                       {"image", {{1}, {9}}}};
-  replay(forward_noise_program(shape, 0.36), externals);
+  replay(forward_noise_program(shape, 0.6, 0.8), externals);
   const std::vector<double>& x = externals["x"].data;
   const double mean = std::accumulate(x.begin(), x.end(), 0.0) / 2500;
   double variance = 0;
@@ -150,7 +149,7 @@ TEST(SamplingProgram, ForwardNoiseHasTheScheduledMoments) {
   EXPECT_NEAR(variance, 0.64, 4 * 0.64 * std::sqrt(2.0 / 2500));
 }
 
-TEST(SamplingProgram, StrengthChoosesTheFirstStep) {
+TEST(Solver, StrengthChoosesTheFirstStep) {
   EXPECT_EQ(first_step_for_strength(10, 1.0), 0);
   EXPECT_EQ(first_step_for_strength(10, 0.25), 8);
   EXPECT_EQ(first_step_for_strength(10, 0.0), 10);
@@ -158,20 +157,19 @@ TEST(SamplingProgram, StrengthChoosesTheFirstStep) {
 
 // DDIM run up by inversion and down again returns the image, nearly: the error is that of taking ε
 // at the near end of each step, so it shrinks with more steps.
-TEST(SamplingProgram, InversionAndSamplingReturnTheImage) {
+TEST(Solver, InversionAndSamplingReturnTheImage) {
   SchedulerConfig config;
   config.clip_sample = false;
   const GaussianMixture mixture{{0.5, 0.5}, {{-0.6}, {0.6}}, {{0.09}, {0.04}}};
   const auto model = mixture_denoiser(mixture, make_schedule(config).value(), Prediction::kEpsilon);
-  const SamplingOptions options{
-      .shape = {3, 1, 1, 1}, .denoiser = model, .noise_input = false, .x0_output = false};
+  const MethodOptions options{.shape = {3, 1, 1, 1}};
   const std::vector<double> image = {-0.8, 0.1, 0.55};
   double last = 1;
   for (int steps : {20, 100, 500}) {
     Externals externals{{"x", {options.shape, image}}};
     for (const char* name : {"ddim_inverse", "ddim"}) {
-      const Sampler sampler = make_sampler(name, config, {.steps = steps, .timesteps = {}}).value();
-      const Program program = sampling_program(sampler, options);
+      const Solver solver = make_solver(name, config, {.steps = steps}).value();
+      const Program program = program_of(solver, model, options);
       externals["step"] = scalar_value(0);
       for (int i = 0; i < steps; ++i) replay(program, externals);
     }
@@ -186,15 +184,14 @@ TEST(SamplingProgram, InversionAndSamplingReturnTheImage) {
 
 // The network's output is NaN from the fourth step on and its x_0 clipped, so that x may stay a
 // number.
-TEST(SamplingProgram, OutputThatIsNotFiniteIsRecordedWithItsStep) {
-  const Sampler sampler = sampler_named("ddpm", 5);
-  SamplingOptions options = options_for(2);
-  options.denoiser = [&](Tensor x, Tensor t) {
-    const Tensor left = reshape(t, {2, 1, 1, 1}) - sampler.timesteps[2];
+TEST(Solver, OutputThatIsNotFiniteIsRecordedWithItsStep) {
+  const Solver solver = solver_named("ddpm", 5);
+  const Denoiser breaking = [&](Tensor x, Tensor t) {
+    const Tensor left = reshape(t, {2, 1, 1, 1}) - solver.rows[2].t;
     return broadcast_to(sqrt(left), x.shape()) * 0.01;
   };
-  const Program program = sampling_program(sampler, options);
-  Externals externals = start(sampler, options.shape, {1, 2});
+  const Program program = program_of(solver, breaking, {.shape = shape_of(2)});
+  Externals externals = start(solver, shape_of(2), {1, 2});
   for (int i = 0; i < 3; ++i) replay(program, externals);
   EXPECT_EQ(externals["divergence"].data[0], 0);
   for (int i = 0; i < 2; ++i) replay(program, externals);
@@ -205,19 +202,11 @@ TEST(SamplingProgram, OutputThatIsNotFiniteIsRecordedWithItsStep) {
 }
 
 // Steps that double x, from one image's 2^20: beyond 10^8 = 2^26.6 after the seventh.
-TEST(SamplingProgram, SampleThatGrowsAbsurdlyIsRecordedWithItsStep) {
-  Sampler sampler;
-  sampler.name = "doubling";
-  sampler.timesteps.assign(9, 0);
-  sampler.noise_used.assign(9, false);
-  sampler.columns = {"factor"};
-  sampler.coefficients.assign(9, 2);
-  sampler.build = [](const StepInputs& in) -> StepResult {
-    const Tensor x = in.coefficients[0] * in.x;
-    return {.x = x, .x0 = x, .history = {}};
-  };
-  const Program program =
-      sampling_program(sampler, {.shape = {2, 2}, .denoiser = [](Tensor x, Tensor) { return x; }});
+TEST(Solver, SampleThatGrowsAbsurdlyIsRecordedWithItsStep) {
+  Solver solver;
+  solver.name = "doubling";
+  solver.rows.assign(9, {.x0 = {.on_x = 1}, .x = 2 * affine::kX});
+  const Program program = program_of(solver, [](Tensor x, Tensor) { return x; }, {.shape = {2, 2}});
   Externals externals{{"x", {{2, 2}, {1, -2, -1048576, 3}}}, {"step", scalar_value(0)}};
   for (int i = 0; i < 9; ++i) replay(program, externals);
   EXPECT_EQ(externals["divergence"].data, (std::vector<double>{0, 7}));
@@ -225,30 +214,24 @@ TEST(SamplingProgram, SampleThatGrowsAbsurdlyIsRecordedWithItsStep) {
 
 // A multistep method needs nothing but a history: Adams-Bashforth of order two on x' = -x, whose
 // error is of second order in the step.
-TEST(SamplingProgram, HistoryCarriesMultistepMethods) {
+TEST(Solver, HistoryCarriesMultistepMethods) {
   const auto solve = [](int steps) {
-    Sampler sampler;
-    sampler.name = "adams_bashforth";
-    sampler.columns = {"now", "before"};
-    sampler.history = {"slope"};
+    Solver solver;
+    solver.name = "adams_bashforth";
+    solver.states = {"slope"};
     const double h = 1.0 / steps;
     for (int i = 0; i < steps; ++i) {
-      sampler.timesteps.push_back(i);
-      sampler.noise_used.push_back(false);
+      SolverRow row{.t = double(i), .x0 = {.on_output = 1}, .epsilon = {.on_output = 1}};
       // The first step is Euler's; its error of h² is made once.
-      sampler.coefficients.push_back(static_cast<float>(i == 0 ? h : 1.5 * h));
-      sampler.coefficients.push_back(static_cast<float>(i == 0 ? 0 : -0.5 * h));
+      row.x = affine::kX + (i == 0 ? h * affine::kEpsilon
+                                   : h * (1.5 * affine::kEpsilon - 0.5 * affine::state(0)));
+      row.states = {affine::kEpsilon};
+      solver.rows.push_back(row);
     }
-    sampler.build = [](const StepInputs& in) -> StepResult {
-      const Tensor x = in.x + in.coefficients[0] * in.output + in.coefficients[1] * in.history[0];
-      return {.x = x, .x0 = x, .history = {in.output}};
-    };
-    const SamplingOptions options{.shape = {1, 1},
-                                  .denoiser = [](Tensor x, Tensor) { return -x; },
-                                  .noise_input = false,
-                                  .x0_output = false};
-    const Program program = sampling_program(sampler, options);
-    Externals externals = start(sampler, options.shape, {0});
+    const MethodOptions options{.shape = {1, 1}};
+    const Program program = program_of(
+        solver, [](Tensor x, Tensor) { return -x; }, options);
+    Externals externals = start(solver, options.shape, {0});
     externals["x"].data = {1};
     for (int i = 0; i < steps; ++i) replay(program, externals);
     return std::fabs(externals["x"].data[0] - 1 / std::numbers::e);
@@ -256,22 +239,22 @@ TEST(SamplingProgram, HistoryCarriesMultistepMethods) {
   EXPECT_NEAR(solve(20) / solve(40), 4, 0.4);
 }
 
-TEST(Samplers, BadRequestsAreNamed) {
-  const auto message = [](const std::string& name, auto change, TimestepChoice choice,
+TEST(Solvers, BadRequestsAreNamed) {
+  const auto message = [](const std::string& name, auto change, SolverOptions options,
                           double eta = 0) {
     SchedulerConfig config;
     change(config);
-    const Result<Sampler> sampler =
-        make_sampler(name, config, choice, {.eta = eta, .use_clipped_model_output = false});
-    return sampler.ok() ? std::string("no error") : sampler.error().message;
+    options.eta = eta;
+    const Result<Solver> solver = make_solver(name, config, options);
+    return solver.ok() ? std::string("no error") : solver.error().message;
   };
   const auto same = [](SchedulerConfig&) {};
-  const TimestepChoice ten{.steps = 10, .timesteps = {}};
+  const SolverOptions ten{.steps = 10};
   const auto expect_names = [](const std::string& text, const std::string& part) {
     EXPECT_NE(text.find(part), std::string::npos) << text;
   };
-  expect_names(message("euler", same, ten), "ddpm, ddim");
-  expect_names(message("ddpm", same, {.steps = -1, .timesteps = {}}), "-1");
+  expect_names(message("eular", same, ten), "ddpm, ddim");
+  expect_names(message("ddpm", same, {.steps = -1}), "-1");
   expect_names(message("ddpm", same, {.steps = 10, .timesteps = {5, 7}}), "descend");
   expect_names(message("ddim", same, ten, -0.5), "eta");
   expect_names(message("ddim", same, ten, 1.5), "eta");
@@ -305,15 +288,21 @@ TEST(Samplers, BadRequestsAreNamed) {
                "set_alpha_to_one");
 }
 
-TEST(Samplers, EveryNameIsMadeAndOwnsItsClass) {
-  for (const std::string& name : sampler_names())
-    EXPECT_EQ(make_sampler(name, {}, {.steps = 4, .timesteps = {}}).value().name, name);
+TEST(Solvers, EveryNameIsMade) {
+  for (const SolverEntry& row : solver_rows()) {
+    SchedulerConfig config;
+    config.process = row.process;
+    const Result<Solver> solver = make_solver(std::string(row.name.name), config, {.steps = 4});
+    EXPECT_TRUE(solver.ok()) << row.name.name << ": " << solver.error().message;
+    EXPECT_FALSE(row.name.help.empty() || row.name.source.empty()) << row.name.name;
+  }
+}
+
+TEST(Solvers, OfAnotherProcessAreRefused) {
   SchedulerConfig config;
-  EXPECT_EQ(sampler_name_of(config).value(), "ddpm");
-  config.class_name = "DDIMScheduler";
-  EXPECT_EQ(sampler_name_of(config).value(), "ddim");
-  config.class_name = "FancyScheduler";
-  EXPECT_FALSE(sampler_name_of(config).ok());
+  config.process = ProcessKind::kVe;
+  EXPECT_EQ(make_solver("ddim", config, {}).error().message,
+            "sampler ddim is for models of the process discrete, found one of ve");
 }
 
 // Learned variances: v = 1 gives β_t, v = -1 gives β̃_t, and the mean ignores the extra channels.
@@ -321,14 +310,13 @@ TEST(Ddpm, LearnedRangeSpansTheFixedVariances) {
   const auto step = [](const std::string& variance, double v) {
     SchedulerConfig config;
     config.variance_type = variance;
-    const Sampler sampler = ddpm_sampler(config, {.steps = 10, .timesteps = {}}).value();
+    const Solver solver = make_solver("ddpm", config, {.steps = 10}).value();
     const Shape shape{1, 1, 1, 1};
-    const Program program = sampling_program(
-        sampler, {.shape = shape, .denoiser = nullptr, .noise_input = true, .x0_output = false});
+    const Program program = program_of(solver, nullptr, {.shape = shape, .noise_input = true});
     HostValue output{{1, 1, 1, 1}, {0.3}};
-    if (sampler.output_multiple == 2) output = {{1, 1, 1, 2}, {0.3, v}};
+    if (solver.output_multiple() == 2) output = {{1, 1, 1, 2}, {0.3, v}};
     Externals externals{{"x", {shape, {0.2}}},
-                        {"noise", {shape, {1.0}}},
+                        {"noise.0", {shape, {1.0}}},
                         {"model_output", output},
                         {"step", scalar_value(4)}};
     replay(program, externals);

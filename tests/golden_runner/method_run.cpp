@@ -1,4 +1,4 @@
-#include "tests/golden_runner/chain_run.h"
+#include "tests/golden_runner/method_run.h"
 
 #include "base/error.h"
 #include "graph/compile.h"
@@ -6,17 +6,17 @@
 
 namespace ito::golden {
 
-Result<Trajectory> follow_chain(vk::Device& device, const Chain& chain, const Array& x,
+Result<Trajectory> follow_chain(vk::Device& device, const Method& chain, const Array& x,
                                 const std::vector<RecordedNoise>& noises) {
   if (noises.size() != static_cast<size_t>(chain.draws))
     return corrupt("{} draws of noise, expected {}", noises.size(), chain.draws);
-  const ChainOptions options{.shape = x.shape, .noise_input = true, .outputs = true};
-  ITO_ASSIGN(Plan plan, compile(chain_program(chain, options), device.caps()));
+  const MethodOptions options{.shape = x.shape, .noise_input = true, .outputs = true};
+  ITO_ASSIGN(Plan plan, compile(method_program(chain, options), device.caps()));
   ITO_ASSIGN(const auto executor,
              Executor::create(device, std::move(plan), ExecutorOptions{.canary = true}));
   ITO_TRY(executor->write(sampling_names::kX, std::vector<float>(x.data.begin(), x.data.end())));
 
-  const std::string prefix = chain_names::kOutput;
+  const std::string prefix = method_names::kOutput;
   std::vector<std::string> watched = {sampling_names::kX};
   for (const External& external : executor->plan().externals)
     if (external.name.starts_with(prefix)) watched.push_back(external.name);
@@ -30,7 +30,7 @@ Result<Trajectory> follow_chain(vk::Device& device, const Chain& chain, const Ar
       if (step.shape != x.shape)
         return corrupt("noise has shape {}, expected {}", step.shape.to_string(),
                        x.shape.to_string());
-      ITO_TRY(executor->enqueue_write(chain_names::kNoise + std::to_string(draw),
+      ITO_TRY(executor->enqueue_write(method_names::kNoise + std::to_string(draw),
                                       std::vector<float>(step.data.begin(), step.data.end())));
     }
     ITO_TRY(executor->run());

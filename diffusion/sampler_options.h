@@ -1,0 +1,90 @@
+// SamplerOptions: what a run may choose of its sampler, as one table of fields that the command
+// line, settings in pictures and the check of what a sampler uses share. Which of them a sampler
+// looks at is said in its row (diffusion/samplers.h).
+#pragma once
+
+#include <string>
+
+namespace ito {
+
+struct SamplerOptions {
+  std::string sampler;  // a row's name; empty: as the model's scheduler says
+  int steps = 0;        // 0: the sampler's own number
+  double eta = 0;
+
+  // Changes of the scheduler's configuration; empty or 0: as it says.
+  std::string spacing;
+  std::string sigmas;
+  std::string final_sigma;
+  std::string variance;
+  int order = 0;
+  std::string algorithm;
+  std::string solver_type;
+  double shift = 0;
+
+  std::string predictor = "reverse-diffusion";
+  std::string corrector = "langevin";
+  double snr = 0;
+  int corrector_steps = 0;
+  std::string ald_form = "ncsnv2";
+  double epsilon = 0;
+  double eps = 0;
+  bool denoise = true;
+
+  double rho = 7;
+  double churn = 0;
+  double s_min = 0;
+  double s_max = 0;
+  double s_noise = 1;
+  bool euler = false;
+
+  double rtol = 1e-5;
+  double atol = 1e-5;
+
+  bool operator==(const SamplerOptions&) const = default;
+};
+
+// Calls visit(key, field, help) for every field but the sampler; "--" and the key, "_" as "-", is
+// the command line's option.
+template <typename Options, typename Visit>
+void visit_sampler_fields(Options& o, Visit&& visit) {
+  visit("steps", o.steps, "steps of the method (ald: noise levels); left out: the sampler's own");
+  visit("eta", o.eta, "ddim: 0 is deterministic, 1 as noisy as ddpm");
+  visit("spacing", o.spacing,
+        "which timesteps are visited: leading, trailing or linspace; left out: as the scheduler "
+        "says");
+  visit("sigmas", o.sigmas,
+        "spacing of the noise levels: uniform (in timesteps), karras, exponential, beta or lu");
+  visit("final_sigma", o.final_sigma, "the last noise level: zero or sigma_min");
+  visit("variance", o.variance,
+        "ddpm: variance of a step: fixed_small, fixed_large, their _log forms, learned or "
+        "learned_range");
+  visit("order", o.order, "order of the solver, 1 to 3 (lms: to 4)");
+  visit("algorithm", o.algorithm, "dpm: dpmsolver++, dpmsolver, sde-dpmsolver++ or sde-dpmsolver");
+  visit("solver_type", o.solver_type, "dpm: midpoint or heun; unipc: bh1 or bh2");
+  visit("shift", o.shift, "flow: shift of the noise levels towards noise");
+  visit("predictor", o.predictor,
+        "pc: none, em, reverse-diffusion, reverse-diffusion-ode, ancestral");
+  visit("corrector", o.corrector, "pc: none, langevin, ald");
+  visit("snr", o.snr,
+        "pc, ald: signal-to-noise ratio of a Langevin step; 0: the model's (pc), from the noise "
+        "ladder (ald)");
+  visit("corrector_steps", o.corrector_steps,
+        "pc: Langevin steps per step, 0: 1; ald: per noise level, 0: 5, with ncsn 100");
+  visit("ald_form", o.ald_form, "ald of a VE model: ncsnv2 (Song & Ermon 2020) or ncsn (2019)");
+  visit("epsilon", o.epsilon,
+        "ald of a VE model: the step size at the last noise level; 0: by the ladder (ncsnv2), "
+        "2e-5 (ncsn)");
+  visit("eps", o.eps, "SDEs: time at which sampling ends; 0: the model's");
+  visit("denoise", o.denoise, "SDEs: end without noise");
+  visit("rho", o.rho, "edm: shape of the noise levels; larger: more small ones");
+  visit("churn", o.churn, "noise added over all steps (S_churn of Karras et al. 2022); 0: none");
+  visit("s_min", o.s_min, "with --churn: smallest noise level that gets noise");
+  visit("s_max", o.s_max, "with --churn: largest; 0: no bound");
+  visit("s_noise", o.s_noise, "with --churn: the noise's deviation");
+  visit("euler", o.euler, "edm: Euler steps, one evaluation each, in place of Heun");
+  visit("rtol", o.rtol, "ode: relative tolerance");
+  visit("atol", o.atol, "ode: absolute tolerance");
+}
+
+}  // namespace ito

@@ -1,0 +1,144 @@
+#include "diffusion/sampling.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+
+namespace ito {
+namespace {
+
+// "a b c" holds "b".
+bool lists(std::string_view list, std::string_view word) {
+  return is_called({.name = {}, .help = {}, .source = {}, .aliases = list}, word);
+}
+
+const ScoreSamplerEntry* score_sampler(std::string_view name) {
+  return find_row(score_sampler_rows(), name);
+}
+const SolverEntry* solver_entry(std::string_view name) { return find_row(solver_rows(), name); }
+
+// What the σ spacings switch on.
+struct SpacingRow {
+  Name name;
+  bool SchedulerConfig::*field;  // null: none of them
+};
+constexpr SpacingRow kSigmaSpacings[] = {
+    {{"uniform", "evenly in timesteps", "", ""}, nullptr},
+    {{"karras", "σ^(1/7) evenly", "Karras et al. 2022, eq. 5", ""},
+     &SchedulerConfig::use_karras_sigmas},
+    {{"exponential", "ln σ evenly", "", ""}, &SchedulerConfig::use_exponential_sigmas},
+    {{"beta", "quantiles of Beta(0.6, 0.6)", "Lee et al. 2024", ""},
+     &SchedulerConfig::use_beta_sigmas},
+    {{"lu", "log-SNR evenly", "Lu et al. 2022", ""}, &SchedulerConfig::use_lu_lambdas},
+};
+
+Result<Sampling> solver_sampling(const SolverEntry& entry, const DiffusionModel& model,
+                                 const SamplerOptions& options, int first_step) {
+  ITO_ASSIGN(DiffusionModel view, as_process(model, entry.process));
+  ITO_ASSIGN(view.config, chosen_config(view.config, options));
+  SolverOptions run = solver_options(options, view.config);
+  run.first_step = first_step;
+  ITO_ASSIGN(Solver solver, make_solver(std::string(entry.name.name), view.config, run));
+  if (solver.variance == LearnedVariance::kNone && view.output_multiple == 2)
+    solver.variance = LearnedVariance::kIgnored;
+  if (solver.output_multiple() != view.output_multiple)
+    return unsupported(
+        "the network has {} output channels per channel of the sample, sampler {} expects {}",
+        view.output_multiple, entry.name.name, solver.output_multiple());
+  ITO_ASSIGN(Denoiser network, native_network(view));
+  Sampling sampling;
+  sampling.method = solver_method(solver, std::move(network));
+  sampling.start_std = solver.init_noise_sigma;
+  sampling.solver = std::move(solver);
+  return sampling;
+}
+
+}  // namespace
+
+std::vector<Name> sampler_rows() {
+  std::vector<Name> rows;
+  for (const SolverEntry& row : solver_rows()) rows.push_back(row.name);
+  for (const ScoreSamplerEntry& row : score_sampler_rows()) rows.push_back(row.name);
+  return rows;
+}
+
+std::vector<std::string> sampler_names() {
+  std::vector<std::string> names;
+  for (const Name& row : sampler_rows()) names.emplace_back(row.name);
+  return names;
+}
+
+bool sampler_uses(const SamplerOptions& options, std::string_view key) {
+  if (const ScoreSamplerEntry* row = score_sampler(options.sampler))
+    return lists(row->options, key) && sampler_without(options, key) == options.sampler;
+  const SolverEntry* row = solver_entry(options.sampler);
+  return row != nullptr && lists(row->options, key);
+}
+
+std::string sampler_without(const SamplerOptions& options, std::string_view key) {
+  const ScoreSamplerEntry* row = score_sampler(options.sampler);
+  std::string text = row != nullptr && row->moot != nullptr ? row->moot(options, key) : "";
+  return text.empty() ? options.sampler : text;
+}
+
+int default_steps(const SamplerOptions& options, const SchedulerConfig& config) {
+  if (const SolverEntry* row = solver_entry(options.sampler)) return row->default_steps;
+  const ScoreSamplerEntry* row = score_sampler(options.sampler);
+  if (row == nullptr) return 0;
+  // A ladder's network knows its own levels only.
+  if (config.ladder && lists(row->options, "ald_form")) return config.num_train_timesteps;
+  return row->default_steps;
+}
+
+Result<SchedulerConfig> chosen_config(const SchedulerConfig& config,
+                                      const SamplerOptions& options) {
+  SchedulerConfig chosen = config;
+  const auto take = [](std::string& field, const std::string& choice) {
+    if (!choice.empty()) field = choice;
+  };
+  take(chosen.timestep_spacing, options.spacing);
+  take(chosen.final_sigmas_type, options.final_sigma);
+  take(chosen.variance_type, options.variance);
+  take(chosen.algorithm_type, options.algorithm);
+  take(chosen.solver_type, options.solver_type);
+  if (options.order > 0) chosen.solver_order = options.order;
+  if (options.shift > 0) chosen.shift = chosen.flow_shift = options.shift;
+  if (options.sigmas.empty()) return chosen;
+  ITO_ASSIGN(const SpacingRow* row,
+             row_called(std::span<const SpacingRow>(kSigmaSpacings), options.sigmas, "--sigmas"));
+  for (const SpacingRow& other : kSigmaSpacings)
+    if (other.field != nullptr) chosen.*other.field = &other == row;
+  return chosen;
+}
+
+SolverOptions solver_options(const SamplerOptions& options, const SchedulerConfig& config) {
+  SolverOptions run;
+  run.steps = options.steps > 0 ? options.steps : default_steps(options, config);
+  run.eta = options.eta;
+  run.s_churn = options.churn;
+  run.s_tmin = options.s_min;
+  if (options.s_max > 0) run.s_tmax = options.s_max;
+  run.s_noise = options.s_noise;
+  if (options.order > 0) run.order = options.order;
+  return run;
+}
+
+Result<Sampling> make_sampling(const DiffusionModel& model, const SamplerOptions& asked,
+                               int first_step) {
+  SamplerOptions options = asked;
+  if (options.steps == 0) options.steps = default_steps(options, model.config);
+  if (const SolverEntry* row = solver_entry(options.sampler))
+    return solver_sampling(*row, model, options, first_step);
+  const ScoreSamplerEntry* row = score_sampler(options.sampler);
+  if (row == nullptr) {
+    std::string names;
+    for (const std::string& name : sampler_names()) names += (names.empty() ? "" : ", ") + name;
+    return invalid_argument("there is no sampler \"{}\"; expected one of {}", options.sampler,
+                            names);
+  }
+  ITO_ASSIGN(const ScoreModel score, model_score(model));
+  return row->make(score, model.config, options);
+}
+
+}  // namespace ito

@@ -1,0 +1,206 @@
+// The samplers that see a model as the score of an SDE: predictor-corrector methods, annealed
+// Langevin dynamics, the probability flow, and EDM's own.
+#include <cmath>
+#include <utility>
+
+#include "base/error.h"
+#include "diffusion/annealed_langevin.h"
+#include "diffusion/edm_sampler.h"
+#include "diffusion/noise_ladder.h"
+#include "diffusion/predictor_corrector.h"
+#include "diffusion/sampling.h"
+
+namespace ito {
+namespace {
+
+constexpr int kSdeSteps = 500, kEdmSteps = 18;
+constexpr double kDefaultSnr = 0.16;
+constexpr int kStepsPerLevel = 5;      // NCSNv2's for small images
+constexpr double kNcsnEpsilon = 2e-5;  // Song & Ermon 2019, section 5
+constexpr int kNcsnStepsPerLevel = 100;
+
+struct AnnealedFormRow {
+  Name name;
+  AnnealedForm form;
+  int steps_per_level;
+  double most;  // ε/σ_L² from where on Langevin steps diverge
+};
+constexpr AnnealedFormRow kAnnealedForms[] = {
+    // A step is a contraction on N(0, σ²), than which no p_σ is narrower, while its factor
+    // 1 - α/σ² (NCSN: 1 - α/(2σ²)) is above -1.
+    {{"ncsnv2", "steps of size α_i", "Song & Ermon 2020, algorithm 1", ""},
+     AnnealedForm::kNcsnV2,
+     kStepsPerLevel,
+     2},
+    {{"ncsn", "steps of size α_i/2", "Song & Ermon 2019, algorithm 1", ""},
+     AnnealedForm::kNcsn,
+     kNcsnStepsPerLevel,
+     4},
+};
+Result<const AnnealedFormRow*> annealed_form(const SamplerOptions& options) {
+  return row_called(std::span<const AnnealedFormRow>(kAnnealedForms), options.ald_form,
+                    "--ald-form");
+}
+
+// When sampling ends: as asked, or as the model says, or 0.
+double end_time(const SchedulerConfig& config, const SamplerOptions& options) {
+  if (options.eps > 0) return options.eps;
+  return is_continuous(config.process) ? sampling_end(config) : 0;
+}
+
+Result<Sampling> of_method(Result<Method> method, const Sde& sde) {
+  ITO_ASSIGN(Method made, std::move(method));
+  Sampling sampling;
+  sampling.method = std::move(made);
+  sampling.start_std = sde.prior_std();
+  return sampling;
+}
+
+Result<Sampling> predictor_corrector_sampling(const ScoreModel& model,
+                                              const SchedulerConfig& config,
+                                              const SamplerOptions& options, Predictor predictor,
+                                              Corrector corrector, int moves) {
+  PredictorCorrectorOptions pc;
+  pc.predictor = predictor;
+  pc.corrector = corrector;
+  pc.steps = options.steps;
+  const bool said = config.process == ProcessKind::kVe;  // the only config with an snr of its own
+  pc.snr = options.snr > 0 ? options.snr : said ? config.snr : kDefaultSnr;
+  pc.corrector_steps = options.corrector_steps > 0 ? options.corrector_steps : moves;
+  pc.end_time = end_time(config, options);
+  pc.denoise = options.denoise;
+  return of_method(predictor_corrector(model.sde, model.score, pc), model.sde);
+}
+
+template <Predictor kPredictor>
+Result<Sampling> predictor_alone(const ScoreModel& model, const SchedulerConfig& config,
+                                 const SamplerOptions& options) {
+  return predictor_corrector_sampling(model, config, options, kPredictor, Corrector::kNone, 1);
+}
+
+Result<Sampling> pc(const ScoreModel& model, const SchedulerConfig& config,
+                    const SamplerOptions& options) {
+  ITO_ASSIGN(const Predictor predictor, predictor_from_name(options.predictor));
+  ITO_ASSIGN(const Corrector corrector, corrector_from_name(options.corrector));
+  return predictor_corrector_sampling(model, config, options, predictor, corrector, 1);
+}
+
+Result<double> ladder_epsilon(const std::vector<double>& sigmas, int steps_per_level,
+                              const AnnealedFormRow& form, const SamplerOptions& options) {
+  const double variance = sigmas.back() * sigmas.back(), most = form.most * variance;
+  double epsilon = options.epsilon;
+  if (epsilon == 0 && options.snr > 0) epsilon = 2 * options.snr * options.snr * variance;
+  if (epsilon == 0)
+    epsilon =
+        form.form == AnnealedForm::kNcsn ? kNcsnEpsilon : ladder_step_size(sigmas, steps_per_level);
+  if (epsilon < most) return epsilon;
+  return invalid_argument(
+      "epsilon is {:.3g}, expected less than {:.3g} ({} times sigma_min squared), from where on "
+      "Langevin steps diverge",
+      epsilon, most, form.most);
+}
+
+// On the geometric ladder of a VE or EDM process; elsewhere the corrector alone.
+Result<Sampling> ald(const ScoreModel& model, const SchedulerConfig& config,
+                     const SamplerOptions& options) {
+  ITO_ASSIGN(const AnnealedFormRow* form, annealed_form(options));
+  const Sde& sde = model.sde;
+  if (sde.kind != Sde::Kind::kVe && sde.kind != Sde::Kind::kEdm) {
+    if (form->form == AnnealedForm::kNcsn || options.epsilon > 0)
+      return invalid_argument("--ald-form ncsn and --epsilon need a VE or EDM model, found {}",
+                              sde_name(sde.kind));
+    return predictor_corrector_sampling(model, config, options, Predictor::kNone, Corrector::kAld,
+                                        kStepsPerLevel);
+  }
+  AnnealedLangevinOptions ald;
+  ald.form = form->form;
+  ITO_ASSIGN(const std::vector<double> sigmas,
+             geometric_ladder(sde.sigma_max, sde.sigma_min, options.steps));
+  ald.steps_per_level =
+      options.corrector_steps > 0 ? options.corrector_steps : form->steps_per_level;
+  ITO_ASSIGN(ald.epsilon, ladder_epsilon(sigmas, ald.steps_per_level, *form, options));
+  ald.denoise = options.denoise;
+  std::vector<double> times;
+  for (double sigma : sigmas) times.push_back(sde.time_of(sigma));
+  return of_method(annealed_langevin(sigmas, times, model.score, ald), sde);
+}
+
+Result<Sampling> edm(const ScoreModel& model, const SchedulerConfig& config,
+                     const SamplerOptions& options) {
+  const double asked = end_time(config, options);
+  ITO_ASSIGN(const ScoreModel view, edm_coordinates(model, asked > 0 ? asked : model.sde.start()));
+  EdmSamplerOptions edm;
+  edm.steps = options.steps;
+  edm.heun = !options.euler;
+  edm.rho = options.rho;
+  edm.s_churn = options.churn;
+  edm.s_min = options.s_min;
+  if (options.s_max > 0) edm.s_max = options.s_max;
+  edm.s_noise = options.s_noise;
+  return of_method(edm_sampler(view.sde, view.score, edm), view.sde);
+}
+
+Result<Sampling> ode(const ScoreModel& model, const SchedulerConfig& config,
+                     const SamplerOptions& options) {
+  Sampling sampling;
+  sampling.flow = probability_flow(model.sde, model.score);
+  if (is_continuous(config.process)) sampling.flow->start = sampling_end(config);
+  sampling.to = options.eps > 0 ? options.eps : sampling.flow->start;
+  if (!(sampling.to < sampling.flow->end))
+    return invalid_argument("eps is {}, expected less than {}", sampling.to, sampling.flow->end);
+  sampling.start_std = sampling.flow->prior_std;
+  return sampling;
+}
+
+std::string churn_moot(const SamplerOptions& options, std::string_view key) {
+  return key.starts_with("s_") && options.churn == 0 ? "edm without --churn" : "";
+}
+
+std::string ald_moot(const SamplerOptions& options, std::string_view key) {
+  const auto form = annealed_form(options);
+  const bool ncsn = form.ok() && (*form)->form == AnnealedForm::kNcsn;
+  return key == "snr" && ncsn ? "ald --ald-form ncsn" : "";
+}
+
+constexpr ScoreSamplerEntry kScoreSamplers[] = {
+    {{"em", "Euler-Maruyama steps of the reverse SDE", "Song et al. 2021, eq. 6", ""},
+     predictor_alone<Predictor::kEulerMaruyama>,
+     kSdeSteps,
+     "steps eps denoise"},
+    {{"reverse-diffusion", "the reverse of the discretised forward SDE", "Song et al. 2021, eq. 46",
+      ""},
+     predictor_alone<Predictor::kReverseDiffusion>,
+     kSdeSteps,
+     "steps eps denoise"},
+    {{"ancestral", "ancestral sampling of the discretised SDE", "Song et al. 2021, eq. 4, 47", ""},
+     predictor_alone<Predictor::kAncestral>,
+     kSdeSteps,
+     "steps eps denoise"},
+    {{"pc", "a predictor and a corrector in turns", "Song et al. 2021, algorithm 1", ""},
+     pc,
+     kSdeSteps,
+     "steps eps denoise predictor corrector snr corrector_steps"},
+    {{"ald", "annealed Langevin dynamics down the noise levels",
+      "Song & Ermon 2019, 2020, algorithm 1", ""},
+     ald,
+     kSdeSteps,
+     "steps eps denoise snr corrector_steps ald_form epsilon",
+     ald_moot},
+    {{"ode", "the probability flow, solved adaptively (Dormand-Prince)", "Song et al. 2021, eq. 13",
+      ""},
+     ode,
+     0,
+     "rtol atol eps"},
+    {{"edm", "the probability flow by Heun's steps in EDM's coordinates, with churn",
+      "Karras et al. 2022, algorithm 2", ""},
+     edm,
+     kEdmSteps,
+     "steps eps rho churn euler s_min s_max s_noise",
+     churn_moot},
+};
+
+}  // namespace
+
+std::span<const ScoreSamplerEntry> score_sampler_rows() { return kScoreSamplers; }
+
+}  // namespace ito

@@ -1,0 +1,111 @@
+// Tables of the keys of configuration files: how each enters and leaves a plain struct, and checks
+// of values that name file and key. Internal to this room.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "io/json.h"
+
+namespace ito::config_keys {
+
+using Choices = std::span<const std::string_view>;
+
+inline constexpr int kMaxLayers = 1000;  // far beyond any model; keeps products inside an int
+inline constexpr int kMaxChannels = 1 << 20;
+
+inline std::string known(Choices choices) {
+  std::string text;
+  for (std::string_view choice : choices) text += (text.empty() ? "" : ", ") + std::string(choice);
+  return text;
+}
+
+inline Status check_choice(const std::string& where, const char* key, const std::string& value,
+                           Choices choices) {
+  if (std::find(choices.begin(), choices.end(), value) != choices.end()) return {};
+  return unsupported("{}: key '{}': unknown value \"{}\"; known are {}", where, key, value,
+                     known(choices));
+}
+
+inline Status check_range(const std::string& where, const char* key, double value, double low,
+                          double high) {
+  if (value >= low && value <= high) return {};
+  return corrupt("{}: key '{}': expected a number from {} to {}, found {}", where, key, low, high,
+                 value);
+}
+
+template <typename T>
+Status check_range(const std::string& where, const char* key, const std::optional<T>& value,
+                   double low, double high) {
+  return value ? check_range(where, key, static_cast<double>(*value), low, high) : Status();
+}
+
+template <typename T>
+Status read_value(JsonObject& object, const char* key, T* out) {
+  return object.read(key, out);
+}
+
+template <typename T>
+Json write_value(const T& value) {
+  return Json(value);
+}
+
+template <typename T>
+Json write_value(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+// sample_size: null, one number for both sides, or [height, width].
+inline Status read_value(JsonObject& object, const char* key,
+                         std::optional<std::array<int, 2>>* out) {
+  const Json* value = object.find(key);
+  if (value == nullptr) return {};
+  if (value->is_null()) {
+    out->reset();
+    return {};
+  }
+  if (value->is_number_integer()) {
+    int side = 0;
+    ITO_TRY(object.read(key, &side));
+    *out = {side, side};
+    return {};
+  }
+  std::vector<int> sides;
+  if (!object.read(key, &sides).ok() || sides.size() != 2)
+    return object.wrong(key, "null, an integer or [height, width]");
+  *out = {sides[0], sides[1]};
+  return {};
+}
+
+inline Json write_value(const std::optional<std::array<int, 2>>& size) {
+  if (!size) return Json(nullptr);
+  return (*size)[0] == (*size)[1] ? Json((*size)[0]) : Json(*size);
+}
+
+// freq_shift, which diffusers declares, and its files hold, as an integer.
+inline Json write_value(float value) {
+  return value == std::nearbyint(value) ? Json(static_cast<int>(value)) : Json(value);
+}
+
+// One key of a config file: how it enters and leaves the struct.
+template <typename Config>
+struct Key {
+  const char* name;
+  Status (*read)(JsonObject&, const char*, Config*);
+  Json (*write)(const Config&);
+};
+
+template <typename Config, auto kField>
+constexpr Key<Config> key(const char* name) {
+  return {name,
+          [](JsonObject& o, const char* k, Config* c) { return read_value(o, k, &(c->*kField)); },
+          [](const Config& c) { return write_value(c.*kField); }};
+}
+
+}  // namespace ito::config_keys
