@@ -12,14 +12,14 @@ namespace ito {
 namespace {
 
 Status check_guidance(const ClassGuidance& guidance, const Shape& shape, int model_classes) {
-  const ClassifierConfig& image = guidance.classifier.config.image;
-  if (shape[1] != image.image_size || shape[2] != image.image_size || shape[3] != image.in_channels)
-    return invalid_argument("the guiding classifier judges {}x{}x{} images, these are {}x{}x{}",
-                            image.image_size, image.image_size, image.in_channels, shape[1],
-                            shape[2], shape[3]);
-  if (model_classes > 0 && model_classes != image.classes)
-    return invalid_argument("the guiding classifier has {} classes, the model {}", image.classes,
-                            model_classes);
+  const Signature& image = guidance.classifier.network.signature();
+  const auto [h, w] = *image.sample_size;
+  if (shape[1] != h || shape[2] != w || shape[3] != image.in_channels)
+    return invalid_argument("the guiding classifier judges {}x{}x{} images, these are {}x{}x{}", h,
+                            w, image.in_channels, shape[1], shape[2], shape[3]);
+  if (model_classes > 0 && model_classes != image.out_channels)
+    return invalid_argument("the guiding classifier has {} classes, the model {}",
+                            image.out_channels, model_classes);
   if (!std::isfinite(guidance.scale))
     return invalid_argument("the guidance scale is {}, expected a finite number", guidance.scale);
   return {};
@@ -45,8 +45,7 @@ Status check_observation(const Observation& observation, const Shape& shape) {
 LogProbability log_probability(const ClassGuidance& guidance, const MarginalFunction& marginal) {
   return [&guidance, marginal](Tensor x, Tensor t) {
     const Tensor labels = input(x.graph(), batch_name::kLabels, {x.dim(0)}, DType::kU32);
-    return class_log_probability(guidance.classifier.config, guidance.classifier.set, marginal,
-                                 labels)(x, t);
+    return class_log_probability(guidance.classifier.network, marginal, labels)(x, t);
   };
 }
 
@@ -58,22 +57,22 @@ Status check_control(const SampleControl& control, const Shape& shape, int model
   return {};
 }
 
-Denoiser controlled_denoiser(const SampleControl* control, Denoiser denoiser, Prediction prediction,
-                             const MarginalFunction& marginal) {
-  if (control == nullptr || !control->guidance) return denoiser;
-  return guided_denoiser(std::move(denoiser), prediction, marginal,
-                         log_probability(*control->guidance, marginal), control->guidance->scale);
+void guide(const SampleControl* control, DiffusionModel& model) {
+  if (control == nullptr || !control->guidance) return;
+  model.guidance = [&guidance = *control->guidance](const MarginalFunction& marginal) {
+    return log_probability(guidance, marginal);
+  };
+  model.guidance_scale = control->guidance->scale;
 }
 
-ScoreFunction controlled_score(const SampleControl* control, ScoreFunction score,
-                               const MarginalFunction& marginal) {
-  if (control == nullptr || !control->guidance) return score;
-  return guided_score(std::move(score), log_probability(*control->guidance, marginal),
-                      control->guidance->scale);
-}
-
-Constraint control_constraint(const SampleControl* control, const MarginalFunction& marginal) {
-  if (control == nullptr || !control->observation) return {};
+Result<Constraint> constraint_of(const SampleControl* control, const DiffusionModel& model,
+                                 bool levels_known) {
+  if (control == nullptr || !control->observation) return Constraint{};
+  MarginalFunction marginal;
+  if (!levels_known) {
+    ITO_ASSIGN(const ScoreModel score, model_score(model));
+    marginal = sde_marginal(score.sde);
+  }
   Constraint constraint = measurement_constraint(control->observation->measurement, marginal);
   if (control->observation->limit_colours) constraint.finish = colours_in_range;
   return constraint;

@@ -9,13 +9,13 @@
 
 #include "api/noisy_classifier.h"
 #include "diffusion/constraint.h"
-#include "diffusion/guidance.h"
+#include "diffusion/diffusion_model.h"
 #include "runtime/executor.h"
 
 namespace ito {
 
 struct ClassGuidance {
-  NoisyClassifierModel classifier;
+  Model classifier;  // load_noisy_classifier
   double scale = 1;
 };
 
@@ -36,14 +36,13 @@ struct SampleControl {
 // range; an observation of other images than shape, or of a wrong size or not finite.
 Status check_control(const SampleControl& control, const Shape& shape, int model_classes);
 
-// The denoiser or score with the guidance, and the constraint of the observation (empty without).
-// The graphs have further inputs: the labels (batch_name::kLabels) and those of bind_control.
-// `control` must outlive them.
-Denoiser controlled_denoiser(const SampleControl* control, Denoiser denoiser, Prediction prediction,
-                             const MarginalFunction& marginal);
-ScoreFunction controlled_score(const SampleControl* control, ScoreFunction score,
-                               const MarginalFunction& marginal);
-Constraint control_constraint(const SampleControl* control, const MarginalFunction& marginal);
+// Guides the model, and the constraint of the observation (empty without) on it. The graphs have
+// further inputs: the labels (batch_name::kLabels) and those of bind_control. `control` must
+// outlive them. levels_known: the method knows the level of x itself (Method::level); otherwise it
+// is that of the model's SDE. Errors: a model that has none.
+void guide(const SampleControl* control, DiffusionModel& model);
+Result<Constraint> constraint_of(const SampleControl* control, const DiffusionModel& model,
+                                 bool levels_known);
 
 // Fills the inputs of a step's executor that belong to the control.
 Status bind_control(vk::Device& device, Executor& step, const SampleControl* control);

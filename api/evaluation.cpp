@@ -15,19 +15,20 @@ using Clock = std::chrono::steady_clock;
 }  // namespace
 
 Result<std::unique_ptr<Evaluator>> Evaluator::create(vk::Device& device,
-                                                     const ClassifierModel& classifier,
-                                                     int64_t batch) {
+                                                     const Component& classifier, int64_t batch) {
   std::unique_ptr<Evaluator> evaluator(new Evaluator(device, classifier, batch));
-  const Shape shape{batch, classifier.size, classifier.size, classifier.config.in_channels};
+  const auto [h, w] = *classifier.network.signature().sample_size;
+  const Shape shape{batch, h, w, classifier.network.signature().in_channels};
   ITO_ASSIGN(evaluator->scorer_, Scorer::create(device, classifier, shape));
   return evaluator;
 }
 
 Result<FeatureStatistics> Evaluator::features_of(const ImageDataset& data, int64_t count) {
-  const int size = classifier_.size;
-  if (data.c != classifier_.config.in_channels || data.h > size || data.w > size)
+  const Signature& signature = classifier_.network.signature();
+  const int size = (*signature.sample_size)[0];
+  if (data.c != signature.in_channels || data.h > size || data.w > size)
     return invalid_argument("the classifier judges {}x{}x{} images, the data set's are {}x{}x{}",
-                            size, size, classifier_.config.in_channels, data.h, data.w, data.c);
+                            size, size, signature.in_channels, data.h, data.w, data.c);
   FeatureStatistics statistics(scorer_->features());
   count = std::min(count, data.count);
   for (int64_t first = 0; first < count; first += batch_) {
@@ -58,11 +59,11 @@ Result<SampleScore> Evaluator::score(const Model& model, const SampleOptions& op
   batched.batch = std::min(batch_, count);
   ITO_ASSIGN(auto session, SamplingSession::create(device_, model, batched));
   const Shape shape = session->shape(batch_);
-  if (shape[1] != classifier_.size || shape[2] != classifier_.size ||
-      shape[3] != classifier_.config.in_channels)
-    return invalid_argument("the classifier judges {}x{}x{} images, the model's are {}x{}x{}",
-                            classifier_.size, classifier_.size, classifier_.config.in_channels,
-                            shape[1], shape[2], shape[3]);
+  const Signature& judge = classifier_.network.signature();
+  const int size = (*judge.sample_size)[0];
+  if (shape[1] != size || shape[2] != size || shape[3] != judge.in_channels)
+    return invalid_argument("the classifier judges {}x{}x{} images, the model's are {}x{}x{}", size,
+                            size, judge.in_channels, shape[1], shape[2], shape[3]);
   const uint32_t classes = static_cast<uint32_t>(model.num_classes());
   SampleScore score;
   if (classes > 0) score.recognised = 0;

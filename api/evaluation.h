@@ -26,8 +26,7 @@ struct SampleScore {
 class Evaluator {
  public:
   // `classifier` must outlive it. Images are judged `batch` at a time.
-  static Result<std::unique_ptr<Evaluator>> create(vk::Device& device,
-                                                   const ClassifierModel& classifier,
+  static Result<std::unique_ptr<Evaluator>> create(vk::Device& device, const Component& classifier,
                                                    int64_t batch);
 
   // Takes the features of the first `count` images (all, where there are fewer) as what samples are
@@ -38,6 +37,9 @@ class Evaluator {
   // The distance of other real images from the reference: what a perfect model would have.
   Result<double> distance_of(const ImageDataset& data, int64_t count);
 
+  // Numbers that the classifier sees in one image.
+  int64_t features() const { return scorer_->features(); }
+
   // Draws images with seeds 0, 1, ..., count - 1 (class: seed modulo classes) and judges them, each
   // value clipped to [-1, 1]. after_step is called after each step of the sampler with the number
   // of images finished; false stops with kInterrupted. Errors: as of SamplingSession; a model whose
@@ -46,12 +48,12 @@ class Evaluator {
                             const std::function<bool(int64_t)>& after_step);
 
  private:
-  Evaluator(vk::Device& device, const ClassifierModel& classifier, int64_t batch)
+  Evaluator(vk::Device& device, const Component& classifier, int64_t batch)
       : device_(device), classifier_(classifier), batch_(batch), reference_(1) {}
   Result<FeatureStatistics> features_of(const ImageDataset& data, int64_t count);
 
   vk::Device& device_;
-  const ClassifierModel& classifier_;
+  const Component& classifier_;
   int64_t batch_;
   std::unique_ptr<Scorer> scorer_;
   FeatureStatistics reference_;

@@ -6,7 +6,6 @@
 #include "api/model_score.h"
 #include "api/task.h"
 #include "base/error.h"
-#include "nn/unet2d.h"
 
 namespace ito {
 namespace {
@@ -16,15 +15,16 @@ using flow_names::kState;
 }  // namespace
 
 Result<ModelFlow> model_flow(const Model& model) {
-  const UNet2DConfig& unet = model.unet;
-  if (!unet.sample_size)
+  const Signature& signature = model.network.signature();
+  if (!signature.sample_size)
     return invalid_argument("the model has no sample_size, which its flow needs");
   ModelFlow result;
-  result.image = {(*unet.sample_size)[0], (*unet.sample_size)[1], unet.in_channels};
-  ITO_TRY(check_unet2d_size(unet, result.image[0], result.image[1]));
+  const auto [h, w] = *signature.sample_size;
+  result.image = {h, w, signature.in_channels};
+  ITO_TRY(model.network.check_size(h, w));
   result.classes = model.num_classes();
   result.weights = model.weights;
-  ITO_ASSIGN(result.flow, unet_flow(unet, model.scheduler, model.set));
+  ITO_ASSIGN(result.flow, density_flow(model.network, model.scheduler));
   return result;
 }
 

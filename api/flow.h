@@ -16,15 +16,16 @@ namespace ito {
 // What likelihoods and encoders need of a model, of whatever kind it is.
 struct ModelFlow {
   // Its score adds the input "parameters" (nn/train_step.h) and, for a model with classes, "labels"
-  // (u32 [n], api/task.h) to the graph it is used in. Refers to the model's parameter set.
+  // (u32 [n], api/task.h) to the graph it is used in.
   ProbabilityFlow flow;
   Shape image;      // [h, w, c]
   int classes = 0;  // 0: no labels
   std::span<const float> weights;
 };
 
-// `model` must outlive the result. Its flow is unet_flow of api/model_score.h. Errors: a model
-// without sample_size, a network or a prediction that has no flow.
+// `model` must outlive the result, which refers to its weights. Its flow is density_flow of
+// api/model_score.h. Errors: a model without sample_size, a network or a prediction that has no
+// flow.
 Result<ModelFlow> model_flow(const Model& model);
 
 // Binds the weights of a flow to a solver.

@@ -9,14 +9,16 @@
 #include "graph/compile.h"
 #include "io/layout.h"
 #include "nn/train_step.h"
-#include "nn/unet2d.h"
 
 namespace ito {
 namespace {
 
 constexpr const char* kSample = "sample";
 constexpr const char* kTimestep = "timestep";
-constexpr const char* kLabels = "class_labels";
+constexpr ConditioningNames kNames = {.classes = "class_labels",
+                                      .context = "encoder_hidden_states",
+                                      .guidance = "timestep_cond",
+                                      .latent = "latent"};
 constexpr const char* kTarget = "target";
 
 // Error kInvalidArgument naming `where` if the tensor is missing.
@@ -30,123 +32,166 @@ Result<const HostTensor*> require(const TensorFile& file, const char* name,
 
 Result<std::vector<uint32_t>> read_labels(const HostTensor& tensor, int64_t n, int classes,
                                           std::string_view where) {
-  ITO_ASSIGN(const std::vector<int64_t> values, to_int64(tensor, kLabels));
+  ITO_ASSIGN(const std::vector<int64_t> values, to_int64(tensor, kNames.classes));
   if (tensor.shape != Shape{n})
-    return invalid_argument("{}: tensor '{}' has shape {}, expected [{}]", where, kLabels,
+    return invalid_argument("{}: tensor '{}' has shape {}, expected [{}]", where, kNames.classes,
                             tensor.shape.to_string(), n);
   for (int64_t value : values) {
     if (value < 0 || value >= classes)
-      return invalid_argument("{}: tensor '{}' has class {}, expected 0 to {}", where, kLabels,
-                              value, classes - 1);
+      return invalid_argument("{}: tensor '{}' has class {}, expected 0 to {}", where,
+                              kNames.classes, value, classes - 1);
   }
   return std::vector<uint32_t>(values.begin(), values.end());
 }
 
-// Shape of the input "class_labels" of n images: indices of a class table, times, or embeddings.
-Shape label_shape(const UNet2DConfig& unet, int64_t n) {
-  if (unet.class_embed_type != "identity") return {n};
-  return {n, unet.time_embedding_dim.value_or(4 * unet.block_out_channels[0])};
-}
-
-bool has_labels(const UNet2DConfig& unet) {
-  return unet.class_embed_type.has_value() || unet.num_class_embeds.has_value();
-}
-
-// Checks the file's labels and puts them into the executor.
-Status write_labels(Executor& executor, const UNet2DConfig& unet, const TensorFile& inputs,
-                    int64_t n, std::string_view where) {
-  if (!has_labels(unet)) {
-    if (inputs.tensors.count(kLabels) == 0) return {};
-    return invalid_argument("{}: tensor '{}' was given, but the model has no classes", where,
-                            kLabels);
+// Checks one of the file's conditioning tensors against the input the network has for it (`wanted`
+// false: none) and puts it into the executor.
+Status write_conditioning(Executor& executor, const TensorFile& inputs, const char* name,
+                          bool wanted, const Shape& expected, std::string_view where) {
+  if (!wanted) {
+    if (inputs.tensors.count(name) == 0) return {};
+    return invalid_argument("{}: tensor '{}' was given, but the model has no use for it", where,
+                            name);
   }
-  ITO_ASSIGN(const HostTensor* labels, require(inputs, kLabels, where));
-  if (!unet.class_embed_type) {
+  ITO_ASSIGN(const HostTensor* tensor, require(inputs, name, where));
+  if (tensor->shape != expected)
+    return invalid_argument("{}: tensor '{}' has shape {}, expected {}", where, name,
+                            tensor->shape.to_string(), expected.to_string());
+  return executor.write(name, to_floats(*tensor));
+}
+
+Status write_classes(Executor& executor, const ClassInput& classes, const TensorFile& inputs,
+                     int64_t n, std::string_view where) {
+  if (classes.kind == ClassInput::Kind::kIndices) {
+    ITO_ASSIGN(const HostTensor* labels, require(inputs, kNames.classes, where));
     ITO_ASSIGN(const std::vector<uint32_t> values,
-               read_labels(*labels, n, *unet.num_class_embeds, where));
-    return executor.write(kLabels, values);
+               read_labels(*labels, n, classes.classes(), where));
+    return executor.write(kNames.classes, values);
   }
-  const Shape expected = label_shape(unet, n);
-  if (labels->shape != expected)
-    return invalid_argument("{}: tensor '{}' has shape {}, expected {}", where, kLabels,
-                            labels->shape.to_string(), expected.to_string());
-  return executor.write(kLabels, to_floats(*labels));
+  const bool embeddings = classes.kind == ClassInput::Kind::kEmbeddings;
+  return write_conditioning(executor, inputs, kNames.classes,
+                            classes.kind != ClassInput::Kind::kNone,
+                            embeddings ? Shape{n, classes.count} : Shape{n}, where);
 }
 
-Program forward_program(const UNet2DConfig& unet, const ParameterSet& set, const Shape& shape,
+Status write_conditionings(Executor& executor, const Signature& signature, const TensorFile& inputs,
+                           int64_t n, int64_t context_length, std::string_view where) {
+  ITO_TRY(write_classes(executor, signature.classes, inputs, n, where));
+  ITO_TRY(write_conditioning(executor, inputs, kNames.context, signature.context > 0,
+                             {n, context_length, signature.context}, where));
+  ITO_TRY(write_conditioning(executor, inputs, kNames.guidance, signature.guidance > 0,
+                             {n, signature.guidance}, where));
+  return write_conditioning(executor, inputs, kNames.latent, signature.latent > 0,
+                            {n, signature.latent}, where);
+}
+
+// The states of the file's context; 0 without.
+int64_t context_length_of(const TensorFile& inputs) {
+  const auto found = inputs.tensors.find(kNames.context);
+  if (found == inputs.tensors.end() || found->second.shape.rank() != 3) return 0;
+  return found->second.shape[1];
+}
+
+Program forward_program(const Network& network, const Shape& shape, int64_t context_length,
                         bool gradients) {
   Program program;
   program.name = gradients ? "forward_gradient" : "forward";
   Graph& graph = *program.graph;
-  const Tensor flat = input(graph, state_name::kParameters, {set.size()});
+  const Signature& signature = network.signature();
+  const Tensor flat = input(graph, state_name::kParameters, {network.set().size()});
   const Tensor sample = input(graph, kSample, shape);
-  Tensor labels;
-  if (has_labels(unet))
-    labels = input(graph, kLabels, label_shape(unet, shape[0]),
-                   unet.class_embed_type ? DType::kF32 : DType::kU32);
-  const Tensor out =
-      unet2d(Scope(set, flat), unet, sample, input(graph, kTimestep, {shape[0]}), labels);
+  const Conditioning conditioning =
+      conditioning_inputs(graph, signature, shape[0], context_length, kNames);
+  Tensor timestep;
+  if (signature.time != TimeInput::kNone) timestep = input(graph, kTimestep, {shape[0]});
+  const Tensor out = network.build(flat, sample, timestep, conditioning);
   program.output("out", out);
   if (!gradients) return program;
   const Tensor loss = mean_all(square(out - input(graph, kTarget, out.shape())));
   program.output("loss", loss);
   program.output("d_sample", grad(loss, {sample})[0]);
-  program.output("gradient", flat_gradient(set, flat, loss));
+  program.output("gradient", flat_gradient(network.set(), flat, loss));
   return program;
+}
+
+// One time per sample.
+Result<std::vector<float>> read_times(const TensorFile& inputs, int64_t n, std::string_view where) {
+  ITO_ASSIGN(const HostTensor* timestep, require(inputs, kTimestep, where));
+  std::vector<float> t = to_floats(*timestep);
+  if (t.size() == 1) t.resize(static_cast<size_t>(n), t[0]);
+  if (static_cast<int64_t>(t.size()) == n) return t;
+  return invalid_argument("{}: tensor '{}' has shape {}, expected [{}] or []", where, kTimestep,
+                          timestep->shape.to_string(), n);
+}
+
+// PyTorch's shape of a tensor of ours: channels first where it is an image.
+Shape foreign_shape(const Shape& ours) {
+  return ours.rank() == 4 ? Shape{ours[0], ours[3], ours[1], ours[2]} : ours;
+}
+std::vector<float> foreign_values(const std::vector<float>& values, const Shape& ours) {
+  return ours.rank() == 4 ? nhwc_to_nchw(values, ours) : values;
 }
 
 }  // namespace
 
-Result<Plan> forward_plan(const UNet2DConfig& unet, const ParameterSet& set, const Shape& shape,
+Result<Plan> forward_plan(const Network& network, const Shape& shape, int64_t context_length,
                           bool gradients, const DeviceCaps& caps) {
-  return compile(forward_program(unet, set, shape, gradients), caps);
+  return compile(forward_program(network, shape, context_length, gradients), caps);
 }
 
 Result<TensorFile> forward(vk::Device& device, const Model& model, const TensorFile& inputs,
                            bool gradients, std::string_view where) {
+  const Network& network = model.network;
+  const Signature& signature = network.signature();
   ITO_ASSIGN(const HostTensor* sample, require(inputs, kSample, where));
   const Shape nchw = sample->shape;
-  if (nchw.rank() != 4 || nchw[0] < 1 || nchw[1] != model.unet.in_channels)
+  if (nchw.rank() != 4 || nchw[0] < 1 || nchw[1] != signature.in_channels)
     return invalid_argument("{}: tensor '{}' has shape {}, expected [n,{},h,w]", where, kSample,
-                            nchw.to_string(), model.unet.in_channels);
+                            nchw.to_string(), signature.in_channels);
   const int64_t n = nchw[0];
   const Shape shape{n, nchw[2], nchw[3], nchw[1]};
-  ITO_TRY(check_unet2d_size(model.unet, shape[1], shape[2]));
+  ITO_TRY(network.check_size(shape[1], shape[2]));
+  const int64_t context_length = context_length_of(inputs);
+  if (signature.context > 0 && context_length < 1) {
+    ITO_TRY(require(inputs, kNames.context, where));
+    return invalid_argument("{}: tensor '{}' has shape {}, expected [{},length,{}]", where,
+                            kNames.context, inputs.tensors.at(kNames.context).shape.to_string(), n,
+                            signature.context);
+  }
 
-  ITO_ASSIGN(const HostTensor* timestep, require(inputs, kTimestep, where));
-  std::vector<float> t = to_floats(*timestep);
-  if (t.size() == 1) t.resize(static_cast<size_t>(n), t[0]);
-  if (static_cast<int64_t>(t.size()) != n)
-    return invalid_argument("{}: tensor '{}' has shape {}, expected [{}] or []", where, kTimestep,
-                            timestep->shape.to_string(), n);
-
-  ITO_ASSIGN(Plan plan, forward_plan(model.unet, model.set, shape, gradients, device.caps()));
+  ITO_ASSIGN(Plan plan, forward_plan(network, shape, context_length, gradients, device.caps()));
   ITO_ASSIGN(auto executor, Executor::create(device, std::move(plan)));
   ITO_TRY(executor->write(state_name::kParameters, model.weights));
   ITO_TRY(executor->write(kSample, nchw_to_nhwc(to_floats(*sample), nchw)));
-  ITO_TRY(executor->write(kTimestep, t));
-  ITO_TRY(write_labels(*executor, model.unet, inputs, n, where));
-  const Shape out_nchw{n, model.unet.out_channels, nchw[2], nchw[3]};
-  const Shape out_shape{n, nchw[2], nchw[3], model.unet.out_channels};
+  if (signature.time != TimeInput::kNone) {
+    ITO_ASSIGN(const std::vector<float> t, read_times(inputs, n, where));
+    ITO_TRY(executor->write(kTimestep, t));
+  }
+  ITO_TRY(write_conditionings(*executor, signature, inputs, n, context_length, where));
+  const Shape out_shape = signature.image_out ? Shape{n, nchw[2], nchw[3], signature.out_channels}
+                                              : Shape{n, signature.out_channels};
+  const Shape out_foreign = foreign_shape(out_shape);
   if (gradients) {
     ITO_ASSIGN(const HostTensor* target, require(inputs, kTarget, where));
-    if (target->shape != out_nchw)
+    if (target->shape != out_foreign)
       return invalid_argument("{}: tensor '{}' has shape {}, expected {}", where, kTarget,
-                              target->shape.to_string(), out_nchw.to_string());
-    ITO_TRY(executor->write(kTarget, nchw_to_nhwc(to_floats(*target), out_nchw)));
+                              target->shape.to_string(), out_foreign.to_string());
+    const std::vector<float> values = to_floats(*target);
+    ITO_TRY(
+        executor->write(kTarget, signature.image_out ? nchw_to_nhwc(values, out_foreign) : values));
   }
 
   ITO_TRY(executor->run());
   TensorFile outputs;
   ITO_ASSIGN(const std::vector<float> out, executor->read<float>("out"));
-  outputs.tensors.emplace("out", tensor_from_floats(out_nchw, nhwc_to_nchw(out, out_shape)));
+  outputs.tensors.emplace("out", tensor_from_floats(out_foreign, foreign_values(out, out_shape)));
   if (!gradients) return outputs;
   ITO_ASSIGN(const std::vector<float> loss, executor->read<float>("loss"));
   ITO_ASSIGN(const std::vector<float> d_sample, executor->read<float>("d_sample"));
   ITO_ASSIGN(const std::vector<float> gradient, executor->read<float>("gradient"));
   outputs.tensors.emplace("loss", tensor_from_floats(Shape{}, loss));
   outputs.tensors.emplace("d_sample", tensor_from_floats(nchw, nhwc_to_nchw(d_sample, shape)));
-  for (const auto& [name, tensor] : unpack_parameters(model.set, gradient))
+  for (const auto& [name, tensor] : unpack_parameters(network.set(), gradient))
     outputs.tensors.emplace("grad." + name, tensor_from_floats(tensor.shape, tensor.data));
   return outputs;
 }

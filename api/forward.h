@@ -11,17 +11,20 @@
 
 namespace ito {
 
-// Inputs: "sample" [n,c,h,w]; "timestep" [n] or [], any number type; "class_labels" [n] integers
-// where the model has classes; with `gradients` also "target", shaped as the output.
-// Outputs: "out" [n,c,h,w]; with `gradients` also "loss" [], the mean of (out - target)², its
-// gradients "d_sample" and "grad.<parameter>".
-// Errors: kInvalidArgument naming `where` and the tensor that is missing, too many or of a wrong
-// shape or type.
+// Inputs: "sample" [n,c,h,w]; "timestep" [n] or [], any number type, where the network is told the
+// time; where it is told them "class_labels" (integers [n], or numbers [n] or [n,e] where its
+// class_embed_type says so), "encoder_hidden_states" [n,l,d], "timestep_cond" [n,d] and "latent"
+// [n,d]; with `gradients` also "target", shaped as the output.
+// Outputs: "out" [n,c,h,w] (or [n,c] where the output is no image); with `gradients` also "loss"
+// [], the mean of (out - target)², its gradients "d_sample" and "grad.<parameter>". Errors:
+// kInvalidArgument naming `where` and the tensor that is missing, too many or of a wrong shape or
+// type.
 Result<TensorFile> forward(vk::Device& device, const Model& model, const TensorFile& inputs,
                            bool gradients, std::string_view where);
 
-// The plan that forward() runs for samples of this shape [n,h,w,c].
-Result<Plan> forward_plan(const UNet2DConfig& unet, const ParameterSet& set, const Shape& shape,
+// The plan that forward() runs for samples of this shape [n,h,w,c], with contexts of that many
+// states.
+Result<Plan> forward_plan(const Network& network, const Shape& shape, int64_t context_length,
                           bool gradients, const DeviceCaps& caps);
 
 }  // namespace ito

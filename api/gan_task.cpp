@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "diffusion/ddgan.h"
 #include "graph/builder.h"
-#include "nn/unet2d.h"
 
 namespace ito {
 namespace {
@@ -49,19 +48,20 @@ LossFunction gan_loss(const Shape& shape, int classes, const DdganConfig& config
 Status describe_gan(const TrainingOptions& options, int image_channels, TrainingTask& task) {
   ITO_ASSIGN(task.scheduler, ddgan_scheduler(options.gan_steps));
   ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(task.scheduler));
-  task.unet = unet_config(options, image_channels, task.size(), 0);
-  task.unet.class_embed_type = "identity";
-  task.unet.resnet_time_scale_shift = "scale_shift";
   DdganConfig config;
-  config.unet = task.unet;
+  config.unet = unet_config(options, image_channels, task.size(), 0);
+  config.unet.class_embed_type = "identity";
+  config.unet.resnet_time_scale_shift = "scale_shift";
   config.mapping = {.latent = options.latent,
                     .layers = kMappingLayers,
                     .features = int64_t{4} * options.channels[0],
                     .classes = task.classes};
   config.discriminator_channels.assign(options.discriminator_channels.begin(),
                                        options.discriminator_channels.end());
-  ITO_ASSIGN(task.set, ddgan_parameters(config));
-  ITO_TRY(check_unet2d_size(task.unet, task.size(), task.size()));
+  ITO_ASSIGN(ParameterSet both, ddgan_parameters(config));
+  ITO_ASSIGN(const Network generator, ddgan_generator_network({config.unet, config.mapping}));
+  task.network = generator.among(std::move(both));
+  ITO_TRY(task.network.check_size(task.size(), task.size()));
   if (task.size() >> config.discriminator_channels.size() < 1)
     return invalid_argument(
         "--discriminator-channels has {} levels, too many to halve images of "

@@ -14,7 +14,6 @@
 #include "diffusion/sampling_program.h"
 #include "graph/builder.h"
 #include "graph/compile.h"
-#include "nn/unet2d.h"
 
 namespace ito {
 namespace {
@@ -35,10 +34,10 @@ Status check(const Model& model, const Shape& image, const std::vector<float>& a
   if (model.num_classes() > 0 && options.label >= static_cast<uint32_t>(model.num_classes()))
     return invalid_argument("class {} does not exist; the model has classes 0 to {}", options.label,
                             model.num_classes() - 1);
-  if (image.rank() != 3 || image[2] != model.unet.in_channels)
+  if (image.rank() != 3 || image[2] != model.network.signature().in_channels)
     return invalid_argument("the images are {}, the model has {} channels", image.to_string(),
-                            model.unet.in_channels);
-  ITO_TRY(check_unet2d_size(model.unet, image[0], image[1]));
+                            model.network.signature().in_channels);
+  ITO_TRY(model.network.check_size(image[0], image[1]));
   for (const auto* values : {&a, &b}) {
     if (static_cast<int64_t>(values->size()) != image.numel())
       return invalid_argument("an image has {} numbers, expected {}", values->size(),
@@ -55,7 +54,8 @@ class Interpolation {
 
   Result<std::vector<float>> run(const std::vector<float>& a, const std::vector<float>& b) {
     if (options_.method == "flow") return along_flow(a, b);
-    ITO_ASSIGN(weights_, DeviceTensor::create(device_, DType::kF32, Shape{model_.set.size()}));
+    ITO_ASSIGN(weights_,
+               DeviceTensor::create(device_, DType::kF32, Shape{model_.network.set().size()}));
     ITO_TRY(weights_.write(bytes_of(model_.weights)));
     return options_.method == "noise" ? through_noise(a, b) : through_latents(a, b);
   }
@@ -70,7 +70,7 @@ class Interpolation {
   // All steps of the sampler from x [n, ...].
   Result<std::vector<float>> run_solver(const Solver& solver, const std::vector<float>& x) {
     const int64_t n = static_cast<int64_t>(x.size()) / image_.numel();
-    const Method method = solver_method(solver, input_denoiser(model_.unet, model_.set));
+    const Method method = solver_method(solver, input_denoiser(model_.network));
     ITO_ASSIGN(Plan plan, compile(method_program(method, {.shape = batch(n)}), device_.caps()));
     ITO_ASSIGN(const auto executor, Executor::create(device_, std::move(plan)));
     ITO_TRY(executor->bind(state_name::kParameters, weights_));

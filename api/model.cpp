@@ -1,71 +1,39 @@
 #include "api/model.h"
 
-#include <algorithm>
 #include <utility>
 
+#include "api/composition.h"
 #include "base/error.h"
 #include "io/diffusers.h"
-#include "io/json.h"
-#include "io/safetensors.h"
-#include "nn/unet2d.h"
+#include "nn/classifier.h"
+#include "nn/networks.h"
 
 namespace ito {
 namespace {
 
-constexpr const char* kClassifierClass = "ItoClassifier";
-constexpr const char* kWeightsFile = "model.safetensors";
-
-constexpr const char* kLatentFolder = "latent_mapping";
-constexpr const char* kLatentClass = "ItoLatentMapping";
-constexpr const char* kDiscriminator = "discriminator.";
-
-// latent_mapping/: config.json beside model.safetensors. The names in the file lack the prefix that
-// they have in a parameter set.
-Status save_latent_mapping(const Path& folder, const LatentMappingConfig& config,
-                           const TensorFile& weights) {
-  ITO_TRY(make_folders(folder));
-  ITO_TRY(write_safetensors(folder / kWeightsFile, weights));
-  const Json json = {{"_class_name", kLatentClass},
-                     {"latent", config.latent},
-                     {"layers", config.layers},
-                     {"features", config.features},
-                     {"classes", config.classes}};
-  return write_file_atomic(folder / "config.json", dump_json(json));
-}
-
-Result<LatentMappingConfig> read_latent_config(const Path& path) {
-  ITO_ASSIGN(const Json json, read_json(path));
-  ITO_ASSIGN(JsonObject object, JsonObject::open(json, path.string()));
-  LatentMappingConfig config;
-  for (const char* key : {"_class_name", "latent", "layers", "features", "classes"})
-    ITO_TRY(object.require(key));
-  std::string class_name;
-  ITO_TRY(object.read("_class_name", &class_name));
-  if (class_name != kLatentClass) return object.wrong("_class_name", kLatentClass);
-  ITO_TRY(object.read("latent", &config.latent));
-  ITO_TRY(object.read("layers", &config.layers));
-  ITO_TRY(object.read("features", &config.features));
-  ITO_TRY(object.read("classes", &config.classes));
-  const Status valid = check_latent_mapping(config);
-  if (!valid.ok()) return Error{ErrorKind::kCorrupt, path.string() + ": " + valid.error().message};
-  return config;
-}
-
-// Moves the tensors whose names begin with `prefix` into a file of their own, without it.
-TensorFile take_prefixed(TensorFile& file, const std::string& prefix) {
-  TensorFile taken;
-  taken.metadata = file.metadata;
-  for (auto at = file.tensors.lower_bound(prefix); at != file.tensors.end();) {
-    if (at->first.rfind(prefix, 0) != 0) break;
-    taken.tensors.emplace(at->first.substr(prefix.size()), std::move(at->second));
-    at = file.tensors.erase(at);
-  }
-  return taken;
-}
+constexpr const char* kUnetFolder = "unet";
+constexpr const char* kNoiseSchedule = "noise_schedule";
 
 bool is_float(HostType type) {
   return type == HostType::kF16 || type == HostType::kBF16 || type == HostType::kF32 ||
          type == HostType::kF64;
+}
+
+// Ito's own networks that are told the time keep the schedule they were trained for in config.json.
+bool keeps_schedule(const Network& network, const NetworkClass& entry) {
+  return !entry.diffusers && network.signature().time != TimeInput::kNone;
+}
+
+Result<SchedulerConfig> kept_schedule(const NetworkFile& file, const std::string& where) {
+  if (!file.extra.contains(kNoiseSchedule))
+    return corrupt("{}: key '{}' is missing", where, kNoiseSchedule);
+  return parse_scheduler_config(file.extra[kNoiseSchedule], where + ": " + kNoiseSchedule);
+}
+
+const Composition* composition_of(std::string_view network) {
+  for (const Composition& composition : compositions())
+    if (composition.network == network) return &composition;
+  return nullptr;
 }
 
 }  // namespace
@@ -85,11 +53,14 @@ Result<std::vector<float>> weights_from_file(const ParameterSet& set, const Tens
   return packed;
 }
 
-TensorFile weights_to_file(const ParameterSet& set, std::span<const float> weights) {
+TensorFile weights_to_file(const ParameterSet& set, const ParameterSet& own,
+                           std::span<const float> weights) {
   TensorFile file;
   file.metadata["format"] = "pt";  // what PyTorch's readers look for: names and layouts are its own
-  for (auto& [name, tensor] : unpack_parameters(set, weights))
-    file.tensors.emplace(name, tensor_from_floats(tensor.shape, tensor.data));
+  for (auto& [name, tensor] : unpack_parameters(set, weights)) {
+    if (own.find(name) != nullptr)
+      file.tensors.emplace(name, tensor_from_floats(tensor.shape, tensor.data));
+  }
   return file;
 }
 
@@ -97,87 +68,81 @@ Result<Model> load_model(const Path& folder) {
   if (!folder_exists(folder)) return not_found("there is no model folder {}", folder.string());
   ITO_ASSIGN(DiffusersModel file, read_diffusers(folder));
   Model model;
-  model.unet = std::move(file.unet);
   if (file.scheduler) model.scheduler = std::move(*file.scheduler);
-  const Path latent = folder / kLatentFolder;
-  if (file_exists(latent / "config.json")) {
-    ITO_ASSIGN(model.latent, read_latent_config(latent / "config.json"));
-    ITO_ASSIGN(TensorFile mapping, read_safetensors(latent / kWeightsFile));
-    for (auto& [name, tensor] : mapping.tensors)
-      file.weights.tensors.emplace(std::string(kLatentFolder) + "." + name, std::move(tensor));
+  const std::string where = folder.string();
+  for (const Composition& composition : compositions()) {
+    if (!file_exists(folder / composition.folder / "config.json")) continue;
+    ITO_ASSIGN(NetworkFile part, read_network(folder / composition.folder));
+    ITO_ASSIGN(file.unet, composition.join(std::move(file.unet), std::move(part), where));
   }
-  auto set = model.latent ? latent_unet_parameters(model.unet, *model.latent)
-                          : unet2d_parameters(model.unet);
-  if (!set.ok()) return Error{set.error().kind, folder.string() + ": " + set.error().message};
-  model.set = std::move(set).value();
-  ITO_ASSIGN(model.weights, weights_from_file(model.set, file.weights, folder.string()));
+  auto network = make_network(file.unet.network, file.unet.config);
+  if (!network.ok())
+    return Error{network.error().kind == ErrorKind::kInvalidArgument ? ErrorKind::kCorrupt
+                                                                     : network.error().kind,
+                 where + ": " + network.error().message};
+  model.network = std::move(network).value();
+  if (composition_of(file.unet.network) == nullptr &&
+      keeps_schedule(model.network, class_of_network(file.unet.network))) {
+    ITO_ASSIGN(model.scheduler, kept_schedule(file.unet, (folder / "config.json").string()));
+  }
+  ITO_ASSIGN(model.weights, weights_from_file(model.network.set(), file.unet.weights, where));
   return model;
 }
 
-Status save_model(const Path& folder, const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                  const ParameterSet& set, std::span<const float> weights,
-                  const std::optional<LatentMappingConfig>& latent) {
-  DiffusersModel file;
-  file.unet = unet;
-  file.scheduler = scheduler;
-  file.weights = weights_to_file(set, weights);
-  take_prefixed(file.weights, kDiscriminator);
-  if (latent) {
-    const TensorFile mapping = take_prefixed(file.weights, std::string(kLatentFolder) + ".");
-    ITO_TRY(save_latent_mapping(folder / kLatentFolder, *latent, mapping));
+Status save_model(const Path& folder, const Network& network, const SchedulerConfig& scheduler,
+                  std::span<const float> weights) {
+  DiffusersModel model{.unet = {.network = std::string(network.row()),
+                                .config = network.config(),
+                                .extra = Json::object(),
+                                .weights = {}},
+                       .scheduler = scheduler};
+  model.unet.weights = weights_to_file(network.set(), network.own_parameters(), weights);
+  if (const Composition* composition = composition_of(network.row())) {
+    Composition::Parts parts = composition->split(std::move(model.unet));
+    ITO_TRY(write_network(folder / composition->folder, parts.part));
+    model.unet = std::move(parts.unet);
   }
-  return write_diffusers(folder, file);
+  const NetworkClass& entry = class_of_network(model.unet.network);
+  if (entry.diffusers) return write_diffusers(folder, model);
+  if (keeps_schedule(network, entry))
+    model.unet.extra[kNoiseSchedule] = scheduler_config_json(scheduler);
+  return write_network(folder, model.unet);
 }
 
-Status read_classifier_config(JsonObject& object, ClassifierConfig* config) {
-  for (const char* key : {"in_channels", "classes", "norm_groups", "channels", "size"})
-    ITO_TRY(object.require(key));
-  std::vector<int> channels;
-  int size = 0;
-  ITO_TRY(object.read("in_channels", &config->in_channels));
-  ITO_TRY(object.read("classes", &config->classes));
-  ITO_TRY(object.read("norm_groups", &config->norm_groups));
-  ITO_TRY(object.read("channels", &channels));
-  ITO_TRY(object.read("size", &size));
-  config->image_size = size;
-  config->channels.assign(channels.begin(), channels.end());
-  return {};
+Status save_model(const Path& folder, const Model& model) {
+  return save_model(folder, model.network, model.scheduler, model.weights);
 }
 
-Result<ClassifierModel> load_classifier(const Path& folder) {
-  const Path config_path = folder / "config.json";
-  ITO_ASSIGN(const Json json, read_json(config_path));
-  ITO_ASSIGN(JsonObject object, JsonObject::open(json, config_path.string()));
-  std::string class_name;
-  ITO_TRY(object.require("_class_name"));
-  ITO_TRY(object.read("_class_name", &class_name));
-  if (class_name != kClassifierClass) return object.wrong("_class_name", kClassifierClass);
-  ClassifierModel model;
-  ITO_TRY(read_classifier_config(object, &model.config));
-  model.size = static_cast<int>(model.config.image_size);
-  auto set = classifier_parameters(model.config);
-  if (!set.ok())
-    return Error{ErrorKind::kCorrupt, config_path.string() + ": " + set.error().message};
-  model.set = std::move(set).value();
-  ITO_ASSIGN(const TensorFile file, read_safetensors(folder / kWeightsFile));
-  ITO_ASSIGN(model.weights, weights_from_file(model.set, file, (folder / kWeightsFile).string()));
-  return model;
+std::map<std::string, Json> model_configs(const Model& model) {
+  const Network& network = model.network;
+  NetworkFile file{.network = std::string(network.row()),
+                   .config = network.config(),
+                   .extra = Json::object(),
+                   .weights = {}};
+  std::map<std::string, Json> configs;
+  if (const Composition* composition = composition_of(network.row())) {
+    Composition::Parts parts = composition->split(std::move(file));
+    configs[composition->folder] = network_config_json(parts.part.network, parts.part.config);
+    file = std::move(parts.unet);
+  }
+  const NetworkClass& entry = class_of_network(file.network);
+  const std::string name = entry.diffusers ? kUnetFolder : file.network;
+  configs[name] = network_config_json(file.network, file.config);
+  if (entry.diffusers || keeps_schedule(network, entry))
+    configs["scheduler"] = scheduler_config_json(model.scheduler);
+  return configs;
 }
 
-Status save_classifier(const Path& folder, const ClassifierConfig& config, int size,
-                       const ParameterSet& set, std::span<const float> weights) {
-  ITO_TRY(make_folders(folder));
-  ITO_TRY(write_safetensors(folder / kWeightsFile, weights_to_file(set, weights)));
-  const Json json = {{"_class_name", kClassifierClass},   {"in_channels", config.in_channels},
-                     {"classes", config.classes},         {"channels", config.channels},
-                     {"norm_groups", config.norm_groups}, {"size", size}};
-  return write_file_atomic(folder / "config.json", dump_json(json));
+Result<Component> load_classifier(const Path& folder) {
+  ITO_ASSIGN(Model model, load_model(folder));
+  if (model.network.row() == kClassifier) return Component(std::move(model));
+  return unsupported("{}: expected the folder of a classifier, found one of {}", folder.string(),
+                     model.network.row());
 }
 
-Denoiser unet_denoiser(const UNet2DConfig& unet, const ParameterSet& set, Tensor flat,
-                       Tensor class_labels) {
-  return [&set, unet, flat, class_labels](Tensor x, Tensor t) {
-    return unet2d(Scope(set, flat), unet, x, t, class_labels);
+Denoiser network_denoiser(const Network& network, Tensor flat, const Conditioning& conditioning) {
+  return [network, flat, conditioning](Tensor x, Tensor t) {
+    return network.build(flat, x, t, conditioning);
   };
 }
 

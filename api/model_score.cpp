@@ -8,96 +8,122 @@
 #include "diffusion/process.h"
 #include "diffusion/sampling_program.h"
 #include "graph/builder.h"
-#include "nn/ddgan.h"
-#include "nn/unet2d.h"
+#include "nn/train_step.h"
 
 namespace ito {
 namespace {
 
-Status check_network(const UNet2DConfig& unet) {
-  if (unet.class_embed_type)
-    return unsupported("class_embed_type \"{}\" is not supported here", *unet.class_embed_type);
-  if (unet.out_channels != unet.in_channels && unet.out_channels != 2 * unet.in_channels)
-    return unsupported("the network has {} output channels for {} input channels",
-                       unet.out_channels, unet.in_channels);
+Status check_network(const Network& network) {
+  const Signature& signature = network.signature();
+  ITO_TRY(check_session_signature(signature));
+  const int64_t in = signature.in_channels, out = signature.out_channels;
+  if (!signature.image_out || (out != in && out != 2 * in))
+    return unsupported("the network has {} output channels for {} input channels", out, in);
   return {};
-}
-
-// The prediction and the schedule of a model that is no score model.
-struct ChainModel {
-  NoiseSchedule schedule;
-  Prediction prediction;
-};
-Result<ChainModel> chain_model(const UNet2DConfig& unet, const SchedulerConfig& scheduler) {
-  if (takes_sigma(unet))
-    return unsupported("process {}: a network that is told sigma needs a score model's scheduler",
-                       process_name(scheduler.process));
-  ChainModel model;
-  ITO_ASSIGN(model.schedule, make_schedule(scheduler));
-  ITO_ASSIGN(model.prediction, prediction_from_name(scheduler.prediction_type));
-  return model;
 }
 
 }  // namespace
 
-NoiseInput noise_input(const UNet2DConfig& unet) {
-  return takes_sigma(unet) ? NoiseInput::kSigma : NoiseInput::kTimestep;
+NoiseInput noise_input(const Network& network) {
+  return network.signature().time == TimeInput::kSigma ? NoiseInput::kSigma : NoiseInput::kTimestep;
 }
 
-int class_count(const UNet2DConfig& unet, const ParameterSet& set) {
-  const auto latent = latent_mapping_of(set);
-  return latent ? static_cast<int>(latent->classes) : unet.num_class_embeds.value_or(0);
+Status check_session_signature(const Signature& signature) {
+  using Kind = ClassInput::Kind;
+  if (signature.classes.kind == Kind::kValues || signature.classes.kind == Kind::kEmbeddings)
+    return unsupported(
+        "the network's class_embed_type wants {} instead of class labels, which is not supported "
+        "here",
+        signature.classes.kind == Kind::kValues ? "numbers" : "embeddings");
+  return {};
 }
 
-Denoiser input_denoiser(const UNet2DConfig& unet, const ParameterSet& set) {
-  return [unet, &set](Tensor x, Tensor t) {
-    Graph& graph = x.graph();
-    const int64_t n = x.dim(0);
-    const Scope scope(set, input(graph, state_name::kParameters, {set.size()}));
-    Tensor labels;
-    if (class_count(unet, set) > 0) labels = input(graph, batch_name::kLabels, {n}, DType::kU32);
-    const auto latent = latent_mapping_of(set);
-    if (!latent) return unet2d(scope, unet, x, t, labels);
-    const Tensor z =
-        ddgan_latent(n, latent->latent, input(graph, sampling_names::kKey, {2}, DType::kU32),
+Conditioning session_conditioning(Graph& graph, const Signature& signature, int64_t n) {
+  Conditioning conditioning = conditioning_inputs(
+      graph, signature, n, 0, {.classes = batch_name::kLabels, .latent = nullptr});
+  if (signature.latent > 0)
+    conditioning.latent =
+        ddgan_latent(n, signature.latent, input(graph, sampling_names::kKey, {2}, DType::kU32),
                      input(graph, sampling_names::kImage, {n}, DType::kU32),
                      input(graph, sampling_names::kStep, {}, DType::kU32));
-    return ddgan_generator(scope, unet, *latent, x, t, z, labels);
+  return conditioning;
+}
+
+Denoiser input_denoiser(const Network& network) {
+  return [network](Tensor x, Tensor t) {
+    Graph& graph = x.graph();
+    const Tensor flat = input(graph, state_name::kParameters, {network.set().size()});
+    return network.build(flat, x, t, session_conditioning(graph, network.signature(), x.dim(0)));
   };
 }
 
-Result<ScoreModel> unet_score(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                              const ParameterSet& set) {
-  ITO_TRY(check_network(unet));
-  const Denoiser network = input_denoiser(unet, set);
-  if (is_continuous(scheduler.process)) {
-    ITO_ASSIGN(const Sde sde, scheduler_sde(scheduler));
-    if (sde.kind == Sde::Kind::kEdm && takes_sigma(unet))
-      return unsupported(
-          "process edm: a network that is told sigma, expected one told ln(sigma)/4");
-    return ScoreModel{.sde = sde, .score = network_score(network, noise_input(unet), scheduler)};
+namespace {
+
+// Both outputs of one batch of 2n: the conditional half, then the unconditional one.
+Denoiser classifier_free_denoiser(const Network& network, const ClassifierFree& guidance) {
+  const int rows = network.signature().classes.classes();
+  const uint32_t null_class = guidance.null_class.value_or(static_cast<uint32_t>(rows - 1));
+  return [network, guidance, null_class](Tensor x, Tensor t) {
+    Graph& graph = x.graph();
+    const int64_t n = x.dim(0);
+    const Tensor flat = input(graph, state_name::kParameters, {network.set().size()});
+    Conditioning conditioning = session_conditioning(graph, network.signature(), n);
+    const Tensor none = broadcast_to(reshape(scalar(graph, null_class, DType::kU32), {1}), {n});
+    conditioning.classes = concat({conditioning.classes, none}, 0);
+    const Tensor both = network.build(flat, concat({x, x}, 0), concat({t, t}, 0), conditioning);
+    return classifier_free_guidance(slice_axis(both, 0, 0, n), slice_axis(both, 0, n, 2 * n),
+                                    guidance.scale, guidance.rescale);
+  };
+}
+
+}  // namespace
+
+Status check_classifier_free(const Network& network, const ClassifierFree& guidance) {
+  const int classes = network.signature().classes.classes();
+  if (classes < 2)
+    return invalid_argument(
+        "--guidance-scale is for models with classes and a class that stands for none (ito train "
+        "--class-dropout), this one has {}",
+        classes == 0 ? std::string("no classes") : std::string("one class"));
+  if (guidance.null_class.value_or(0) >= static_cast<uint32_t>(classes))
+    return invalid_argument("--null-class is {}, the model has classes 0 to {}",
+                            *guidance.null_class, classes - 1);
+  if (!(guidance.rescale >= 0 && guidance.rescale <= 1))
+    return invalid_argument("--guidance-rescale is {}, expected 0 to 1", guidance.rescale);
+  return {};
+}
+
+Result<DiffusionModel> diffusion_model(const Network& network, const SchedulerConfig& scheduler,
+                                       const std::optional<ClassifierFree>& classifier_free) {
+  ITO_TRY(check_network(network));
+  DiffusionModel model;
+  model.config = scheduler;
+  model.input = noise_input(network);
+  model.generator = network.signature().latent > 0;
+  model.output_multiple =
+      static_cast<int>(network.signature().out_channels / network.signature().in_channels);
+  model.network = input_denoiser(network);
+  if (classifier_free) {
+    ITO_TRY(check_classifier_free(network, *classifier_free));
+    model.network = classifier_free_denoiser(network, *classifier_free);
   }
-  ITO_ASSIGN(const ChainModel chain, chain_model(unet, scheduler));
-  ITO_ASSIGN(ScoreModel model, chain_score(chain.schedule, chain.prediction, network));
-  if (scheduler.clip_sample)
-    model.score = clipped_score(model.sde, std::move(model.score), scheduler.clip_sample_range);
   return model;
 }
 
-Result<ProbabilityFlow> sampling_flow(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                                      const ParameterSet& set) {
-  ITO_ASSIGN(const ScoreModel model, unet_score(unet, scheduler, set));
-  ProbabilityFlow flow = probability_flow(model.sde, model.score);
+Result<ProbabilityFlow> density_flow(const Network& network, const SchedulerConfig& scheduler) {
+  ITO_ASSIGN(const DiffusionModel model, diffusion_model(network, scheduler));
+  if (scheduler.process == ProcessKind::kDiscrete) {
+    ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(scheduler));
+    ITO_ASSIGN(const Prediction prediction, prediction_from_name(scheduler.prediction_type));
+    if (model.input == NoiseInput::kSigma)
+      return unsupported("process {}: a network that is told sigma needs a score model's scheduler",
+                         process_name(scheduler.process));
+    return probability_flow(schedule, prediction, model.network);
+  }
+  ITO_ASSIGN(const ScoreModel score, model_score(model));
+  ProbabilityFlow flow = probability_flow(score.sde, score.score);
   if (is_continuous(scheduler.process)) flow.start = sampling_end(scheduler);
   return flow;
-}
-
-Result<ProbabilityFlow> unet_flow(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                                  const ParameterSet& set) {
-  if (is_continuous(scheduler.process)) return sampling_flow(unet, scheduler, set);
-  ITO_TRY(check_network(unet));
-  ITO_ASSIGN(const ChainModel chain, chain_model(unet, scheduler));
-  return probability_flow(chain.schedule, chain.prediction, input_denoiser(unet, set));
 }
 
 }  // namespace ito

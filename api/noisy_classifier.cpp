@@ -6,21 +6,18 @@
 
 #include "api/model.h"
 #include "api/validation.h"
+#include "base/check.h"
 #include "base/error.h"
 #include "diffusion/loss.h"
 #include "diffusion/marginal.h"
 #include "diffusion/streams.h"
 #include "graph/builder.h"
 #include "graph/compile.h"
-#include "io/diffusers.h"
-#include "io/json.h"
-#include "io/safetensors.h"
+#include "nn/noisy_classifier.h"
 
 namespace ito {
 namespace {
 
-constexpr const char* kClassName = "ItoNoisyClassifier";
-constexpr const char* kWeightsFile = "model.safetensors";
 constexpr int64_t kValidationImages = 1024;
 constexpr int64_t kValidationBatch = 128;
 constexpr int kValidationLevels = 9;
@@ -28,6 +25,12 @@ constexpr uint32_t kValidationSeed = 7;
 
 Tensor labels_input(Graph& graph, int64_t n) {
   return input(graph, batch_name::kLabels, {n}, DType::kU32);
+}
+
+const NoisyClassifierConfig& config_of(const Network& classifier) {
+  const auto* config = classifier.config_as<NoisyClassifierConfig>();
+  CHECK(config != nullptr, "guidance and its training need a noise-conditional classifier");
+  return *config;
 }
 
 // Logits for x_t of the given timestep (u32 [n]) and noise.
@@ -58,14 +61,15 @@ Program noisy_accuracy_program(const TrainingTask& task, const Shape& shape) {
   Graph& graph = *program.graph;
   const int64_t n = shape[0];
   const NoiseSchedule schedule = std::move(make_schedule(task.scheduler)).value();
-  const Tensor flat = input(graph, state_name::kParameters, {task.set.size()});
+  const ParameterSet& set = task.network.set();
+  const Tensor flat = input(graph, state_name::kParameters, {set.size()});
   const Tensor timestep = input(graph, "timestep", {}, DType::kU32);
   const Tensor image =
       iota(graph, {n}, 0) + broadcast_to(input(graph, "first", {}, DType::kU32), {n});
   const Tensor key = constant(graph, {2}, {kValidationSeed, 0}, DType::kU32);
   const Tensor noise = random_normal(shape, key, image, timestep, kStreamTrainNoise);
   const Tensor x0 = input(graph, batch_name::kImages, shape);
-  const Tensor logits = noisy_logits(Scope(task.set, flat), *task.noisy_classifier, schedule, x0,
+  const Tensor logits = noisy_logits(Scope(set, flat), config_of(task.network), schedule, x0,
                                      broadcast_to(timestep, {n}), noise);
   program.output("correct", is_correct(logits, labels_input(graph, n)));
   return program;
@@ -80,71 +84,35 @@ Result<TrainingTask> make_noisy_classifier_task(const TrainingOptions& options,
   noise_free.noisy = false;
   ITO_ASSIGN(TrainingTask task, make_task(noise_free, data));
   NoisyClassifierConfig config;
-  config.image = task.classifier_config;
-  ITO_ASSIGN(task.set, noisy_classifier_parameters(config));
-  task.noisy_classifier = config;
+  config.image = *task.network.config_as<ClassifierConfig>();
+  ITO_ASSIGN(task.network, noisy_classifier_network(config));
+  task.noisy = true;
   task.scheduler = scheduler_config(options);
   ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(task.scheduler));
   task.loss = noisy_loss(task.batch_shape, config, schedule);
   return task;
 }
 
-Result<NoisyClassifierModel> load_noisy_classifier(const Path& folder) {
+Result<Model> load_noisy_classifier(const Path& folder) {
   if (!folder_exists(folder)) return not_found("there is no classifier folder {}", folder.string());
-  const Path config_path = folder / "config.json";
-  ITO_ASSIGN(const Json json, read_json(config_path));
-  ITO_ASSIGN(JsonObject object, JsonObject::open(json, config_path.string()));
-  std::string class_name;
-  ITO_TRY(object.require("_class_name"));
-  ITO_TRY(object.read("_class_name", &class_name));
-  if (class_name == "ItoClassifier")
+  ITO_ASSIGN(Model model, load_model(folder));
+  if (model.network.row() == kNoisyClassifier) return model;
+  if (model.network.row() == kClassifier)
     return invalid_argument(
         "{} is a classifier of noise-free images; guidance needs one of `ito train --classifier "
         "--noisy`",
         folder.string());
-  if (class_name != kClassName) return object.wrong("_class_name", kClassName);
-  NoisyClassifierModel model;
-  for (const char* key : {"noise_features", "embedding_features", "noise_schedule"})
-    ITO_TRY(object.require(key));
-  ITO_TRY(read_classifier_config(object, &model.config.image));
-  ITO_TRY(object.read("noise_features", &model.config.noise_features));
-  ITO_TRY(object.read("embedding_features", &model.config.embedding_features));
-  const std::string schedule_name = config_path.string() + ": noise_schedule";
-  ITO_ASSIGN(model.scheduler,
-             parse_scheduler_config(*object.find("noise_schedule"), schedule_name));
-  auto set = noisy_classifier_parameters(model.config);
-  if (!set.ok())
-    return Error{ErrorKind::kCorrupt, config_path.string() + ": " + set.error().message};
-  model.set = std::move(set).value();
-  const Path weights = folder / kWeightsFile;
-  ITO_ASSIGN(const TensorFile file, read_safetensors(weights));
-  ITO_ASSIGN(model.weights, weights_from_file(model.set, file, weights.string()));
-  return model;
+  return unsupported("{}: expected the folder of a classifier, found one of {}", folder.string(),
+                     model.network.row());
 }
 
-Status save_noisy_classifier(const Path& folder, const NoisyClassifierConfig& config,
-                             const SchedulerConfig& scheduler, const ParameterSet& set,
-                             std::span<const float> weights) {
-  ITO_TRY(make_folders(folder));
-  ITO_TRY(write_safetensors(folder / kWeightsFile, weights_to_file(set, weights)));
-  const Json json = {{"_class_name", kClassName},
-                     {"in_channels", config.image.in_channels},
-                     {"classes", config.image.classes},
-                     {"channels", config.image.channels},
-                     {"norm_groups", config.image.norm_groups},
-                     {"size", config.image.image_size},
-                     {"noise_features", config.noise_features},
-                     {"embedding_features", config.embedding_features},
-                     {"noise_schedule", scheduler_config_json(scheduler)}};
-  return write_file_atomic(folder / "config.json", dump_json(json));
-}
-
-LogProbability class_log_probability(const NoisyClassifierConfig& config, const ParameterSet& set,
-                                     MarginalFunction marginal, Tensor labels) {
-  return [&config, &set, marginal = std::move(marginal), labels](Tensor x, Tensor t) {
-    const Tensor flat = input(x.graph(), kGuidanceWeights, {set.size()});
+LogProbability class_log_probability(const Network& classifier, MarginalFunction marginal,
+                                     Tensor labels) {
+  return [classifier, marginal = std::move(marginal), labels](Tensor x, Tensor t) {
+    const Tensor flat = input(x.graph(), kGuidanceWeights, {classifier.set().size()});
     const Marginal level = marginal(t);
-    const Tensor logits = noisy_classifier(Scope(set, flat), config, x, level.mean, level.std);
+    const Tensor logits = noisy_classifier(Scope(classifier.set(), flat), config_of(classifier), x,
+                                           level.mean, level.std);
     return label_log_probability(logits, labels);
   };
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "api/model.h"
 #include "api/task.h"
 #include "diffusion/guidance.h"
 #include "io/file.h"
@@ -18,24 +19,15 @@ namespace ito {
 Result<TrainingTask> make_noisy_classifier_task(const TrainingOptions& options,
                                                 const ImageDataset& data);
 
-// config.json (network, and the noise schedule it was trained on) beside model.safetensors.
-struct NoisyClassifierModel {
-  NoisyClassifierConfig config;
-  SchedulerConfig scheduler;
-  ParameterSet set;
-  std::vector<float> weights;  // [set.size()]
-};
-Result<NoisyClassifierModel> load_noisy_classifier(const Path& folder);
-Status save_noisy_classifier(const Path& folder, const NoisyClassifierConfig& config,
-                             const SchedulerConfig& scheduler, const ParameterSet& set,
-                             std::span<const float> weights);
+// load_model, and an error where it is another network than nn/networks.h's "noisy_classifier".
+Result<Model> load_noisy_classifier(const Path& folder);
 
 // log p(labels | x_t) for guidance, with the weights in the input kGuidanceWeights f32
-// [set.size()]; labels u32 [n]. `marginal` says how noisy x_t is: any process will do, whatever the
-// classifier was trained on. `config` and `set` must outlive it.
+// [set().size()]; labels u32 [n]. `marginal` says how noisy x_t is: any process will do, whatever
+// the classifier was trained on. CHECK: `classifier` is a noise-conditional one.
 inline constexpr const char* kGuidanceWeights = "guidance_params";
-LogProbability class_log_probability(const NoisyClassifierConfig& config, const ParameterSet& set,
-                                     MarginalFunction marginal, Tensor labels);
+LogProbability class_log_probability(const Network& classifier, MarginalFunction marginal,
+                                     Tensor labels);
 
 // How well a classifier does at one noise level.
 struct LevelAccuracy {
@@ -48,7 +40,8 @@ struct LevelAccuracy {
 // the schedule. The noise is the same every time.
 class NoisyValidator {
  public:
-  // `task` and `data` must outlive it. weights: f32 [task.set.size()], read at each measure().
+  // `task` and `data` must outlive it. weights: f32 [task.network.set().size()], read at each
+  // measure().
   static Result<std::unique_ptr<NoisyValidator>> create(vk::Device& device,
                                                         const TrainingTask& task,
                                                         const ImageDataset& data,

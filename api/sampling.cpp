@@ -6,6 +6,7 @@
 #include "api/divergence_watch.h"
 #include "api/model_score.h"
 #include "api/task.h"
+#include "base/check.h"
 #include "base/error.h"
 #include "diffusion/probability_flow.h"
 #include "diffusion/sampling_program.h"
@@ -20,25 +21,56 @@ OdeOptions ode_options(const SampleOptions& options) {
   return {.rtol = options.rtol, .atol = options.atol};
 }
 
+Status check_initial(const SampleOptions& options, const Shape& shape) {
+  if (!options.initial) return {};
+  const size_t expected = static_cast<size_t>(shape.numel() / shape[0]);
+  if (options.initial->pixels.size() == expected) return {};
+  return invalid_argument("the picture to begin at has {} numbers, expected {} ({}x{}x{})",
+                          options.initial->pixels.size(), expected, shape[1], shape[2], shape[3]);
+}
+
+Program start_program_of(const SamplingLoop& loop, const SampleOptions& options) {
+  if (!options.initial) return initial_noise_program(loop.shape, loop.sampling.start_std);
+  const SolverRow& row = loop.sampling.solver->rows.front();
+  return forward_noise_program(loop.shape, row.mean, row.std);
+}
+
+// [n, h, w, c] of numbers that PyTorch draws as [1, c, h, w] an image.
+std::vector<float> torch_normal(std::vector<TorchGenerator>& generators, const Shape& shape) {
+  const size_t pixels = static_cast<size_t>(shape[1] * shape[2]);
+  const size_t channels = static_cast<size_t>(shape[3]), one = pixels * channels;
+  std::vector<float> all(generators.size() * one), planes(one);
+  for (size_t image = 0; image < generators.size(); ++image) {
+    generators[image].randn(planes);
+    for (size_t c = 0; c < channels; ++c)
+      for (size_t p = 0; p < pixels; ++p)
+        all[image * one + p * channels + c] = planes[c * pixels + p];
+  }
+  return all;
+}
+
 }  // namespace
 
-Result<Plan> sampling_plan(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                           const ParameterSet& set, const SampleOptions& options,
-                           const DeviceCaps& caps) {
-  ITO_ASSIGN(const SamplingLoop loop, sampling_loop(unet, scheduler, set, options));
+Result<Plan> sampling_plan(const Network& network, const SchedulerConfig& scheduler,
+                           const SampleOptions& options, const DeviceCaps& caps) {
+  ITO_ASSIGN(const SamplingLoop loop, sampling_loop(network, scheduler, options));
   if (!loop.flow) return compile(loop.step, caps);
   ITO_TRY(check_ode_options(ode_options(options)));
   return compile(ode_step_program(*loop.flow, ode_options(options)), caps);
 }
 
-Result<std::unique_ptr<SamplingSession>> SamplingSession::create(
-    vk::Device& device, const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-    const ParameterSet& set, DeviceTensor weights, const SampleOptions& options) {
+Result<std::unique_ptr<SamplingSession>> SamplingSession::create(vk::Device& device,
+                                                                 const Network& network,
+                                                                 const SchedulerConfig& scheduler,
+                                                                 DeviceTensor weights,
+                                                                 const SampleOptions& options) {
   std::unique_ptr<SamplingSession> session(new SamplingSession);
-  ITO_ASSIGN(session->loop_, sampling_loop(unet, scheduler, set, options));
+  session->options_ = options;
+  ITO_ASSIGN(session->loop_, sampling_loop(network, scheduler, options));
   const SamplingLoop& loop = session->loop_;
-  ITO_ASSIGN(Plan start_plan,
-             compile(initial_noise_program(loop.shape, loop.start_std), device.caps()));
+  ITO_TRY(check_initial(options, loop.shape));
+  const Program start_program = start_program_of(loop, options);
+  ITO_ASSIGN(Plan start_plan, compile(start_program, device.caps()));
   ITO_ASSIGN(session->start_, Executor::create(device, std::move(start_plan)));
   ITO_TRY(loop.flow ? session->prepare_flow(device, std::move(weights), ode_options(options))
                     : session->prepare_steps(device, std::move(weights), options.control));
@@ -73,9 +105,9 @@ Result<std::unique_ptr<SamplingSession>> SamplingSession::create(vk::Device& dev
                                                                  const Model& model,
                                                                  const SampleOptions& options) {
   ITO_ASSIGN(DeviceTensor weights,
-             DeviceTensor::create(device, DType::kF32, Shape{model.set.size()}));
+             DeviceTensor::create(device, DType::kF32, Shape{model.network.set().size()}));
   ITO_TRY(weights.write(bytes_of(model.weights)));
-  return create(device, model.unet, model.scheduler, model.set, std::move(weights), options);
+  return create(device, model.network, model.scheduler, std::move(weights), options);
 }
 
 Shape SamplingSession::shape(int64_t requests) const {
@@ -84,16 +116,61 @@ Shape SamplingSession::shape(int64_t requests) const {
   return shape;
 }
 
-Status SamplingSession::run_steps(const std::function<bool()>& after_step) {
+Status SamplingSession::preview(int every,
+                                std::function<void(int, const std::vector<float>&)> preview) {
+  if (!loop_.sampling.solver)
+    return unsupported("sampler {} gives no previews; expected a solver such as ddim", loop_.name);
+  CHECK(options_.previews, "previews of a session that was made without");
+  CHECK(every > 0, "a preview every so many steps");
+  preview_every_ = every;
+  preview_ = std::move(preview);
+  return {};
+}
+
+Status SamplingSession::start(const std::vector<uint32_t>& seeds) {
+  const Shape& shape = loop_.shape;
+  std::vector<float> x;
+  if (options_.initial)
+    for (int64_t i = 0; i < shape[0]; ++i)
+      x.insert(x.end(), options_.initial->pixels.begin(), options_.initial->pixels.end());
+  if (options_.random == RandomSource::kTorch) {
+    torch_.clear();
+    for (uint32_t seed : seeds) torch_.emplace_back(seed);
+    const std::vector<float> noise = torch_normal(torch_, shape);
+    const bool picture = !x.empty();
+    x.resize(noise.size());
+    const double mean = picture ? loop_.sampling.solver->rows.front().mean : 0;
+    const double std = picture ? loop_.sampling.solver->rows.front().std : loop_.sampling.start_std;
+    for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(mean * x[i] + std * noise[i]);
+    return step_->enqueue_write(sampling_names::kX, x);
+  }
+  if (!x.empty()) ITO_TRY(start_->enqueue_write(sampling_names::kX, x));
+  ITO_TRY(start_->enqueue_write(sampling_names::kImage, seeds));
+  return start_->run();
+}
+
+Status SamplingSession::run_steps(int64_t count, const std::function<bool()>& after_step) {
+  const Method& method = *loop_.sampling.method;
   ITO_TRY(step_->enqueue_write(sampling_names::kStep, std::vector<uint32_t>{0}));
-  const std::vector<float> zeros(loop_.history.empty() ? 0
-                                                       : static_cast<size_t>(loop_.shape.numel()));
-  for (const std::string& name : loop_.history)
-    ITO_TRY(step_->enqueue_write(sampling_names::kHistory + name, zeros));
+  for (const MethodState& state : method.states) {
+    const int64_t size = state.per_image ? loop_.shape[0] : loop_.shape.numel();
+    ITO_TRY(step_->enqueue_write(sampling_names::kHistory + state.name,
+                                 std::vector<float>(static_cast<size_t>(size))));
+  }
   DivergenceWatch watch(*step_, loop_.name);
   ITO_TRY(watch.start());
-  for (int i = 0; i < loop_.steps; ++i) {
+  const std::string x0 = std::string(method_names::kOutput) + solver_names::kX0;
+  std::vector<float> images(static_cast<size_t>(loop_.shape.numel()));
+  for (int i = 0; i < method.steps; ++i) {
+    if (!torch_.empty() && loop_.sampling.solver->uses_noise(static_cast<size_t>(i)))
+      ITO_TRY(step_->enqueue_write(method_names::kNoise + std::string("0"),
+                                   torch_normal(torch_, loop_.shape)));
     ITO_TRY(step_->run());
+    if (preview_every_ > 0 && (i + 1) % preview_every_ == 0 && i + 1 < method.steps) {
+      ITO_ASSIGN(const vk::ReadTicket ticket, step_->enqueue_read(x0));
+      ITO_TRY(ticket.read(writable_bytes_of(images)));
+      preview_(i + 1, {images.begin(), images.begin() + shape(count).numel()});
+    }
     if (after_step && !after_step()) return interrupted("sampling was stopped");
     ITO_TRY(watch.look());
   }
@@ -116,15 +193,15 @@ Result<std::vector<float>> SamplingSession::sample(std::span<const SampleRequest
     seeds.push_back(request.seed);
     labels.push_back(request.label);
   }
-  ITO_TRY(start_->enqueue_write(sampling_names::kImage, seeds));
   if (loop_.classes > 0)
     ITO_TRY(solver_ ? solver_->write(batch_name::kLabels, labels)
                     : step_->enqueue_write(batch_name::kLabels, labels));
-  ITO_TRY(start_->run());
+  ITO_TRY(start(seeds));
   if (solver_) {
-    ITO_TRY(solver_->solve(loop_.from, loop_.to, kMaxFlowEvaluations, after_step));
+    ITO_TRY(solver_->solve(loop_.sampling.flow->end, loop_.sampling.to, kMaxFlowEvaluations,
+                           after_step));
   } else {
-    ITO_TRY(run_steps(after_step));
+    ITO_TRY(run_steps(count, after_step));
   }
   ITO_ASSIGN(std::vector<float> images, solver_ ? solver_->read<float>(flow_names::kState)
                                                 : step_->read<float>(sampling_names::kX));

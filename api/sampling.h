@@ -13,6 +13,7 @@
 #include "api/model.h"
 #include "api/ode_solver.h"
 #include "api/sampling_loop.h"
+#include "diffusion/torch_rng.h"
 #include "runtime/executor.h"
 
 namespace ito {
@@ -25,26 +26,32 @@ struct SampleRequest {
 
 class SamplingSession {
  public:
-  // weights: f32 [set.size()] on the device, read at each sample(); `set` must outlive the session.
+  // weights: f32 [network.set().size()] on the device, read at each sample().
   // Errors: a sampler, step count or size that the model's schedule or network does not allow; of
   // the device.
-  static Result<std::unique_ptr<SamplingSession>> create(
-      vk::Device& device, const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-      const ParameterSet& set, DeviceTensor weights, const SampleOptions& options);
-  // The same with the model's own weights uploaded. `model` must outlive the session.
+  static Result<std::unique_ptr<SamplingSession>> create(vk::Device& device, const Network& network,
+                                                         const SchedulerConfig& scheduler,
+                                                         DeviceTensor weights,
+                                                         const SampleOptions& options);
+  // The same with the model's own weights uploaded.
   static Result<std::unique_ptr<SamplingSession>> create(vk::Device& device, const Model& model,
                                                          const SampleOptions& options);
 
   // Images of the requests (1 to batch()), [requests, h, w, c] in about [-1, 1]. Waits once, at the
-  // end. after_step (may be empty) is called when a step was submitted; false stops with
-  // kInterrupted. Errors: a label outside the model's classes; a model's output or a sample that
-  // is not finite, naming the step.
+  // end (previews are read behind the device's back). after_step (may be empty) is called when a
+  // step was submitted; false stops with kInterrupted. Errors: a label outside the model's classes;
+  // a model's output or a sample that is not finite, naming the step.
   Result<std::vector<float>> sample(std::span<const SampleRequest> requests,
                                     const std::function<bool()>& after_step = {});
 
+  // Asks sample() for the estimates of x_0 after every `every`-th step: `preview` gets the step
+  // (from 1) and the images of all requests. Samplers of a solver only. Before the first sample().
+  Status preview(int every,
+                 std::function<void(int step, const std::vector<float>& images)> preview);
+
   int64_t batch() const { return loop_.shape[0]; }
   // Replays of one sample(); 0 for the probability flow, which takes as many as it needs.
-  int steps() const { return loop_.steps; }
+  int steps() const { return loop_.steps(); }
   // Classes that the labels of requests may have; 0: labels are not used.
   int classes() const { return loop_.classes; }
   // Of `requests` images.
@@ -54,17 +61,22 @@ class SamplingSession {
   SamplingSession() = default;
   Status prepare_steps(vk::Device& device, DeviceTensor weights, const SampleControl* control);
   Status prepare_flow(vk::Device& device, DeviceTensor weights, const OdeOptions& options);
-  Status run_steps(const std::function<bool()>& after_step);
+  // Sets x to where a run of these seeds begins.
+  Status start(const std::vector<uint32_t>& seeds);
+  Status run_steps(int64_t count, const std::function<bool()>& after_step);
 
+  SampleOptions options_;
   SamplingLoop loop_;
+  std::vector<TorchGenerator> torch_;  // of RandomSource::kTorch, one an image
+  int preview_every_ = 0;
+  std::function<void(int, const std::vector<float>&)> preview_;
   std::unique_ptr<Executor> start_;    // sets x to noise
   std::unique_ptr<Executor> step_;     // null for the flow
   std::unique_ptr<OdeSolver> solver_;  // of the flow
 };
 
 // The plan of one sampling step (of the flow: one attempted step), without a device.
-Result<Plan> sampling_plan(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                           const ParameterSet& set, const SampleOptions& options,
-                           const DeviceCaps& caps);
+Result<Plan> sampling_plan(const Network& network, const SchedulerConfig& scheduler,
+                           const SampleOptions& options, const DeviceCaps& caps);
 
 }  // namespace ito

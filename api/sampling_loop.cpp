@@ -1,296 +1,113 @@
 #include "api/sampling_loop.h"
 
-#include <algorithm>
-#include <cmath>
+#include <type_traits>
 #include <utility>
 
-#include "api/model_score.h"
 #include "base/error.h"
-#include "diffusion/annealed_langevin.h"
-#include "diffusion/edm_sampler.h"
-#include "diffusion/noise_ladder.h"
-#include "diffusion/predictor_corrector.h"
-#include "diffusion/process.h"
-#include "diffusion/samplers.h"
 #include "diffusion/sampling_program.h"
-#include "nn/ddgan.h"
-#include "nn/unet2d.h"
+#include "io/scheduler_config.h"
 
 namespace ito {
 namespace {
 
-constexpr const char* kGan = "gan";
-constexpr const char* kEdm = "edm";
-constexpr int kDiscreteSteps = 50, kEdmSteps = 18, kSdeSteps = 500;  // unless told otherwise
-constexpr double kDefaultSnr = 0.16;
-constexpr int kStepsPerLevel = 5;  // NCSNv2's for small images
-constexpr const char* kNcsn = "ncsn";
-constexpr double kNcsnEpsilon = 2e-5;  // Song & Ermon 2019, section 5
-constexpr int kNcsnStepsPerLevel = 100;
-
 // The shape and the classes, of the model or else of the classifier that guides it.
-Result<SamplingLoop> empty_loop(const UNet2DConfig& unet, const ParameterSet& set,
-                                const SampleOptions& options) {
-  const auto size = unet.sample_size;
+Result<SamplingLoop> empty_loop(const Network& network, const SampleOptions& options) {
+  const Signature& signature = network.signature();
+  const auto size = signature.sample_size;
   if (!size && (options.height == 0 || options.width == 0))
     return invalid_argument("the model has no sample_size; give the image size");
   const int64_t h = options.height > 0 ? options.height : (*size)[0];
   const int64_t w = options.width > 0 ? options.width : (*size)[1];
-  ITO_TRY(check_unet2d_size(unet, h, w));
+  ITO_TRY(network.check_size(h, w));
   SamplingLoop loop;
-  loop.shape = {options.batch, h, w, unet.in_channels};
-  loop.classes = class_count(unet, set);
+  loop.shape = {options.batch, h, w, signature.in_channels};
+  loop.classes = signature.classes.classes();
   if (options.control == nullptr) return loop;
   ITO_TRY(check_control(*options.control, loop.shape, loop.classes));
   if (options.control->guidance)
-    loop.classes = static_cast<int>(options.control->guidance->classifier.config.image.classes);
+    loop.classes =
+        static_cast<int>(options.control->guidance->classifier.network.signature().out_channels);
   return loop;
 }
 
-// DDPM and DDIM on the model's own timesteps. A GAN's steps are DDPM's, with x_0 generated.
-Result<SamplingLoop> discrete_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                                   const ParameterSet& set, const SampleOptions& options) {
-  if (is_continuous(scheduler.process))
-    return invalid_argument(
-        "sampler {} is of discrete chains; for a model of {} use em, reverse-diffusion, "
-        "ancestral, pc, ald, ode or edm",
-        options.sampler, process_name(scheduler.process));
-  ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, set, options));
-  const bool gan = options.sampler == kGan;
-  SolverOptions solver_options;
-  solver_options.steps = gan ? scheduler.num_train_timesteps : options.steps;
-  solver_options.eta = options.eta;
-  ITO_ASSIGN(const Solver solver,
-             make_solver(gan ? "ddpm" : options.sampler, scheduler, solver_options));
-  if (solver.output_multiple() * unet.in_channels != unet.out_channels)
-    return unsupported(
-        "the network has {} output channels for {} input channels, the sampler "
-        "expects {}",
-        unet.out_channels, unet.in_channels, solver.output_multiple() * unet.in_channels);
-  MethodOptions method_options{.shape = loop.shape};
-  ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(scheduler));
-  ITO_ASSIGN(const Prediction prediction, prediction_from_name(scheduler.prediction_type));
-  const MarginalFunction marginal = schedule_marginal(schedule);
-  const Method method = solver_method(
-      solver, controlled_denoiser(options.control, input_denoiser(unet, set), prediction, marginal));
-  method_options.constraint = control_constraint(options.control, marginal);
-  loop.name = gan ? kGan : method.name;
-  loop.step = method_program(method, method_options);
-  loop.steps = method.steps;
-  loop.start_std = solver.init_noise_sigma;
-  loop.history = solver.states;
-  return loop;
-}
-
-Result<Predictor> predictor_of(std::string name) {
-  std::replace(name.begin(), name.end(), '-', '_');
-  if (name == "em") return Predictor::kEulerMaruyama;
-  return predictor_from_name(name);
-}
-
-// When sampling ends: as asked, or as the model says, or 0.
-double end_time(const SchedulerConfig& scheduler, const SampleOptions& options) {
-  if (options.eps > 0) return options.eps;
-  return is_continuous(scheduler.process) ? sampling_end(scheduler) : 0;
-}
-
-Result<PredictorCorrectorOptions> predictor_corrector_options(const SchedulerConfig& scheduler,
-                                                              const SampleOptions& options) {
-  PredictorCorrectorOptions pc;
-  const std::string& sampler = options.sampler;
-  if (sampler == "ald") {
-    pc.predictor = Predictor::kNone;
-    pc.corrector = Corrector::kAld;
-  } else if (sampler == "pc") {
-    ITO_ASSIGN(pc.predictor, predictor_of(options.predictor));
-    ITO_ASSIGN(pc.corrector, corrector_from_name(options.corrector));
-  } else {
-    ITO_ASSIGN(pc.predictor, predictor_of(sampler));
-  }
-  const bool ve = scheduler.process == ProcessKind::kVe;
-  pc.steps = options.steps;
-  pc.snr = options.snr > 0 ? options.snr : ve ? scheduler.snr : kDefaultSnr;
-  const int default_steps = sampler == "ald" ? kStepsPerLevel : 1;
-  pc.corrector_steps = options.corrector_steps > 0 ? options.corrector_steps : default_steps;
-  pc.end_time = end_time(scheduler, options);
-  pc.denoise = options.denoise;
-  return pc;
-}
-
-// ε: as asked, by the signal-to-noise ratio, or as published. A step is a contraction on N(0, σ²),
-// than which no p_σ is narrower, while its factor 1 - α/σ² (NCSN: 1 - α/(2σ²)) is above -1.
-Result<double> ladder_epsilon(const std::vector<double>& sigmas, int steps_per_level, bool ncsn,
-                              const SampleOptions& options) {
-  const double variance = sigmas.back() * sigmas.back(), most = (ncsn ? 4 : 2) * variance;
-  double epsilon = options.epsilon;
-  if (epsilon == 0 && options.snr > 0) epsilon = 2 * options.snr * options.snr * variance;
-  if (epsilon == 0) epsilon = ncsn ? kNcsnEpsilon : ladder_step_size(sigmas, steps_per_level);
-  if (epsilon < most) return epsilon;
-  return invalid_argument(
-      "epsilon is {:.3g}, expected less than {:.3g} ({} times sigma_min squared), from where on "
-      "Langevin steps diverge",
-      epsilon, most, ncsn ? 4 : 2);
-}
-
-bool has_ladder(const Sde& sde) {
-  return sde.kind == Sde::Kind::kVe || sde.kind == Sde::Kind::kEdm;
-}
-
-// Annealed Langevin dynamics on the geometric ladder of a VE or EDM process.
-Result<Method> ladder_chain(const ScoreModel& model, const SampleOptions& options) {
-  const bool ncsn = options.ald_form == kNcsn;
-  AnnealedLangevinOptions ald;
-  ald.form = ncsn ? AnnealedForm::kNcsn : AnnealedForm::kNcsnV2;
-  ITO_ASSIGN(const std::vector<double> sigmas,
-             geometric_ladder(model.sde.sigma_max, model.sde.sigma_min, options.steps));
-  const int default_steps = ncsn ? kNcsnStepsPerLevel : kStepsPerLevel;
-  ald.steps_per_level = options.corrector_steps > 0 ? options.corrector_steps : default_steps;
-  ITO_ASSIGN(ald.epsilon, ladder_epsilon(sigmas, ald.steps_per_level, ncsn, options));
-  ald.denoise = options.denoise;
-  std::vector<double> times;
-  for (double sigma : sigmas) times.push_back(model.sde.time_of(sigma));
-  return annealed_langevin(sigmas, times, model.score, ald);
-}
-
-EdmSamplerOptions edm_options(const SampleOptions& options) {
-  EdmSamplerOptions edm;
-  edm.steps = options.steps;
-  edm.heun = !options.euler;
-  edm.rho = options.rho;
-  edm.s_churn = options.churn;
-  edm.s_min = options.s_min;
-  if (options.s_max > 0) edm.s_max = options.s_max;
-  edm.s_noise = options.s_noise;
-  return edm;
-}
-
-Result<SamplingLoop> chain_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                                const ParameterSet& set, const SampleOptions& options) {
-  ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, set, options));
-  ITO_ASSIGN(ScoreModel model, unet_score(unet, scheduler, set));
-  const MarginalFunction marginal = sde_marginal(model.sde);
-  model.score = controlled_score(options.control, std::move(model.score), marginal);
-  Method chain;
-  if (options.sampler == kEdm) {
-    if (options.control != nullptr && options.control->observation)
-      return unsupported("sampler edm takes no observation");
-    const double asked = end_time(scheduler, options);
-    ITO_ASSIGN(model, edm_coordinates(model, asked > 0 ? asked : model.sde.start()));
-    ITO_ASSIGN(chain, edm_sampler(model.sde, model.score, edm_options(options)));
-    for (const MethodState& state : chain.states) loop.history.push_back(state.name);
-  } else if (options.sampler == "ald" && has_ladder(model.sde)) {
-    ITO_ASSIGN(chain, ladder_chain(model, options));
-  } else {
-    if (options.ald_form == kNcsn || options.epsilon > 0)
-      return invalid_argument("--ald-form ncsn and --epsilon need a VE or EDM model, found {}",
-                              sde_name(model.sde.kind));
-    ITO_ASSIGN(const PredictorCorrectorOptions pc, predictor_corrector_options(scheduler, options));
-    ITO_ASSIGN(chain, predictor_corrector(model.sde, model.score, pc));
-  }
-  MethodOptions chain_options{.shape = loop.shape};
-  chain_options.constraint = control_constraint(options.control, marginal);
-  loop.name = chain.name;
-  loop.step = method_program(chain, chain_options);
-  loop.steps = chain.steps;
-  loop.chain = std::move(chain);
-  loop.start_std = model.sde.prior_std();
-  return loop;
-}
-
-Result<SamplingLoop> flow_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                               const ParameterSet& set, const SampleOptions& options) {
-  ITO_ASSIGN(SamplingLoop loop, empty_loop(unet, set, options));
-  if (options.control != nullptr)
-    return unsupported("sampler ode takes neither guidance nor an observation");
-  ITO_ASSIGN(const ProbabilityFlow flow, sampling_flow(unet, scheduler, set));
-  loop.flow = flow_system(flow, loop.shape);
-  loop.from = flow.end;
-  loop.to = options.eps > 0 ? options.eps : flow.start;
-  if (!(loop.to < loop.from))
-    return invalid_argument("eps is {}, expected less than {}", loop.to, loop.from);
-  loop.start_std = flow.prior_std;
-  return loop;
+// The first row of the solver that is run, and an error where nothing would be.
+Result<int> first_step(const SampleOptions& options) {
+  if (!options.initial) return 0;
+  const double strength = options.initial->strength;
+  if (!(strength > 0 && strength <= 1))
+    return invalid_argument("strength is {}, expected above 0 and at most 1", strength);
+  const int first = first_step_for_strength(options.steps, strength);
+  if (first < options.steps) return first;
+  return invalid_argument("strength {} of {} steps leaves no step to run", strength, options.steps);
 }
 
 }  // namespace
 
-bool is_sde_sampler(const std::string& name) {
-  return name != "ddpm" && name != "ddim" && name != kGan;
-}
-
-std::vector<std::string> sample_names() {
-  return {"ddpm", "ddim", "em", "reverse-diffusion", "ancestral", "pc", "ald", "ode", kEdm, kGan};
-}
-
-int default_steps(const SampleOptions& options, const SchedulerConfig& scheduler) {
-  if (options.sampler == kGan) return scheduler.num_train_timesteps;
-  if (options.sampler == kEdm) return kEdmSteps;
-  if (options.sampler == "ald" && scheduler.ladder) return scheduler.num_train_timesteps;
-  return is_sde_sampler(options.sampler) ? kSdeSteps : kDiscreteSteps;
+SampleOptions resolved(const SampleOptions& options, const Network& network,
+                       const SchedulerConfig& scheduler) {
+  SampleOptions result = options;
+  if (result.sampler.empty())
+    result.sampler = own_sampler(scheduler, network.signature().latent > 0);
+  if (result.steps == 0) result.steps = default_steps(result, scheduler);
+  return result;
 }
 
 Json sample_settings(const SampleOptions& options) {
   Json settings = {{"sampler", options.sampler}};
-  if (options.sampler == "ode") {
-    settings["rtol"] = options.rtol;
-    settings["atol"] = options.atol;
-    settings["eps"] = options.eps;
-    return settings;
-  }
-  if (options.sampler == kGan) return settings;
-  settings["steps"] = options.steps;
-  if (!is_sde_sampler(options.sampler)) {
-    settings["eta"] = options.eta;
-    return settings;
-  }
-  settings["eps"] = options.eps;
-  if (options.sampler == kEdm) {
-    settings["rho"] = options.rho;
-    settings["churn"] = options.churn;
-    settings["euler"] = options.euler;
-    if (options.churn == 0) return settings;
-    settings["s_min"] = options.s_min;
-    settings["s_max"] = options.s_max;
-    settings["s_noise"] = options.s_noise;
-    return settings;
-  }
-  settings["denoise"] = options.denoise;
-  if (options.sampler == "pc") {
-    settings["predictor"] = options.predictor;
-    settings["corrector"] = options.corrector;
-  }
-  if (options.sampler == "pc" || options.sampler == "ald") {
-    if (options.sampler == "pc" || options.ald_form != kNcsn) settings["snr"] = options.snr;
-    settings["corrector_steps"] = options.corrector_steps;
-  }
-  if (options.sampler == "ald") {
-    settings["ald_form"] = options.ald_form;
-    settings["epsilon"] = options.epsilon;
+  visit_sampler_fields(options, [&](const char* key, const auto& value, const char*) {
+    if (!sampler_uses(options, key)) return;
+    using Value = std::remove_cvref_t<decltype(value)>;
+    // A choice that was not made is the scheduler's own.
+    if constexpr (std::is_same_v<Value, std::string>) {
+      if (!value.empty()) settings[key] = value;
+    } else {
+      settings[key] = value;
+    }
+  });
+  if (options.random == RandomSource::kTorch) settings["rng"] = "torch";
+  if (options.initial) settings["strength"] = options.initial->strength;
+  if (options.classifier_free) {
+    settings["guidance_scale"] = options.classifier_free->scale;
+    settings["guidance_rescale"] = options.classifier_free->rescale;
   }
   return settings;
 }
 
-Result<SamplingLoop> sampling_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                                   const ParameterSet& set, const SampleOptions& asked) {
-  SampleOptions options = asked;
-  if (options.steps == 0) options.steps = default_steps(options, scheduler);
-  const bool generator = latent_mapping_of(set).has_value();
-  if (unet.class_embed_type && !generator)
-    return unsupported("sampling with class_embed_type \"{}\" is not supported",
-                       *unet.class_embed_type);
-  const std::vector<std::string> names = sample_names();
-  if (std::find(names.begin(), names.end(), options.sampler) == names.end())
-    return invalid_argument("there is no sampler \"{}\"", options.sampler);
-  if (generator && options.sampler != kGan)
-    return invalid_argument("the model is a GAN's generator: expected --sampler gan, found {}",
-                            options.sampler);
-  if (!generator && options.sampler == kGan)
-    return invalid_argument("--sampler gan needs a model trained with --gan-steps");
-  if (generator && options.control != nullptr && options.control->guidance)
-    return unsupported("a GAN's generator gives no score to guide");
-  if (!is_sde_sampler(options.sampler)) return discrete_loop(unet, scheduler, set, options);
-  if (options.sampler == "ode") return flow_loop(unet, scheduler, set, options);
-  return chain_loop(unet, scheduler, set, options);
+Result<SamplingLoop> sampling_loop(const Network& network, const SchedulerConfig& scheduler,
+                                   const SampleOptions& asked) {
+  const SampleOptions options = resolved(asked, network, scheduler);
+  ITO_ASSIGN(SamplingLoop loop, empty_loop(network, options));
+  ITO_ASSIGN(DiffusionModel model, diffusion_model(network, scheduler, options.classifier_free));
+  guide(options.control, model);
+  if (const SolverEntry* row = find_row(solver_rows(), options.sampler)) {
+    ITO_ASSIGN(model, as_process(model, row->process));
+  }
+  ITO_ASSIGN(model.config, as_sampler(model.config, configured_as(options.sampler)));
+  ITO_ASSIGN(const int first, first_step(options));
+  ITO_ASSIGN(loop.sampling, make_sampling(model, options, first));
+  const Sampling& sampling = loop.sampling;
+  loop.name = options.sampler;
+  if (options.initial && !sampling.solver)
+    return unsupported("sampler {} does not begin at a picture; expected a solver such as ddim",
+                       options.sampler);
+  if (sampling.flow) {
+    if (options.control != nullptr)
+      return unsupported("sampler ode takes neither guidance nor an observation");
+    loop.flow = flow_system(*sampling.flow, loop.shape);
+    return loop;
+  }
+  MethodOptions method_options{.shape = loop.shape};
+  method_options.outputs = options.previews;
+  method_options.noise_input = options.random == RandomSource::kTorch;
+  if (method_options.noise_input && !sampling.solver)
+    return unsupported("sampler {} draws its noise on the device; --rng torch is for solvers",
+                       options.sampler);
+  const bool levels_known = static_cast<bool>(sampling.method->level);
+  ITO_ASSIGN(method_options.constraint, constraint_of(options.control, model, levels_known));
+  if (method_options.constraint && !levels_known && !sampling.method->states.empty())
+    return unsupported("sampler {} takes no observation", options.sampler);
+  loop.step = method_program(*sampling.method, method_options);
+  return loop;
 }
 
 }  // namespace ito

@@ -1,5 +1,5 @@
-// SampleOptions, and what SamplingSession replays for them: a sampler's name and a model become
-// programs. Not for running them (api/sampling.h).
+// SampleOptions, and what SamplingSession replays for them: a model and a sampler's name become a
+// program. Not for running it (api/sampling.h) nor for what samplers do (diffusion/sampling.h).
 #pragma once
 
 #include <cstdint>
@@ -8,76 +8,60 @@
 #include <vector>
 
 #include "api/control.h"
+#include "api/model_score.h"
 #include "base/config.h"
-#include "diffusion/method.h"
 #include "diffusion/ode.h"
+#include "diffusion/sampling.h"
 #include "graph/program.h"
 #include "io/json.h"
-#include "nn/parameters.h"
+#include "nn/network.h"
 
 namespace ito {
 
-struct SampleOptions {
-  // Denoising diffusion GANs: "gan", as many steps as it was trained for; it takes no others.
-  // Models of a discrete chain: "ddpm", "ddim". All models, as an SDE: "em", "reverse-diffusion",
-  // "ancestral" (those predictors alone), "pc" (predictor and corrector as below), "ald" (annealed
-  // Langevin dynamics), "ode" (the probability flow, adaptively), "edm" (the probability flow by
-  // Heun's method with EDM's steps, and noise if `churn` asks for it). A model of a discrete chain
-  // is then sampled as the VP SDE of diffusion/score_model.h, not on its own timesteps.
-  std::string sampler = "ddim";
-  int steps = 0;   // ald: noise levels; not used by ode; 0: default_steps
-  double eta = 0;  // ddim
-  // pc: as in predictor_corrector.h, with "-" for "_" and "em" for "euler_maruyama".
-  std::string predictor = "reverse-diffusion";
-  std::string corrector = "langevin";
-  // pc, and ald for VP and sub-VP: signal-to-noise ratio of the corrector; 0: the model's (VE), or
-  // 0.16. ald with ncsnv2: ε/σ_L² = 2 snr², if above 0.
-  double snr = 0;
-  int corrector_steps = 0;  // pc: per step, 0: 1. ald: per noise level, 0: 5, with ncsn 100
-  // ald for VE and EDM: "ncsn" or "ncsnv2", as in AnnealedForm; ε of their steps, 0: with ncsn 2e-5
-  // (Song & Ermon 2019), with ncsnv2 from the ladder (Song & Ermon 2020, technique 4).
-  std::string ald_form = "ncsnv2";
-  double epsilon = 0;
-  double eps = 0;  // time at which sampling ends; 0: the model's. Not used by ald for VE and EDM
-  bool denoise = true;  // the last move adds no noise; ald for VE: one more step, to the mean
-  // edm, as in EdmSamplerOptions; s_max 0: no bound.
-  double rho = 7;
-  double churn = 0, s_min = 0, s_max = 0, s_noise = 1;
-  bool euler = false;               // steps of first order
-  double rtol = 1e-5, atol = 1e-5;  // ode
+// Image to image: sampling begins at this picture, noised `strength` of the way.
+struct InitialImage {
+  std::vector<float> pixels;  // [h, w, c] in [-1, 1]
+  double strength = 0.8;      // (0, 1]: 1 keeps nothing of the picture
+};
+
+// Where random numbers come from.
+enum class RandomSource : uint8_t {
+  kDevice,  // Philox on the device
+  kTorch,   // PyTorch's CPU generator seeded with the image's seed, drawn on the host and uploaded
+            // before each step: the images of diffusers with the same seed, one generator an image
+};
+
+struct SampleOptions : SamplerOptions {
   int64_t batch = 16;
   int height = 0, width = 0;  // 0: the model's sample_size
-  // Outlives the session. Not for ode; edm takes guidance, but no observation.
+  RandomSource random = RandomSource::kDevice;
+  bool previews = false;                // the program also gives each step's estimate of x_0
+  std::optional<InitialImage> initial;  // samplers with a solver only
+  std::optional<ClassifierFree> classifier_free;
+  // Outlives the session. Not for ode; samplers of a solver are guided on a discrete chain only.
   const SampleControl* control = nullptr;
 };
 
-// Whether the sampler of that name sees the model as an SDE.
-bool is_sde_sampler(const std::string& name);
-std::vector<std::string> sample_names();
-
-// 50 for ddpm and ddim, a GAN's own number, 18 for edm (Karras et al. 2022, section 3), the levels
-// that the model was trained on for ald on a ladder, else 500.
-int default_steps(const SampleOptions& options, const SchedulerConfig& scheduler);
+// The options with the sampler that the model asks for, where none is given, and its steps.
+SampleOptions resolved(const SampleOptions& options, const Network& network,
+                       const SchedulerConfig& scheduler);
 
 // What decides the images besides model, seed and class: only the options that the sampler uses.
 Json sample_settings(const SampleOptions& options);
 
 struct SamplingLoop {
-  std::string name;                  // of the method, for messages
-  Shape shape;                       // [batch, h, w, c]
-  int classes = 0;                   // of the labels that the program reads; 0: none
-  double start_std = 1;              // x begins as this times a standard normal
-  Program step;                      // one replay is one step; empty for an ODE
-  int steps = 0;                     // replays; 0 for an ODE
-  std::vector<std::string> history;  // its states beside x, zero at the start and of x's shape
-  std::optional<Method> chain;        // what `step` was made of, if a chain
-  std::optional<OdeSystem> flow;     // of an ODE, from `from` to `to`
-  double from = 1, to = 0;
+  std::string name;               // of the sampler, for messages
+  Shape shape;                    // [batch, h, w, c]
+  int classes = 0;                // of the labels that the program reads; 0: none
+  Sampling sampling;              // the method or flow, and where x begins
+  Program step;                   // one replay is one step; empty for an ODE
+  std::optional<OdeSystem> flow;  // of an ODE
+
+  int steps() const { return sampling.method ? sampling.method->steps : 0; }
 };
 
 // Errors: a sampler, a number or a size that the model's process or network does not allow.
-// `set` must outlive the loop.
-Result<SamplingLoop> sampling_loop(const UNet2DConfig& unet, const SchedulerConfig& scheduler,
-                                   const ParameterSet& set, const SampleOptions& options);
+Result<SamplingLoop> sampling_loop(const Network& network, const SchedulerConfig& scheduler,
+                                   const SampleOptions& options);
 
 }  // namespace ito

@@ -7,36 +7,38 @@
 #include "base/error.h"
 #include "graph/builder.h"
 #include "graph/compile.h"
+#include "nn/classifier.h"
 
 namespace ito {
 namespace {
 
-Program judge_program(const ClassifierModel& model, const Shape& shape) {
+Program judge_program(const Component& model, const Shape& shape) {
   Program program;
   program.name = "judge";
   Graph& graph = *program.graph;
-  const Tensor flat = input(graph, state_name::kParameters, {model.set.size()});
+  const Tensor flat = input(graph, state_name::kParameters, {model.network.set().size()});
   const Tensor x = input(graph, batch_name::kImages, shape);
   const Tensor labels = input(graph, batch_name::kLabels, {shape[0]}, DType::kU32);
-  const Scope scope(model.set, flat);
-  program.output("correct", is_correct(classifier(scope, model.config, x), labels));
-  program.output("features", classifier_features(scope, model.config, x));
+  program.output("correct", is_correct(model.network.build(flat, x, {}), labels));
+  program.output("features", classifier_features(Scope(model.network.set(), flat),
+                                                 *model.network.config_as<ClassifierConfig>(), x));
   return program;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Scorer>> Scorer::create(vk::Device& device, const ClassifierModel& model,
+Result<std::unique_ptr<Scorer>> Scorer::create(vk::Device& device, const Component& model,
                                                const Shape& batch_shape) {
-  if (batch_shape[3] != model.config.in_channels || batch_shape[1] != model.size ||
-      batch_shape[2] != model.size)
-    return invalid_argument("the classifier judges {}x{}x{} images, these are {}x{}x{}", model.size,
-                            model.size, model.config.in_channels, batch_shape[1], batch_shape[2],
-                            batch_shape[3]);
+  const ClassifierConfig* config = model.network.config_as<ClassifierConfig>();
+  CHECK(config != nullptr, "images are judged by the small classifier");
+  const int64_t size = config->image_size;
+  if (batch_shape[3] != config->in_channels || batch_shape[1] != size || batch_shape[2] != size)
+    return invalid_argument("the classifier judges {}x{}x{} images, these are {}x{}x{}", size, size,
+                            config->in_channels, batch_shape[1], batch_shape[2], batch_shape[3]);
   std::unique_ptr<Scorer> scorer(new Scorer);
   scorer->shape_ = batch_shape;
-  scorer->classes_ = model.config.classes;
-  scorer->features_ = model.config.channels.back();
+  scorer->classes_ = config->classes;
+  scorer->features_ = config->channels.back();
   ITO_ASSIGN(Plan plan, compile(judge_program(model, batch_shape), device.caps()));
   ITO_ASSIGN(scorer->executor_, Executor::create(device, std::move(plan)));
   ITO_TRY(scorer->executor_->write(state_name::kParameters, model.weights));

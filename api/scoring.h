@@ -14,8 +14,8 @@ namespace ito {
 
 class Scorer {
  public:
-  // `model` must outlive it. Images: [batch, h, w, model.config.in_channels].
-  static Result<std::unique_ptr<Scorer>> create(vk::Device& device, const ClassifierModel& model,
+  // `model`: a classifier (load_classifier). Images: [batch, h, w, c] of its size.
+  static Result<std::unique_ptr<Scorer>> create(vk::Device& device, const Component& model,
                                                 const Shape& batch_shape);
   // How many of the images ([labels.size(), h, w, c], at most the batch) are recognised as their
   // labels. Waits. Errors: a label that the classifier does not have.

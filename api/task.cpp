@@ -6,7 +6,6 @@
 
 #include "api/gan_task.h"
 #include "api/image_distance.h"
-#include "api/model.h"
 #include "api/model_score.h"
 #include "api/noisy_classifier.h"
 #include "base/error.h"
@@ -17,6 +16,7 @@
 #include "diffusion/score_model.h"
 #include "diffusion/streams.h"
 #include "graph/builder.h"
+#include "nn/classifier.h"
 #include "nn/unet2d.h"
 
 namespace ito {
@@ -30,21 +30,22 @@ Tensor labels_input(Graph& graph, const Shape& shape) {
   return input(graph, batch_name::kLabels, {shape[0]}, DType::kU32);
 }
 
-// Empty for a model without classes.
-Tensor class_input(Graph& graph, const Shape& shape, int classes) {
-  return classes > 0 ? labels_input(graph, shape) : Tensor{};
+// The network as losses see it: told the batch's labels, where it has classes.
+Denoiser trained_denoiser(const Network& network, const Scope& parameters, Graph& graph,
+                          int64_t n) {
+  const Conditioning conditioning = session_conditioning(graph, network.signature(), n);
+  return [network, parameters, conditioning](Tensor x, Tensor t) {
+    return network.build(parameters, x, t, conditioning);
+  };
 }
 
-LossFunction diffusion_loss(const Shape& shape, int classes, const UNet2DConfig& unet,
+LossFunction diffusion_loss(const Shape& shape, const Network& network,
                             const NoiseSchedule& schedule, const LossOptions& options) {
   return [=](Graph& graph, const Scope& parameters, Tensor counter) {
     const Tensor key = input(graph, batch_name::kKey, {2}, DType::kU32);
     const Tensor image = iota(graph, {shape[0]}, 0);
     const TrainingDraw draw = draw_training(shape, key, image, counter, schedule);
-    const Tensor labels = class_input(graph, shape, classes);
-    const Denoiser denoiser = [&](Tensor x, Tensor t) {
-      return unet2d(parameters, unet, x, t, labels);
-    };
+    const Denoiser denoiser = trained_denoiser(network, parameters, graph, shape[0]);
     return denoising_loss(images_input(graph, shape), draw, schedule, denoiser, options).loss;
   };
 }
@@ -59,7 +60,7 @@ ContinuousLoss score_loss_options(const std::string& weight) {
   return options;
 }
 
-LossFunction score_loss(const Shape& shape, int classes, const UNet2DConfig& unet,
+LossFunction score_loss(const Shape& shape, const Network& network,
                         const SchedulerConfig& scheduler, const Sde& sde, int64_t ladder,
                         const ContinuousLoss& options) {
   return [=](Graph& graph, const Scope& parameters, Tensor counter) {
@@ -71,12 +72,9 @@ LossFunction score_loss(const Shape& shape, int classes, const UNet2DConfig& une
                                        ladder)
                          : draw_times(sde, key, image, counter, options);
     const Tensor noise = draw_score_noise(shape, key, image, counter);
-    const Tensor labels = class_input(graph, shape, classes);
-    const Denoiser network = [&](Tensor x, Tensor level) {
-      return unet2d(parameters, unet, x, level, labels);
-    };
+    const Denoiser denoiser = trained_denoiser(network, parameters, graph, shape[0]);
     return continuous_dsm_loss(images_input(graph, shape), t, noise, sde,
-                               network_score(network, noise_input(unet), scheduler), options)
+                               network_score(denoiser, noise_input(network), scheduler), options)
         .loss;
   };
 }
@@ -90,17 +88,14 @@ Tensor edm_mean_loss(const Denoiser& network, const SchedulerConfig& scheduler, 
   return sum_all(loss) * (1 / static_cast<double>(x0.shape().numel()));
 }
 
-LossFunction edm_training_loss(const Shape& shape, int classes, const UNet2DConfig& unet,
+LossFunction edm_training_loss(const Shape& shape, const Network& network,
                                const SchedulerConfig& scheduler, const EdmTraining& training) {
   return [=](Graph& graph, const Scope& parameters, Tensor counter) {
     const Tensor key = input(graph, batch_name::kKey, {2}, DType::kU32);
     const Tensor image = iota(graph, {shape[0]}, 0);
     const Tensor z = random_normal({shape[0]}, key, image, counter, kStreamTrainTimestep);
-    const Tensor labels = class_input(graph, shape, classes);
-    const Denoiser network = [&](Tensor x, Tensor c_noise) {
-      return unet2d(parameters, unet, x, c_noise, labels);
-    };
-    return edm_mean_loss(network, scheduler, images_input(graph, shape),
+    const Denoiser denoiser = trained_denoiser(network, parameters, graph, shape[0]);
+    return edm_mean_loss(denoiser, scheduler, images_input(graph, shape),
                          edm_training_sigma(z, training.p_mean, training.p_std),
                          draw_score_noise(shape, key, image, counter));
   };
@@ -111,9 +106,9 @@ double measured_sigma_max(const ImageDataset& data) {
   return std::ceil(largest_image_distance(data) * 100) / 100;
 }
 
-LossFunction classifier_loss(const Shape& shape, const ClassifierConfig& config) {
+LossFunction classifier_loss(const Shape& shape, const Network& classifier) {
   return [=](Graph& graph, const Scope& parameters, Tensor) {
-    const Tensor logits = classifier(parameters, config, images_input(graph, shape));
+    const Tensor logits = classifier.build(parameters, images_input(graph, shape), {});
     return softmax_cross_entropy(logits, labels_input(graph, shape));
   };
 }
@@ -143,36 +138,34 @@ Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDatase
   if (options.classifier) {
     if (task.classes < 2)
       return invalid_argument("a classifier needs a data set with labels of at least two classes");
-    ClassifierConfig& config = task.classifier_config;
+    ClassifierConfig config;
     config.in_channels = data.c;
     config.classes = task.classes;
     config.channels.assign(options.channels.begin(), options.channels.end());
     config.norm_groups = options.norm_groups;
     config.image_size = size;
-    ITO_ASSIGN(task.set, classifier_parameters(config));
-    ITO_TRY(check_weights(task.set));
-    task.loss = classifier_loss(task.batch_shape, config);
+    ITO_ASSIGN(task.network, classifier_network(config));
+    ITO_TRY(check_weights(task.network.set()));
+    task.loss = classifier_loss(task.batch_shape, task.network);
     return task;
   }
   if (options.gan_steps > 0) {
     ITO_TRY(describe_gan(options, data.c, task));
-    ITO_TRY(check_weights(task.set));
+    ITO_TRY(check_weights(task.network.set()));
     return task;
   }
   task.scheduler = scheduler_config(options);
-  task.unet = unet_config(options, data.c, size, task.classes);
-  ITO_TRY(check_unet2d_training(task.unet));
-  ITO_ASSIGN(task.set, unet2d_parameters(task.unet));
-  ITO_TRY(check_weights(task.set));
-  ITO_TRY(check_unet2d_size(task.unet, size, size));
+  ITO_ASSIGN(task.network, unet2d_network(unet_config(options, data.c, size, task.classes)));
+  ITO_TRY(task.network.check_training());
+  ITO_TRY(check_weights(task.network.set()));
+  ITO_TRY(task.network.check_size(size, size));
   if (options.sde != "none") {
     if (options.sde == "ve" && options.sigma_max == 0)
       task.scheduler.sigma_max = measured_sigma_max(data);
     ITO_ASSIGN(task.sde, scheduler_sde(task.scheduler));
     if (task.sde->kind == Sde::Kind::kEdm) {
       task.edm = EdmTraining{.p_mean = options.p_mean, .p_std = options.p_std};
-      task.loss =
-          edm_training_loss(task.batch_shape, task.classes, task.unet, task.scheduler, *task.edm);
+      task.loss = edm_training_loss(task.batch_shape, task.network, task.scheduler, *task.edm);
       return task;
     }
     if (task.scheduler.ladder) {
@@ -186,15 +179,15 @@ Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDatase
     }
     const ContinuousLoss loss = score_loss_options(options.dsm_weight);
     ITO_TRY(check_continuous_loss(loss, *task.sde));
-    task.loss = score_loss(task.batch_shape, task.classes, task.unet, task.scheduler, *task.sde,
-                           task.ladder, loss);
+    task.loss =
+        score_loss(task.batch_shape, task.network, task.scheduler, *task.sde, task.ladder, loss);
     return task;
   }
   ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(task.scheduler));
   LossOptions loss;
   ITO_ASSIGN(loss.prediction, prediction_from_name(options.prediction));
   ITO_ASSIGN(loss.weight, loss_weight_from_name(options.loss_weight));
-  task.loss = diffusion_loss(task.batch_shape, task.classes, task.unet, schedule, loss);
+  task.loss = diffusion_loss(task.batch_shape, task.network, schedule, loss);
   return task;
 }
 
@@ -204,10 +197,8 @@ Program validation_program(const TrainingTask& task, int64_t batch) {
   Graph& graph = *program.graph;
   Shape shape = task.batch_shape;
   shape[0] = batch;
-  const Tensor flat = input(graph, state_name::kParameters, {task.set.size()});
   const Tensor x0 = images_input(graph, shape);
-  const Denoiser denoiser =
-      unet_denoiser(task.unet, task.set, flat, class_input(graph, shape, task.classes));
+  const Denoiser denoiser = input_denoiser(task.network);
   if (task.edm) {
     program.output("loss",
                    edm_mean_loss(denoiser, task.scheduler, x0, input(graph, "timestep", {batch}),
@@ -216,11 +207,11 @@ Program validation_program(const TrainingTask& task, int64_t batch) {
   }
   if (task.sde) {
     const Tensor t = input(graph, "timestep", {batch});
-    program.output(
-        "loss", continuous_dsm_loss(x0, t, input(graph, "noise", shape), *task.sde,
-                                    network_score(denoiser, noise_input(task.unet), task.scheduler),
-                                    score_loss_options("variance"))
-                    .loss);
+    program.output("loss", continuous_dsm_loss(
+                               x0, t, input(graph, "noise", shape), *task.sde,
+                               network_score(denoiser, noise_input(task.network), task.scheduler),
+                               score_loss_options("variance"))
+                               .loss);
     return program;
   }
   const NoiseSchedule schedule = std::move(make_schedule(task.scheduler)).value();
@@ -232,13 +223,12 @@ Program validation_program(const TrainingTask& task, int64_t batch) {
   return program;
 }
 
-Program accuracy_program(const ClassifierConfig& config, const ParameterSet& set,
-                         const Shape& batch_shape) {
+Program accuracy_program(const Network& classifier, const Shape& batch_shape) {
   Program program;
   program.name = "accuracy";
   Graph& graph = *program.graph;
-  const Tensor flat = input(graph, state_name::kParameters, {set.size()});
-  const Tensor logits = classifier(Scope(set, flat), config, images_input(graph, batch_shape));
+  const Tensor flat = input(graph, state_name::kParameters, {classifier.set().size()});
+  const Tensor logits = classifier.build(flat, images_input(graph, batch_shape), {});
   program.output("correct", is_correct(logits, labels_input(graph, batch_shape)));
   return program;
 }

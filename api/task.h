@@ -12,8 +12,7 @@
 #include "diffusion/sde.h"
 #include "io/dataset.h"
 #include "nn/ddgan.h"
-#include "nn/noisy_classifier.h"
-#include "nn/parameters.h"
+#include "nn/network.h"
 #include "nn/train_step.h"
 
 namespace ito {
@@ -34,16 +33,15 @@ struct TrainingTask {
   bool classifier = false;
   Shape batch_shape;  // [n, h, w, c] of one batch
   int classes = 0;    // 0: the labels are not used
-  UNet2DConfig unet;  // of a diffusion task
+  // What is trained, and what its parameters lie among (a GAN's discriminator): all of
+  // network.set() is trained.
+  Network network;
   SchedulerConfig scheduler;
-  std::optional<DdganConfig> gan;      // of a denoising diffusion GAN; its U-Net is `unet`
-  std::optional<Sde> sde;              // of a score model
-  std::optional<EdmTraining> edm;      // of a score model with EDM's loss
-  int64_t ladder = 0;                  // of a score model: levels of noise it is trained on; 0: all
-  ClassifierConfig classifier_config;  // of a classifier task
-  // Of the noise-conditional classifier, which is a classifier task with a schedule.
-  std::optional<NoisyClassifierConfig> noisy_classifier;
-  ParameterSet set;
+  std::optional<DdganConfig> gan;  // of a denoising diffusion GAN; `network` is its generator
+  std::optional<Sde> sde;          // of a score model
+  std::optional<EdmTraining> edm;  // of a score model with EDM's loss
+  int64_t ladder = 0;              // of a score model: levels of noise it is trained on; 0: all
+  bool noisy = false;  // of a classifier task: the noise-conditional classifier, with a schedule
   LossFunction loss;
   TrainStepOptions step;
 
@@ -64,7 +62,6 @@ inline constexpr double kFirstTrainingTime = 1e-5;
 // weighted by the variance, EDM's as in training) → output "loss" f32 [].
 Program validation_program(const TrainingTask& task, int64_t batch);
 // Classifier: output "correct" f32 [n].
-Program accuracy_program(const ClassifierConfig& config, const ParameterSet& set,
-                         const Shape& batch_shape);
+Program accuracy_program(const Network& classifier, const Shape& batch_shape);
 
 }  // namespace ito

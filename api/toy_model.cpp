@@ -109,14 +109,13 @@ Result<ToyModel> ToyModel::create(const ToyOptions& options) {
     model.shown_time_ = time_of_std(model.sde_, 1.5 * model.data_.width);
   else
     model.shown_time_ = model.objective_ == ToyObjective::kDsm ? model.data_.width : 0;
-  model.config_ = {.in_features = 2,
-                   .out_features = options.energy ? 1 : 2,
-                   .hidden_features = options.hidden,
-                   .hidden_layers = 3,
-                   .act_fn = "silu",
-                   .time_features = model.is_conditional() ? 16 : 0,
-                   .time_scale = 30};
-  ITO_ASSIGN(model.set_, mlp_parameters(model.config_));
+  ITO_ASSIGN(model.network_, mlp_network({.in_features = 2,
+                                          .out_features = options.energy ? 1 : 2,
+                                          .hidden_features = options.hidden,
+                                          .hidden_layers = 3,
+                                          .act_fn = "silu",
+                                          .time_features = model.is_conditional() ? 16 : 0,
+                                          .time_scale = 30}));
   Optimizer& optimizer = model.train_.optimizer;
   optimizer.learning_rate = {.base = options.learning_rate,
                              .warmup_steps = std::min<int64_t>(100, options.steps / 10),
@@ -132,11 +131,11 @@ Result<ToyModel> ToyModel::create(const ToyOptions& options) {
 
 // The bare network, [n, out]. It sees x at unit scale and the noise level as ln std, scaled to
 // [0, 1].
-Tensor ToyModel::network(const Scope& parameters, Tensor x, Tensor t, Tensor in_scale) const {
+Tensor ToyModel::output(const Scope& parameters, Tensor x, Tensor t, Tensor in_scale) const {
   const Tensor scaled = x * reshape(in_scale, {x.dim(0), 1});
-  if (!is_conditional()) return mlp(parameters, config_, scaled);
+  if (!is_conditional()) return network_.build(parameters, scaled, {});
   const double low = std::log(sde_.std(sde_.start())), high = std::log(sde_.std(sde_.end()));
-  return mlp(parameters, config_, scaled, (log(sde_.std(t)) - low) / (high - low));
+  return network_.build(parameters, scaled, (log(sde_.std(t)) - low) / (high - low));
 }
 
 EnergyFunction ToyModel::energy(const Scope& parameters) const {
@@ -145,7 +144,7 @@ EnergyFunction ToyModel::energy(const Scope& parameters) const {
     const Scales scales = scales_of(*this, t);
     const int64_t n = x.dim(0);
     // The gradient of the first term is network-sized times scales.out.
-    const Tensor f = reshape(network(parameters, x, t, scales.in), {n});
+    const Tensor f = reshape(output(parameters, x, t, scales.in), {n});
     return f * scales.out / scales.in - sum(square(x), {1}) / (scales.variance * 2.0);
   };
 }
@@ -154,7 +153,7 @@ ScoreFunction ToyModel::score(const Scope& parameters) const {
   if (energy_) return energy_score(energy(parameters));
   return [this, parameters](Tensor x, Tensor t) {
     const Scales scales = scales_of(*this, t);
-    return network(parameters, x, t, scales.in) * per_image(scales.out, 2) -
+    return output(parameters, x, t, scales.in) * per_image(scales.out, 2) -
            x / per_image(scales.variance, 2);
   };
 }
@@ -208,7 +207,7 @@ Tensor ToyModel::loss(Graph& graph, const Scope& parameters, Tensor counter) con
 
 Program ToyModel::train_step() const {
   return train_step_program(
-      set_,
+      network_.set(),
       [this](Graph& graph, const Scope& parameters, Tensor counter) {
         return loss(graph, parameters, counter);
       },

@@ -48,7 +48,7 @@ class ToyModel {
   static Result<ToyModel> create(const ToyOptions& options);
 
   const ToyData& data() const { return data_; }
-  const ParameterSet& parameters() const { return set_; }
+  const ParameterSet& parameters() const { return network_.set(); }
   ToyObjective objective() const { return objective_; }
   bool is_energy() const { return energy_; }
   // Whether the network is told the noise level.
@@ -80,15 +80,14 @@ class ToyModel {
 
  private:
   ToyModel() = default;
-  Tensor network(const Scope& parameters, Tensor x, Tensor t, Tensor in_scale) const;
+  Tensor output(const Scope& parameters, Tensor x, Tensor t, Tensor in_scale) const;
   Tensor loss(Graph& graph, const Scope& parameters, Tensor counter) const;
 
   ToyData data_;
   ToyObjective objective_ = ToyObjective::kVe;
   bool energy_ = false;
   int64_t batch_ = 0;
-  MlpConfig config_;
-  ParameterSet set_;
+  Network network_;
   TrainStepOptions train_;
   Sde sde_;
   double shown_time_ = 0;

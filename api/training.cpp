@@ -16,19 +16,22 @@ Result<std::unique_ptr<TrainingSession>> TrainingSession::create(vk::Device& dev
   std::unique_ptr<TrainingSession> session(new TrainingSession(device, task, data, seed));
   ITO_TRY(session->make_state(seed));
   if (task.step.accumulation > 1) {
-    ITO_ASSIGN(session->train_,
-               session->make_executor(accumulate_program(task.set, task.loss, task.step), seed));
-    ITO_ASSIGN(session->apply_, session->make_executor(apply_program(task.set, task.step), seed));
+    ITO_ASSIGN(
+        session->train_,
+        session->make_executor(accumulate_program(task.network.set(), task.loss, task.step), seed));
+    ITO_ASSIGN(session->apply_,
+               session->make_executor(apply_program(task.network.set(), task.step), seed));
   } else {
-    ITO_ASSIGN(session->train_,
-               session->make_executor(train_step_program(task.set, task.loss, task.step), seed));
+    ITO_ASSIGN(
+        session->train_,
+        session->make_executor(train_step_program(task.network.set(), task.loss, task.step), seed));
   }
   return session;
 }
 
 Status TrainingSession::make_state(uint64_t seed) {
-  const std::vector<float> weights = initial_parameters(task_.set, seed);
-  for (StateTensor& description : train_state(task_.set, task_.step)) {
+  const std::vector<float> weights = initial_parameters(task_.network.set(), seed);
+  for (StateTensor& description : train_state(task_.network.set(), task_.step)) {
     ITO_ASSIGN(DeviceTensor tensor,
                DeviceTensor::create(device_, description.dtype, description.shape));
     if (description.start == StateTensor::Start::kParameters)
@@ -128,7 +131,7 @@ DeviceTensor TrainingSession::average() const {
 }
 
 Result<std::vector<float>> TrainingSession::average_weights() const {
-  std::vector<float> weights(static_cast<size_t>(task_.set.size()));
+  std::vector<float> weights(static_cast<size_t>(task_.network.set().size()));
   ITO_TRY(average().read(writable_bytes_of(weights)));
   return weights;
 }

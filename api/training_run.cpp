@@ -141,7 +141,7 @@ Status Run::open_folder() {
     const Json json = {{"options", to_json(options_)},
                        {"data", run_.data.string()},
                        {"data_fingerprint", hash},
-                       {"parameters", task_.set.count()}};
+                       {"parameters", task_.network.set().count()}};
     ITO_TRY(write_file_atomic(file, dump_json(json)));
     ITO_ASSIGN(metrics_, JsonlWriter::open(run_.out / kMetricsFile, std::nullopt));
     return {};
@@ -177,7 +177,7 @@ Status Run::open() {
   summary_.device = device_.info().name;
   if (session_->step() > 0 && session_->step() < run_.steps)
     note(fmt::format("going on at step {} of {}", session_->step(), run_.steps));
-  if (task_.noisy_classifier) {
+  if (task_.noisy) {
     ITO_ASSIGN(noisy_validator_,
                NoisyValidator::create(device_, task_, test_data_, session_->average()));
   } else if (test_data_.count > 0) {
@@ -284,13 +284,7 @@ Status Run::save() {
 // The averaged weights as a model folder.
 Status Run::export_model(const Path& folder) {
   ITO_ASSIGN(const std::vector<float> weights, session_->average_weights());
-  if (task_.noisy_classifier)
-    return save_noisy_classifier(folder, *task_.noisy_classifier, task_.scheduler, task_.set,
-                                 weights);
-  if (options_.classifier)
-    return save_classifier(folder, task_.classifier_config, task_.size(), task_.set, weights);
-  return save_model(folder, task_.unet, task_.scheduler, task_.set, weights,
-                    task_.gan ? std::optional(task_.gan->mapping) : std::nullopt);
+  return save_model(folder, task_.network, task_.scheduler, weights);
 }
 
 Status Run::train() {

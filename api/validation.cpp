@@ -49,9 +49,8 @@ Result<std::unique_ptr<Validator>> Validator::create(vk::Device& device, const T
   validator->images_ =
       task.classifier ? data.count
                       : std::min(kLossImages, data.count / validator->batch_ * validator->batch_);
-  const Program program = task.classifier
-                              ? accuracy_program(task.classifier_config, task.set, shape)
-                              : validation_program(task, validator->batch_);
+  const Program program = task.classifier ? accuracy_program(task.network, shape)
+                                          : validation_program(task, validator->batch_);
   ITO_ASSIGN(Plan plan, compile(program, device.caps()));
   ITO_ASSIGN(validator->executor_, Executor::create(device, std::move(plan)));
   ITO_TRY(validator->executor_->bind(state_name::kParameters, std::move(weights)));

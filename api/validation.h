@@ -26,7 +26,8 @@ Status write_test_batch(Executor& executor, const TrainingTask& task, const Imag
 // Classifier: the share of all images that `weights` classify correctly.
 class Validator {
  public:
-  // `task` and `data` must outlive it. weights: f32 [task.set.size()], read at each measure().
+  // `task` and `data` must outlive it. weights: f32 [task.network.set().size()], read at each
+  // measure().
   static Result<std::unique_ptr<Validator>> create(vk::Device& device, const TrainingTask& task,
                                                    const ImageDataset& data, DeviceTensor weights);
   // Waits for all work on the device.

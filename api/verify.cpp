@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "base/error.h"
-#include "diffusion/method.h"
 #include "diffusion/forward_sde.h"
 #include "diffusion/langevin.h"
+#include "diffusion/method.h"
 #include "diffusion/score.h"
 #include "diffusion/streams.h"
 #include "diffusion/toy_data.h"
@@ -255,7 +255,7 @@ class Verification {
     // Long enough to forget the start: (1 - η/2)^(2 steps) < 1e-6.
     const int steps = static_cast<int>(std::ceil(-std::log(1e-6) / eta));
     ITO_ASSIGN(const Method chain, langevin(mixture_score(target, still),
-                                           {.step_size = eta, .steps = steps, .time = 0}));
+                                            {.step_size = eta, .steps = steps, .time = 0}));
     ITO_ASSIGN(auto executor, prepare(chain, [&](Tensor key, Tensor image) {
                  const Tensor zero = full(key.graph(), {}, 0, DType::kU32);
                  return random_normal({image.dim(0), 2}, key, image, zero, kStreamInitialNoise) *

@@ -116,8 +116,8 @@ Status add_train(Cases& cases) {
   ITO_ASSIGN(const TrainingTask task, make_task({}, shape_only));
   BenchCase c;
   c.name = "train_step_b32";
-  c.program = train_step_program(task.set, task.loss, task.step);
-  c.parameters = initial_parameters(task.set, 0);
+  c.program = train_step_program(task.network.set(), task.loss, task.step);
+  c.parameters = initial_parameters(task.network.set(), 0);
   cases.push_back(std::move(c));
   return {};
 }

@@ -140,8 +140,23 @@ std::string fingerprint(const std::vector<T>& values) {
 void add_control_options(CLI::App& app, ControlOptions& options) {
   app.add_option("--guidance-classifier", options.classifier,
                  "folder of an `ito train --classifier --noisy`: guides each image to its class");
-  app.add_option("--guidance-scale", options.scale,
-                 "weight of the classifier's gradient; 0: none, above 1: more typical of the class")
+  app.add_option(
+         "--guidance-scale", options.scale,
+         "weight of the classifier's gradient, 0: none, above 1: more typical of the class; "
+         "without --guidance-classifier: classifier-free guidance, 1: none")
+      ->capture_default_str();
+  app.add_option("--guidance-rescale", options.rescale,
+                 "classifier-free guidance: share by which the guided output's deviation is moved "
+                 "back to the conditional one's")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  app.add_option("--null-class", options.null_class,
+                 "classifier-free guidance: the class that stands for none; left out: the last");
+  app.add_option("--init-image", options.initial,
+                 "picture to begin at, noised --strength of the way (image to image)");
+  app.add_option("--strength", options.strength,
+                 "of --init-image: 1 keeps nothing of the picture, near 0 all of it")
+      ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   app.add_option("--inpaint", options.inpaint,
                  "picture whose pixels are kept where --mask is white");
@@ -163,7 +178,13 @@ Status check_control_options(const CLI::App& app, const ControlOptions& o) {
     if (given(option) && !given(other)) return invalid_argument("{} needs {}", option, other);
     return {};
   };
-  ITO_TRY(needs("--guidance-scale", "--guidance-classifier"));
+  for (const char* option : {"--guidance-rescale", "--null-class"}) {
+    ITO_TRY(needs(option, "--guidance-scale"));
+    if (given(option) && given("--guidance-classifier"))
+      return invalid_argument("{} is of classifier-free guidance, not of --guidance-classifier",
+                              option);
+  }
+  ITO_TRY(needs("--strength", "--init-image"));
   ITO_TRY(needs("--inpaint", "--mask"));
   ITO_TRY(needs("--mask", "--inpaint"));
   ITO_TRY(needs("--inverse", "--observation"));
@@ -209,6 +230,7 @@ Result<SampleControl> load_control(const ControlOptions& options, const Shape& s
 
 Json control_settings(const ControlOptions& options, const SampleControl& control) {
   Json settings = Json::object();
+  if (!options.initial.empty()) settings["init_image"] = options.initial;
   if (control.guidance) {
     settings["guidance_classifier"] = options.classifier;
     settings["guidance_scale"] = options.scale;

@@ -15,6 +15,10 @@ namespace ito::apps {
 struct ControlOptions {
   std::string classifier;  // --guidance-classifier
   double scale = 1;
+  double rescale = 0;
+  std::optional<uint32_t> null_class;
+  std::string initial;  // --init-image
+  double strength = 0.8;
   std::string inpaint, mask;
   std::string colorize;
   std::string inverse, observation;

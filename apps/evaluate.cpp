@@ -130,7 +130,7 @@ class Evaluation {
   vk::Device& device_;
   Table table_;
   ImageDataset train_, test_;
-  std::optional<ClassifierModel> classifier_;
+  std::optional<Component> classifier_;
   std::unique_ptr<Evaluator> evaluator_;
   ProgressLine line_;
   Json known_likelihood_;  // "model identity" → numbers, of this call
@@ -143,8 +143,7 @@ std::string Evaluation::preface() const {
       "over "
       "pixels: {} numbers) and those of the first {} test images. Samples have seeds from 0 on, "
       "class = seed modulo classes. They were computed on {}.{}\n",
-      c_.classifier, classifier_->config.channels.back(), evaluator_->reference_images(),
-      device_.info().name,
+      c_.classifier, evaluator_->features(), evaluator_->reference_images(), device_.info().name,
       c_.likelihood > 0
           ? fmt::format(" Bits per dimension are of the first test images, integrated to {}.",
                         c_.tolerance)
@@ -204,8 +203,7 @@ Status Evaluation::evaluate(const std::string& name, const Model& model) {
       fmt::format("{:016x}", hash_bytes({reinterpret_cast<const char*>(model.weights.data()),
                                          model.weights.size() * sizeof(float)}));
   for (size_t i = 0; i < c_.options.size(); ++i) {
-    SampleOptions options = c_.options[i];
-    if (options.steps == 0) options.steps = default_steps(options, model.scheduler);
+    const SampleOptions options = resolved(c_.options[i], model.network, model.scheduler);
     const Json key = {{"weights", weights},          {"settings", sample_settings(options)},
                       {"samples", c_.num},           {"reference", evaluator_->reference_images()},
                       {"likelihood", c_.likelihood}, {"tolerance", c_.tolerance}};

@@ -12,12 +12,13 @@
 #include "apps/plan_report.h"
 #include "base/error.h"
 #include "graph/compile.h"
-#include "io/diffusers.h"
 #include "io/png.h"
 #include "io/safetensors.h"
 
 namespace ito::apps {
 namespace {
+
+constexpr int64_t kPlannedContext = 77;  // states of a context: the text encoders' usual number
 
 struct InspectCommand {
   CLI::App* app = nullptr;
@@ -91,37 +92,21 @@ Json set_json(const ParameterSet& set) {
   return layers;
 }
 
-// Whether the folder holds a classifier of `ito train --classifier`.
-bool is_classifier(const Path& folder) {
-  const auto json = read_json(folder / "config.json");
-  return json.ok() && json->is_object() && json->value("_class_name", "") == "ItoClassifier";
-}
-
 Status inspect_folder(const InspectCommand& c) {
-  if (is_classifier(c.path)) {
-    ITO_ASSIGN(const ClassifierModel model, load_classifier(c.path));
-    ITO_ASSIGN(const Json config, read_json(Path(c.path) / "config.json"));
-    if (c.json) {
-      fmt::print("{}", dump_json({{"config", config},
-                                  {"parameters", model.set.count()},
-                                  {"layers", set_json(model.set)}}));
-    } else {
-      fmt::print("classifier\n{}\n", dump_json(config));
-      print_set(model.set);
-    }
-    return {};
-  }
   ITO_ASSIGN(const Model model, load_model(c.path));
+  const ParameterSet& set = model.network.set();
+  const std::map<std::string, Json> configs = model_configs(model);
   if (c.json) {
-    fmt::print("{}", dump_json({{"unet", unet_config_json(model.unet)},
-                                {"scheduler", scheduler_config_json(model.scheduler)},
-                                {"parameters", model.set.count()},
-                                {"layers", set_json(model.set)}}));
+    Json json(configs);
+    json["network"] = model.network.row();
+    json["parameters"] = set.count();
+    json["layers"] = set_json(set);
+    fmt::print("{}", dump_json(json));
     return {};
   }
-  fmt::print("unet {}\nscheduler {}\n", dump_json(unet_config_json(model.unet)),
-             dump_json(scheduler_config_json(model.scheduler)));
-  print_set(model.set);
+  fmt::print("network {}\n", model.network.row());
+  for (const auto& [name, config] : configs) fmt::print("{} {}\n", name, dump_json(config));
+  print_set(set);
   return {};
 }
 
@@ -148,17 +133,17 @@ Result<Plan> make_plan(const InspectCommand& c, const DeviceCaps& caps) {
     if (c.classes > 0) shape_only.labels = std::vector<int32_t>{c.classes - 1};
     ITO_ASSIGN(const TrainingTask task, make_task(c.training, shape_only));
     if (c.training.accumulate > 1)
-      return compile(accumulate_program(task.set, task.loss, task.step), caps);
-    return compile(train_step_program(task.set, task.loss, task.step), caps);
+      return compile(accumulate_program(task.network.set(), task.loss, task.step), caps);
+    return compile(train_step_program(task.network.set(), task.loss, task.step), caps);
   }
   ITO_ASSIGN(const Model model, load_model(c.path));
-  if (c.plan == "sample")
-    return sampling_plan(model.unet, model.scheduler, model.set, c.sampling, caps);
-  const int size = c.app->count("--image-size") > 0 || !model.unet.sample_size
+  if (c.plan == "sample") return sampling_plan(model.network, model.scheduler, c.sampling, caps);
+  const Signature& signature = model.network.signature();
+  const int size = c.app->count("--image-size") > 0 || !signature.sample_size
                        ? c.image_size
-                       : (*model.unet.sample_size)[0];
-  return forward_plan(model.unet, model.set, {c.training.batch, size, size, model.unet.in_channels},
-                      c.gradients, caps);
+                       : (*signature.sample_size)[0];
+  return forward_plan(model.network, {c.training.batch, size, size, signature.in_channels},
+                      kPlannedContext, c.gradients, caps);
 }
 
 Status run(const InspectCommand& c) {
@@ -203,7 +188,6 @@ Command add_inspect_command(CLI::App& root) {
       ->check(at_least(0))
       ->capture_default_str();
   app->add_option("--sampler", c->sampling.sampler, "sample: method")
-      ->check(CLI::IsMember({"ddpm", "ddim"}))
       ->capture_default_str();
   app->add_option("--steps", c->sampling.steps, "sample: steps")
       ->check(at_least(1))

@@ -51,10 +51,11 @@ Status check(const InterpolateCommand& c) {
 
 Status run(const InterpolateCommand& c) {
   ITO_ASSIGN(const Model model, load_model(c.model));
-  if (!model.unet.sample_size)
+  const Signature& signature = model.network.signature();
+  if (!signature.sample_size)
     return unsupported("the model in {} does not say how large its images are", c.model);
-  const auto [h, w] = *model.unet.sample_size;
-  const Shape image{h, w, model.unet.in_channels};
+  const auto [h, w] = *signature.sample_size;
+  const Shape image{h, w, signature.in_channels};
   ITO_ASSIGN(const std::vector<float> a, read_padded("--a", c.a, image));
   ITO_ASSIGN(const std::vector<float> b, read_padded("--b", c.b, image));
   ITO_ASSIGN(auto device,

@@ -26,7 +26,8 @@ struct SampleCommand {
   DeviceChoice device;
   SampleOptions options;
   ControlOptions control;
-  std::string model, out, seeds_text, class_text = "all", classifier;
+  std::string model, out, seeds_text, class_text = "all", classifier, random = "device";
+  int preview_every = 0;
   uint32_t seed = 0;
   int64_t num = 16;
   int size = 0, columns = 0;
@@ -34,6 +35,16 @@ struct SampleCommand {
   // Of check():
   std::vector<uint32_t> seeds;
   std::optional<std::vector<uint32_t>> classes;  // nothing: all of the model's
+};
+
+struct RandomRow {
+  Name name;
+  RandomSource source;
+};
+constexpr RandomRow kRandomSources[] = {
+    {{"device", "Philox on the device", "Salmon et al. 2011", "philox"}, RandomSource::kDevice},
+    {{"torch", "PyTorch's CPU generator, one an image", "Matsumoto & Nishimura 1998", ""},
+     RandomSource::kTorch},
 };
 
 // What --out asks for, by its ending.
@@ -63,10 +74,13 @@ Status check(SampleCommand& c) {
   }
   ITO_TRY(check_sampler_options(*c.app, c.options));
   ITO_TRY(check_control_options(*c.app, c.control));
-  if (c.control.any() && c.options.sampler == "ode")
-    return invalid_argument("--sampler ode takes neither guidance nor an observation");
-  if (c.control.observes() && c.options.sampler == "edm")
-    return invalid_argument("--sampler edm takes no observation");
+  ITO_ASSIGN(const RandomRow* random,
+             row_called(std::span<const RandomRow>(kRandomSources), c.random, "--rng"));
+  c.options.random = random->source;
+  if (c.app->count("--guidance-scale") > 0 && c.control.classifier.empty())
+    c.options.classifier_free = ClassifierFree{
+        .scale = c.control.scale, .null_class = c.control.null_class, .rescale = c.control.rescale};
+  c.options.previews = c.preview_every > 0;
   c.options.height = c.options.width = c.size;
   c.options.batch = std::min(c.options.batch, static_cast<int64_t>(c.seeds.size()));
   return {};
@@ -91,6 +105,8 @@ class Sampling {
 
  private:
   Status load_controls();
+  Status load_initial();
+  Status prepare_previews(SamplingSession& session);
   // Of the labels: the model's, or else those of the classifier that guides it.
   uint32_t classes() const;
   Status choose_requests();
@@ -107,10 +123,12 @@ class Sampling {
   const SampleCommand& c_;
   const Model& model_;
   SampleControl control_;
+  std::optional<InitialImage> initial_;
+  Status preview_status_;
   std::vector<SampleRequest> requests_;
   size_t skipped_ = 0;
   std::vector<float> all_;  // NHWC, unless the output is a folder
-  std::optional<ClassifierModel> classifier_;
+  std::optional<Component> classifier_;
   std::unique_ptr<Scorer> scorer_;
   int64_t recognised_ = 0;
   double seconds_ = 0;
@@ -118,18 +136,49 @@ class Sampling {
 
 Status Sampling::load_controls() {
   if (!c_.control.any()) return {};
-  const auto size = model_.unet.sample_size;
+  const Signature& signature = model_.network.signature();
+  const auto size = signature.sample_size;
   if (!size && c_.size == 0)
     return invalid_argument("the model has no sample_size; give the image size");
   const int64_t h = c_.size > 0 ? c_.size : (*size)[0], w = c_.size > 0 ? c_.size : (*size)[1];
-  ITO_ASSIGN(control_, load_control(c_.control, {h, w, model_.unet.in_channels}));
+  ITO_ASSIGN(control_, load_control(c_.control, {h, w, signature.in_channels}));
   return {};
+}
+
+// The picture to begin at, for all images.
+Status Sampling::load_initial() {
+  if (c_.control.initial.empty()) return {};
+  const Signature& signature = model_.network.signature();
+  const auto size = signature.sample_size;
+  if (!size && c_.size == 0)
+    return invalid_argument("the model has no sample_size; give the image size");
+  const int64_t h = c_.size > 0 ? c_.size : (*size)[0], w = c_.size > 0 ? c_.size : (*size)[1];
+  ITO_ASSIGN(std::vector<float> pixels,
+             read_padded("--init-image", c_.control.initial, {h, w, signature.in_channels}));
+  initial_ = InitialImage{.pixels = std::move(pixels), .strength = c_.control.strength};
+  return {};
+}
+
+// OUT.preview-STEP.png of the batch under way, beside a grid's file or in the folder.
+Status Sampling::prepare_previews(SamplingSession& session) {
+  if (c_.preview_every == 0) return {};
+  return session.preview(c_.preview_every, [this, &session](int step, const auto& images) {
+    const Path out(c_.out);
+    const std::string name = fmt::format("preview-{:04}.png", step);
+    const Path path = output_of(c_.out) == Output::kFolder
+                          ? out / name
+                          : out.parent_path() / (out.stem().string() + "." + name);
+    const Shape one = session.shape(1);
+    const Shape shape = session.shape(static_cast<int64_t>(images.size()) / one.numel());
+    if (preview_status_.ok())
+      preview_status_ = write_png(path, grid_from_floats(images, shape, c_.columns));
+  });
 }
 
 uint32_t Sampling::classes() const {
   if (model_.num_classes() > 0 || !control_.guidance)
     return static_cast<uint32_t>(model_.num_classes());
-  return static_cast<uint32_t>(control_.guidance->classifier.config.image.classes);
+  return static_cast<uint32_t>(control_.guidance->classifier.network.signature().out_channels);
 }
 
 // Image i gets the i-th seed and, where classes cycle, the class (i mod number). Without --class it
@@ -240,6 +289,7 @@ std::string Sampling::progress_text(size_t first, double steps_done, double step
 
 Status Sampling::run(vk::Device& device) {
   ITO_TRY(load_controls());
+  ITO_TRY(load_initial());
   ITO_TRY(choose_requests());
   if (!c_.classifier.empty()) {
     if (classes() == 0) return invalid_argument("--classifier needs a model with classes");
@@ -249,7 +299,9 @@ Status Sampling::run(vk::Device& device) {
   if (requests_.empty()) return {};
   SampleOptions options = c_.options;
   if (c_.control.any()) options.control = &control_;
+  options.initial = initial_;
   ITO_ASSIGN(auto session, SamplingSession::create(device, model_, options));
+  ITO_TRY(prepare_previews(*session));
   if (classifier_) {
     ITO_ASSIGN(scorer_, Scorer::create(device, *classifier_, session->shape(session->batch())));
   }
@@ -269,6 +321,7 @@ Status Sampling::run(vk::Device& device) {
       return true;
     };
     ITO_ASSIGN(const std::vector<float> images, session->sample(part, after_step));
+    ITO_TRY(preview_status_);
     const Shape shape = session->shape(static_cast<int64_t>(part.size()));
     ITO_TRY(write_images(part, images, shape));
     if (scorer_) ITO_TRY(score(part, images));
@@ -294,18 +347,15 @@ void Sampling::print() const {
 
 Status run(SampleCommand& c) {
   ITO_ASSIGN(const Model model, load_model(c.model));
-  if (model.latent && c.app->count("--sampler") == 0) {
-    c.options.sampler = "gan";
-    ITO_TRY(check_sampler_options(*c.app, c.options));
-  }
-  if (c.options.steps == 0) c.options.steps = default_steps(c.options, model.scheduler);
+  c.options = resolved(c.options, model.network, model.scheduler);
+  ITO_TRY(check_sampler_options(*c.app, c.options));
   ITO_ASSIGN(
       auto device,
-      open_and_announce(c.device, fmt::format("sampling {} images of {} with {}{},", c.seeds.size(),
-                                              c.model, c.options.sampler,
-                                              c.options.sampler == "ode"
-                                                  ? std::string()
-                                                  : fmt::format(", {} steps", c.options.steps))));
+      open_and_announce(
+          c.device,
+          fmt::format(
+              "sampling {} images of {} with {}{},", c.seeds.size(), c.model, c.options.sampler,
+              c.options.steps == 0 ? std::string() : fmt::format(", {} steps", c.options.steps))));
   Sampling sampling(c, model);
   ITO_TRY(sampling.run(*device));
   sampling.print();
@@ -346,6 +396,14 @@ Command add_sample_command(CLI::App& root) {
   app->add_option("--classifier", c->classifier,
                   "folder of an `ito train --classifier`: count the images it recognises");
   add_control_options(*app, c->control);
+  app->add_option("--rng", c->random,
+                  "where noise comes from: device; torch: PyTorch's CPU generator seeded with each "
+                  "image's seed, for the images of diffusers")
+      ->capture_default_str();
+  app->add_option("--preview-every", c->preview_every,
+                  "write the estimate of the finished images every so many steps; 0: never")
+      ->check(at_least(0))
+      ->capture_default_str();
   add_device_option(*app, c->device);
   app->add_flag("--json", c->json, "print JSON");
   app->footer(

@@ -1,6 +1,9 @@
 #include "apps/sampler_options.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <type_traits>
 
 #include "apps/command.h"
 #include "base/error.h"
@@ -8,99 +11,72 @@
 namespace ito::apps {
 namespace {
 
-// The sampler, with what takes the option's meaning away where another choice would give it one.
-std::string described(const SampleOptions& options, const std::string& option) {
-  if (options.sampler == "edm" && option.starts_with("s-")) return "edm without --churn";
-  if (options.sampler == "ald" && option == "snr") return "ald --ald-form ncsn";
-  return options.sampler;
+// A text of every sampler: its name and what it is.
+std::string sampler_help() {
+  std::string text = "the method; left out: the one that the model's scheduler asks for.";
+  for (const Name& row : sampler_rows())
+    text += "\n" + std::string(row.name) + ": " + std::string(row.help);
+  return text;
+}
+
+// Names and aliases are understood; what is kept is the row's name.
+std::string known_sampler(std::string& text) {
+  for (const Name& row : sampler_rows()) {
+    if (!is_called(row, text)) continue;
+    text = row.name;
+    return "";
+  }
+  std::string names;
+  for (const std::string& name : sampler_names()) names += (names.empty() ? "" : ", ") + name;
+  return fmt::format("there is no sampler \"{}\", expected one of {}", text, names);
+}
+
+std::string option_name(std::string_view key) {
+  std::string name = "--" + std::string(key);
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
+// Ranges of the options that are numbers.
+CLI::Validator range_of(std::string_view key) {
+  if (key == "steps" || key == "order") return at_least(1);
+  if (key == "corrector_steps") return at_least(0);
+  if (key == "eta" || key == "eps") return CLI::Range(0.0, 1.0);
+  if (key == "rho" || key == "rtol" || key == "atol") return positive_number();
+  if (key == "s_noise") return CLI::Range(0.0, 10.0);
+  return CLI::Range(0.0, 1e6);
 }
 
 }  // namespace
 
 void add_sampler_options(CLI::App& app, SampleOptions& options) {
-  app.add_option("--sampler", options.sampler,
-                 "ddpm, ddim: of a discrete chain, on its own timesteps; of any model as an SDE: "
-                 "em, reverse-diffusion, ancestral, pc (predictor and corrector), ald (annealed "
-                 "Langevin), ode (probability flow, adaptive), edm (probability flow by Heun's "
-                 "method, with --churn also noise); of a GAN: gan")
-      ->check(CLI::IsMember(sample_names()))
-      ->capture_default_str();
-  app.add_option("--steps", options.steps,
-                 "steps of the method; ald: noise levels; left out: 50 for ddpm and ddim, 18 for "
-                 "edm, a ladder's levels for ald, else 500")
-      ->check(at_least(1));
-  app.add_option("--eta", options.eta, "ddim: 0 is deterministic, 1 as noisy as ddpm")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
-  app.add_option("--predictor", options.predictor,
-                 "pc: none, em, reverse-diffusion, reverse-diffusion-ode, ancestral")
-      ->check(
-          CLI::IsMember({"none", "em", "reverse-diffusion", "reverse-diffusion-ode", "ancestral"}))
-      ->capture_default_str();
-  app.add_option("--corrector", options.corrector, "pc: none, langevin, ald")
-      ->check(CLI::IsMember({"none", "langevin", "ald"}))
-      ->capture_default_str();
-  app.add_option("--snr", options.snr,
-                 "pc, ald: signal-to-noise ratio of a Langevin step; 0: the model's (pc), from "
-                 "the noise ladder (ald)")
-      ->check(CLI::Range(0.0, 1e6))
-      ->capture_default_str();
-  app.add_option("--corrector-steps", options.corrector_steps,
-                 "pc: Langevin steps per step, 0: 1; ald: per noise level, 0: 5, with ncsn 100")
-      ->check(at_least(0))
-      ->capture_default_str();
-  app.add_option("--ald-form", options.ald_form,
-                 "ald of a VE model: ncsnv2 (Song & Ermon 2020) or ncsn (2019)")
-      ->check(CLI::IsMember({"ncsn", "ncsnv2"}))
-      ->capture_default_str();
-  app.add_option("--epsilon", options.epsilon,
-                 "ald of a VE model: the step size at the last noise level; 0: by the ladder "
-                 "(ncsnv2), 2e-5 (ncsn)")
-      ->check(CLI::Range(0.0, 1e6))
-      ->capture_default_str();
-  app.add_option("--eps", options.eps, "SDEs: time at which sampling ends; 0: the model's")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
-  app.add_flag("--denoise,!--no-denoise", options.denoise, "SDEs: end without noise")
-      ->capture_default_str();
-  app.add_option("--rho", options.rho, "edm: shape of the noise levels; larger: more small ones")
-      ->check(positive_number())
-      ->capture_default_str();
-  app.add_option("--churn", options.churn,
-                 "edm: noise added over all steps (S_churn of Karras et al. 2022); 0: none")
-      ->check(CLI::Range(0.0, 1e6))
-      ->capture_default_str();
-  app.add_option("--s-min", options.s_min, "edm with --churn: smallest noise level that gets noise")
-      ->check(CLI::Range(0.0, 1e6))
-      ->capture_default_str();
-  app.add_option("--s-max", options.s_max, "edm with --churn: largest; 0: no bound")
-      ->check(CLI::Range(0.0, 1e6))
-      ->capture_default_str();
-  app.add_option("--s-noise", options.s_noise, "edm with --churn: the noise's deviation")
-      ->check(CLI::Range(0.0, 10.0))
-      ->capture_default_str();
-  app.add_flag("--euler", options.euler, "edm: Euler steps, one evaluation each, in place of Heun");
-  app.add_option("--rtol", options.rtol, "ode: relative tolerance")
-      ->check(positive_number())
-      ->capture_default_str();
-  app.add_option("--atol", options.atol, "ode: absolute tolerance")
-      ->check(positive_number())
-      ->capture_default_str();
+  app.add_option("--sampler", options.sampler, sampler_help())
+      ->check(CLI::Validator(known_sampler, "NAME"));
+  visit_sampler_fields(options, [&](const char* key, auto& field, const char* help) {
+    using Field = std::remove_cvref_t<decltype(field)>;
+    const std::string name = option_name(key);
+    if constexpr (std::is_same_v<Field, bool>) {
+      app.add_flag(field ? name + ",!--no-" + name.substr(2) : name, field, help)
+          ->capture_default_str();
+    } else if constexpr (std::is_same_v<Field, std::string>) {
+      app.add_option(name, field, help)->capture_default_str();
+    } else {
+      app.add_option(name, field, help)->check(range_of(key))->capture_default_str();
+    }
+  });
 }
 
 Status check_sampler_options(const CLI::App& app, SampleOptions& options) {
-  if (options.sampler == "ode") ITO_TRY(check_ode_options({options.rtol, options.atol}));
+  ITO_TRY(check_ode_options({options.rtol, options.atol}));
   // An option that the sampler does not look at was meant for another one.
-  const Json settings = sample_settings(options);
-  for (const char* option :
-       {"steps", "eta", "predictor", "corrector", "snr", "corrector-steps", "ald-form", "epsilon",
-        "eps", "denoise", "rho", "churn", "s-min", "s-max", "s-noise", "euler", "rtol", "atol"}) {
-    std::string key = option;
-    std::replace(key.begin(), key.end(), '-', '_');
-    if (app.count("--" + std::string(option)) > 0 && !settings.contains(key))
-      return invalid_argument("--{} has no meaning for --sampler {}", option,
-                              described(options, option));
-  }
+  Status status;
+  visit_sampler_fields(options, [&](const char* key, const auto&, const char*) {
+    if (!status.ok() || options.sampler.empty() || app.count(option_name(key)) == 0) return;
+    if (!sampler_uses(options, key))
+      status = invalid_argument("{} has no meaning for --sampler {}", option_name(key),
+                                sampler_without(options, key));
+  });
+  ITO_TRY(std::move(status));
   if (options.snr > 0 && options.epsilon > 0)
     return invalid_argument("give --snr or --epsilon, not both");
   return {};

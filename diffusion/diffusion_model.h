@@ -21,6 +21,7 @@ struct DiffusionModel {
   // What the config's process gives and takes: the network itself.
   Denoiser network;
   NoiseInput input = NoiseInput::kTimestep;  // how a score network is told the time
+  bool generator = false;   // x_0 is generated from a latent: no prediction, and no score
   int output_multiple = 1;  // channels of the output per channel of x: 2 with a learned variance
   // Steers to log p(y | x_t), which is asked in the coordinates of whatever process the model is
   // seen on; may be empty.

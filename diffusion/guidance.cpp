@@ -42,6 +42,19 @@ Tensor change_of_prediction(Prediction prediction, Tensor g, Tensor a, Tensor s)
 
 }  // namespace
 
+Tensor classifier_free_guidance(Tensor conditional, Tensor unconditional, double scale,
+                                double rescale) {
+  const Tensor guided = unconditional + (conditional - unconditional) * scale;
+  if (rescale == 0) return guided;
+  std::vector<int64_t> axes;
+  for (int axis = 1; axis < conditional.rank(); ++axis) axes.push_back(axis);
+  const auto deviation = [&](Tensor x) {
+    const Tensor centred = x - mean(x, axes, /*keepdim=*/true);
+    return sqrt(mean(square(centred), axes, /*keepdim=*/true));
+  };
+  return guided * ((deviation(conditional) / deviation(guided)) * rescale + (1 - rescale));
+}
+
 Denoiser guided_denoiser(Denoiser denoiser, Prediction prediction, MarginalFunction marginal,
                          LogProbability log_probability, double scale) {
   return [denoiser = std::move(denoiser), prediction, marginal = std::move(marginal),

@@ -8,18 +8,18 @@
 namespace ito {
 
 struct SamplerOptions {
-  std::string sampler;  // a row's name; empty: as the model's scheduler says
-  int steps = 0;        // 0: the sampler's own number
+  std::string sampler = {};  // a row's name; empty: as the model's scheduler says
+  int steps = 0;             // 0: the sampler's own number
   double eta = 0;
 
   // Changes of the scheduler's configuration; empty or 0: as it says.
-  std::string spacing;
-  std::string sigmas;
-  std::string final_sigma;
-  std::string variance;
+  std::string spacing = {};
+  std::string sigmas = {};
+  std::string final_sigma = {};
+  std::string variance = {};
   int order = 0;
-  std::string algorithm;
-  std::string solver_type;
+  std::string algorithm = {};
+  std::string solver_type = {};
   double shift = 0;
 
   std::string predictor = "reverse-diffusion";

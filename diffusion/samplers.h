@@ -19,10 +19,17 @@ struct SolverEntry {
   void (*preset)(SchedulerConfig& config) = nullptr;
   // Keys of visit_sampler_fields (diffusion/sampler_options.h) that it looks at, by spaces.
   std::string_view options = "steps";
-  int default_steps = 50;
+  int default_steps = 50;  // 0: num_train_timesteps
+  bool generator = false;  // for networks that generate x_0 from a latent (GANs), and only those
+  // The row whose scheduler configuration a preset reads; empty: its own.
+  std::string_view configured_as = {};
 };
 
 std::span<const SolverEntry> solver_rows();
+
+// The name under which a scheduler configuration knows the sampler: SolverEntry::configured_as, or
+// the name itself.
+std::string configured_as(const std::string& name);
 
 // The solver of that name (with its preset) for a model trained with `config`. Errors: an unknown
 // name, a model of another process, and what the solver itself refuses.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
 #include "base/error.h"
 
 namespace ito {
@@ -82,8 +83,16 @@ std::string sampler_without(const SamplerOptions& options, std::string_view key)
   return text.empty() ? options.sampler : text;
 }
 
+std::string own_sampler(const SchedulerConfig& config, bool generator) {
+  if (!generator) return config.sampler;
+  for (const SolverEntry& row : solver_rows())
+    if (row.generator) return std::string(row.name.name);
+  CHECK(false, "no solver for generators");
+}
+
 int default_steps(const SamplerOptions& options, const SchedulerConfig& config) {
-  if (const SolverEntry* row = solver_entry(options.sampler)) return row->default_steps;
+  if (const SolverEntry* row = solver_entry(options.sampler))
+    return row->default_steps > 0 ? row->default_steps : config.num_train_timesteps;
   const ScoreSamplerEntry* row = score_sampler(options.sampler);
   if (row == nullptr) return 0;
   // A ladder's network knows its own levels only.
@@ -128,8 +137,13 @@ Result<Sampling> make_sampling(const DiffusionModel& model, const SamplerOptions
                                int first_step) {
   SamplerOptions options = asked;
   if (options.steps == 0) options.steps = default_steps(options, model.config);
-  if (const SolverEntry* row = solver_entry(options.sampler))
-    return solver_sampling(*row, model, options, first_step);
+  const SolverEntry* solver = solver_entry(options.sampler);
+  if (model.generator && (solver == nullptr || !solver->generator))
+    return invalid_argument("the model is a GAN's generator: expected --sampler {}, found {}",
+                            own_sampler(model.config, true), options.sampler);
+  if (solver != nullptr && solver->generator && !model.generator)
+    return invalid_argument("--sampler {} needs a model trained with --gan-steps", options.sampler);
+  if (solver != nullptr) return solver_sampling(*solver, model, options, first_step);
   const ScoreSamplerEntry* row = score_sampler(options.sampler);
   if (row == nullptr) {
     std::string names;

@@ -50,6 +50,10 @@ bool sampler_uses(const SamplerOptions& options, std::string_view key);
 // The sampler, with what takes the option's meaning away where another choice would give it one.
 std::string sampler_without(const SamplerOptions& options, std::string_view key);
 
+// The sampler that a model is drawn with unless told otherwise: what its scheduler asks for; a
+// GAN's generator's own.
+std::string own_sampler(const SchedulerConfig& config, bool generator);
+
 // Steps where options.steps is 0: 50 for solvers (GANs, consistency models and LCMs few of their
 // own), 18 for edm (Karras et al. 2022, section 3), the levels of a ladder for ald, else 500.
 int default_steps(const SamplerOptions& options, const SchedulerConfig& config);

@@ -1,5 +1,6 @@
 // The samplers that see a model as the score of an SDE: predictor-corrector methods, annealed
 // Langevin dynamics, the probability flow, and EDM's own.
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -82,7 +83,9 @@ Result<Sampling> pc(const ScoreModel& model, const SchedulerConfig& config,
                     const SamplerOptions& options) {
   ITO_ASSIGN(const Predictor predictor, predictor_from_name(options.predictor));
   ITO_ASSIGN(const Corrector corrector, corrector_from_name(options.corrector));
-  return predictor_corrector_sampling(model, config, options, predictor, corrector, 1);
+  // Only VE's config says how many moves the corrector has.
+  const int moves = config.process == ProcessKind::kVe ? std::max(config.correct_steps, 1) : 1;
+  return predictor_corrector_sampling(model, config, options, predictor, corrector, moves);
 }
 
 Result<double> ladder_epsilon(const std::vector<double>& sigmas, int steps_per_level,

@@ -181,9 +181,7 @@ MethodResult build_step(const Solver& solver, const Columns& columns, const Deno
   const std::vector<Tensor>& row = in.row;
   Terms terms{.x0 = {}, .epsilon = {}, .x = in.x, .z = {}, .states = in.states};
   if (!in.noise.empty()) terms.z = in.noise[0];
-  if (columns.churn) terms.x = terms.x + columns.churn.times(row, terms.z);
-
-  const Tensor seen = columns.input_scale.times(row, terms.x);
+  const Tensor seen = columns.input_scale.times(row, in.x);
   Shape output_shape = in.x.shape();
   output_shape[-1] *= solver.output_multiple();
   const Tensor y = denoiser ? denoiser(seen, in.for_images(columns.t))
@@ -200,6 +198,7 @@ MethodResult build_step(const Solver& solver, const Columns& columns, const Deno
       terms.z = learned_noise(solver.variance, columns, row,
                               slice_axis(y, axis, channels, 2 * channels), terms.z);
   }
+  if (columns.churn) terms.x = terms.x + columns.churn.times(row, terms.z);
   terms.x0 = limit_x0(columns.x0(row, terms.x, output), solver.limit);
   if (columns.needs_epsilon())
     terms.epsilon = columns.epsilon(row, terms.x, solver.epsilon_from_x0 ? terms.x0 : output);

@@ -1,8 +1,8 @@
 // Solver: a fixed-step reverse-diffusion method as rows of numbers. A row is one evaluation of the
 // network and what is made of it:
 //
-//   x  ← x + churn z                                noise added before the evaluation
 //   y  = network(input_scale x, t)                  split into output and variance if learned
+//   x  ← x + churn z                                noise that the network has not seen
 //   x̂₀ = (x0.on_x x + x0.on_output y) x0.scale      then clipped or thresholded
 //   ε̂  = (epsilon.on_x x + epsilon.on_output y) epsilon.scale     (or of x̂₀ in place of y)
 //   (x, states) ← A_i (x̂₀, ε̂, x, states, z)         one Affine each

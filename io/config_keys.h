@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "io/json.h"
 
-namespace ito::config_keys {
+namespace ito {
 
 using Choices = std::span<const std::string_view>;
 
@@ -108,4 +108,7 @@ constexpr Key<Config> key(const char* name) {
           [](const Config& c) { return write_value(c.*kField); }};
 }
 
-}  // namespace ito::config_keys
+// The JSON text of a key that a struct does not know, as it was read.
+inline Json parse_extra(const std::string& text) { return Json::parse(text, nullptr, false); }
+
+}  // namespace ito

@@ -7,13 +7,12 @@
 
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "base/config.h"
 #include "base/result.h"
 #include "io/file.h"
-#include "io/host_tensor.h"
 #include "io/json.h"
+#include "io/network_file.h"
 #include "io/scheduler_config.h"
 
 namespace ito {
@@ -25,14 +24,9 @@ namespace ito {
 Result<UNet2DConfig> parse_unet_config(const Json& json, const std::string& where);
 Json unet_config_json(const UNet2DConfig& config);
 
-// The same checks for a config built by hand (a command line): lists of equal length, known names,
-// positive numbers, channels divisible by the groups.
-Status validate_unet_config(const UNet2DConfig& config, const std::string& where);
-
-// A model as files hold it.
+// A pipeline as files hold it.
 struct DiffusersModel {
-  UNet2DConfig unet;
-  TensorFile weights;                        // PyTorch names; legacy attention keys already renamed
+  NetworkFile unet;
   std::optional<SchedulerConfig> scheduler;  // nothing in a bare model folder without one
 };
 
@@ -40,8 +34,8 @@ struct DiffusersModel {
 // Errors name the file that is missing or wrong; kUnsupported for pipelines of other classes,
 // pickled (.bin) and sharded weights.
 Result<DiffusersModel> read_diffusers(const Path& folder);
-Result<UNet2DConfig> read_unet_config(const Path& folder);
-Result<TensorFile> read_unet_weights(const Path& folder);
+// The folder of the U-Net's config.json and weights: folder/unet, or folder itself.
+Result<Path> unet_folder(const Path& folder);
 // Nothing if the folder has no scheduler file.
 Result<std::optional<SchedulerConfig>> read_scheduler_config(const Path& folder);
 
@@ -50,15 +44,5 @@ Result<std::optional<SchedulerConfig>> read_scheduler_config(const Path& folder)
 // For a class-conditional U-Net model_index.json still names DDPMPipeline or DDIMPipeline (from the
 // scheduler), as diffusers has no other pipeline for it.
 Status write_diffusers(const Path& folder, const DiffusersModel& model);
-// config.json and diffusion_pytorch_model.safetensors in `folder`, which is created.
-Status write_unet(const Path& folder, const UNet2DConfig& config, const TensorFile& weights);
-
-// Today's name of a parameter: "…attentions.0.query.weight" → "…attentions.0.to_q.weight"; key →
-// to_k, value → to_v, proj_attn → to_out.0. Other names come back unchanged.
-std::string modern_parameter_name(std::string_view name);
-
-// Renames legacy attention keys, and drops the 1x1 of attention weights stored as convolutions
-// [c,c,1,1]. Error kCorrupt if both an old and a new name of one parameter are present.
-Status modernize_parameters(TensorFile& file, std::string_view where);
 
 }  // namespace ito

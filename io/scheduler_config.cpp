@@ -12,8 +12,6 @@
 namespace ito {
 namespace {
 
-using namespace config_keys;  // internal to this room
-
 // Keys that the whole family of a chain of betas owns.
 constexpr std::string_view kChain =
     "num_train_timesteps beta_start beta_end beta_schedule trained_betas prediction_type";
@@ -418,8 +416,6 @@ std::string quote_infinities(std::string_view text) {
   }
   return result;
 }
-
-Json parse_extra(const std::string& text) { return Json::parse(text, nullptr, false); }
 
 constexpr std::array<std::string_view, 5> kBetaSchedules = {
     "linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "laplace"};

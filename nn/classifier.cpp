@@ -46,6 +46,34 @@ Status check_classifier(const ClassifierConfig& config) {
   return {};
 }
 
+Result<Network> classifier_network(const ClassifierConfig& config) {
+  ITO_ASSIGN(ParameterSet set, classifier_parameters(config));
+  NetworkDefinition definition{.row = kClassifier, .config = config};
+  definition.signature = classifier_signature(config);
+  definition.signature.time = TimeInput::kNone;
+  definition.build = [config](const Scope& scope, Tensor x, Tensor, const Conditioning&) {
+    return classifier(scope, config, x);
+  };
+  definition.check_size = [config](int64_t h, int64_t w) {
+    return check_classifier_size(config, h, w);
+  };
+  return Network(std::move(definition), std::move(set));
+}
+
+Signature classifier_signature(const ClassifierConfig& config) {
+  const int size = static_cast<int>(config.image_size);
+  Signature signature{.in_channels = config.in_channels, .out_channels = config.classes};
+  signature.image_out = false;
+  signature.sample_size = std::array<int, 2>{size, size};
+  return signature;
+}
+
+Status check_classifier_size(const ClassifierConfig& config, int64_t h, int64_t w) {
+  if (h == config.image_size && w == config.image_size) return {};
+  return invalid_argument("the classifier judges {}x{} images, found {}x{}", config.image_size,
+                          config.image_size, h, w);
+}
+
 Result<ParameterSet> classifier_parameters(const ClassifierConfig& config) {
   ITO_TRY(check_classifier(config));
   return declare_parameters([&](Graph& graph, const Scope& scope) {

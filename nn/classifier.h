@@ -2,26 +2,20 @@
 // (noise-free inputs). Not the noise-conditional classifier of classifier guidance.
 #pragma once
 
-#include <vector>
-
-#include "nn/scope.h"
+#include "base/network_config.h"
+#include "nn/network.h"
 
 namespace ito {
 
-struct ClassifierConfig {
-  int64_t in_channels = 1;
-  int64_t classes = 10;
-  int64_t image_size = 32;  // height and width; a multiple of 2^(channels.size() - 1)
-  // One 3x3 convolution, group norm and SiLU each; before all but the first a 2x2 mean halves the
-  // image. (A strided convolution costs four times as much backwards: its input's gradient is a
-  // convolution of the full size.)
-  std::vector<int64_t> channels = {32, 64, 96, 96};
-  int64_t norm_groups = 8;
-  bool operator==(const ClassifierConfig&) const = default;
-};
+// Its row in nn/networks.h, and a configuration of it as a network: x → logits.
+inline constexpr std::string_view kClassifier = "classifier";
+Result<Network> classifier_network(const ClassifierConfig& config);
 
 // The error names the field, expected and found.
 Status check_classifier(const ClassifierConfig& config);
+// What the classifiers of this file and of nn/noisy_classifier.h share as networks.
+Signature classifier_signature(const ClassifierConfig& config);
+Status check_classifier_size(const ClassifierConfig& config, int64_t h, int64_t w);
 // Parameters blocks.<i>.conv.{weight,bias}, blocks.<i>.norm.{weight,bias}, head.{weight,bias}.
 Result<ParameterSet> classifier_parameters(const ClassifierConfig& config);
 

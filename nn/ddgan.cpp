@@ -1,6 +1,8 @@
 #include "nn/ddgan.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -29,8 +31,24 @@ Tensor discriminator_block(const Scope& scope, Tensor x, Tensor time, int64_t ch
   return (h + shortcut) * std::sqrt(0.5);
 }
 
-int64_t embedding_width(const UNet2DConfig& unet) {
-  return unet.time_embedding_dim.value_or(4 * unet.block_out_channels[0]);
+// Of x_{t-1} and x_t one after the other along the channels.
+Tensor discriminate(const Scope& scope, const DdganConfig& config, Tensor pair, Tensor t,
+                    Tensor labels) {
+  const std::vector<int64_t>& channels = config.discriminator_channels;
+  const Tensor features = timestep_embedding(t, time_features(config), /*flip_sin_to_cos=*/true,
+                                             /*downscale_freq_shift=*/0);
+  const Tensor time = leaky_relu(time_mlp(scope / "time_embedding", features, time_width(config)));
+  Tensor h = conv2d(scope / "conv_in", pair, channels[0]);
+  for (size_t i = 0; i < channels.size(); ++i)
+    h = discriminator_block(scope / "blocks" / static_cast<int64_t>(i), h, time, channels[i]);
+  h = leaky_relu(conv2d(scope / "conv_out", leaky_relu(h), channels.back()));
+  h = sum(h, {1, 2});
+  const Tensor logit = linear(scope / "head", h, 1);
+  if (!labels) return reshape(logit, Shape{logit.dim(0)});
+  const Tensor classes =
+      embedding(scope / "class_embedding", labels, config.mapping.classes, channels.back());
+  return reshape(logit, Shape{logit.dim(0)}) +
+         sum(h * classes, {1}) * std::sqrt(1.0 / static_cast<double>(channels.back()));
 }
 
 Tensor labels_input(Graph& graph, const LatentMappingConfig& config) {
@@ -44,6 +62,18 @@ void declare_generator(Graph& graph, const Scope& scope, const UNet2DConfig& une
   ddgan_generator(scope, unet, mapping, input(graph, "x", Shape{1, size, size, unet.in_channels}),
                   input(graph, "t", Shape{1}), input(graph, "z", Shape{1, mapping.latent}),
                   labels_input(graph, mapping));
+}
+
+void declare_discriminator(Graph& graph, const Scope& scope, const DdganConfig& config) {
+  const int64_t size = int64_t{1} << config.discriminator_channels.size();
+  const Tensor x = input(graph, "image", Shape{1, size, size, config.unet.in_channels});
+  ddgan_discriminator(scope, config, x, x, input(graph, "t", Shape{1}),
+                      labels_input(graph, config.mapping));
+}
+
+ClassInput class_input(const LatentMappingConfig& config) {
+  if (config.classes == 0) return {};
+  return {ClassInput::Kind::kIndices, config.classes};
 }
 
 }  // namespace
@@ -68,21 +98,6 @@ Result<ParameterSet> latent_mapping_parameters(const LatentMappingConfig& config
   });
 }
 
-std::optional<LatentMappingConfig> latent_mapping_of(const ParameterSet& set) {
-  const auto shape_of = [&](const std::string& name) -> const Shape* {
-    const Parameter* parameter = set.find("latent_mapping." + name);
-    return parameter == nullptr ? nullptr : &parameter->spec.foreign_shape;
-  };
-  const auto layer = [](int64_t i) { return "fc" + std::to_string(i) + ".weight"; };
-  const Shape* first = shape_of(layer(1));
-  if (first == nullptr) return std::nullopt;
-  LatentMappingConfig config{
-      .latent = (*first)[1], .layers = 1, .features = (*first)[0], .classes = 0};
-  while (shape_of(layer(config.layers + 1)) != nullptr) ++config.layers;
-  if (const Shape* table = shape_of("class_embedding.weight")) config.classes = (*table)[0];
-  return config;
-}
-
 Tensor latent_mapping(const Scope& scope, const LatentMappingConfig& config, Tensor z,
                       Tensor labels) {
   CHECK(static_cast<bool>(labels) == (config.classes > 0),
@@ -99,11 +114,11 @@ Status check_latent_unet(const UNet2DConfig& unet, const LatentMappingConfig& ma
   ITO_TRY(check_unet2d(unet));
   if (unet.class_embed_type != "identity")
     return invalid_argument("class_embed_type: expected \"identity\", which takes the latent");
-  if (embedding_width(unet) != mapping.features)
+  if (embedding_dim(unet) != mapping.features)
     return invalid_argument(
         "features of the latent mapping: expected time_embedding_dim, which is "
         "{}, found {}",
-        embedding_width(unet), mapping.features);
+        embedding_dim(unet), mapping.features);
   if (unet.in_channels != unet.out_channels)
     return invalid_argument("out_channels: expected in_channels, which is {}, found {}",
                             unet.in_channels, unet.out_channels);
@@ -133,11 +148,60 @@ Result<ParameterSet> ddgan_parameters(const DdganConfig& config) {
   ITO_TRY(check_ddgan(config));
   return declare_parameters([&](Graph& graph, const Scope& scope) {
     declare_generator(graph, scope, config.unet, config.mapping);
-    const int64_t size = int64_t{1} << config.discriminator_channels.size();
-    const Tensor x = input(graph, "image", Shape{1, size, size, config.unet.in_channels});
-    ddgan_discriminator(scope, config, x, x, input(graph, "t", Shape{1}),
-                        labels_input(graph, config.mapping));
+    declare_discriminator(graph, scope, config);
   });
+}
+
+Result<Network> latent_mapping_network(const LatentMappingConfig& config) {
+  ITO_ASSIGN(ParameterSet set, latent_mapping_parameters(config));
+  NetworkDefinition definition{.row = kLatentMapping, .config = config};
+  definition.signature = {
+      .in_channels = config.latent, .out_channels = config.features, .image_out = false};
+  definition.signature.time = TimeInput::kNone;
+  definition.signature.classes = class_input(config);
+  definition.build = [config](const Scope& scope, Tensor z, Tensor, const Conditioning& given) {
+    return latent_mapping(scope, config, z, given.classes);
+  };
+  return Network(std::move(definition), std::move(set));
+}
+
+Result<Network> ddgan_generator_network(const LatentUNetConfig& config) {
+  ITO_ASSIGN(ParameterSet set, latent_unet_parameters(config.unet, config.mapping));
+  NetworkDefinition definition{.row = kDdganGenerator, .config = config};
+  definition.signature = {.in_channels = config.unet.in_channels,
+                          .out_channels = config.unet.out_channels};
+  definition.signature.sample_size = config.unet.sample_size;
+  definition.signature.time = takes_sigma(config.unet) ? TimeInput::kSigma : TimeInput::kTimestep;
+  definition.signature.classes = class_input(config.mapping);
+  definition.signature.latent = config.mapping.latent;
+  definition.build = [config](const Scope& scope, Tensor x, Tensor t, const Conditioning& given) {
+    return ddgan_generator(scope, config.unet, config.mapping, x, t, given.latent, given.classes);
+  };
+  definition.check_size = [unet = config.unet](int64_t h, int64_t w) {
+    return check_unet2d_size(unet, h, w);
+  };
+  definition.check_training = [unet = config.unet] { return check_unet2d_training(unet); };
+  return Network(std::move(definition), std::move(set));
+}
+
+Result<Network> ddgan_discriminator_network(const DdganConfig& config) {
+  ITO_TRY(check_ddgan(config));
+  NetworkDefinition definition{.row = kDdganDiscriminator, .config = config};
+  definition.signature = {
+      .in_channels = int64_t{2} * config.unet.in_channels, .out_channels = 1, .image_out = false};
+  definition.signature.sample_size = config.unet.sample_size;
+  definition.signature.classes = class_input(config.mapping);
+  definition.build = [config](const Scope& scope, Tensor x, Tensor t, const Conditioning& given) {
+    return discriminate(scope / "discriminator", config, x, t, given.classes);
+  };
+  definition.check_size = [levels = config.discriminator_channels.size()](int64_t h, int64_t w) {
+    if (std::min(h, w) >> levels >= 1) return Status{};
+    return Status(invalid_argument(
+        "{} levels of a discriminator are too many to halve {}x{} images", levels, h, w));
+  };
+  ParameterSet set = declare_parameters(
+      [&](Graph& graph, const Scope& scope) { declare_discriminator(graph, scope, config); });
+  return Network(std::move(definition), std::move(set));
 }
 
 Tensor ddgan_generator(const Scope& scope, const UNet2DConfig& unet,
@@ -149,22 +213,7 @@ Tensor ddgan_generator(const Scope& scope, const UNet2DConfig& unet,
 
 Tensor ddgan_discriminator(const Scope& root, const DdganConfig& config, Tensor previous, Tensor x,
                            Tensor t, Tensor labels) {
-  const Scope scope = root / "discriminator";
-  const std::vector<int64_t>& channels = config.discriminator_channels;
-  const Tensor features = timestep_embedding(t, time_features(config), /*flip_sin_to_cos=*/true,
-                                             /*downscale_freq_shift=*/0);
-  const Tensor time = leaky_relu(time_mlp(scope / "time_embedding", features, time_width(config)));
-  Tensor h = conv2d(scope / "conv_in", concat({previous, x}, 3), channels[0]);
-  for (size_t i = 0; i < channels.size(); ++i)
-    h = discriminator_block(scope / "blocks" / static_cast<int64_t>(i), h, time, channels[i]);
-  h = leaky_relu(conv2d(scope / "conv_out", leaky_relu(h), channels.back()));
-  h = sum(h, {1, 2});
-  const Tensor logit = linear(scope / "head", h, 1);
-  if (!labels) return reshape(logit, Shape{logit.dim(0)});
-  const Tensor classes =
-      embedding(scope / "class_embedding", labels, config.mapping.classes, channels.back());
-  return reshape(logit, Shape{logit.dim(0)}) +
-         sum(h * classes, {1}) * std::sqrt(1.0 / static_cast<double>(channels.back()));
+  return discriminate(root / "discriminator", config, concat({previous, x}, 3), t, labels);
 }
 
 }  // namespace ito

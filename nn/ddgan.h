@@ -4,31 +4,33 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "base/config.h"
-#include "nn/scope.h"
+#include "base/network_config.h"
+#include "nn/network.h"
 
 namespace ito {
 
-// What turns a latent (and a class) into an embedding: mapping layers as in StyleGAN (Karras et
-// al. 2019) without noise inputs, as the paper has them.
-struct LatentMappingConfig {
-  int64_t latent = 64;    // length of z
-  int64_t layers = 3;     // linear layers, SiLU after each
-  int64_t features = 64;  // their width, and that of the embedding
-  int64_t classes = 0;    // 0: not class-conditional
-  bool operator==(const LatentMappingConfig&) const = default;
-};
+// Rows of nn/networks.h.
+inline constexpr std::string_view kLatentMapping = "latent_mapping";
+inline constexpr std::string_view kDdganGenerator = "ddgan_generator";
+inline constexpr std::string_view kDdganDiscriminator = "ddgan_discriminator";
+
+// Errors name the field, expected and found.
 Status check_latent_mapping(const LatentMappingConfig& config);
 Result<ParameterSet> latent_mapping_parameters(const LatentMappingConfig& config);
-// The mapping that a set's parameters latent_mapping... describe; nothing if it has none.
-std::optional<LatentMappingConfig> latent_mapping_of(const ParameterSet& set);
 // z [n, latent], labels u32 [n] (empty without classes) → [n, features]. z is first brought to
 // unit mean square. Parameters fc1, fc2, ... and class_embedding.weight.
 Tensor latent_mapping(const Scope& scope, const LatentMappingConfig& config, Tensor z,
                       Tensor labels);
+
+// A U-Net whose class embedding is a mapped latent: the generator.
+struct LatentUNetConfig {
+  UNet2DConfig unet;  // class_embed_type "identity"
+  LatentMappingConfig mapping;
+  bool operator==(const LatentUNetConfig&) const = default;
+};
 
 struct DdganConfig {
   // The generator. class_embed_type "identity": its class embedding is the mapped latent;
@@ -50,6 +52,13 @@ Result<ParameterSet> latent_unet_parameters(const UNet2DConfig& unet,
 // All weights of both networks: the U-Net's by their own names, latent_mapping... and
 // discriminator... .
 Result<ParameterSet> ddgan_parameters(const DdganConfig& config);
+
+// As networks. Of the latent mapping the sample is z. The generator's parameters are those of
+// latent_unet_parameters; the discriminator's begin with "discriminator." and its sample is x_{t-1}
+// and x_t, one after the other along the channels.
+Result<Network> latent_mapping_network(const LatentMappingConfig& config);
+Result<Network> ddgan_generator_network(const LatentUNetConfig& config);
+Result<Network> ddgan_discriminator_network(const DdganConfig& config);
 
 // x_t [n,h,w,c], t f32 [n], z [n, latent], labels as above → x_0 [n,h,w,c] in (-1, 1). `scope` is
 // the root of either parameter set above.

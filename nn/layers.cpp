@@ -63,13 +63,6 @@ Tensor embedding(const Scope& scope, Tensor index, int64_t rows, int64_t feature
   return gather(table, index);
 }
 
-Status check_activation(std::string_view name) {
-  for (std::string_view known : {"silu", "swish", "mish", "gelu", "relu"}) {
-    if (name == known) return {};
-  }
-  return unsupported("act_fn: expected silu, swish, mish, gelu or relu, found \"{}\"", name);
-}
-
 Tensor activation(std::string_view name, Tensor x) {
   if (name == "silu" || name == "swish") return silu(x);
   if (name == "mish") return x * tanh(softplus(x));  // Misra 2019

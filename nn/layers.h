@@ -5,7 +5,7 @@
 
 #include <string_view>
 
-#include "base/result.h"
+#include "base/unet2d_config.h"
 #include "nn/scope.h"
 
 namespace ito {
@@ -38,8 +38,7 @@ Tensor group_norm(const Scope& scope, Tensor x, int64_t groups, double eps);
 // Rows of a table [rows, features] chosen by index (u32 or i32, [n]) → [n, features].
 Tensor embedding(const Scope& scope, Tensor index, int64_t rows, int64_t features);
 
-// "silu" and "swish" (the same), "mish", "gelu" (by erf), "relu". An unknown name is an error.
-Status check_activation(std::string_view name);
+// One of activation_names(): "silu" and "swish" (the same), "mish", "gelu" (by erf), "relu".
 Tensor activation(std::string_view name, Tensor x);
 
 // linear_1 → SiLU → linear_2, both `dim` wide (diffusers' TimestepEmbedding).

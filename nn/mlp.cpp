@@ -31,6 +31,18 @@ Status check_mlp(const MlpConfig& config) {
   return check_activation(config.act_fn);
 }
 
+Result<Network> mlp_network(const MlpConfig& config) {
+  ITO_ASSIGN(ParameterSet set, mlp_parameters(config));
+  NetworkDefinition definition{.row = kMlp, .config = config};
+  definition.signature = {
+      .in_channels = config.in_features, .out_channels = config.out_features, .image_out = false};
+  definition.signature.time = config.time_features > 0 ? TimeInput::kTimestep : TimeInput::kNone;
+  definition.build = [config](const Scope& scope, Tensor x, Tensor t, const Conditioning&) {
+    return mlp(scope, config, x, t);
+  };
+  return Network(std::move(definition), std::move(set));
+}
+
 Result<ParameterSet> mlp_parameters(const MlpConfig& config) {
   ITO_TRY(check_mlp(config));
   return declare_parameters([&](Graph& graph, const Scope& scope) {

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "nn/scope.h"
+#include "nn/network.h"
 
 namespace ito {
 
@@ -19,6 +19,11 @@ struct MlpConfig {
   double time_scale = 1000;     // times the sinusoids' argument; for times in (0, 1]
   bool operator==(const MlpConfig&) const = default;
 };
+
+// Its row in nn/networks.h, and a configuration of it as a network: x [n, in_features], time → [n,
+// out_features].
+inline constexpr std::string_view kMlp = "mlp";
+Result<Network> mlp_network(const MlpConfig& config);
 
 // The error names the field, expected and found.
 Status check_mlp(const MlpConfig& config);

@@ -38,6 +38,20 @@ Status check_noisy_classifier(const NoisyClassifierConfig& config) {
   return {};
 }
 
+Result<Network> noisy_classifier_network(const NoisyClassifierConfig& config) {
+  ITO_ASSIGN(ParameterSet set, noisy_classifier_parameters(config));
+  NetworkDefinition definition{.row = kNoisyClassifier, .config = config};
+  definition.signature = classifier_signature(config.image);
+  definition.signature.time = TimeInput::kSigma;
+  definition.build = [config](const Scope& scope, Tensor x, Tensor sigma, const Conditioning&) {
+    return noisy_classifier(scope, config, x, full(x.graph(), sigma.shape(), 1), sigma);
+  };
+  definition.check_size = [image = config.image](int64_t h, int64_t w) {
+    return check_classifier_size(image, h, w);
+  };
+  return Network(std::move(definition), std::move(set));
+}
+
 Result<ParameterSet> noisy_classifier_parameters(const NoisyClassifierConfig& config) {
   ITO_TRY(check_noisy_classifier(config));
   return declare_parameters([&](Graph& graph, const Scope& scope) {

@@ -9,12 +9,9 @@
 
 namespace ito {
 
-struct NoisyClassifierConfig {
-  ClassifierConfig image;       // as of the noise-free classifier
-  int64_t noise_features = 64;  // sinusoids of ln σ; even
-  int64_t embedding_features = 128;
-  bool operator==(const NoisyClassifierConfig&) const = default;
-};
+// Its row in nn/networks.h, and a configuration of it as a network: x = x_0 + σ ε and σ → logits.
+inline constexpr std::string_view kNoisyClassifier = "noisy_classifier";
+Result<Network> noisy_classifier_network(const NoisyClassifierConfig& config);
 
 // The error names the field, expected and found.
 Status check_noisy_classifier(const NoisyClassifierConfig& config);

@@ -62,10 +62,6 @@ Tensor preconditioned_score(Tensor x, Tensor y, Tensor sigma, double sigma_data)
   return y * (sigma_data / (sigma * sqrt(variance))) - x / variance;
 }
 
-int64_t embedding_dim(const UNet2DConfig& config) {
-  return config.time_embedding_dim.value_or(4 * config.block_out_channels[0]);
-}
-
 // What every residual block is conditioned on: [n, embedding_dim], or empty if on nothing.
 Tensor condition(const Scope& scope, const UNet2DConfig& config, Tensor timestep,
                  Tensor class_labels) {
@@ -87,10 +83,34 @@ Tensor condition(const Scope& scope, const UNet2DConfig& config, Tensor timestep
   return e + time_mlp(scope / "class_embedding", project(class_labels), dim);
 }
 
+Signature unet2d_signature(const UNet2DConfig& config) {
+  Signature signature{.in_channels = config.in_channels, .out_channels = config.out_channels};
+  signature.sample_size = config.sample_size;
+  signature.time = takes_sigma(config) ? TimeInput::kSigma : TimeInput::kTimestep;
+  if (config.class_embed_type == "identity") {
+    signature.classes = {ClassInput::Kind::kEmbeddings, embedding_dim(config)};
+  } else if (config.class_embed_type) {
+    signature.classes.kind = ClassInput::Kind::kValues;
+  } else if (config.num_class_embeds) {
+    signature.classes = {ClassInput::Kind::kIndices, *config.num_class_embeds};
+  }
+  return signature;
+}
+
 }  // namespace
 
-bool takes_sigma(const UNet2DConfig& config) {
-  return config.time_embedding_type == "fourier" || config.time_embedding_type == "none";
+Result<Network> unet2d_network(const UNet2DConfig& config) {
+  ITO_ASSIGN(ParameterSet set, unet2d_parameters(config));
+  NetworkDefinition definition{.row = kUNet2D, .config = config};
+  definition.signature = unet2d_signature(config);
+  definition.build = [config](const Scope& scope, Tensor x, Tensor t, const Conditioning& given) {
+    return unet2d(scope, config, x, t, given.classes);
+  };
+  definition.check_size = [config](int64_t h, int64_t w) {
+    return check_unet2d_size(config, h, w);
+  };
+  definition.check_training = [config] { return check_unet2d_training(config); };
+  return Network(std::move(definition), std::move(set));
 }
 
 Result<ParameterSet> unet2d_parameters(const UNet2DConfig& config) {
@@ -100,12 +120,7 @@ Result<ParameterSet> unet2d_parameters(const UNet2DConfig& config) {
     const int64_t size = int64_t{1} << config.block_out_channels.size();
     const Tensor x = input(graph, "sample", Shape{1, size, size, config.in_channels});
     const Tensor t = input(graph, "timestep", Shape{1});
-    Tensor labels;
-    if (config.class_embed_type == "identity") {
-      labels = input(graph, "class_labels", Shape{1, embedding_dim(config)});
-    } else if (has_classes(config)) {
-      labels = input(graph, "class_labels", Shape{1}, DType::kU32);
-    }
+    const Tensor labels = conditioning_inputs(graph, unet2d_signature(config), 1).classes;
     unet2d(scope, config, x, t, labels);
   });
 }

@@ -7,29 +7,18 @@
 // U-Net, and not losses or schedules (diffusion/).
 #pragma once
 
-#include "base/config.h"
-#include "nn/scope.h"
+#include "base/unet2d_config.h"
+#include "nn/network.h"
 
 namespace ito {
 
-// Whether the configuration describes a network: known names, as many up as down blocks, channel
-// counts that the group norms divide. The error names the field, what was expected and what found.
-Status check_unet2d(const UNet2DConfig& config);
-// The same for training, which has no dropout; sampling and evaluation ignore it, as eval mode
-// does.
-Status check_unet2d_training(const UNet2DConfig& config);
-// Whether images of height h and width w can pass. Any size does for the convolutional blocks that
-// is not smaller than the number of halvings allows; NCSN++ blocks need multiples of 2^(levels-1).
-Status check_unet2d_size(const UNet2DConfig& config, int64_t h, int64_t w);
+// Its row in nn/networks.h, and a configuration of it as a network.
+inline constexpr std::string_view kUNet2D = "unet2d";
+Result<Network> unet2d_network(const UNet2DConfig& config);
 
 // The parameters of a configuration, or why it is wrong. They are declared in the order in which
 // PyTorch's constructors create them, so a generator that draws in that order gives its weights.
 Result<ParameterSet> unet2d_parameters(const UNet2DConfig& config);
-
-// Whether the network is told the noise level sigma, and gives a score (its last layer's output
-// divided by sigma): time_embedding_type "fourier" (NCSN++) and "none" (NCSNv2: sigma does nothing
-// but divide). Else it is told a timestep.
-bool takes_sigma(const UNet2DConfig& config);
 
 // sample [n,h,w,in_channels], timestep [n] (f32 or integer; sigma where takes_sigma(config)) →
 // [n,h,w,out_channels].

@@ -11,30 +11,6 @@
 namespace ito {
 namespace {
 
-constexpr BlockKind kDownBlocks[] = {
-    {.name = "DownBlock2D"},
-    {.name = "ResnetDownsampleBlock2D", .resnet_sampler = true},
-    {.name = "AttnDownBlock2D", .attention = true},
-    {.name = "SkipDownBlock2D", .image_skip = true},
-    {.name = "AttnSkipDownBlock2D", .attention = true, .image_skip = true},
-};
-
-constexpr BlockKind kUpBlocks[] = {
-    {.name = "UpBlock2D"},
-    {.name = "ResnetUpsampleBlock2D", .resnet_sampler = true},
-    {.name = "AttnUpBlock2D", .attention = true},
-    {.name = "SkipUpBlock2D", .image_skip = true},
-    {.name = "AttnSkipUpBlock2D", .attention = true, .image_skip = true},
-};
-
-const BlockKind* find_block(std::span<const BlockKind> kinds, std::string_view name) {
-  constexpr std::string_view kOldPrefix = "UNetRes";
-  if (name.starts_with(kOldPrefix)) name.remove_prefix(kOldPrefix.size());
-  const auto it = std::find_if(kinds.begin(), kinds.end(),
-                               [&](const BlockKind& kind) { return kind.name == name; });
-  return it == kinds.end() ? nullptr : &*it;
-}
-
 // NCSN++ divides every sum of two branches by sqrt(2) (Song et al. 2021, appendix H).
 constexpr double kImageSkipScale = std::numbers::sqrt2;
 constexpr int64_t kImageSkipAttentionGroups = 32;
@@ -63,18 +39,6 @@ AttentionBlockOptions attention_options(const UNet2DConfig& config, const BlockK
 }
 
 }  // namespace
-
-const BlockKind* find_down_block(std::string_view name) { return find_block(kDownBlocks, name); }
-const BlockKind* find_up_block(std::string_view name) { return find_block(kUpBlocks, name); }
-
-int64_t image_skip_groups(int64_t channels) { return std::min<int64_t>(channels / 4, 32); }
-
-int64_t up_resnet_groups(const UNet2DConfig& config, const BlockKind& kind, int64_t channels,
-                         int64_t skip_channels) {
-  if (!kind.image_skip) return *config.norm_num_groups;
-  if (kind.attention) return std::min<int64_t>(channels + skip_channels / 4, 32);
-  return image_skip_groups(channels + skip_channels);
-}
 
 void down_block(const Scope& scope, const UNet2DConfig& config, size_t level, Tensor embedding,
                 UNetState& state) {

@@ -12,17 +12,18 @@ namespace ito::test {
 namespace {
 
 Model tiny_model(const std::string& class_embed_type) {
+  UNet2DConfig config;
+  config.in_channels = config.out_channels = 1;
+  config.block_out_channels = {8};
+  config.down_block_types = {"DownBlock2D"};
+  config.up_block_types = {"UpBlock2D"};
+  config.layers_per_block = 1;
+  config.norm_num_groups = 4;
+  config.add_attention = false;
+  config.class_embed_type = class_embed_type;
   Model model;
-  model.unet.in_channels = model.unet.out_channels = 1;
-  model.unet.block_out_channels = {8};
-  model.unet.down_block_types = {"DownBlock2D"};
-  model.unet.up_block_types = {"UpBlock2D"};
-  model.unet.layers_per_block = 1;
-  model.unet.norm_num_groups = 4;
-  model.unet.add_attention = false;
-  model.unet.class_embed_type = class_embed_type;
-  model.set = unet2d_parameters(model.unet).value();
-  model.weights = initial_parameters(model.set, 2);
+  model.network = unet2d_network(config).value();
+  model.weights = initial_parameters(model.network.set(), 2);
   return model;
 }
 
@@ -47,15 +48,16 @@ class ForwardLabels : public VulkanTest {
     ASSERT_OK_AND_ASSIGN(const TensorFile outputs, forward(device(), model, inputs, false, "test"));
     const std::vector<float> found = to_floats(outputs.tensors.at("out"));
 
+    const ParameterSet& set = model.network.set();
     Graph graph;
     const Tensor out =
-        unet2d(Scope(model.set, input(graph, "params", {model.set.size()})), model.unet,
-               input(graph, "sample", shape), input(graph, "timestep", {2}),
-               input(graph, "class_labels", label_shape));
+        unet2d(Scope(set, input(graph, "params", {set.size()})),
+               *model.network.config_as<UNet2DConfig>(), input(graph, "sample", shape),
+               input(graph, "timestep", {2}), input(graph, "class_labels", label_shape));
     const auto value = [](const Shape& of, const std::vector<float>& data) {
       return HostValue{of, {data.begin(), data.end()}};
     };
-    const auto expected = interpret({out}, {{"params", value({model.set.size()}, model.weights)},
+    const auto expected = interpret({out}, {{"params", value({set.size()}, model.weights)},
                                             {"sample", value(shape, sample)},
                                             {"timestep", value({2}, timestep)},
                                             {"class_labels", value(label_shape, labels)}});

@@ -34,28 +34,28 @@ std::vector<std::vector<double>> read_table(const Path& path) {
 
 // A network of one block on 8x8 images of three classes whose weights are all zero, and with them
 // its output ε. Its flow dx/dτ = -(1 - ᾱ) x / 2 has a closed form: z = x √(ᾱ_T / ᾱ_0).
-Model zero_model() {
+Model zero_model(int size = 8) {
+  UNet2DConfig config;
+  config.sample_size = {size, size};
+  config.in_channels = config.out_channels = 1;
+  config.down_block_types = {"DownBlock2D"};
+  config.up_block_types = {"UpBlock2D"};
+  config.block_out_channels = {8};
+  config.layers_per_block = 1;
+  config.norm_num_groups = 4;
+  config.add_attention = false;
+  config.num_class_embeds = 3;
   Model model;
-  model.unet.sample_size = {8, 8};
-  model.unet.in_channels = model.unet.out_channels = 1;
-  model.unet.down_block_types = {"DownBlock2D"};
-  model.unet.up_block_types = {"UpBlock2D"};
-  model.unet.block_out_channels = {8};
-  model.unet.layers_per_block = 1;
-  model.unet.norm_num_groups = 4;
-  model.unet.add_attention = false;
-  model.unet.num_class_embeds = 3;
-  model.set = unet2d_parameters(model.unet).value();
-  model.weights.assign(static_cast<size_t>(model.set.size()), 0.0f);
+  model.network = unet2d_network(config).value();
+  model.weights.assign(static_cast<size_t>(model.network.set().size()), 0.0f);
   return model;
 }
 
 // The same network on 2x2 images with weights of 0.4 of what training starts from: its flow
 // is not linear.
 Model random_model() {
-  Model model = zero_model();
-  model.unet.sample_size = {2, 2};
-  model.weights = initial_parameters(model.set, 3);
+  Model model = zero_model(2);
+  model.weights = initial_parameters(model.network.set(), 3);
   for (float& weight : model.weights) weight *= 0.4f;
   return model;
 }
@@ -80,7 +80,7 @@ TEST(Likelihood, CommandGivesTheClosedFormOfALinearFlow) {
   const Scratch scratch;
   write_tiny_data(scratch / "data.npz");
   const Model model = zero_model();
-  ASSERT_OK(save_model(scratch / "model", model.unet, model.scheduler, model.set, model.weights));
+  ASSERT_OK(save_model(scratch / "model", model));
   const Outcome outcome =
       run_ito({"likelihood", "--model", (scratch / "model").string(), "--data",
                (scratch / "data.npz").string(), "--first", "4", "--num", "3", "--batch", "2",
@@ -112,7 +112,7 @@ TEST(Likelihood, WithoutDequantisationBytesAreWiderByTheirCount) {
   const Scratch scratch;
   write_tiny_data(scratch / "data.npz");
   const Model model = zero_model();
-  ASSERT_OK(save_model(scratch / "model", model.unet, model.scheduler, model.set, model.weights));
+  ASSERT_OK(save_model(scratch / "model", model));
   const Outcome outcome =
       run_ito({"likelihood", "--model", (scratch / "model").string(), "--data",
                (scratch / "data.npz").string(), "--num", "2", "--no-dequantize", "--json"});
@@ -127,7 +127,7 @@ TEST(Likelihood, ProbesAgreeWithTheExactDivergence) {
   const Scratch scratch;
   write_small_data(scratch / "data.npz");
   const Model model = random_model();
-  ASSERT_OK(save_model(scratch / "model", model.unet, model.scheduler, model.set, model.weights));
+  ASSERT_OK(save_model(scratch / "model", model));
   const auto measure = [&](const std::vector<std::string>& more) {
     const Outcome outcome =
         run_ito(with({"likelihood", "--model", (scratch / "model").string(), "--data",

@@ -12,7 +12,6 @@
 #include "api/scoring.h"
 #include "api/training.h"
 #include "api/validation.h"
-#include "tests/support/folders.h"
 #include "tests/support/vulkan_fixture.h"
 
 namespace ito::test {
@@ -67,9 +66,7 @@ class Recognition : public VulkanTest {
     VulkanTest::TearDown();
   }
 
-  ClassifierModel model() const {
-    return {task_.classifier_config, kSide, task_.set, session_->average_weights().value()};
-  }
+  Component model() const { return {task_.network, session_->average_weights().value()}; }
   double accuracy(const ImageDataset& data) {
     auto validator = Validator::create(device(), task_, data, session_->average());
     EXPECT_TRUE(validator.ok());
@@ -82,7 +79,7 @@ class Recognition : public VulkanTest {
 };
 
 TEST_F(Recognition, CountsAllRightLabelsAndNoWrongOne) {
-  const ClassifierModel classifier = model();
+  const Component classifier = model();
   constexpr int64_t kBatch = 64;  // the last of three batches is short
   ASSERT_OK_AND_ASSIGN(const auto scorer,
                        Scorer::create(device(), classifier, {kBatch, kSide, kSide, 1}));
@@ -133,7 +130,7 @@ class ShippedModels : public VulkanTest {};
 TEST_F(ShippedModels, AreSmall) {
   constexpr uint64_t kMostBytes = 8'000'000;
   int models = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(source_folder() + "/models")) {
+  for (const auto& entry : std::filesystem::directory_iterator(ITO_SOURCE_DIR "/models")) {
     if (!entry.is_directory()) continue;
     ++models;
     EXPECT_LE(folder_bytes(entry.path()), kMostBytes) << entry.path();
@@ -144,9 +141,9 @@ TEST_F(ShippedModels, AreSmall) {
 // The README's 80% is of DDPM with 250 steps; of these twenty by 20 steps of DDIM it recognises 14.
 // Ten are out of reach of a model that draws anything else: chance is one in ten.
 TEST_F(ShippedModels, TheClassifierRecognisesWhatTheModelDraws) {
-  ASSERT_OK_AND_ASSIGN(const Model model, load_model(source_folder() + "/models/fashion-mnist"));
-  ASSERT_OK_AND_ASSIGN(const ClassifierModel classifier,
-                       load_classifier(source_folder() + "/models/fashion-mnist-classifier"));
+  ASSERT_OK_AND_ASSIGN(const Model model, load_model(ITO_SOURCE_DIR "/models/fashion-mnist"));
+  ASSERT_OK_AND_ASSIGN(const Component classifier,
+                       load_classifier(ITO_SOURCE_DIR "/models/fashion-mnist-classifier"));
   SampleOptions options;
   options.sampler = "ddim";
   options.steps = 20;

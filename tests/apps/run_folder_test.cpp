@@ -190,7 +190,7 @@ TEST_F(RunFolder, ClassifierTrainsAndScoresSamples) {
                "--classifier", classifier.string(), "--out", samples.string(), "--json"});
   ASSERT_EQ(scored.code, 0) << scored.err;
   // The same judgement by the interpreter.
-  const ClassifierModel model = load_classifier(classifier).value();
+  const Component model = load_classifier(classifier).value();
   const TensorFile file = read_safetensors(samples).value();
   const auto values = [&](const char* name) {
     const std::vector<float> floats = to_floats(file.tensors.at(name));
@@ -198,11 +198,12 @@ TEST_F(RunFolder, ClassifierTrainsAndScoresSamples) {
   };
   const Shape shape{5, 8, 8, 1};  // one channel: NCHW is NHWC
   const HostValues judged =
-      run_on_interpreter(accuracy_program(model.config, model.set, shape),
-                         {{state_name::kParameters,
-                           {{model.set.size()}, {model.weights.begin(), model.weights.end()}}},
-                          {batch_name::kImages, {shape, values("images")}},
-                          {batch_name::kLabels, {{5}, values("classes")}}})
+      run_on_interpreter(
+          accuracy_program(model.network, shape),
+          {{state_name::kParameters,
+            {{model.network.set().size()}, {model.weights.begin(), model.weights.end()}}},
+           {batch_name::kImages, {shape, values("images")}},
+           {batch_name::kLabels, {{5}, values("classes")}}})
           .value();
   const std::vector<double>& correct = judged.at("correct").data;
   EXPECT_EQ(parse_json(scored.out, "summary").value()["recognised"].get<double>(),

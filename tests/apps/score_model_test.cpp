@@ -61,7 +61,8 @@ TEST_F(ScoreModelTest, TheFolderSaysWhatItIs) {
   const SchedulerConfig scheduler = read_scheduler_config(run()).value().value();
   EXPECT_EQ(scheduler.process, ProcessKind::kVe);
   EXPECT_GT(scheduler.sigma_max, 1);
-  const UNet2DConfig unet = read_unet_config(run()).value();
+  const NetworkFile file = read_network(run() / "unet", /*with_weights=*/false).value();
+  const auto unet = std::any_cast<UNet2DConfig>(file.config);
   EXPECT_EQ(unet.time_embedding_type, "fourier");
   EXPECT_EQ(unet.sigma_data, 0.5);
   EXPECT_EQ(unet.in_channels, 1);
@@ -267,7 +268,7 @@ TEST_F(ScoreModelTest, LaddersAreSampledOnTheirLevels) {
   EXPECT_TRUE(model.scheduler.ladder);
   EXPECT_EQ(model.scheduler.num_train_timesteps, 5);
   const auto chain = [&](const SampleOptions& options) {
-    return *sampling_loop(model.unet, model.scheduler, model.set, options).value().chain;
+    return *sampling_loop(model.network, model.scheduler, options).value().chain;
   };
   const Method second = chain({.sampler = "ald"});
   EXPECT_EQ(second.steps, 5 * 5 + 1);

@@ -27,9 +27,10 @@ inline void write_tiny_model(const Path& folder, const SchedulerConfig& schedule
   config.norm_num_groups = 4;
   config.attention_head_dim.reset();
   config.num_class_embeds = 3;
-  const auto set = unet2d_parameters(config);
-  ASSERT_TRUE(set.ok()) << set.error().message;
-  const Status status = save_model(folder, config, scheduler, *set, initial_parameters(*set, 1));
+  const auto network = unet2d_network(config);
+  ASSERT_TRUE(network.ok()) << network.error().message;
+  const Status status =
+      save_model(folder, *network, scheduler, initial_parameters(network->set(), 1));
   ASSERT_TRUE(status.ok()) << status.error().message;
 }
 

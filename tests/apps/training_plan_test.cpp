@@ -31,7 +31,8 @@ TrainingTask default_task() {
 
 Plan training_plan(uint32_t lanes, const CompileOptions& options) {
   const TrainingTask task = default_task();
-  auto plan = compile(train_step_program(task.set, task.loss, task.step), cpu(lanes), options);
+  auto plan =
+      compile(train_step_program(task.network.set(), task.loss, task.step), cpu(lanes), options);
   EXPECT_TRUE(plan.ok()) << plan.error().message;
   return plan.ok() ? std::move(plan).value() : Plan{};
 }

@@ -52,7 +52,7 @@ TEST(TrainingOptions, DefaultsMakeTheNetworkOf687409Weights) {
   data.c = 1;
   data.labels = std::vector<int32_t>{9};
   const TrainingTask task = make_task({}, data).value();
-  EXPECT_EQ(task.set.count(), 687409);
+  EXPECT_EQ(task.network.set().count(), 687409);
   EXPECT_EQ(task.batch_shape, (Shape{32, 32, 32, 1}));
 }
 

@@ -66,13 +66,13 @@ TEST_F(ValidationLoss, IsTheMeanSquaredErrorOnPyTorchsDraws) {
   options.channels = {8, 16};
   ASSERT_OK_AND_ASSIGN(const TrainingTask task, make_task(options, data));
   ASSERT_EQ(task.size(), kPadded);
-  const Model model{.unet = task.unet,
-                    .scheduler = task.scheduler,
-                    .latent = {},
-                    .set = task.set,
-                    .weights = initial_parameters(task.set, 3)};
+  Model model;
+  model.network = task.network;
+  model.scheduler = task.scheduler;
+  const ParameterSet& set = model.network.set();
+  model.weights = initial_parameters(set, 3);
   ASSERT_OK_AND_ASSIGN(DeviceTensor weights,
-                       DeviceTensor::create(device(), DType::kF32, Shape{model.set.size()}));
+                       DeviceTensor::create(device(), DType::kF32, Shape{set.size()}));
   ASSERT_OK(weights.write(bytes_of(model.weights)));
   ASSERT_OK_AND_ASSIGN(const auto validator, Validator::create(device(), task, data, weights));
   EXPECT_EQ(validator->images(), 2 * kBatch);

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "base/config.h"
 #include "runtime/vk/device.h"
 #include "tests/golden_runner/case.h"
 #include "tests/golden_runner/compare.h"
@@ -22,6 +23,9 @@ Result<Outcome> run_unet(vk::Device& device, const Case& golden);
 Result<Outcome> run_training(vk::Device& device, const Case& golden);
 // schedulers/NAME: timesteps, tables, a replayed trajectory and one with the model on the device.
 Result<Outcome> run_scheduler(vk::Device& device, const Case& golden);
+// schedulers/score_sde_*: predictor and corrector of score models, for run_scheduler.
+Result<Outcome> run_score_scheduler(vk::Device& device, const Case& golden,
+                                    const SchedulerConfig& config);
 // sde/NAME: marginals of the SDEs; other kinds go to the four below.
 Result<Outcome> run_sde(vk::Device& device, const Case& golden);
 // sde/*_dsm: continuous denoising score matching.

@@ -1,34 +1,27 @@
 #include "tests/golden_runner/networks.h"
 
 #include <cmath>
+#include <utility>
 
-#include "io/diffusers.h"
-#include "nn/unet2d.h"
+#include "io/network_file.h"
+#include "nn/networks.h"
 
 namespace ito::golden {
 
-Result<std::optional<Network>> read_network(const Path& folder, std::string& reason) {
-  Network network;
-  auto config = read_unet_config(folder);
-  if (!config.ok()) {
-    if (config.error().kind != ErrorKind::kUnsupported) return config.error();
-    reason = config.error().message;
-    return std::optional<Network>();
-  }
-  network.config = std::move(config).value();
-  auto set = unet2d_parameters(network.config);
-  if (!set.ok()) {
-    if (set.error().kind != ErrorKind::kUnsupported) return set.error();
-    reason = set.error().message;
-    return std::optional<Network>();
-  }
-  network.set = std::move(set).value();
-  ITO_ASSIGN(const TensorFile file, read_unet_weights(folder));
-  ForeignTensors tensors;
-  for (const auto& [name, tensor] : file.tensors)
-    tensors[name] = {.shape = tensor.shape, .data = to_floats(tensor)};
-  ITO_ASSIGN(network.weights, pack_parameters(network.set, tensors));
-  return std::optional<Network>(std::move(network));
+Result<std::optional<Component>> read_network(const Path& folder, std::string& reason) {
+  const auto unsupported = [&](const Error& error) -> Result<std::optional<Component>> {
+    if (error.kind != ErrorKind::kUnsupported) return error;
+    reason = error.message;
+    return std::optional<Component>();
+  };
+  auto file = ito::read_network(folder);
+  if (!file.ok()) return unsupported(file.error());
+  auto network = make_network(file->network, file->config);
+  if (!network.ok()) return unsupported(network.error());
+  Component component{.network = std::move(network).value(), .weights = {}};
+  ITO_ASSIGN(component.weights,
+             weights_from_file(component.network.set(), file->weights, folder.string()));
+  return std::optional<Component>(std::move(component));
 }
 
 bool is_key_bias(const std::string& parameter) { return parameter.ends_with(".to_k.bias"); }

@@ -4,21 +4,14 @@
 #include <optional>
 #include <vector>
 
-#include "base/config.h"
-#include "nn/parameters.h"
+#include "api/model.h"
 #include "tests/golden_runner/case.h"
 
 namespace ito::golden {
 
-struct Network {
-  UNet2DConfig config;
-  ParameterSet set;
-  std::vector<float> weights;  // flat
-};
-
 // Reads config.json and the weights of `folder`. Nothing, with `reason` set, where the config's
 // reader says that the kind of model is not supported.
-Result<std::optional<Network>> read_network(const Path& folder, std::string& reason);
+Result<std::optional<Component>> read_network(const Path& folder, std::string& reason);
 
 // Whether a parameter's gradient is zero by the shift invariance of softmax, so that what float32
 // leaves of it is noise.

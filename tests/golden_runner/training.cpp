@@ -6,7 +6,6 @@
 #include "graph/builder.h"
 #include "graph/compile.h"
 #include "nn/train_step.h"
-#include "nn/unet2d.h"
 #include "runtime/executor.h"
 #include "tests/golden_runner/families.h"
 #include "tests/golden_runner/networks.h"
@@ -125,32 +124,33 @@ std::vector<float> floats_of(const Array& array) { return {array.data.begin(), a
 
 Result<Outcome> run_training(vk::Device& device, const Case& golden) {
   std::string reason;
-  ITO_ASSIGN(const std::optional<Network> network,
+  ITO_ASSIGN(const std::optional<Component> model,
              read_network((golden.folder / golden.name).parent_path(), reason));
-  if (!network) return skipped("later: " + reason);
-  const UNet2DConfig& config = network->config;
+  if (!model) return skipped("later: " + reason);
+  const Network& network = model->network;
+  const Signature& signature = network.signature();
   ITO_ASSIGN(const Recipe recipe, read_recipe(golden));
   ITO_ASSIGN(const Batches batches, read_batches(golden));
   const int64_t steps = static_cast<int64_t>(recipe.losses.size());
   const Array first = row(batches.x_t, 0);
   if (steps < 1 || steps > batches.x_t.shape[0]) return corrupt("more losses than batches");
-  if (config.in_channels != first.shape[3] || config.out_channels != first.shape[3])
+  if (signature.in_channels != first.shape[3] || signature.out_channels != first.shape[3])
     return corrupt("x_t does not have the network's channels");
-  ITO_TRY(check_unet2d_size(config, first.shape[1], first.shape[2]));
+  ITO_TRY(network.check_size(first.shape[1], first.shape[2]));
 
   const LossFunction loss = [&](Graph& graph, const Scope& parameters, Tensor) {
     const Tensor x_t = input(graph, "x_t", first.shape);
     const Tensor noise = input(graph, "noise", first.shape);
     const Tensor timestep = input(graph, "timestep", {first.shape[0]}, DType::kU32);
-    return mean_all(square(unet2d(parameters, config, x_t, timestep) - noise));
+    return mean_all(square(network.build(parameters, x_t, timestep) - noise));
   };
-  const Program program = train_step_program(network->set, loss, recipe.options);
+  const Program program = train_step_program(network.set(), loss, recipe.options);
   ITO_ASSIGN(Plan plan, compile(program, device.caps()));
   ITO_ASSIGN(const auto executor,
              Executor::create(device, std::move(plan), ExecutorOptions{.canary = true}));
-  for (const StateTensor& state : train_state(network->set, recipe.options))
+  for (const StateTensor& state : train_state(network.set(), recipe.options))
     if (state.start == StateTensor::Start::kParameters)
-      ITO_TRY(executor->write(state.name, network->weights));
+      ITO_TRY(executor->write(state.name, model->weights));
 
   Comparison comparison;
   for (int64_t step = 0; step < steps; ++step) {
@@ -175,11 +175,11 @@ Result<Outcome> run_training(vk::Device& device, const Case& golden) {
   const double key_bias_limit =
       recipe.options.optimizer.learning_rate.base * static_cast<double>(steps);
   ITO_ASSIGN(const ForeignTensors parameters,
-             read_parameters(*executor, network->set, state_name::kParameters));
+             read_parameters(*executor, network.set(), state_name::kParameters));
   ITO_TRY(compare_parameters(golden, "final", parameters, key_bias_limit, comparison));
   if (recipe.average) {
     ITO_ASSIGN(const ForeignTensors average,
-               read_parameters(*executor, network->set, state_name::kAverage));
+               read_parameters(*executor, network.set(), state_name::kAverage));
     ITO_TRY(compare_parameters(golden, "ema", average, key_bias_limit, comparison));
   }
   return comparison.outcome();

@@ -3,7 +3,6 @@
 
 #include "base/error.h"
 #include "graph/builder.h"
-#include "nn/unet2d.h"
 #include "tests/golden_runner/families.h"
 #include "tests/golden_runner/networks.h"
 #include "tests/golden_runner/program_run.h"
@@ -11,15 +10,20 @@
 namespace ito::golden {
 namespace {
 
+constexpr ConditioningNames kNames = {.classes = "class_labels",
+                                      .context = "encoder_hidden_states",
+                                      .guidance = "timestep_cond",
+                                      .latent = nullptr};
+
 // The README's rows "unet".
 struct Limits {
   double value = 2e-5;     // out, d_sample, loss; relative
   double gradient = 5e-5;  // times grad_max_abs
 };
 
-Limits limits_of(const UNet2DConfig& config) {
+Limits limits_of(const Signature& signature) {
   // Fourier features of hundreds of radians.
-  if (config.time_embedding_type == "fourier") return {.value = 3e-4, .gradient = 5e-4};
+  if (signature.time == TimeInput::kSigma) return {.value = 3e-4, .gradient = 5e-4};
   return {};
 }
 
@@ -48,55 +52,53 @@ Status compare_gradients(const Case& golden, const ParameterSet& set,
   return {};
 }
 
-// Which operand of the network a label tensor is, as the config says.
-Result<Tensor> class_input(const UNet2DConfig& config, const Array& labels, Graph& graph) {
-  const bool as_float = config.class_embed_type.has_value();
-  return input(graph, "class_labels", labels.shape, as_float ? DType::kF32 : DType::kU32);
-}
-
 }  // namespace
 
 Result<Outcome> run_unet(vk::Device& device, const Case& golden) {
   std::string reason;
-  ITO_ASSIGN(const std::optional<Network> network,
+  ITO_ASSIGN(const std::optional<Component> model,
              read_network((golden.folder / golden.name).parent_path(), reason));
-  if (!network) return skipped("later: " + reason);
-  const UNet2DConfig& config = network->config;
-  const Limits limits = limits_of(config);
+  if (!model) return skipped("later: " + reason);
+  const Network& network = model->network;
+  const Signature& signature = network.signature();
+  const Limits limits = limits_of(signature);
 
   ITO_ASSIGN(const Array sample, golden.array("sample"));
   ITO_ASSIGN(const Array timestep, golden.array("timestep"));
   ITO_ASSIGN(const Array noise, golden.array("noise"));
   ITO_ASSIGN(const double grad_max_abs, number(golden.json, "grad_max_abs"));
-  if (sample.shape.rank() != 4 || sample.shape[1] != config.in_channels)
+  if (sample.shape.rank() != 4 || sample.shape[1] != signature.in_channels)
     return corrupt("sample has shape {}, expected [n,{},h,w]", sample.shape.to_string(),
-                   config.in_channels);
+                   signature.in_channels);
   if (noise.shape.rank() != 4)
     return corrupt("noise has shape {}, expected an image", noise.shape.to_string());
   if (timestep.shape != Shape{sample.shape[0]}) return corrupt("expected one timestep per sample");
-  ITO_TRY(check_unet2d_size(config, sample.shape[2], sample.shape[3]));
+  ITO_TRY(network.check_size(sample.shape[2], sample.shape[3]));
   const std::vector<int> order = channels_last_order(4);
   const Array x_values = permuted(sample, order), noise_values = permuted(noise, order);
 
   Program program;
   Graph& graph = *program.graph;
   HostValues values;
-  const Tensor params = input(graph, "params", {network->set.size()});
+  const Tensor params = input(graph, "params", {network.set().size()});
   const Tensor x = input(graph, "sample", x_values.shape);
   const Tensor t =
       input(graph, "timestep", timestep.shape, timestep.integer ? DType::kU32 : DType::kF32);
   const Tensor target = input(graph, "noise", noise_values.shape);
-  values["params"] = {params.shape(), {network->weights.begin(), network->weights.end()}};
+  values["params"] = {params.shape(), {model->weights.begin(), model->weights.end()}};
   values["sample"] = to_value(x_values);
   values["timestep"] = to_value(timestep);
   values["noise"] = to_value(noise_values);
-  Tensor labels;
-  if (golden.has("class_labels")) {
-    ITO_ASSIGN(const Array array, golden.array("class_labels"));
-    ITO_ASSIGN(labels, class_input(config, array, graph));
-    values["class_labels"] = to_value(array);
+  int64_t context_length = 0;
+  for (const char* name : {kNames.classes, kNames.context, kNames.guidance}) {
+    if (!golden.has(name)) continue;
+    ITO_ASSIGN(const Array array, golden.array(name));
+    if (name == kNames.context) context_length = array.shape[1];
+    values[name] = to_value(array);
   }
-  const Tensor out = unet2d(Scope(network->set, params), config, x, t, labels);
+  const Conditioning conditioning =
+      conditioning_inputs(graph, signature, sample.shape[0], context_length, kNames);
+  const Tensor out = network.build(params, x, t, conditioning);
   if (out.shape() != noise_values.shape)
     return corrupt("the network gives {}, but noise has shape {} (channels last)",
                    out.shape().to_string(), noise_values.shape.to_string());
@@ -104,7 +106,7 @@ Result<Outcome> run_unet(vk::Device& device, const Case& golden) {
   program.output("out", out);
   program.output("loss", loss);
   program.output("d_sample", grad(loss, {x})[0]);
-  program.output("grad", flat_gradient(network->set, params, loss));
+  program.output("grad", flat_gradient(network.set(), params, loss));
   ITO_ASSIGN(const HostValues results, run_on_device(device, program, values));
 
   Comparison comparison;
@@ -117,7 +119,7 @@ Result<Outcome> run_unet(vk::Device& device, const Case& golden) {
                       {.shape = {}, .data = {expected_loss}}, limits.value);
   const HostValue& flat = result_of(results, "grad");
   const std::vector<float> floats(flat.data.begin(), flat.data.end());
-  ITO_TRY(compare_gradients(golden, network->set, unpack_parameters(network->set, floats),
+  ITO_TRY(compare_gradients(golden, network.set(), unpack_parameters(network.set(), floats),
                             limits.gradient * grad_max_abs, comparison));
   return comparison.outcome();
 }

@@ -91,17 +91,17 @@ TEST(UNetConfig, BadValuesNameFileKeyAndValue) {
       {"layers_per_block", "0", kBad, {"found 0"}},
       {"in_channels", "-3", kBad, {"found -3"}},
       {"in_channels", "null", kBad, {"an integer", "null"}},
-      {"block_out_channels", "[8]", kBad, {"down_block_types", "2 entries", "has 1"}},
-      {"block_out_channels", "[8, 18]", kBad, {"18", "norm_num_groups 4"}},
+      {"block_out_channels", "[8]", kBad, {"down_block_types", "1 entries", "found 2"}},
+      {"block_out_channels", "[8, 18]", kBad, {"18", "norm_num_groups", "4 groups"}},
       {"block_out_channels", "[8, 4000000000]", kBad, {"a list of integers"}},
-      {"up_block_types", R"(["UpBlock2D"])", kBad, {"1 entries"}},
+      {"up_block_types", R"(["UpBlock2D"])", kBad, {"found 2 and 1"}},
       {"sample_size", "[1, 2, 3]", kBad, {"[height, width]"}},
       {"sample_size", "0", kBad, {"found 0"}},
-      {"norm_num_groups", "null", kBad, {"Skip blocks only"}},
+      {"norm_num_groups", "null", kBad, {"expected a number", "found null"}},
       {"norm_num_groups", "0", kBad, {"found 0"}},
-      {"attention_head_dim", "5", kNo, {"5 does not divide the 16 channels"}},
+      {"attention_head_dim", "17", kBad, {"at most the 16 channels", "found 17"}},
       {"dropout", "1.5", kBad, {"found 1.5"}},
-      {"downsample_padding", "2", kBad, {"found 2"}},
+      {"downsample_padding", "3", kBad, {"found 3"}},
   };
   for (const Case& c : cases) {
     Json json = json_of(kOldConfig);
@@ -115,6 +115,7 @@ TEST(UNetConfig, BadValuesNameFileKeyAndValue) {
 TEST(UNetConfig, SkipBlocksMayLeaveGroupsOpen) {
   Json json = json_of(kOldConfig);
   json["norm_num_groups"] = nullptr;
+  json["block_out_channels"] = {32, 32};  // the attention has 32 groups whatever the config says
   json["down_block_types"] = {"SkipDownBlock2D", "AttnSkipDownBlock2D"};
   json["up_block_types"] = {"AttnSkipUpBlock2D", "SkipUpBlock2D"};
   json["time_embedding_type"] = "fourier";
@@ -263,29 +264,34 @@ TEST(SchedulerConfig, BadValuesNameFileKeyAndValue) {
   EXPECT_TRUE(fails(parse(R"({"prediction_type": "flow"})"), ErrorKind::kUnsupported, "\"flow\""));
 }
 
+UNet2DConfig unet_of(const DiffusersModel& model) {
+  return std::any_cast<UNet2DConfig>(model.unet.config);
+}
+
 TEST(Diffusers, PipelineRoundTrips) {
   TempFolder folder;
   DiffusersModel model;
-  model.unet = *parse_unet_config(json_of(kOldConfig), "c");
+  model.unet.network = "unet2d";
+  model.unet.config = *parse_unet_config(json_of(kOldConfig), "c");
   model.scheduler = SchedulerConfig{};
   model.scheduler->sampler = "ddim";
-  model.weights.tensors["conv_in.weight"] =
+  model.unet.weights.tensors["conv_in.weight"] =
       tensor_from_floats({2, 1, 1, 1}, std::vector<float>{1.5f, -2.0f});
   ASSERT_TRUE(succeeds(write_diffusers(folder / "out", model)));
   DiffusersModel read = *read_diffusers(folder / "out");
-  EXPECT_EQ(read.unet, model.unet);
+  EXPECT_EQ(unet_of(read), unet_of(model));
   EXPECT_EQ(read.scheduler->extra.size(), 1u);  // _diffusers_version
   read.scheduler->extra.clear();
   EXPECT_EQ(read.scheduler, model.scheduler);
-  EXPECT_EQ(read.weights.tensors, model.weights.tensors);
-  EXPECT_EQ(read.weights.metadata.at("format"), "pt");
+  EXPECT_EQ(read.unet.weights.tensors, model.unet.weights.tensors);
+  EXPECT_EQ(read.unet.weights.metadata.at("format"), "pt");
   EXPECT_EQ(*read_json(folder / "out" / "model_index.json"), json_of(R"({
     "_class_name": "DDIMPipeline", "_diffusers_version": "0.40.0",
     "scheduler": ["diffusers", "DDIMScheduler"], "unet": ["diffusers", "UNet2DModel"]})"));
 
   // The unet folder alone is a model folder.
   DiffusersModel bare = *read_diffusers(folder / "out" / "unet");
-  EXPECT_EQ(bare.unet, model.unet);
+  EXPECT_EQ(unet_of(bare), unet_of(model));
   EXPECT_FALSE(bare.scheduler.has_value());
 }
 
@@ -300,7 +306,7 @@ TEST(Diffusers, FlatFoldersOfTheFirstReleasesAreRead) {
       succeeds(write_safetensors(folder / "diffusion_pytorch_model.fp16.safetensors", weights)));
   DiffusersModel model = *read_diffusers(folder.path());
   EXPECT_EQ(model.scheduler->beta_end, 0.01);
-  EXPECT_EQ(model.weights.tensors.count("mid_block.attentions.0.to_q.weight"), 1u);
+  EXPECT_EQ(model.unet.weights.tensors.count("mid_block.attentions.0.to_q.weight"), 1u);
 }
 
 TEST(Diffusers, LegacyAttentionKeysAreRenamedAndFlattened) {

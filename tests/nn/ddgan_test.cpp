@@ -110,17 +110,19 @@ TEST(Ddgan, GradientOfTheSlopePenaltyIsThatOfFiniteDifferences) {
   expect_gradient(penalty, flat_gradient(n.set, n.flat, penalty), "params", n.values, 2, 2e-5);
 }
 
-TEST(Ddgan, MappingIsReadOffTheParameters) {
+TEST(Ddgan, TheGeneratorLiesAmongBothNetworksParameters) {
   const DdganConfig config = tiny();
-  EXPECT_EQ(latent_mapping_of(ddgan_parameters(config).value()), config.mapping);
-  EXPECT_EQ(latent_mapping_of(latent_unet_parameters(config.unet, config.mapping).value()),
-            config.mapping);
-  LatentMappingConfig classless = config.mapping;
-  classless.classes = 0;
-  EXPECT_EQ(latent_mapping_of(latent_unet_parameters(config.unet, classless).value()), classless);
-  UNet2DConfig plain = config.unet;
-  plain.class_embed_type.reset();
-  EXPECT_EQ(latent_mapping_of(unet2d_parameters(plain).value()), std::nullopt);
+  const Network generator = ddgan_generator_network({config.unet, config.mapping}).value();
+  const Network discriminator = ddgan_discriminator_network(config).value();
+  const ParameterSet both = ddgan_parameters(config).value();
+  EXPECT_EQ(generator.signature().latent, config.mapping.latent);
+  EXPECT_EQ(generator.signature().classes.classes(), config.mapping.classes);
+  EXPECT_EQ(generator.set().parameters().size() + discriminator.set().parameters().size(),
+            both.parameters().size());
+  const Network among = generator.among(both);
+  EXPECT_EQ(among.set().size(), both.size());
+  EXPECT_EQ(among.own_parameters().find("discriminator.conv_in.weight"), nullptr);
+  EXPECT_NE(discriminator.own_parameters().find("discriminator.conv_in.weight"), nullptr);
 }
 
 TEST(Ddgan, RefusesConfigurationsThatDoNotFit) {

@@ -1,16 +1,83 @@
-// Which UNet2DConfig values make a network: check_unet2d and check_unet2d_size.
+#include "base/unet2d_config.h"
+
 #include <algorithm>
+#include <array>
+#include <cmath>
 
 #include "base/error.h"
-#include "nn/layers.h"
-#include "nn/unet2d.h"
-#include "nn/unet2d_blocks.h"
 
 namespace ito {
 namespace {
 
+constexpr BlockKind kDownBlocks[] = {
+    {.name = "DownBlock2D"},
+    {.name = "ResnetDownsampleBlock2D", .resnet_sampler = true},
+    {.name = "AttnDownBlock2D", .attention = true},
+    {.name = "SkipDownBlock2D", .image_skip = true},
+    {.name = "AttnSkipDownBlock2D", .attention = true, .image_skip = true},
+};
+
+constexpr BlockKind kUpBlocks[] = {
+    {.name = "UpBlock2D"},
+    {.name = "ResnetUpsampleBlock2D", .resnet_sampler = true},
+    {.name = "AttnUpBlock2D", .attention = true},
+    {.name = "SkipUpBlock2D", .image_skip = true},
+    {.name = "AttnSkipUpBlock2D", .attention = true, .image_skip = true},
+};
+
+constexpr std::string_view kActivations[] = {"silu", "swish", "mish", "gelu", "relu"};
+constexpr std::string_view kTimeEmbeddings[] = {"positional", "fourier", "learned", "none"};
+constexpr std::string_view kSamplers[] = {"conv", "resnet"};
+constexpr std::string_view kTimeScaleShifts[] = {"default", "scale_shift"};
+constexpr std::string_view kClassEmbeddings[] = {"timestep", "identity"};
+constexpr std::string_view kMiddleBlocks[] = {"UNetMidBlock2D"};
+
+const BlockKind* find_block(std::span<const BlockKind> kinds, std::string_view name) {
+  constexpr std::string_view kOldPrefix = "UNetRes";
+  if (name.starts_with(kOldPrefix)) name.remove_prefix(kOldPrefix.size());
+  const auto it = std::find_if(kinds.begin(), kinds.end(),
+                               [&](const BlockKind& kind) { return kind.name == name; });
+  return it == kinds.end() ? nullptr : &*it;
+}
+
+Status check_blocks(std::string_view field, const std::vector<std::string>& names,
+                    std::span<const BlockKind> kinds) {
+  std::vector<std::string_view> known;
+  for (const BlockKind& kind : kinds) known.push_back(kind.name);
+  for (const std::string& name : names)
+    if (find_block(kinds, name) == nullptr) ITO_TRY(check_one_of(field, name, known));
+  return {};
+}
+
+}  // namespace
+
+const BlockKind* find_down_block(std::string_view name) { return find_block(kDownBlocks, name); }
+const BlockKind* find_up_block(std::string_view name) { return find_block(kUpBlocks, name); }
+
+std::span<const std::string_view> activation_names() { return kActivations; }
+Status check_activation(std::string_view name) {
+  return check_one_of("act_fn", name, kActivations);
+}
+
+int64_t image_skip_groups(int64_t channels) { return std::min<int64_t>(channels / 4, 32); }
+
+int64_t up_resnet_groups(const UNet2DConfig& config, const BlockKind& kind, int64_t channels,
+                         int64_t skip_channels) {
+  if (!kind.image_skip) return *config.norm_num_groups;
+  if (kind.attention) return std::min<int64_t>(channels + skip_channels / 4, 32);
+  return image_skip_groups(channels + skip_channels);
+}
+
+int64_t embedding_dim(const UNet2DConfig& config) {
+  return config.time_embedding_dim.value_or(4 * config.block_out_channels[0]);
+}
+
+bool takes_sigma(const UNet2DConfig& config) {
+  return config.time_embedding_type == "fourier" || config.time_embedding_type == "none";
+}
+
 Status check_one_of(std::string_view field, std::string_view value,
-                    std::initializer_list<std::string_view> known) {
+                    std::span<const std::string_view> known) {
   if (std::find(known.begin(), known.end(), value) != known.end()) return {};
   std::string expected;
   for (std::string_view name : known) {
@@ -25,19 +92,19 @@ Status check_positive(std::string_view field, int64_t value) {
   return invalid_argument("{}: expected a positive number, found {}", field, value);
 }
 
-// No network that fits a device comes near these; counts above them would only take for ever.
 Status check_count(std::string_view field, int64_t value, int64_t most) {
   ITO_TRY(check_positive(field, value));
   if (value <= most) return {};
   return unsupported("{}: expected at most {}, found {}", field, most, value);
 }
-constexpr int64_t kMaxChannels = 1 << 20, kMaxLayers = 256, kMaxLevels = 16, kMaxRows = 1 << 24;
 
 Status check_groups(std::string_view where, int64_t channels, int64_t groups) {
   if (groups > 0 && channels % groups == 0) return {};
   return invalid_argument("{}: expected a channel count that {} groups divide, found {}", where,
                           groups, channels);
 }
+
+namespace {
 
 // A head may not be wider than the blocks that have attention.
 Status check_heads(const UNet2DConfig& config) {
@@ -59,51 +126,43 @@ Status check_heads(const UNet2DConfig& config) {
 }
 
 Status check_names(const UNet2DConfig& config) {
-  ITO_TRY(check_one_of("time_embedding_type", config.time_embedding_type,
-                       {"positional", "fourier", "learned", "none"}));
-  ITO_TRY(check_one_of("downsample_type", config.downsample_type, {"conv", "resnet"}));
-  ITO_TRY(check_one_of("upsample_type", config.upsample_type, {"conv", "resnet"}));
-  ITO_TRY(check_one_of("resnet_time_scale_shift", config.resnet_time_scale_shift,
-                       {"default", "scale_shift"}));
+  ITO_TRY(check_one_of("time_embedding_type", config.time_embedding_type, kTimeEmbeddings));
+  ITO_TRY(check_one_of("downsample_type", config.downsample_type, kSamplers));
+  ITO_TRY(check_one_of("upsample_type", config.upsample_type, kSamplers));
+  ITO_TRY(
+      check_one_of("resnet_time_scale_shift", config.resnet_time_scale_shift, kTimeScaleShifts));
   ITO_TRY(check_activation(config.act_fn));
-  if (config.class_embed_type) {
-    ITO_TRY(check_one_of("class_embed_type", *config.class_embed_type, {"timestep", "identity"}));
-  }
-  if (config.mid_block_type) {
-    ITO_TRY(check_one_of("mid_block_type", *config.mid_block_type, {"UNetMidBlock2D"}));
-  }
-  for (const std::string& name : config.down_block_types) {
-    if (find_down_block(name) == nullptr) {
-      return unsupported(
-          "down_block_types: expected DownBlock2D, ResnetDownsampleBlock2D, AttnDownBlock2D, "
-          "SkipDownBlock2D or AttnSkipDownBlock2D, found unknown block \"{}\"",
-          name);
-    }
-  }
-  for (const std::string& name : config.up_block_types) {
-    if (find_up_block(name) == nullptr) {
-      return unsupported(
-          "up_block_types: expected UpBlock2D, ResnetUpsampleBlock2D, AttnUpBlock2D, SkipUpBlock2D "
-          "or AttnSkipUpBlock2D, found unknown block \"{}\"",
-          name);
-    }
-  }
-  return {};
+  if (config.class_embed_type)
+    ITO_TRY(check_one_of("class_embed_type", *config.class_embed_type, kClassEmbeddings));
+  if (config.mid_block_type)
+    ITO_TRY(check_one_of("mid_block_type", *config.mid_block_type, kMiddleBlocks));
+  ITO_TRY(check_blocks("down_block_types", config.down_block_types, kDownBlocks));
+  return check_blocks("up_block_types", config.up_block_types, kUpBlocks);
 }
 
 Status check_numbers(const UNet2DConfig& config) {
-  ITO_TRY(check_count("in_channels", config.in_channels, kMaxChannels));
-  ITO_TRY(check_count("out_channels", config.out_channels, kMaxChannels));
-  ITO_TRY(check_count("layers_per_block", config.layers_per_block, kMaxLayers));
+  ITO_TRY(check_count("in_channels", config.in_channels, config_limits::kChannels));
+  ITO_TRY(check_count("out_channels", config.out_channels, config_limits::kChannels));
+  ITO_TRY(check_count("layers_per_block", config.layers_per_block, config_limits::kLayers));
   for (int channels : config.block_out_channels) {
-    ITO_TRY(check_count("block_out_channels", channels, kMaxChannels));
+    ITO_TRY(check_count("block_out_channels", channels, config_limits::kChannels));
   }
   if (config.time_embedding_dim) {
-    ITO_TRY(check_count("time_embedding_dim", *config.time_embedding_dim, kMaxChannels));
+    ITO_TRY(
+        check_count("time_embedding_dim", *config.time_embedding_dim, config_limits::kChannels));
   }
   if (config.num_class_embeds) {
-    ITO_TRY(check_count("num_class_embeds", *config.num_class_embeds, kMaxRows));
+    ITO_TRY(check_count("num_class_embeds", *config.num_class_embeds, config_limits::kRows));
   }
+  if (config.sample_size) {
+    for (const int side : *config.sample_size)
+      ITO_TRY(check_count("sample_size", side, config_limits::kChannels));
+  }
+  if (!(config.dropout >= 0 && config.dropout <= 1))
+    return invalid_argument("dropout: expected a number from 0 to 1, found {}", config.dropout);
+  if (!(std::fabs(config.freq_shift) <= 1e6f))
+    return invalid_argument("freq_shift: expected a number from -1e6 to 1e6, found {}",
+                            config.freq_shift);
   if (config.downsample_padding < 0 || config.downsample_padding > 2) {
     return invalid_argument("downsample_padding: expected 0, 1 or 2, found {}",
                             config.downsample_padding);
@@ -111,8 +170,9 @@ Status check_numbers(const UNet2DConfig& config) {
   if (config.mid_block_scale_factor == 0) {
     return invalid_argument("mid_block_scale_factor: expected a number other than 0, found 0");
   }
-  if (!(config.norm_eps > 0)) {
-    return invalid_argument("norm_eps: expected a positive number, found {}", config.norm_eps);
+  if (!(config.norm_eps > 0 && config.norm_eps <= 1)) {
+    return invalid_argument("norm_eps: expected a positive number, at most 1, found {}",
+                            config.norm_eps);
   }
   const int first = config.block_out_channels[0];
   if (config.time_embedding_type == "positional" &&
@@ -141,10 +201,10 @@ Status check_numbers(const UNet2DConfig& config) {
   }
   if (config.time_embedding_type == "learned" &&
       (!config.num_train_timesteps || *config.num_train_timesteps <= 0 ||
-       *config.num_train_timesteps > kMaxRows)) {
+       *config.num_train_timesteps > config_limits::kRows)) {
     return invalid_argument(
-        "num_train_timesteps: expected the positive number of rows of the learned time table, "
-        "found {}",
+        "num_train_timesteps: expected the positive number of rows of the time table that "
+        "time_embedding_type \"learned\" makes, found {}",
         config.num_train_timesteps ? std::to_string(*config.num_train_timesteps) : "null");
   }
   return {};
@@ -221,9 +281,9 @@ Status check_unet2d(const UNet2DConfig& config) {
   if (levels == 0) {
     return invalid_argument("block_out_channels: expected at least one entry, found none");
   }
-  if (levels > static_cast<size_t>(kMaxLevels)) {
-    return unsupported("block_out_channels: expected at most {} entries, found {}", kMaxLevels,
-                       levels);
+  if (levels > static_cast<size_t>(config_limits::kLevels)) {
+    return unsupported("block_out_channels: expected at most {} entries, found {}",
+                       config_limits::kLevels, levels);
   }
   if (config.down_block_types.size() != levels || config.up_block_types.size() != levels) {
     return invalid_argument(

@@ -1,0 +1,35 @@
+#include "diffusion/flow_levels.h"
+
+#include <cmath>
+
+#include "base/error.h"
+
+namespace ito {
+
+double shifted_level(double shift, double t) { return shift * t / (1 + (shift - 1) * t); }
+
+Result<double> level_shift(const SchedulerConfig& config, std::optional<double> mu, double fixed) {
+  const bool linear = config.time_shift_type == "linear";
+  if (!linear && config.time_shift_type != "exponential")
+    return invalid_argument(
+        "scheduler config: time_shift_type is \"{}\", expected exponential or linear",
+        config.time_shift_type);
+  if (!mu) return fixed;
+  if (!config.use_dynamic_shifting)
+    return invalid_argument(
+        "mu is given, but the scheduler config's use_dynamic_shifting is false; expected one "
+        "without the other");
+  const double shift = linear ? *mu : std::exp(*mu);
+  if (!(shift > 0) || !std::isfinite(shift))
+    return invalid_argument("mu is {}, which shifts levels by {}, expected a positive shift", *mu,
+                            shift);
+  return shift;
+}
+
+void stretch_to_terminal(std::vector<double>& levels, double terminal) {
+  if (terminal == 0 || levels.empty()) return;
+  const double scale = (1 - levels.back()) / (1 - terminal);
+  for (double& level : levels) level = 1 - (1 - level) / scale;
+}
+
+}  // namespace ito

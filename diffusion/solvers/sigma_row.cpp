@@ -1,0 +1,88 @@
+#include "diffusion/solvers/sigma_row.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "diffusion/solvers/discrete_step.h"
+
+namespace ito {
+
+Result<SigmaRun> sigma_run(const char* name, const SchedulerConfig& config,
+                           const SolverOptions& options, const SigmaRules& rules,
+                           std::initializer_list<Prediction> predictions) {
+  SigmaRun run;
+  ITO_ASSIGN(run.prediction, prediction_from_name(config.prediction_type));
+  if (std::find(predictions.begin(), predictions.end(), run.prediction) == predictions.end())
+    return invalid_argument(
+        "scheduler config: prediction_type is \"{}\", which the sampler {} does not know; expected "
+        "epsilon{}",
+        config.prediction_type, name,
+        predictions.size() > 2 ? ", v_prediction or sample" : " or v_prediction");
+  ITO_ASSIGN(const NoiseSchedule schedule, make_sigma_schedule(config, options.arithmetic));
+  run.table = sigma_table(schedule);
+  ITO_ASSIGN(run.levels, sigma_steps(config, schedule, options, rules));
+  run.solver.name = name;
+  ITO_ASSIGN(run.solver.variance, ignored_variance(config));
+  const double largest = *std::max_element(run.levels.sigmas.begin(), run.levels.sigmas.end());
+  run.solver.init_noise_sigma =
+      config.timestep_spacing == "leading" ? std::sqrt(largest * largest + 1) : largest;
+  return run;
+}
+
+Result<size_t> first_step(size_t steps, const SolverOptions& options, int evaluations_per_step) {
+  ITO_TRY(check_first_step(options, (steps - 1) * static_cast<size_t>(evaluations_per_step) + 1));
+  if (options.first_step % evaluations_per_step != 0)
+    return invalid_argument(
+        "first step {} is the second evaluation of a step; expected a multiple of {}",
+        options.first_step, evaluations_per_step);
+  return static_cast<size_t>(options.first_step / evaluations_per_step);
+}
+
+SolverRow sigma_row(Prediction prediction, double t, double sigma, double sigma_hat) {
+  const SignalAndNoise vp = variance_preserving(sigma);
+  SolverRow row{.t = t, .input_scale = vp.alpha, .mean = 1, .std = sigma};
+  switch (prediction) {
+    case Prediction::kEpsilon:
+      row.x0 = {1, -sigma_hat, 1};
+      row.epsilon = {0, 1, 1};
+      return row;
+    case Prediction::kSample:
+      row.x0 = {0, 1, 1};
+      row.epsilon = {1, -1, 1 / sigma_hat};
+      return row;
+    case Prediction::kV:
+      // Of the network's α x: x_0 = α (α x) - σα v; x - x_0 = (σα)² x + σα v.
+      row.x0 = {vp.alpha * vp.alpha, -vp.sigma, 1};
+      row.epsilon = {vp.sigma, 1, vp.sigma / sigma_hat};
+      return row;
+    default:
+      CHECK(false, "sigma_row: a prediction that sigma_run refuses");
+  }
+}
+
+Churn churn_at(const SolverOptions& options, double sigma, size_t intervals) {
+  double gamma = 0;
+  if (options.s_tmin <= sigma && sigma <= options.s_tmax)
+    gamma = std::min(options.s_churn / static_cast<double>(intervals), std::numbers::sqrt2 - 1);
+  const double sigma_hat = sigma * (1 + gamma);
+  return {.sigma_hat = sigma_hat,
+          .noise = options.s_noise * std::sqrt(sigma_hat * sigma_hat - sigma * sigma)};
+}
+
+Status check_churn(const SolverOptions& options) {
+  if (!(options.s_churn >= 0) || !std::isfinite(options.s_churn))
+    return invalid_argument("s_churn is {}, expected at least 0", options.s_churn);
+  if (!(options.s_noise >= 0) || !std::isfinite(options.s_noise))
+    return invalid_argument("s_noise is {}, expected at least 0", options.s_noise);
+  return {};
+}
+
+AncestralStep ancestral_step(double sigma, double next) {
+  return {.up = next * std::sqrt((sigma - next) * (sigma + next)) / sigma,
+          .down = next * next / sigma};
+}
+
+}  // namespace ito

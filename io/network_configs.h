@@ -1,0 +1,26 @@
+// The JSON forms of the networks' configurations: for the table in io/network_file.cpp only, which
+// says which class they belong to. Errors of the readers: kCorrupt for a value of the wrong type,
+// out of range, or lists of unequal length; kUnsupported for an unknown block type, activation or
+// embedding type; each names `where` and the key.
+#pragma once
+
+#include "base/network_config.h"
+#include "io/diffusers.h"
+#include "io/json.h"
+
+namespace ito {
+
+Result<ClassifierConfig> parse_classifier_config(const Json& json, const std::string& where);
+Json classifier_config_json(const ClassifierConfig& config);
+
+Result<NoisyClassifierConfig> parse_noisy_classifier_config(const Json& json,
+                                                            const std::string& where);
+Json noisy_classifier_config_json(const NoisyClassifierConfig& config);
+
+Result<LatentMappingConfig> parse_latent_mapping_config(const Json& json, const std::string& where);
+Json latent_mapping_config_json(const LatentMappingConfig& config);
+
+// The error of a configuration that a check of base/ refused, as one of the file `where`.
+Error file_error(const Error& error, const std::string& where);
+
+}  // namespace ito

@@ -1,0 +1,158 @@
+#include "io/network_file.h"
+
+#include <array>
+#include <utility>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "io/network_configs.h"
+#include "io/safetensors.h"
+
+namespace ito {
+namespace {
+
+constexpr const char* kWeights = "diffusion_pytorch_model.safetensors";
+constexpr const char* kHalfWeights = "diffusion_pytorch_model.fp16.safetensors";
+constexpr const char* kShardIndex = "diffusion_pytorch_model.safetensors.index.json";
+constexpr const char* kPickled = "diffusion_pytorch_model.bin";
+constexpr const char* kOwnWeights = "model.safetensors";
+constexpr const char* kFirstClass = "UNet2DModel";  // of files that name no class
+
+template <typename Config, Result<Config> (*kParse)(const Json&, const std::string&)>
+Result<NetworkConfig> parse(const Json& json, const std::string& where) {
+  ITO_ASSIGN(Config config, kParse(json, where));
+  return NetworkConfig(std::move(config));
+}
+
+template <typename Config, Json (*kWrite)(const Config&)>
+Json write(const NetworkConfig& config) {
+  const Config* own = std::any_cast<Config>(&config);
+  CHECK(own != nullptr, "a configuration of another network");
+  return kWrite(*own);
+}
+
+constexpr NetworkClass kClasses[] = {
+    {kFirstClass, "unet2d", kWeights, true, parse<UNet2DConfig, parse_unet_config>,
+     write<UNet2DConfig, unet_config_json>},
+    {"ItoClassifier", "classifier", kOwnWeights, false,
+     parse<ClassifierConfig, parse_classifier_config>,
+     write<ClassifierConfig, classifier_config_json>},
+    {"ItoNoisyClassifier", "noisy_classifier", kOwnWeights, false,
+     parse<NoisyClassifierConfig, parse_noisy_classifier_config>,
+     write<NoisyClassifierConfig, noisy_classifier_config_json>},
+    {"ItoLatentMapping", "latent_mapping", kOwnWeights, false,
+     parse<LatentMappingConfig, parse_latent_mapping_config>,
+     write<LatentMappingConfig, latent_mapping_config_json>},
+};
+
+// The file of the weights of one of diffusers' classes.
+Result<Path> diffusers_weights(const Path& folder) {
+  if (file_exists(folder / kWeights)) return folder / kWeights;
+  if (file_exists(folder / kHalfWeights)) return folder / kHalfWeights;
+  if (file_exists(folder / kShardIndex))
+    return unsupported("{}: weights in several files are not supported; expected {}",
+                       folder.string(), kWeights);
+  if (file_exists(folder / kPickled))
+    return unsupported(
+        "{}: pickled weights ({}) can run code and are not read; save the model "
+        "with safe_serialization=True to get {}",
+        folder.string(), kPickled, kWeights);
+  return not_found("{}: {} is missing", folder.string(), kWeights);
+}
+
+}  // namespace
+
+std::span<const NetworkClass> network_classes() { return kClasses; }
+
+Result<const NetworkClass*> network_class(std::string_view class_name, const std::string& where) {
+  std::string known;
+  for (const NetworkClass& entry : kClasses) {
+    if (entry.class_name == class_name) return &entry;
+    known += (known.empty() ? "" : ", ") + std::string(entry.class_name);
+  }
+  return unsupported("{}: key '_class_name': unknown value \"{}\"; known are {}", where, class_name,
+                     known);
+}
+
+const NetworkClass& class_of_network(std::string_view network) {
+  for (const NetworkClass& entry : kClasses)
+    if (entry.network == network) return entry;
+  CHECK(false, "no file holds the network " + std::string(network));
+}
+
+Json network_config_json(std::string_view network, const NetworkConfig& config) {
+  const NetworkClass& entry = class_of_network(network);
+  Json json = entry.write(config);
+  json["_class_name"] = entry.class_name;
+  return json;
+}
+
+Result<NetworkFile> read_network(const Path& folder, bool with_weights) {
+  const Path path = folder / "config.json";
+  ITO_ASSIGN(const Json json, read_json(path));
+  ITO_ASSIGN(JsonObject object, JsonObject::open(json, path.string()));
+  std::string class_name = kFirstClass;
+  ITO_TRY(object.read("_class_name", &class_name));
+  ITO_ASSIGN(const NetworkClass* entry, network_class(class_name, path.string()));
+  NetworkFile file;
+  file.network = entry->network;
+  ITO_ASSIGN(file.config, entry->parse(json, path.string()));
+  const Json own = network_config_json(entry->network, file.config);
+  for (const auto& [key, value] : json.items())
+    if (!own.contains(key)) file.extra[key] = value;
+  if (!with_weights) return file;
+  Path weights = folder / entry->weights;
+  if (entry->diffusers) {
+    ITO_ASSIGN(weights, diffusers_weights(folder));
+  }
+  ITO_ASSIGN(file.weights, read_safetensors(weights));
+  if (entry->diffusers) ITO_TRY(modernize_parameters(file.weights, weights.string()));
+  return file;
+}
+
+Status write_network(const Path& folder, const NetworkFile& file) {
+  ITO_TRY(make_folders(folder));
+  TensorFile weights = file.weights;
+  weights.metadata["format"] = "pt";  // diffusers refuses files that do not say so
+  ITO_TRY(write_safetensors(folder / class_of_network(file.network).weights, weights));
+  Json json = network_config_json(file.network, file.config);
+  for (const auto& [key, value] : file.extra.items()) json[key] = value;
+  return write_file_atomic(folder / "config.json", dump_json(json));
+}
+
+std::string modern_parameter_name(std::string_view name) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kRenames = {
+      {{".query.", ".to_q."},
+       {".key.", ".to_k."},
+       {".value.", ".to_v."},
+       {".proj_attn.", ".to_out.0."}}};
+  size_t attention = name.find("attentions.");
+  if (attention == std::string_view::npos) return std::string(name);
+  for (const auto& [old_part, new_part] : kRenames) {
+    size_t at = name.find(old_part, attention);
+    if (at == std::string_view::npos) continue;
+    std::string result(name.substr(0, at));
+    result += new_part;
+    result += name.substr(at + old_part.size());
+    return result;
+  }
+  return std::string(name);
+}
+
+Status modernize_parameters(TensorFile& file, std::string_view where) {
+  std::map<std::string, HostTensor> renamed;
+  for (auto& [name, tensor] : file.tensors) {
+    std::string modern = modern_parameter_name(name);
+    bool projection =
+        modern.find("attentions.") != std::string::npos && modern.find(".to_") != std::string::npos;
+    const Shape& shape = tensor.shape;
+    if (projection && shape.rank() == 4 && shape[2] == 1 && shape[3] == 1)
+      tensor.shape = Shape{shape[0], shape[1]};
+    if (!renamed.emplace(modern, std::move(tensor)).second)
+      return corrupt("{}: tensor {} is present under its old and its new name", where, modern);
+  }
+  file.tensors = std::move(renamed);
+  return {};
+}
+
+}  // namespace ito

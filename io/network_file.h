@@ -1,0 +1,60 @@
+// A network as a folder holds it: config.json beside its weights, and which network of ours each
+// "_class_name" is. Names and layouts of tensors stay PyTorch's. Not pipelines (io/diffusers.h) and
+// not what a network computes (nn).
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/network_config.h"
+#include "base/result.h"
+#include "io/file.h"
+#include "io/host_tensor.h"
+#include "io/json.h"
+
+namespace ito {
+
+// One "_class_name" of config.json.
+struct NetworkClass {
+  std::string_view class_name;
+  std::string_view network;  // its row in nn/networks.h
+  std::string_view weights;  // file beside config.json
+  bool diffusers;            // one of diffusers' own, else Ito's
+  // The configuration from JSON and back. Errors of parse: kCorrupt or kUnsupported, naming `where`
+  // and the key.
+  Result<NetworkConfig> (*parse)(const Json& json, const std::string& where);
+  Json (*write)(const NetworkConfig& config);
+};
+std::span<const NetworkClass> network_classes();
+// Error kUnsupported naming `where` for an unknown class.
+Result<const NetworkClass*> network_class(std::string_view class_name, const std::string& where);
+// CHECK: the network has a class.
+const NetworkClass& class_of_network(std::string_view network);
+
+// config.json's text form of a configuration.
+Json network_config_json(std::string_view network, const NetworkConfig& config);
+
+struct NetworkFile {
+  std::string network;  // row of nn/networks.h
+  NetworkConfig config;
+  Json extra = Json::object();  // keys of config.json that are not the configuration's
+  TensorFile weights;           // PyTorch names; legacy attention keys already renamed
+};
+
+// Reads config.json of `folder` (a missing "_class_name" means UNet2DModel, as in the first
+// releases) and, unless told not to, the weights. Errors name the file that is missing or wrong;
+// kUnsupported for unknown classes, pickled (.bin) and sharded weights.
+Result<NetworkFile> read_network(const Path& folder, bool with_weights = true);
+// Writes both, each atomically, the weights first; `folder` is created.
+Status write_network(const Path& folder, const NetworkFile& file);
+
+// Today's name of a parameter: "…attentions.0.query.weight" → "…attentions.0.to_q.weight"; key →
+// to_k, value → to_v, proj_attn → to_out.0. Other names come back unchanged.
+std::string modern_parameter_name(std::string_view name);
+
+// Renames legacy attention keys, and drops the 1x1 of attention weights stored as convolutions
+// [c,c,1,1]. Error kCorrupt if both an old and a new name of one parameter are present.
+Status modernize_parameters(TensorFile& file, std::string_view where);
+
+}  // namespace ito

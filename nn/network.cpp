@@ -1,0 +1,99 @@
+#include "nn/network.h"
+
+#include <string>
+#include <utility>
+
+namespace ito {
+namespace {
+
+Shape class_shape(const ClassInput& classes, int64_t n) {
+  return classes.kind == ClassInput::Kind::kEmbeddings ? Shape{n, classes.count} : Shape{n};
+}
+
+void check_input(const char* what, Tensor tensor, bool wanted) {
+  CHECK(static_cast<bool>(tensor) == wanted,
+        std::string(wanted ? "the network is told " : "the ") + what +
+            (wanted ? ", which was not given" : " that was given means nothing to it"));
+}
+
+void check_conditioning(const Signature& signature, int64_t n, const Conditioning& given) {
+  check_input("class", given.classes, signature.classes.kind != ClassInput::Kind::kNone);
+  check_input("context", given.context, signature.context > 0);
+  check_input("guidance", given.guidance, signature.guidance > 0);
+  check_input("latent", given.latent, signature.latent > 0);
+  if (given.classes)
+    CHECK(given.classes.shape() == class_shape(signature.classes, n),
+          "classes of the wrong shape: " + given.classes.shape().to_string());
+  if (given.context)
+    CHECK(given.context.rank() == 3 && given.context.dim(0) == n &&
+              given.context.dim(2) == signature.context,
+          "a context of the wrong shape: " + given.context.shape().to_string());
+  if (given.guidance)
+    CHECK(given.guidance.shape() == (Shape{n, signature.guidance}),
+          "a guidance of the wrong shape: " + given.guidance.shape().to_string());
+  if (given.latent)
+    CHECK(given.latent.shape() == (Shape{n, signature.latent}),
+          "a latent of the wrong shape: " + given.latent.shape().to_string());
+}
+
+}  // namespace
+
+Conditioning conditioning_inputs(Graph& graph, const Signature& signature, int64_t n,
+                                 int64_t context_length, const ConditioningNames& names) {
+  Conditioning conditioning;
+  const ClassInput& classes = signature.classes;
+  if (names.classes != nullptr && classes.kind != ClassInput::Kind::kNone) {
+    const bool indices = classes.kind == ClassInput::Kind::kIndices;
+    conditioning.classes =
+        input(graph, names.classes, class_shape(classes, n), indices ? DType::kU32 : DType::kF32);
+  }
+  if (names.context != nullptr && signature.context > 0)
+    conditioning.context = input(graph, names.context, Shape{n, context_length, signature.context});
+  if (names.guidance != nullptr && signature.guidance > 0)
+    conditioning.guidance = input(graph, names.guidance, Shape{n, signature.guidance});
+  if (names.latent != nullptr && signature.latent > 0)
+    conditioning.latent = input(graph, names.latent, Shape{n, signature.latent});
+  return conditioning;
+}
+
+Network::Network(NetworkDefinition definition, ParameterSet own)
+    : definition_(std::make_shared<const NetworkDefinition>(std::move(definition))),
+      own_(std::make_shared<const ParameterSet>(std::move(own))),
+      set_(own_) {}
+
+Network Network::among(ParameterSet set) const {
+  for (const Parameter& parameter : own_->parameters()) {
+    const Parameter* found = set.find(parameter.name);
+    CHECK(found != nullptr && found->spec == parameter.spec,
+          "the set lacks the network's parameter " + parameter.name);
+  }
+  Network network = *this;
+  network.set_ = std::make_shared<const ParameterSet>(std::move(set));
+  return network;
+}
+
+Tensor Network::build(const Scope& scope, Tensor x, Tensor t,
+                      const Conditioning& conditioning) const {
+  const Signature& signature = definition().signature;
+  CHECK(x.dim(-1) == signature.in_channels, "the network takes " +
+                                                std::to_string(signature.in_channels) +
+                                                " channels, not " + x.shape().to_string());
+  check_input("time", t, signature.time != TimeInput::kNone);
+  if (t) CHECK(t.shape() == Shape{x.dim(0)}, "a time of the wrong shape: " + t.shape().to_string());
+  check_conditioning(signature, x.dim(0), conditioning);
+  return definition().build(scope, x, t, conditioning);
+}
+
+Tensor Network::build(Tensor flat, Tensor x, Tensor t, const Conditioning& conditioning) const {
+  return build(Scope(set(), flat), x, t, conditioning);
+}
+
+Status Network::check_size(int64_t h, int64_t w) const {
+  return definition().check_size ? definition().check_size(h, w) : Status{};
+}
+
+Status Network::check_training() const {
+  return definition().check_training ? definition().check_training() : Status{};
+}
+
+}  // namespace ito

@@ -1,0 +1,135 @@
+// Network: one value for whatever maps a sample to an output: a configuration, the parameters it
+// declares, a signature that says what it is told, and the function that builds its graph. Losses,
+// samplers and sessions see this and never a family. Not the families themselves (a file each) and
+// not the weights (a flat tensor beside it).
+#pragma once
+
+#include <any>
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "base/check.h"
+#include "base/network_config.h"
+#include "base/result.h"
+#include "nn/scope.h"
+
+namespace ito {
+
+// How a network is told the time.
+enum class TimeInput : uint8_t {
+  kNone,
+  kTimestep,  // what its process tells: an index of a discrete chain, c_noise …
+  kSigma,     // the noise level σ; its output is then a score
+};
+
+// How a network is told a class.
+struct ClassInput {
+  enum class Kind : uint8_t {
+    kNone,
+    kIndices,     // u32 [n], each below `count`
+    kValues,      // f32 [n]
+    kEmbeddings,  // f32 [n, count]
+  };
+  Kind kind = Kind::kNone;
+  int64_t count = 0;
+  // Rows of the class table; 0 for a network that is told no class or told it otherwise.
+  int classes() const { return kind == Kind::kIndices ? static_cast<int>(count) : 0; }
+};
+
+// What goes into a network and what comes out.
+struct Signature {
+  int64_t in_channels = 0;   // last axis of the sample, [n,h,w,c] or [n,c]
+  int64_t out_channels = 0;  // last axis of the output
+  bool image_out = true;     // the output is an image as the sample is; else [n, out_channels]
+  // Height and width it was made for; other sizes may run too (Network::check_size).
+  std::optional<std::array<int, 2>> sample_size = {};
+  TimeInput time = TimeInput::kTimestep;
+  ClassInput classes = {};
+  int64_t context = 0;   // features of the context's states; 0: it attends to none
+  int64_t guidance = 0;  // features of the embedded guidance scale; 0: none
+  int64_t latent = 0;    // length of a normal latent that every evaluation takes (a GAN); 0: none
+};
+
+// What a network is told besides the sample and the time. A tensor is there exactly where the
+// signature says so.
+struct Conditioning {
+  Tensor classes = {};   // as Signature::classes says
+  Tensor context = {};   // f32 [n, length, Signature::context]: the states that it attends to
+  Tensor guidance = {};  // f32 [n, Signature::guidance]
+  Tensor latent = {};    // f32 [n, Signature::latent]
+};
+
+// Names of a graph's inputs for a conditioning.
+struct ConditioningNames {
+  const char* classes = "labels";
+  const char* context = "context";
+  const char* guidance = "guidance";
+  const char* latent = "latent";
+};
+// Adds the inputs that a network of this signature wants for n samples. `context_length` is the
+// number of states, where there is a context. A name that is null adds none.
+Conditioning conditioning_inputs(Graph& graph, const Signature& signature, int64_t n,
+                                 int64_t context_length = 0, const ConditioningNames& names = {});
+
+// Builds the graph: x and t as the signature says (t empty with TimeInput::kNone).
+using NetworkFunction =
+    std::function<Tensor(const Scope& scope, Tensor x, Tensor t, const Conditioning& conditioning)>;
+
+// What a family's file says of one of its networks.
+struct NetworkDefinition {
+  std::string_view row;  // its name in nn/networks.h
+  NetworkConfig config;
+  Signature signature = {};
+  NetworkFunction build = {};
+  std::function<Status(int64_t h, int64_t w)> check_size = {};  // empty: any
+  std::function<Status()> check_training = {};                  // empty: it can be trained
+};
+
+// A cheap copy of a shared constant. An empty one (default) may only be assigned to.
+class Network {
+ public:
+  Network() = default;
+  // `own`: the parameters that definition.build asks for.
+  Network(NetworkDefinition definition, ParameterSet own);
+
+  std::string_view row() const { return definition().row; }
+  const NetworkConfig& config() const { return definition().config; }
+  // The configuration as a family's struct; null if it is another family's.
+  template <typename Config>
+  const Config* config_as() const {
+    return std::any_cast<Config>(&definition().config);
+  }
+  const Signature& signature() const { return definition().signature; }
+
+  // Where its weights lie: a flat tensor [set().size()] holds them, and maybe others' (among()).
+  const ParameterSet& set() const { return *set_; }
+  // Its own parameters, whatever lies beside them.
+  const ParameterSet& own_parameters() const { return *own_; }
+  // The same network whose parameters lie among those of `set`, which has all of them (CHECK).
+  Network among(ParameterSet set) const;
+
+  // The output for x, t and conditioning, with parameters from `scope` or the flat tensor
+  // [set().size()]. Inputs that do not fit the signature are CHECKs.
+  Tensor build(const Scope& scope, Tensor x, Tensor t, const Conditioning& conditioning = {}) const;
+  Tensor build(Tensor flat, Tensor x, Tensor t, const Conditioning& conditioning = {}) const;
+
+  // Whether images of height h and width w can pass; the error names the side.
+  Status check_size(int64_t h, int64_t w) const;
+  // Whether it can be trained; the error names the option that stands in the way.
+  Status check_training() const;
+
+ private:
+  const NetworkDefinition& definition() const {
+    CHECK(definition_ != nullptr, "an empty network was used");
+    return *definition_;
+  }
+
+  std::shared_ptr<const NetworkDefinition> definition_;
+  std::shared_ptr<const ParameterSet> own_, set_;
+};
+
+}  // namespace ito

@@ -1,0 +1,67 @@
+#include "nn/networks.h"
+
+#include "nn/classifier.h"
+#include "nn/ddgan.h"
+#include "nn/mlp.h"
+#include "nn/noisy_classifier.h"
+#include "nn/unet2d.h"
+
+namespace ito {
+namespace {
+
+template <typename Config, Result<Network> (*kMake)(const Config&)>
+Result<Network> make(const NetworkConfig& config) {
+  const Config* own = std::any_cast<Config>(&config);
+  CHECK(own != nullptr, "a configuration of another network");
+  return kMake(*own);
+}
+
+constexpr NetworkRow kRows[] = {
+    {{.name = kUNet2D,
+      .help = "U-Net of residual and attention blocks (DDPM, ADM, NCSN++)",
+      .source = "Ho et al. 2020; Dhariwal and Nichol 2021; Song et al. 2021",
+      .aliases = {}},
+     make<UNet2DConfig, unet2d_network>},
+    {{.name = kLatentMapping,
+      .help = "latent and class to an embedding",
+      .source = "Karras et al. 2019",
+      .aliases = {}},
+     make<LatentMappingConfig, latent_mapping_network>},
+    {{.name = kDdganGenerator,
+      .help = "generator of a denoising diffusion GAN",
+      .source = "Xiao, Kreis and Vahdat 2022",
+      .aliases = {}},
+     make<LatentUNetConfig, ddgan_generator_network>},
+    {{.name = kDdganDiscriminator,
+      .help = "discriminator of a denoising diffusion GAN",
+      .source = "Xiao, Kreis and Vahdat 2022; Miyato and Koyama 2018",
+      .aliases = {}},
+     make<DdganConfig, ddgan_discriminator_network>},
+    {{.name = kClassifier,
+      .help = "small convolutional image classifier",
+      .source = "Wu and He 2018 (group norm)",
+      .aliases = {}},
+     make<ClassifierConfig, classifier_network>},
+    {{.name = kNoisyClassifier,
+      .help = "classifier of noisy images, for guidance",
+      .source = "Dhariwal and Nichol 2021, section 4",
+      .aliases = {}},
+     make<NoisyClassifierConfig, noisy_classifier_network>},
+    {{.name = kMlp,
+      .help = "multi-layer perceptron for points in the plane",
+      .source = "Song and Ermon 2019, appendix",
+      .aliases = {}},
+     make<MlpConfig, mlp_network>},
+};
+
+}  // namespace
+
+std::span<const NetworkRow> network_rows() { return kRows; }
+
+Result<Network> make_network(std::string_view row, const NetworkConfig& config) {
+  const NetworkRow* found = find_row(network_rows(), row);
+  CHECK(found != nullptr, "there is no network " + std::string(row));
+  return found->make(config);
+}
+
+}  // namespace ito
