@@ -53,6 +53,31 @@ void sigmas_karras(Config& c) {
   sigmas(c);
   c.use_karras_sigmas = true;
 }
+void pndm(Config& c) { c.set_alpha_to_one = false; }
+// Solvers in log-SNR: 1000 timesteps by linspace, ending at the chain's least σ.
+void log_snr(Config& c) {
+  c.timestep_spacing = "linspace";
+  c.lower_order_final = false;
+  c.final_sigmas_type = "sigma_min";
+}
+void log_snr_v(Config& c) {
+  log_snr(c);
+  c.prediction_type = "v_prediction";
+}
+void log_snr_karras(Config& c) {
+  log_snr(c);
+  c.use_karras_sigmas = true;
+}
+void unipc(Config& c) {
+  log_snr(c);
+  c.lower_order_final = true;
+  c.solver_type = "bh2";
+}
+void deis(Config& c) {
+  c.timestep_spacing = "linspace";
+  c.algorithm_type = "deis";
+  c.solver_type = "logrho";
+}
 void edm(Config& c) {
   c.sigma_min = 0.002;
   c.sigma_max = 80;
@@ -120,6 +145,140 @@ const std::vector<PublishedLoop> kLoops = {
     {"unCLIP, 25 steps", "unclip", Feed::kPlain, unclip, {.steps = 25}, 258.2044983, 0.3362038},
     {"LCM, one step", "lcm", Feed::kPlain, lcm, {.steps = 1}, 18.7097, 0.0244},
     {"LCM", "lcm", Feed::kPlain, lcm, {.steps = 10}, 197.7616, 0.2575},
+    {"PNDM", "pndm", Feed::kPlain, pndm, {.steps = 10}, 198.1318, 0.2580},
+    {"PNDM, v",
+     "pndm",
+     Feed::kPlain,
+     [](Config& c) {
+       pndm(c);
+       c.prediction_type = "v_prediction";
+     },
+     {.steps = 10},
+     67.3986,
+     0.0878},
+    {"PNDM, set_alpha_to_one",
+     "pndm",
+     Feed::kPlain,
+     [](Config& c) { c.beta_start = 0.01; },
+     {.steps = 10},
+     230.0399,
+     0.2995},
+    {"PNDM, not set_alpha_to_one",
+     "pndm",
+     Feed::kPlain,
+     [](Config& c) {
+       pndm(c);
+       c.beta_start = 0.01;
+     },
+     {.steps = 10},
+     186.9482,
+     0.2434},
+    {"DPM-Solver++", "dpm-multistep", Feed::kPlain, log_snr, {.steps = 10}, -1, 0.3301},
+    {"DPM-Solver++ from a noised image",
+     "dpm-multistep",
+     Feed::kPlain,
+     log_snr,
+     {.steps = 10, .first_step = 5},
+     318.4111,
+     0.4146},
+    {"DPM-Solver++, thresholding",
+     "dpm-multistep",
+     Feed::kPlain,
+     [](Config& c) {
+       log_snr(c);
+       c.thresholding = true;
+       c.dynamic_thresholding_ratio = 0.87;
+       c.sample_max_value = 0.5;
+     },
+     {.steps = 10},
+     -1,
+     1.1364},
+    {"DPM-Solver++, v", "dpm-multistep", Feed::kPlain, log_snr_v, {.steps = 10}, -1, 0.2251},
+    {"DPM-Solver++, v, Karras",
+     "dpm-multistep",
+     Feed::kPlain,
+     [](Config& c) {
+       log_snr_v(c);
+       c.use_karras_sigmas = true;
+     },
+     {.steps = 10},
+     -1,
+     0.2096},
+    {"DPM-Solver++, v, Lu",
+     "dpm-multistep",
+     Feed::kPlain,
+     [](Config& c) {
+       log_snr_v(c);
+       c.use_lu_lambdas = true;
+     },
+     {.steps = 10},
+     -1,
+     0.1554},
+    {"DPM-Solver++ singlestep", "dpm-singlestep", Feed::kPlain, log_snr, {.steps = 10}, -1, 0.2791},
+    {"DPM-Solver++ singlestep, Karras",
+     "dpm-singlestep",
+     Feed::kPlain,
+     log_snr_karras,
+     {.steps = 10},
+     -1,
+     0.2248},
+    {"DPM-Solver++ singlestep, v",
+     "dpm-singlestep",
+     Feed::kPlain,
+     log_snr_v,
+     {.steps = 10},
+     -1,
+     0.1453},
+    {"UniPC", "unipc", Feed::kPlain, unipc, {.steps = 10}, -1, 0.2464},
+    {"UniPC, Karras",
+     "unipc",
+     Feed::kPlain,
+     [](Config& c) {
+       unipc(c);
+       c.use_karras_sigmas = true;
+     },
+     {.steps = 10},
+     -1,
+     0.2925},
+    {"UniPC, v",
+     "unipc",
+     Feed::kPlain,
+     [](Config& c) {
+       unipc(c);
+       c.prediction_type = "v_prediction";
+     },
+     {.steps = 10},
+     -1,
+     0.1014},
+    {"UniPC, v, Karras",
+     "unipc",
+     Feed::kPlain,
+     [](Config& c) {
+       unipc(c);
+       c.prediction_type = "v_prediction";
+       c.use_karras_sigmas = true;
+     },
+     {.steps = 10},
+     -1,
+     0.1966},
+    {"UniPC from a noised image",
+     "unipc",
+     Feed::kPlain,
+     unipc,
+     {.steps = 10, .first_step = 8},
+     315.5757,
+     0.4109},
+    {"DEIS", "deis", Feed::kPlain, deis, {.steps = 10}, -1, 0.23916},
+    {"DEIS, v",
+     "deis",
+     Feed::kPlain,
+     [](Config& c) {
+       deis(c);
+       c.prediction_type = "v_prediction";
+     },
+     {.steps = 10},
+     -1,
+     0.091},
     {"Euler", "euler", Feed::kScaled, sigmas, {.steps = 10}, 10.0807, 0.0131},
     {"Euler, v", "euler", Feed::kScaled, sigmas_v, {.steps = 10}, 0.0002, 2.2676e-06},
     {"Euler, Karras", "euler", Feed::kScaled, sigmas_karras, {.steps = 10}, 124.5230, 0.1621},
