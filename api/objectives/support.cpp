@@ -4,6 +4,7 @@
 
 #include "api/validation.h"
 #include "diffusion/class_dropout.h"
+#include "graph/builder.h"
 #include "nn/energy.h"
 #include "nn/unet2d.h"
 
@@ -35,7 +36,13 @@ TrainedDenoiser trained_denoiser(const TrainingInput& input, const Network& netw
       conditioning.classes =
           drop_labels(batch.labels, null_class, dropout, random.key, random.image, random.step);
     return [network, parameters, conditioning](Tensor x, Tensor t) {
-      return network.build(parameters, x, t, conditioning);
+      // Sliced and implicit score matching evaluate several copies of the batch at once.
+      Conditioning told = conditioning;
+      const int64_t copies = told.classes ? x.dim(0) / told.classes.dim(0) : 1;
+      if (copies > 1)
+        told.classes =
+            concat(std::vector<Tensor>(static_cast<size_t>(copies), conditioning.classes), 0);
+      return network.build(parameters, x, t, told);
     };
   };
 }

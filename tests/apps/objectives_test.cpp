@@ -166,12 +166,16 @@ TEST(ObjectiveRows, EveryNameMakesATask) {
   for (const ObjectiveRow& row : objective_rows()) {
     TrainingOptions options{.objective = std::string(row.name.name), .channels = {8}, .size = 8};
     options.sigma_max = 8;
+    if (row.name.name.starts_with("ssm")) options.projections = 2;
     if (row.defaults != nullptr) row.defaults(options, {"channels"});
     const Status status = check_training_options(options);
     ASSERT_TRUE(status.ok()) << row.name.name << ": " << status.error().message;
     const auto task = make_task(options, shapes());
     ASSERT_TRUE(task.ok()) << row.name.name << ": " << task.error().message;
     EXPECT_EQ(task->objective.name, row.name.name);
+    // The step's graph can be built, whatever it asks of the network.
+    const Program step = train_step_program(task->network.set(), task->loss, task->step);
+    EXPECT_GE(step.outputs.size(), 3u);
     EXPECT_EQ(task->objective.validation.make == nullptr,
               !task->objective.validation.why_not.empty());
     EXPECT_EQ(task->objective.pictures.sampler.empty(), !row.samples) << row.name.name;
