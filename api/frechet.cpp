@@ -152,7 +152,7 @@ Result<double> frechet_distance(const FeatureStatistics& a, const FeatureStatist
   double distance = trace(cov_a, n) + trace(cov_b, n);
   for (size_t i = 0; i < mean_a.size(); ++i)
     distance += (mean_a[i] - mean_b[i]) * (mean_a[i] - mean_b[i]);
-  if (!std::isfinite(distance)) return invalid_argument("the features of an image are not finite");
+  if (!std::isfinite(distance)) return diverged("the features of an image are not finite");
   const std::vector<double> root_a = matrix_root(cov_a, n);
   const SymmetricEigen cross = symmetric_eigen(multiply(multiply(root_a, cov_b, n), root_a, n), n);
   for (double value : cross.values) distance -= 2 * root(value);

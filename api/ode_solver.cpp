@@ -98,8 +98,8 @@ Result<OdeReport> OdeSolver::report(int64_t max_evaluations) {
     const double t = static_cast<double>(times[i]) + rests[i];
     ITO_ASSIGN(const std::vector<uint32_t> failed_at, step_->read<uint32_t>(kFailedAt));
     if (failure == OdeStatus::kNotFinite)
-      return invalid_argument("{} ODE: step {} of image {} of the batch is not finite, at time {}",
-                              name_, failed_at[i], i, t);
+      return diverged("{} ODE: step {} of image {} of the batch is not finite, at time {}", name_,
+                      failed_at[i], i, t);
     if (failure == OdeStatus::kStepTooSmall)
       return invalid_argument(
           "{} ODE: step {} of image {} of the batch cannot meet the tolerance in float32, at time "

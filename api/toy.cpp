@@ -127,8 +127,8 @@ Status ToyRun::train() {
   const auto bad = std::find_if(result_.losses.begin(), result_.losses.end(),
                                 [](float loss) { return !std::isfinite(loss); });
   if (bad != result_.losses.end())
-    return invalid_argument("the loss is not finite at step {}; a smaller --lr may help",
-                            bad - result_.losses.begin() + 1);
+    return diverged("the loss is not finite at step {}; a smaller --lr may help",
+                    bad - result_.losses.begin() + 1);
   const size_t last = std::max<size_t>(result_.losses.size() / 10, 1);
   double sum = 0;
   for (size_t i = result_.losses.size() - last; i < result_.losses.size(); ++i)
@@ -165,7 +165,7 @@ Status ToyRun::evaluate_field() {
   ITO_TRY(executor->run());
   ITO_ASSIGN(result_.field, executor->read<float>("score"));
   for (const float value : result_.field)
-    if (!std::isfinite(value)) return invalid_argument("the learned score is not finite");
+    if (!std::isfinite(value)) return diverged("the learned score is not finite");
   return {};
 }
 

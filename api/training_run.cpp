@@ -203,7 +203,7 @@ Status Run::take_reports(bool wait) {
     ITO_ASSIGN(const std::optional<LossReport> report, session_->take_report(wait));
     if (!report) return {};
     if (report->first_bad > 0)
-      return invalid_argument(
+      return diverged(
           "the loss is not finite at step {}; try a smaller --lr (the last checkpoint is "
           "untouched)",
           report->first_bad);

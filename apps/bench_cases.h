@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "base/device_caps.h"
 #include "base/result.h"
-#include "graph/device_caps.h"
 #include "graph/plan.h"
 #include "graph/program.h"
 

@@ -19,6 +19,7 @@ ITO_ERROR_MAKER(corrupt, ErrorKind::kCorrupt)
 ITO_ERROR_MAKER(unsupported, ErrorKind::kUnsupported)
 ITO_ERROR_MAKER(out_of_memory, ErrorKind::kOutOfMemory)
 ITO_ERROR_MAKER(device_lost, ErrorKind::kDeviceLost)
+ITO_ERROR_MAKER(diverged, ErrorKind::kDiverged)
 ITO_ERROR_MAKER(interrupted, ErrorKind::kInterrupted)
 #undef ITO_ERROR_MAKER
 

@@ -17,6 +17,8 @@ enum class ErrorKind {
   kUnsupported,      // valid, but this build or device cannot do it
   kOutOfMemory,      // host or device memory
   kDeviceLost,       // the Vulkan device is gone
+  kDevice,           // the Vulkan driver failed at something that it should be able to do
+  kDiverged,         // the numbers of a computation are no longer finite, or absurdly large
   kInterrupted,      // the user asked to stop
 };
 

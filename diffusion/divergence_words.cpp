@@ -44,9 +44,9 @@ Status check_divergence(std::span<const uint32_t> divergence, std::string_view m
   CHECK(divergence.size() == 2, "divergence is two words");
   const uint32_t output = divergence[0], sample = divergence[1];
   if (output != 0 && (sample == 0 || output <= sample))
-    return invalid_argument("{}: the model's output is not finite at step {}", method, output);
+    return diverged("{}: the model's output is not finite at step {}", method, output);
   if (sample != 0)
-    return invalid_argument(
+    return diverged(
         "{}: the sample diverged at step {}: it is not finite or absurdly large; the step size or "
         "a guidance scale is too large",
         method, sample);

@@ -1,27 +1,13 @@
-// Host Philox4x32-10: the same random words as the device, for tests, data shuffles and anything
-// else on the host that must be a function of a key and a counter.
-// Not a stateful generator; PyTorch's is diffusion/torch_rng.h.
+// The random numbers that sampling and losses draw on the device, on the host (base/philox.h has
+// the generator): for tests and for what must repeat a device's draws.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 
+#include "base/philox.h"
+
 namespace ito {
-
-using PhiloxCounter = std::array<uint32_t, 4>;
-using PhiloxKey = std::array<uint32_t, 2>;
-
-// Four random words of one counter (Salmon et al. 2011, "Parallel random numbers: as easy as
-// 1, 2, 3", Philox4x32 with 10 rounds).
-std::array<uint32_t, 4> philox4x32_10(PhiloxCounter counter, PhiloxKey key);
-
-// Word x → (x + 0.5) · 2^-32, in (0, 1).
-double philox_uniform(uint32_t word);
-
-// Four standard normals: (n0, n1) from uniforms (u0, u1), (n2, n3) from (u2, u3), each
-// √(-2 ln u_even) (cos, sin)(2π u_odd) (Box & Muller 1958).
-std::array<double, 4> philox_normal(PhiloxCounter counter, PhiloxKey key);
 
 // The values that graph's random_normal gives one image: element e is word e % 4 of counter
 // (e / 4, image, step, stream).

@@ -2,8 +2,8 @@
 // place, is in compile.cpp.
 #pragma once
 
+#include "base/device_caps.h"
 #include "base/result.h"
-#include "graph/device_caps.h"
 #include "graph/plan.h"
 #include "graph/program.h"
 

@@ -69,12 +69,6 @@ Result<std::vector<int64_t>> to_int64(const HostTensor& tensor, std::string_view
 // Words of a U32 tensor. Error kCorrupt naming `name` and the type otherwise.
 Result<std::vector<uint32_t>> to_uint32(const HostTensor& tensor, std::string_view name);
 
-// IEEE half and bfloat16 to fp32 (exact) and back (round to nearest even; NaN stays NaN).
-float half_to_float(uint16_t bits);
-uint16_t float_to_half(float value);
-float bfloat16_to_float(uint16_t bits);
-uint16_t float_to_bfloat16(float value);
-
 // The number of elements of an untrusted shape, or nothing if an extent is negative or the bytes
 // would overflow 63 bits.
 std::optional<int64_t> checked_numel(const std::vector<int64_t>& dims, size_t element_size);

@@ -3,18 +3,18 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <numbers>
 
 #include "base/check.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/integer.h"
+#include "base/philox.h"
 
 namespace ito {
 namespace {
 
 int64_t align_up(int64_t n) {
-  constexpr int64_t a = ParameterSet::kAlignment;
-  return (n + a - 1) / a * a;
+  return ceil_div(n, ParameterSet::kAlignment) * ParameterSet::kAlignment;
 }
 
 // Calls f(internal index, foreign index) for every element.
@@ -44,19 +44,6 @@ void for_each_element(const ParameterSpec& spec, F f) {
   }
 }
 
-// Philox4x32-10 (Salmon et al. 2011), on the host.
-std::array<uint32_t, 4> philox(std::array<uint32_t, 4> c, uint32_t k0, uint32_t k1) {
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t p0 = uint64_t{0xD2511F53u} * c[0];
-    const uint64_t p1 = uint64_t{0xCD9E8D57u} * c[2];
-    c = {static_cast<uint32_t>(p1 >> 32) ^ c[1] ^ k0, static_cast<uint32_t>(p1),
-         static_cast<uint32_t>(p0 >> 32) ^ c[3] ^ k1, static_cast<uint32_t>(p0)};
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
-  }
-  return c;
-}
-
 // Values of one parameter in PyTorch's element order.
 std::vector<float> draw(const Parameter& parameter, uint64_t seed) {
   const ParameterSpec& spec = parameter.spec;
@@ -67,24 +54,19 @@ std::vector<float> draw(const Parameter& parameter, uint64_t seed) {
     return values;
   }
   const uint64_t stream = hash_bytes(parameter.name);
+  const PhiloxKey key = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)};
   const double bound = 1.0 / std::sqrt(static_cast<double>(spec.fan_in));
   for (size_t i = 0; i < values.size(); i += 4) {
     const uint64_t block = i / 4;
-    const auto words = philox({static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32),
-                               static_cast<uint32_t>(stream), static_cast<uint32_t>(stream >> 32)},
-                              static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32));
-    std::array<double, 4> u;  // in (0, 1)
-    for (int j = 0; j < 4; ++j) u[j] = (words[j] + 0.5) * 0x1p-32;
+    const PhiloxCounter counter = {static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32),
+                                   static_cast<uint32_t>(stream),
+                                   static_cast<uint32_t>(stream >> 32)};
     std::array<double, 4> x;
     if (spec.init == Init::kUniform) {
-      for (int j = 0; j < 4; ++j) x[j] = (2 * u[j] - 1) * bound;
-    } else {  // Box and Muller 1958
-      for (int j = 0; j < 4; j += 2) {
-        const double radius = std::sqrt(-2 * std::log(u[j]));
-        const double angle = 2 * std::numbers::pi * u[j + 1];
-        x[j] = radius * std::cos(angle);
-        x[j + 1] = radius * std::sin(angle);
-      }
+      const std::array<uint32_t, 4> words = philox4x32_10(counter, key);
+      for (size_t j = 0; j < 4; ++j) x[j] = (2 * philox_uniform(words[j]) - 1) * bound;
+    } else {
+      x = philox_normal(counter, key);
     }
     for (size_t j = 0; j < 4 && i + j < values.size(); ++j) {
       values[i + j] = static_cast<float>(x[j] * spec.init_scale);

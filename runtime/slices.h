@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "graph/device_caps.h"
+#include "base/device_caps.h"
 #include "graph/plan.h"
 
 namespace ito {

@@ -13,6 +13,7 @@ packages=(
   libfmt-dev nlohmann-json3-dev libcli11-dev libstb-dev zlib1g-dev spirv-tools
   libgtest-dev libgmock-dev vulkan-validationlayers       # the tests
   libvulkan1                                              # the loader that the program opens
+  clang-tidy                                              # scripts/lint.sh
   dataset-fashion-mnist                                   # what the shipped model learns
 )
 

@@ -7,9 +7,8 @@ cmake_minimum_required(VERSION 3.25)
 # Room → what its files may include, as prefixes of paths from the repository root.
 set(base "base/")
 set(graph "graph/;base/")
-# DeviceCaps is a plain value that runtime/vk fills and graph reads; it belongs to both.
-set(runtime_vk "runtime/vk/;base/;graph/device_caps.h")
-set(runtime "runtime/;graph/plan.h;graph/device_caps.h;base/")
+set(runtime_vk "runtime/vk/;base/")
+set(runtime "runtime/;graph/plan.h;base/")
 set(nn "nn/;graph/;base/")
 set(diffusion "diffusion/;graph/;base/")
 set(io "io/;base/")

@@ -26,8 +26,8 @@ SolverRow LogSnrRun::row(int i, const Solver& solver) const {
   const Moment& now = at(i);
   SolverRow row{.t = timesteps[static_cast<size_t>(i)], .mean = now.alpha, .std = now.sigma};
   row.x0 = x0_form(prediction, now.alpha, now.sigma);
-  row.epsilon = epsilon_form(solver.epsilon_from_x0 ? Prediction::kSample : prediction, now.alpha,
-                             now.sigma);
+  row.epsilon =
+      epsilon_form(solver.epsilon_from_x0 ? Prediction::kSample : prediction, now.alpha, now.sigma);
   for (size_t k = 0; k < solver.states.size(); ++k) row.states.push_back(affine::state(k));
   return row;
 }

@@ -4,7 +4,6 @@
 // (diffusion/sigma_spacing.h).
 #pragma once
 
-#include <span>
 #include <vector>
 
 #include "diffusion/parameterization.h"

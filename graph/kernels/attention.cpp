@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "base/integer.h"
 #include "graph/passes/view.h"
 
 namespace ito {
@@ -141,7 +142,7 @@ NodeId attention_operand_base(const Graph& graph, NodeId operand) {
 std::array<uint32_t, 3> attention_groups(int64_t tiles, const DeviceCaps& caps) {
   if (tiles <= caps.max_groups_x) return {static_cast<uint32_t>(tiles), 1, 1};
   const int64_t y = (tiles + caps.max_groups_x - 1) / caps.max_groups_x;
-  return {static_cast<uint32_t>((tiles + y - 1) / y), static_cast<uint32_t>(y), 1};
+  return {static_cast<uint32_t>(ceil_div(tiles, y)), static_cast<uint32_t>(y), 1};
 }
 
 EmittedKernel emit_attention(const Graph& graph, const FusedKernel& kernel,

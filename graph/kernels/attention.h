@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "base/device_caps.h"
 #include "graph/attrs.h"
-#include "graph/device_caps.h"
 #include "graph/kernels/emit.h"
 
 namespace ito {

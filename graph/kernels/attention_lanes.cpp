@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <numbers>
 
+#include "base/integer.h"
 #include "graph/kernels/attention.h"
 
 namespace ito {
@@ -33,7 +34,7 @@ class LanesEmitter : KernelBody {
     block_ = std::clamp<int64_t>(kBlockBudget / per_column, 1, kMaxBlock);
     while (block_ & (block_ - 1)) --block_;
     block_ = std::min(block_, w_.columns);
-    blocks_ = (w_.columns + block_ - 1) / block_;
+    blocks_ = ceil_div(w_.columns, block_);
   }
 
   EmittedKernel emit() {

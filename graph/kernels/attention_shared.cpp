@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <numbers>
 
+#include "base/integer.h"
 #include "graph/kernels/attention.h"
 
 namespace ito {
@@ -34,7 +35,7 @@ class SharedEmitter : KernelBody {
     row_stride_ = rows_ + 1;
     column_stride_ = kColumns + 1;
     tile_size_ = kChannels * (row_stride_ + column_stride_);
-    width_ = (w_.d + kColumnThreads - 1) / kColumnThreads * kColumnThreads;
+    width_ = ceil_div(w_.d, kColumnThreads) * kColumnThreads;
     micro_width_ = width_ / kColumnThreads;
     depth_ = kColumns;
     while (depth_ * width_ > tile_size_) depth_ /= 2;

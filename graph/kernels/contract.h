@@ -6,8 +6,8 @@
 
 #include <string>
 
+#include "base/device_caps.h"
 #include "graph/attrs.h"
-#include "graph/device_caps.h"
 #include "graph/kernels/kernel_writer.h"
 
 namespace ito {

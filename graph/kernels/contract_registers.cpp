@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/integer.h"
 
 namespace ito {
 namespace {
@@ -15,8 +16,6 @@ using Dim = ContractAttr::Dim;
 // tells the driver's compiler that base + constant cannot wrap, so that constants become
 // displacements and neighbouring loads merge into one.
 constexpr int64_t kAddressLimit = int64_t{1} << 30;
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // " + 12u", or nothing for 0; negative offsets wrap, as unsigned arithmetic does.
 std::string plus(int64_t offset) {

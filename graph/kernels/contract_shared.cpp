@@ -6,13 +6,12 @@
 #include <cstdlib>
 
 #include "base/check.h"
+#include "base/integer.h"
 
 namespace ito {
 namespace {
 
 using Dim = ContractAttr::Dim;
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // A GLSL function `uint name(uint i)`: the address of linear index i over `dims`.
 std::string address_function(const std::string& name, const ContractAttr& attr,

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "base/check.h"
+#include "base/integer.h"
 
 namespace ito {
 namespace {
@@ -15,8 +16,6 @@ bool continues(const Dim& outer, const Dim& inner) {
   return outer.a == inner.a * inner.size && outer.b == inner.b * inner.size &&
          outer.out == inner.out * inner.size;
 }
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Costs in cycles of one vector multiply-add; measured on lavapipe at 512 bits.
 constexpr double kUnitLoad = 1.0;

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/device_caps.h"
 #include "graph/attrs.h"
-#include "graph/device_caps.h"
 
 namespace ito {
 

@@ -2,7 +2,7 @@
 // archetype. Knows nothing of addresses; arguments are keys of a StorageMap.
 #pragma once
 
-#include "graph/device_caps.h"
+#include "base/device_caps.h"
 #include "graph/kernels/expression.h"
 #include "graph/passes/fuse.h"
 

@@ -5,6 +5,7 @@
 #include <set>
 #include <sstream>
 
+#include "base/integer.h"
 #include "graph/kernels/emit.h"
 #include "graph/kernels/glsl_lib.h"
 
@@ -142,7 +143,7 @@ class ReduceEmitter {
   EmittedKernel emit_lanes_over_outputs() {
     uint32_t lanes =
         caps_.is_cpu ? caps_.subgroup_size : std::min<uint32_t>(64, caps_.max_workgroup_size_x);
-    int64_t groups = (walk_.outputs + lanes - 1) / lanes;
+    int64_t groups = ceil_div(walk_.outputs, lanes);
     std::string body = begin_lanes(writer_, expression_, caps_);
     std::string group = "gl_WorkGroupID.x";
     if (groups > caps_.max_groups_x)
@@ -194,7 +195,7 @@ class ReduceEmitter {
     body += open + turn + close;
     body += stores();
     uint32_t x = static_cast<uint32_t>(std::min<int64_t>(groups, caps_.max_groups_x));
-    return finish(body, lanes, {x, static_cast<uint32_t>((groups + x - 1) / x), 1});
+    return finish(body, lanes, {x, static_cast<uint32_t>(ceil_div(groups, x)), 1});
   }
 
   // One output per workgroup; lanes walk the reduction and meet at the end, in fixed order.
@@ -256,7 +257,7 @@ class ReduceEmitter {
       body += subgroup ? meet_in_subgroup(i) : meet_in_shared_memory(i, lanes);
     body += stores(groups > caps_.max_groups_x ? "lane == 0u && place == o" : "lane == 0u");
     uint32_t x = static_cast<uint32_t>(std::min<int64_t>(groups, caps_.max_groups_x));
-    EmittedKernel result = finish(body, lanes, {x, static_cast<uint32_t>((groups + x - 1) / x), 1});
+    EmittedKernel result = finish(body, lanes, {x, static_cast<uint32_t>(ceil_div(groups, x)), 1});
     return result;
   }
 

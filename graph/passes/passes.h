@@ -1,8 +1,8 @@
 // The passes of compile(), each one free function in its own file, in the order they run.
 #pragma once
 
+#include "base/device_caps.h"
 #include "graph/compile.h"
-#include "graph/device_caps.h"
 #include "graph/program.h"
 
 namespace ito {

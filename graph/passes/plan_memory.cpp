@@ -4,6 +4,8 @@
 #include <cstring>
 #include <limits>
 
+#include "base/half.h"
+#include "base/integer.h"
 #include "graph/passes/rewrite.h"
 
 namespace ito {
@@ -11,7 +13,7 @@ namespace {
 
 constexpr uint64_t kAlignment = 64;
 
-uint64_t align(uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+uint64_t align(uint64_t bytes) { return round_up(bytes, kAlignment); }
 
 uint64_t bytes_of(const Node& node) {
   return static_cast<uint64_t>(node.shape.numel()) * dtype_size(node.dtype);
@@ -26,25 +28,6 @@ struct Block {
   uint64_t offset = 0;
 };
 
-uint16_t to_half(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, 4);
-  uint32_t sign = (bits >> 16) & 0x8000u;
-  uint32_t magnitude = bits & 0x7fffffffu;
-  if (magnitude >= 0x7f800000u)  // infinity or NaN
-    return static_cast<uint16_t>(sign | 0x7c00u | (magnitude > 0x7f800000u ? 0x200u : 0));
-  if (magnitude >= 0x477ff000u) return static_cast<uint16_t>(sign | 0x7c00u);  // overflow
-  if (magnitude < 0x33000001u) return static_cast<uint16_t>(sign);             // underflow
-  int exponent = static_cast<int>(magnitude >> 23) - 127;
-  uint32_t mantissa = (magnitude & 0x7fffffu) | 0x800000u;
-  int shift = exponent < -14 ? 13 + (-14 - exponent) : 13;
-  uint32_t rounded = mantissa >> shift;
-  uint32_t rest = mantissa & ((1u << shift) - 1), half = 1u << (shift - 1);
-  if (rest > half || (rest == half && (rounded & 1))) ++rounded;
-  uint32_t base = exponent < -14 ? 0 : static_cast<uint32_t>(exponent + 14) << 10;
-  return static_cast<uint16_t>(sign | (base + rounded));
-}
-
 void append_constant(std::vector<uint8_t>& blob, const Node& node) {
   for (double element : *std::get<ConstantAttr>(node.attrs).data) {
     uint32_t word = 0;
@@ -56,16 +39,13 @@ void append_constant(std::vector<uint8_t>& blob, const Node& node) {
         break;
       }
       case DType::kF16:
-        word = to_half(static_cast<float>(element));
+        word = float_to_half(static_cast<float>(element));
         size = 2;
         break;
-      case DType::kBF16: {
-        float single = static_cast<float>(element);
-        std::memcpy(&word, &single, 4);
-        word = (word + 0x7fffu + ((word >> 16) & 1u)) >> 16;
+      case DType::kBF16:
+        word = float_to_bfloat16(static_cast<float>(element));
         size = 2;
         break;
-      }
       case DType::kI32:
         word = static_cast<uint32_t>(static_cast<int32_t>(element));
         break;

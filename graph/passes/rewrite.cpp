@@ -31,6 +31,10 @@ Program rewrite(const Program& program, const RewriteRule& rule) {
     CHECK(replacement.shape() == node.shape, "a rewrite changed the shape of " + node.label +
                                                  " from " + node.shape.to_string() + " to " +
                                                  replacement.shape().to_string());
+    CHECK(replacement.dtype() == node.dtype, "a rewrite changed the type of " + node.label +
+                                                 " from " + std::string(dtype_name(node.dtype)) +
+                                                 " to " +
+                                                 std::string(dtype_name(replacement.dtype())));
     mapped[id] = replacement;
   }
   for (const ProgramOutput& output : program.outputs)

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "graph/device_caps.h"
+#include "base/device_caps.h"
 #include "runtime/vk/functions.h"
 #include "runtime/vk/options.h"
 

@@ -4,8 +4,8 @@
 
 #include <memory>
 
+#include "base/device_caps.h"
 #include "base/result.h"
-#include "graph/device_caps.h"
 #include "runtime/vk/context.h"
 #include "runtime/vk/instance.h"
 #include "runtime/vk/memory.h"

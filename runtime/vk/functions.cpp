@@ -104,8 +104,14 @@ Error vk_error(VkResult result, std::string_view what) {
       return Error{ErrorKind::kOutOfMemory, text};
     case VK_ERROR_DEVICE_LOST:
       return Error{ErrorKind::kDeviceLost, text};
-    default:
+    case VK_ERROR_LAYER_NOT_PRESENT:
+    case VK_ERROR_EXTENSION_NOT_PRESENT:
+    case VK_ERROR_FEATURE_NOT_PRESENT:
+    case VK_ERROR_INCOMPATIBLE_DRIVER:
+    case VK_ERROR_FORMAT_NOT_SUPPORTED:
       return Error{ErrorKind::kUnsupported, text};
+    default:
+      return Error{ErrorKind::kDevice, text};
   }
 }
 

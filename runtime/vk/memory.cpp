@@ -4,14 +4,13 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/integer.h"
 
 namespace ito::vk {
 namespace {
 
 constexpr uint64_t kAlignment = 256;
 constexpr uint64_t kBlockBytes = 64ull << 20;
-
-uint64_t round_up(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
 
 std::string mebibytes(uint64_t bytes) {
   return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));

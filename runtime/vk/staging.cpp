@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/integer.h"
 #include "runtime/vk/device.h"
 
 namespace ito::vk {
@@ -141,7 +142,7 @@ Status UploadRing::write(std::shared_ptr<const Buffer> to, uint64_t offset,
                          std::span<const std::byte> data) {
   CHECK(offset + data.size() <= to->size(), "upload beyond the end of a buffer");
   if (data.empty()) return {};
-  const uint64_t size = (data.size() + kRingAlignment - 1) / kRingAlignment * kRingAlignment;
+  const uint64_t size = round_up(data.size(), kRingAlignment);
   ITO_TRY(make_room(size));
   const uint64_t place = head_ % bytes_;
   std::memcpy(ring_->mapped() + place, data.data(), data.size());

@@ -168,6 +168,7 @@ TEST_F(Divergence, TooLargeAStepIsNamed) {
   EXPECT_EQ(words[1], 17u);
   const Status status = check_divergence(words, chain.name);
   ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().kind, ErrorKind::kDiverged);
   EXPECT_NE(status.error().message.find("step 17"), std::string::npos) << status.error().message;
 }
 

@@ -99,6 +99,29 @@ TEST(PredictorCorrector, DenoisingTakesTheLastNoiseAway) {
   }
 }
 
+// The published VP scheduler's step of length 1/N: with β = β(t), x + (β x/2 + β s)/N + √(β/N) z.
+TEST(PredictorCorrector, EulerMaruyamaIsTheVpSchedulersStep) {
+  const Sde sde{.kind = Sde::Kind::kVp, .beta_min = 0.1, .beta_max = 20};
+  const ScoreFunction score = [](Tensor x, Tensor) { return -x; };
+  constexpr int kSteps = 40;
+  const Method chain = predictor_corrector(sde, score,
+                                           {.predictor = Predictor::kEulerMaruyama,
+                                            .steps = kSteps,
+                                            .end_time = 1e-3,
+                                            .denoise = false})
+                           .value();
+  const std::vector<double> t = chain.column("time"), on_x = chain.column("on_x"),
+                            on_score = chain.column("on_score"), noise = chain.column("noise");
+  ASSERT_EQ(t.size(), size_t{kSteps});
+  for (size_t i = 0; i < t.size(); ++i) {
+    EXPECT_NEAR(t[i], 1 + (1e-3 - 1) * static_cast<double>(i) / (kSteps - 1), 1e-12);
+    const double beta = 0.1 + t[i] * 19.9;
+    EXPECT_NEAR(on_x[i], 1 + beta / 2 / kSteps, 1e-12);
+    EXPECT_NEAR(on_score[i], beta / kSteps, 1e-12);
+    EXPECT_NEAR(noise[i], std::sqrt(beta / kSteps), 1e-12);
+  }
+}
+
 // Algorithm 4's ε, with each image's own norms or with those of the batch.
 TEST(LangevinCorrector, StepSizeIsTheSignalToNoiseRatio) {
   for (const NormOver over : {NormOver::kImage, NormOver::kBatch}) {

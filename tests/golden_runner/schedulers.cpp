@@ -58,9 +58,9 @@ struct Trajectory {
   Array samples, pred_x0;
 };
 
-// Steps through the solver. With an empty denoiser every step takes the recorded eval_out and begins
-// at the recorded sample: outputs that do not answer to x leave nothing to damp the rounding of
-// earlier steps, which a solver of the noise magnifies by α'/α, 157 over a run of the linear
+// Steps through the solver. With an empty denoiser every step takes the recorded eval_out and
+// begins at the recorded sample: outputs that do not answer to x leave nothing to damp the rounding
+// of earlier steps, which a solver of the noise magnifies by α'/α, 157 over a run of the linear
 // schedule, in the reference as well.
 Result<Trajectory> follow(vk::Device& device, const Run& run, Denoiser denoiser) {
   const Solver& solver = run.solver;

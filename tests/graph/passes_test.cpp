@@ -315,5 +315,20 @@ TEST(Compile, TensorsBeyondThirtyOneBitsAreRefusedByName) {
   EXPECT_NE(plan.error().message.find("conv_in"), std::string::npos) << plan.error().message;
 }
 
+TEST(RewriteDeathTest, KeepsShapesAndTypes) {
+  Program program;
+  Tensor x = input(*program.graph, "x", {4});
+  program.output("y", exp(x));
+  auto returning = [&](auto make) {
+    return rewrite(program, [&](Graph&, Tensor old, std::span<const Tensor> inputs) {
+      return old.graph().node(old.id()).op == Op::kExp ? make(inputs[0]) : Tensor();
+    });
+  };
+  EXPECT_EQ(returning([](Tensor a) { return sin(a); }).outputs.size(), 1u);
+  EXPECT_DEATH(returning([](Tensor a) { return reshape(a, {2, 2}); }), "changed the shape");
+  EXPECT_DEATH(returning([](Tensor a) { return cast(a, DType::kI32); }),
+               "changed the type of .* from f32 to i32");
+}
+
 }  // namespace
 }  // namespace ito

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/half.h"
 #include "graph/kernels/contract.h"
 #include "runtime/executor.h"
 #include "tests/support/random_contract.h"
@@ -93,19 +94,9 @@ class ContractOnDevice : public VulkanTest {
       ASSERT_OK(executor.write(name, values));
       return;
     }
-    // Exact for these values: sign, exponent and the leading mantissa bits.
-    std::vector<uint16_t> narrow(values.size());
-    for (size_t i = 0; i < values.size(); ++i) {
-      uint32_t bits;
-      std::memcpy(&bits, &values[i], 4);
-      if (dtype == DType::kBF16) {
-        narrow[i] = static_cast<uint16_t>(bits >> 16);
-      } else if (values[i] != 0) {
-        const uint32_t exponent = (bits >> 23 & 255) - 112;
-        narrow[i] =
-            static_cast<uint16_t>((bits >> 16 & 0x8000) | exponent << 10 | (bits >> 13 & 0x3ff));
-      }
-    }
+    std::vector<uint16_t> narrow;
+    for (const float value : values)
+      narrow.push_back(dtype == DType::kBF16 ? float_to_bfloat16(value) : float_to_half(value));
     ASSERT_OK(executor.write(name, narrow));
   }
 

@@ -2,6 +2,8 @@
 #include <random>
 
 #include "graph/builder.h"
+#include "graph/compile.h"
+#include "runtime/executor.h"
 #include "tests/support/run_program.h"
 #include "tests/support/vulkan_fixture.h"
 
@@ -139,6 +141,45 @@ TEST_F(ProgramTest, LongReductionsAgreeOverEveryAxisSet) {
     program.output("max" + std::to_string(next++), max(x, axes));
   }
   expect_same(program, {{"x", random(shape)}}, 1e-5);
+}
+
+// A long sum that is split over the workers is added up in one order, however the device is given
+// the work: in one submission, or in several whose workgroups come in other company.
+TEST_F(ProgramTest, SplitReductionsAreBitIdenticalHoweverTheyAreSubmitted) {
+  constexpr int64_t kTerms = 30000;
+  Program program;
+  Graph& g = *program.graph;
+  program.output("y", matmul(input(g, "a", {12, kTerms}), input(g, "b", {kTerms, 20})));
+  DeviceCaps caps = device().caps();
+  caps.compute_units = 8;  // asks for a split wherever this runs
+  ASSERT_OK_AND_ASSIGN(Plan plan, compile(program, caps, {}));
+  ASSERT_GE(plan.calls.size(), 2u) << "the sum is not split";
+
+  std::vector<float> a, b;
+  for (const double x : random({12, kTerms}).data) a.push_back(static_cast<float>(x));
+  for (const double x : random({kTerms, 20}).data) b.push_back(static_cast<float>(x));
+  float forwards = 0, backwards = 0;
+  for (size_t k = 0; k < kTerms; ++k) {
+    forwards += a[k] * b[k * 20];
+    backwards += a[kTerms - 1 - k] * b[(kTerms - 1 - k) * 20];
+  }
+  ASSERT_NE(forwards, backwards) << "in these sums the order must matter";
+
+  auto result = [&](double pretended_flops, size_t least_slices) {
+    for (KernelCall& call : plan.calls)
+      if (pretended_flops > 0) call.flops = static_cast<uint64_t>(pretended_flops);
+    auto executor = Executor::create(device(), plan, {.max_submit_ms = 1000});
+    EXPECT_TRUE(executor.ok());
+    EXPECT_TRUE((*executor)->write("a", a).ok() && (*executor)->write("b", b).ok());
+    EXPECT_TRUE((*executor)->run().ok());
+    if (device().caps().is_cpu) {  // elsewhere the first replay measures nothing
+      EXPECT_GE((*executor)->slice_count(), least_slices);
+    }
+    return (*executor)->read<float>("y").value();
+  };
+  const std::vector<float> once = result(0, 1);
+  ASSERT_EQ(once.size(), 240u);
+  for (const double flops : {2e11, 1e12}) EXPECT_EQ(result(flops, 4), once) << flops;
 }
 
 }  // namespace

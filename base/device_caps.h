@@ -1,6 +1,6 @@
 // DeviceCaps: everything compile() may know of a device, as a plain value, so that each of its
-// choices can be made and tested without one. Filled by runtime/vk from a real device.
-// Not a list of all Vulkan limits.
+// choices can be made and tested without one. Filled by runtime/vk from a real device, read by
+// graph/. Not a list of all Vulkan limits.
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,208 @@
+// How fast the solvers in log-SNR, DDIM and PNDM converge to the probability flow on Gaussian data,
+// on the host in double with the exact denoiser; where they begin in the middle, and what they
+// refuse. Solvers in σ: solver_order_test.cpp.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+
+#include "diffusion/samplers.h"
+#include "tests/diffusion/solver_host.h"
+
+namespace ito::test {
+namespace {
+
+using Config = SchedulerConfig;
+
+SolverOptions in_double(int steps, int first_step = 0) {
+  return {.steps = steps, .first_step = first_step, .arithmetic = Arithmetic::kDouble};
+}
+
+// Levels evenly spaced in λ over the whole chain, and full order up to the least.
+Config even_lambda(int order) {
+  Config config;
+  config.timestep_spacing = "linspace";
+  config.use_exponential_sigmas = true;
+  config.final_sigmas_type = "sigma_min";
+  config.lower_order_final = false;
+  config.solver_order = order;
+  return config;
+}
+Config dpm(const char* algorithm, const char* type, int order) {
+  Config config = even_lambda(order);
+  config.algorithm_type = algorithm;
+  config.solver_type = type;
+  return config;
+}
+Config unipc(const char* type, bool predict_x0, int order) {
+  Config config = even_lambda(order);
+  config.solver_type = type;
+  config.predict_x0 = predict_x0;
+  return config;
+}
+Config deis(int order) { return dpm("deis", "logrho", order); }
+Config karras(Config config) {
+  config.use_exponential_sigmas = false;
+  config.use_karras_sigmas = true;
+  return config;
+}
+
+// |x - exact| at row `last` of the solver.
+double flow_error(const Solver& solver, size_t last) {
+  const GaussianData data;
+  Solver part = solver;
+  part.rows.resize(last + 1);
+  const SolverRow &from = part.rows.front(), &to = part.rows.back();
+  const double x = from.mean * data.mean + 1.3 * data.deviation(from.mean, from.std);
+  return std::fabs(follow_to_last_row(part, data.denoiser(), x) - data.flow(x, from, to));
+}
+
+// Between 144 and 288 intervals, whole steps of 1, 2 and 3 each.
+double order_in_lambda(const char* sampler, const Config& config) {
+  const auto error = [&](int steps) {
+    const Solver solver = make_solver(sampler, config, in_double(steps)).value();
+    return flow_error(solver, solver.rows.size() - 1);
+  };
+  return std::log2(error(145) / error(289));
+}
+
+// The next term of the error's expansion in h is a few hundredths of the slope here.
+constexpr double kSlack = 0.15;
+
+TEST(LogSnrOrder, DpmSolverMultistepHasItsOrder) {
+  for (const char* algorithm : {"dpmsolver++", "dpmsolver"})
+    for (const char* type : {"midpoint", "heun"}) {
+      const auto order = [&](int p) {
+        return order_in_lambda("dpm-multistep", dpm(algorithm, type, p));
+      };
+      EXPECT_NEAR(order(1), 1, kSlack) << algorithm << ' ' << type;
+      EXPECT_NEAR(order(2), 2, kSlack) << algorithm << ' ' << type;
+      // The published third-order formula takes half of the second derivative
+      // (solvers/dpm_multistep.cpp).
+      EXPECT_NEAR(order(3), 2, kSlack) << algorithm << ' ' << type;
+    }
+}
+
+TEST(LogSnrOrder, DpmSolverSinglestepHasItsOrder) {
+  for (const char* algorithm : {"dpmsolver++", "dpmsolver"})
+    for (const char* type : {"midpoint", "heun"})
+      for (int p : {1, 2, 3})
+        EXPECT_NEAR(order_in_lambda("dpm-singlestep", dpm(algorithm, type, p)), p, kSlack)
+            << algorithm << ' ' << type;
+}
+
+// The corrector raises the predictor's order by one (Zhao et al. 2023, theorem 3.1).
+TEST(LogSnrOrder, UniPcHasTheOrderOfItsCorrector) {
+  for (const char* type : {"bh1", "bh2"})
+    for (bool predict_x0 : {true, false})
+      for (int p : {1, 2, 3})
+        EXPECT_NEAR(order_in_lambda("unipc", unipc(type, predict_x0, p)), p + 1, kSlack)
+            << type << ' ' << predict_x0;
+}
+
+TEST(LogSnrOrder, UniPcWithoutCorrectorsHasTheOrderOfItsPredictor) {
+  for (int p : {1, 2, 3}) {
+    Config config = unipc("bh2", true, p);
+    for (int i = 0; i < 289; ++i) config.disable_corrector.push_back(i);
+    // On Gaussian data the leading error of order 3 nearly cancels.
+    const double order = order_in_lambda("unipc", config);
+    EXPECT_GT(order, p - kSlack) << p;
+    if (p < 3) {
+      EXPECT_LT(order, p + kSlack) << p;
+    }
+  }
+}
+
+TEST(LogSnrOrder, DeisHasItsOrder) {
+  EXPECT_NEAR(order_in_lambda("deis", deis(1)), 1, kSlack);
+  EXPECT_NEAR(order_in_lambda("deis", deis(2)), 2, kSlack);
+  EXPECT_NEAR(order_in_lambda("deis", karras(deis(3))), 3, kSlack);
+}
+
+// DDIM and PNDM visit whole timesteps: 2^16 of them, so that 2^k steps are even, from noise to an
+// eighth of the way. PNDM is of order 2, whatever the order of its formulas (Liu et al. 2022,
+// theorem 1).
+TEST(TimestepOrder, DdimIsOfFirstAndPndmOfSecondOrder) {
+  constexpr int T = 1 << 16;
+  Config config;
+  config.num_train_timesteps = T;
+  config.beta_start = 1e-4 * 1000 / T;
+  config.beta_end = 0.02 * 1000 / T;
+  config.clip_sample = false;
+  const auto order = [&](const char* sampler) {
+    const auto error = [&](int steps) {
+      const Solver solver = make_solver(sampler, config, in_double(steps)).value();
+      size_t last = 0;
+      while (solver.rows[last].t > T / 8) ++last;
+      return flow_error(solver, last);
+    };
+    return std::log2(error(128) / error(256));
+  };
+  EXPECT_NEAR(order("ddim"), 1, kSlack);
+  EXPECT_NEAR(order("pndm"), 2, kSlack);
+  EXPECT_NEAR(order("plms"), 2, kSlack);
+}
+
+// An image-to-image run has no past where it begins: its first step is DDIM's.
+TEST(LogSnrSolvers, BeginInTheMiddleAtFirstOrder) {
+  Config config = even_lambda(3);
+  config.algorithm_type = "dpmsolver++";
+  for (const char* sampler : {"dpm-multistep", "dpm-singlestep", "unipc", "deis"}) {
+    if (std::string(sampler) == "unipc") config.solver_type = "bh2";
+    const Solver whole = make_solver(sampler, config, in_double(20)).value();
+    const Solver late = make_solver(sampler, config, in_double(20, 7)).value();
+    Config plain = config;
+    plain.solver_order = 1;
+    const Solver first = make_solver(sampler, plain, in_double(20, 7)).value();
+    ASSERT_EQ(late.rows.size(), 13u) << sampler;
+    EXPECT_EQ(late.rows[0].t, whole.rows[7].t) << sampler;
+    EXPECT_EQ(late.rows[0].x, first.rows[0].x) << sampler;
+    EXPECT_EQ(late.rows[0].x.states, Affine{}.states) << sampler;
+    EXPECT_NE(late.rows[1].x.states, Affine{}.states) << sampler;
+  }
+}
+
+TEST(Pndm, BeginsInTheMiddleAsItDoesAtTheTop) {
+  Config config;
+  const Solver whole = make_solver("plms", config, in_double(10)).value();
+  const Solver late = make_solver("plms", config, in_double(10, 4)).value();
+  EXPECT_EQ(whole.timesteps(),
+            (std::vector<double>{900, 800, 800, 700, 600, 500, 400, 300, 200, 100, 0}));
+  EXPECT_EQ(late.timesteps(), (std::vector<double>{500, 400, 400, 300, 200, 100, 0}));
+  EXPECT_EQ(late.rows[0].x.states, Affine{}.states);
+}
+
+TEST(LogSnrSolvers, RefuseWhatTheyCannotDo) {
+  const auto refused = [](const char* sampler, const Config& config, int steps, const char* part) {
+    const Result<Solver> solver = make_solver(sampler, config, {.steps = steps});
+    ASSERT_FALSE(solver.ok()) << part;
+    EXPECT_NE(solver.error().message.find(part), std::string::npos) << solver.error().message;
+  };
+  Config config = dpm("dpmsolver", "midpoint", 2);
+  config.final_sigmas_type = "zero";
+  refused("dpm-multistep", config, 10, "final_sigmas_type sigma_min");
+  refused("dpm-multistep", dpm("sde-dpmsolver", "midpoint", 3), 10, "solver_order 1 to 2, found 3");
+  refused("dpm-singlestep", dpm("sde-dpmsolver", "midpoint", 2), 10, "no singlestep solver");
+  refused("dpm-multistep", dpm("dpmsolver++", "rk4", 2), 10, "expected midpoint or heun");
+  refused("dpm-multistep", dpm("dpmsolver++", "midpoint", 4), 10, "solver_order is 4");
+  refused("deis", dpm("sde-dpmsolver++", "logrho", 2), 10, "expected deis");
+  config = unipc("bh2", true, 2);
+  config.final_sigmas_type = "zero";
+  refused("unipc", config, 10, "lower_order_final true");
+  config = even_lambda(2);
+  config.prediction_type = "flow_prediction";
+  refused("dpm-multistep", config, 10, "use_flow_sigmas true");
+  config.use_exponential_sigmas = false;
+  config.use_flow_sigmas = true;
+  EXPECT_TRUE(make_solver("dpm-multistep", config, {.steps = 10}).ok());
+  config.algorithm_type = "dpmsolver";
+  refused("dpm-multistep", config, 10, "dpmsolver++ and sde-dpmsolver++");
+  refused("pndm", {}, 3, "at least 4");
+  EXPECT_TRUE(make_solver("plms", {}, {.steps = 3}).ok());
+  config = {};
+  config.prediction_type = "sample";
+  refused("pndm", config, 10, "expected epsilon or v_prediction");
+}
+
+}  // namespace
+}  // namespace ito::test
