@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "api/objectives/support.h"
+#include "base/error.h"
 #include "diffusion/score.h"
 #include "graph/builder.h"
 
@@ -35,6 +36,9 @@ Result<Trainee> consistency_objective(const TrainingInput& input) {
                                .last = options.levels_last,
                                .steps = options.curriculum_steps};
   ITO_TRY(check_consistency_schedule(schedule));
+  if (!(options.sigma_data > 0))
+    return invalid_argument("--sigma-data is {}, expected more than 0 with --objective consistency",
+                            options.sigma_data);
   const ConsistencyScaling scaling{.sigma_data = options.sigma_data,
                                    .sigma_min = schedule.sigma_min};
   ITO_ASSIGN(Network network, image_network(input));

@@ -43,7 +43,8 @@ Result<Trainee> flow_objective(const TrainingInput& input) {
   Objective objective;
   objective.scheduler = scheduler_of(flow);
   objective.ports = image_ports(input);
-  objective.pictures = {.sampler = objective.scheduler.sampler, .steps = std::min(kPictureSteps, flow.timesteps)};
+  objective.pictures = {.sampler = objective.scheduler.sampler,
+                        .steps = std::min(kPictureSteps, flow.timesteps)};
   objective.loss = [flow, denoiser = trained_denoiser(input, network)](
                        const Scope& parameters, const Batch& batch,
                        const Randomness& random) -> LossResult {
