@@ -271,9 +271,16 @@ Json sample_settings(const SampleOptions& options) {
   return settings;
 }
 
-Result<SamplingLoop> sampling_loop(const Network& network, const SchedulerConfig& scheduler,
+Result<SamplingLoop> sampling_loop(const Network& given, const SchedulerConfig& scheduler,
                                    const SampleOptions& asked) {
   SampleOptions options = asked;
+  const Network network = options.context != nullptr && given.signature().context > 0
+                              ? given.with_context(options.context->length)
+                              : given;
+  if (options.context != nullptr && given.signature().context != options.context->features)
+    return invalid_argument(
+        "a context of {} numbers per state was given, the network attends to {}",
+        options.context->features, given.signature().context);
   if (options.steps == 0) options.steps = default_steps(options, scheduler);
   const bool generator = network.signature().latent > 0;
   ITO_TRY(check_session_signature(network.signature()));

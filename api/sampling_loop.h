@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "api/context.h"
 #include "api/control.h"
 #include "base/config.h"
 #include "diffusion/chain.h"
@@ -47,6 +48,10 @@ struct SampleOptions {
   double rtol = 1e-5, atol = 1e-5;  // ode
   int64_t batch = 16;
   int height = 0, width = 0;  // 0: the model's sample_size
+  // What a network with a context is told; outlives the session.
+  const ContextStates* context = nullptr;
+  // A model on latents: large ones are decoded in tiles (api/autoencoder.h).
+  bool tiled = false;
   // Outlives the session. Not for ode; edm takes guidance, but no observation.
   const SampleControl* control = nullptr;
 };

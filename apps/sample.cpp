@@ -26,7 +26,7 @@ struct SampleCommand {
   DeviceChoice device;
   SampleOptions options;
   ControlOptions control;
-  std::string model, out, seeds_text, class_text = "all", classifier;
+  std::string model, out, seeds_text, class_text = "all", classifier, context;
   uint32_t seed = 0;
   int64_t num = 16;
   int size = 0, columns = 0;
@@ -67,7 +67,6 @@ Status check(SampleCommand& c) {
     return invalid_argument("--sampler ode takes neither guidance nor an observation");
   if (c.control.observes() && c.options.sampler == "edm")
     return invalid_argument("--sampler edm takes no observation");
-  c.options.height = c.options.width = c.size;
   c.options.batch = std::min(c.options.batch, static_cast<int64_t>(c.seeds.size()));
   return {};
 }
@@ -76,6 +75,7 @@ Json settings_of(const SampleCommand& c, const Model& model) {
   Json settings = sample_settings(c.options);
   settings["software"] = "ito";
   settings["model"] = c.model;
+  if (c.options.tiled) settings["vae_tiling"] = true;
   if (!is_score_scheduler(model.scheduler.class_name))
     settings["prediction_type"] = model.scheduler.prediction_type;
   return settings;
@@ -91,6 +91,7 @@ class Sampling {
 
  private:
   Status load_controls();
+  Status load_context();
   // Of the labels: the model's, or else those of the classifier that guides it.
   uint32_t classes() const;
   Status choose_requests();
@@ -107,6 +108,7 @@ class Sampling {
   const SampleCommand& c_;
   const Model& model_;
   SampleControl control_;
+  std::optional<ContextStates> context_;
   std::vector<SampleRequest> requests_;
   size_t skipped_ = 0;
   std::vector<float> all_;  // NHWC, unless the output is a folder
@@ -124,6 +126,16 @@ Status Sampling::load_controls() {
     return invalid_argument("the model has no sample_size; give the image size");
   const int64_t h = c_.size > 0 ? c_.size : (*size)[0], w = c_.size > 0 ? c_.size : (*size)[1];
   ITO_ASSIGN(control_, load_control(c_.control, {h, w, signature.in_channels}));
+  return {};
+}
+
+Status Sampling::load_context() {
+  if (c_.context.empty()) return {};
+  const int64_t features = model_.network.signature().context;
+  if (features == 0)
+    return invalid_argument("the model in {} attends to no context, --context {} was given",
+                            c_.model, c_.context);
+  ITO_ASSIGN(context_, read_context(c_.context, features));
   return {};
 }
 
@@ -150,6 +162,7 @@ Status Sampling::choose_requests() {
     } else if (classes > 0) {
       request.label = request.seed % classes;
     }
+    if (context_) request.context = request.seed % static_cast<uint32_t>(context_->rows);
     requests_.push_back(request);
   }
   return {};
@@ -158,8 +171,10 @@ Status Sampling::choose_requests() {
 Json Sampling::image_settings(const SampleRequest& request) const {
   Json settings = settings_of(c_, model_);
   settings.update(control_settings(c_.control, control_));
+  if (context_) settings["context"] = fingerprint(context_->values);
   settings["seed"] = request.seed;
   if (classes() > 0) settings["class"] = request.label;
+  if (context_) settings["context_row"] = request.context;
   return settings;
 }
 
@@ -209,6 +224,7 @@ Status Sampling::write_whole(const Shape& batch_shape) {
   shape[0] = static_cast<int64_t>(requests_.size());
   Json settings = settings_of(c_, model_);
   settings.update(control_settings(c_.control, control_));
+  if (context_) settings["context"] = fingerprint(context_->values);
   std::vector<uint32_t> seeds, labels;
   for (const SampleRequest& request : requests_) {
     seeds.push_back(request.seed);
@@ -241,6 +257,7 @@ std::string Sampling::progress_text(size_t first, double steps_done, double step
 
 Status Sampling::run(vk::Device& device) {
   ITO_TRY(load_controls());
+  ITO_TRY(load_context());
   ITO_TRY(choose_requests());
   if (!c_.classifier.empty()) {
     if (classes() == 0) return invalid_argument("--classifier needs a model with classes");
@@ -250,6 +267,12 @@ Status Sampling::run(vk::Device& device) {
   if (requests_.empty()) return {};
   SampleOptions options = c_.options;
   if (c_.control.any()) options.control = &control_;
+  if (context_) options.context = &*context_;
+  const int64_t factor = model_.decoder ? model_.decoder->network.autoencoder()->factor : 1;
+  if (c_.size % factor != 0)
+    return invalid_argument("--size is {}, expected a multiple of {} for this model's latents",
+                            c_.size, factor);
+  options.height = options.width = static_cast<int>(c_.size / factor);
   ITO_ASSIGN(auto session, SamplingSession::create(device, model_, options));
   if (classifier_) {
     ITO_ASSIGN(scorer_, Scorer::create(device, *classifier_, session->shape(session->batch())));
@@ -346,6 +369,11 @@ Command add_sample_command(CLI::App& root) {
       ->capture_default_str();
   app->add_option("--classifier", c->classifier,
                   "folder of an `ito train --classifier`: count the images it recognises");
+  app->add_option("--context", c->context,
+                  ".safetensors with encoder_hidden_states [n,length,d]: what a model with a "
+                  "context is told; image: row seed modulo n");
+  app->add_flag("--vae-tiling", c->options.tiled,
+                "a model on latents: decode large ones in tiles that overlap");
   add_control_options(*app, c->control);
   add_device_option(*app, c->device);
   app->add_flag("--json", c->json, "print JSON");
