@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/autoencoder.h"
 #include "base/error.h"
 #include "graph/builder.h"
 #include "graph/compile.h"
@@ -142,6 +143,10 @@ Result<Plan> forward_plan(const Network& network, const Shape& shape, int64_t co
 Result<TensorFile> forward(vk::Device& device, const Model& model, const TensorFile& inputs,
                            bool gradients, std::string_view where) {
   const Network& network = model.network;
+  if (network.autoencoder() != nullptr) {
+    if (gradients) return unsupported("gradients of an autoencoder are not computed here");
+    return forward_autoencoder(device, model, inputs, where);
+  }
   const Signature& signature = network.signature();
   ITO_ASSIGN(const HostTensor* sample, require(inputs, kSample, where));
   const Shape nchw = sample->shape;

@@ -12,6 +12,7 @@ namespace ito {
 namespace {
 
 constexpr const char* kUnetFolder = "unet";
+constexpr const char* kVaeFolder = "vae";
 constexpr const char* kNoiseSchedule = "noise_schedule";
 
 bool is_float(HostType type) {
@@ -28,6 +29,26 @@ Result<SchedulerConfig> kept_schedule(const NetworkFile& file, const std::string
   if (!file.extra.contains(kNoiseSchedule))
     return corrupt("{}: key '{}' is missing", where, kNoiseSchedule);
   return parse_scheduler_config(file.extra[kNoiseSchedule], where + ": " + kNoiseSchedule);
+}
+
+// The network of a file with its weights.
+Result<Component> component_of(const NetworkFile& file, const std::string& where) {
+  auto network = make_network(file.network, file.config);
+  if (!network.ok()) {
+    const Error& error = network.error();
+    const bool corrupt = error.kind == ErrorKind::kInvalidArgument;
+    return Error{corrupt ? ErrorKind::kCorrupt : error.kind, where + ": " + error.message};
+  }
+  Component component{.network = std::move(network).value(), .weights = {}};
+  ITO_ASSIGN(component.weights, weights_from_file(component.network.set(), file.weights, where));
+  return component;
+}
+
+NetworkFile file_of(const Network& network, std::span<const float> weights) {
+  return {.network = std::string(network.row()),
+          .config = network.config(),
+          .extra = Json::object(),
+          .weights = weights_to_file(network.set(), network.own_parameters(), weights)};
 }
 
 const Composition* composition_of(std::string_view network) {
@@ -75,42 +96,52 @@ Result<Model> load_model(const Path& folder) {
     ITO_ASSIGN(NetworkFile part, read_network(folder / composition.folder));
     ITO_ASSIGN(file.unet, composition.join(std::move(file.unet), std::move(part), where));
   }
-  auto network = make_network(file.unet.network, file.unet.config);
-  if (!network.ok())
-    return Error{network.error().kind == ErrorKind::kInvalidArgument ? ErrorKind::kCorrupt
-                                                                     : network.error().kind,
-                 where + ": " + network.error().message};
-  model.network = std::move(network).value();
+  ITO_ASSIGN(static_cast<Component&>(model), component_of(file.unet, where));
+  model.index = std::move(file.index);
+  if (file.vae) {
+    ITO_ASSIGN(model.decoder, component_of(*file.vae, (folder / kVaeFolder).string()));
+    if (model.decoder->network.autoencoder() == nullptr)
+      return unsupported("{}: expected an autoencoder, found a network {}",
+                         (folder / kVaeFolder).string(), model.decoder->network.row());
+    const int64_t latents = model.decoder->network.autoencoder()->latent_channels;
+    if (latents != model.network.signature().out_channels)
+      return corrupt("{}: the autoencoder has {} latent channels, the network {}", where, latents,
+                     model.network.signature().out_channels);
+  }
   if (composition_of(file.unet.network) == nullptr &&
       keeps_schedule(model.network, class_of_network(file.unet.network))) {
     ITO_ASSIGN(model.scheduler, kept_schedule(file.unet, (folder / "config.json").string()));
   }
-  ITO_ASSIGN(model.weights, weights_from_file(model.network.set(), file.unet.weights, where));
   return model;
 }
 
 Status save_model(const Path& folder, const Network& network, const SchedulerConfig& scheduler,
                   std::span<const float> weights) {
-  DiffusersModel model{.unet = {.network = std::string(network.row()),
-                                .config = network.config(),
-                                .extra = Json::object(),
-                                .weights = {}},
-                       .scheduler = scheduler};
-  model.unet.weights = weights_to_file(network.set(), network.own_parameters(), weights);
-  if (const Composition* composition = composition_of(network.row())) {
-    Composition::Parts parts = composition->split(std::move(model.unet));
-    ITO_TRY(write_network(folder / composition->folder, parts.part));
-    model.unet = std::move(parts.unet);
-  }
-  const NetworkClass& entry = class_of_network(model.unet.network);
-  if (entry.diffusers) return write_diffusers(folder, model);
-  if (keeps_schedule(network, entry))
-    model.unet.extra[kNoiseSchedule] = scheduler_config_json(scheduler);
-  return write_network(folder, model.unet);
+  Model model;
+  model.network = network;
+  model.weights.assign(weights.begin(), weights.end());
+  model.scheduler = scheduler;
+  return save_model(folder, model);
 }
 
 Status save_model(const Path& folder, const Model& model) {
-  return save_model(folder, model.network, model.scheduler, model.weights);
+  const Network& network = model.network;
+  DiffusersModel file{.unet = file_of(network, model.weights),
+                      .vae = {},
+                      .scheduler = model.scheduler,
+                      .index = model.index};
+  if (model.decoder) file.vae = file_of(model.decoder->network, model.decoder->weights);
+  if (const Composition* composition = composition_of(network.row())) {
+    Composition::Parts parts = composition->split(std::move(file.unet));
+    ITO_TRY(write_network(folder / composition->folder, parts.part));
+    file.unet = std::move(parts.unet);
+  }
+  const NetworkClass& entry = class_of_network(file.unet.network);
+  // An autoencoder alone is no pipeline.
+  if (entry.diffusers && network.autoencoder() == nullptr) return write_diffusers(folder, file);
+  if (keeps_schedule(network, entry))
+    file.unet.extra[kNoiseSchedule] = scheduler_config_json(model.scheduler);
+  return write_network(folder, file.unet);
 }
 
 std::map<std::string, Json> model_configs(const Model& model) {
@@ -126,9 +157,12 @@ std::map<std::string, Json> model_configs(const Model& model) {
     file = std::move(parts.unet);
   }
   const NetworkClass& entry = class_of_network(file.network);
-  const std::string name = entry.diffusers ? kUnetFolder : file.network;
-  configs[name] = network_config_json(file.network, file.config);
-  if (entry.diffusers || keeps_schedule(network, entry))
+  const bool pipeline = entry.diffusers && network.autoencoder() == nullptr;
+  configs[pipeline ? kUnetFolder : file.network] = network_config_json(file.network, file.config);
+  if (model.decoder)
+    configs[kVaeFolder] =
+        network_config_json(model.decoder->network.row(), model.decoder->network.config());
+  if (pipeline || keeps_schedule(network, entry))
     configs["scheduler"] = scheduler_config_json(model.scheduler);
   return configs;
 }

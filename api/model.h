@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,7 +29,9 @@ struct Component {
 };
 
 struct Model : Component {
-  SchedulerConfig scheduler;  // DDPM's defaults where the folder has none
+  SchedulerConfig scheduler;         // DDPM's defaults where the folder has none
+  std::optional<Component> decoder;  // where the network works on latents: their autoencoder
+  Json index = Json::object();       // a pipeline's model_index.json as read (io/diffusers.h)
 
   // Rows of the class table; 0 for a model without classes.
   int num_classes() const { return network.signature().classes.classes(); }

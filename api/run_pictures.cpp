@@ -1,36 +1,13 @@
 #include "api/run_pictures.h"
 
-#include <algorithm>
 #include <utility>
 
-#include "base/check.h"
 #include "io/jsonl.h"
 #include "io/plot.h"
 #include "io/png.h"
 
 namespace ito {
 namespace {
-
-// What a grid is drawn with while a model of a process trains: good pictures in few steps.
-struct GridSampler {
-  ProcessKind process;
-  const char* sampler;
-  int steps;
-};
-constexpr GridSampler kGridSamplers[] = {
-    {ProcessKind::kDiscrete, "ddim", 20},
-    {ProcessKind::kVe, "pc", 50},
-    {ProcessKind::kVp, "pc", 50},
-    {ProcessKind::kSubVp, "pc", 50},
-    {ProcessKind::kEdm, "edm", 18},
-    {ProcessKind::kFlow, "flow-euler", 20},
-    {ProcessKind::kConsistency, "consistency", 2},
-};
-GridSampler grid_sampler_of(ProcessKind process) {
-  for (const GridSampler& row : kGridSamplers)
-    if (row.process == process) return row;
-  CHECK(false, "a process without a sampler for grids");
-}
 
 constexpr uint32_t kSeedsPerClass = 2;
 constexpr uint32_t kSeedsWithoutClasses = 16;
@@ -63,13 +40,11 @@ Result<std::unique_ptr<SampleGrid>> SampleGrid::create(vk::Device& device, const
   }
   for (uint32_t i = 0; i < classes * kSeedsPerClass; ++i)
     grid->requests_.push_back({.seed = i, .label = i % classes});
-  const GridSampler grid_sampler = grid_sampler_of(task.scheduler.process);
-  grid->options_.sampler = grid_sampler.sampler;
-  grid->options_.steps = std::min(grid_sampler.steps, task.scheduler.num_train_timesteps);
-  if (task.network.signature().latent > 0) grid->options_.sampler.clear();  // its own
-  grid->options_ = resolved(grid->options_, task.network, task.scheduler);
+  grid->options_.sampler = task.objective.pictures.sampler;
+  grid->options_.steps = task.objective.pictures.steps;
+  grid->options_ = resolved(grid->options_, task.network, task.objective.scheduler);
   grid->options_.batch = static_cast<int64_t>(grid->requests_.size());
-  ITO_ASSIGN(grid->session_, SamplingSession::create(device, task.network, task.scheduler,
+  ITO_ASSIGN(grid->session_, SamplingSession::create(device, task.network, task.objective.scheduler,
                                                      std::move(weights), grid->options_));
   return grid;
 }

@@ -7,12 +7,14 @@
 #include <numbers>
 #include <type_traits>
 
+#include "api/objectives.h"
 #include "base/error.h"
 #include "diffusion/loss.h"
 #include "diffusion/noise_ladder.h"
 #include "diffusion/parameterization.h"
 #include "diffusion/schedule.h"
 #include "diffusion/score_model.h"
+#include "nn/energy.h"
 
 namespace ito {
 
@@ -84,10 +86,38 @@ Status check_gan_options(const TrainingOptions& o) {
   return {};
 }
 
+// Ranges of what single objectives take.
+Status check_new_options(const TrainingOptions& o) {
+  if (!(o.class_dropout >= 0 && o.class_dropout < 1))
+    return invalid_argument("--class-dropout is {}, expected a share of at least 0 and less than 1",
+                            o.class_dropout);
+  if (o.class_dropout > 0 && !o.classes) return invalid_argument("--class-dropout needs --classes");
+  if (!(o.vb_weight >= 0) || !std::isfinite(o.vb_weight))
+    return invalid_argument("--vb-weight is {}, expected 0 or more", o.vb_weight);
+  if (!std::isfinite(o.time_mean) || !std::isfinite(o.time_std) || o.time_std < 0)
+    return invalid_argument(
+        "--time-mean is {} and --time-std {}, expected numbers, the latter 0 or more", o.time_mean,
+        o.time_std);
+  if (o.projections < 1 || o.projections > 1024)
+    return invalid_argument("--projections is {}, expected 1 to 1024", o.projections);
+  if (o.zero_snr && o.prediction == "epsilon")
+    return invalid_argument(
+        "--zero-snr leaves no signal at the last timestep, where epsilon says nothing of the "
+        "image: expected --prediction v_prediction or sample");
+  if (o.energy == kNoEnergy) return {};
+  ITO_TRY(row_called(energy_rows(), o.energy, "--energy"));
+  if (o.prediction != "epsilon" || o.network != "ddpm")
+    return invalid_argument(
+        "--energy {} is a prediction of epsilon by --network ddpm, found {} by {}", o.energy,
+        o.prediction, o.network);
+  return {};
+}
+
 }  // namespace
 
-Status check_training_options(const TrainingOptions& options) {
-  const TrainingOptions& o = options;
+Status check_training_options(const TrainingOptions& given) {
+  ITO_ASSIGN(const ObjectiveRow* row, objective_of(given));
+  const TrainingOptions o = with_preset(*row, given);
   const auto at_least = [](const char* name, int64_t value, int64_t least) -> Status {
     if (value < least)
       return invalid_argument("--{} is {}, expected at least {}", name, value, least);
@@ -135,6 +165,8 @@ Status check_training_options(const TrainingOptions& options) {
   ITO_TRY(prediction_from_name(o.prediction));
   ITO_TRY(check_score_options(o));
   ITO_TRY(check_gan_options(o));
+  ITO_TRY(check_new_options(o));
+  ITO_TRY(check_objective_options(given));
   if (o.sde == "none") ITO_TRY(make_schedule(scheduler_config(o)));
   ITO_ASSIGN(const TrainStepOptions step, step_options(o));
   return check_optimizer(step.optimizer);
@@ -264,6 +296,11 @@ SchedulerConfig scheduler_config(const TrainingOptions& options) {
   }
   config.beta_schedule = options.schedule;
   config.prediction_type = options.prediction;
+  if (options.zero_snr) {
+    config.rescale_betas_zero_snr = true;
+    config.timestep_spacing =
+        "trailing";  // begins at the timestep without signal (Lin et al. 2023)
+  }
   return config;
 }
 

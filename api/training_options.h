@@ -16,8 +16,13 @@
 
 namespace ito {
 
+// Of --objective: the one that other options ask for. Of --energy: the network's output as it is.
+inline constexpr const char* kImpliedObjective = "auto";
+inline constexpr const char* kNoEnergy = "none";
+
 // Defaults: a small class-conditional U-Net that trains on 32x32 images in minutes.
 struct TrainingOptions {
+  std::string objective = kImpliedObjective;
   bool classifier = false;
   bool noisy = false;
   std::vector<int> channels = {16, 32, 64};
@@ -40,6 +45,20 @@ struct TrainingOptions {
   double beta_max = 20;
   std::string dsm_weight = "variance";
   std::string ladder = "0";
+  bool zero_snr = false;
+  std::string time_sampling = "uniform";
+  double time_mean = 0;
+  double time_std = 1;
+  double vb_weight = 0.001;
+  std::string variance = "learned_range";
+  std::string path = "linear";
+  int64_t curriculum_steps = 4000;
+  int levels_first = 10;
+  int levels_last = 1280;
+  int projections = 1;
+  std::string projection = "rademacher";
+  std::string energy = kNoEnergy;
+  double class_dropout = 0;
   int64_t batch = 32;
   int64_t accumulate = 1;
   std::string optimizer = "adamw";
@@ -66,6 +85,9 @@ struct TrainingOptions {
 // Calls visit(key, field, help) for every field; the key is also the command line's --key.
 template <typename Options, typename Visit>
 void visit_fields(Options& o, Visit&& visit) {
+  visit("objective", o.objective,
+        "what is minimised (the table of objectives in docs/commands.md); auto: what the other "
+        "options ask for, else simple");
   visit("classifier", o.classifier, "train an image classifier instead of a diffusion model");
   visit("noisy", o.noisy,
         "with --classifier: one for images with the noise of --schedule, to guide samplers with");
@@ -105,6 +127,28 @@ void visit_fields(Options& o, Visit&& visit) {
   visit("ladder", o.ladder,
         "ve: train on this many noise levels in geometric progression; auto: as many as let "
         "neighbours overlap by half; 0: on all in between");
+  visit("zero-snr", o.zero_snr,
+        "rescale the schedule so that the last timestep holds no signal; not with epsilon");
+  visit("time-sampling", o.time_sampling,
+        "how timesteps are drawn: uniform; importance (simple, hybrid, vlb: by the loss's second "
+        "moment); logit-normal (flow)");
+  visit("time-mean", o.time_mean, "logit-normal: mean of the logits of the times");
+  visit("time-std", o.time_std, "logit-normal: their deviation");
+  visit("vb-weight", o.vb_weight, "hybrid: weight of the variational bound");
+  visit("variance", o.variance,
+        "vlb: variance of the reverse steps: learned_range, fixed_small, fixed_large");
+  visit("path", o.path, "flow: path between data and noise: linear, trigonometric");
+  visit("curriculum-steps", o.curriculum_steps,
+        "consistency: steps of the whole training, over which the noise levels are refined");
+  visit("levels-first", o.levels_first, "consistency: pairs of noise levels at the start");
+  visit("levels-last", o.levels_last, "consistency: pairs of noise levels at the end");
+  visit("projections", o.projections, "ssm, ssm-vr: projections per image");
+  visit("projection", o.projection, "ssm, ssm-vr: rademacher or gaussian");
+  visit("energy", o.energy,
+        "make the network an energy, whose gradient is the prediction: norm, inner, head; none");
+  visit("class-dropout", o.class_dropout,
+        "share of labels that are left out, for classifier-free guidance; the class table then has "
+        "one row more, the last, for no class");
   visit("batch", o.batch, "images per batch");
   visit("accumulate", o.accumulate, "batches whose mean gradient makes one step");
   visit("optimizer", o.optimizer, "adamw, adam or sgd");

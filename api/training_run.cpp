@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "api/model.h"
-#include "api/noisy_classifier.h"
 #include "api/run_pictures.h"
 #include "api/training.h"
 #include "api/validation.h"
@@ -85,7 +84,6 @@ class Run {
   Status export_model(const Path& folder);
   Status take_reports(bool wait);
   Status validate();
-  Status validate_noisy();
   Status save();
   Status write_pictures(bool samples);
   void report_progress();
@@ -102,7 +100,6 @@ class Run {
   TrainingTask task_;
   std::unique_ptr<TrainingSession> session_;
   std::unique_ptr<Validator> validator_;
-  std::unique_ptr<NoisyValidator> noisy_validator_;  // in place of the other
   std::unique_ptr<SampleGrid> grid_;
   std::optional<JsonlWriter> metrics_;
   RunSummary summary_;
@@ -117,12 +114,11 @@ Status Run::open_data() {
   ITO_ASSIGN(data_, open_dataset(run_.data, Split::kTrain));
   if (data_.count < 1) return invalid_argument("{} has no images", run_.data.string());
   ITO_ASSIGN(task_, make_task(options_, data_));
-  if (run_.validate_every > 0 && task_.gan)
-    return invalid_argument(
-        "--validate is {}, but a GAN's loss says nothing of its samples: "
-        "leave it out",
-        run_.validate_every);
-  if (run_.validate_every > 0 || options_.classifier) {
+  const Validation& validation = task_.objective.validation;
+  if (run_.validate_every > 0 && !validation.make)
+    return invalid_argument("--validate is {}, but {}: leave it out", run_.validate_every,
+                            validation.why_not);
+  if (run_.validate_every > 0 || validation.at_the_end) {
     ITO_ASSIGN(test_data_, open_dataset(run_.data, Split::kTest));
   }
   return {};
@@ -177,19 +173,11 @@ Status Run::open() {
   summary_.device = device_.info().name;
   if (session_->step() > 0 && session_->step() < run_.steps)
     note(fmt::format("going on at step {} of {}", session_->step(), run_.steps));
-  if (task_.noisy) {
-    ITO_ASSIGN(noisy_validator_,
-               NoisyValidator::create(device_, task_, test_data_, session_->average()));
-  } else if (test_data_.count > 0) {
-    ITO_ASSIGN(validator_, Validator::create(device_, task_, test_data_, session_->average()));
+  if (test_data_.count > 0) {
+    ITO_ASSIGN(validator_, make_validator(device_, task_, test_data_, session_->average()));
   }
-  if (task_.sde && task_.sde->kind == Sde::Kind::kVe && options_.sigma_max == 0)
-    note(fmt::format("sigma_max is {}: the largest distance found between two training images",
-                     task_.sde->sigma_max));
-  if (options_.ladder == "auto")
-    note(fmt::format("the ladder has {} noise levels, by which neighbours overlap by half",
-                     task_.ladder));
-  if (run_.sample_every > 0 && !options_.classifier) {
+  for (const std::string& text : task_.objective.notes) note(text);
+  if (run_.sample_every > 0 && !task_.objective.pictures.sampler.empty()) {
     ITO_ASSIGN(grid_, SampleGrid::create(device_, task_, session_->average()));
   }
   return {};
@@ -229,34 +217,14 @@ Status Run::take_reports(bool wait) {
   return {};
 }
 
-// The row holds the accuracy at each noise level by its timestep, and their mean.
-Status Run::validate_noisy() {
-  ITO_ASSIGN(const std::vector<LevelAccuracy> levels, noisy_validator_->measure());
-  Json by_timestep = Json::object();
-  double mean = 0;
-  std::string text;
-  for (const LevelAccuracy& level : levels) {
-    by_timestep[std::to_string(level.timestep)] = level.accuracy;
-    mean += level.accuracy / static_cast<double>(levels.size());
-    text += fmt::format(" {:.3f} (sigma {:.3g})", level.accuracy, level.sigma);
-  }
-  summary_.validation = mean;
-  ITO_TRY(metrics_->append(
-      {{"step", session_->step()}, {"accuracy", mean}, {"accuracy_at_timestep", by_timestep}}));
-  note(fmt::format("step {}: accuracy {:.4f} on {} test images, by noise level:{}",
-                   session_->step(), mean, noisy_validator_->images(), text));
-  return {};
-}
-
 Status Run::validate() {
-  if (noisy_validator_ != nullptr) return validate_noisy();
-  ITO_ASSIGN(const double value, validator_->measure());
-  summary_.validation = value;
-  const char* name = options_.classifier ? "accuracy" : "validation";
-  ITO_TRY(metrics_->append({{"step", session_->step()}, {name, value}}));
-  note(fmt::format("step {}: {} {:.4f} on {} test images", session_->step(),
-                   options_.classifier ? "accuracy" : "validation loss", value,
-                   validator_->images()));
+  ITO_ASSIGN(Judgement judgement, validator_->measure());
+  summary_.validation = judgement.value;
+  summary_.metric = judgement.metric;
+  Json row = {{"step", session_->step()}};
+  row.update(judgement.row);
+  ITO_TRY(metrics_->append(row));
+  note(fmt::format("step {}: {}", session_->step(), judgement.text));
   return {};
 }
 
@@ -284,7 +252,7 @@ Status Run::save() {
 // The averaged weights as a model folder.
 Status Run::export_model(const Path& folder) {
   ITO_ASSIGN(const std::vector<float> weights, session_->average_weights());
-  return save_model(folder, task_.network, task_.scheduler, weights);
+  return save_model(folder, task_.network, task_.objective.scheduler, weights);
 }
 
 Status Run::train() {
@@ -302,8 +270,8 @@ Status Run::train() {
     const int64_t step = session_->step();
     end = step >= run_.steps || stopped();
     const bool save_now = due(run_.checkpoint_every) || end;
-    const bool validate_now = (validator_ != nullptr || noisy_validator_ != nullptr) &&
-                              (due(run_.validate_every) || step >= run_.steps);
+    const bool validate_now =
+        validator_ != nullptr && (due(run_.validate_every) || step >= run_.steps);
     const bool sample_now = due(run_.sample_every) || (run_.sample_every > 0 && step >= run_.steps);
     if (step % run_.log_every == 0 || save_now) {
       ITO_TRY(session_->request_report(step - reported_));

@@ -51,7 +51,8 @@ struct RunSummary {
   int64_t first_step = 0;  // where this call started
   bool stopped = false;    // by RunObserver::stop
   std::optional<double> loss;
-  std::optional<double> validation;  // loss, or a classifier's accuracy
+  std::optional<double> validation;  // what the objective's own validation says, and ...
+  std::string metric;                // ... what it calls that: "validation", "accuracy"
   double seconds = 0;                // of training in all, resumed parts included
   std::string device;
 };

@@ -1,13 +1,14 @@
 #include "api/validation.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
+#include "api/model_score.h"
 #include "base/error.h"
-#include "diffusion/torch_rng.h"
+#include "graph/builder.h"
 #include "graph/compile.h"
 #include "io/layout.h"
+#include "nn/classifier.h"
 
 namespace ito {
 namespace {
@@ -15,6 +16,131 @@ namespace {
 constexpr int64_t kLossImages = 1024;
 constexpr int64_t kBatch = 128;
 constexpr uint64_t kDrawSeed = 7;
+constexpr const char* kTimestep = "timestep";  // [n], what the objective draws
+constexpr const char* kNoise = "noise";        // as the images
+
+Shape batch_of(const TrainingTask& task, int64_t batch) {
+  Shape shape = task.batch_shape;
+  shape[0] = batch;
+  return shape;
+}
+
+Result<std::unique_ptr<Executor>> make_executor(vk::Device& device, const Program& program,
+                                                DeviceTensor weights) {
+  ITO_ASSIGN(Plan plan, compile(program, device.caps()));
+  ITO_ASSIGN(std::unique_ptr<Executor> executor, Executor::create(device, std::move(plan)));
+  ITO_TRY(executor->bind(state_name::kParameters, std::move(weights)));
+  ITO_TRY(executor->prepare());
+  return executor;
+}
+
+// Output "loss" f32 [].
+Program loss_program(const TrainingTask& task, int64_t batch, const HeldOutLoss& loss) {
+  Program program;
+  program.name = "validate";
+  Graph& graph = *program.graph;
+  const Shape shape = batch_of(task, batch);
+  const Tensor x0 = input(graph, batch_name::kImages, shape);
+  const Tensor time = input(graph, kTimestep, {batch}, loss.time_type);
+  program.output("loss",
+                 loss.loss(input_denoiser(task.network), x0, time, input(graph, kNoise, shape)));
+  return program;
+}
+
+// Output "correct" f32 [n].
+Program accuracy_program(const TrainingTask& task, int64_t batch) {
+  Program program;
+  program.name = "accuracy";
+  Graph& graph = *program.graph;
+  const Batch inputs = batch_inputs(graph, task.objective.ports, batch_of(task, batch));
+  const Tensor flat = input(graph, state_name::kParameters, {task.network.set().size()});
+  program.output("correct", is_correct(task.network.build(flat, inputs.images, {}), inputs.labels));
+  return program;
+}
+
+class LossValidator : public Validator {
+ public:
+  LossValidator(const TrainingTask& task, const ImageDataset& data, const HeldOutLoss& loss)
+      : task_(task), data_(data), loss_(loss), batch_(std::min(kBatch, data.count)) {
+    images_ = std::min(kLossImages, data.count / batch_ * batch_);
+  }
+  Status prepare(vk::Device& device, DeviceTensor weights) {
+    ITO_ASSIGN(executor_,
+               make_executor(device, loss_program(task_, batch_, loss_), std::move(weights)));
+    return {};
+  }
+  int64_t images() const override { return images_; }
+
+  Result<Judgement> measure() override {
+    TorchGenerator generator(kDrawSeed);
+    const int size = task_.size();
+    const Shape nchw{batch_, data_.c, size, size};
+    std::vector<float> noise(static_cast<size_t>(nchw.numel()));
+    double total = 0;
+    for (int64_t first = 0; first < images_; first += batch_) {
+      ITO_TRY(write_test_batch(*executor_, task_, data_, first, batch_));
+      ITO_TRY(write_times(loss_.times(generator, static_cast<size_t>(batch_))));
+      generator.randn(noise);
+      ITO_TRY(executor_->write(kNoise, nchw_to_nhwc(noise, nchw)));
+      ITO_TRY(executor_->run());
+      ITO_ASSIGN(const std::vector<float> loss, executor_->read<float>("loss"));
+      total += loss[0] * static_cast<double>(batch_);
+    }
+    const double value = total / static_cast<double>(images_);
+    return Judgement{
+        .value = value,
+        .metric = "validation",
+        .row = {{"validation", value}},
+        .text = fmt::format("validation loss {:.4f} on {} test images", value, images_)};
+  }
+
+ private:
+  Status write_times(const std::vector<double>& times) {
+    if (loss_.time_type == DType::kU32)
+      return executor_->write(kTimestep, std::vector<uint32_t>(times.begin(), times.end()));
+    return executor_->write(kTimestep, std::vector<float>(times.begin(), times.end()));
+  }
+
+  const TrainingTask& task_;
+  const ImageDataset& data_;
+  HeldOutLoss loss_;
+  std::unique_ptr<Executor> executor_;
+  int64_t batch_ = 0, images_ = 0;
+};
+
+class AccuracyValidator : public Validator {
+ public:
+  AccuracyValidator(const TrainingTask& task, const ImageDataset& data)
+      : task_(task), data_(data), batch_(std::min(kBatch, data.count)) {}
+  Status prepare(vk::Device& device, DeviceTensor weights) {
+    ITO_ASSIGN(executor_,
+               make_executor(device, accuracy_program(task_, batch_), std::move(weights)));
+    return {};
+  }
+  int64_t images() const override { return data_.count; }
+
+  Result<Judgement> measure() override {
+    double correct = 0;
+    for (int64_t first = 0; first < data_.count; first += batch_) {
+      ITO_TRY(write_test_batch(*executor_, task_, data_, first, batch_));
+      ITO_TRY(executor_->run());
+      ITO_ASSIGN(const std::vector<float> each, executor_->read<float>("correct"));
+      for (int64_t i = 0; i < std::min(batch_, data_.count - first); ++i)
+        correct += each[static_cast<size_t>(i)];
+    }
+    const double value = correct / static_cast<double>(data_.count);
+    return Judgement{.value = value,
+                     .metric = "accuracy",
+                     .row = {{"accuracy", value}},
+                     .text = fmt::format("accuracy {:.4f} on {} test images", value, data_.count)};
+  }
+
+ private:
+  const TrainingTask& task_;
+  const ImageDataset& data_;
+  std::unique_ptr<Executor> executor_;
+  int64_t batch_ = 0;
+};
 
 }  // namespace
 
@@ -25,16 +151,14 @@ Status write_test_batch(Executor& executor, const TrainingTask& task, const Imag
   std::vector<float> images(static_cast<size_t>(batch * task.size() * task.size() * data.c));
   normalised_images(data, indices, task.size(), task.size(), images.data());
   ITO_TRY(executor.write(batch_name::kImages, images));
-  if (task.classes == 0) return {};
+  if (!task.objective.ports.labels) return {};
   std::vector<uint32_t> labels;
   for (int64_t i : indices)
     labels.push_back(static_cast<uint32_t>((*data.labels)[static_cast<size_t>(i)]));
   return executor.write(batch_name::kLabels, labels);
 }
 
-Result<std::unique_ptr<Validator>> Validator::create(vk::Device& device, const TrainingTask& task,
-                                                     const ImageDataset& data,
-                                                     DeviceTensor weights) {
+Status check_test_images(const TrainingTask& task, const ImageDataset& data) {
   if (data.count < 1) return invalid_argument("the data set has no test images");
   if (data.c != task.batch_shape[3] || data.h > task.size() || data.w > task.size())
     return invalid_argument("the test images are {}x{}x{}, expected {} channels and at most {}x{}",
@@ -42,77 +166,35 @@ Result<std::unique_ptr<Validator>> Validator::create(vk::Device& device, const T
   if (task.classes > 0 && (!data.labels || data.num_classes() > task.classes))
     return invalid_argument("the test images have {} classes, expected {}", data.num_classes(),
                             task.classes);
-  std::unique_ptr<Validator> validator(new Validator(task, data));
-  validator->batch_ = std::min(kBatch, data.count);
-  Shape shape = task.batch_shape;
-  shape[0] = validator->batch_;
-  validator->images_ =
-      task.classifier ? data.count
-                      : std::min(kLossImages, data.count / validator->batch_ * validator->batch_);
-  const Program program = task.classifier ? accuracy_program(task.network, shape)
-                                          : validation_program(task, validator->batch_);
-  ITO_ASSIGN(Plan plan, compile(program, device.caps()));
-  ITO_ASSIGN(validator->executor_, Executor::create(device, std::move(plan)));
-  ITO_TRY(validator->executor_->bind(state_name::kParameters, std::move(weights)));
-  ITO_TRY(validator->executor_->prepare());
-  return validator;
+  return {};
 }
 
-Status Validator::write_timesteps(TorchGenerator& generator) {
-  const size_t n = static_cast<size_t>(batch_);
-  if (task_.edm) {
-    std::vector<float> levels(n);
-    generator.randn(levels);
-    for (float& level : levels)
-      level = static_cast<float>(std::exp(task_.edm->p_mean + task_.edm->p_std * double{level}));
-    return executor_->write("timestep", levels);
-  }
-  if (task_.sde && task_.ladder == 0) {
-    std::vector<float> t(n);
-    generator.uniform(t, kFirstTrainingTime, 1);
-    return executor_->write("timestep", t);
-  }
-  std::vector<int64_t> t(n);
-  generator.randint(t, task_.scheduler.num_train_timesteps);
-  if (!task_.sde) return executor_->write("timestep", std::vector<uint32_t>(t.begin(), t.end()));
-  std::vector<float> times;
-  for (int64_t level : t)
-    times.push_back(static_cast<float>(level) / static_cast<float>(task_.ladder - 1));
-  return executor_->write("timestep", times);
+Result<std::unique_ptr<Validator>> make_validator(vk::Device& device, const TrainingTask& task,
+                                                  const ImageDataset& data, DeviceTensor weights) {
+  const Validation& validation = task.objective.validation;
+  if (!validation.make)
+    return invalid_argument("--objective {} has no validation: {}", task.objective.name,
+                            validation.why_not);
+  ITO_TRY(check_test_images(task, data));
+  return validation.make(device, task, data, std::move(weights));
 }
 
-Result<double> Validator::measure_loss() {
-  TorchGenerator generator(kDrawSeed);
-  const int size = task_.size();
-  const Shape nchw{batch_, data_.c, size, size};
-  std::vector<float> noise(static_cast<size_t>(nchw.numel()));
-  double total = 0;
-  for (int64_t first = 0; first < images_; first += batch_) {
-    ITO_TRY(write_test_batch(*executor_, task_, data_, first, batch_));
-    ITO_TRY(write_timesteps(generator));
-    generator.randn(noise);
-    ITO_TRY(executor_->write("noise", nchw_to_nhwc(noise, nchw)));
-    ITO_TRY(executor_->run());
-    ITO_ASSIGN(const std::vector<float> loss, executor_->read<float>("loss"));
-    total += loss[0] * static_cast<double>(batch_);
-  }
-  return total / static_cast<double>(images_);
+Result<std::unique_ptr<Validator>> held_out_loss_validator(vk::Device& device,
+                                                           const TrainingTask& task,
+                                                           const ImageDataset& data,
+                                                           DeviceTensor weights,
+                                                           const HeldOutLoss& loss) {
+  auto validator = std::make_unique<LossValidator>(task, data, loss);
+  ITO_TRY(validator->prepare(device, std::move(weights)));
+  return std::unique_ptr<Validator>(std::move(validator));
 }
 
-Result<double> Validator::measure_accuracy() {
-  double correct = 0;
-  for (int64_t first = 0; first < images_; first += batch_) {
-    ITO_TRY(write_test_batch(*executor_, task_, data_, first, batch_));
-    ITO_TRY(executor_->run());
-    ITO_ASSIGN(const std::vector<float> each, executor_->read<float>("correct"));
-    for (int64_t i = 0; i < std::min(batch_, images_ - first); ++i)
-      correct += each[static_cast<size_t>(i)];
-  }
-  return correct / static_cast<double>(images_);
-}
-
-Result<double> Validator::measure() {
-  return task_.classifier ? measure_accuracy() : measure_loss();
+Result<std::unique_ptr<Validator>> accuracy_validator(vk::Device& device, const TrainingTask& task,
+                                                      const ImageDataset& data,
+                                                      DeviceTensor weights) {
+  auto validator = std::make_unique<AccuracyValidator>(task, data);
+  ITO_TRY(validator->prepare(device, std::move(weights)));
+  return std::unique_ptr<Validator>(std::move(validator));
 }
 
 }  // namespace ito

@@ -41,11 +41,14 @@ Command add_forward_command(CLI::App& root) {
   CLI::App* app = root.add_subcommand("forward", "Evaluate a model once on the tensors of a file");
   app->add_option("--model", c->model, "model folder in diffusers' layout")->required();
   app->add_option("--in", c->in,
-                  ".safetensors with sample [n,c,h,w], timestep [n], class_labels [n] where the "
-                  "model has classes, and target for --grad")
+                  ".safetensors with sample [n,c,h,w], timestep [n], where the model has them "
+                  "class_labels [n], encoder_hidden_states [n,l,d] and timestep_cond [n,d], and "
+                  "target for --grad; for an autoencoder sample, latent or both")
       ->required();
-  app->add_option("--out", c->out,
-                  ".safetensors to write: out; with --grad also loss, d_sample, grad.<parameter>")
+  app->add_option(
+         "--out", c->out,
+         ".safetensors to write: out; with --grad also loss, d_sample, grad.<parameter>; of "
+         "an autoencoder moments, mean, std and decoded")
       ->required();
   app->add_flag("--grad", c->gradients,
                 "also the mean squared error against target, and its gradients");

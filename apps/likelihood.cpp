@@ -1,4 +1,5 @@
-// ito likelihood: bits per dimension of a data set under a model's probability flow.
+// ito likelihood: bits per dimension of a data set under a model's probability flow; the two other
+// measures are in apps/likelihood_bound.h.
 #include "api/likelihood.h"
 
 #include <fmt/format.h>
@@ -7,7 +8,7 @@
 #include <chrono>
 #include <numeric>
 
-#include "apps/command.h"
+#include "apps/likelihood_bound.h"
 #include "base/error.h"
 #include "io/json.h"
 
@@ -16,32 +17,36 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-struct LikelihoodCommand {
-  DeviceChoice device;
+struct LikelihoodCommand : LikelihoodInput {
   LikelihoodSettings settings;
-  std::string model, data, split = "test", probe = "rademacher", table;
-  int64_t first = 0, num = 64;
-  bool json = false;
+  std::string probe = "rademacher";
+  BoundRequest bound;
+  LineRequest line;
 };
 
 Status check(LikelihoodCommand& c) {
   ITO_ASSIGN(c.settings.likelihood.divergence, divergence_from_name(c.probe));
   ITO_TRY(check_ode_options(c.settings.ode));
+  ITO_TRY(check_bound(c.bound));
+  if (c.line.ends.empty() && c.data.empty())
+    return invalid_argument("--data is missing, the images whose likelihood is asked for");
+  if (!c.line.ends.empty() && (c.bound.wanted || !c.data.empty()))
+    return invalid_argument("--line takes its images from its two ends, without --data or --bound");
+  if (c.line.ends.empty() && c.line.label >= 0) return invalid_argument("--class needs --line");
+  c.bound.settings.batch = c.settings.batch;
+  c.bound.settings.seed = c.settings.seed;
+  c.line.ode = c.settings.ode;
+  c.line.max_evaluations = c.settings.max_evaluations;
   c.settings.batch = std::min(c.settings.batch, c.num);
   return {};
 }
 
-// The data set at the model's size; pictures are padded with black as in training.
-Result<ImageDataset> open_images(const LikelihoodCommand& c, const ModelFlow& model) {
-  ITO_ASSIGN(ImageDataset data,
-             open_dataset(c.data, c.split == "train" ? Split::kTrain : Split::kTest));
+// The images of the data set, of which there must be some.
+Result<ImageDataset> open_measured(const LikelihoodCommand& c, const ModelFlow& model) {
+  ITO_ASSIGN(ImageDataset data, open_images(c.data, c.split, model.image[0], model.image[1]));
   if (c.first >= data.count)
     return invalid_argument("--first is {}, but {} has {} {} images", c.first, c.data, data.count,
                             c.split);
-  const int64_t size = model.image[0];
-  if (model.image[1] == size && (data.h < size || data.w < size) && data.h <= size &&
-      data.w <= size)
-    return pad_to(data, static_cast<int>(size), 0);
   return data;
 }
 
@@ -141,9 +146,11 @@ void print(const LikelihoodCommand& c, const Results& results, const LikelihoodS
 }
 
 Status run(const LikelihoodCommand& c) {
+  if (c.bound.wanted) return run_bound(c, c.bound);
+  if (!c.line.ends.empty()) return run_line(c, c.line);
   ITO_ASSIGN(const Model model, load_model(c.model));
   ITO_ASSIGN(const ModelFlow flow, model_flow(model));
-  ITO_ASSIGN(const ImageDataset data, open_images(c, flow));
+  ITO_ASSIGN(const ImageDataset data, open_measured(c, flow));
   ITO_ASSIGN(auto device, open_and_announce(
                               c.device, fmt::format("likelihood of {} under {}", c.data, c.model)));
   ITO_ASSIGN(auto session, LikelihoodSession::create(*device, flow, c.settings));
@@ -161,7 +168,7 @@ Command add_likelihood_command(CLI::App& root) {
       root.add_subcommand("likelihood", "Bits per dimension of images under a trained model");
   app->add_option("--model", c->model, "model folder in diffusers' layout, or a run of `ito train`")
       ->required();
-  app->add_option("--data", c->data, "data set, as for `ito train`")->required();
+  app->add_option("--data", c->data, "data set, as for `ito train`");
   app->add_option("--split", c->split, "which part of the data set")
       ->check(CLI::IsMember({"train", "test"}))
       ->capture_default_str();
@@ -196,7 +203,10 @@ Command add_likelihood_command(CLI::App& root) {
   app->add_option("--batch", c->settings.batch, "images computed together; changes no image")
       ->check(CLI::Range(int64_t{1}, int64_t{65536}))
       ->capture_default_str();
-  app->add_option("--table", c->table, "FILE.csv to write with a row per image");
+  app->add_option("--table", c->table,
+                  "FILE.csv to write with a row per image; bound: per timestep; line: per line");
+  add_bound_options(*app, c->bound);
+  add_line_options(*app, c->line);
   add_device_option(*app, c->device);
   app->add_flag("--json", c->json, "print JSON");
   app->footer(

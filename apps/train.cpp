@@ -1,6 +1,7 @@
 // ito train: trains a diffusion model (or a classifier) into a run folder, and goes on with it.
 #include <fmt/format.h>
 
+#include "api/objectives.h"
 #include "api/training_run.h"
 #include "apps/command.h"
 #include "base/error.h"
@@ -13,6 +14,7 @@ struct TrainCommand {
   CLI::App* app = nullptr;
   DeviceChoice device;
   TrainingOptions training;
+  const ObjectiveRow* row = nullptr;  // that the options ask for
   RunOptions run;
   std::string data, out;
   bool json = false;
@@ -37,12 +39,10 @@ Status check(TrainCommand& c) {
   visit_fields(c.training, [&](const char* key, auto&, const char*) {
     if (c.app->count(fmt::format("--{}", key)) > 0) c.run.given.insert(key);
   });
-  if (c.training.classifier && c.run.given.count("channels") == 0)
-    c.training.channels = {32, 64, 96, 96};
-  if (c.training.sde == "edm" && c.run.given.count("sigma-min") == 0)
-    c.training.sigma_min = 0.002;  // Karras et al. 2022, table 1
-  if (c.run.sample_every > 0 && c.training.classifier)
-    return invalid_argument("--sample-every has no meaning for a classifier");
+  ITO_ASSIGN(c.row, objective_of(c.training));
+  if (c.row->defaults != nullptr) c.row->defaults(c.training, c.run.given);
+  if (c.run.sample_every > 0 && !c.row->samples)
+    return invalid_argument("--sample-every has no meaning for a {}", c.row->name.name);
   c.run.data = c.data;
   c.run.out = c.out;
   ITO_TRY(check_training_options(c.training));
@@ -66,7 +66,7 @@ void print_summary(const TrainCommand& c, const RunSummary& s) {
     Json json = {{"step", s.step},       {"first_step", s.first_step}, {"stopped", s.stopped},
                  {"seconds", s.seconds}, {"device", s.device},         {"out", c.out}};
     if (s.loss) json["loss"] = *s.loss;
-    if (s.validation) json[c.training.classifier ? "accuracy" : "validation"] = *s.validation;
+    if (s.validation) json[s.metric] = *s.validation;
     fmt::print("{}", dump_json(json));
     return;
   }
@@ -84,10 +84,8 @@ void print_summary(const TrainCommand& c, const RunSummary& s) {
 Status run(TrainCommand& c) {
   ITO_ASSIGN(auto device,
              open_and_announce(
-                 c.device, fmt::format("training {} on the images of {} until step "
-                                       "{}, into {},",
-                                       c.training.classifier ? "a classifier" : "a diffusion model",
-                                       c.data, c.run.steps, c.out)));
+                 c.device, fmt::format("training ({}) on the images of {} until step {}, into {},",
+                                       c.row->name.help, c.data, c.run.steps, c.out)));
   ProgressLine line;
   RunObserver observer;
   observer.stop = &stop_requested();

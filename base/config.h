@@ -54,6 +54,8 @@ struct UNet2DConfig {
   // Not in diffusers, and only for networks that are told sigma: c_in before the network, c_skip
   // and c_out behind it (Karras et al. 2022, table 1), so that the score is (D - x)/sigma².
   std::optional<double> sigma_data;
+  // Not in diffusers: the network is an energy of this form (nn/energy.h), its output -∇ of it.
+  std::optional<std::string> energy;
 
   // Keys this struct does not know (and _diffusers_version): key → JSON text, written back as read.
   std::map<std::string, std::string> extra;

@@ -188,6 +188,12 @@ Status check_numbers(const UNet2DConfig& config) {
         "found {} and \"{}\"",
         *config.sigma_data, config.time_embedding_type);
   }
+  if (config.energy && (takes_sigma(config) || config.out_channels != config.in_channels)) {
+    return invalid_argument(
+        "energy: expected as many output as input channels and a network that is told a timestep, "
+        "found {} for {} and time_embedding_type \"{}\"",
+        config.out_channels, config.in_channels, config.time_embedding_type);
+  }
   if (config.time_embedding_type == "none" && config.resnet_time_scale_shift == "scale_shift" &&
       !config.num_class_embeds && !config.class_embed_type) {
     return invalid_argument(

@@ -99,7 +99,8 @@ Tensor quantile_of_magnitudes(Tensor magnitudes, double q) {
 }
 
 Tensor dynamic_threshold(Tensor x0, double ratio, double max_value) {
-  CHECK(max_value >= 1, "dynamic threshold: max_value below 1");
+  CHECK(max_value > 0, "dynamic threshold: max_value not positive");
+  if (max_value < 1) return clamp(x0, -max_value, max_value) / max_value;
   const Tensor s = clamp(quantile_of_magnitudes(abs(x0), ratio), 1, max_value);
   return minimum(maximum(x0, -s), s) / s;
 }

@@ -15,6 +15,12 @@ inline constexpr uint32_t kStreamTrainLatent = 40;     // denoising diffusion GA
 inline constexpr uint32_t kStreamTrainForward = 41;    //   noise of the step to x_t and
 inline constexpr uint32_t kStreamTrainPosterior = 42;  //   of the generated x_{t-1} in training;
 inline constexpr uint32_t kStreamStepLatent = 43;      //   latent of a sampling step
+inline constexpr uint32_t kStreamClassDropout = 50;    // which labels are left out; step word: the
+                                                       //   training step
+// The variational bound (bound_program.h): timestep within a stratum, and the noise there; step
+// word: the stratum.
+inline constexpr uint32_t kStreamBoundTimestep = 51;
+inline constexpr uint32_t kStreamBoundNoise = 52;
 inline constexpr uint32_t kStreamConstraintNoise =
     32;  // noising an observation (constraint.h);
          //   step word: step × Method::moves + the move

@@ -12,8 +12,8 @@ Result<X0Limit> threshold_limit(const SchedulerConfig& config) {
     if (!(ratio >= 0 && ratio <= 1))
       return invalid_argument("scheduler config: dynamic_thresholding_ratio is {}, expected 0 to 1",
                               ratio);
-    if (!(config.sample_max_value >= 1))
-      return invalid_argument("scheduler config: sample_max_value is {}, expected at least 1",
+    if (!(config.sample_max_value > 0))
+      return invalid_argument("scheduler config: sample_max_value is {}, expected above 0",
                               config.sample_max_value);
   }
   return X0Limit{.threshold = config.thresholding,

@@ -108,6 +108,31 @@ constexpr Key<Config> key(const char* name) {
           [](const Config& c) { return write_value(c.*kField); }};
 }
 
+// A key whose field has one number for all levels of a network, or a list of one each.
+template <typename Config, auto kField>
+constexpr Key<Config> level_key(const char* name) {
+  return {name,
+          [](JsonObject& o, const char* k, Config* c) {
+            const Json* value = o.find(k);
+            if (value == nullptr || !value->is_number_integer()) return o.read(k, &(c->*kField));
+            (c->*kField).assign(1, 0);
+            return o.read(k, &(c->*kField)[0]);
+          },
+          [](const Config& c) {
+            const std::vector<int>& values = c.*kField;
+            return values.size() == 1 ? Json(values[0]) : Json(values);
+          }};
+}
+
+// A key for which only diffusers' default is implemented: null and false mean the same.
+struct FixedKey {
+  const char* name;
+  const char* value;  // JSON text
+};
+// Error kUnsupported naming `where` and the first key with another value. A key that is absent has
+// its default.
+Status check_fixed_keys(const Json& json, const std::string& where, std::span<const FixedKey> keys);
+
 // The JSON text of a key that a struct does not know, as it was read.
 inline Json parse_extra(const std::string& text) { return Json::parse(text, nullptr, false); }
 

@@ -7,19 +7,21 @@
 namespace ito {
 namespace {
 
-// model_index.json, where present, must name a U-Net that we can run.
-Status check_model_index(const Path& folder) {
+// model_index.json, or an empty object. Where present it must name a U-Net that we can run.
+Result<Json> read_model_index(const Path& folder) {
   Path path = folder / "model_index.json";
-  if (!file_exists(path)) return {};
+  if (!file_exists(path)) return Json::object();
   ITO_ASSIGN(Json json, read_json(path));
   ITO_ASSIGN(JsonObject index, JsonObject::open(json, path.string()));
   const Json* unet = index.find("unet");
-  if (unet == nullptr) return {};
+  if (unet == nullptr) return json;
   std::vector<std::string> parts;
   ITO_TRY(index.read("unet", &parts));
-  if (parts.size() == 2 && network_class(parts[1], path.string()).ok()) return {};
-  return unsupported("{}: key 'unet': expected [\"diffusers\", \"UNet2DModel\"], found {}",
-                     path.string(), describe_json(*unet));
+  if (parts.size() == 2 && network_class(parts[1], path.string()).ok()) return json;
+  return unsupported(
+      "{}: key 'unet': expected [\"diffusers\", \"UNet2DModel\"] or another known network, found "
+      "{}",
+      path.string(), describe_json(*unet));
 }
 
 }  // namespace
@@ -45,13 +47,23 @@ Result<std::optional<SchedulerConfig>> read_scheduler_config(const Path& folder)
 }
 
 Result<DiffusersModel> read_diffusers(const Path& folder) {
-  ITO_TRY(check_model_index(folder));
   DiffusersModel model;
+  ITO_ASSIGN(model.index, read_model_index(folder));
   ITO_ASSIGN(const Path unet, unet_folder(folder));
   ITO_ASSIGN(model.scheduler, read_scheduler_config(folder));
   ITO_ASSIGN(model.unet, read_network(unet));
+  if (file_exists(folder / "vae" / "config.json")) {
+    ITO_ASSIGN(model.vae, read_network(folder / "vae"));
+  }
   return model;
 }
+
+namespace {
+
+// Of a U-Net with a context and an autoencoder.
+constexpr const char* kLatentPipeline = "StableDiffusionPipeline";
+
+}  // namespace
 
 Status write_diffusers(const Path& folder, const DiffusersModel& model) {
   ITO_TRY(write_network(folder / "unet", model.unet));
@@ -60,10 +72,17 @@ Status write_diffusers(const Path& folder, const DiffusersModel& model) {
   ITO_TRY(make_folders(folder / "scheduler"));
   ITO_TRY(write_file_atomic(folder / "scheduler" / "scheduler_config.json",
                             dump_json(scheduler_config_json(scheduler))));
-  Json index = {{"_class_name", scheduler_pipeline_name(scheduler)},
-                {"_diffusers_version", "0.40.0"},
-                {"scheduler", {"diffusers", scheduler_class_name(scheduler)}},
-                {"unet", {"diffusers", class_of_network(model.unet.network).class_name}}};
+  if (model.vae) ITO_TRY(write_network(folder / "vae", *model.vae));
+  Json index = model.index;
+  for (auto& [key, value] : index.items())
+    if (value.is_array() && value.size() == 2) value = {nullptr, nullptr};
+  const bool on_latents = model.vae.has_value();
+  if (!index.contains("_class_name"))
+    index["_class_name"] = on_latents ? kLatentPipeline : scheduler_pipeline_name(scheduler);
+  index["_diffusers_version"] = "0.40.0";
+  index["scheduler"] = {"diffusers", scheduler_class_name(scheduler)};
+  index["unet"] = {"diffusers", class_of_network(model.unet.network).class_name};
+  if (on_latents) index["vae"] = {"diffusers", class_of_network(model.vae->network).class_name};
   return write_file_atomic(folder / "model_index.json", dump_json(index));
 }
 

@@ -27,7 +27,11 @@ Json unet_config_json(const UNet2DConfig& config);
 // A pipeline as files hold it.
 struct DiffusersModel {
   NetworkFile unet;
+  std::optional<NetworkFile> vae;            // of a pipeline on latents
   std::optional<SchedulerConfig> scheduler;  // nothing in a bare model folder without one
+  // model_index.json as read, or empty. What it names besides the above (text encoders, tokenizers)
+  // is not read, and named as absent where the pipeline is written.
+  Json index = Json::object();
 };
 
 // Reads a pipeline folder (with unet/) or a model folder (config.json beside the weights).

@@ -4,11 +4,19 @@
 // embedding type; each names `where` and the key.
 #pragma once
 
+#include "base/latent_config.h"
 #include "base/network_config.h"
 #include "io/diffusers.h"
 #include "io/json.h"
 
 namespace ito {
+
+Result<UNet2DConditionConfig> parse_unet_condition_config(const Json& json,
+                                                          const std::string& where);
+Json unet_condition_config_json(const UNet2DConditionConfig& config);
+
+Result<AutoencoderKLConfig> parse_autoencoder_config(const Json& json, const std::string& where);
+Json autoencoder_config_json(const AutoencoderKLConfig& config);
 
 Result<ClassifierConfig> parse_classifier_config(const Json& json, const std::string& where);
 Json classifier_config_json(const ClassifierConfig& config);

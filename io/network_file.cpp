@@ -34,6 +34,12 @@ Json write(const NetworkConfig& config) {
 constexpr NetworkClass kClasses[] = {
     {kFirstClass, "unet2d", kWeights, true, parse<UNet2DConfig, parse_unet_config>,
      write<UNet2DConfig, unet_config_json>},
+    {"UNet2DConditionModel", "unet2d_condition", kWeights, true,
+     parse<UNet2DConditionConfig, parse_unet_condition_config>,
+     write<UNet2DConditionConfig, unet_condition_config_json>},
+    {"AutoencoderKL", "autoencoder_kl", kWeights, true,
+     parse<AutoencoderKLConfig, parse_autoencoder_config>,
+     write<AutoencoderKLConfig, autoencoder_config_json>},
     {"ItoClassifier", "classifier", kOwnWeights, false,
      parse<ClassifierConfig, parse_classifier_config>,
      write<ClassifierConfig, classifier_config_json>},

@@ -63,6 +63,7 @@ Result<UNet2DConfig> parse_unet_config(const Json& json, const std::string& wher
   UNet2DConfig c;
   for (const Key<UNet2DConfig>& key : kUnetKeys) ITO_TRY(key.read(o, key.name, &c));
   ITO_TRY(o.read("sigma_data", &c.sigma_data));
+  ITO_TRY(o.read("energy", &c.energy));
   c.down_block_types = modern_blocks(std::move(c.down_block_types));
   c.up_block_types = modern_blocks(std::move(c.up_block_types));
   for (const std::string& key : o.unknown_keys()) c.extra[key] = dump_json_line(json[key]);
@@ -79,6 +80,7 @@ Json unet_config_json(const UNet2DConfig& c) {
   for (const Key<UNet2DConfig>& key : kUnetKeys) json[key.name] = key.write(c);
   // Left out where it is not used: diffusers does not know it.
   if (c.sigma_data) json["sigma_data"] = *c.sigma_data;
+  if (c.energy) json["energy"] = *c.energy;
   return json;
 }
 

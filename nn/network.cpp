@@ -6,6 +6,8 @@
 namespace ito {
 namespace {
 
+constexpr double kLeastLogVariance = -30, kMostLogVariance = 20;
+
 Shape class_shape(const ClassInput& classes, int64_t n) {
   return classes.kind == ClassInput::Kind::kEmbeddings ? Shape{n, classes.count} : Shape{n};
 }
@@ -54,6 +56,13 @@ Conditioning conditioning_inputs(Graph& graph, const Signature& signature, int64
   if (names.latent != nullptr && signature.latent > 0)
     conditioning.latent = input(graph, names.latent, Shape{n, signature.latent});
   return conditioning;
+}
+
+LatentGaussian latent_gaussian(Tensor moments) {
+  const int64_t channels = moments.dim(3) / 2;
+  const Tensor log_variance =
+      clamp(slice_axis(moments, 3, channels, 2 * channels), kLeastLogVariance, kMostLogVariance);
+  return {.mean = slice_axis(moments, 3, 0, channels), .std = exp(log_variance * 0.5)};
 }
 
 Network::Network(NetworkDefinition definition, ParameterSet own)

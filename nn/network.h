@@ -79,6 +79,25 @@ Conditioning conditioning_inputs(Graph& graph, const Signature& signature, int64
 using NetworkFunction =
     std::function<Tensor(const Scope& scope, Tensor x, Tensor t, const Conditioning& conditioning)>;
 
+// What a network that goes through a latent image also is: its two halves.
+struct Autoencoder {
+  int64_t latent_channels = 4;
+  int64_t factor = 8;  // pixels per latent along each side
+  double scale = 1;    // a diffusion works on (latent - shift) * scale
+  double shift = 0;
+  int64_t tile = 0;  // side of the pictures that are decoded in one piece; 0: any
+  // x [n,h,w,c] → moments [n,h/factor,w/factor,2 latent_channels]: means, then log variances.
+  std::function<Tensor(const Scope&, Tensor)> encode;
+  // latent [n,h,w,latent_channels] → [n,factor h,factor w,c].
+  std::function<Tensor(const Scope&, Tensor)> decode;
+};
+// Mean and standard deviation of the moments' Gaussian. Logarithms of variances are limited to
+// [-30, 20], as diffusers does.
+struct LatentGaussian {
+  Tensor mean, std;
+};
+LatentGaussian latent_gaussian(Tensor moments);
+
 // What a family's file says of one of its networks.
 struct NetworkDefinition {
   std::string_view row;  // its name in nn/networks.h
@@ -86,7 +105,8 @@ struct NetworkDefinition {
   Signature signature = {};
   NetworkFunction build = {};
   std::function<Status(int64_t h, int64_t w)> check_size = {};  // empty: any
-  std::function<Status()> check_training = {};                  // empty: it can be trained
+  std::optional<Autoencoder> autoencoder = {};
+  std::function<Status()> check_training = {};  // empty: it can be trained
 };
 
 // A cheap copy of a shared constant. An empty one (default) may only be assigned to.
@@ -104,6 +124,10 @@ class Network {
     return std::any_cast<Config>(&definition().config);
   }
   const Signature& signature() const { return definition().signature; }
+  // The halves of an autoencoder; null for any other network.
+  const Autoencoder* autoencoder() const {
+    return definition().autoencoder ? &*definition().autoencoder : nullptr;
+  }
 
   // Where its weights lie: a flat tensor [set().size()] holds them, and maybe others' (among()).
   const ParameterSet& set() const { return *set_; }

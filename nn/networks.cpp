@@ -1,10 +1,12 @@
 #include "nn/networks.h"
 
+#include "nn/autoencoder_kl.h"
 #include "nn/classifier.h"
 #include "nn/ddgan.h"
 #include "nn/mlp.h"
 #include "nn/noisy_classifier.h"
 #include "nn/unet2d.h"
+#include "nn/unet2d_condition.h"
 
 namespace ito {
 namespace {
@@ -22,6 +24,16 @@ constexpr NetworkRow kRows[] = {
       .source = "Ho et al. 2020; Dhariwal and Nichol 2021; Song et al. 2021",
       .aliases = {}},
      make<UNet2DConfig, unet2d_network>},
+    {{.name = kUNet2DCondition,
+      .help = "U-Net that attends to a context (latent diffusion)",
+      .source = "Rombach et al. 2022",
+      .aliases = {}},
+     make<UNet2DConditionConfig, unet2d_condition_network>},
+    {{.name = kAutoencoderKL,
+      .help = "autoencoder of images with Gaussian latents (latent diffusion)",
+      .source = "Rombach et al. 2022, section 3.1",
+      .aliases = {}},
+     make<AutoencoderKLConfig, autoencoder_kl_network>},
     {{.name = kLatentMapping,
       .help = "latent and class to an embedding",
       .source = "Karras et al. 2019",

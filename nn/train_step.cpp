@@ -39,6 +39,16 @@ Tensor keep_frozen(const ParameterSet& set, Tensor updated, Tensor old) {
   return select(less(iota(graph, updated.shape(), 0), limit), updated, old);
 }
 
+// The loss of one batch; its state moves on.
+Tensor add_loss(Program& program, const ParameterSet& set, const LossFunction& function,
+                Tensor flat, Tensor counter) {
+  const LossResult result = function(*program.graph, Scope(set, flat), counter);
+  CHECK(result.loss.shape() == Shape{},
+        "a loss is a scalar, not " + result.loss.shape().to_string());
+  for (const auto& [state, value] : result.updates) program.update(state, value);
+  return result.loss;
+}
+
 // Everything after the gradient: clipping, update, average, counter, loss history and outputs.
 void finish_step(Program& program, const ParameterSet& set, const TrainStepOptions& options,
                  const State& state, Tensor loss, Tensor gradient) {
@@ -103,6 +113,7 @@ std::vector<StateTensor> train_state(const ParameterSet& set, const TrainStepOpt
     add(state_name::kLossSum, {});
     add(state_name::kBatchCounter, {}, DType::kU32);
   }
+  state.insert(state.end(), options.loss_state.begin(), options.loss_state.end());
   return state;
 }
 
@@ -113,8 +124,7 @@ Program train_step_program(const ParameterSet& set, const LossFunction& loss_fun
   program.name = "train_step";
   const State state(*program.graph, set, options);
   const Tensor flat = state[state_name::kParameters];
-  const Tensor loss = loss_function(*program.graph, Scope(set, flat), state[state_name::kCounter]);
-  CHECK(loss.shape() == Shape{}, "a loss is a scalar, not " + loss.shape().to_string());
+  const Tensor loss = add_loss(program, set, loss_function, flat, state[state_name::kCounter]);
   finish_step(program, set, options, state, loss, flat_gradient(set, flat, loss));
   return program;
 }
@@ -127,8 +137,7 @@ Program accumulate_program(const ParameterSet& set, const LossFunction& loss_fun
   const State state(*program.graph, set, options);
   const Tensor flat = state[state_name::kParameters];
   const Tensor counter = state[state_name::kBatchCounter];
-  const Tensor loss = loss_function(*program.graph, Scope(set, flat), counter);
-  CHECK(loss.shape() == Shape{}, "a loss is a scalar, not " + loss.shape().to_string());
+  const Tensor loss = add_loss(program, set, loss_function, flat, counter);
   const Tensor gradient_sum = state[state_name::kGradientSum];
   const Tensor loss_sum = state[state_name::kLossSum];
   program.update(gradient_sum, gradient_sum + flat_gradient(set, flat, loss));

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "graph/program.h"
@@ -14,10 +15,27 @@
 
 namespace ito {
 
-// Builds the loss, a scalar [] (a mean over the batch), on the network's parameters. It declares
-// the inputs it needs with input(): the batch, random key and so on. `counter`, u32 [], is the
-// number of batches that this training has seen: what random numbers should depend on.
-using LossFunction = std::function<Tensor(Graph& graph, const Scope& parameters, Tensor counter)>;
+struct StateTensor {
+  enum class Start : uint8_t { kZeros, kParameters };
+  std::string name;
+  Shape shape;
+  DType dtype = DType::kF32;
+  Start start = Start::kZeros;  // value before the first step
+};
+
+// What a loss function gives: most give the loss alone.
+struct LossResult {
+  LossResult(Tensor loss_of_batch) : loss(loss_of_batch) {}  // NOLINT: a tensor is a result
+  Tensor loss;                                               // [], a mean over the batch
+  // What its own state (TrainStepOptions::loss_state) is after the batch: input and new value.
+  std::vector<std::pair<Tensor, Tensor>> updates;
+};
+
+// Builds the loss on the network's parameters. It declares the inputs it needs with input(): the
+// batch, random key, its own state and so on. `counter`, u32 [], is the number of batches that this
+// training has seen: what random numbers should depend on.
+using LossFunction =
+    std::function<LossResult(Graph& graph, const Scope& parameters, Tensor counter)>;
 
 struct TrainStepOptions {
   Optimizer optimizer;
@@ -25,6 +43,8 @@ struct TrainStepOptions {
   int64_t accumulation = 1;
   // Length of the ring of recent losses.
   int64_t loss_history = 256;
+  // What the loss carries from batch to batch, donated as the rest.
+  std::vector<StateTensor> loss_state = {};
 };
 
 // Input names of the state, all donated. Which of them a training has: train_state().
@@ -39,14 +59,6 @@ inline constexpr const char* kGradientSum = "grad_accum";      // f32 [P], accum
 inline constexpr const char* kLossSum = "loss_accum";          // f32 [], accumulation only
 inline constexpr const char* kBatchCounter = "batch_counter";  // u32 [], accumulation only
 }  // namespace state_name
-
-struct StateTensor {
-  enum class Start : uint8_t { kZeros, kParameters };
-  std::string name;
-  Shape shape;
-  DType dtype = DType::kF32;
-  Start start = Start::kZeros;  // value before the first step
-};
 
 // Every state tensor of a training with these options, in a fixed order: what to allocate, and what
 // a checkpoint holds (loss_history included).

@@ -1,6 +1,7 @@
 #include "nn/unet2d.h"
 
 #include "base/check.h"
+#include "nn/energy.h"
 #include "nn/layers.h"
 #include "nn/unet2d_blocks.h"
 
@@ -106,6 +107,13 @@ Result<Network> unet2d_network(const UNet2DConfig& config) {
   definition.build = [config](const Scope& scope, Tensor x, Tensor t, const Conditioning& given) {
     return unet2d(scope, config, x, t, given.classes);
   };
+  if (config.energy) {
+    ITO_ASSIGN(const EnergyRow* energy, row_called(energy_rows(), *config.energy, "energy"));
+    definition.build = [h = definition.build, form = energy->form](
+                           const Scope& scope, Tensor x, Tensor t, const Conditioning& given) {
+      return energy_output(form, x, h(scope, x, t, given));
+    };
+  }
   definition.check_size = [config](int64_t h, int64_t w) {
     return check_unet2d_size(config, h, w);
   };

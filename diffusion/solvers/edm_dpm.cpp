@@ -4,10 +4,12 @@
 //   1   x ← e x + (1 - e) m_0
 //   2   + (1 - e) D_1/2                       midpoint;  ((e - 1)/h + 1) D_1  Heun
 //   3   + ((e - 1)/h + 1) D_1 - ((e - 1 + h)/h² - 1/2) D_2
-// and as an SDE with e² for e in front of x̂_0, e² x in place of e x and σ' √(1 - e²) z. The first
-// steps are of lower order; so is the last (with euler_at_final, a final σ of 0, or
-// lower_order_final and fewer than 15 steps) and the one before it (the latter). Errors: unknown
-// names, values out of range; order 3 as an SDE, which has no such step.
+// and as an SDE with e² for e in front of x̂_0, e² x in place of e x and σ' √(1 - e²) z. (D_2 tends
+// to half of h² d²m/dλ², for which the formula, published so, wants the whole: order 3 is of second
+// order with a smaller constant.) The first steps are of lower order; so is the last (with
+// euler_at_final, a final σ of 0, or lower_order_final and fewer than 15 steps) and the one before
+// it (the latter).
+// Errors: unknown names, values out of range; order 3 as an SDE, which has no such step.
 #include <algorithm>
 #include <cmath>
 

@@ -6,8 +6,8 @@
 // (of whose end points the last is shifted twice, as published) or by μ (use_dynamic_shifting),
 // stretched to shift_terminal, and with a use_ switch replaced by Karras, exponential or beta
 // levels between the same ends; they end at 0. With invert_sigmas σ counts the other way, from
-// noise at 0 to images at 1. Errors: unknown names, a shift not above 0, no μ with
-// use_dynamic_shifting.
+// noise at 0 to images at 1.
+// Errors: unknown names, a shift not above 0, no μ with use_dynamic_shifting.
 #include <cmath>
 
 #include "base/error.h"

@@ -3,8 +3,8 @@
 // steps are interpolated by a polynomial, which is integrated:
 //   x ← x + Σ_j d_{i-j} ∫_{σ_i}^{σ_{i+1}} Π_{m≠j} (τ - σ_{i-m})/(σ_{i-j} - σ_{i-m}) dτ
 // options.order is the greatest k, 1 to 4; the first steps, also of a run that begins at
-// first_step, have fewer derivatives. Errors: unknown names, an order outside 1 to 4, prediction
-// flow.
+// first_step, have fewer derivatives.
+// Errors: unknown names, an order outside 1 to 4, prediction flow.
 #include <algorithm>
 #include <array>
 

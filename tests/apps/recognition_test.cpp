@@ -68,9 +68,9 @@ class Recognition : public VulkanTest {
 
   Component model() const { return {task_.network, session_->average_weights().value()}; }
   double accuracy(const ImageDataset& data) {
-    auto validator = Validator::create(device(), task_, data, session_->average());
+    auto validator = make_validator(device(), task_, data, session_->average());
     EXPECT_TRUE(validator.ok());
-    return validator.ok() ? (*validator)->measure().value() : NAN;
+    return validator.ok() ? (*validator)->measure().value().value : NAN;
   }
 
   ImageDataset data_ = bands();

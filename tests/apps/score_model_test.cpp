@@ -267,8 +267,10 @@ TEST_F(ScoreModelTest, LaddersAreSampledOnTheirLevels) {
   const Model model = load_model(run).value();
   EXPECT_TRUE(model.scheduler.ladder);
   EXPECT_EQ(model.scheduler.num_train_timesteps, 5);
-  const auto chain = [&](const SampleOptions& options) {
-    return *sampling_loop(model.network, model.scheduler, options).value().chain;
+  const auto chain = [&](const SamplerOptions& sampler) {
+    SampleOptions options;
+    static_cast<SamplerOptions&>(options) = sampler;
+    return *sampling_loop(model.network, model.scheduler, options).value().sampling.method;
   };
   const Method second = chain({.sampler = "ald"});
   EXPECT_EQ(second.steps, 5 * 5 + 1);

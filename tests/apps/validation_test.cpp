@@ -68,15 +68,16 @@ TEST_F(ValidationLoss, IsTheMeanSquaredErrorOnPyTorchsDraws) {
   ASSERT_EQ(task.size(), kPadded);
   Model model;
   model.network = task.network;
-  model.scheduler = task.scheduler;
+  model.scheduler = task.objective.scheduler;
   const ParameterSet& set = model.network.set();
   model.weights = initial_parameters(set, 3);
   ASSERT_OK_AND_ASSIGN(DeviceTensor weights,
                        DeviceTensor::create(device(), DType::kF32, Shape{set.size()}));
   ASSERT_OK(weights.write(bytes_of(model.weights)));
-  ASSERT_OK_AND_ASSIGN(const auto validator, Validator::create(device(), task, data, weights));
+  ASSERT_OK_AND_ASSIGN(const auto validator, make_validator(device(), task, data, weights));
   EXPECT_EQ(validator->images(), 2 * kBatch);
-  ASSERT_OK_AND_ASSIGN(const double loss, validator->measure());
+  ASSERT_OK_AND_ASSIGN(const Judgement judgement, validator->measure());
+  const double loss = judgement.value;
 
   const std::vector<double> alpha_bar = cosine_alpha_bar(1000);
   TorchGenerator generator(7);
@@ -111,7 +112,7 @@ TEST_F(ValidationLoss, IsTheMeanSquaredErrorOnPyTorchsDraws) {
   // The network had a say in it.
   EXPECT_GT(answer, 1e-3 * total);
   // The same draws every time.
-  EXPECT_EQ(validator->measure().value(), loss);
+  EXPECT_EQ(validator->measure().value().value, loss);
 }
 
 }  // namespace

@@ -108,7 +108,10 @@ Result<Case> load_case(const Path& folder, const std::string& name) {
   ITO_ASSIGN(golden.json, read_json(folder / (name + ".json")));
   if (!golden.json.is_object())
     return corrupt("{}.json: expected an object, found {}", name, describe_json(golden.json));
-  ITO_ASSIGN(golden.tensors, read_safetensors(folder / (name + ".safetensors")));
+  const Path tensors = folder / (name + ".safetensors");
+  if (file_exists(tensors)) {
+    ITO_ASSIGN(golden.tensors, read_safetensors(tensors));
+  }
   return golden;
 }
 
@@ -192,6 +195,12 @@ Result<bool> boolean_or(const Json& object, const std::string& key, bool fallbac
 Result<Json> object(const Json& parent, const std::string& key) {
   ITO_ASSIGN(const Json* value, find(parent, key));
   if (!value->is_object()) return wrong(key, "an object", *value);
+  return *value;
+}
+
+Result<Json> array(const Json& parent, const std::string& key) {
+  ITO_ASSIGN(const Json* value, find(parent, key));
+  if (!value->is_array()) return wrong(key, "an array", *value);
   return *value;
 }
 

@@ -52,7 +52,7 @@ struct Case {
   std::vector<std::string> tensor_names() const;
 };
 
-// Reads STEM.json and STEM.safetensors.
+// Reads STEM.json and, where there is one, STEM.safetensors.
 Result<Case> load_case(const Path& folder, const std::string& name);
 
 // Values of a JSON object; errors name the key, what was expected and what was found. Infinite
@@ -66,8 +66,9 @@ Result<std::vector<int64_t>> integers(const Json& object, const std::string& key
 Result<double> number_or(const Json& object, const std::string& key, double fallback);
 Result<int64_t> integer_or(const Json& object, const std::string& key, int64_t fallback);
 Result<bool> boolean_or(const Json& object, const std::string& key, bool fallback);
-// The object at the key; error if it is none.
+// The object, or the array, at the key; error if it is none.
 Result<Json> object(const Json& parent, const std::string& key);
+Result<Json> array(const Json& parent, const std::string& key);
 
 // "torch_fp32_err": the noise floor of a tensor, or 0 where the case gives none.
 Result<double> noise_floor(const Case& golden, const std::string& tensor);

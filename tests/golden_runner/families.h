@@ -36,5 +36,9 @@ Result<Outcome> run_sde_trajectory(vk::Device& device, const Case& golden);
 Result<Outcome> run_edm(vk::Device& device, const Case& golden);
 // sde/*_pfode_*: end points and likelihoods of the probability-flow ODE.
 Result<Outcome> run_pfode(vk::Device& device, const Case& golden);
+// vlb/NAME: the variational bound, the hybrid loss, importance-sampled timesteps.
+Result<Outcome> run_vlb(vk::Device& device, const Case& golden);
+// analytic/closed_form: what is known of Gaussian data in closed form.
+Result<Outcome> run_analytic(vk::Device& device, const Case& golden);
 
 }  // namespace ito::golden

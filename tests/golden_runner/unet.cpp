@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "graph/builder.h"
+#include "tests/golden_runner/autoencoder.h"
 #include "tests/golden_runner/families.h"
 #include "tests/golden_runner/networks.h"
 #include "tests/golden_runner/program_run.h"
@@ -60,6 +61,7 @@ Result<Outcome> run_unet(vk::Device& device, const Case& golden) {
              read_network((golden.folder / golden.name).parent_path(), reason));
   if (!model) return skipped("later: " + reason);
   const Network& network = model->network;
+  if (network.autoencoder() != nullptr) return run_autoencoder(device, golden, *model);
   const Signature& signature = network.signature();
   const Limits limits = limits_of(signature);
 
@@ -105,7 +107,10 @@ Result<Outcome> run_unet(vk::Device& device, const Case& golden) {
   const Tensor loss = mean_all(square(out - target));
   program.output("out", out);
   program.output("loss", loss);
+  const bool with_context = golden.has("d_encoder_hidden_states");
   program.output("d_sample", grad(loss, {x})[0]);
+  if (with_context)
+    program.output("d_encoder_hidden_states", grad(loss, {conditioning.context})[0]);
   program.output("grad", flat_gradient(network.set(), params, loss));
   ITO_ASSIGN(const HostValues results, run_on_device(device, program, values));
 
@@ -113,6 +118,11 @@ Result<Outcome> run_unet(vk::Device& device, const Case& golden) {
   for (const char* name : {"out", "d_sample"}) {
     ITO_ASSIGN(const Array expected, golden.array(name));
     comparison.relative(name, to_array(result_of(results, name), order), expected, limits.value);
+  }
+  if (with_context) {
+    const std::string name = "d_encoder_hidden_states";
+    ITO_ASSIGN(const Array expected, golden.array(name));
+    comparison.relative(name, to_array(result_of(results, name)), expected, limits.value);
   }
   ITO_ASSIGN(const double expected_loss, number(golden.json, "loss"));
   comparison.relative("loss", to_array(result_of(results, "loss")),

@@ -268,5 +268,32 @@ TEST(Mlp, RefusesWrongConfigurations) {
   EXPECT_NE(mlp_parameters(config).error().message.find("sine"), std::string::npos);
 }
 
+// A loss that counts its batches, and adds the count to the loss.
+TEST(TrainStep, ALossCarriesItsOwnStateFromBatchToBatch) {
+  const ParameterSet set = mlp_parameters(network()).value();
+  const LossFunction counting = [](Graph& graph, const Scope& parameters,
+                                   Tensor counter) -> LossResult {
+    const Tensor seen = input(graph, "seen", Shape{});
+    LossResult result = regression(kBatch)(graph, parameters, counter).loss + seen;
+    result.updates = {{seen, seen + 1.0}};
+    return result;
+  };
+  for (const int64_t accumulation : {1, 2}) {
+    TrainStepOptions options;
+    options.accumulation = accumulation;
+    options.optimizer.learning_rate.base = 0;
+    options.loss_state = {{.name = "seen", .shape = {}}};
+    EXPECT_EQ(train_state(set, options).back().name, "seen");
+    ProgramRunner runner;
+    runner.state = initial_state(set, options);
+    const Program program = accumulation == 1 ? train_step_program(set, counting, options)
+                                              : accumulate_program(set, counting, options);
+    const double first = runner.run(program, batch_inputs(1)).at("loss").data[0];
+    const double second = runner.run(program, batch_inputs(1)).at("loss").data[0];
+    EXPECT_NEAR(second - first, 1, 1e-12);
+    EXPECT_EQ(runner.state.at("seen").data[0], 2);
+  }
+}
+
 }  // namespace
 }  // namespace ito

@@ -1,0 +1,89 @@
+// BoundSession: the variational bound of 8-bit images under a model of a discrete chain, batch by
+// batch, split into L_T, Σ L_t and L_0, with the rate-distortion curve (Ho et al. 2020, section
+// 4.3). What a term is: diffusion/variational_bound.h. Not for printing (apps) and not the exact
+// likelihood (api/likelihood.h).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "api/model.h"
+#include "diffusion/bound_program.h"
+#include "io/dataset.h"
+#include "runtime/executor.h"
+
+namespace ito {
+
+struct BoundSettings {
+  int terms = 0;  // terms evaluated per image; 0: all (diffusion/bound_program.h)
+  int64_t batch = 16;
+  uint64_t seed = 0;
+  // In place of the scheduler's variance_type, of those that the network can say.
+  std::optional<VarianceType> variance;
+  DecoderCdf cdf = DecoderCdf::kTanh;
+};
+
+// In bits per dimension.
+struct ImageBound {
+  int64_t image = 0;   // index in the data set
+  double prior = 0;    // L_T
+  double rate = 0;     // Σ L_t, t >= 1
+  double decoder = 0;  // L_0
+  double total() const { return prior + rate + decoder; }
+};
+
+struct MeanAndError {
+  double mean = 0, standard_error = 0;  // over images; 0 for fewer than two
+};
+struct BoundSummary {
+  MeanAndError total, prior, rate, decoder;
+};
+BoundSummary summarise(std::span<const ImageBound> images);
+
+// One stratum of timesteps, over all images measured. From the noisiest on, `rate` is what has been
+// sent so far, L_T included, and `distortion` how far the estimate of x_0 then is from the image.
+struct RateDistortion {
+  int timestep = 0;       // the stratum's first
+  MeanAndError term;      // the stratum's part of the bound
+  double rate = 0;        // L_T + Σ of the terms from the last timestep to here
+  double distortion = 0;  // root of the mean squared error, on the scale 0 to 255
+};
+
+class BoundSession {
+ public:
+  // `model` must outlive the session's making only. Errors: a model of another process, settings
+  // out of range, device.
+  static Result<std::unique_ptr<BoundSession>> create(vk::Device& device, const Model& model,
+                                                      const BoundSettings& settings);
+  // The images of these indices (1 to batch()). data: of the model's size and channels, with labels
+  // where the model has classes. A result depends on model, settings and the image's index, not on
+  // its batch. Waits at the end.
+  Result<std::vector<ImageBound>> measure(const ImageDataset& data,
+                                          std::span<const int64_t> indices);
+  // Of all images measured so far, by falling timestep; L_0 is the last row's own.
+  std::vector<RateDistortion> curve() const;
+
+  int64_t batch() const { return settings_.batch; }
+  int64_t dimensions() const { return image_.numel(); }
+  // Height and width of the images.
+  int64_t height() const { return image_[0]; }
+  int64_t width() const { return image_[1]; }
+  int terms() const { return strata_.count(); }
+
+ private:
+  BoundSession() = default;
+
+  BoundSettings settings_;
+  Shape image_;
+  int classes_ = 0;
+  BoundStrata strata_;
+  std::unique_ptr<Executor> executor_;
+  std::vector<double> terms_, squares_, errors_;  // per stratum, over all images
+  double prior_ = 0;
+  int64_t count_ = 0;
+};
+
+}  // namespace ito

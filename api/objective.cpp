@@ -1,0 +1,23 @@
+#include "api/objective.h"
+
+#include "api/task.h"
+#include "graph/builder.h"
+
+namespace ito {
+
+Batch batch_inputs(Graph& graph, const BatchPorts& ports, const Shape& shape) {
+  Batch batch{.images = input(graph, batch_name::kImages, shape)};
+  if (ports.labels) batch.labels = input(graph, batch_name::kLabels, {shape[0]}, DType::kU32);
+  return batch;
+}
+
+LossFunction batch_loss(const Objective& objective, const Shape& shape) {
+  return [loss = objective.loss, ports = objective.ports, shape](
+             Graph& graph, const Scope& parameters, Tensor counter) {
+    Randomness random{.image = iota(graph, {shape[0]}, 0), .step = counter};
+    if (ports.randomness) random.key = input(graph, batch_name::kKey, {2}, DType::kU32);
+    return loss(parameters, batch_inputs(graph, ports, shape), random);
+  };
+}
+
+}  // namespace ito

@@ -1,0 +1,195 @@
+#include "api/objectives.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace ito {
+
+// One file each in api/objectives/.
+ObjectiveMaker simple_objective, hybrid_objective, vlb_objective, flow_objective,
+    consistency_objective, dsm_objective, ssm_objective, ssm_vr_objective, ism_objective,
+    edm_objective, gan_objective, classifier_objective, noisy_classifier_objective;
+
+namespace {
+
+using Options = TrainingOptions;
+
+constexpr std::string_view kNoSde = "none", kSdes = "ve vp subvp", kEdm = "edm";
+
+// Options of every image model; of a chain of --schedule.
+#define ITO_IMAGE "class-dropout energy "
+#define ITO_CHAIN ITO_IMAGE "schedule timesteps prediction zero-snr time-sampling "
+#define ITO_SCORE ITO_IMAGE "sde timesteps "
+
+bool never(const Options&) { return false; }
+
+void to_score(Options& o) {
+  if (o.sde == kNoSde) o.sde = "ve";
+}
+
+using Given = std::set<std::string>;
+
+void classifier_defaults(Options& o, const Given& given) {
+  if (given.count("channels") == 0) o.channels = {32, 64, 96, 96};
+}
+
+void edm_defaults(Options& o, const Given& given) {
+  if (given.count("sigma-min") == 0) o.sigma_min = 0.002;  // Karras et al. 2022, table 1
+}
+
+constexpr ObjectiveRow kObjectives[] = {
+    {.name = {"noisy-classifier", "the class of noisy images, to guide samplers with",
+              "Dhariwal & Nichol 2021, section 4", ""},
+     .implied = [](const Options& o) { return o.classifier && o.noisy; },
+     .processes = kNoSde,
+     .options = "classifier noisy schedule timesteps prediction loss-weight zero-snr",
+     .preset = [](Options& o) { o.classifier = o.noisy = true; },
+     .make = noisy_classifier_objective,
+     .defaults = classifier_defaults,
+     .samples = false},
+    {.name = {"classifier", "the class of images", "cross-entropy", ""},
+     .implied = [](const Options& o) { return o.classifier; },
+     .processes = kNoSde,
+     .options = "classifier schedule timesteps prediction loss-weight",
+     .preset = [](Options& o) { o.classifier = true; },
+     .make = classifier_objective,
+     .defaults = classifier_defaults,
+     .samples = false},
+    {.name = {"gan", "a denoising diffusion GAN of few large steps", "Xiao, Kreis, Vahdat 2022",
+              ""},
+     .implied = [](const Options& o) { return o.gan_steps > 0; },
+     .processes = kNoSde,
+     .options = "gan-steps",
+     .preset =
+         [](Options& o) {
+           if (o.gan_steps == 0) o.gan_steps = 4;  // the paper's choice for CIFAR-10
+         },
+     .make = gan_objective},
+    {.name = {"edm", "EDM's preconditioned loss", "Karras et al. 2022, table 1", ""},
+     .implied = [](const Options& o) { return o.sde == kEdm; },
+     .processes = kEdm,
+     .options = "class-dropout sde timesteps",
+     .preset =
+         [](Options& o) {
+           if (o.sde == kNoSde) o.sde = kEdm;
+         },
+     .make = edm_objective,
+     .defaults = edm_defaults},
+    {.name = {"dsm", "denoising score matching", "Song et al. 2021, eq. 7", ""},
+     .implied = [](const Options& o) { return o.sde != kNoSde; },
+     .processes = kSdes,
+     .options = ITO_SCORE "dsm-weight ladder",
+     .preset = to_score,
+     .make = dsm_objective},
+    {.name = {"simple", "squared error of the prediction", "Ho et al. 2020, eq. 14", ""},
+     .implied = [](const Options&) { return true; },
+     .processes = kNoSde,
+     .options = ITO_CHAIN "loss-weight",
+     .preset = nullptr,
+     .make = simple_objective},
+    {.name = {"hybrid", "squared error, and the bound for a learned variance",
+              "Nichol & Dhariwal 2021, eq. 16", ""},
+     .implied = never,
+     .processes = kNoSde,
+     .options = "class-dropout schedule timesteps prediction zero-snr time-sampling vb-weight",
+     .preset = nullptr,
+     .make = hybrid_objective},
+    {.name = {"vlb", "the variational bound in bits/dim", "Ho et al. 2020, eq. 5", "bound"},
+     .implied = never,
+     .processes = kNoSde,
+     .options = "class-dropout schedule timesteps prediction zero-snr time-sampling variance",
+     .preset = nullptr,
+     .make = vlb_objective},
+    {.name = {"flow", "flow matching: the velocity of a path", "Lipman et al. 2023, eq. 9", ""},
+     .implied = never,
+     .processes = kNoSde,
+     .options = "class-dropout timesteps path time-sampling time-mean time-std",
+     .preset = nullptr,
+     .make = flow_objective},
+    {.name = {"consistency", "consistency training without a teacher", "Song & Dhariwal 2023", ""},
+     .implied = never,
+     .processes = kNoSde,
+     .options = "class-dropout curriculum-steps levels-first levels-last",
+     .preset = nullptr,
+     .make = consistency_objective,
+     .defaults = edm_defaults},
+    {.name = {"ssm", "sliced score matching", "Song, Garg, Shi, Ermon 2019, eq. 7", ""},
+     .implied = never,
+     .processes = kSdes,
+     .options = ITO_SCORE "ladder projections projection",
+     .preset = to_score,
+     .make = ssm_objective},
+    {.name = {"ssm-vr", "sliced score matching with reduced variance",
+              "Song, Garg, Shi, Ermon 2019, eq. 8", "ssm_vr"},
+     .implied = never,
+     .processes = kSdes,
+     .options = ITO_SCORE "ladder projections projection",
+     .preset = to_score,
+     .make = ssm_vr_objective},
+    {.name = {"ism", "implicit score matching with the exact trace", "Hyvärinen 2005, eq. 4", ""},
+     .implied = never,
+     .processes = kSdes,
+     .options = ITO_SCORE "ladder",
+     .preset = to_score,
+     .make = ism_objective},
+};
+#undef ITO_SCORE
+#undef ITO_CHAIN
+#undef ITO_IMAGE
+
+bool lists(std::string_view list, std::string_view word) {
+  for (size_t at = 0; at < list.size();) {
+    const size_t end = std::min(list.find(' ', at), list.size());
+    if (list.substr(at, end - at) == word) return true;
+    at = end + 1;
+  }
+  return false;
+}
+
+// The rows that take an option.
+std::string takers(std::string_view key) {
+  std::string names;
+  for (const ObjectiveRow& row : kObjectives) {
+    if (!lists(row.options, key)) continue;
+    if (!names.empty()) names += ", ";
+    names += row.name.name;
+  }
+  return names;
+}
+
+}  // namespace
+
+std::span<const ObjectiveRow> objective_rows() { return kObjectives; }
+
+Result<const ObjectiveRow*> objective_of(const TrainingOptions& options) {
+  if (options.objective != kImpliedObjective)
+    return row_called(objective_rows(), options.objective, "--objective");
+  for (const ObjectiveRow& row : kObjectives)
+    if (row.implied(options)) return &row;
+  return &kObjectives[0];
+}
+
+TrainingOptions with_preset(const ObjectiveRow& row, TrainingOptions options) {
+  if (row.preset != nullptr) row.preset(options);
+  return options;
+}
+
+Status check_objective_options(const TrainingOptions& given) {
+  ITO_ASSIGN(const ObjectiveRow* row, objective_of(given));
+  const TrainingOptions options = with_preset(*row, given);
+  if (!lists(row->processes, options.sde))
+    return invalid_argument("--objective {} goes with --sde {}, found {}", row->name.name,
+                            row->processes, options.sde);
+  const Json defaults = to_json(TrainingOptions{}), asked = to_json(options);
+  for (const auto& [key, value] : asked.items()) {
+    if (value == defaults[key] || lists(row->options, key)) continue;
+    const std::string names = takers(key);
+    if (!names.empty())
+      return invalid_argument("--{} is of --objective {}; leave it out with {}", key, names,
+                              row->name.name);
+  }
+  return {};
+}
+
+}  // namespace ito

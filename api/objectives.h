@@ -1,0 +1,59 @@
+// Objectives by name: one row each, from which --objective, its help, messages and documentation
+// are made. A new objective is one file in api/objectives/ and one row here.
+#pragma once
+
+#include <set>
+#include <span>
+#include <string>
+
+#include "api/objective.h"
+#include "api/training_options.h"
+#include "base/registry.h"
+
+namespace ito {
+
+// What an objective is made for.
+struct TrainingInput {
+  const TrainingOptions& options;
+  const ImageDataset& data;
+  Shape batch_shape;  // [n, h, w, c]
+  int classes = 0;    // of the data's labels, where --classes wants them
+
+  int size() const { return static_cast<int>(batch_shape[1]); }
+  int channels() const { return static_cast<int>(batch_shape[3]); }
+  int64_t dimensions() const { return batch_shape.numel() / batch_shape[0]; }
+};
+
+struct Trainee {
+  Network network;
+  Objective objective;
+};
+using ObjectiveMaker = Result<Trainee>(const TrainingInput& input);
+
+struct ObjectiveRow {
+  Name name;
+  // Whether these options, without --objective, ask for it. The first row that they ask for is it.
+  bool (*implied)(const TrainingOptions& options);
+  // The --sde values that it takes.
+  std::string_view processes;
+  // Those of the options that not every objective takes, which this one does.
+  std::string_view options;
+  // What its name says of other options where these are left alone; may be null.
+  void (*preset)(TrainingOptions& options);
+  ObjectiveMaker* make;
+  // Defaults of its own for options whose keys are not among those given; may be null.
+  void (*defaults)(TrainingOptions& options, const std::set<std::string>& given) = nullptr;
+  bool samples = true;  // whether its models draw images
+};
+
+std::span<const ObjectiveRow> objective_rows();
+
+// The row that the options ask for, by --objective or by what else they say. Error: no such name.
+Result<const ObjectiveRow*> objective_of(const TrainingOptions& options);
+TrainingOptions with_preset(const ObjectiveRow& row, TrainingOptions options);
+
+// Whether every option that was changed is one that the objective takes; the error names option and
+// objectives.
+Status check_objective_options(const TrainingOptions& options);
+
+}  // namespace ito

@@ -1,0 +1,58 @@
+#include "api/objectives/support.h"
+
+#include <utility>
+
+#include "api/validation.h"
+#include "diffusion/class_dropout.h"
+#include "nn/energy.h"
+#include "nn/unet2d.h"
+
+namespace ito {
+
+Result<Network> image_network(const TrainingInput& input, const NetworkWishes& wishes) {
+  const TrainingOptions& options = input.options;
+  const int null_class = options.class_dropout > 0 && input.classes > 0 ? 1 : 0;
+  UNet2DConfig config =
+      unet_config(options, input.channels(), input.size(), input.classes + null_class);
+  config.out_channels = config.in_channels * wishes.output_multiple;
+  if (options.energy != kNoEnergy) config.energy = options.energy;
+  ITO_ASSIGN(Network network, unet2d_network(config));
+  ITO_TRY(network.check_training());
+  ITO_TRY(network.check_size(input.size(), input.size()));
+  return network;
+}
+
+BatchPorts image_ports(const TrainingInput& input) {
+  return {.labels = input.classes > 0, .randomness = true};
+}
+
+TrainedDenoiser trained_denoiser(const TrainingInput& input, const Network& network) {
+  const double dropout = input.classes > 0 ? input.options.class_dropout : 0;
+  return [network, dropout, null_class = input.classes](const Scope& parameters, const Batch& batch,
+                                                        const Randomness& random) -> Denoiser {
+    Conditioning conditioning{.classes = batch.labels};
+    if (dropout > 0)
+      conditioning.classes =
+          drop_labels(batch.labels, null_class, dropout, random.key, random.image, random.step);
+    return [network, parameters, conditioning](Tensor x, Tensor t) {
+      return network.build(parameters, x, t, conditioning);
+    };
+  };
+}
+
+Validation held_out(HeldOutLoss loss) {
+  return {.make = [loss = std::move(loss)](vk::Device& device, const TrainingTask& task,
+                                           const ImageDataset& data, DeviceTensor weights) {
+    return held_out_loss_validator(device, task, data, std::move(weights), loss);
+  }};
+}
+
+std::function<std::vector<double>(TorchGenerator&, size_t)> uniform_timesteps(int timesteps) {
+  return [timesteps](TorchGenerator& generator, size_t n) {
+    std::vector<int64_t> t(n);
+    generator.randint(t, timesteps);
+    return std::vector<double>(t.begin(), t.end());
+  };
+}
+
+}  // namespace ito

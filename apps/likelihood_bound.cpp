@@ -1,0 +1,282 @@
+#include "apps/likelihood_bound.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "api/likelihood.h"
+#include "base/error.h"
+#include "io/json.h"
+#include "io/plot.h"
+#include "io/png.h"
+
+namespace ito::apps {
+namespace {
+
+constexpr int kRowsPrinted = 12;  // of the rate-distortion table on a terminal
+
+Json number_json(const MeanAndError& value) {
+  return {{"mean", value.mean}, {"standard_error", value.standard_error}};
+}
+
+Json curve_json(const std::vector<RateDistortion>& curve) {
+  Json rows = Json::array();
+  for (const RateDistortion& row : curve)
+    rows.push_back({{"timestep", row.timestep},
+                    {"term", row.term.mean},
+                    {"standard_error", row.term.standard_error},
+                    {"rate", row.rate},
+                    {"distortion", row.distortion}});
+  return rows;
+}
+
+Status write_curve(const LikelihoodInput& input, const BoundRequest& request,
+                   const std::vector<RateDistortion>& curve) {
+  if (!input.table.empty()) {
+    std::string text = "timestep,term,standard_error,rate,distortion\n";
+    for (const RateDistortion& row : curve)
+      text += fmt::format("{},{:.6f},{:.6f},{:.6f},{:.4f}\n", row.timestep, row.term.mean,
+                          row.term.standard_error, row.rate, row.distortion);
+    ITO_TRY(write_file_atomic(input.table, text));
+  }
+  if (request.picture.empty()) return {};
+  Series series{.name = "", .x = {}, .y = {}};
+  for (const RateDistortion& row : curve) {
+    series.x.push_back(row.rate);
+    series.y.push_back(row.distortion);
+  }
+  const Plot plot{.title = "rate and distortion of " + input.model,
+                  .x_label = "rate (bits/dim)",
+                  .y_label = "distortion (RMSE, 0 to 255)",
+                  .series = {series}};
+  return write_png(request.picture, draw_plot(plot));
+}
+
+void print_bound(const LikelihoodInput& input, const BoundRequest& request,
+                 const BoundSummary& summary, const std::vector<RateDistortion>& curve,
+                 const BoundSession& session, size_t images, double seconds) {
+  if (input.json) {
+    const Json json = {{"model", input.model},
+                       {"data", input.data},
+                       {"split", input.split},
+                       {"first", input.first},
+                       {"images", images},
+                       {"dimensions", session.dimensions()},
+                       {"terms", session.terms()},
+                       {"bound", number_json(summary.total)},
+                       {"L_T", number_json(summary.prior)},
+                       {"L_t", number_json(summary.rate)},
+                       {"L_0", number_json(summary.decoder)},
+                       {"rate_distortion", curve_json(curve)},
+                       {"seed", request.settings.seed},
+                       {"seconds", seconds}};
+    fmt::print("{}", dump_json(json));
+    return;
+  }
+  const auto text = [](const MeanAndError& value) {
+    return fmt::format("{:8.4f}  standard error {:.4f}", value.mean, value.standard_error);
+  };
+  fmt::print("bound        {} bits/dim, over {} images of {} dimensions\n", text(summary.total),
+             images, session.dimensions());
+  fmt::print("  L_T        {}\n", text(summary.prior));
+  fmt::print("  sum of L_t {}\n", text(summary.rate));
+  fmt::print("  L_0        {}\n", text(summary.decoder));
+  fmt::print("{:>8}  {:>10}  {:>12}\n", "timestep", "rate", "distortion");
+  const size_t stride = std::max<size_t>(1, (curve.size() + kRowsPrinted - 1) / kRowsPrinted);
+  for (size_t i = 0; i < curve.size(); ++i) {
+    if (i % stride != 0 && i + 1 != curve.size()) continue;
+    fmt::print("{:>8}  {:>10.4f}  {:>12.3f}\n", curve[i].timestep, curve[i].rate,
+               curve[i].distortion);
+  }
+}
+
+bool is_picture(const std::string& path) {
+  const std::string ending = Path(path).extension().string();
+  return ending == ".png" || ending == ".jpg" || ending == ".jpeg";
+}
+
+// The images of one end of lines.
+Result<ImageDataset> open_end(const std::string& path, const std::string& split,
+                              const ModelFlow& flow) {
+  if (!is_picture(path)) return open_images(path, split, flow.image[0], flow.image[1]);
+  ITO_ASSIGN(const Image image, read_image(path, flow.image[2] == 1 ? 1 : 3));
+  ImageDataset data;
+  data.count = 1;
+  data.h = image.h;
+  data.w = image.w;
+  data.c = image.c;
+  data.pixels = image.pixels;
+  return data;
+}
+
+Status check_end(const std::string& path, const ImageDataset& data, const ModelFlow& flow) {
+  if (data.h != flow.image[0] || data.w != flow.image[1] || data.c != flow.image[2])
+    return invalid_argument("the images in {} are {}x{}x{}, the model expects {}x{}x{}", path,
+                            data.h, data.w, data.c, flow.image[0], flow.image[1], flow.image[2]);
+  return {};
+}
+
+// The class that the densities of pair i are conditional on.
+Result<uint32_t> label_of(const LineRequest& request, const ImageDataset& a, const ImageDataset& b,
+                          int64_t i) {
+  if (request.label >= 0) return static_cast<uint32_t>(request.label);
+  const size_t at = static_cast<size_t>(i);
+  if (!a.labels || !b.labels || (*a.labels)[at] != (*b.labels)[at])
+    return invalid_argument(
+        "the model has classes and the ends of line {} have not one label in common; say which "
+        "class with --class",
+        i);
+  return static_cast<uint32_t>((*a.labels)[at]);
+}
+
+}  // namespace
+
+Result<ImageDataset> open_images(const std::string& path, const std::string& split, int64_t h,
+                                 int64_t w) {
+  ITO_ASSIGN(ImageDataset data,
+             open_dataset(path, split == "train" ? Split::kTrain : Split::kTest));
+  if (w == h && (data.h < h || data.w < h) && data.h <= h && data.w <= h)
+    return pad_to(data, static_cast<int>(h), 0);
+  return data;
+}
+
+void add_bound_options(CLI::App& app, BoundRequest& request) {
+  app.add_flag("--bound", request.wanted,
+               "the variational bound of a discrete chain, split into L_T, L_t and L_0, with the "
+               "rate-distortion table; --table and --picture hold all of it");
+  app.add_option("--terms", request.settings.terms,
+                 "bound: terms evaluated per image, each a random one of as many strata of "
+                 "timesteps; 0: all")
+      ->check(at_least(0))
+      ->capture_default_str();
+  app.add_option("--variance", request.variance,
+                 "bound: variance of the reverse steps, as in a scheduler's variance_type, in "
+                 "place of the model's");
+  app.add_option("--cdf", request.cdf,
+                 "bound: how the decoder's Gaussian is integrated over a byte: tanh, as published "
+                 "numbers have it, or erf, exactly")
+      ->check(CLI::IsMember({"tanh", "erf"}))
+      ->capture_default_str();
+  app.add_option("--picture", request.picture, "bound: FILE.png to draw rate and distortion in");
+}
+
+Status check_bound(BoundRequest& request) {
+  if (!request.wanted) {
+    if (!request.variance.empty() || !request.picture.empty() || request.settings.terms != 0)
+      return invalid_argument("--terms, --variance and --picture need --bound");
+    return {};
+  }
+  request.settings.cdf = request.cdf == "erf" ? DecoderCdf::kErf : DecoderCdf::kTanh;
+  if (request.variance.empty()) return {};
+  ITO_ASSIGN(request.settings.variance, variance_type_from_name(request.variance));
+  return {};
+}
+
+Status run_bound(const LikelihoodInput& input, const BoundRequest& request) {
+  ITO_ASSIGN(const Model model, load_model(input.model));
+  ITO_ASSIGN(auto device, open_and_announce(input.device, fmt::format("bound of {} under {}",
+                                                                      input.data, input.model)));
+  BoundSettings settings = request.settings;
+  settings.batch = std::min(settings.batch, input.num);
+  ITO_ASSIGN(auto session, BoundSession::create(*device, model, settings));
+  ITO_ASSIGN(const ImageDataset data,
+             open_images(input.data, input.split, session->height(), session->width()));
+  if (input.first >= data.count)
+    return invalid_argument("--first is {}, but {} has {} {} images", input.first, input.data,
+                            data.count, input.split);
+  std::vector<int64_t> indices(static_cast<size_t>(std::min(input.num, data.count - input.first)));
+  std::iota(indices.begin(), indices.end(), input.first);
+  const auto start = std::chrono::steady_clock::now();
+  const auto elapsed = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  ProgressLine line;
+  std::vector<ImageBound> images;
+  const size_t batch = static_cast<size_t>(session->batch());
+  for (size_t at = 0; at < indices.size(); at += batch) {
+    if (stop_requested() && !images.empty()) break;
+    line.update(fmt::format("{} of {} images", at, indices.size()));
+    const auto part = std::span(indices).subspan(at, std::min(batch, indices.size() - at));
+    ITO_ASSIGN(const std::vector<ImageBound> measured, session->measure(data, part));
+    images.insert(images.end(), measured.begin(), measured.end());
+  }
+  line.finish();
+  const std::vector<RateDistortion> curve = session->curve();
+  ITO_TRY(write_curve(input, request, curve));
+  print_bound(input, request, summarise(images), curve, *session, images.size(), elapsed());
+  return {};
+}
+
+void add_line_options(CLI::App& app, LineRequest& request) {
+  app.add_option("--line", request.ends,
+                 "two pictures, or two data sets of as many: ln p(B) - ln p(A) by integrating the "
+                 "model's score along the lines between their images")
+      ->expected(2);
+  app.add_option("--class", request.label, "line: the class that the densities are conditional on")
+      ->check(at_least(0));
+}
+
+Status run_line(const LikelihoodInput& input, const LineRequest& request) {
+  ITO_ASSIGN(const Model model, load_model(input.model));
+  ITO_ASSIGN(const ModelFlow flow, model_flow(model));
+  const std::string &from = request.ends[0], &to = request.ends[1];
+  ITO_ASSIGN(const ImageDataset a, open_end(from, input.split, flow));
+  ITO_ASSIGN(const ImageDataset b, open_end(to, input.split, flow));
+  ITO_TRY(check_end(from, a, flow));
+  ITO_TRY(check_end(to, b, flow));
+  const int64_t count = std::min(input.num, a.count - input.first);
+  if (count < 1 || b.count < input.first + count)
+    return invalid_argument("{} has {} images and {} has {}, expected {} more than --first in both",
+                            from, a.count, to, b.count, std::max<int64_t>(count, 1));
+  ITO_ASSIGN(auto device,
+             open_and_announce(input.device, fmt::format("ln p from {} to {}", from, to)));
+  const auto floats = [&](const ImageDataset& data) {
+    const size_t size = static_cast<size_t>(flow.image.numel());
+    const auto begin =
+        data.pixels.begin() + static_cast<ptrdiff_t>(static_cast<size_t>(input.first) * size);
+    std::vector<float> values;
+    for (auto at = begin; at != begin + static_cast<ptrdiff_t>(static_cast<size_t>(count) * size);
+         ++at)
+      values.push_back(static_cast<float>(*at / 127.5 - 1));
+    return values;
+  };
+  std::vector<uint32_t> labels;
+  for (int64_t i = 0; i < count && flow.classes > 0; ++i) {
+    ITO_ASSIGN(const uint32_t label, label_of(request, a, b, input.first + i));
+    labels.push_back(label);
+  }
+  ITO_ASSIGN(const std::vector<double> differences,
+             log_density_differences(*device, flow, floats(a), floats(b), labels, flow.flow.start,
+                                     request.ode, request.max_evaluations));
+  const double n = static_cast<double>(count);
+  const double mean = std::accumulate(differences.begin(), differences.end(), 0.0) / n;
+  double squares = 0;
+  for (const double value : differences) squares += (value - mean) * (value - mean);
+  const double error = count > 1 ? std::sqrt(squares / (n - 1) / n) : 0;
+  if (!input.table.empty()) {
+    std::string text = "line,difference\n";
+    for (size_t i = 0; i < differences.size(); ++i)
+      text += fmt::format("{},{:.6f}\n", input.first + static_cast<int64_t>(i), differences[i]);
+    ITO_TRY(write_file_atomic(input.table, text));
+  }
+  if (input.json) {
+    const Json json = {{"model", input.model},
+                       {"from", from},
+                       {"to", to},
+                       {"lines", count},
+                       {"difference", mean},
+                       {"standard_error", count > 1 ? Json(error) : Json()},
+                       {"differences", differences}};
+    fmt::print("{}", dump_json(json));
+  } else if (count > 1) {
+    fmt::print("ln p(B) - ln p(A) is {:.3f} nats, standard error {:.3f}, over {} lines\n", mean,
+               error, count);
+  } else {
+    fmt::print("ln p(B) - ln p(A) is {:.3f} nats along one line\n", mean);
+  }
+  return {};
+}
+
+}  // namespace ito::apps

@@ -1,0 +1,45 @@
+// `ito likelihood --bound` and `--line`: the variational bound with its rate-distortion curve, and
+// differences of log densities. Not the bits per dimension of the flow (apps/likelihood.cpp).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "api/bound.h"
+#include "api/flow.h"
+#include "apps/command.h"
+
+namespace ito::apps {
+
+// What the modes of `ito likelihood` share.
+struct LikelihoodInput {
+  DeviceChoice device;
+  std::string model, data, split = "test", table;
+  int64_t first = 0, num = 64;
+  bool json = false;
+};
+
+// A data set at the model's size h x w; pictures are padded with black as in training.
+Result<ImageDataset> open_images(const std::string& path, const std::string& split, int64_t h,
+                                 int64_t w);
+
+struct BoundRequest {
+  bool wanted = false;
+  BoundSettings settings;
+  std::string variance, cdf = "tanh", picture;
+};
+// Adds --bound and its options.
+void add_bound_options(CLI::App& app, BoundRequest& request);
+Status check_bound(BoundRequest& request);
+Status run_bound(const LikelihoodInput& input, const BoundRequest& request);
+
+struct LineRequest {
+  std::vector<std::string> ends;  // empty, or two data sets or pictures
+  int label = -1;                 // --class
+  OdeOptions ode;
+  int64_t max_evaluations = 10'000;
+};
+void add_line_options(CLI::App& app, LineRequest& request);
+Status run_line(const LikelihoodInput& input, const LineRequest& request);
+
+}  // namespace ito::apps

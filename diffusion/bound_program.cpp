@@ -1,0 +1,74 @@
+#include "diffusion/bound_program.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "diffusion/sampling_program.h"
+#include "diffusion/streams.h"
+#include "graph/builder.h"
+
+namespace ito {
+
+Result<BoundStrata> bound_strata(int timesteps, int terms) {
+  terms = std::min(terms, timesteps);
+  if (terms < std::min(2, timesteps))
+    return invalid_argument("{} terms of the bound were asked for, expected at least 2", terms);
+  BoundStrata strata{.first = {0}, .width = {1}};
+  const int rest = timesteps - 1, count = terms - 1;
+  for (int k = 0; k < count; ++k) {
+    const int64_t from = int64_t{rest} * k / count, to = int64_t{rest} * (k + 1) / count;
+    strata.first.push_back(static_cast<int>(1 + from));
+    strata.width.push_back(static_cast<int>(to - from));
+  }
+  return strata;
+}
+
+Program bound_program(const Shape& shape, const NoiseSchedule& schedule, const Denoiser& denoiser,
+                      const BoundOptions& options, const BoundStrata& strata) {
+  using namespace bound_names;
+  Program program;
+  program.name = "bound";
+  Graph& graph = *program.graph;
+  const int64_t n = shape[0], N = strata.count();
+  const Tensor x0 = input(graph, kX0, shape), valid = input(graph, kValid, {n});
+  const Tensor key = input(graph, sampling_names::kKey, {2}, DType::kU32);
+  const Tensor image = input(graph, sampling_names::kImage, {n}, DType::kU32);
+  const Tensor step = input(graph, sampling_names::kStep, {}, DType::kU32);
+
+  std::vector<double> table;
+  for (int64_t k = 0; k < N; ++k)
+    table.insert(table.end(), {static_cast<double>(strata.first[static_cast<size_t>(k)]),
+                               static_cast<double>(strata.width[static_cast<size_t>(k)])});
+  const Tensor row = gather(constant(graph, {N, 2}, std::move(table)), broadcast_to(step, {n}));
+  const Tensor first = reshape(slice_axis(row, 1, 0, 1), {n});
+  const Tensor width = reshape(slice_axis(row, 1, 1, 2), {n});
+  const Tensor u = random_uniform({n}, key, image, step, kStreamBoundTimestep);
+  // u * width may round up to width.
+  const Tensor place = minimum(floor(u * width), width - 1.0);
+  const TrainingDraw draw{.timestep = cast(first + place, DType::kU32),
+                          .noise = random_normal(shape, key, image, step, kStreamBoundNoise)};
+  const BoundTerms terms = bound_terms(x0, draw, schedule, denoiser, options);
+  const Tensor part = terms.bits * width;
+
+  const Tensor is_decoder = broadcast_to(equal(step, full(graph, {}, 0, DType::kU32)), {n});
+  const Tensor nothing = full(graph, {n}, 0);
+  const auto add = [&](const char* name, Tensor value) {
+    const Tensor sum = input(graph, name, value.shape());
+    program.update(sum, sum + value);
+  };
+  add(kRate, select(is_decoder, nothing, part));
+  add(kDecoder, select(is_decoder, part, nothing));
+  const Tensor here = equal(iota(graph, {N}, 0), broadcast_to(step, {N}));
+  const auto add_at_stratum = [&](const char* name, Tensor each) {
+    const Tensor total = broadcast_to(sum_all(each * valid), {N});
+    add(name, select(here, total, full(graph, {N}, 0)));
+  };
+  add_at_stratum(kTerms, part);
+  add_at_stratum(kSquares, square(part));
+  add_at_stratum(kErrors, terms.x0_error);
+  program.update(step, step + full(graph, {}, 1, DType::kU32));
+  program.output(kPrior, bound_prior(x0, schedule));
+  return program;
+}
+
+}  // namespace ito

@@ -1,0 +1,42 @@
+// The variational bound of a batch of images on the device: one replay adds one term, or a random
+// one of a stratum of terms, and nothing comes back before the last. What a term is:
+// diffusion/variational_bound.h. Not the loop (api/bound.h).
+#pragma once
+
+#include <vector>
+
+#include "diffusion/variational_bound.h"
+#include "graph/program.h"
+
+namespace ito {
+
+// Which terms are evaluated: of each stratum of timesteps [first, first + width) one, drawn anew
+// for every image and counted `width` times, so that the sum's expectation is the whole.
+struct BoundStrata {
+  std::vector<int> first, width;
+  int count() const { return static_cast<int>(first.size()); }
+};
+// Timestep 0 alone, and the others in `terms` - 1 strata as equal as can be; all of them where
+// terms >= timesteps. Error: fewer than 2 terms, unless there is but one timestep.
+Result<BoundStrata> bound_strata(int timesteps, int terms);
+
+// Externals beside "key", "image" and "step" of diffusion/sampling_program.h.
+namespace bound_names {
+inline constexpr const char* kX0 = "x0";            // input, f32 [n, ...]: images in [-1, 1]
+inline constexpr const char* kValid = "valid";      // input, f32 [n]: 1, or 0 for padding
+inline constexpr const char* kRate = "rate";        // state, f32 [n]: Σ L_t, t >= 1, bits/dim
+inline constexpr const char* kDecoder = "decoder";  // state, f32 [n]: L_0
+// States, f32 [strata]: sums over the valid images of a stratum's part of the bound, of that part's
+// square, and of the mean squared error of the predicted x_0 there.
+inline constexpr const char* kTerms = "terms";
+inline constexpr const char* kSquares = "squares";
+inline constexpr const char* kErrors = "errors";
+inline constexpr const char* kPrior = "prior";  // output, f32 [n]: L_T
+}  // namespace bound_names
+
+// Replay it strata.count() times from all states zero. Noise and timesteps are functions of (key,
+// image, stratum): which images share a batch changes nothing.
+Program bound_program(const Shape& shape, const NoiseSchedule& schedule, const Denoiser& denoiser,
+                      const BoundOptions& options, const BoundStrata& strata);
+
+}  // namespace ito

@@ -1,0 +1,135 @@
+#include "diffusion/bound_program.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numbers>
+#include <numeric>
+#include <random>
+#include <unordered_map>
+
+#include "diffusion/sampling_program.h"
+#include "graph/builder.h"
+#include "graph/interpret.h"
+
+namespace ito {
+namespace {
+
+using Values = std::vector<double>;
+using Inputs = std::unordered_map<std::string, HostValue>;
+
+constexpr int kT = 12;
+constexpr double kMu = 0.2, kS = 0.4;
+
+NoiseSchedule schedule() {
+  SchedulerConfig config;
+  config.num_train_timesteps = kT;
+  config.beta_start = 0.01;
+  config.beta_end = 0.5;
+  return make_schedule(config, Arithmetic::kDouble).value();
+}
+
+// ε and the variance of the exact reverse step of N(μ, s²).
+Tensor exact(Tensor x, Tensor t) {
+  Values table;
+  const NoiseSchedule chain = schedule();
+  for (int i = 0; i < kT; ++i) {
+    const double a2 = chain.alpha_bar(i), rest = 1 - a2, total = a2 * kS * kS + rest;
+    const Posterior q = posterior(chain, i, i - 1);
+    const double slope = std::sqrt(rest) / total;
+    table.insert(table.end(), {slope, slope * std::sqrt(a2) * kMu,
+                               q.variance + q.on_x0 * q.on_x0 * kS * kS * rest / total});
+  }
+  const Tensor row = gather(constant(x.graph(), {kT, 3}, table), cast(t, DType::kU32));
+  const auto column = [&](int64_t i) { return slice_axis(row, 1, i, i + 1); };
+  return concat({column(0) * x - column(1), column(2)}, 1);
+}
+
+// All states after strata.count() replays, and the output.
+Inputs run(const Values& x0, const Values& valid, const BoundStrata& strata) {
+  const int64_t n = static_cast<int64_t>(x0.size()), N = strata.count();
+  const Program program =
+      bound_program({n, 1}, schedule(), exact, {.variance = VarianceType::kLearned}, strata);
+  Values images(x0.size());
+  std::iota(images.begin(), images.end(), 0);
+  Inputs values = {{bound_names::kX0, {.shape = {n, 1}, .data = x0}},
+                   {bound_names::kValid, {.shape = {n}, .data = valid}},
+                   {sampling_names::kKey, {.shape = {2}, .data = {7, 0}}},
+                   {sampling_names::kImage, {.shape = {n}, .data = images}},
+                   {sampling_names::kStep, {.shape = {}, .data = {0}}}};
+  for (const char* name : {bound_names::kRate, bound_names::kDecoder})
+    values[name] = {.shape = {n}, .data = Values(x0.size(), 0)};
+  for (const char* name : {bound_names::kTerms, bound_names::kSquares, bound_names::kErrors})
+    values[name] = {.shape = {N}, .data = Values(static_cast<size_t>(N), 0)};
+  std::vector<Tensor> results;
+  for (const ProgramOutput& output : program.outputs) results.push_back(output.value);
+  for (int64_t k = 0; k < N; ++k) {
+    const auto found = interpret(results, values);
+    EXPECT_TRUE(found.ok());
+    for (size_t i = 0; i < results.size(); ++i) values[program.outputs[i].name] = (*found)[i];
+  }
+  return values;
+}
+
+// With the exact reverse chain L_T + Σ L_t, t >= 1, is what x_1 tells of x_0 and what the prior is
+// off (variational_bound_test.cpp); strata keep that expectation.
+TEST(BoundProgram, RateOfGaussianDataIsTheInformationInTheFirstStep) {
+  constexpr size_t kImages = 4000;
+  std::mt19937 random(3);
+  std::normal_distribution<double> normal;
+  Values x0;
+  for (size_t i = 0; i < kImages; ++i) x0.push_back(kMu + kS * normal(random));
+  const NoiseSchedule chain = schedule();
+  const double last = chain.alpha_bar(kT - 1), first = chain.alpha_bar(0);
+  const double excess = last * (kS * kS - 1);
+  const double expected = (0.5 * std::log1p(kS * kS * first / (1 - first)) +
+                           0.5 * (last * kMu * kMu + excess - std::log1p(excess))) *
+                          std::numbers::log2e;
+  for (const int terms : {kT, 5}) {
+    const BoundStrata strata = bound_strata(kT, terms).value();
+    const Inputs found = run(x0, Values(kImages, 1), strata);
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < kImages; ++i) {
+      const double rate =
+          found.at(bound_names::kRate).data[i] + found.at(bound_names::kPrior).data[i];
+      sum += rate / kImages;
+      squares += rate * rate / kImages;
+    }
+    const double error = std::sqrt((squares - sum * sum) / kImages);
+    EXPECT_NEAR(sum, expected, 4 * error) << terms;
+    EXPECT_LT(error, 0.1 * expected);
+  }
+}
+
+// The sums by stratum are those by image, of valid images only; an image's terms do not depend on
+// the others.
+TEST(BoundProgram, SumsByStratumAreSumsOverValidImages) {
+  const BoundStrata strata = bound_strata(kT, 4).value();
+  const Inputs found = run({0.1, -0.4, 0.3, 0.3}, {1, 1, 1, 0}, strata);
+  const Inputs alone = run({0.1}, {1}, strata);
+  const Values& rate = found.at(bound_names::kRate).data;
+  const Values& decoder = found.at(bound_names::kDecoder).data;
+  const Values& terms = found.at(bound_names::kTerms).data;
+  EXPECT_NEAR(terms[0], decoder[0] + decoder[1] + decoder[2], 1e-12);
+  EXPECT_NEAR(terms[1] + terms[2] + terms[3], rate[0] + rate[1] + rate[2], 1e-12);
+  EXPECT_EQ(alone.at(bound_names::kRate).data[0], rate[0]);
+  EXPECT_NE(rate[2], rate[3]);  // the same picture with another image's noise
+}
+
+TEST(BoundStrata, CoverEveryTimestepOnce) {
+  for (const int terms : {2, 3, 7, kT, 1000}) {
+    const BoundStrata strata = bound_strata(kT, terms).value();
+    EXPECT_EQ(strata.count(), std::min(terms, kT));
+    int next = 0;
+    for (int k = 0; k < strata.count(); ++k) {
+      EXPECT_EQ(strata.first[static_cast<size_t>(k)], next);
+      next += strata.width[static_cast<size_t>(k)];
+    }
+    EXPECT_EQ(next, kT);
+    EXPECT_EQ(strata.width[0], 1);
+  }
+  EXPECT_FALSE(bound_strata(kT, 1).ok());
+}
+
+}  // namespace
+}  // namespace ito
