@@ -93,16 +93,14 @@ int64_t context_length_of(const TensorFile& inputs) {
   return found->second.shape[1];
 }
 
-Program forward_program(const Network& network, const Shape& shape, int64_t context_length,
-                        bool gradients) {
+Program forward_program(const Network& network, const Shape& shape, bool gradients) {
   Program program;
   program.name = gradients ? "forward_gradient" : "forward";
   Graph& graph = *program.graph;
   const Signature& signature = network.signature();
   const Tensor flat = input(graph, state_name::kParameters, {network.set().size()});
   const Tensor sample = input(graph, kSample, shape);
-  const Conditioning conditioning =
-      conditioning_inputs(graph, signature, shape[0], context_length, kNames);
+  const Conditioning conditioning = conditioning_inputs(graph, signature, shape[0], kNames);
   Tensor timestep;
   if (signature.time != TimeInput::kNone) timestep = input(graph, kTimestep, {shape[0]});
   const Tensor out = network.build(flat, sample, timestep, conditioning);
@@ -137,7 +135,7 @@ std::vector<float> foreign_values(const std::vector<float>& values, const Shape&
 
 Result<Plan> forward_plan(const Network& network, const Shape& shape, int64_t context_length,
                           bool gradients, const DeviceCaps& caps) {
-  return compile(forward_program(network, shape, context_length, gradients), caps);
+  return compile(forward_program(network.with_context(context_length), shape, gradients), caps);
 }
 
 Result<TensorFile> forward(vk::Device& device, const Model& model, const TensorFile& inputs,

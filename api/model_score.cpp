@@ -35,12 +35,24 @@ Status check_session_signature(const Signature& signature) {
         "the network's class_embed_type wants {} instead of class labels, which is not supported "
         "here",
         signature.classes.kind == Kind::kValues ? "numbers" : "embeddings");
+  if (signature.time == TimeInput::kNone || !signature.image_out)
+    return unsupported("the network is no denoiser: {}",
+                       signature.image_out ? "it is told no time" : "its output is no image");
+  if (signature.guidance > 0)
+    return unsupported(
+        "the network is told an embedded guidance scale (time_cond_proj_dim), which is not "
+        "supported here");
+  if (signature.context > 0 && signature.context_length == 0)
+    return invalid_argument(
+        "the network attends to a context: give its states ({} numbers each) with --context FILE",
+        signature.context);
   return {};
 }
 
 Conditioning session_conditioning(Graph& graph, const Signature& signature, int64_t n) {
   Conditioning conditioning = conditioning_inputs(
-      graph, signature, n, 0, {.classes = batch_name::kLabels, .latent = nullptr});
+      graph, signature, n,
+      {.classes = batch_name::kLabels, .context = batch_name::kContext, .latent = nullptr});
   if (signature.latent > 0)
     conditioning.latent =
         ddgan_latent(n, signature.latent, input(graph, sampling_names::kKey, {2}, DType::kU32),

@@ -20,8 +20,9 @@ NoiseInput noise_input(const Network& network);
 // Whether sessions can tell the network all that it is told. Error kUnsupported naming what not.
 Status check_session_signature(const Signature& signature);
 // What a session tells a network of n samples: "labels" (u32 [n], api/task.h) as an input where it
-// has classes, and for a GAN's generator a latent that is drawn from the sampling program's key,
-// image and step (diffusion/sampling_program.h).
+// has classes, "context" (f32 [n, length, features]) where it attends to one, and for a GAN's
+// generator a latent that is drawn from the sampling program's key, image and step
+// (diffusion/sampling_program.h).
 Conditioning session_conditioning(Graph& graph, const Signature& signature, int64_t n);
 
 // The network with the inputs above.

@@ -66,6 +66,7 @@ Result<std::unique_ptr<SamplingSession>> SamplingSession::create(vk::Device& dev
                                                                  const SampleOptions& options) {
   std::unique_ptr<SamplingSession> session(new SamplingSession);
   session->options_ = options;
+  session->context_ = options.context;
   ITO_ASSIGN(session->loop_, sampling_loop(network, scheduler, options));
   const SamplingLoop& loop = session->loop_;
   ITO_TRY(check_initial(options, loop.shape));
@@ -107,19 +108,36 @@ Result<std::unique_ptr<SamplingSession>> SamplingSession::create(vk::Device& dev
   ITO_ASSIGN(DeviceTensor weights,
              DeviceTensor::create(device, DType::kF32, Shape{model.network.set().size()}));
   ITO_TRY(weights.write(bytes_of(model.weights)));
-  return create(device, model.network, model.scheduler, std::move(weights), options);
+  ITO_ASSIGN(auto session,
+             create(device, model.network, model.scheduler, std::move(weights), options));
+  if (model.decoder) {
+    ITO_ASSIGN(session->decoder_, LatentDecoder::create(device, *model.decoder, options.tiled));
+  }
+  return session;
 }
 
 Shape SamplingSession::shape(int64_t requests) const {
   Shape shape = loop_.shape;
   shape[0] = requests;
-  return shape;
+  return decoder_ ? decoder_->picture(shape) : shape;
+}
+
+Status SamplingSession::write_conditioning(const std::vector<uint32_t>& labels,
+                                           const std::vector<uint32_t>& rows) {
+  if (loop_.classes > 0)
+    ITO_TRY(solver_ ? solver_->write(batch_name::kLabels, labels)
+                    : step_->enqueue_write(batch_name::kLabels, labels));
+  if (context_ == nullptr) return {};
+  ITO_ASSIGN(const std::vector<float> states, context_rows(*context_, rows));
+  return solver_ ? solver_->write(batch_name::kContext, states)
+                 : step_->enqueue_write(batch_name::kContext, states);
 }
 
 Status SamplingSession::preview(int every,
                                 std::function<void(int, const std::vector<float>&)> preview) {
   if (!loop_.sampling.solver)
     return unsupported("sampler {} gives no previews; expected a solver such as ddim", loop_.name);
+  if (decoder_) return unsupported("previews of latents are not drawn");
   CHECK(options_.previews, "previews of a session that was made without");
   CHECK(every > 0, "a preview every so many steps");
   preview_every_ = every;
@@ -184,7 +202,7 @@ Result<std::vector<float>> SamplingSession::sample(std::span<const SampleRequest
     return invalid_argument("{} images were asked for in one batch, expected 1 to {}", count,
                             batch());
   // A short batch repeats its last image; the surplus is dropped.
-  std::vector<uint32_t> seeds, labels;
+  std::vector<uint32_t> seeds, labels, rows;
   for (int64_t i = 0; i < batch(); ++i) {
     const SampleRequest& request = requests[static_cast<size_t>(std::min(i, count - 1))];
     if (loop_.classes > 0 && request.label >= static_cast<uint32_t>(loop_.classes))
@@ -192,10 +210,9 @@ Result<std::vector<float>> SamplingSession::sample(std::span<const SampleRequest
                               request.label, loop_.classes - 1);
     seeds.push_back(request.seed);
     labels.push_back(request.label);
+    rows.push_back(request.context);
   }
-  if (loop_.classes > 0)
-    ITO_TRY(solver_ ? solver_->write(batch_name::kLabels, labels)
-                    : step_->enqueue_write(batch_name::kLabels, labels));
+  ITO_TRY(write_conditioning(labels, rows));
   ITO_TRY(start(seeds));
   if (solver_) {
     ITO_TRY(solver_->solve(loop_.sampling.flow->end, loop_.sampling.to, kMaxFlowEvaluations,
@@ -205,6 +222,9 @@ Result<std::vector<float>> SamplingSession::sample(std::span<const SampleRequest
   }
   ITO_ASSIGN(std::vector<float> images, solver_ ? solver_->read<float>(flow_names::kState)
                                                 : step_->read<float>(sampling_names::kX));
+  if (decoder_) {
+    ITO_ASSIGN(images, decoder_->decode_scaled(loop_.shape, images));
+  }
   images.resize(static_cast<size_t>(shape(count).numel()));
   return images;
 }

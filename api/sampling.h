@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "api/autoencoder.h"
 #include "api/model.h"
 #include "api/ode_solver.h"
 #include "api/sampling_loop.h"
@@ -21,7 +22,8 @@ namespace ito {
 // What identifies one image.
 struct SampleRequest {
   uint32_t seed = 0;
-  uint32_t label = 0;  // class; not used by a model without classes
+  uint32_t label = 0;    // class; not used by a model without classes
+  uint32_t context = 0;  // row of SampleOptions::context; not used without
 };
 
 class SamplingSession {
@@ -54,11 +56,13 @@ class SamplingSession {
   int steps() const { return loop_.steps(); }
   // Classes that the labels of requests may have; 0: labels are not used.
   int classes() const { return loop_.classes; }
-  // Of `requests` images.
+  // Of `requests` images (of a model on latents: of the pictures).
   Shape shape(int64_t requests) const;
 
  private:
   SamplingSession() = default;
+  // What the images are told besides time: `rows` and `labels` [batch()] into the program's inputs.
+  Status write_conditioning(const std::vector<uint32_t>& labels, const std::vector<uint32_t>& rows);
   Status prepare_steps(vk::Device& device, DeviceTensor weights, const SampleControl* control);
   Status prepare_flow(vk::Device& device, DeviceTensor weights, const OdeOptions& options);
   // Sets x to where a run of these seeds begins.
@@ -70,9 +74,11 @@ class SamplingSession {
   std::vector<TorchGenerator> torch_;  // of RandomSource::kTorch, one an image
   int preview_every_ = 0;
   std::function<void(int, const std::vector<float>&)> preview_;
-  std::unique_ptr<Executor> start_;    // sets x to noise
-  std::unique_ptr<Executor> step_;     // null for the flow
-  std::unique_ptr<OdeSolver> solver_;  // of the flow
+  const ContextStates* context_ = nullptr;
+  std::unique_ptr<Executor> start_;         // sets x to noise
+  std::unique_ptr<Executor> step_;          // null for the flow
+  std::unique_ptr<OdeSolver> solver_;       // of the flow
+  std::unique_ptr<LatentDecoder> decoder_;  // of a model on latents
 };
 
 // The plan of one sampling step (of the flow: one attempted step), without a device.

@@ -41,6 +41,12 @@ Result<int> first_step(const SampleOptions& options) {
   return invalid_argument("strength {} of {} steps leaves no step to run", strength, options.steps);
 }
 
+// The network on as many states as the context has, where both have one.
+Network options_context(const Network& network, const SampleOptions& options) {
+  if (options.context == nullptr || network.signature().context == 0) return network;
+  return network.with_context(options.context->length);
+}
+
 }  // namespace
 
 SampleOptions resolved(const SampleOptions& options, const Network& network,
@@ -73,8 +79,13 @@ Json sample_settings(const SampleOptions& options) {
   return settings;
 }
 
-Result<SamplingLoop> sampling_loop(const Network& network, const SchedulerConfig& scheduler,
+Result<SamplingLoop> sampling_loop(const Network& given, const SchedulerConfig& scheduler,
                                    const SampleOptions& asked) {
+  const Network network = options_context(given, asked);
+  if (asked.context != nullptr && given.signature().context != asked.context->features)
+    return invalid_argument(
+        "a context of {} numbers per state was given, the network attends to {}",
+        asked.context->features, given.signature().context);
   const SampleOptions options = resolved(asked, network, scheduler);
   ITO_ASSIGN(SamplingLoop loop, empty_loop(network, options));
   ITO_ASSIGN(DiffusionModel model, diffusion_model(network, scheduler, options.classifier_free));

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "api/context.h"
 #include "api/control.h"
 #include "api/model_score.h"
 #include "base/config.h"
@@ -38,6 +39,10 @@ struct SampleOptions : SamplerOptions {
   bool previews = false;                // the program also gives each step's estimate of x_0
   std::optional<InitialImage> initial;  // samplers with a solver only
   std::optional<ClassifierFree> classifier_free;
+  // What a network with a context is told; outlives the session.
+  const ContextStates* context = nullptr;
+  // A model on latents: large ones are decoded in tiles (api/autoencoder.h).
+  bool tiled = false;
   // Outlives the session. Not for ode; samplers of a solver are guided on a discrete chain only.
   const SampleControl* control = nullptr;
 };

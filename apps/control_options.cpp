@@ -129,12 +129,6 @@ Result<Observation> inverse_problem(const ControlOptions& options, const Shape& 
   return observation;
 }
 
-template <typename T>
-std::string fingerprint(const std::vector<T>& values) {
-  return fmt::format("{:016x}", hash_bytes({reinterpret_cast<const char*>(values.data()),
-                                            values.size() * sizeof(T)}));
-}
-
 }  // namespace
 
 void add_control_options(CLI::App& app, ControlOptions& options) {

@@ -2,12 +2,15 @@
 // images have to agree with. Here they become a SampleControl; what that does is api/control.h.
 #pragma once
 
+#include <fmt/core.h>
+
 #include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 
 #include "api/control.h"
 #include "api/model.h"
+#include "base/hash.h"
 #include "io/json.h"
 
 namespace ito::apps {
@@ -45,5 +48,11 @@ Json control_settings(const ControlOptions& options, const SampleControl& contro
 // name `option` and the file: no picture, or one that is larger.
 Result<std::vector<float>> read_padded(const std::string& option, const Path& path,
                                        const Shape& size);
+
+template <typename T>
+std::string fingerprint(const std::vector<T>& values) {
+  return fmt::format("{:016x}", hash_bytes({reinterpret_cast<const char*>(values.data()),
+                                            values.size() * sizeof(T)}));
+}
 
 }  // namespace ito::apps

@@ -26,7 +26,7 @@ struct SampleCommand {
   DeviceChoice device;
   SampleOptions options;
   ControlOptions control;
-  std::string model, out, seeds_text, class_text = "all", classifier, random = "device";
+  std::string model, out, seeds_text, class_text = "all", classifier, context, random = "device";
   int preview_every = 0;
   uint32_t seed = 0;
   int64_t num = 16;
@@ -81,7 +81,6 @@ Status check(SampleCommand& c) {
     c.options.classifier_free = ClassifierFree{
         .scale = c.control.scale, .null_class = c.control.null_class, .rescale = c.control.rescale};
   c.options.previews = c.preview_every > 0;
-  c.options.height = c.options.width = c.size;
   c.options.batch = std::min(c.options.batch, static_cast<int64_t>(c.seeds.size()));
   return {};
 }
@@ -90,6 +89,7 @@ Json settings_of(const SampleCommand& c, const Model& model) {
   Json settings = sample_settings(c.options);
   settings["software"] = "ito";
   settings["model"] = c.model;
+  if (c.options.tiled) settings["vae_tiling"] = true;
   if (!is_continuous(model.scheduler.process))
     settings["prediction_type"] = model.scheduler.prediction_type;
   return settings;
@@ -107,6 +107,7 @@ class Sampling {
   Status load_controls();
   Status load_initial();
   Status prepare_previews(SamplingSession& session);
+  Status load_context();
   // Of the labels: the model's, or else those of the classifier that guides it.
   uint32_t classes() const;
   Status choose_requests();
@@ -125,6 +126,7 @@ class Sampling {
   SampleControl control_;
   std::optional<InitialImage> initial_;
   Status preview_status_;
+  std::optional<ContextStates> context_;
   std::vector<SampleRequest> requests_;
   size_t skipped_ = 0;
   std::vector<float> all_;  // NHWC, unless the output is a folder
@@ -175,6 +177,16 @@ Status Sampling::prepare_previews(SamplingSession& session) {
   });
 }
 
+Status Sampling::load_context() {
+  if (c_.context.empty()) return {};
+  const int64_t features = model_.network.signature().context;
+  if (features == 0)
+    return invalid_argument("the model in {} attends to no context, --context {} was given",
+                            c_.model, c_.context);
+  ITO_ASSIGN(context_, read_context(c_.context, features));
+  return {};
+}
+
 uint32_t Sampling::classes() const {
   if (model_.num_classes() > 0 || !control_.guidance)
     return static_cast<uint32_t>(model_.num_classes());
@@ -198,6 +210,7 @@ Status Sampling::choose_requests() {
     } else if (classes > 0) {
       request.label = request.seed % classes;
     }
+    if (context_) request.context = request.seed % static_cast<uint32_t>(context_->rows);
     requests_.push_back(request);
   }
   return {};
@@ -206,8 +219,10 @@ Status Sampling::choose_requests() {
 Json Sampling::image_settings(const SampleRequest& request) const {
   Json settings = settings_of(c_, model_);
   settings.update(control_settings(c_.control, control_));
+  if (context_) settings["context"] = fingerprint(context_->values);
   settings["seed"] = request.seed;
   if (classes() > 0) settings["class"] = request.label;
+  if (context_) settings["context_row"] = request.context;
   return settings;
 }
 
@@ -257,6 +272,7 @@ Status Sampling::write_whole(const Shape& batch_shape) {
   shape[0] = static_cast<int64_t>(requests_.size());
   Json settings = settings_of(c_, model_);
   settings.update(control_settings(c_.control, control_));
+  if (context_) settings["context"] = fingerprint(context_->values);
   std::vector<uint32_t> seeds, labels;
   for (const SampleRequest& request : requests_) {
     seeds.push_back(request.seed);
@@ -290,6 +306,7 @@ std::string Sampling::progress_text(size_t first, double steps_done, double step
 Status Sampling::run(vk::Device& device) {
   ITO_TRY(load_controls());
   ITO_TRY(load_initial());
+  ITO_TRY(load_context());
   ITO_TRY(choose_requests());
   if (!c_.classifier.empty()) {
     if (classes() == 0) return invalid_argument("--classifier needs a model with classes");
@@ -300,6 +317,12 @@ Status Sampling::run(vk::Device& device) {
   SampleOptions options = c_.options;
   if (c_.control.any()) options.control = &control_;
   options.initial = initial_;
+  if (context_) options.context = &*context_;
+  const int64_t factor = model_.decoder ? model_.decoder->network.autoencoder()->factor : 1;
+  if (c_.size % factor != 0)
+    return invalid_argument("--size is {}, expected a multiple of {} for this model's latents",
+                            c_.size, factor);
+  options.height = options.width = static_cast<int>(c_.size / factor);
   ITO_ASSIGN(auto session, SamplingSession::create(device, model_, options));
   ITO_TRY(prepare_previews(*session));
   if (classifier_) {
@@ -395,6 +418,11 @@ Command add_sample_command(CLI::App& root) {
       ->capture_default_str();
   app->add_option("--classifier", c->classifier,
                   "folder of an `ito train --classifier`: count the images it recognises");
+  app->add_option("--context", c->context,
+                  ".safetensors with encoder_hidden_states [n,length,d]: what a model with a "
+                  "context is told; image: row seed modulo n");
+  app->add_flag("--vae-tiling", c->options.tiled,
+                "a model on latents: decode large ones in tiles that overlap");
   add_control_options(*app, c->control);
   app->add_option("--rng", c->random,
                   "where noise comes from: device; torch: PyTorch's CPU generator seeded with each "

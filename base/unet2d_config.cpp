@@ -176,7 +176,7 @@ Status check_numbers(const UNet2DConfig& config) {
   }
   const int first = config.block_out_channels[0];
   if (config.time_embedding_type == "positional" &&
-      (first < 2 || first / 2 - config.freq_shift <= 0)) {
+      (first < 2 || static_cast<float>(first / 2) - config.freq_shift <= 0)) {
     return invalid_argument(
         "block_out_channels: expected a first entry above twice the freq_shift {} for positional "
         "time features, found {}",

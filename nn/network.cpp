@@ -41,7 +41,7 @@ void check_conditioning(const Signature& signature, int64_t n, const Conditionin
 }  // namespace
 
 Conditioning conditioning_inputs(Graph& graph, const Signature& signature, int64_t n,
-                                 int64_t context_length, const ConditioningNames& names) {
+                                 const ConditioningNames& names) {
   Conditioning conditioning;
   const ClassInput& classes = signature.classes;
   if (names.classes != nullptr && classes.kind != ClassInput::Kind::kNone) {
@@ -49,8 +49,11 @@ Conditioning conditioning_inputs(Graph& graph, const Signature& signature, int64
     conditioning.classes =
         input(graph, names.classes, class_shape(classes, n), indices ? DType::kU32 : DType::kF32);
   }
-  if (names.context != nullptr && signature.context > 0)
-    conditioning.context = input(graph, names.context, Shape{n, context_length, signature.context});
+  if (names.context != nullptr && signature.context > 0) {
+    CHECK(signature.context_length > 0, "the length of the context is not settled");
+    conditioning.context =
+        input(graph, names.context, Shape{n, signature.context_length, signature.context});
+  }
   if (names.guidance != nullptr && signature.guidance > 0)
     conditioning.guidance = input(graph, names.guidance, Shape{n, signature.guidance});
   if (names.latent != nullptr && signature.latent > 0)
@@ -78,6 +81,14 @@ Network Network::among(ParameterSet set) const {
   }
   Network network = *this;
   network.set_ = std::make_shared<const ParameterSet>(std::move(set));
+  return network;
+}
+
+Network Network::with_context(int64_t length) const {
+  NetworkDefinition definition = this->definition();
+  definition.signature.context_length = length;
+  Network network = *this;
+  network.definition_ = std::make_shared<const NetworkDefinition>(std::move(definition));
   return network;
 }
 

@@ -49,9 +49,10 @@ struct Signature {
   std::optional<std::array<int, 2>> sample_size = {};
   TimeInput time = TimeInput::kTimestep;
   ClassInput classes = {};
-  int64_t context = 0;   // features of the context's states; 0: it attends to none
-  int64_t guidance = 0;  // features of the embedded guidance scale; 0: none
-  int64_t latent = 0;    // length of a normal latent that every evaluation takes (a GAN); 0: none
+  int64_t context = 0;         // features of the context's states; 0: it attends to none
+  int64_t context_length = 0;  // their number, where it is settled (Network::with_context)
+  int64_t guidance = 0;        // features of the embedded guidance scale; 0: none
+  int64_t latent = 0;  // length of a normal latent that every evaluation takes (a GAN); 0: none
 };
 
 // What a network is told besides the sample and the time. A tensor is there exactly where the
@@ -70,10 +71,10 @@ struct ConditioningNames {
   const char* guidance = "guidance";
   const char* latent = "latent";
 };
-// Adds the inputs that a network of this signature wants for n samples. `context_length` is the
-// number of states, where there is a context. A name that is null adds none.
+// Adds the inputs that a network of this signature wants for n samples; where it attends to a
+// context, its length must be settled (CHECK). A name that is null adds none.
 Conditioning conditioning_inputs(Graph& graph, const Signature& signature, int64_t n,
-                                 int64_t context_length = 0, const ConditioningNames& names = {});
+                                 const ConditioningNames& names = {});
 
 // Builds the graph: x and t as the signature says (t empty with TimeInput::kNone).
 using NetworkFunction =
@@ -135,6 +136,9 @@ class Network {
   const ParameterSet& own_parameters() const { return *own_; }
   // The same network whose parameters lie among those of `set`, which has all of them (CHECK).
   Network among(ParameterSet set) const;
+
+  // The same network with contexts of `length` states: its signature says so.
+  Network with_context(int64_t length) const;
 
   // The output for x, t and conditioning, with parameters from `scope` or the flat tensor
   // [set().size()]. Inputs that do not fit the signature are CHECKs.

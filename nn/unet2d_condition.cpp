@@ -147,13 +147,14 @@ Result<Network> unet2d_condition_network(const UNet2DConditionConfig& config) {
     return unsupported("dropout: expected 0 for training, found {}; dropout is not implemented",
                        config.dropout);
   };
+  Signature one_state = definition.signature;
+  one_state.context_length = 1;
   ParameterSet set = declare_parameters([&](Graph& graph, const Scope& scope) {
     // Any size will do: shapes of parameters do not depend on it. Each level halves once.
     const int64_t size = int64_t{1} << config.block_out_channels.size();
     unet2d_condition(scope, config,
                      input(graph, "sample", Shape{1, size, size, config.in_channels}),
-                     input(graph, "timestep", Shape{1}),
-                     conditioning_inputs(graph, definition.signature, 1, /*context_length=*/1));
+                     input(graph, "timestep", Shape{1}), conditioning_inputs(graph, one_state, 1));
   });
   return Network(std::move(definition), std::move(set));
 }

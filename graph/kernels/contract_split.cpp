@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/integer.h"
 #include "graph/kernels/contract.h"
 #include "graph/kernels/contract_tiling.h"
 
@@ -43,8 +44,8 @@ double cpu_cycles(const ContractAttr& attr, const DeviceCaps& caps) {
 int64_t gpu_tiles(const ContractAttr& attr, const DeviceCaps& caps) {
   const MatrixView view = matrix_view(simplify_contract(attr));
   const SharedTiling tiling = choose_shared_tiling(view, caps);
-  return (view.m_size + tiling.block_m - 1) / tiling.block_m *
-         ((view.n_size + tiling.block_n - 1) / tiling.block_n) * view.batch_size;
+  return ceil_div(view.m_size, tiling.block_m) * ceil_div(view.n_size, tiling.block_n) *
+         view.batch_size;
 }
 
 struct Split {

@@ -98,8 +98,8 @@ Result<Outcome> run_unet(vk::Device& device, const Case& golden) {
     if (name == kNames.context) context_length = array.shape[1];
     values[name] = to_value(array);
   }
-  const Conditioning conditioning =
-      conditioning_inputs(graph, signature, sample.shape[0], context_length, kNames);
+  const Conditioning conditioning = conditioning_inputs(
+      graph, network.with_context(context_length).signature(), sample.shape[0], kNames);
   const Tensor out = network.build(params, x, t, conditioning);
   if (out.shape() != noise_values.shape)
     return corrupt("the network gives {}, but noise has shape {} (channels last)",

@@ -353,9 +353,9 @@ TEST(Diffusers, MissingAndForeignPartsAreNamed) {
   EXPECT_TRUE(fails(read_diffusers(folder.path()), ErrorKind::kUnsupported, "several files"));
   put(folder / "unet" / "diffusion_pytorch_model.safetensors", "short");
   EXPECT_TRUE(fails(read_diffusers(folder.path()), ErrorKind::kCorrupt, "5 bytes"));
-  put(folder / "model_index.json", R"({"unet": ["diffusers", "UNet2DConditionModel"]})");
+  put(folder / "model_index.json", R"({"unet": ["diffusers", "UNetMotionModel"]})");
   EXPECT_TRUE(fails(read_diffusers(folder.path()), ErrorKind::kUnsupported, "model_index.json",
-                    "UNet2DConditionModel"));
+                    "UNetMotionModel"));
 }
 
 }  // namespace

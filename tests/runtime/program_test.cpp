@@ -149,19 +149,19 @@ TEST_F(ProgramTest, SplitReductionsAreBitIdenticalHoweverTheyAreSubmitted) {
   constexpr int64_t kTerms = 30000;
   Program program;
   Graph& g = *program.graph;
-  program.output("y", matmul(input(g, "a", {12, kTerms}), input(g, "b", {kTerms, 20})));
+  program.output("y", matmul(input(g, "a", {kTerms, 12}), input(g, "b", {kTerms, 20}), true));
   DeviceCaps caps = device().caps();
   caps.compute_units = 8;  // asks for a split wherever this runs
   ASSERT_OK_AND_ASSIGN(Plan plan, compile(program, caps, {}));
   ASSERT_GE(plan.calls.size(), 2u) << "the sum is not split";
 
   std::vector<float> a, b;
-  for (const double x : random({12, kTerms}).data) a.push_back(static_cast<float>(x));
+  for (const double x : random({kTerms, 12}).data) a.push_back(static_cast<float>(x));
   for (const double x : random({kTerms, 20}).data) b.push_back(static_cast<float>(x));
   float forwards = 0, backwards = 0;
   for (size_t k = 0; k < kTerms; ++k) {
-    forwards += a[k] * b[k * 20];
-    backwards += a[kTerms - 1 - k] * b[(kTerms - 1 - k) * 20];
+    forwards += a[k * 12] * b[k * 20];
+    backwards += a[(kTerms - 1 - k) * 12] * b[(kTerms - 1 - k) * 20];
   }
   ASSERT_NE(forwards, backwards) << "in these sums the order must matter";
 

@@ -15,7 +15,7 @@ TEST(VkError, SaysWhatCanBeDoneAboutIt) {
   EXPECT_EQ(kind(VK_ERROR_UNKNOWN), ErrorKind::kDevice);
   EXPECT_EQ(kind(static_cast<VkResult>(-123456)), ErrorKind::kDevice);
   EXPECT_EQ(vk_error(VK_ERROR_UNKNOWN, "doing it").message,
-            "doing it failed: VK_ERROR_UNKNOWN (-13)");
+            "doing it failed: a Vulkan error (-13)");
 }
 
 }  // namespace

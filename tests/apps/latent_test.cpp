@@ -1,0 +1,181 @@
+// Latent diffusion: a conditional pipeline on files, its context and its autoencoder; and tiles.
+#include <gtest/gtest.h>
+
+#include "api/autoencoder.h"
+#include "api/forward.h"
+#include "api/sampling.h"
+#include "io/safetensors.h"
+#include "nn/autoencoder_kl.h"
+#include "nn/unet2d_condition.h"
+#include "tests/apps/run_ito.h"
+#include "tests/support/vulkan_fixture.h"
+
+namespace ito::test {
+namespace {
+
+constexpr int64_t kFactor = 2;  // pixels per latent
+
+// A U-Net on 4x4x4 latents with a context of 6 numbers per state, and its autoencoder.
+Model tiny_pipeline() {
+  UNet2DConditionConfig unet;
+  unet.sample_size = std::array<int, 2>{4, 4};
+  unet.block_out_channels = {8};
+  unet.down_block_types = {"CrossAttnDownBlock2D"};
+  unet.up_block_types = {"CrossAttnUpBlock2D"};
+  unet.layers_per_block = {1};
+  unet.norm_num_groups = 4;
+  unet.cross_attention_dim = {6};
+  unet.attention_head_dim = {2};
+  AutoencoderKLConfig vae;
+  vae.block_out_channels = {4, 8};
+  vae.down_block_types.assign(2, "DownEncoderBlock2D");
+  vae.up_block_types.assign(2, "UpDecoderBlock2D");
+  vae.norm_num_groups = 4;
+  vae.sample_size = std::array<int, 2>{8, 8};
+  vae.shift_factor = 0.25;
+  Model model;
+  model.network = unet2d_condition_network(unet).value();
+  model.weights = initial_parameters(model.network.set(), 1);
+  model.scheduler.clip_sample = false;
+  model.decoder.emplace();
+  model.decoder->network = autoencoder_kl_network(vae).value();
+  model.decoder->weights = initial_parameters(model.decoder->network.set(), 2);
+  return model;
+}
+
+std::vector<float> waves(int64_t count, float step) {
+  std::vector<float> values;
+  for (int64_t i = 0; i < count; ++i) values.push_back(std::sin(step * static_cast<float>(i + 1)));
+  return values;
+}
+
+// Each latent's value in a square of pixels: what needs no blending.
+Result<std::vector<float>> squares(const Shape& shape, std::span<const float> latents) {
+  std::vector<float> picture;
+  for (int64_t n = 0; n < shape[0]; ++n)
+    for (int64_t y = 0; y < shape[1] * kFactor; ++y)
+      for (int64_t x = 0; x < shape[2] * kFactor; ++x)
+        picture.push_back(latents[static_cast<size_t>(
+            ((n * shape[1] + y / kFactor) * shape[2] + x / kFactor) * shape[3])]);
+  return picture;
+}
+
+TEST(Tiles, OfALocalDecoderMakeThePicture) {
+  const Shape shape{2, 11, 7, 3};
+  const std::vector<float> latents = waves(shape.numel(), 0.37f);
+  ASSERT_OK_AND_ASSIGN(const std::vector<float> whole, squares(shape, latents));
+  ASSERT_OK_AND_ASSIGN(
+      const std::vector<float> tiled,
+      decode_in_tiles({.tile = 4, .factor = kFactor, .channels = 1}, shape, latents, squares));
+  ASSERT_EQ(tiled.size(), whole.size());
+  // A blend of equal numbers rounds.
+  for (size_t i = 0; i < whole.size(); ++i) EXPECT_NEAR(tiled[i], whole[i], 1e-6) << i;
+}
+
+// Tiles that are the numbers 1, 2, 3 … in the order of their decoding. One tile has 8 pixels, the
+// next begins 6 later and fades in over 2: shares 0 and 1/2, downwards first.
+TEST(Tiles, FadeIntoOneAnother) {
+  int count = 0;
+  const auto numbered = [&](const Shape& piece, std::span<const float>) {
+    return Result<std::vector<float>>(std::vector<float>(
+        static_cast<size_t>(piece[1] * piece[2] * kFactor * kFactor), static_cast<float>(++count)));
+  };
+  const Shape shape{1, 6, 6, 1};
+  ASSERT_OK_AND_ASSIGN(const std::vector<float> picture,
+                       decode_in_tiles({.tile = 4, .factor = kFactor, .channels = 1}, shape,
+                                       std::vector<float>(36), numbered));
+  EXPECT_EQ(count, 4);
+  const auto at = [&](int y, int x) { return picture[static_cast<size_t>(y * 12 + x)]; };
+  EXPECT_EQ(at(0, 5), 1);
+  EXPECT_EQ(at(0, 6), 1);
+  EXPECT_EQ(at(0, 7), 1.5f);
+  EXPECT_EQ(at(0, 8), 2);
+  EXPECT_EQ(at(6, 0), 1);
+  EXPECT_EQ(at(7, 0), 2);  // half of 1, half of 3
+  EXPECT_EQ(at(8, 0), 3);
+  EXPECT_EQ(at(8, 7), 3.5f);
+  EXPECT_EQ(at(8, 8), 4);
+  EXPECT_EQ(at(7, 8), 3);
+  // Half of the second tile's own blend 1.5 and half of 4; of that half, and half of the third's 2.
+  EXPECT_EQ(at(7, 7), ((1.5f + 4) / 2 + 2) / 2);
+}
+
+class LatentDiffusion : public VulkanTest {};
+
+TEST_F(LatentDiffusion, SamplesAreDecodedLatentsOfTheirContext) {
+  const Scratch scratch;
+  Model model = tiny_pipeline();
+  ASSERT_OK(save_model(scratch / "model", model));
+  ASSERT_OK_AND_ASSIGN(Model loaded, load_model(scratch / "model"));
+  EXPECT_EQ(loaded.weights, model.weights);
+  ASSERT_TRUE(loaded.decoder.has_value());
+  EXPECT_EQ(loaded.decoder->weights, model.decoder->weights);
+
+  SampleOptions options;
+  options.steps = 3;
+  options.batch = 2;
+  const auto missing = SamplingSession::create(device(), model, options);
+  ASSERT_FALSE(missing.ok());
+  EXPECT_NE(missing.error().message.find("--context"), std::string::npos);
+
+  const ContextStates states{.rows = 2, .length = 5, .features = 6, .values = waves(60, 1.1f)};
+  options.context = &states;
+  const std::vector<SampleRequest> requests = {{.seed = 1, .context = 0},
+                                               {.seed = 1, .context = 1}};
+  ASSERT_OK_AND_ASSIGN(const auto session, SamplingSession::create(device(), loaded, options));
+  EXPECT_EQ(session->shape(2), (Shape{2, 8, 8, 3}));
+  ASSERT_OK_AND_ASSIGN(const std::vector<float> pictures, session->sample(requests));
+  ASSERT_EQ(pictures.size(), 2u * 8 * 8 * 3);
+  // One seed, two contexts.
+  double difference = 0;
+  for (size_t i = 0; i < 192; ++i)
+    difference = std::max(difference, std::fabs(double{pictures[i]} - pictures[192 + i]));
+  EXPECT_GT(difference, 1e-3);
+
+  // The same latents without the autoencoder, decoded by hand: latent / scale + shift.
+  model.decoder.reset();
+  ASSERT_OK_AND_ASSIGN(const auto bare, SamplingSession::create(device(), model, options));
+  ASSERT_OK_AND_ASSIGN(std::vector<float> latents, bare->sample(requests));
+  ASSERT_EQ(latents.size(), 2u * 4 * 4 * 4);
+  for (float& value : latents) value = value / 0.18215f + 0.25f;
+  ASSERT_OK_AND_ASSIGN(const auto decoder,
+                       LatentDecoder::create(device(), *loaded.decoder, /*tiled=*/false));
+  ASSERT_OK_AND_ASSIGN(const std::vector<float> decoded, decoder->decode({2, 4, 4, 4}, latents));
+  ASSERT_EQ(decoded.size(), pictures.size());
+  for (size_t i = 0; i < decoded.size(); ++i) EXPECT_NEAR(decoded[i], pictures[i], 1e-5) << i;
+}
+
+TEST_F(LatentDiffusion, CommandsTakeContextsAndAutoencoders) {
+  const Scratch scratch;
+  ASSERT_OK(save_model(scratch / "model", tiny_pipeline()));
+  TensorFile context;
+  context.tensors.emplace("encoder_hidden_states", tensor_from_floats({1, 5, 6}, waves(30, 1.1f)));
+  ASSERT_OK(write_safetensors(scratch / "context.safetensors", context));
+  const Outcome sampled = run_ito({"sample", "--model", (scratch / "model").string(), "--context",
+                                   (scratch / "context.safetensors").string(), "--num", "2",
+                                   "--steps", "2", "--out", (scratch / "out.npz").string()});
+  EXPECT_EQ(sampled.code, 0) << sampled.err;
+  const Outcome without = run_ito({"sample", "--model", (scratch / "model").string(), "--num", "1",
+                                   "--out", (scratch / "none.npz").string()});
+  EXPECT_NE(without.code, 0);
+  EXPECT_NE(without.err.find("--context"), std::string::npos) << without.err;
+
+  TensorFile pictures;
+  pictures.tensors.emplace("sample", tensor_from_floats({1, 3, 8, 12}, waves(288, 0.2f)));
+  pictures.tensors.emplace("latent", tensor_from_floats({1, 4, 4, 6}, waves(96, 0.3f)));
+  ASSERT_OK(write_safetensors(scratch / "in.safetensors", pictures));
+  const Outcome forwarded = run_ito({"forward", "--model", (scratch / "model" / "vae").string(),
+                                     "--in", (scratch / "in.safetensors").string(), "--out",
+                                     (scratch / "o.safetensors").string()});
+  ASSERT_EQ(forwarded.code, 0) << forwarded.err;
+  const TensorFile out = read_safetensors(scratch / "o.safetensors").value();
+  EXPECT_EQ(out.tensors.at("moments").shape, (Shape{1, 8, 4, 6}));
+  EXPECT_EQ(out.tensors.at("mean").shape, (Shape{1, 4, 4, 6}));
+  EXPECT_EQ(out.tensors.at("decoded").shape, (Shape{1, 3, 8, 12}));
+  for (const float std : to_floats(out.tensors.at("std"))) EXPECT_GT(std, 0);
+  const Outcome inspected = run_ito({"inspect", (scratch / "model").string()});
+  EXPECT_NE(inspected.out.find("AutoencoderKL"), std::string::npos) << inspected.out;
+}
+
+}  // namespace
+}  // namespace ito::test
