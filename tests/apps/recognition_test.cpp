@@ -12,6 +12,7 @@
 #include "api/scoring.h"
 #include "api/training.h"
 #include "api/validation.h"
+#include "tests/support/folders.h"
 #include "tests/support/vulkan_fixture.h"
 
 namespace ito::test {
