@@ -3,9 +3,11 @@
 
 #include "api/model.h"
 #include "api/task.h"
+#include "graph/builder.h"
 #include "io/checkpoint.h"
 #include "io/json.h"
 #include "io/safetensors.h"
+#include "nn/classifier.h"
 #include "tests/apps/run_ito.h"
 #include "tests/support/run_program.h"
 
@@ -197,9 +199,16 @@ TEST_F(RunFolder, ClassifierTrainsAndScoresSamples) {
     return std::vector<double>(floats.begin(), floats.end());
   };
   const Shape shape{5, 8, 8, 1};  // one channel: NCHW is NHWC
+  Program judgement;
+  Graph& graph = *judgement.graph;
+  const Tensor logits =
+      model.network.build(input(graph, state_name::kParameters, {model.network.set().size()}),
+                          input(graph, batch_name::kImages, shape), {});
+  judgement.output("correct",
+                   is_correct(logits, input(graph, batch_name::kLabels, {5}, DType::kU32)));
   const HostValues judged =
       run_on_interpreter(
-          accuracy_program(model.network, shape),
+          judgement,
           {{state_name::kParameters,
             {{model.network.set().size()}, {model.weights.begin(), model.weights.end()}}},
            {batch_name::kImages, {shape, values("images")}},
