@@ -178,21 +178,39 @@ Status SamplingSession::run_steps(int64_t count, const std::function<bool()>& af
   DivergenceWatch watch(*step_, loop_.name);
   ITO_TRY(watch.start());
   const std::string x0 = std::string(method_names::kOutput) + solver_names::kX0;
-  std::vector<float> images(static_cast<size_t>(loop_.shape.numel()));
+  std::deque<std::pair<int, vk::ReadTicket>> previews;
   for (int i = 0; i < method.steps; ++i) {
     if (!torch_.empty() && loop_.sampling.solver->uses_noise(static_cast<size_t>(i)))
       ITO_TRY(step_->enqueue_write(method_names::kNoise + std::string("0"),
                                    torch_normal(torch_, loop_.shape)));
     ITO_TRY(step_->run());
     if (preview_every_ > 0 && (i + 1) % preview_every_ == 0 && i + 1 < method.steps) {
-      ITO_ASSIGN(const vk::ReadTicket ticket, step_->enqueue_read(x0));
-      ITO_TRY(ticket.read(writable_bytes_of(images)));
-      preview_(i + 1, {images.begin(), images.begin() + shape(count).numel()});
+      ITO_ASSIGN(vk::ReadTicket ticket, step_->enqueue_read(x0));
+      previews.emplace_back(i + 1, std::move(ticket));
     }
+    ITO_TRY(show_previews(previews, count, /*wait=*/false));
     if (after_step && !after_step()) return interrupted("sampling was stopped");
     ITO_TRY(watch.look());
   }
-  return watch.finish();
+  ITO_TRY(watch.finish());
+  return show_previews(previews, count, /*wait=*/true);
+}
+
+// The previews that have arrived; with `wait` all of them.
+Status SamplingSession::show_previews(std::deque<std::pair<int, vk::ReadTicket>>& previews,
+                                      int64_t count, bool wait) {
+  std::vector<float> images(previews.empty() ? 0 : static_cast<size_t>(loop_.shape.numel()));
+  while (!previews.empty()) {
+    const auto& [step, ticket] = previews.front();
+    if (!wait) {
+      ITO_ASSIGN(const bool ready, ticket.ready());
+      if (!ready) return {};
+    }
+    ITO_TRY(ticket.read(writable_bytes_of(images)));
+    preview_(step, {images.begin(), images.begin() + shape(count).numel()});
+    previews.pop_front();
+  }
+  return {};
 }
 
 Result<std::vector<float>> SamplingSession::sample(std::span<const SampleRequest> requests,

@@ -4,10 +4,12 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "api/autoencoder.h"
@@ -68,6 +70,8 @@ class SamplingSession {
   // Sets x to where a run of these seeds begins.
   Status start(const std::vector<uint32_t>& seeds);
   Status run_steps(int64_t count, const std::function<bool()>& after_step);
+  Status show_previews(std::deque<std::pair<int, vk::ReadTicket>>& previews, int64_t count,
+                       bool wait);
 
   SampleOptions options_;
   SamplingLoop loop_;

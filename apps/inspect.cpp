@@ -10,6 +10,7 @@
 #include "api/task.h"
 #include "apps/command.h"
 #include "apps/plan_report.h"
+#include "apps/rows.h"
 #include "base/error.h"
 #include "graph/compile.h"
 #include "io/png.h"
@@ -23,7 +24,7 @@ constexpr int64_t kPlannedContext = 77;  // states of a context: the text encode
 struct InspectCommand {
   CLI::App* app = nullptr;
   DeviceChoice device;
-  std::string path, plan;
+  std::string path, plan, list;
   TrainingOptions training;
   SampleOptions sampling;
   int image_size = 28, image_channels = 1, classes = 10;
@@ -32,8 +33,10 @@ struct InspectCommand {
 };
 
 Status check(InspectCommand& c) {
+  if (!c.list.empty()) return {};
   if (c.plan.empty() && c.path.empty())
-    return invalid_argument("give a model folder, a .safetensors or a .png file, or --plan train");
+    return invalid_argument(
+        "give a model folder, a .safetensors or a .png file, --plan train or --list all");
   if ((c.plan == "sample" || c.plan == "forward") && c.path.empty())
     return invalid_argument("--plan {} needs a model folder", c.plan);
   if (c.plan == "train" && !c.path.empty())
@@ -147,6 +150,16 @@ Result<Plan> make_plan(const InspectCommand& c, const DeviceCaps& caps) {
 }
 
 Status run(const InspectCommand& c) {
+  if (!c.list.empty()) {
+    if (c.json) {
+      ITO_ASSIGN(const Json json, rows_json(c.list));
+      fmt::print("{}", dump_json(json));
+      return {};
+    }
+    ITO_ASSIGN(const std::string text, rows_text(c.list));
+    fmt::print("{}", text);
+    return {};
+  }
   if (c.plan.empty()) return folder_exists(c.path) ? inspect_folder(c) : inspect_file(c);
   ITO_ASSIGN(auto device, open_and_announce(c.device, fmt::format("the plan of {}", c.plan)));
   ITO_ASSIGN(const Plan plan, make_plan(c, device->caps()));
@@ -187,14 +200,17 @@ Command add_inspect_command(CLI::App& root) {
   app->add_option("--num-classes", c->classes, "train: classes; 0: none")
       ->check(at_least(0))
       ->capture_default_str();
-  app->add_option("--sampler", c->sampling.sampler, "sample: method")
-      ->capture_default_str();
+  app->add_option("--sampler", c->sampling.sampler, "sample: method")->capture_default_str();
   app->add_option("--steps", c->sampling.steps, "sample: steps")
       ->check(at_least(1))
       ->capture_default_str();
   app->add_option("--eta", c->sampling.eta, "sample: ddim's eta")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  std::vector<std::string> kinds = row_kinds();
+  kinds.push_back("all");
+  app->add_option("--list", c->list, "print what can be chosen by name: a table of a kind, or all")
+      ->check(CLI::IsMember(kinds));
   app->add_flag("--grad", c->gradients, "forward: with the gradients");
   add_device_option(*app, c->device);
   app->add_flag("--json", c->json, "print JSON");

@@ -68,6 +68,7 @@ void add_sampler_options(CLI::App& app, SampleOptions& options) {
 
 Status check_sampler_options(const CLI::App& app, SampleOptions& options) {
   ITO_TRY(check_ode_options({options.rtol, options.atol}));
+  ITO_TRY(check_sampler_choices(options));
   // An option that the sampler does not look at was meant for another one.
   Status status;
   visit_sampler_fields(options, [&](const char* key, const auto&, const char*) {

@@ -174,9 +174,9 @@ Status check_numbers(const UNet2DConfig& config) {
     return invalid_argument("norm_eps: expected a positive number, at most 1, found {}",
                             config.norm_eps);
   }
-  const int first = config.block_out_channels[0];
+  const int first = config.block_out_channels[0], half = first / 2;
   if (config.time_embedding_type == "positional" &&
-      (first < 2 || static_cast<float>(first / 2) - config.freq_shift <= 0)) {
+      (first < 2 || static_cast<float>(half) - config.freq_shift <= 0)) {
     return invalid_argument(
         "block_out_channels: expected a first entry above twice the freq_shift {} for positional "
         "time features, found {}",

@@ -77,7 +77,8 @@ DiffusionModel chain_of(const ScoreModel& edm, const SchedulerConfig& config) {
   chain.config.num_train_timesteps = kChainTimesteps;
   chain.config.trained_betas = std::move(betas);
   chain.config.clip_sample = false;
-  chain.config.timestep_spacing = "linspace";
+  // Begins at the most noise, and DDIM visits the timesteps that it steps to.
+  chain.config.timestep_spacing = "trailing";
   chain.network = [score = edm.score, low, gap](Tensor x, Tensor t) {
     const Tensor sigma = exp(t * gap + low);
     const Tensor scale = per_image(sqrt(square(sigma) + 1.0), x.rank());

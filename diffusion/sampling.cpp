@@ -1,10 +1,12 @@
 #include "diffusion/sampling.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include "base/check.h"
 #include "base/error.h"
+#include "diffusion/predictor_corrector.h"
 
 namespace ito {
 namespace {
@@ -32,6 +34,18 @@ constexpr SpacingRow kSigmaSpacings[] = {
     {{"beta", "quantiles of Beta(0.6, 0.6)", "Lee et al. 2024", ""},
      &SchedulerConfig::use_beta_sigmas},
     {{"lu", "log-SNR evenly", "Lu et al. 2022", ""}, &SchedulerConfig::use_lu_lambdas},
+};
+
+// What the other choices by name may be, by spaces; what they mean is a scheduler configuration's.
+struct Choices {
+  std::string_view key, names;
+};
+constexpr Choices kChoices[] = {
+    {"spacing", "leading trailing linspace"},
+    {"final_sigma", "zero sigma_min"},
+    {"variance", "fixed_small fixed_small_log fixed_large fixed_large_log learned learned_range"},
+    {"algorithm", "dpmsolver++ dpmsolver sde-dpmsolver++ sde-dpmsolver"},
+    {"solver_type", "midpoint heun bh1 bh2"},
 };
 
 Result<Sampling> solver_sampling(const SolverEntry& entry, const DiffusionModel& model,
@@ -81,6 +95,26 @@ std::string sampler_without(const SamplerOptions& options, std::string_view key)
   const ScoreSamplerEntry* row = score_sampler(options.sampler);
   std::string text = row != nullptr && row->moot != nullptr ? row->moot(options, key) : "";
   return text.empty() ? options.sampler : text;
+}
+
+Status check_sampler_choices(const SamplerOptions& options) {
+  for (const auto& [key, names] : kChoices) {
+    std::string_view value;
+    visit_sampler_fields(
+        options, [&, wanted = key](std::string_view field, const auto& choice, const char*) {
+          if constexpr (std::is_same_v<std::remove_cvref_t<decltype(choice)>, std::string>)
+            if (field == wanted) value = choice;
+        });
+    if (value.empty() || lists(names, value)) continue;
+    std::string option(key);
+    std::replace(option.begin(), option.end(), '_', '-');
+    return invalid_argument("--{} is \"{}\", expected one of {}", option, value, names);
+  }
+  if (!options.sigmas.empty())
+    ITO_TRY(row_called(std::span<const SpacingRow>(kSigmaSpacings), options.sigmas, "--sigmas"));
+  ITO_TRY(row_called(predictor_rows(), options.predictor, "--predictor"));
+  ITO_TRY(row_called(corrector_rows(), options.corrector, "--corrector"));
+  return check_annealed_form(options.ald_form);
 }
 
 std::string own_sampler(const SchedulerConfig& config, bool generator) {

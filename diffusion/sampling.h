@@ -40,6 +40,8 @@ struct ScoreSamplerEntry {
   std::string (*moot)(const SamplerOptions& options, std::string_view key) = nullptr;
 };
 std::span<const ScoreSamplerEntry> score_sampler_rows();
+// Whether --ald-form has the name of a form.
+Status check_annealed_form(const std::string& name);
 
 // Rows of both tables.
 std::vector<Name> sampler_rows();
@@ -49,6 +51,9 @@ std::vector<std::string> sampler_names();
 bool sampler_uses(const SamplerOptions& options, std::string_view key);
 // The sampler, with what takes the option's meaning away where another choice would give it one.
 std::string sampler_without(const SamplerOptions& options, std::string_view key);
+
+// Whether every choice by name is one that exists. The error names the option.
+Status check_sampler_choices(const SamplerOptions& options);
 
 // The sampler that a model is drawn with unless told otherwise: what its scheduler asks for; a
 // GAN's generator's own.

@@ -206,4 +206,9 @@ constexpr ScoreSamplerEntry kScoreSamplers[] = {
 
 std::span<const ScoreSamplerEntry> score_sampler_rows() { return kScoreSamplers; }
 
+Status check_annealed_form(const std::string& name) {
+  ITO_TRY(annealed_form({.ald_form = name}));
+  return {};
+}
+
 }  // namespace ito

@@ -284,7 +284,7 @@ TEST_F(Control, ImpossibleWishesAreRefusedWithOneSentence) {
       {2, grey(), {"--colorize", image, "--inpaint", image, "--mask", mask}, "exclude"},
       {2, grey(), {"--noise-std", "0.1"}, "--noise-std"},
       {2, grey(), {"--inpaint", image, "--mask", mask, "--noise-std", "-1"}, "-1"},
-      {2, grey(), {"--guidance-scale", "2"}, "--guidance-classifier"},
+      {2, grey(), {"--guidance-rescale", "0.5"}, "--guidance-scale"},
       {2, grey(), {"--sampler", "ode", "--inpaint", image, "--mask", mask}, "ode"},
       {1, grey(), {"--inpaint", image, "--mask", file_of("small_mask")}, "small_mask"},
       {1, grey(), {"--inpaint", image, "--mask", file_of("grey_mask")}, "expected 0"},

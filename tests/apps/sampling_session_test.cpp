@@ -44,8 +44,14 @@ TEST_P(SamplingSessionTest, StepsNeitherAllocateNorCompileNorWait) {
   EXPECT_LE(end.recordings, begin.recordings + steps);
 }
 
-INSTANTIATE_TEST_SUITE_P(Samplers, SamplingSessionTest, ::testing::Values("ddpm", "ddim", "pc"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Samplers, SamplingSessionTest,
+                         ::testing::Values("ddpm", "ddim", "pc", "pndm", "dpm++2m", "unipc", "deis",
+                                           "euler-ancestral", "heun", "lms", "edm", "flow-euler"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::erase_if(name, [](char c) { return !std::isalnum(c); });
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace ito::test

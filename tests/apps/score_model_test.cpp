@@ -142,9 +142,11 @@ TEST_F(ScoreModelTest, EdmStepsAreWhatTheOptionsSay) {
 
 TEST_F(ScoreModelTest, SamplersAndOptionsOfOtherModelsAreRefused) {
   const Path out = *scratch_ / "x.png";
-  const Outcome ddim = sample(out, {"--sampler", "ddim"});
-  EXPECT_EQ(ddim.code, 1);
-  EXPECT_TRUE(says(ddim.err, "ScoreSdeVeScheduler")) << ddim.err;
+  const Outcome jump = sample(out, {"--sampler", "consistency"});
+  EXPECT_EQ(jump.code, 1);
+  EXPECT_TRUE(says(jump.err, "models of the process consistency, found one of ve")) << jump.err;
+  // A solver of timesteps sees the score on a chain.
+  EXPECT_EQ(sample(out, {"--sampler", "ddim", "--steps", "3"}).code, 0);
   const Outcome unused = sample(out, {"--sampler", "pc", "--eta", "1"});
   EXPECT_EQ(unused.code, 2);
   EXPECT_TRUE(says(unused.err, "--eta")) << unused.err;
@@ -157,6 +159,9 @@ TEST_F(ScoreModelTest, SamplersAndOptionsOfOtherModelsAreRefused) {
       {{"ald", "--ald-form", "ncsn", "--snr", "0.1"}, "ald --ald-form ncsn"},
       {{"ald", "--snr", "0.1", "--epsilon", "1e-5"}, "not both"},
       {{"ald", "--ald-form", "v3"}, "--ald-form"},
+      {{"dpm++2m", "--sigmas", "evenly"}, "--sigmas is \"evenly\", expected uniform, karras"},
+      {{"unipc", "--solver-type", "bh3"}, "--solver-type is \"bh3\""},
+      {{"eular"}, "there is no sampler \"eular\", expected one of ddpm, ddim"},
       {{"pc", "--epsilon", "1e-5"}, "--epsilon"}};
   for (const auto& [words, named] : meaningless) {
     const Outcome outcome = sample(out, with({"--sampler"}, words));
