@@ -89,6 +89,7 @@ Result<Model> load_model(const Path& folder) {
   if (!folder_exists(folder)) return not_found("there is no model folder {}", folder.string());
   ITO_ASSIGN(DiffusersModel file, read_diffusers(folder));
   Model model;
+  model.scheduler_missing = !file.scheduler;
   if (file.scheduler) model.scheduler = std::move(*file.scheduler);
   const std::string where = folder.string();
   for (const Composition& composition : compositions()) {
@@ -113,6 +114,15 @@ Result<Model> load_model(const Path& folder) {
     ITO_ASSIGN(model.scheduler, kept_schedule(file.unet, (folder / "config.json").string()));
   }
   return model;
+}
+
+Result<Model> load_scheduled_model(const Path& folder) {
+  ITO_ASSIGN(Model model, load_model(folder));
+  if (!model.scheduler_missing) return model;
+  return not_found(
+      "{} has no scheduler: neither scheduler/scheduler_config.json in it or beside it nor "
+      "scheduler_config.json is there; give the pipeline's folder",
+      folder.string());
 }
 
 Status save_model(const Path& folder, const Network& network, const SchedulerConfig& scheduler,

@@ -29,7 +29,8 @@ struct Component {
 };
 
 struct Model : Component {
-  SchedulerConfig scheduler;         // DDPM's defaults where the folder has none
+  SchedulerConfig scheduler;
+  bool scheduler_missing = false;  // the folder has none: `scheduler` says nothing
   std::optional<Component> decoder;  // where the network works on latents: their autoencoder
   Json index = Json::object();       // a pipeline's model_index.json as read (io/diffusers.h)
 
@@ -41,6 +42,9 @@ struct Model : Component {
 // tensor that is missing, too many or of another shape (kCorrupt), or the network or block this
 // build does not know (kUnsupported).
 Result<Model> load_model(const Path& folder);
+
+// The same for those who need to know the process: an error where the folder has no scheduler.
+Result<Model> load_scheduled_model(const Path& folder);
 
 // Writes a pipeline folder (unet/, scheduler/, model_index.json), each file atomically; a network
 // that is composed of several writes the others beside them (api/composition.h); one that diffusers

@@ -4,10 +4,10 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
-#include <numbers>
 #include <type_traits>
 
 #include "api/objectives.h"
+#include "api/training_rows.h"
 #include "base/error.h"
 #include "diffusion/loss.h"
 #include "diffusion/noise_ladder.h"
@@ -20,16 +20,13 @@ namespace ito {
 
 namespace {
 
-constexpr double kEdmSigmaMax = 80;                             // Karras et al. 2022, table 1
-constexpr int kMaxLadder = 65536;                               // a limit of random_index
-constexpr double kVeSamplingEps = 1e-5, kVpSamplingEps = 1e-3;  // diffusers' defaults
+constexpr int kMaxLadder = 65536;  // a limit of random_index
 
 // Options of score models; those of the discrete chain must then be left alone.
 Status check_score_options(const TrainingOptions& o) {
   const TrainingOptions defaults;
-  const bool score = o.sde != "none", ve = o.sde == "ve", edm = o.sde == "edm";
-  if (score && !ve && !edm && o.sde != "vp" && o.sde != "subvp")
-    return invalid_argument("--sde is \"{}\", expected none, ve, vp, subvp or edm", o.sde);
+  ITO_ASSIGN(const TrainedProcessRow* process, trained_process(o));
+  const bool score = is_continuous(process->process), edm = process->preconditioned;
   if (edm && (o.network != defaults.network || o.dsm_weight != defaults.dsm_weight))
     return invalid_argument("--sde edm takes neither --network nor --dsm-weight");
   if (!edm && (o.p_mean != defaults.p_mean || o.p_std != defaults.p_std))
@@ -38,17 +35,13 @@ Status check_score_options(const TrainingOptions& o) {
     return invalid_argument("--p-mean is {} and --p-std {}, expected numbers, the latter 0 or more",
                             o.p_mean, o.p_std);
   if (score && o.classifier) return invalid_argument("--classifier and --sde exclude each other");
-  if (o.network != "ddpm" && o.network != "ncsnpp" && o.network != "ncsnv2")
-    return invalid_argument("--network is \"{}\", expected ddpm, ncsnpp or ncsnv2", o.network);
+  ITO_TRY(trained_network(o));
   if (o.dsm_weight != "variance" && o.dsm_weight != "likelihood" && o.dsm_weight != "importance")
     return invalid_argument("--dsm-weight is \"{}\", expected variance, likelihood or importance",
                             o.dsm_weight);
-  if (o.network == "ncsnpp" && !score)
-    return invalid_argument("--network ncsnpp needs --sde ve, vp or subvp");
-  if (o.network == "ncsnv2" && !ve) return invalid_argument("--network ncsnv2 needs --sde ve");
   ITO_ASSIGN(const std::optional<int> levels, ladder_of(o));
   const bool ladder = levels != 0;
-  if (ladder && !ve) return invalid_argument("--ladder needs --sde ve");
+  if (ladder && !process->ladder) return invalid_argument("--ladder needs --sde ve");
   if (ladder && o.dsm_weight != "variance")
     return invalid_argument("--ladder needs --dsm-weight variance, found {}", o.dsm_weight);
   if (!(o.sigma_data >= 0) || !std::isfinite(o.sigma_data))
@@ -63,7 +56,8 @@ Status check_score_options(const TrainingOptions& o) {
   if (o.timesteps < 2)
     return invalid_argument("--timesteps is {}, expected at least 2 with --sde", o.timesteps);
   SchedulerConfig scheduler = scheduler_config(o);
-  if (ve && o.sigma_max == 0) scheduler.sigma_max = std::numeric_limits<double>::max();
+  if (process->sigma_from_data && o.sigma_max == 0)
+    scheduler.sigma_max = std::numeric_limits<double>::max();
   ITO_TRY(scheduler_sde(scheduler));
   return {};
 }
@@ -106,7 +100,8 @@ Status check_new_options(const TrainingOptions& o) {
         "image: expected --prediction v_prediction or sample");
   if (o.energy == kNoEnergy) return {};
   ITO_TRY(row_called(energy_rows(), o.energy, "--energy"));
-  if (o.prediction != "epsilon" || o.network != "ddpm")
+  const TrainingOptions defaults;
+  if (o.prediction != defaults.prediction || o.network != defaults.network)
     return invalid_argument(
         "--energy {} is a prediction of epsilon by --network ddpm, found {} by {}", o.energy,
         o.prediction, o.network);
@@ -144,8 +139,10 @@ Status check_training_options(const TrainingOptions& given) {
   ITO_TRY(at_most("timesteps", o.timesteps, 1'000'000));
   if (o.channels.empty() || o.channels.size() > 8)
     return invalid_argument("--channels has {} levels, expected 1 to 8", o.channels.size());
+  ITO_ASSIGN(const TrainedNetworkRow* network,
+             row_called(trained_network_rows(), o.network, "--network"));
   for (int c : o.channels) {
-    if (c < 1 || c > 65536 || (o.network != "ncsnpp" && c % o.norm_groups != 0))
+    if (c < 1 || c > 65536 || (!network->own_groups && c % o.norm_groups != 0))
       return invalid_argument("--channels has {}, which --norm-groups {} does not divide", c,
                               o.norm_groups);
   }
@@ -167,7 +164,8 @@ Status check_training_options(const TrainingOptions& given) {
   ITO_TRY(check_gan_options(o));
   ITO_TRY(check_new_options(o));
   ITO_TRY(check_objective_options(given));
-  if (o.sde == "none") ITO_TRY(make_schedule(scheduler_config(o)));
+  const SchedulerConfig scheduler = scheduler_config(o);
+  if (!is_continuous(scheduler.process)) ITO_TRY(make_schedule(scheduler));
   ITO_ASSIGN(const TrainStepOptions step, step_options(o));
   return check_optimizer(step.optimizer);
 }
@@ -212,30 +210,15 @@ Result<TrainingOptions> resumed_options(const TrainingOptions& stored, const Tra
 Result<TrainStepOptions> step_options(const TrainingOptions& options) {
   TrainStepOptions step;
   Optimizer& optimizer = step.optimizer;
-  if (options.optimizer == "adamw") {
-    optimizer.kind = Optimizer::Kind::kAdamW;
-  } else if (options.optimizer == "adam") {
-    optimizer.kind = Optimizer::Kind::kAdam;
-  } else if (options.optimizer == "sgd") {
-    optimizer.kind = Optimizer::Kind::kSgd;
-  } else {
-    return invalid_argument("--optimizer is \"{}\", expected adamw, adam or sgd",
-                            options.optimizer);
-  }
+  ITO_ASSIGN(const OptimizerRow* row,
+             row_called(optimizer_rows(), options.optimizer, "--optimizer"));
+  optimizer.kind = row->kind;
   LearningRate& rate = optimizer.learning_rate;
   rate.base = options.lr;
   rate.warmup_steps = options.warmup;
   rate.total_steps = options.decay_steps;
-  if (options.lr_decay == "constant") {
-    rate.decay = LearningRate::Decay::kConstant;
-  } else if (options.lr_decay == "linear") {
-    rate.decay = LearningRate::Decay::kLinear;
-  } else if (options.lr_decay == "cosine") {
-    rate.decay = LearningRate::Decay::kCosine;
-  } else {
-    return invalid_argument("--lr-decay is \"{}\", expected constant, linear or cosine",
-                            options.lr_decay);
-  }
+  ITO_ASSIGN(const DecayRow* decay, row_called(decay_rows(), options.lr_decay, "--lr-decay"));
+  rate.decay = decay->decay;
   optimizer.beta1 = options.beta1;
   optimizer.beta2 = options.beta2;
   optimizer.eps = options.eps;
@@ -273,34 +256,14 @@ SchedulerConfig scheduler_config(const TrainingOptions& options) {
   const auto levels = ladder_of(options);
   const bool ladder = levels.ok() && *levels != 0;
   config.num_train_timesteps = ladder ? levels->value_or(options.timesteps) : options.timesteps;
-  if (options.sde == "edm") {
-    config.process = ProcessKind::kEdm;
-    config.sampler = "edm-euler";
-    config.sigma_min = options.sigma_min;
-    config.sigma_max = options.sigma_max > 0 ? options.sigma_max : kEdmSigmaMax;
-    config.sigma_data = options.sigma_data;
-    return config;
-  }
-  if (options.sde != "none") {
-    config.process = options.sde == "ve"   ? ProcessKind::kVe
-                     : options.sde == "vp" ? ProcessKind::kVp
-                                           : ProcessKind::kSubVp;
-    config.sampler = options.sde == "ve" ? "pc" : "em";
-    config.sigma_min = options.sigma_min;
-    config.sigma_max = options.sigma_max;
-    config.beta_min = options.beta_min;
-    config.beta_max = options.beta_max;
-    config.ladder = ladder;
-    config.sampling_eps = options.sde == "ve" ? kVeSamplingEps : kVpSamplingEps;
-    return config;
-  }
-  config.beta_schedule = options.schedule;
-  config.prediction_type = options.prediction;
-  if (options.zero_snr) {
-    config.rescale_betas_zero_snr = true;
-    config.timestep_spacing =
-        "trailing";  // begins at the timestep without signal (Lin et al. 2023)
-  }
+  const auto process = trained_process(options);
+  if (!process.ok()) return config;
+  const TrainedProcessRow& row = **process;
+  config.process = row.process;
+  config.sampler = row.sampler;
+  config.sampling_eps = row.sampling_eps;
+  config.ladder = ladder && row.ladder;
+  row.describe(options, config);
   return config;
 }
 
@@ -325,20 +288,8 @@ UNet2DConfig unet_config(const TrainingOptions& options, int image_channels, int
   config.down_block_types.back() = "AttnDownBlock2D";
   config.up_block_types.front() = "AttnUpBlock2D";
   if (classes > 0) config.num_class_embeds = classes;
-  if (options.network == "ncsnv2") config.time_embedding_type = "none";
-  if (options.network != "ncsnpp") return config;
-  // NCSN++ as diffusers configures it (Song et al. 2021, appendix H).
-  config.time_embedding_type = "fourier";
-  config.norm_num_groups.reset();
-  config.norm_eps = 1e-6;
-  config.mid_block_scale_factor = std::numbers::sqrt2;
-  if (options.sde == "ve" && options.sigma_data > 0) config.sigma_data = options.sigma_data;
-  config.down_block_types.assign(levels, "SkipDownBlock2D");
-  config.up_block_types.assign(levels, "SkipUpBlock2D");
-  if (options.channels.back() % 32 == 0) {
-    config.down_block_types.back() = "AttnSkipDownBlock2D";
-    config.up_block_types.front() = "AttnSkipUpBlock2D";
-  }
+  const auto network = trained_network(options);
+  if (network.ok()) (*network)->shape(options, config);
   return config;
 }
 

@@ -244,7 +244,7 @@ Status Evaluation::run() {
                       {"samples", real_images}},
                      preface()));
   for (const auto& [name, folder] : c_.named) {
-    ITO_ASSIGN(const Model model, load_model(folder));
+    ITO_ASSIGN(const Model model, load_scheduled_model(folder));
     ITO_TRY(evaluate(name, model));
   }
   line_.finish();

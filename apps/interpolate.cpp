@@ -50,7 +50,7 @@ Status check(const InterpolateCommand& c) {
 }
 
 Status run(const InterpolateCommand& c) {
-  ITO_ASSIGN(const Model model, load_model(c.model));
+  ITO_ASSIGN(const Model model, load_scheduled_model(c.model));
   const Signature& signature = model.network.signature();
   if (!signature.sample_size)
     return unsupported("the model in {} does not say how large its images are", c.model);

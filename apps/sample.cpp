@@ -369,7 +369,7 @@ void Sampling::print() const {
 }
 
 Status run(SampleCommand& c) {
-  ITO_ASSIGN(const Model model, load_model(c.model));
+  ITO_ASSIGN(const Model model, load_scheduled_model(c.model));
   c.options = resolved(c.options, model.network, model.scheduler);
   ITO_TRY(check_sampler_options(*c.app, c.options));
   ITO_ASSIGN(

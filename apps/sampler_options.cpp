@@ -51,7 +51,7 @@ CLI::Validator range_of(std::string_view key) {
 
 void add_sampler_options(CLI::App& app, SampleOptions& options) {
   app.add_option("--sampler", options.sampler, sampler_help())
-      ->check(CLI::Validator(known_sampler, "NAME"));
+      ->transform(CLI::Validator(known_sampler, "NAME"));
   visit_sampler_fields(options, [&](const char* key, auto& field, const char* help) {
     using Field = std::remove_cvref_t<decltype(field)>;
     const std::string name = option_name(key);

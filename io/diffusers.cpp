@@ -37,8 +37,13 @@ Result<Path> unet_folder(const Path& folder) {
 }
 
 Result<std::optional<SchedulerConfig>> read_scheduler_config(const Path& folder) {
+  // A component's own folder has it beside itself.
   for (const Path& path :
-       {folder / "scheduler" / "scheduler_config.json", folder / "scheduler_config.json"}) {
+       {folder / "scheduler" / "scheduler_config.json", folder / "scheduler_config.json",
+        folder / ".." / "scheduler" / "scheduler_config.json"}) {
+    if (path == folder / ".." / "scheduler" / "scheduler_config.json" &&
+        !file_exists(folder / "config.json"))
+      break;
     if (!file_exists(path)) continue;
     ITO_ASSIGN(SchedulerConfig config, read_scheduler_file(path));
     return std::optional<SchedulerConfig>(std::move(config));

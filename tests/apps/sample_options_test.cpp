@@ -2,6 +2,7 @@
 // comes from, and whose scheduler it takes when nobody says.
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
 #include "api/sampling.h"
 #include "io/image.h"
@@ -14,6 +15,10 @@
 
 namespace ito::test {
 namespace {
+
+bool says(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 class SampleOptionsTest : public VulkanTest {
  protected:
@@ -71,6 +76,21 @@ TEST_F(SampleOptionsTest, TheFoldersOwnSchedulerIsTaken) {
             0);
   EXPECT_EQ(read_png_settings(out).value().at("sampler"), "dpm++2m");
   EXPECT_EQ(read_png_settings(out).value().at("sigmas"), "karras");
+}
+
+TEST_F(SampleOptionsTest, AComponentsFolderFindsItsSchedulerOrSaysThatItHasNone) {
+  const Path out = *scratch_ / "component.png", bare = *scratch_ / "bare";
+  const auto run = [&](const Path& model) {
+    return run_ito(
+        {"sample", "--model", model.string(), "--steps", "2", "--num", "1", "--out", out.string()});
+  };
+  ASSERT_EQ(run(*scratch_ / "model" / "unet").code, 0);
+  EXPECT_EQ(read_png_settings(out).value().at("sampler"), "euler");
+  std::filesystem::create_directories(bare);
+  std::filesystem::copy(*scratch_ / "model" / "unet", bare / "net");
+  const Outcome none = run(bare / "net");
+  EXPECT_EQ(none.code, 1);
+  EXPECT_TRUE(says(none.err, "has no scheduler")) << none.err;
 }
 
 // The last of fifty steps starts at timestep 0, where ᾱ = 0.9999: noise of deviation 0.01.

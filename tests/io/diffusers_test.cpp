@@ -289,10 +289,12 @@ TEST(Diffusers, PipelineRoundTrips) {
     "_class_name": "DDIMPipeline", "_diffusers_version": "0.40.0",
     "scheduler": ["diffusers", "DDIMScheduler"], "unet": ["diffusers", "UNet2DModel"]})"));
 
-  // The unet folder alone is a model folder.
-  DiffusersModel bare = *read_diffusers(folder / "out" / "unet");
-  EXPECT_EQ(unet_of(bare), unet_of(model));
-  EXPECT_FALSE(bare.scheduler.has_value());
+  // The unet folder is a model folder too, whose scheduler lies beside it, or nowhere.
+  const DiffusersModel part = *read_diffusers(folder / "out" / "unet");
+  EXPECT_EQ(unet_of(part), unet_of(model));
+  EXPECT_EQ(part.scheduler->sampler, "ddim");
+  std::filesystem::copy(folder / "out" / "unet", folder / "alone");
+  EXPECT_FALSE(read_diffusers(folder / "alone")->scheduler.has_value());
 }
 
 TEST(Diffusers, FlatFoldersOfTheFirstReleasesAreRead) {

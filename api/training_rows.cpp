@@ -1,0 +1,138 @@
+#include "api/training_rows.h"
+
+#include <numbers>
+
+#include "base/error.h"
+
+namespace ito {
+namespace {
+
+constexpr double kEdmSigmaMax = 80;                             // Karras et al. 2022, table 1
+constexpr double kVeSamplingEps = 1e-5, kVpSamplingEps = 1e-3;  // diffusers' defaults
+
+void discrete_chain(const TrainingOptions& options, SchedulerConfig& config) {
+  config.beta_schedule = options.schedule;
+  config.prediction_type = options.prediction;
+  if (!options.zero_snr) return;
+  config.rescale_betas_zero_snr = true;
+  // Begins at the timestep without signal (Lin et al. 2023).
+  config.timestep_spacing = "trailing";
+}
+
+void continuous(const TrainingOptions& options, SchedulerConfig& config) {
+  config.sigma_min = options.sigma_min;
+  config.sigma_max = options.sigma_max;
+  config.beta_min = options.beta_min;
+  config.beta_max = options.beta_max;
+}
+
+void edm(const TrainingOptions& options, SchedulerConfig& config) {
+  config.sigma_min = options.sigma_min;
+  config.sigma_max = options.sigma_max > 0 ? options.sigma_max : kEdmSigmaMax;
+  config.sigma_data = options.sigma_data;
+}
+
+constexpr TrainedProcessRow kProcesses[] = {
+    {.name = {"none", "the discrete chain of --schedule", "Ho et al. 2020, eq. 2", ""},
+     .process = ProcessKind::kDiscrete,
+     .sampler = "ddpm",
+     .sampling_eps = kVeSamplingEps,
+     .describe = discrete_chain},
+    {.name = {"ve", "variance-exploding SDE", "Song et al. 2021, eq. 9", ""},
+     .process = ProcessKind::kVe,
+     .sampler = "pc",
+     .sampling_eps = kVeSamplingEps,
+     .describe = continuous,
+     .sigma_from_data = true,
+     .ladder = true,
+     .sigma_data = true},
+    {.name = {"vp", "variance-preserving SDE", "Song et al. 2021, eq. 11", ""},
+     .process = ProcessKind::kVp,
+     .sampler = "em",
+     .sampling_eps = kVpSamplingEps,
+     .describe = continuous},
+    {.name = {"subvp", "sub-variance-preserving SDE", "Song et al. 2021, eq. 12", ""},
+     .process = ProcessKind::kSubVp,
+     .sampler = "em",
+     .sampling_eps = kVpSamplingEps,
+     .describe = continuous},
+    {.name = {"edm", "EDM's preconditioned network and loss", "Karras et al. 2022", ""},
+     .process = ProcessKind::kEdm,
+     .sampler = "edm-euler",
+     .sampling_eps = kVeSamplingEps,
+     .describe = edm,
+     .preconditioned = true},
+};
+
+void ncsnv2(const TrainingOptions&, UNet2DConfig& config) { config.time_embedding_type = "none"; }
+
+// NCSN++ as diffusers configures it (Song et al. 2021, appendix H).
+void ncsnpp(const TrainingOptions& options, UNet2DConfig& config) {
+  const size_t levels = options.channels.size();
+  config.time_embedding_type = "fourier";
+  config.norm_num_groups.reset();
+  config.norm_eps = 1e-6;
+  config.mid_block_scale_factor = std::numbers::sqrt2;
+  const auto process = trained_process(options);
+  if (process.ok() && (*process)->sigma_data && options.sigma_data > 0)
+    config.sigma_data = options.sigma_data;
+  config.down_block_types.assign(levels, "SkipDownBlock2D");
+  config.up_block_types.assign(levels, "SkipUpBlock2D");
+  if (options.channels.back() % 32 != 0) return;  // attention's groups there
+  config.down_block_types.back() = "AttnSkipDownBlock2D";
+  config.up_block_types.front() = "AttnSkipUpBlock2D";
+}
+
+constexpr TrainedNetworkRow kNetworks[] = {
+    {.name = {"ddpm", "U-Net with sinusoidal time features", "Ho et al. 2020", ""},
+     .processes = "none ve vp subvp edm",
+     .own_groups = false,
+     .shape = [](const TrainingOptions&, UNet2DConfig&) {}},
+    {.name = {"ncsnpp", "noise level by Fourier features, image skips, FIR resampling",
+              "Song et al. 2021, appendix H", ""},
+     .processes = "ve vp subvp",
+     .own_groups = true,
+     .shape = ncsnpp},
+    {.name = {"ncsnv2", "not told the noise level, output divided by it", "Song & Ermon 2020", ""},
+     .processes = "ve",
+     .own_groups = false,
+     .shape = ncsnv2},
+};
+
+constexpr OptimizerRow kOptimizers[] = {
+    {{"adamw", "Adam with decoupled weight decay", "Loshchilov & Hutter 2019", ""},
+     Optimizer::Kind::kAdamW},
+    {{"adam", "Adam", "Kingma & Ba 2015", ""}, Optimizer::Kind::kAdam},
+    {{"sgd", "gradient descent with momentum", "Polyak 1964", ""}, Optimizer::Kind::kSgd},
+};
+
+constexpr DecayRow kDecays[] = {
+    {{"constant", "no fall", "", ""}, LearningRate::Decay::kConstant},
+    {{"linear", "linearly to 0", "", ""}, LearningRate::Decay::kLinear},
+    {{"cosine", "along half a cosine to 0", "Loshchilov & Hutter 2017", ""},
+     LearningRate::Decay::kCosine},
+};
+
+}  // namespace
+
+std::span<const TrainedProcessRow> trained_process_rows() { return kProcesses; }
+std::span<const TrainedNetworkRow> trained_network_rows() { return kNetworks; }
+std::span<const OptimizerRow> optimizer_rows() { return kOptimizers; }
+std::span<const DecayRow> decay_rows() { return kDecays; }
+
+Result<const TrainedProcessRow*> trained_process(const TrainingOptions& options) {
+  return row_called(trained_process_rows(), options.sde, "--sde");
+}
+
+Result<const TrainedNetworkRow*> trained_network(const TrainingOptions& options) {
+  ITO_ASSIGN(const TrainedNetworkRow* row,
+             row_called(trained_network_rows(), options.network, "--network"));
+  if (is_called({.name = {}, .help = {}, .source = {}, .aliases = row->processes}, options.sde))
+    return row;
+  std::string processes;
+  for (char c : row->processes) processes += c == ' ' ? std::string(", ") : std::string(1, c);
+  return invalid_argument("--network {} needs --sde {}, found {}", row->name.name, processes,
+                          options.sde);
+}
+
+}  // namespace ito

@@ -1,0 +1,56 @@
+// What `ito train` may be told by name and what each name puts into a configuration: the process of
+// --sde, the network of --network, the optimiser and the fall of its learning rate. One row each.
+// Not the objectives (api/objectives.h).
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "api/training_options.h"
+#include "base/config.h"
+#include "base/registry.h"
+#include "nn/optim.h"
+
+namespace ito {
+
+struct TrainedProcessRow {
+  Name name;
+  ProcessKind process;
+  const char* sampler;  // what the saved scheduler configuration asks for
+  double sampling_eps;  // when its sampling ends
+  // Writes the process's own numbers.
+  void (*describe)(const TrainingOptions& options, SchedulerConfig& config);
+  bool sigma_from_data = false;  // --sigma-max 0: the largest distance between two images
+  bool ladder = false;           // takes --ladder
+  bool preconditioned = false;   // EDM's: p-mean and p-std, and neither --network nor --dsm-weight
+  bool sigma_data = false;       // a network may be preconditioned by the data's deviation
+};
+std::span<const TrainedProcessRow> trained_process_rows();
+// That of --sde. Errors name the option.
+Result<const TrainedProcessRow*> trained_process(const TrainingOptions& options);
+
+struct TrainedNetworkRow {
+  Name name;
+  // Names of trained_process_rows() that it goes with, by spaces.
+  std::string_view processes;
+  bool own_groups;  // --norm-groups need not divide its channels
+  // Makes the plain U-Net into it.
+  void (*shape)(const TrainingOptions& options, UNet2DConfig& config);
+};
+std::span<const TrainedNetworkRow> trained_network_rows();
+// That of --network, where it goes with --sde. Errors name the option.
+Result<const TrainedNetworkRow*> trained_network(const TrainingOptions& options);
+
+struct OptimizerRow {
+  Name name;
+  Optimizer::Kind kind;
+};
+struct DecayRow {
+  Name name;
+  LearningRate::Decay decay;
+};
+std::span<const OptimizerRow> optimizer_rows();
+std::span<const DecayRow> decay_rows();
+
+}  // namespace ito
