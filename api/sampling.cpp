@@ -179,10 +179,14 @@ Status SamplingSession::run_steps(int64_t count, const std::function<bool()>& af
   ITO_TRY(watch.start());
   const std::string x0 = std::string(method_names::kOutput) + solver_names::kX0;
   std::deque<std::pair<int, vk::ReadTicket>> previews;
+  // A draw that no row uses is no input.
+  const std::string noise_name = method_names::kNoise + std::string("0");
+  const bool takes_noise = step_->plan().find_external(noise_name) >= 0;
   for (int i = 0; i < method.steps; ++i) {
-    if (!torch_.empty() && loop_.sampling.solver->uses_noise(static_cast<size_t>(i)))
-      ITO_TRY(step_->enqueue_write(method_names::kNoise + std::string("0"),
-                                   torch_normal(torch_, loop_.shape)));
+    if (!torch_.empty() && loop_.sampling.solver->uses_noise(static_cast<size_t>(i))) {
+      const std::vector<float> noise = torch_normal(torch_, loop_.shape);
+      if (takes_noise) ITO_TRY(step_->enqueue_write(noise_name, noise));
+    }
     ITO_TRY(step_->run());
     if (preview_every_ > 0 && (i + 1) % preview_every_ == 0 && i + 1 < method.steps) {
       ITO_ASSIGN(vk::ReadTicket ticket, step_->enqueue_read(x0));

@@ -186,6 +186,12 @@ TEST_F(SampleOptionsTest, TorchSeedsGiveTheImagesOfDiffusers) {
       }
     }
   }
+  // One step to σ = 0 draws noise and uses none.
+  SampleOptions last = options_for("ddim", 1);
+  last.eta = 1;
+  last.random = RandomSource::kTorch;
+  ASSERT_OK_AND_ASSIGN(const auto single, SamplingSession::create(device(), model, last));
+  EXPECT_TRUE(single->sample(std::vector<SampleRequest>{{.seed = 0}}).ok());
   SampleOptions langevin = options_for("pc", 24);
   langevin.random = RandomSource::kTorch;
   EXPECT_FALSE(SamplingSession::create(device(), model, langevin).ok());

@@ -58,13 +58,19 @@ struct Trajectory {
   Array samples, pred_x0;
 };
 
-// Steps through the solver. With an empty denoiser every step takes the recorded eval_out and
-// begins at the recorded sample: outputs that do not answer to x leave nothing to damp the rounding
-// of earlier steps, which a solver of the noise magnifies by α'/α, 157 over a run of the linear
-// schedule, in the reference as well.
-Result<Trajectory> follow(vk::Device& device, const Run& run, Denoiser denoiser) {
+enum class Replay : uint8_t {
+  kNone,      // the network is on the device
+  kRun,       // every step takes the recorded eval_out
+  kEachStep,  // and begins at the recorded sample
+};
+
+// Steps through the solver. Recorded outputs do not answer to x and so leave nothing to damp the
+// rounding of earlier steps, which a solver of the noise magnifies by α'/α, 157 over a run of the
+// linear schedule, in the reference as well: a whole run of them is held to the limit of the
+// model's own runs, and each step from the recorded sample to the tight one.
+Result<Trajectory> follow(vk::Device& device, const Run& run, Denoiser denoiser, Replay kind) {
   const Solver& solver = run.solver;
-  const bool replay = !denoiser;
+  const bool replay = kind != Replay::kNone;
   const MethodOptions options{.shape = run.x_T.shape, .noise_input = true, .outputs = true};
   Shape output_shape = run.x_T.shape;
   output_shape[-1] *= solver.output_multiple();
@@ -80,6 +86,9 @@ Result<Trajectory> follow(vk::Device& device, const Run& run, Denoiser denoiser)
                                 device.caps()));
   ITO_ASSIGN(const auto executor,
              Executor::create(device, std::move(plan), ExecutorOptions{.canary = true}));
+  // A draw that no row uses is no input.
+  const std::string noise_name = method_names::kNoise + std::to_string(0);
+  const bool takes_noise = solver.needs_noise() && executor->plan().find_external(noise_name) >= 0;
   ITO_ASSIGN(const std::vector<float> start, floats_of(run.x_T, run.x_T.shape, "x_T"));
   ITO_TRY(executor->write(sampling_names::kX, start));
 
@@ -87,7 +96,7 @@ Result<Trajectory> follow(vk::Device& device, const Run& run, Denoiser denoiser)
   dims.insert(dims.begin(), solver.steps());
   Array samples{.shape = Shape(dims), .data = {}}, pred_x0 = samples;
   for (int64_t k = 0; k < solver.steps(); ++k) {
-    if (replay && k > 0) {
+    if (kind == Replay::kEachStep && k > 0) {
       ITO_ASSIGN(const auto values, floats_of(row(before, k - 1), run.x_T.shape, "samples"));
       ITO_TRY(executor->write(sampling_names::kX, values));
     }
@@ -95,9 +104,9 @@ Result<Trajectory> follow(vk::Device& device, const Run& run, Denoiser denoiser)
       ITO_ASSIGN(const auto values, floats_of(row(eval_out, k), output_shape, "eval_out"));
       ITO_TRY(executor->enqueue_write(solver_names::kModelOutput, values));
     }
-    if (solver.needs_noise()) {
+    if (takes_noise) {
       ITO_ASSIGN(const auto values, floats_of(row(noise, k), run.x_T.shape, "noise"));
-      ITO_TRY(executor->enqueue_write(method_names::kNoise + std::to_string(0), values));
+      ITO_TRY(executor->enqueue_write(noise_name, values));
     }
     ITO_TRY(executor->run());
     ITO_ASSIGN(const auto x, executor->read<float>(sampling_names::kX));
@@ -131,14 +140,20 @@ Status compare_run(vk::Device& device, const Run& run, const Denoiser& model,
   // 2e-5 holds where the case is well-conditioned.
   const double replay_limit = std::max(2e-5, 10 * deviation);
   ITO_ASSIGN(const Array samples, run.golden.array(run.tensor("samples")));
-  for (bool replay : {true, false}) {
-    ITO_ASSIGN(const Trajectory trajectory, follow(device, run, replay ? Denoiser() : model));
-    const std::string suffix = replay ? " (replayed)" : " (own model)";
-    const double limit = replay ? replay_limit : own_limit;
+  struct Kind {
+    Replay replay;
+    const char* suffix;
+    double limit;
+  };
+  for (const auto& [replay, suffix, limit] : {Kind{Replay::kEachStep, " (each step)", replay_limit},
+                                              Kind{Replay::kRun, " (replayed)", own_limit},
+                                              Kind{Replay::kNone, " (own model)", own_limit}}) {
+    ITO_ASSIGN(const Trajectory trajectory,
+               follow(device, run, replay == Replay::kNone ? model : Denoiser(), replay));
     comparison.relative(run.tensor("samples") + suffix, trajectory.samples, samples, limit);
     // The estimate of x_0 magnifies the rounding of a model's ε by √(1-ᾱ)/√ᾱ (2e4 for a cosine
     // schedule's last timestep), so it is compared where ε is the recorded one.
-    if (!replay || !run.golden.has(run.tensor("pred_x0"))) continue;
+    if (replay == Replay::kNone || !run.golden.has(run.tensor("pred_x0"))) continue;
     ITO_ASSIGN(const Array pred_x0, run.golden.array(run.tensor("pred_x0")));
     comparison.relative(run.tensor("pred_x0") + suffix, trajectory.pred_x0, pred_x0,
                         std::max(limit, cancellation(run.x_T, pred_x0)));
