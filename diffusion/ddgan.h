@@ -18,7 +18,7 @@ namespace ito {
 // The chain of `steps` steps whose marginals are those of the VP SDE at `steps` equally spaced
 // times: β_i = 1 - exp(-(β_min h + (β_max - β_min)(t_i² - t_{i-1}²)/2)), t_i = 1e-3 + (1 - 1e-3)
 // i/steps, h = t_i - t_{i-1} (section 5 and appendix C of the paper; as its code spaces the times).
-// A config of DDPMScheduler: prediction_type "sample", trained_betas, variance fixed_small.
+// A config of the discrete chain: prediction_type "sample", trained_betas, variance fixed_small.
 // Errors: steps outside [1, 1000], betas that check_sde would refuse.
 Result<SchedulerConfig> ddgan_scheduler(int steps, double beta_min = 0.1, double beta_max = 20);
 

@@ -1,6 +1,6 @@
 // The noising processes by name: the rows that `--sde`, messages and documentation read. What a
 // process is in numbers: diffusion/schedule.h (the discrete chain), diffusion/sde.h (VE, VP,
-// sub-VP, EDM), diffusion/flow_path.h and diffusion/edm.h.
+// sub-VP, EDM), diffusion/flow_matching.h (straight paths) and diffusion/edm.h.
 #pragma once
 
 #include <span>

@@ -25,8 +25,8 @@ inline constexpr uint32_t kStreamConstraintNoise =
     32;  // noising an observation (constraint.h);
          //   step word: step × Method::moves + the move
 
-inline constexpr uint32_t kStreamMethodNoise = 10;    // chains (chain.h: SDE, Langevin, EDM); step
-                                                      //   word: step × Method::draws + the draw
+inline constexpr uint32_t kStreamMethodNoise = 10;  // methods (method.h: SDE, Langevin, EDM); step
+                                                    //   word: step × Method::draws + the draw
 inline constexpr uint32_t kStreamMethodUniform = 11;  // a chain's accept or reject; step word: step
 // Vectors of sliced score matching; step word: the training step.
 inline constexpr uint32_t kStreamProjection = 16;

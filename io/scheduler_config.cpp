@@ -8,260 +8,14 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "io/config_keys.h"
+#include "io/scheduler_classes.h"
 
 namespace ito {
 namespace {
 
-// Keys that the whole family of a chain of betas owns.
-constexpr std::string_view kChain =
-    "num_train_timesteps beta_start beta_end beta_schedule trained_betas prediction_type";
-// Thresholding; the σ spacings; the multistep solvers in log-SNR.
-constexpr std::string_view kThreshold = "thresholding dynamic_thresholding_ratio sample_max_value";
-constexpr std::string_view kSigmas = "use_karras_sigmas use_exponential_sigmas use_beta_sigmas";
-constexpr std::string_view kFlowSigmas =
-    "use_flow_sigmas flow_shift use_dynamic_shifting time_shift_type";
-constexpr std::string_view kSpacing = "timestep_spacing steps_offset";
-constexpr std::string_view kClip = "clip_sample clip_sample_range";
-constexpr std::string_view kMultistep = "solver_order algorithm_type solver_type lower_order_final";
-
-struct ClassRow {
-  const char* class_name;
-  ProcessKind process;
-  const char* sampler;
-  const char* pipeline;
-  std::array<std::string_view, 6> keys;  // lists of names of kKeys
-  void (*defaults)(SchedulerConfig&);
-};
-
-// What is common to most: nothing is clipped, timesteps by linspace.
-void solver_defaults(SchedulerConfig& c) {
-  c.clip_sample = false;
-  c.timestep_spacing = "linspace";
-}
-
-void sd_defaults(SchedulerConfig& c) {
-  solver_defaults(c);
-  c.beta_start = 0.00085;
-  c.beta_end = 0.012;
-}
-
-void edm_defaults(SchedulerConfig& c) {
-  c.clip_sample = false;
-  c.sigma_min = 0.002;
-  c.sigma_max = 80;
-}
-
-void score_defaults(SchedulerConfig& c) {
-  c.num_train_timesteps = 2000;
-  c.sampling_eps = c.process == ProcessKind::kVe ? 1e-5 : 1e-3;
-}
-
-void flow_defaults(SchedulerConfig& c) {
-  c.clip_sample = false;
-  c.prediction_type = "flow_prediction";
-}
-
-constexpr const char* kPlain = "DDPMPipeline";
-constexpr const char* kAny = "DiffusionPipeline";  // none of diffusers' samples a plain U-Net so
-
-// The first row of a class is the one that a file of that class becomes, the first row of a process
-// and sampler the one that it is written as. Classes without a pipeline of a plain U-Net in
-// diffusers 0.40 are indexed as DDPM's, whose loop suits whatever has timesteps and step().
-const ClassRow kClasses[] = {
-    {"DDPMScheduler",
-     ProcessKind::kDiscrete,
-     "ddpm",
-     kPlain,
-     {kChain, kThreshold, kSpacing, kClip, "variance_type rescale_betas_zero_snr", ""},
-     [](SchedulerConfig&) {}},
-    {"DDIMScheduler",
-     ProcessKind::kDiscrete,
-     "ddim",
-     "DDIMPipeline",
-     {kChain, kThreshold, kSpacing, kClip, "set_alpha_to_one rescale_betas_zero_snr", ""},
-     [](SchedulerConfig&) {}},
-    {"DDIMInverseScheduler",
-     ProcessKind::kDiscrete,
-     "ddim-inverse",
-     kPlain,
-     {kChain, kSpacing, kClip, "set_alpha_to_one rescale_betas_zero_snr", "", ""},
-     [](SchedulerConfig&) {}},
-    {"UnCLIPScheduler",
-     ProcessKind::kDiscrete,
-     "unclip",
-     kPlain,
-     {"num_train_timesteps variance_type prediction_type beta_schedule", kClip, "", "", "", ""},
-     [](SchedulerConfig& c) {
-       c.variance_type = "fixed_small_log";
-       c.beta_schedule = "squaredcos_cap_v2";
-     }},
-    {"PNDMScheduler",
-     ProcessKind::kDiscrete,
-     "pndm",
-     "PNDMPipeline",
-     {kChain, kSpacing, "set_alpha_to_one skip_prk_steps", "", "", ""},
-     [](SchedulerConfig& c) {
-       c.set_alpha_to_one = false;
-       c.clip_sample = false;
-     }},
-    {"DPMSolverMultistepScheduler",
-     ProcessKind::kDiscrete,
-     "dpm-multistep",
-     kPlain,
-     {kChain, kThreshold, kSpacing, kSigmas, kFlowSigmas,
-      "solver_order algorithm_type solver_type lower_order_final euler_at_final use_lu_lambdas "
-      "final_sigmas_type lambda_min_clipped solver_variance_type rescale_betas_zero_snr"},
-     solver_defaults},
-    {"DPMSolverSinglestepScheduler",
-     ProcessKind::kDiscrete,
-     "dpm-singlestep",
-     kPlain,
-     {kChain, kThreshold, kMultistep, kSigmas, kFlowSigmas,
-      "final_sigmas_type lambda_min_clipped solver_variance_type"},
-     solver_defaults},
-    {"DPMSolverSDEScheduler",
-     ProcessKind::kDiscrete,
-     "dpm-sde",
-     kPlain,
-     {kChain, kSpacing, kSigmas, "noise_sampler_seed", "", ""},
-     sd_defaults},
-    {"UniPCMultistepScheduler",
-     ProcessKind::kDiscrete,
-     "unipc",
-     kPlain,
-     {kChain, kThreshold, kSpacing, kSigmas, kFlowSigmas,
-      "solver_order solver_type lower_order_final predict_x0 disable_corrector final_sigmas_type "
-      "rescale_betas_zero_snr shift_terminal least_sigma largest_sigma"},
-     [](SchedulerConfig& c) {
-       solver_defaults(c);
-       c.solver_type = "bh2";
-     }},
-    {"DEISMultistepScheduler",
-     ProcessKind::kDiscrete,
-     "deis",
-     kPlain,
-     {kChain, kThreshold, kSpacing, kSigmas, kFlowSigmas, kMultistep},
-     [](SchedulerConfig& c) {
-       solver_defaults(c);
-       c.algorithm_type = "deis";
-       c.solver_type = "logrho";
-     }},
-    {"LMSDiscreteScheduler",
-     ProcessKind::kDiscrete,
-     "lms",
-     kPlain,
-     {kChain, kSpacing, kSigmas, "", "", ""},
-     solver_defaults},
-    {"EulerDiscreteScheduler",
-     ProcessKind::kDiscrete,
-     "euler",
-     kPlain,
-     {kChain, kSpacing, kSigmas,
-      "interpolation_type timestep_type final_sigmas_type rescale_betas_zero_snr "
-      "least_sigma largest_sigma",
-      "", ""},
-     solver_defaults},
-    {"EulerAncestralDiscreteScheduler",
-     ProcessKind::kDiscrete,
-     "euler-ancestral",
-     kPlain,
-     {kChain, kSpacing, "rescale_betas_zero_snr", "", "", ""},
-     solver_defaults},
-    {"HeunDiscreteScheduler",
-     ProcessKind::kDiscrete,
-     "heun",
-     kPlain,
-     {kChain, kSpacing, kSigmas, kClip, "", ""},
-     sd_defaults},
-    {"KDPM2DiscreteScheduler",
-     ProcessKind::kDiscrete,
-     "kdpm2",
-     kPlain,
-     {kChain, kSpacing, kSigmas, "", "", ""},
-     sd_defaults},
-    {"KDPM2AncestralDiscreteScheduler",
-     ProcessKind::kDiscrete,
-     "kdpm2-ancestral",
-     kPlain,
-     {kChain, kSpacing, kSigmas, "", "", ""},
-     sd_defaults},
-    {"LCMScheduler",
-     ProcessKind::kDiscrete,
-     "lcm",
-     kPlain,
-     {kChain, kThreshold, kSpacing, kClip,
-      "set_alpha_to_one original_inference_steps timestep_scaling rescale_betas_zero_snr", ""},
-     [](SchedulerConfig& c) {
-       c.beta_start = 0.00085;
-       c.beta_end = 0.012;
-       c.beta_schedule = "scaled_linear";
-       c.clip_sample = false;
-     }},
-    {"ScoreSdeVeScheduler",
-     ProcessKind::kVe,
-     "pc",
-     "ScoreSdeVePipeline",
-     {"num_train_timesteps sigma_min sigma_max snr correct_steps sampling_eps ladder", "", "", "",
-      "", ""},
-     score_defaults},
-    {"ScoreSdeVpScheduler",
-     ProcessKind::kVp,
-     "em",
-     "ScoreSdeVpPipeline",
-     {"num_train_timesteps beta_min beta_max sampling_eps", "", "", "", "", ""},
-     score_defaults},
-    // Not a class of diffusers, whose ScoreSdeVp scheduler's keys it has.
-    {"ScoreSdeSubVpScheduler",
-     ProcessKind::kSubVp,
-     "em",
-     "ScoreSdeVpPipeline",
-     {"num_train_timesteps beta_min beta_max sampling_eps", "", "", "", "", ""},
-     score_defaults},
-    {"EDMEulerScheduler",
-     ProcessKind::kEdm,
-     "edm-euler",
-     kAny,
-     {"num_train_timesteps sigma_min sigma_max sigma_data sigma_schedule prediction_type rho "
-      "final_sigmas_type",
-      "", "", "", "", ""},
-     edm_defaults},
-    {"EDMDPMSolverMultistepScheduler",
-     ProcessKind::kEdm,
-     "edm-dpm",
-     kAny,
-     {"num_train_timesteps sigma_min sigma_max sigma_data sigma_schedule prediction_type rho "
-      "final_sigmas_type euler_at_final",
-      kMultistep, kThreshold, "", "", ""},
-     edm_defaults},
-    {"FlowMatchEulerDiscreteScheduler",
-     ProcessKind::kFlow,
-     "flow-euler",
-     kAny,
-     {"num_train_timesteps shift use_dynamic_shifting base_shift max_shift base_image_seq_len "
-      "max_image_seq_len invert_sigmas shift_terminal time_shift_type stochastic_sampling",
-      kSigmas, "", "", "", ""},
-     flow_defaults},
-    {"FlowMatchHeunDiscreteScheduler",
-     ProcessKind::kFlow,
-     "flow-heun",
-     kAny,
-     {"num_train_timesteps shift", "", "", "", "", ""},
-     flow_defaults},
-    {"CMStochasticIterativeScheduler",
-     ProcessKind::kConsistency,
-     "consistency",
-     "ConsistencyModelPipeline",
-     {"num_train_timesteps sigma_min sigma_max sigma_data s_noise rho clip_denoised", "", "", "",
-      "", ""},
-     [](SchedulerConfig& c) {
-       edm_defaults(c);
-       c.num_train_timesteps = 40;
-     }},
-};
-
 // What a key is called here where two classes mean different things by one name in a file.
 struct NamedKey {
-  std::string_view name;  // in ClassRow::keys
+  std::string_view name;  // in SchedulerClass::keys
   Key<SchedulerConfig> key;
 };
 
@@ -351,50 +105,6 @@ const NamedKey kKeys[] = {
 #undef ITO_KEY
 #undef ITO_KEY_AS
 
-bool owns(const ClassRow& row, std::string_view key) {
-  for (std::string_view list : row.keys) {
-    for (size_t at = 0; (at = list.find(key, at)) != std::string_view::npos; at += key.size()) {
-      const bool starts = at == 0 || list[at - 1] == ' ';
-      const size_t end = at + key.size();
-      if (starts && (end == list.size() || list[end] == ' ')) return true;
-    }
-  }
-  return false;
-}
-
-const ClassRow* class_called(std::string_view name) {
-  for (const ClassRow& row : kClasses)
-    if (row.class_name == name) return &row;
-  return nullptr;
-}
-
-// The class of a process and sampler; where the sampler is none of diffusers', the process's first.
-const ClassRow& class_of(ProcessKind process, const std::string& sampler) {
-  const ClassRow* first = nullptr;
-  for (const ClassRow& row : kClasses) {
-    if (row.process != process) continue;
-    if (row.sampler == sampler) return row;
-    if (first == nullptr) first = &row;
-  }
-  CHECK(first != nullptr, "a process without a scheduler class");
-  return *first;
-}
-
-std::string known_classes() {
-  std::string names;
-  for (const ClassRow& row : kClasses)
-    names += (names.empty() ? "" : ", ") + std::string(row.class_name);
-  return names;
-}
-
-SchedulerConfig defaults_of(const ClassRow& row) {
-  SchedulerConfig config;
-  config.process = row.process;
-  config.sampler = row.sampler;
-  row.defaults(config);
-  return config;
-}
-
 // The bare words Infinity and -Infinity outside strings as the strings "inf" and "-inf".
 std::string quote_infinities(std::string_view text) {
   constexpr std::string_view kWord = "Infinity";
@@ -434,8 +144,8 @@ constexpr std::array<std::string_view, 2> kSigmaSchedules = {"karras", "exponent
 constexpr std::array<std::string_view, 2> kTimeShifts = {"exponential", "linear"};
 
 // Values that earlier releases wrote and diffusers replaces when it reads them.
-void replace_old_values(const ClassRow& row, SchedulerConfig& c) {
-  if (owns(row, "algorithm_type") && c.algorithm_type == "dpmsolver" &&
+void replace_old_values(const SchedulerClass& row, SchedulerConfig& c) {
+  if (owns_key(row, "algorithm_type") && c.algorithm_type == "dpmsolver" &&
       row.sampler == std::string("deis"))
     c.algorithm_type = "deis";
 }
@@ -444,25 +154,25 @@ void replace_old_values(const ClassRow& row, SchedulerConfig& c) {
 
 Result<SchedulerConfig> parse_scheduler_config(const Json& json, const std::string& where) {
   ITO_ASSIGN(JsonObject o, JsonObject::open(json, where));
-  std::string class_name = kClasses[0].class_name;
+  std::string class_name = scheduler_class_of(ProcessKind::kDiscrete, "ddpm").class_name;
   ITO_TRY(o.read("_class_name", &class_name));
-  const ClassRow* row = class_called(class_name);
+  const SchedulerClass* row = scheduler_class_called(class_name);
   if (row == nullptr)
     return unsupported(
         "{}: key '_class_name': the scheduler \"{}\" is not known; known are {}. To sample with "
         "another scheduler's steps, write its configuration beside the model",
-        where, class_name, known_classes());
-  SchedulerConfig c = defaults_of(*row);
+        where, class_name, known_scheduler_classes());
+  SchedulerConfig c = class_defaults(*row);
   std::set<std::string> owned = {"_class_name"};
   // Before diffusers 0.10 the prediction was a switch.
-  if (owns(*row, "prediction_type")) {
+  if (owns_key(*row, "prediction_type")) {
     bool predict_epsilon = true;
     ITO_TRY(o.read("predict_epsilon", &predict_epsilon));
     if (!predict_epsilon) c.prediction_type = "sample";
     owned.insert("predict_epsilon");
   }
   for (const NamedKey& named : kKeys) {
-    if (!owns(*row, named.name)) continue;
+    if (!owns_key(*row, named.name)) continue;
     ITO_TRY(named.key.read(o, named.key.name, &c));
     owned.insert(named.key.name);
   }
@@ -477,13 +187,13 @@ Result<SchedulerConfig> parse_scheduler_config(const Json& json, const std::stri
 }
 
 Json scheduler_config_json(const SchedulerConfig& c) {
-  const ClassRow& row = class_of(c.process, c.sampler);
+  const SchedulerClass& row = scheduler_class_of(c.process, c.sampler);
   Json json = Json::object();
   json["_diffusers_version"] = "0.40.0";
   for (const auto& [key, text] : c.extra) json[key] = parse_extra(text);
   json["_class_name"] = row.class_name;
   for (const NamedKey& named : kKeys)
-    if (owns(row, named.name)) json[named.key.name] = named.key.write(c);
+    if (owns_key(row, named.name)) json[named.key.name] = named.key.write(c);
   // Left out where they say nothing, or are Ito's own.
   if (!c.ladder) json.erase("ladder");
   if (!std::isfinite(c.lambda_min_clipped)) json.erase("lambda_min_clipped");
@@ -560,7 +270,7 @@ Result<SchedulerConfig> read_scheduler_file(const Path& path) {
 
 Result<SchedulerConfig> as_sampler(const SchedulerConfig& config, const std::string& sampler) {
   Json json = scheduler_config_json(config);
-  json["_class_name"] = class_of(config.process, sampler).class_name;
+  json["_class_name"] = scheduler_class_of(config.process, sampler).class_name;
   ITO_ASSIGN(SchedulerConfig result,
              parse_scheduler_config(json, "the model's scheduler as " + sampler));
   result.sampler = sampler;
@@ -568,11 +278,11 @@ Result<SchedulerConfig> as_sampler(const SchedulerConfig& config, const std::str
 }
 
 std::string scheduler_class_name(const SchedulerConfig& config) {
-  return class_of(config.process, config.sampler).class_name;
+  return scheduler_class_of(config.process, config.sampler).class_name;
 }
 
 std::string scheduler_pipeline_name(const SchedulerConfig& config) {
-  return class_of(config.process, config.sampler).pipeline;
+  return scheduler_class_of(config.process, config.sampler).pipeline;
 }
 
 }  // namespace ito

@@ -1,5 +1,5 @@
 // DDPM ancestral sampling (Ho et al. 2020, algorithm 2), strided as in Nichol & Dhariwal 2021, with
-// every variance of diffusers' DDPMScheduler:
+// every variance of diffusers' DDPM scheduler:
 //   x ← on_x x + on_x0 x̂_0 + std z
 // the posterior of diffusion/posterior.h with x̂_0 in place of x_0. No noise at timestep 0. With
 // variance_type learned or learned_range the network's last c channels of 2c are the variance.
