@@ -1,3 +1,4 @@
+// One long file, because most of it is one table of rows.
 // Whole sampling loops whose results were published with diffusers' test-suite: sums and means of
 // absolute values for a closed-form model, a fixed start and PyTorch's random numbers of seed 0.
 // One row a loop; the tolerances are those upstream tests with.
