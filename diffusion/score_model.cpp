@@ -118,6 +118,11 @@ Result<ScoreModel> edm_coordinates(const ScoreModel& model, double end_time) {
       }};
 }
 
+Result<ScoreModel> noise_coordinates(const ScoreModel& model, double end_time) {
+  if (model.sde.mean(model.sde.end()) == 1) return model;
+  return edm_coordinates(model, end_time);
+}
+
 Tensor ladder_time(Tensor level, int64_t levels) {
   CHECK(levels >= 2, "a ladder has at least two noise levels");
   return cast(level, DType::kF32) / static_cast<double>(levels - 1);

@@ -65,6 +65,10 @@ ScoreFunction clipped_score(const Sde& sde, ScoreFunction score, double range);
 // end_time not above 0 and below the SDE's end.
 Result<ScoreModel> edm_coordinates(const ScoreModel& model, double end_time);
 
+// edm_coordinates of a model whose process scales the image; a model that only adds noise to it, as
+// it is. Errors: as of edm_coordinates.
+Result<ScoreModel> noise_coordinates(const ScoreModel& model, double end_time);
+
 // Time of level i of a ladder of L >= 2 noise levels in geometric progression, level 0 the
 // smallest: i/(L-1), where VE's std is sigma_min (sigma_max/sigma_min)^t (Song and Ermon 2019,
 // section 4.2).

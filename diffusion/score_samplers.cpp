@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "diffusion/annealed_langevin.h"
 #include "diffusion/edm_sampler.h"
+#include "diffusion/marginal.h"
 #include "diffusion/noise_ladder.h"
 #include "diffusion/predictor_corrector.h"
 #include "diffusion/sampling.h"
@@ -103,18 +104,15 @@ Result<double> ladder_epsilon(const std::vector<double>& sigmas, int steps_per_l
       epsilon, most, form.most);
 }
 
-// On the geometric ladder of a VE or EDM process; elsewhere the corrector alone.
+// On a geometric ladder, in the coordinates x/mean in which every process here only adds noise:
+// levels even in t, as a VP model's own time would give, fall by ten from the second to last to the
+// last one, where five moves leave the rest of the noise in the image.
 Result<Sampling> ald(const ScoreModel& model, const SchedulerConfig& config,
                      const SamplerOptions& options) {
   ITO_ASSIGN(const AnnealedFormRow* form, annealed_form(options));
-  const Sde& sde = model.sde;
-  if (sde.kind != Sde::Kind::kVe && sde.kind != Sde::Kind::kEdm) {
-    if (form->form == AnnealedForm::kNcsn || options.epsilon > 0)
-      return invalid_argument("--ald-form ncsn and --epsilon need a VE or EDM model, found {}",
-                              sde_name(sde.kind));
-    return predictor_corrector_sampling(model, config, options, Predictor::kNone, Corrector::kAld,
-                                        kStepsPerLevel);
-  }
+  const double end = end_time(config, options);
+  ITO_ASSIGN(const ScoreModel view, noise_coordinates(model, end > 0 ? end : model.sde.start()));
+  const Sde& sde = view.sde;
   AnnealedLangevinOptions ald;
   ald.form = form->form;
   ITO_ASSIGN(const std::vector<double> sigmas,
@@ -125,7 +123,12 @@ Result<Sampling> ald(const ScoreModel& model, const SchedulerConfig& config,
   ald.denoise = options.denoise;
   std::vector<double> times;
   for (double sigma : sigmas) times.push_back(sde.time_of(sigma));
-  return of_method(annealed_langevin(sigmas, times, model.score, ald), sde);
+  ITO_ASSIGN(Sampling sampling, of_method(annealed_langevin(sigmas, times, view.score, ald), sde));
+  sampling.method->level = [marginal = sde_marginal(sde),
+                            time = sampling.method->column_index("time")](const MethodStep& in) {
+    return marginal(in.for_images(time));
+  };
+  return sampling;
 }
 
 Result<Sampling> edm(const ScoreModel& model, const SchedulerConfig& config,
