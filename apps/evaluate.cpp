@@ -18,14 +18,36 @@ namespace {
 struct EvaluateCommand {
   DeviceChoice device;
   std::vector<std::string> models, samplers;
+  std::vector<int> steps;
   std::string classifier, data, out;
   int64_t num = 1000, reference = 10'000, likelihood = 0, batch = 50;
   double tolerance = 1e-4;  // of the likelihoods
   bool json = false;
   // Of check():
   std::vector<std::pair<std::string, std::string>> named;  // name, folder
-  std::vector<SampleOptions> options;
+  std::vector<SampleOptions> options;                      // of each of `samplers`
 };
+
+constexpr const char* kAllSamplers = "all";
+
+// --sampler as rows of the table: "all" is every sampler that draws images, and each of --steps is
+// a row of its own where the sampler has steps.
+Result<std::vector<std::string>> sampler_rows_of(const EvaluateCommand& c) {
+  std::vector<std::string> rows;
+  for (const std::string& text : c.samplers) {
+    std::vector<std::string> texts = {text};
+    if (text == kAllSamplers) texts = sampler_names();
+    for (const std::string& one : texts) {
+      ITO_ASSIGN(const SampleOptions options, parse_sampler(one));
+      if (c.steps.empty() || !sampler_uses(options, "steps")) {
+        rows.push_back(one);
+        continue;
+      }
+      for (const int steps : c.steps) rows.push_back(fmt::format("{} --steps {}", one, steps));
+    }
+  }
+  return rows;
+}
 
 Status check(EvaluateCommand& c) {
   for (const std::string& text : c.models) {
@@ -34,6 +56,7 @@ Status check(EvaluateCommand& c) {
       return invalid_argument("--model is \"{}\", expected NAME=FOLDER", text);
     c.named.emplace_back(text.substr(0, equals), text.substr(equals + 1));
   }
+  ITO_ASSIGN(c.samplers, sampler_rows_of(c));
   for (const std::string& text : c.samplers) {
     ITO_ASSIGN(SampleOptions options, parse_sampler(text));
     c.options.push_back(std::move(options));
@@ -102,13 +125,21 @@ std::string Table::text(const std::string& preface) const {
                      "\n| model | sampler | Fréchet distance | recognised % | samples | seconds | "
                      "bits/dim | standard error | images |\n"
                      "|---|---|---|---|---|---|---|---|---|\n";
-  for (const Json& row : rows_)
+  for (const Json& row : rows_) {
+    if (row.contains("refused")) continue;
     text += fmt::format(
         "| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", row["model"].get<std::string>(),
         row["sampler"].get<std::string>(), number(row, "frechet", "{:.3f}"),
         number(row, "recognised_percent", "{:.1f}"), number(row, "samples", "{:.0f}"),
         number(row, "seconds", "{:.0f}"), number(row, "bits_per_dim", "{:.3f}"),
         number(row, "bits_error", "{:.3f}"), number(row, "likelihood_images", "{:.0f}"));
+  }
+  std::string refused;
+  for (const Json& row : rows_)
+    if (row.contains("refused"))
+      refused += fmt::format("- {}, {}: {}\n", row["model"].get<std::string>(),
+                             row["sampler"].get<std::string>(), row["refused"].get<std::string>());
+  if (!refused.empty()) text += "\nWithout numbers:\n\n" + refused;
   return text;
 }
 
@@ -188,7 +219,16 @@ Result<Json> Evaluation::score(const std::string& name, const Model& model,
     line_.update(fmt::format("{} by {}: {} of {} images", name, sampler, done, c_.num));
     return !stop_requested();
   };
-  ITO_ASSIGN(const SampleScore score, evaluator_->score(model, options, c_.num, after));
+  const Result<SampleScore> scored = evaluator_->score(model, options, c_.num, after);
+  if (!scored.ok()) {
+    // A sampler that this model does not take is a row too, not the end of the table.
+    const ErrorKind kind = scored.error().kind;
+    if (kind != ErrorKind::kInvalidArgument && kind != ErrorKind::kUnsupported &&
+        kind != ErrorKind::kDiverged)
+      return scored.error();
+    return Json{{"key", identity}, {"refused", scored.error().message}};
+  }
+  const SampleScore& score = *scored;
   Json row = {{"model", name},           {"sampler", sampler},
               {"key", identity},         {"frechet", score.frechet},
               {"samples", score.images}, {"seconds", score.seconds}};
@@ -212,7 +252,7 @@ Status Evaluation::evaluate(const std::string& name, const Model& model) {
       row = *known;
     } else {
       ITO_ASSIGN(row, score(name, model, c_.samplers[i], options, key));
-      if (c_.likelihood > 0) {
+      if (c_.likelihood > 0 && !row.contains("refused")) {
         if (known_likelihood_.is_null() || known_likelihood_["identity"] != weights) {
           ITO_ASSIGN(known_likelihood_, likelihood(name, model, weights));
         }
@@ -270,8 +310,11 @@ Command add_evaluate_command(CLI::App& root) {
   app->add_option("--model", c->models, "NAME=FOLDER of a model; may be repeated")->required();
   app->add_option("--sampler", c->samplers,
                   "a sampler with its options as of `ito sample`, as one word: \"pc --steps 200\"; "
-                  "may be repeated: every model is sampled by each")
+                  "may be repeated: every model is sampled by each; \"all\" is every sampler")
       ->required();
+  app->add_option("--steps", c->steps, "numbers of steps, each a row of every sampler: 10,20,50")
+      ->delimiter(',')
+      ->check(at_least(1));
   app->add_option("--classifier", c->classifier, "folder of an `ito train --classifier`")
       ->required();
   app->add_option("--data", c->data, "data set of the real images, as for `ito train`")->required();

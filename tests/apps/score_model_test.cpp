@@ -361,6 +361,18 @@ TEST_F(ScoreModelTest, EvaluationWritesATableAndGoesOnFromIt) {
   const Json rows = parse_json(second.out, "rows").value();
   EXPECT_EQ(rows, read_json(*scratch_ / "table.json").value().at("rows"));
   EXPECT_EQ(rows.size(), 3u);
+  // A sampler that the model does not take is said so and does not end the table; numbers of steps
+  // multiply the samplers that have steps.
+  std::vector<std::string> stepped = with(arguments, {"--steps", "3,4"});
+  for (std::string& argument : stepped) {
+    if (argument == "pc --steps 3") argument = "pc";
+    if (argument == "ode --rtol 0.1 --atol 0.1") argument = "gan";
+  }
+  const Outcome third = run_ito(stepped);
+  ASSERT_EQ(third.code, 0) << third.err;
+  EXPECT_TRUE(says(third.out, "| tiny | pc --steps 3 |")) << third.out;
+  EXPECT_TRUE(says(third.out, "| tiny | pc --steps 4 |")) << third.out;
+  EXPECT_TRUE(says(third.out, "- tiny, gan: --sampler gan needs")) << third.out;
 }
 
 }  // namespace
