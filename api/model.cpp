@@ -3,8 +3,10 @@
 #include <utility>
 
 #include "api/composition.h"
+#include "api/weight_names.h"
 #include "base/error.h"
 #include "io/diffusers.h"
+#include "io/file_kind.h"
 #include "nn/classifier.h"
 #include "nn/networks.h"
 
@@ -32,23 +34,26 @@ Result<SchedulerConfig> kept_schedule(const NetworkFile& file, const std::string
 }
 
 // The network of a file with its weights.
-Result<Component> component_of(const NetworkFile& file, const std::string& where) {
+Result<Component> component_of(const NetworkFile& file, const std::string& where,
+                               std::vector<std::string>& notes) {
   auto network = make_network(file.network, file.config);
   if (!network.ok()) {
     const Error& error = network.error();
     const bool corrupt = error.kind == ErrorKind::kInvalidArgument;
     return Error{corrupt ? ErrorKind::kCorrupt : error.kind, where + ": " + error.message};
   }
-  Component component{.network = std::move(network).value(), .weights = {}};
-  ITO_ASSIGN(component.weights, weights_from_file(component.network.set(), file.weights, where));
+  Component component{.network = std::move(network).value(), .weights = {}, .extra = file.extra};
+  ITO_ASSIGN(component.weights,
+             weights_from_file(component.network.set(), file.weights, where, &notes));
   return component;
 }
 
-NetworkFile file_of(const Network& network, std::span<const float> weights) {
+NetworkFile file_of(const Component& component) {
+  const Network& network = component.network;
   return {.network = std::string(network.row()),
           .config = network.config(),
-          .extra = Json::object(),
-          .weights = weights_to_file(network.set(), network.own_parameters(), weights)};
+          .extra = component.extra,
+          .weights = weights_to_file(network.set(), network.own_parameters(), component.weights)};
 }
 
 const Composition* composition_of(std::string_view network) {
@@ -60,9 +65,22 @@ const Composition* composition_of(std::string_view network) {
 }  // namespace
 
 Result<std::vector<float>> weights_from_file(const ParameterSet& set, const TensorFile& file,
-                                             std::string_view where) {
+                                             std::string_view where,
+                                             std::vector<std::string>* notes) {
+  ITO_ASSIGN(const WeightNames names, find_weight_names(set, file, where));
+  if (notes != nullptr) {
+    if (!names.prefix.empty())
+      notes->push_back(
+          fmt::format("{}: the weights are those below the prefix \"{}\"", where, names.prefix));
+    if (!names.unused.empty())
+      notes->push_back(fmt::format("{}: {}", where, unused_note(names.unused)));
+  }
   ForeignTensors tensors;
-  for (const auto& [name, tensor] : file.tensors) {
+  for (const auto& [full, tensor] : file.tensors) {
+    const std::string name =
+        full.starts_with(names.prefix) ? full.substr(names.prefix.size()) : full;
+    const bool used = full.starts_with(names.prefix) && set.find(name) != nullptr;
+    if (!used && notes != nullptr) continue;
     if (!is_float(tensor.type))
       return corrupt("{}: tensor {} is {}, expected a floating type", where, name,
                      host_type_name(tensor.type));
@@ -85,9 +103,14 @@ TensorFile weights_to_file(const ParameterSet& set, const ParameterSet& own,
   return file;
 }
 
-Result<Model> load_model(const Path& folder) {
+Result<Model> load_model(const Path& folder, std::string_view variant) {
+  if (file_exists(folder) && !folder_exists(folder)) {
+    ITO_ASSIGN(const FileKind kind, kind_of_file(folder));
+    return invalid_argument("{} is a file, expected a model folder{}", folder.string(),
+                            kind_remark(kind));
+  }
   if (!folder_exists(folder)) return not_found("there is no model folder {}", folder.string());
-  ITO_ASSIGN(DiffusersModel file, read_diffusers(folder));
+  ITO_ASSIGN(DiffusersModel file, read_diffusers(folder, variant));
   Model model;
   model.scheduler_missing = !file.scheduler;
   if (file.scheduler) model.scheduler = std::move(*file.scheduler);
@@ -97,10 +120,10 @@ Result<Model> load_model(const Path& folder) {
     ITO_ASSIGN(NetworkFile part, read_network(folder / composition.folder));
     ITO_ASSIGN(file.unet, composition.join(std::move(file.unet), std::move(part), where));
   }
-  ITO_ASSIGN(static_cast<Component&>(model), component_of(file.unet, where));
+  ITO_ASSIGN(static_cast<Component&>(model), component_of(file.unet, where, model.notes));
   model.index = std::move(file.index);
   if (file.vae) {
-    ITO_ASSIGN(model.decoder, component_of(*file.vae, (folder / kVaeFolder).string()));
+    ITO_ASSIGN(model.decoder, component_of(*file.vae, (folder / kVaeFolder).string(), model.notes));
     if (model.decoder->network.autoencoder() == nullptr)
       return unsupported("{}: expected an autoencoder, found a network {}",
                          (folder / kVaeFolder).string(), model.decoder->network.row());
@@ -136,11 +159,9 @@ Status save_model(const Path& folder, const Network& network, const SchedulerCon
 
 Status save_model(const Path& folder, const Model& model) {
   const Network& network = model.network;
-  DiffusersModel file{.unet = file_of(network, model.weights),
-                      .vae = {},
-                      .scheduler = model.scheduler,
-                      .index = model.index};
-  if (model.decoder) file.vae = file_of(model.decoder->network, model.decoder->weights);
+  DiffusersModel file{
+      .unet = file_of(model), .vae = {}, .scheduler = model.scheduler, .index = model.index};
+  if (model.decoder) file.vae = file_of(*model.decoder);
   if (const Composition* composition = composition_of(network.row())) {
     Composition::Parts parts = composition->split(std::move(file.unet));
     ITO_TRY(write_network(folder / composition->folder, parts.part));

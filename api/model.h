@@ -25,23 +25,26 @@ namespace ito {
 // A network and its weights.
 struct Component {
   Network network;
-  std::vector<float> weights;  // [network.set().size()]
+  std::vector<float> weights;   // [network.set().size()]
+  Json extra = Json::object();  // keys of its config.json that are not the configuration's
 };
 
 struct Model : Component {
   SchedulerConfig scheduler;
-  bool scheduler_missing = false;  // the folder has none: `scheduler` says nothing
+  bool scheduler_missing = false;    // the folder has none: `scheduler` says nothing
   std::optional<Component> decoder;  // where the network works on latents: their autoencoder
   Json index = Json::object();       // a pipeline's model_index.json as read (io/diffusers.h)
+  std::vector<std::string> notes;    // what was read otherwise than a reader may think, a line each
 
   // Rows of the class table; 0 for a model without classes.
   int num_classes() const { return network.signature().classes.classes(); }
 };
 
-// Reads a diffusers pipeline or model folder, or one of `ito train`. Errors name the file, or the
-// tensor that is missing, too many or of another shape (kCorrupt), or the network or block this
-// build does not know (kUnsupported).
-Result<Model> load_model(const Path& folder);
+// Reads a diffusers pipeline or model folder, or one of `ito train`. Weights may lie below a
+// wrapper's prefix (api/weight_names.h); `variant` chooses among several (io/weights.h). Errors
+// name the file, or the tensor that is missing or of another shape (kCorrupt), or the network or
+// block this build does not know (kUnsupported).
+Result<Model> load_model(const Path& folder, std::string_view variant = {});
 
 // The same for those who need to know the process: an error where the folder has no scheduler.
 Result<Model> load_scheduled_model(const Path& folder);
@@ -62,9 +65,11 @@ std::map<std::string, Json> model_configs(const Model& model);
 Result<Component> load_classifier(const Path& folder);
 
 // Weights between files (PyTorch names and layouts, any float type) and the flat vector.
-// `where` names the source in errors.
+// `where` names the source in errors. `notes` takes what was left out and which prefix; without it
+// a tensor that is no parameter is an error.
 Result<std::vector<float>> weights_from_file(const ParameterSet& set, const TensorFile& file,
-                                             std::string_view where);
+                                             std::string_view where,
+                                             std::vector<std::string>* notes = nullptr);
 // The parameters of `own`, which lie among those of `set`.
 TensorFile weights_to_file(const ParameterSet& set, const ParameterSet& own,
                            std::span<const float> weights);

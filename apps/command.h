@@ -25,6 +25,7 @@ struct Command {
   std::function<Status()> run;
 };
 
+Command add_convert_command(CLI::App& root);
 Command add_devices_command(CLI::App& root);
 Command add_train_command(CLI::App& root);
 Command add_sample_command(CLI::App& root);

@@ -7,6 +7,7 @@
 #include "api/evaluation.h"
 #include "api/likelihood.h"
 #include "apps/command.h"
+#include "apps/open_model.h"
 #include "apps/sampler_options.h"
 #include "base/error.h"
 #include "base/hash.h"
@@ -284,7 +285,7 @@ Status Evaluation::run() {
                       {"samples", real_images}},
                      preface()));
   for (const auto& [name, folder] : c_.named) {
-    ITO_ASSIGN(const Model model, load_scheduled_model(folder));
+    ITO_ASSIGN(const Model model, open_scheduled_model(folder));
     ITO_TRY(evaluate(name, model));
   }
   line_.finish();

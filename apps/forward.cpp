@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include "apps/command.h"
+#include "apps/open_model.h"
 #include "io/json.h"
 #include "io/safetensors.h"
 
@@ -18,7 +19,7 @@ struct ForwardCommand {
 };
 
 Status run(const ForwardCommand& c) {
-  ITO_ASSIGN(const Model model, load_model(c.model));
+  ITO_ASSIGN(const Model model, open_model(c.model));
   ITO_ASSIGN(const TensorFile inputs, read_safetensors(c.in));
   ITO_ASSIGN(auto device,
              open_and_announce(c.device, fmt::format("evaluating {} on {}", c.model, c.in)));

@@ -1,4 +1,4 @@
-// ito inspect: what is in a model folder, a .safetensors file or a PNG; and compiled plans.
+// ito inspect: what is in a model folder, a file of tensors or a PNG; and compiled plans.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,12 +9,15 @@
 #include "api/sampling.h"
 #include "api/task.h"
 #include "apps/command.h"
+#include "apps/open_model.h"
 #include "apps/plan_report.h"
 #include "apps/rows.h"
 #include "base/error.h"
 #include "graph/compile.h"
+#include "io/file_kind.h"
+#include "io/npy.h"
 #include "io/png.h"
-#include "io/safetensors.h"
+#include "io/weights.h"
 
 namespace ito::apps {
 namespace {
@@ -36,7 +39,7 @@ Status check(InspectCommand& c) {
   if (!c.list.empty()) return {};
   if (c.plan.empty() && c.path.empty())
     return invalid_argument(
-        "give a model folder, a .safetensors or a .png file, --plan train or --list all");
+        "give a model folder, a file of tensors or a .png file, --plan train or --list all");
   if ((c.plan == "sample" || c.plan == "forward") && c.path.empty())
     return invalid_argument("--plan {} needs a model folder", c.plan);
   if (c.plan == "train" && !c.path.empty())
@@ -96,7 +99,7 @@ Json set_json(const ParameterSet& set) {
 }
 
 Status inspect_folder(const InspectCommand& c) {
-  ITO_ASSIGN(const Model model, load_model(c.path));
+  ITO_ASSIGN(const Model model, open_model(c.path));
   const ParameterSet& set = model.network.set();
   const std::map<std::string, Json> configs = model_configs(model);
   if (c.json) {
@@ -114,12 +117,20 @@ Status inspect_folder(const InspectCommand& c) {
 }
 
 Status inspect_file(const InspectCommand& c) {
-  if (Path(c.path).extension() == ".png") {
+  ITO_ASSIGN(const FileKind kind, kind_of_file(c.path));
+  if (kind == FileKind::kPng) {
     ITO_ASSIGN(const Json settings, read_png_settings(c.path));
     fmt::print("{}", dump_json(settings));
     return {};
   }
-  ITO_ASSIGN(const TensorFile file, read_safetensors(c.path));
+  TensorFile file;
+  if (kind == FileKind::kNpy) {
+    ITO_ASSIGN(file.tensors["array"], read_npy(c.path));
+  } else if (kind == FileKind::kZip && Path(c.path).extension() == ".npz") {
+    ITO_ASSIGN(file, read_npz(c.path));
+  } else {
+    ITO_ASSIGN(file, read_tensors(c.path));
+  }
   if (c.json) {
     fmt::print("{}", dump_json(tensors_json(file)));
   } else {
@@ -139,7 +150,7 @@ Result<Plan> make_plan(const InspectCommand& c, const DeviceCaps& caps) {
       return compile(accumulate_program(task.network.set(), task.loss, task.step), caps);
     return compile(train_step_program(task.network.set(), task.loss, task.step), caps);
   }
-  ITO_ASSIGN(const Model model, load_model(c.path));
+  ITO_ASSIGN(const Model model, open_model(c.path));
   if (c.plan == "sample") return sampling_plan(model.network, model.scheduler, c.sampling, caps);
   const Signature& signature = model.network.signature();
   const int size = c.app->count("--image-size") > 0 || !signature.sample_size
@@ -172,11 +183,12 @@ Status run(const InspectCommand& c) {
 Command add_inspect_command(CLI::App& root) {
   auto c = std::make_shared<InspectCommand>();
   CLI::App* app = root.add_subcommand(
-      "inspect", "Show a model, a .safetensors file, a PNG's settings, or a compiled plan");
+      "inspect", "Show a model, a file of tensors, a PNG's settings, or a compiled plan");
   c->app = app;
-  app->add_option("path", c->path,
-                  "model folder (layers and configuration), .safetensors (tensors), or .png "
-                  "(settings it was made with)");
+  app->add_option(
+      "path", c->path,
+      "model folder (layers and configuration), .safetensors, PyTorch checkpoint, .npz or "
+      ".npy (tensors), or .png (settings it was made with)");
   app->add_option("--plan", c->plan,
                   "print the plan compiled for the device: train (from the options below), sample "
                   "or forward (of the model): kernels, expressions, bytes, FLOPs, places in memory")

@@ -4,6 +4,7 @@
 #include "api/interpolation.h"
 #include "apps/command.h"
 #include "apps/control_options.h"
+#include "apps/open_model.h"
 #include "base/error.h"
 #include "io/json.h"
 #include "io/png.h"
@@ -50,7 +51,7 @@ Status check(const InterpolateCommand& c) {
 }
 
 Status run(const InterpolateCommand& c) {
-  ITO_ASSIGN(const Model model, load_scheduled_model(c.model));
+  ITO_ASSIGN(const Model model, open_scheduled_model(c.model));
   const Signature& signature = model.network.signature();
   if (!signature.sample_size)
     return unsupported("the model in {} does not say how large its images are", c.model);

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "apps/likelihood_bound.h"
+#include "apps/open_model.h"
 #include "base/error.h"
 #include "io/json.h"
 
@@ -148,7 +149,7 @@ void print(const LikelihoodCommand& c, const Results& results, const LikelihoodS
 Status run(const LikelihoodCommand& c) {
   if (c.bound.wanted) return run_bound(c, c.bound);
   if (!c.line.ends.empty()) return run_line(c, c.line);
-  ITO_ASSIGN(const Model model, load_scheduled_model(c.model));
+  ITO_ASSIGN(const Model model, open_scheduled_model(c.model));
   ITO_ASSIGN(const ModelFlow flow, model_flow(model));
   ITO_ASSIGN(const ImageDataset data, open_measured(c, flow));
   ITO_ASSIGN(auto device, open_and_announce(

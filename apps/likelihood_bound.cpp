@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "api/likelihood.h"
+#include "apps/open_model.h"
 #include "base/error.h"
 #include "io/json.h"
 #include "io/plot.h"
@@ -175,7 +176,7 @@ Status check_bound(BoundRequest& request) {
 }
 
 Status run_bound(const LikelihoodInput& input, const BoundRequest& request) {
-  ITO_ASSIGN(const Model model, load_model(input.model));
+  ITO_ASSIGN(const Model model, open_model(input.model));
   ITO_ASSIGN(auto device, open_and_announce(input.device, fmt::format("bound of {} under {}",
                                                                       input.data, input.model)));
   BoundSettings settings = request.settings;
@@ -219,7 +220,7 @@ void add_line_options(CLI::App& app, LineRequest& request) {
 }
 
 Status run_line(const LikelihoodInput& input, const LineRequest& request) {
-  ITO_ASSIGN(const Model model, load_model(input.model));
+  ITO_ASSIGN(const Model model, open_model(input.model));
   ITO_ASSIGN(const ModelFlow flow, model_flow(model));
   const std::string &from = request.ends[0], &to = request.ends[1];
   ITO_ASSIGN(const ImageDataset a, open_end(from, input.split, flow));

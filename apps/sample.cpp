@@ -8,6 +8,7 @@
 #include "api/scoring.h"
 #include "apps/command.h"
 #include "apps/control_options.h"
+#include "apps/open_model.h"
 #include "apps/sampler_options.h"
 #include "base/error.h"
 #include "io/json.h"
@@ -369,7 +370,7 @@ void Sampling::print() const {
 }
 
 Status run(SampleCommand& c) {
-  ITO_ASSIGN(const Model model, load_scheduled_model(c.model));
+  ITO_ASSIGN(const Model model, open_scheduled_model(c.model));
   c.options = resolved(c.options, model.network, model.scheduler);
   ITO_TRY(check_sampler_options(*c.app, c.options));
   ITO_ASSIGN(

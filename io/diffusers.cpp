@@ -51,14 +51,14 @@ Result<std::optional<SchedulerConfig>> read_scheduler_config(const Path& folder)
   return std::optional<SchedulerConfig>();
 }
 
-Result<DiffusersModel> read_diffusers(const Path& folder) {
+Result<DiffusersModel> read_diffusers(const Path& folder, std::string_view variant) {
   DiffusersModel model;
   ITO_ASSIGN(model.index, read_model_index(folder));
   ITO_ASSIGN(const Path unet, unet_folder(folder));
   ITO_ASSIGN(model.scheduler, read_scheduler_config(folder));
-  ITO_ASSIGN(model.unet, read_network(unet));
+  ITO_ASSIGN(model.unet, read_network(unet, true, variant));
   if (file_exists(folder / "vae" / "config.json")) {
-    ITO_ASSIGN(model.vae, read_network(folder / "vae"));
+    ITO_ASSIGN(model.vae, read_network(folder / "vae", true, variant));
   }
   return model;
 }

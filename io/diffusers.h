@@ -35,9 +35,9 @@ struct DiffusersModel {
 };
 
 // Reads a pipeline folder (with unet/) or a model folder (config.json beside the weights).
-// Errors name the file that is missing or wrong; kUnsupported for pipelines of other classes,
-// pickled (.bin) and sharded weights.
-Result<DiffusersModel> read_diffusers(const Path& folder);
+// `variant`: of the weights, where several are there (io/weights.h). Errors name the file that is
+// missing or wrong; kUnsupported for pipelines of other classes.
+Result<DiffusersModel> read_diffusers(const Path& folder, std::string_view variant = {});
 // The folder of the U-Net's config.json and weights: folder/unet, or folder itself.
 Result<Path> unet_folder(const Path& folder);
 // Nothing if the folder has no scheduler file.

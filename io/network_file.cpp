@@ -7,14 +7,13 @@
 #include "base/error.h"
 #include "io/network_configs.h"
 #include "io/safetensors.h"
+#include "io/weights.h"
 
 namespace ito {
 namespace {
 
+constexpr const char* kStem = "diffusion_pytorch_model";
 constexpr const char* kWeights = "diffusion_pytorch_model.safetensors";
-constexpr const char* kHalfWeights = "diffusion_pytorch_model.fp16.safetensors";
-constexpr const char* kShardIndex = "diffusion_pytorch_model.safetensors.index.json";
-constexpr const char* kPickled = "diffusion_pytorch_model.bin";
 constexpr const char* kOwnWeights = "model.safetensors";
 constexpr const char* kFirstClass = "UNet2DModel";  // of files that name no class
 
@@ -51,21 +50,6 @@ constexpr NetworkClass kClasses[] = {
      write<LatentMappingConfig, latent_mapping_config_json>},
 };
 
-// The file of the weights of one of diffusers' classes.
-Result<Path> diffusers_weights(const Path& folder) {
-  if (file_exists(folder / kWeights)) return folder / kWeights;
-  if (file_exists(folder / kHalfWeights)) return folder / kHalfWeights;
-  if (file_exists(folder / kShardIndex))
-    return unsupported("{}: weights in several files are not supported; expected {}",
-                       folder.string(), kWeights);
-  if (file_exists(folder / kPickled))
-    return unsupported(
-        "{}: pickled weights ({}) can run code and are not read; save the model "
-        "with safe_serialization=True to get {}",
-        folder.string(), kPickled, kWeights);
-  return not_found("{}: {} is missing", folder.string(), kWeights);
-}
-
 }  // namespace
 
 std::span<const NetworkClass> network_classes() { return kClasses; }
@@ -93,7 +77,7 @@ Json network_config_json(std::string_view network, const NetworkConfig& config) 
   return json;
 }
 
-Result<NetworkFile> read_network(const Path& folder, bool with_weights) {
+Result<NetworkFile> read_network(const Path& folder, bool with_weights, std::string_view variant) {
   const Path path = folder / "config.json";
   ITO_ASSIGN(const Json json, read_json(path));
   ITO_ASSIGN(JsonObject object, JsonObject::open(json, path.string()));
@@ -107,12 +91,13 @@ Result<NetworkFile> read_network(const Path& folder, bool with_weights) {
   for (const auto& [key, value] : json.items())
     if (!own.contains(key)) file.extra[key] = value;
   if (!with_weights) return file;
-  Path weights = folder / entry->weights;
-  if (entry->diffusers) {
-    ITO_ASSIGN(weights, diffusers_weights(folder));
+  if (!entry->diffusers) {
+    ITO_ASSIGN(file.weights, read_tensors(folder / entry->weights));
+    return file;
   }
-  ITO_ASSIGN(file.weights, read_safetensors(weights));
-  if (entry->diffusers) ITO_TRY(modernize_parameters(file.weights, weights.string()));
+  ITO_ASSIGN(const WeightsChoice choice, find_weights(folder, kStem, variant));
+  ITO_ASSIGN(file.weights, read_weights(choice));
+  ITO_TRY(modernize_parameters(file.weights, choice.path.string()));
   return file;
 }
 

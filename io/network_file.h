@@ -43,9 +43,10 @@ struct NetworkFile {
 };
 
 // Reads config.json of `folder` (a missing "_class_name" means UNet2DModel, as in the first
-// releases) and, unless told not to, the weights. Errors name the file that is missing or wrong;
-// kUnsupported for unknown classes, pickled (.bin) and sharded weights.
-Result<NetworkFile> read_network(const Path& folder, bool with_weights = true);
+// releases) and, unless told not to, the weights (io/weights.h), of `variant` if one is named.
+// Errors name the file that is missing or wrong; kUnsupported for unknown classes.
+Result<NetworkFile> read_network(const Path& folder, bool with_weights = true,
+                                 std::string_view variant = {});
 // Writes both, each atomically, the weights first; `folder` is created.
 Status write_network(const Path& folder, const NetworkFile& file);
 

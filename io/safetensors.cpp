@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "io/file_kind.h"
 #include "io/json.h"
 
 namespace ito {
@@ -66,6 +67,9 @@ Result<Entry> parse_entry(const std::string& name, const Json& value, uint64_t d
 }  // namespace
 
 Result<TensorFile> parse_safetensors(std::string_view bytes, std::string_view where) {
+  const FileKind kind = kind_of_bytes(bytes.substr(0, kFileKindBytes));
+  if (kind != FileKind::kSafetensors && kind != FileKind::kUnknown)
+    return corrupt("{} is no safetensors file{}", where, kind_remark(kind));
   if (bytes.size() < 8)
     return corrupt("{}: not a safetensors file: {} bytes, at least 8 expected", where,
                    bytes.size());

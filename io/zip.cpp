@@ -1,5 +1,6 @@
-// Field offsets follow PKWARE's APPNOTE.TXT 4.3.7 (local header), 4.3.12 (central directory header)
-// and 4.3.16 (end of central directory).
+// Field offsets follow PKWARE's APPNOTE.TXT 4.3.7 (local header), 4.3.12 (central directory
+// header), 4.3.14 and 4.3.15 (ZIP64), 4.3.16 (end of central directory) and 4.5.3 (ZIP64's extra
+// field).
 #include "io/zip.h"
 
 #include <algorithm>
@@ -12,8 +13,9 @@ namespace ito {
 namespace {
 
 constexpr std::string_view kLocal("PK\x03\x04", 4), kCentral("PK\x01\x02", 4),
-    kEnd("PK\x05\x06", 4);
-constexpr size_t kLocalSize = 30, kCentralSize = 46, kEndSize = 22;
+    kEnd("PK\x05\x06", 4), kEnd64("PK\x06\x06", 4), kLocator64("PK\x06\x07", 4);
+constexpr size_t kLocalSize = 30, kCentralSize = 46, kEndSize = 22, kEnd64Size = 56,
+                 kLocator64Size = 20;
 constexpr uint32_t kZip64 = 0xffffffffu;
 
 template <typename T>
@@ -42,6 +44,44 @@ size_t find_end(std::string_view bytes) {
   return std::string_view::npos;
 }
 
+struct Directory {
+  uint64_t count = 0;
+  uint64_t at = 0;
+};
+
+// What the end record says, or ZIP64's where that one's fields are too small.
+Result<Directory> find_directory(std::string_view bytes, size_t end, std::string_view where) {
+  Directory directory{load<uint16_t>(bytes, end + 10), load<uint32_t>(bytes, end + 16)};
+  if (directory.at != kZip64 && directory.count != 0xffff) return directory;
+  const Error damaged = corrupt("{}: the ZIP64 directory is damaged", where);
+  if (end < kLocator64Size || bytes.substr(end - kLocator64Size, 4) != kLocator64) return directory;
+  const auto at = load<uint64_t>(bytes, end - kLocator64Size + 8);
+  if (at > end || end - at < kEnd64Size || bytes.substr(at, 4) != kEnd64) return damaged;
+  return Directory{load<uint64_t>(bytes, at + 32), load<uint64_t>(bytes, at + 48)};
+}
+
+// Sizes and place of an entry, those of 32 bits replaced where they say that the extra field has
+// them.
+struct Extent {
+  uint64_t size, stored, local;
+};
+Status read_extra(std::string_view extra, Extent& extent, std::string_view where) {
+  while (extra.size() >= 4) {
+    const auto id = load<uint16_t>(extra, 0), length = load<uint16_t>(extra, 2);
+    if (length > extra.size() - 4) break;
+    std::string_view field = extra.substr(4, length);
+    extra.remove_prefix(4u + length);
+    if (id != 1) continue;
+    for (uint64_t* value : {&extent.size, &extent.stored, &extent.local}) {
+      if (*value != kZip64) continue;
+      if (field.size() < 8) return corrupt("{}: its ZIP64 field is too short", where);
+      *value = load<uint64_t>(field, 0);
+      field.remove_prefix(8);
+    }
+  }
+  return {};
+}
+
 void store_sizes(std::string& out, const ZipPart& part, uint32_t crc) {
   auto size = static_cast<uint32_t>(part.head.size() + part.body.size());
   store<uint16_t>(out, 20);      // version needed: 2.0
@@ -62,26 +102,26 @@ Result<std::vector<ZipEntry>> parse_zip(std::string_view bytes, std::string_view
   size_t end = find_end(bytes);
   if (end == std::string_view::npos)
     return corrupt("{}: not a zip archive, or truncated (no directory at its end)", where);
-  auto count = load<uint16_t>(bytes, end + 10);
-  auto at = static_cast<size_t>(load<uint32_t>(bytes, end + 16));
-  if (at == kZip64 || count == 0xffff)
-    return unsupported("{}: ZIP64 archives are not supported", where);
+  ITO_ASSIGN(const Directory directory, find_directory(bytes, end, where));
+  const uint64_t count = directory.count;
+  uint64_t at = directory.at;
 
   std::vector<ZipEntry> entries;
-  for (int i = 0; i < count; ++i) {
+  for (uint64_t i = 0; i < count; ++i) {
     if (at > end || end - at < kCentralSize || bytes.substr(at, 4) != kCentral)
       return corrupt("{}: zip directory entry {} of {} is damaged", where, i + 1, count);
     auto flags = load<uint16_t>(bytes, at + 8), method = load<uint16_t>(bytes, at + 10);
-    auto stored = load<uint32_t>(bytes, at + 20), size = load<uint32_t>(bytes, at + 24);
+    Extent extent{load<uint32_t>(bytes, at + 24), load<uint32_t>(bytes, at + 20),
+                  load<uint32_t>(bytes, at + 42)};
     auto name_size = load<uint16_t>(bytes, at + 28);
-    size_t total =
-        kCentralSize + name_size + load<uint16_t>(bytes, at + 30) + load<uint16_t>(bytes, at + 32);
-    size_t local = load<uint32_t>(bytes, at + 42);
+    const auto extra_size = load<uint16_t>(bytes, at + 30);
+    size_t total = kCentralSize + name_size + extra_size + load<uint16_t>(bytes, at + 32);
     if (end - at < total)
       return corrupt("{}: zip directory entry {} of {} is damaged", where, i + 1, count);
     std::string name(bytes.substr(at + kCentralSize, name_size));
-    if (stored == kZip64 || size == kZip64 || local == kZip64)
-      return unsupported("{}: {}: ZIP64 entries are not supported", where, name);
+    ITO_TRY(read_extra(bytes.substr(at + kCentralSize + name_size, extra_size), extent,
+                       fmt::format("{}: {}", where, name)));
+    const uint64_t local = extent.local, stored = extent.stored;
     if ((flags & 1) != 0) return unsupported("{}: {} is encrypted", where, name);
     if (method != 0 && method != 8)
       return unsupported("{}: {}: zip method {}; 0 (stored) and 8 (deflate) are supported", where,
@@ -93,7 +133,7 @@ Result<std::vector<ZipEntry>> parse_zip(std::string_view bytes, std::string_view
         local + kLocalSize + load<uint16_t>(bytes, local + 26) + load<uint16_t>(bytes, local + 28);
     if (data > end || end - data < stored)
       return corrupt("{}: {} lies outside the archive", where, name);
-    entries.push_back({std::move(name), method == 8, load<uint32_t>(bytes, at + 16), size,
+    entries.push_back({std::move(name), method == 8, load<uint32_t>(bytes, at + 16), extent.size,
                        bytes.substr(data, stored)});
     at += total;
   }

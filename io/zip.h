@@ -1,5 +1,6 @@
-// Just enough of the ZIP format for NumPy archives: stored or deflated entries below 4 GB.
-// Not a general archive tool: no encryption, no split archives, no ZIP64.
+// Just enough of the ZIP format for NumPy's and PyTorch's archives: stored or deflated entries,
+// read from ZIP64 too, written below 4 GB. Not a general archive tool: no encryption, no split
+// archives.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +17,12 @@ struct ZipEntry {
   std::string name;
   bool deflated = false;
   uint32_t crc = 0;
-  uint32_t size = 0;      // inflated
+  uint64_t size = 0;      // inflated
   std::string_view data;  // as stored; points into the archive's bytes
 };
 
 // The table of contents. Errors naming `where`: kCorrupt (no or damaged directory, entries that lie
-// outside the file), kUnsupported (encrypted, other methods, ZIP64).
+// outside the file), kUnsupported (encrypted, other methods).
 Result<std::vector<ZipEntry>> parse_zip(std::string_view bytes, std::string_view where);
 
 // The content of an entry, its length and CRC checked. Error kCorrupt naming `where`.

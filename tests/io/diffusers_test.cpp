@@ -350,9 +350,9 @@ TEST(Diffusers, MissingAndForeignPartsAreNamed) {
   EXPECT_TRUE(fails(read_diffusers(folder.path()), ErrorKind::kNotFound,
                     "diffusion_pytorch_model.safetensors is missing"));
   put(folder / "unet" / "diffusion_pytorch_model.bin", "pickle");
-  EXPECT_TRUE(fails(read_diffusers(folder.path()), ErrorKind::kUnsupported, "pickled"));
+  EXPECT_TRUE(fails(read_diffusers(folder.path()), ErrorKind::kCorrupt, "model.bin"));
   put(folder / "unet" / "diffusion_pytorch_model.safetensors.index.json", "{}");
-  EXPECT_TRUE(fails(read_diffusers(folder.path()), ErrorKind::kUnsupported, "several files"));
+  EXPECT_TRUE(fails(read_diffusers(folder.path()), ErrorKind::kCorrupt, "weight_map"));
   put(folder / "unet" / "diffusion_pytorch_model.safetensors", "short");
   EXPECT_TRUE(fails(read_diffusers(folder.path()), ErrorKind::kCorrupt, "5 bytes"));
   put(folder / "model_index.json", R"({"unet": ["diffusers", "UNetMotionModel"]})");

@@ -14,9 +14,12 @@
 #include "io/dataset.h"
 #include "io/diffusers.h"
 #include "io/npy.h"
+#include "io/pickle.h"
 #include "io/png.h"
 #include "io/safetensors.h"
+#include "io/torch_file.h"
 #include "tests/io/temp_folder.h"
+#include "tests/support/folders.h"
 
 namespace {
 size_t largest_request = 0;  // bytes of the largest single allocation since it was set to 0
@@ -108,6 +111,19 @@ TEST(Fuzz, Safetensors) {
   ASSERT_TRUE(write_safetensors(folder / "a", file).ok());
   fuzz(bytes_of(folder / "a"),
        [](const std::string& bytes) { return parse_safetensors(bytes, "fuzz").ok(); });
+}
+
+TEST(Fuzz, TorchCheckpoints) {
+  for (const char* name : {"legacy.pt", "nested.ckpt"})
+    fuzz(bytes_of(Path(test::source_folder()) / "tests/data/torch" / name),
+         [](const std::string& bytes) { return parse_torch_file(bytes, "fuzz").ok(); });
+}
+
+TEST(Fuzz, Pickles) {
+  fuzz(bytes_of(Path(test::source_folder()) / "tests/data/torch/plain4.pkl"),
+       [](const std::string& bytes) {
+         return parse_pickle(bytes, "fuzz", [](std::string_view) { return true; }).ok();
+       });
 }
 
 TEST(Fuzz, SafetensorsHeaderOnly) {

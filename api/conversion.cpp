@@ -1,0 +1,158 @@
+#include "api/conversion.h"
+
+#include <array>
+#include <set>
+#include <utility>
+
+#include "api/composition.h"
+#include "api/weight_names.h"
+#include "base/error.h"
+#include "base/half.h"
+#include "io/json.h"
+#include "io/network_file.h"
+#include "io/safetensors.h"
+#include "io/weights.h"
+#include "nn/networks.h"
+
+namespace ito {
+namespace {
+
+constexpr const char* kConfig = "config.json";
+constexpr const char* kIndex = "model_index.json";
+
+bool is_floating(HostType type) {
+  return type == HostType::kF16 || type == HostType::kBF16 || type == HostType::kF32 ||
+         type == HostType::kF64;
+}
+
+HostTensor cast(const HostTensor& tensor, HostType type) {
+  const std::vector<float> values = to_floats(tensor);
+  HostTensor result = tensor_from_floats(tensor.shape, values);
+  if (type == HostType::kF32) return result;
+  result.type = type;
+  result.bytes.resize(2 * values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    const uint16_t bits =
+        type == HostType::kF16 ? float_to_half(values[i]) : float_to_bfloat16(values[i]);
+    result.bytes[2 * i] = static_cast<uint8_t>(bits & 0xff);
+    result.bytes[2 * i + 1] = static_cast<uint8_t>(bits >> 8);
+  }
+  return result;
+}
+
+void cast_all(TensorFile& file, const std::optional<HostType>& type) {
+  if (!type) return;
+  for (auto& [name, tensor] : file.tensors)
+    if (is_floating(tensor.type) && tensor.type != *type) tensor = cast(tensor, *type);
+}
+
+void count(const TensorFile& file, Conversion& report) {
+  for (const auto& [name, tensor] : file.tensors) {
+    ++report.tensors;
+    report.bytes += static_cast<int64_t>(tensor.bytes.size());
+  }
+}
+
+// The network's tensors without the prefix that the file has before them.
+Status strip_prefix(NetworkFile& file, const std::string& where, Conversion& report) {
+  ITO_ASSIGN(const Network network, make_network(file.network, file.config));
+  ITO_ASSIGN(const WeightNames names, find_weight_names(network.set(), file.weights, where));
+  if (names.prefix.empty()) return {};
+  report.notes.push_back(
+      fmt::format("{}: the prefix \"{}\" is left out of the names", where, names.prefix));
+  std::map<std::string, HostTensor> renamed;
+  for (auto& [name, tensor] : file.weights.tensors) {
+    const bool has = name.starts_with(names.prefix);
+    renamed.emplace(has ? name.substr(names.prefix.size()) : name, std::move(tensor));
+  }
+  file.weights.tensors = std::move(renamed);
+  return {};
+}
+
+Status convert_component(const Path& source, const Path& out, const std::string& name,
+                         const ConversionOptions& options, Conversion& report) {
+  const Path from = name.empty() ? source : source / name;
+  ITO_ASSIGN(NetworkFile file, read_network(from, true, options.variant));
+  if (options.prefix.empty()) {
+    ITO_TRY(strip_prefix(file, from.string(), report));
+  } else {
+    ITO_TRY(keep_prefix(file.weights, options.prefix, from.string()));
+  }
+  cast_all(file.weights, options.type);
+  count(file.weights, report);
+  report.written.push_back((Path(name) / class_of_network(file.network).weights).string());
+  return write_network(name.empty() ? out : out / name, file);
+}
+
+Status copy_file(const Path& source, const Path& out, const std::string& name, Conversion& report) {
+  if (!file_exists(source / name)) return {};
+  ITO_ASSIGN(const std::string bytes, read_file(source / name));
+  ITO_TRY(make_folders((out / name).parent_path()));
+  report.written.push_back(name);
+  return write_file_atomic(out / name, bytes);
+}
+
+// model_index.json without the parts that were not converted.
+Status convert_index(const Path& source, const Path& out, const std::set<std::string>& parts,
+                     Conversion& report) {
+  if (!file_exists(source / kIndex)) return {};
+  ITO_ASSIGN(Json index, read_json(source / kIndex));
+  std::string absent;
+  for (auto& [key, value] : index.items()) {
+    const bool component = value.is_array() && value.size() == 2 && !value[0].is_null();
+    if (!component || parts.contains(key)) continue;
+    value = {nullptr, nullptr};
+    absent += (absent.empty() ? "" : ", ") + key;
+  }
+  if (!absent.empty())
+    report.notes.push_back(fmt::format("{}: {} {} not converted", source.string(), absent,
+                                       absent.find(',') == std::string::npos ? "is" : "are"));
+  report.written.emplace_back(kIndex);
+  return write_file_atomic(out / kIndex, dump_json(index));
+}
+
+Status convert_folder(const Path& source, const Path& out, const ConversionOptions& options,
+                      Conversion& report) {
+  std::set<std::string> names = {"", "unet", "vae"};
+  for (const Composition& composition : compositions()) names.insert(composition.folder);
+  std::set<std::string> parts = {"scheduler"};
+  for (const std::string& name : names) {
+    if (!file_exists((name.empty() ? source : source / name) / kConfig)) continue;
+    ITO_TRY(convert_component(source, out, name, options, report));
+    parts.insert(name);
+  }
+  if (parts.size() == 1)
+    return not_found(
+        "{}: neither unet/{} nor {} is there; expected a diffusers pipeline or model "
+        "folder",
+        source.string(), kConfig, kConfig);
+  for (const char* name : {"scheduler/scheduler_config.json", "scheduler_config.json"})
+    ITO_TRY(copy_file(source, out, name, report));
+  return convert_index(source, out, parts, report);
+}
+
+}  // namespace
+
+Result<Conversion> convert_model(const Path& source, const Path& out,
+                                 const ConversionOptions& options) {
+  Conversion report;
+  if (file_exists(out) || folder_exists(out))
+    return invalid_argument("{} is there already; choose another name", out.string());
+  if (folder_exists(source)) {
+    ITO_TRY(write_folder_atomic(
+        out, [&](const Path& fresh) { return convert_folder(source, fresh, options, report); }));
+    return report;
+  }
+  if (out.extension() != ".safetensors")
+    return invalid_argument("{}: a file of tensors becomes a .safetensors", out.string());
+  ITO_ASSIGN(TensorFile file, read_tensors(source));
+  if (!options.prefix.empty()) ITO_TRY(keep_prefix(file, options.prefix, source.string()));
+  cast_all(file, options.type);
+  file.metadata.emplace("format", "pt");
+  count(file, report);
+  ITO_TRY(write_safetensors(out, file));
+  report.written.push_back(out.filename().string());
+  return report;
+}
+
+}  // namespace ito

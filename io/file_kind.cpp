@@ -1,0 +1,153 @@
+#include "io/file_kind.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstring>
+#include <fstream>
+
+#include "base/error.h"
+
+namespace ito {
+namespace {
+
+using namespace std::string_view_literals;
+
+struct KindRow {
+  FileKind kind;
+  std::string_view name;
+};
+constexpr KindRow kNames[] = {
+    {FileKind::kUnknown, ""},
+    {FileKind::kEmpty, "an empty file"},
+    {FileKind::kGitLfsPointer,
+     "a Git LFS pointer: the file itself was not downloaded (git lfs pull fetches it)"},
+    {FileKind::kHtml, "an HTML page: what was downloaded is a web site's answer, not the file"},
+    {FileKind::kPng, "a PNG picture"},
+    {FileKind::kJpeg, "a JPEG picture"},
+    {FileKind::kGif, "a GIF picture"},
+    {FileKind::kWebp, "a WebP picture"},
+    {FileKind::kTiff, "a TIFF picture"},
+    {FileKind::kBmp, "a BMP picture"},
+    {FileKind::kAvif, "an AVIF or HEIF picture"},
+    {FileKind::kZip, "a zip archive"},
+    {FileKind::kTorchZip, "a PyTorch checkpoint"},
+    {FileKind::kTorchLegacy, "a PyTorch checkpoint of before version 1.6"},
+    {FileKind::kPickle, "a Python pickle"},
+    {FileKind::kGzip, "a gzip archive"},
+    {FileKind::kZstd, "a Zstandard archive"},
+    {FileKind::kXz, "an xz archive"},
+    {FileKind::kBzip2, "a bzip2 archive"},
+    {FileKind::k7z, "a 7z archive"},
+    {FileKind::kTar, "a tar archive"},
+    {FileKind::kNpy, "a NumPy array"},
+    {FileKind::kHdf5, "an HDF5 file"},
+    {FileKind::kGguf, "a GGUF file"},
+    {FileKind::kSafetensors, "a safetensors file"},
+    {FileKind::kJson, "a JSON text"},
+};
+
+struct Magic {
+  FileKind kind;
+  size_t at;
+  std::string_view bytes;
+};
+constexpr Magic kMagics[] = {
+    {FileKind::kGitLfsPointer, 0, "version https://git-lfs"sv},
+    {FileKind::kPng, 0, "\x89PNG\r\n\x1a\n"sv},
+    {FileKind::kJpeg, 0, "\xff\xd8\xff"sv},
+    {FileKind::kGif, 0, "GIF87a"sv},
+    {FileKind::kGif, 0, "GIF89a"sv},
+    {FileKind::kTiff, 0, "II*\0"sv},
+    {FileKind::kTiff, 0, "MM\0*"sv},
+    {FileKind::kAvif, 4, "ftypavif"sv},
+    {FileKind::kAvif, 4, "ftypheic"sv},
+    {FileKind::kAvif, 4, "ftypmif1"sv},
+    {FileKind::kZip, 0, "PK\x03\x04"sv},
+    {FileKind::kZip, 0, "PK\x05\x06"sv},
+    {FileKind::kTorchLegacy, 0, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"sv},
+    {FileKind::kGzip, 0, "\x1f\x8b"sv},
+    {FileKind::kZstd, 0, "\x28\xb5\x2f\xfd"sv},
+    {FileKind::kXz, 0, "\xfd\x37zXZ\0"sv},
+    {FileKind::kBzip2, 0, "BZh"sv},
+    {FileKind::k7z, 0, "7z\xbc\xaf\x27\x1c"sv},
+    {FileKind::kTar, 257, "ustar"sv},
+    {FileKind::kNpy, 0, "\x93NUMPY"sv},
+    {FileKind::kHdf5, 0, "\x89HDF\r\n\x1a\n"sv},
+    {FileKind::kGguf, 0, "GGUF"sv},
+};
+
+bool has(std::string_view head, size_t at, std::string_view bytes) {
+  return head.size() >= at + bytes.size() && head.substr(at, bytes.size()) == bytes;
+}
+
+std::string_view without_space(std::string_view text) {
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // a byte order mark
+  const auto first =
+      std::find_if(text.begin(), text.end(), [](unsigned char c) { return std::isspace(c) == 0; });
+  text.remove_prefix(static_cast<size_t>(first - text.begin()));
+  return text;
+}
+
+bool is_html(std::string_view text) {
+  std::string lower(text.substr(0, 16));
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  for (const std::string_view start : {"<!doctype html"sv, "<html"sv, "<head"sv, "<?xml"sv})
+    if (lower.starts_with(start)) return true;
+  return false;
+}
+
+// Eight bytes of a header's length, then the header, which is an object.
+bool is_safetensors(std::string_view head) {
+  if (head.size() < 10) return false;
+  uint64_t length = 0;
+  std::memcpy(&length, head.data(), sizeof length);
+  return length >= 2 && length < (uint64_t{1} << 27) &&
+         without_space(head.substr(8)).starts_with('{');
+}
+
+}  // namespace
+
+FileKind kind_of_bytes(std::string_view head) {
+  if (head.empty()) return FileKind::kEmpty;
+  if (is_safetensors(head)) return FileKind::kSafetensors;  // whose length may look like a magic
+  for (const Magic& magic : kMagics) {
+    if (!has(head, magic.at, magic.bytes)) continue;
+    // PyTorch writes data.pkl first, in a folder of the archive.
+    if (magic.kind == FileKind::kZip && head.find("/data.pkl") != std::string_view::npos)
+      return FileKind::kTorchZip;
+    return magic.kind;
+  }
+  if (has(head, 0, "RIFF") && has(head, 8, "WEBP")) return FileKind::kWebp;
+  if (has(head, 0, "BM") && head.size() >= 26 && head[14] <= 124 && head[15] == 0)
+    return FileKind::kBmp;
+  if (head[0] == '\x80' && head.size() > 1 && head[1] >= 2 && head[1] <= 5)
+    return FileKind::kPickle;
+  const std::string_view text = without_space(head);
+  if (is_html(text)) return FileKind::kHtml;
+  if (text.starts_with('{') || text.starts_with('[')) return FileKind::kJson;
+  return FileKind::kUnknown;
+}
+
+std::string_view kind_name(FileKind kind) {
+  for (const KindRow& row : kNames)
+    if (row.kind == kind) return row.name;
+  return "";
+}
+
+Result<FileKind> kind_of_file(const Path& path) {
+  std::array<char, kFileKindBytes> head{};
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return not_found("there is no file {}", path.string());
+  file.read(head.data(), head.size());
+  if (file.bad()) return io_error("cannot read {}", path.string());
+  return kind_of_bytes({head.data(), static_cast<size_t>(file.gcount())});
+}
+
+std::string kind_remark(FileKind kind) {
+  const std::string_view name = kind_name(kind);
+  return name.empty() ? "" : ": it is " + std::string(name);
+}
+
+}  // namespace ito

@@ -1,0 +1,394 @@
+#include "io/torch_file.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "io/compress.h"
+#include "io/file_kind.h"
+#include "io/pickle.h"
+#include "io/zip.h"
+
+namespace ito {
+namespace {
+
+using Kind = PickleValue::Kind;
+
+struct StorageClass {
+  std::string_view name;
+  HostType type;
+};
+constexpr StorageClass kStorages[] = {
+    {"torch.FloatStorage", HostType::kF32},     {"torch.HalfStorage", HostType::kF16},
+    {"torch.BFloat16Storage", HostType::kBF16}, {"torch.DoubleStorage", HostType::kF64},
+    {"torch.LongStorage", HostType::kI64},      {"torch.IntStorage", HostType::kI32},
+    {"torch.ShortStorage", HostType::kI16},     {"torch.CharStorage", HostType::kI8},
+    {"torch.ByteStorage", HostType::kU8},       {"torch.BoolStorage", HostType::kBool}};
+
+constexpr std::string_view kTensor = "torch._utils._rebuild_tensor_v2",
+                           kOldTensor = "torch._utils._rebuild_tensor",
+                           kParameter = "torch._utils._rebuild_parameter",
+                           kOrderedDict = "collections.OrderedDict";
+// What a checkpoint may hold beside tensors, and what is left out of it.
+constexpr std::string_view kIgnored[] = {"torch.Size",
+                                         "torch.device",
+                                         "torch.float32",
+                                         "torch.float16",
+                                         "torch.bfloat16",
+                                         "torch.float64",
+                                         "torch.int64",
+                                         "torch.int32",
+                                         "torch.uint8",
+                                         "torch.bool",
+                                         "collections.defaultdict",
+                                         "collections.Counter",
+                                         "builtins.dict",
+                                         "__builtin__.dict",
+                                         "builtins.int",
+                                         "builtins.float",
+                                         "builtins.set",
+                                         "__builtin__.set",
+                                         "_codecs.encode",
+                                         "numpy.dtype",
+                                         "numpy.core.multiarray.scalar",
+                                         "numpy._core.multiarray.scalar"};
+
+const StorageClass* storage_called(std::string_view name) {
+  for (const StorageClass& row : kStorages)
+    if (row.name == name) return &row;
+  return nullptr;
+}
+
+bool known(std::string_view name) {
+  return storage_called(name) != nullptr || name == kTensor || name == kOldTensor ||
+         name == kParameter || name == kOrderedDict ||
+         std::find(std::begin(kIgnored), std::end(kIgnored), name) != std::end(kIgnored);
+}
+
+struct Storage {
+  HostType type;
+  int64_t numel = 0;
+  std::string_view bytes;
+};
+
+// Where the tensors' numbers lie.
+class Storages {
+ public:
+  virtual ~Storages() = default;
+  virtual Result<std::string_view> find(const std::string& key) = 0;
+};
+
+constexpr int kDeepest = 64;
+
+// The tensors that a pickle describes.
+class Reader {
+ public:
+  Reader(const Pickle& pickle, Storages& storages, std::string_view where, uint64_t file_size)
+      : pickle_(pickle), storages_(storages), where_(where), left_(4 * file_size + 4096) {}
+
+  Result<TensorFile> read() {
+    if (is_tensor(pickle_.root())) {
+      ITO_TRY(add("tensor", pickle_.root()));
+    } else {
+      ITO_TRY(walk("", pickle_.root_index(), 0));
+    }
+    return std::move(file_);
+  }
+
+ private:
+  Error bad(std::string_view name, std::string_view what) const {
+    return corrupt("{}: tensor {}: {}", where_, name, what);
+  }
+  const PickleValue& at(const PickleValue& value, size_t i) const {
+    return pickle_[value.items[i]];
+  }
+  std::string_view callee(const PickleValue& value) const {
+    return value.kind == Kind::kCall ? std::string_view(at(value, 0).text) : "";
+  }
+  bool is_tensor(const PickleValue& value) const {
+    const std::string_view name = callee(value);
+    return name == kTensor || name == kOldTensor || name == kParameter;
+  }
+
+  // Tensors below a value: in dictionaries by key, in lists by place.
+  Status walk(const std::string& prefix, PickleIndex index, int depth) {
+    const PickleValue& value = pickle_[index];
+    const bool filled = value.kind == Kind::kCall;
+    const bool dictionary = value.kind == Kind::kDict || filled;
+    const bool list = value.kind == Kind::kList || value.kind == Kind::kTuple;
+    if (!dictionary && !list) return {};
+    // Whoever writes one container in two places, or within itself, writes no state dictionary.
+    if (!seen_.insert(index).second) return {};
+    if (depth > kDeepest)
+      return corrupt("{}: dictionaries within dictionaries beyond {} levels", where_, kDeepest);
+    const std::vector<PickleIndex>& items = filled ? value.entries : value.items;
+    const size_t stride = dictionary ? 2 : 1;
+    for (size_t i = 0; i + stride <= items.size(); i += stride) {
+      std::optional<std::string> key = std::to_string(i);
+      if (dictionary) key = text_of(pickle_[items[i]]);
+      if (!key) continue;
+      const std::string name = prefix.empty() ? *key : prefix + "." + *key;
+      const PickleIndex member = items[i + stride - 1];
+      if (is_tensor(pickle_[member])) {
+        ITO_TRY(add(name, pickle_[member]));
+      } else {
+        ITO_TRY(walk(name, member, depth + 1));
+      }
+    }
+    return {};
+  }
+
+  static std::optional<std::string> text_of(const PickleValue& key) {
+    if (key.kind == Kind::kText || key.kind == Kind::kBytes) return key.text;
+    if (key.kind == Kind::kInt) return std::to_string(key.integer);
+    return std::nullopt;
+  }
+
+  Status add(const std::string& name, const PickleValue& call) {
+    ITO_ASSIGN(HostTensor tensor, tensor_of(name, call, 0));
+    if (!file_.tensors.emplace(name, std::move(tensor)).second)
+      return bad(name, "it is there twice");
+    return {};
+  }
+
+  Result<std::vector<int64_t>> integers(std::string_view name, const PickleValue& value) const {
+    std::vector<int64_t> numbers;
+    // torch.Size is a call with the tuple as its argument.
+    const PickleValue* tuple = &value;
+    if (value.kind == Kind::kCall && at(value, 1).items.size() == 1) tuple = &at(at(value, 1), 0);
+    if (tuple->kind != Kind::kTuple && tuple->kind != Kind::kList)
+      return bad(name, "a shape that is no tuple");
+    for (const PickleIndex item : tuple->items) {
+      if (pickle_[item].kind != Kind::kInt) return bad(name, "a shape that is no integers");
+      numbers.push_back(pickle_[item].integer);
+    }
+    return numbers;
+  }
+
+  Result<Storage> storage_of(std::string_view name, const PickleValue& value) {
+    if (value.kind != Kind::kPersistent || at(value, 0).kind != Kind::kTuple ||
+        at(value, 0).items.size() < 5)
+      return bad(name, "it has no storage");
+    const PickleValue& id = at(value, 0);  // "storage", class, key, device, numbers …
+    const StorageClass* row = storage_called(at(id, 1).text);
+    if (row == nullptr)
+      return unsupported("{}: tensor {}: unknown storage {}", where_, name, at(id, 1).text);
+    const std::optional<std::string> key = text_of(at(id, 2));
+    if (!key || at(id, 4).kind != Kind::kInt) return bad(name, "its storage has no name or size");
+    ITO_ASSIGN(const std::string_view bytes, storages_.find(*key));
+    const std::optional<int64_t> numel =
+        checked_numel({at(id, 4).integer}, host_type_size(row->type));
+    if (!numel || static_cast<uint64_t>(*numel) * host_type_size(row->type) != bytes.size())
+      return bad(name, fmt::format("its storage of {} numbers has {} bytes", at(id, 4).integer,
+                                   bytes.size()));
+    return Storage{row->type, *numel, bytes};
+  }
+
+  Result<HostTensor> tensor_of(const std::string& name, const PickleValue& call, int depth) {
+    const PickleValue& arguments = at(call, 1);
+    if (callee(call) == kParameter) {
+      if (arguments.items.empty() || depth > 0 || !is_tensor(at(arguments, 0)))
+        return bad(name, "a parameter of no tensor");
+      return tensor_of(name, at(arguments, 0), depth + 1);
+    }
+    if (arguments.items.size() < 4) return bad(name, "too few arguments");
+    ITO_ASSIGN(const Storage storage, storage_of(name, at(arguments, 0)));
+    ITO_ASSIGN(const std::vector<int64_t> shape, integers(name, at(arguments, 2)));
+    ITO_ASSIGN(const std::vector<int64_t> strides, integers(name, at(arguments, 3)));
+    if (at(arguments, 1).kind != Kind::kInt || strides.size() != shape.size())
+      return bad(name, "offset, shape and strides do not agree");
+    return gather(name, storage, at(arguments, 1).integer, shape, strides);
+  }
+
+  Result<HostTensor> gather(const std::string& name, const Storage& storage, int64_t offset,
+                            const std::vector<int64_t>& shape,
+                            const std::vector<int64_t>& strides) {
+    const size_t size = host_type_size(storage.type);
+    const std::optional<int64_t> numel = checked_numel(shape, size);
+    if (!numel) return bad(name, "its shape overflows");
+    // The last element's place, every term checked.
+    int64_t last = offset;
+    for (size_t i = 0; i < shape.size() && *numel > 0; ++i) {
+      int64_t term = 0;
+      if (strides[i] < 0 || __builtin_mul_overflow(shape[i] - 1, strides[i], &term) ||
+          __builtin_add_overflow(last, term, &last))
+        return bad(name, "its strides lie outside its storage");
+    }
+    if (offset < 0 || (*numel > 0 && last >= storage.numel))
+      return bad(name, "it lies outside its storage");
+    const uint64_t bytes = static_cast<uint64_t>(*numel) * size;
+    if (bytes > left_) return corrupt("{}: its tensors take more than four times the file", where_);
+    left_ -= bytes;
+    HostTensor tensor{storage.type, Shape(shape), std::vector<uint8_t>(bytes)};
+    if (*numel == 0) return tensor;
+    const char* const source = storage.bytes.data();
+    if (is_row_major(shape, strides)) {
+      std::memcpy(tensor.bytes.data(), source + static_cast<size_t>(offset) * size, bytes);
+      return tensor;
+    }
+    std::vector<int64_t> place(shape.size(), 0);
+    int64_t from = offset;
+    for (uint64_t to = 0; to < bytes; to += size) {
+      std::memcpy(tensor.bytes.data() + to, source + static_cast<size_t>(from) * size, size);
+      for (size_t i = shape.size(); i-- > 0;) {
+        from += strides[i];
+        if (++place[i] < shape[i]) break;
+        from -= strides[i] * shape[i];
+        place[i] = 0;
+      }
+    }
+    return tensor;
+  }
+
+  static bool is_row_major(const std::vector<int64_t>& shape, const std::vector<int64_t>& strides) {
+    int64_t expected = 1;
+    for (size_t i = shape.size(); i-- > 0;) {
+      if (shape[i] != 1 && strides[i] != expected) return false;
+      expected *= shape[i];
+    }
+    return true;
+  }
+
+  const Pickle& pickle_;
+  Storages& storages_;
+  std::string_view where_;
+  uint64_t left_;
+  std::set<PickleIndex> seen_;
+  TensorFile file_;
+};
+
+// Entries "data/KEY" of the archive.
+class ZipStorages : public Storages {
+ public:
+  ZipStorages(const std::vector<ZipEntry>& entries, std::string root, std::string_view where)
+      : root_(std::move(root)), where_(where) {
+    for (const ZipEntry& entry : entries) entries_.emplace(entry.name, &entry);
+  }
+  Result<std::string_view> find(const std::string& key) override {
+    const auto known = checked_.find(key);
+    if (known != checked_.end()) return known->second;
+    const auto found = entries_.find(root_ + "data/" + key);
+    if (found == entries_.end())
+      return corrupt("{}: storage {} is missing in the archive", where_, key);
+    const ZipEntry& entry = *found->second;
+    if (entry.deflated)
+      return unsupported("{}: {} is compressed; PyTorch stores it plainly", where_, entry.name);
+    if (crc32_of(entry.data) != entry.crc)
+      return corrupt("{}: {}: checksum does not match", where_, entry.name);
+    checked_.emplace(key, entry.data);
+    return entry.data;
+  }
+
+ private:
+  std::string root_;
+  std::string_view where_;
+  std::map<std::string, const ZipEntry*> entries_;
+  std::map<std::string, std::string_view> checked_;
+};
+
+Result<TensorFile> parse_zip_file(std::string_view bytes, std::string_view where) {
+  constexpr std::string_view kPickleName = "data.pkl", kOrder = "byteorder";
+  ITO_ASSIGN(const std::vector<ZipEntry> entries, parse_zip(bytes, where));
+  const ZipEntry* description = nullptr;
+  for (const ZipEntry& entry : entries) {
+    const bool in_root = std::count(entry.name.begin(), entry.name.end(), '/') <= 1;
+    if (in_root && entry.name.ends_with(kPickleName)) description = &entry;
+  }
+  if (description == nullptr)
+    return unsupported("{}: a zip archive without data.pkl is no PyTorch checkpoint", where);
+  const std::string root =
+      description->name.substr(0, description->name.size() - kPickleName.size());
+  for (const ZipEntry& entry : entries) {
+    if (entry.name != root + std::string(kOrder)) continue;
+    ITO_ASSIGN(const std::string order, read_zip_entry(entry, where));
+    if (order != "little") return unsupported("{}: its byte order is {}", where, order);
+  }
+  ITO_ASSIGN(const std::string text, read_zip_entry(*description, where));
+  ITO_ASSIGN(const Pickle pickle, parse_pickle(text, where, known));
+  ZipStorages storages(entries, root, where);
+  return Reader(pickle, storages, where, bytes.size()).read();
+}
+
+// Storages one after another behind the pickles: a count of numbers, then these.
+class StreamStorages : public Storages {
+ public:
+  explicit StreamStorages(std::string_view where) : where_(where) {}
+  Result<std::string_view> find(const std::string& key) override {
+    const auto found = bytes_.find(key);
+    if (found == bytes_.end()) return corrupt("{}: storage {} is missing", where_, key);
+    return found->second;
+  }
+  std::map<std::string, std::string_view> bytes_;
+
+ private:
+  std::string_view where_;
+};
+
+// The element types of the storages that a pickle mentions, by key.
+std::map<std::string, HostType> storage_types(const Pickle& pickle, size_t values) {
+  std::map<std::string, HostType> types;
+  for (PickleIndex i = 0; i < values; ++i) {
+    const PickleValue& value = pickle[i];
+    if (value.kind != Kind::kPersistent) continue;
+    const PickleValue& id = pickle[value.items[0]];
+    if (id.kind != Kind::kTuple || id.items.size() < 5) continue;
+    if (const StorageClass* row = storage_called(pickle[id.items[1]].text))
+      types[pickle[id.items[2]].text] = row->type;
+  }
+  return types;
+}
+
+Result<TensorFile> parse_legacy_file(std::string_view bytes, std::string_view where) {
+  // A magic number of 80 bits, then pickles: the protocol, the writer's word sizes, the object, the
+  // keys of the storages.
+  constexpr size_t kMagic = 15;
+  if (bytes.size() < kMagic) return corrupt("{}: it ends in the middle", where);
+  size_t at = kMagic;
+  std::vector<Pickle> parts;
+  for (int i = 0; i < 4; ++i) {
+    ITO_ASSIGN(Pickle part, parse_pickle(bytes.substr(at), where, known));
+    at += part.size();
+    parts.push_back(std::move(part));
+  }
+  const Pickle &object = parts[2], &keys = parts[3];
+  const std::map<std::string, HostType> types = storage_types(object, object.values());
+  StreamStorages storages(where);
+  if (keys.root().kind != Kind::kList) return corrupt("{}: no list of storages", where);
+  for (const PickleIndex index : keys.root().items) {
+    const std::string& key = keys[index].text;
+    const auto type = types.find(key);
+    if (type == types.end()) return corrupt("{}: storage {} belongs to no tensor", where, key);
+    if (bytes.size() - at < 8) return corrupt("{}: it ends in the middle", where);
+    int64_t numel = 0;
+    std::memcpy(&numel, bytes.data() + at, 8);
+    at += 8;
+    const std::optional<int64_t> count = checked_numel({numel}, host_type_size(type->second));
+    const uint64_t size =
+        count ? static_cast<uint64_t>(*count) * host_type_size(type->second) : UINT64_MAX;
+    if (size > bytes.size() - at) return corrupt("{}: storage {} is truncated", where, key);
+    storages.bytes_[key] = bytes.substr(at, size);
+    at += size;
+  }
+  return Reader(object, storages, where, bytes.size()).read();
+}
+
+}  // namespace
+
+Result<TensorFile> parse_torch_file(std::string_view bytes, std::string_view where) {
+  const FileKind kind = kind_of_bytes(bytes.substr(0, kFileKindBytes));
+  if (kind == FileKind::kZip || kind == FileKind::kTorchZip) return parse_zip_file(bytes, where);
+  if (kind == FileKind::kTorchLegacy) return parse_legacy_file(bytes, where);
+  return corrupt("{} is no PyTorch checkpoint{}", where, kind_remark(kind));
+}
+
+Result<TensorFile> read_torch_file(const Path& path) {
+  ITO_ASSIGN(const MappedFile mapped, MappedFile::open(path));
+  return parse_torch_file(mapped.bytes(), path.string());
+}
+
+}  // namespace ito

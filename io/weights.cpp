@@ -1,0 +1,128 @@
+#include "io/weights.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "base/error.h"
+#include "io/file_kind.h"
+#include "io/json.h"
+#include "io/safetensors.h"
+#include "io/torch_file.h"
+
+namespace ito {
+namespace {
+
+constexpr std::string_view kIndexEnding = ".index.json";
+
+struct Format {
+  std::string_view ending;
+  bool index;
+};
+// In the order in which they are taken.
+constexpr Format kFormats[] = {{".safetensors", false}, {".safetensors.index.json", true},
+                               {".bin", false},         {".bin.index.json", true},
+                               {".pt", false},          {".ckpt", false}};
+
+// "diffusion_pytorch_model.fp16.safetensors" → "fp16"; nothing for another stem, or for one shard
+// of several ("…-00001-of-00002.safetensors").
+std::optional<std::string> variant_of(std::string_view name, std::string_view stem,
+                                      std::string_view ending) {
+  if (!name.starts_with(stem) || !name.ends_with(ending) ||
+      name.size() < stem.size() + ending.size())
+    return std::nullopt;
+  std::string_view middle = name.substr(stem.size(), name.size() - stem.size() - ending.size());
+  if (middle.empty()) return std::string();
+  if (!middle.starts_with('.') || middle.find("-of-") != std::string_view::npos)
+    return std::nullopt;
+  middle.remove_prefix(1);
+  // ".safetensors.index.fp16.json" is how diffusers spells an index's variant.
+  return std::string(middle);
+}
+
+std::vector<WeightsChoice> choices(const Path& folder, const std::vector<std::string>& names,
+                                   std::string_view stem) {
+  std::vector<WeightsChoice> found;
+  for (const Format& format : kFormats) {
+    for (const std::string& name : names) {
+      if (const auto variant = variant_of(name, stem, format.ending))
+        found.push_back({folder / name, format.index, *variant});
+      // diffusers has the variant of an index before its last ending: "….index.fp16.json".
+      if (!format.index) continue;
+      const std::string_view head = format.ending.substr(0, format.ending.size() - 5);
+      const std::string start = std::string(stem) + std::string(head) + ".";
+      if (name.starts_with(start) && name.ends_with(".json") && name.size() > start.size() + 5)
+        found.push_back(
+            {folder / name, true, name.substr(start.size(), name.size() - start.size() - 5)});
+    }
+  }
+  return found;
+}
+
+}  // namespace
+
+Result<TensorFile> read_tensors(const Path& path) {
+  ITO_ASSIGN(const FileKind kind, kind_of_file(path));
+  if (kind == FileKind::kTorchZip || kind == FileKind::kTorchLegacy || kind == FileKind::kZip)
+    return read_torch_file(path);
+  return read_safetensors(path);
+}
+
+Result<WeightsChoice> find_weights(const Path& folder, std::string_view stem,
+                                   std::string_view variant) {
+  ITO_ASSIGN(const std::vector<std::string> names, list_folder(folder));
+  const std::vector<WeightsChoice> all = choices(folder, names, stem);
+  std::set<std::string> variants;
+  for (const WeightsChoice& choice : all) {
+    if (choice.variant == variant) return choice;
+    if (!choice.variant.empty()) variants.insert(choice.variant);
+  }
+  if (variant.empty() && variants.size() == 1) return all.front();
+  std::string listed;
+  for (const std::string& name : variants) listed += (listed.empty() ? "" : ", ") + name;
+  if (variant.empty() && !variants.empty())
+    return invalid_argument("{}: weights of the variants {} are there; name one with --variant",
+                            folder.string(), listed);
+  if (!variant.empty())
+    return not_found("{}: no weights of the variant {}{}", folder.string(), variant,
+                     listed.empty() ? "" : "; there are " + listed);
+  return not_found("{}: {}.safetensors is missing", folder.string(), stem);
+}
+
+Result<TensorFile> read_weights(const WeightsChoice& choice) {
+  if (!choice.index) return read_tensors(choice.path);
+  ITO_ASSIGN(const Json json, read_json(choice.path));
+  const std::string where = choice.path.string();
+  const auto map = json.is_object() ? json.find("weight_map") : json.end();
+  if (!json.is_object() || map == json.end() || !map->is_object())
+    return corrupt("{}: no index of shards: key 'weight_map' is missing", where);
+  std::map<std::string, std::vector<std::string>> shards;  // file → tensors
+  for (const auto& [tensor, file] : map->items()) {
+    if (!file.is_string()) return corrupt("{}: tensor {} is in no file", where, tensor);
+    const std::string name = file.get<std::string>();
+    if (name.empty() || name.find_first_of("/\\") != std::string::npos || name == "..")
+      return corrupt("{}: tensor {} is in \"{}\", expected a file beside the index", where, tensor,
+                     name);
+    shards[name].push_back(tensor);
+  }
+  TensorFile all;
+  for (const auto& [name, tensors] : shards) {
+    const Path path = choice.path.parent_path() / name;
+    if (!file_exists(path))
+      return not_found("{}: the shard {} is missing", choice.path.parent_path().string(), name);
+    ITO_ASSIGN(TensorFile shard, read_tensors(path));
+    for (const std::string& tensor : tensors) {
+      const auto found = shard.tensors.find(tensor);
+      if (found == shard.tensors.end())
+        return corrupt("{}: tensor {} is missing, which the index says is there", path.string(),
+                       tensor);
+      all.tensors.emplace(tensor, std::move(found->second));
+    }
+    all.metadata.merge(shard.metadata);
+  }
+  return all;
+}
+
+}  // namespace ito

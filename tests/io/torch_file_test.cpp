@@ -1,0 +1,174 @@
+// Checkpoints that PyTorch wrote (tests/data/torch/make.py), against the same tensors as
+// safetensors.
+#include "io/torch_file.h"
+
+#include "io/pickle.h"
+#include "io/safetensors.h"
+#include "io/weights.h"
+#include "tests/io/temp_folder.h"
+#include "tests/support/folders.h"
+
+namespace ito {
+namespace {
+
+using test::bytes_of;
+using test::fails;
+using test::put;
+using test::succeeds;
+using test::TempFolder;
+
+Path data(const std::string& name) {
+  return Path(test::source_folder()) / "tests/data/torch" / name;
+}
+
+bool nothing(std::string_view) { return false; }
+
+TEST(TorchFile, TensorsAreTheWritersToTheLastBit) {
+  for (const auto& [file, expected] : {std::pair{"state.bin", "state.safetensors"},
+                                       {"legacy.pt", "state.safetensors"},
+                                       {"nested.ckpt", "nested.safetensors"},
+                                       {"module.pt", "module.safetensors"}}) {
+    const auto found = read_torch_file(data(file));
+    ASSERT_TRUE(succeeds(found)) << file;
+    const auto want = read_safetensors(data(expected));
+    ASSERT_TRUE(succeeds(want));
+    EXPECT_EQ(found->tensors.size(), want->tensors.size()) << file;
+    for (const auto& [name, tensor] : want->tensors) {
+      ASSERT_TRUE(found->tensors.contains(name)) << file << " " << name;
+      EXPECT_TRUE(found->tensors.at(name) == tensor) << file << " " << name;
+    }
+  }
+}
+
+TEST(TorchFile, WhatCallsSomethingIsRefusedByItsName) {
+  // Linux' os.system is posix.system.
+  EXPECT_TRUE(fails(read_torch_file(data("runs.bin")), ErrorKind::kUnsupported, "runs.bin",
+                    "posix.system", "could run code"));
+  EXPECT_TRUE(fails(read_torch_file(data("whole_module.bin")), ErrorKind::kUnsupported,
+                    "torch.nn.modules.linear.Linear"));
+}
+
+TEST(TorchFile, DamageIsFound) {
+  const std::string bytes = bytes_of(data("state.bin"));
+  for (size_t length = 0; length < bytes.size(); length += 7)
+    EXPECT_FALSE(parse_torch_file(bytes.substr(0, length), "cut").ok()) << length;
+  // Every byte of the tensors is under a checksum.
+  const TensorFile whole = parse_torch_file(bytes, "whole").value();
+  int accepted = 0;
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    std::string flipped = bytes;
+    flipped[i] = static_cast<char>(flipped[i] ^ 0x10);
+    const auto read = parse_torch_file(flipped, "flipped");
+    if (!read.ok()) continue;
+    ++accepted;
+    EXPECT_TRUE(*read == whole) << "byte " << i;
+  }
+  EXPECT_LT(accepted, static_cast<int>(bytes.size()));
+  EXPECT_TRUE(fails(parse_torch_file("\x89PNG\r\n\x1a\n", "a.bin"), ErrorKind::kCorrupt,
+                    "it is a PNG picture"));
+}
+
+TEST(Pickle, EveryProtocolReadsTheSame) {
+  for (int protocol = 0; protocol <= 5; ++protocol) {
+    const std::string bytes = bytes_of(data("plain" + std::to_string(protocol) + ".pkl"));
+    const auto pickle = parse_pickle(
+        bytes, "pickle", [](std::string_view name) { return name == "_codecs.encode"; });
+    ASSERT_TRUE(succeeds(pickle)) << protocol;
+    EXPECT_EQ(pickle->size(), bytes.size());
+    const PickleValue& root = pickle->root();
+    ASSERT_EQ(root.kind, PickleValue::Kind::kDict);
+    ASSERT_EQ(root.items.size(), 10u);
+    const auto value = [&](size_t i) { return (*pickle)[root.items[2 * i + 1]]; };
+    EXPECT_EQ((*pickle)[root.items[0]].text, "text");
+    EXPECT_EQ(value(0).text, "ü");
+    const PickleValue list = value(1);
+    ASSERT_EQ(list.items.size(), 6u);
+    EXPECT_EQ((*pickle)[list.items[1]].integer, -2);
+    EXPECT_EQ((*pickle)[list.items[2]].integer, int64_t{1} << 40);
+    EXPECT_EQ((*pickle)[list.items[3]].number, 0.25);
+    EXPECT_EQ((*pickle)[list.items[4]].kind, PickleValue::Kind::kNone);
+    EXPECT_EQ((*pickle)[list.items[5]].kind, PickleValue::Kind::kBool);
+    EXPECT_EQ(value(2).items.size(), 3u);
+    if (protocol >= 3) {
+      EXPECT_EQ(value(3).text, std::string("\0\xff", 2));
+    }
+    EXPECT_EQ(value(4).integer, -(int64_t{1} << 33));
+  }
+}
+
+TEST(Pickle, NamesThatAreNotKnownAreRefused) {
+  EXPECT_TRUE(fails(parse_pickle("cos\nsystem\n(S'true'\ntR.", "evil", nothing),
+                    ErrorKind::kUnsupported, "evil", "os.system"));
+  EXPECT_TRUE(fails(parse_pickle("\x80\x02", "short", nothing), ErrorKind::kCorrupt, "short"));
+  EXPECT_TRUE(fails(parse_pickle("t.", "marks", nothing), ErrorKind::kCorrupt));
+  EXPECT_TRUE(fails(parse_pickle("h\x05.", "memo", nothing), ErrorKind::kCorrupt, "remembered"));
+}
+
+TEST(Weights, FilesAreTakenForWhatTheyHold) {
+  TempFolder folder;
+  const std::string torch = bytes_of(data("module.pt"));
+  put(folder / "model.safetensors", torch);  // a checkpoint under another ending
+  const auto found = read_tensors(folder / "model.safetensors");
+  ASSERT_TRUE(succeeds(found));
+  EXPECT_TRUE(found->tensors.contains("bias"));
+  put(folder / "lfs.safetensors",
+      "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9");
+  EXPECT_TRUE(fails(read_tensors(folder / "lfs.safetensors"), ErrorKind::kCorrupt,
+                    "a Git LFS pointer", "not downloaded"));
+  put(folder / "page.bin", "\n<!DOCTYPE html>\n<html>");
+  EXPECT_TRUE(fails(read_tensors(folder / "page.bin"), ErrorKind::kCorrupt, "an HTML page"));
+  put(folder / "empty.bin", "");
+  EXPECT_TRUE(fails(read_tensors(folder / "empty.bin"), ErrorKind::kCorrupt, "an empty file"));
+}
+
+TEST(Weights, PlainBeforeVariantsBeforePickles) {
+  TempFolder folder;
+  const auto chosen = [&](std::string_view variant = {}) {
+    const auto choice = find_weights(folder.path(), "w", variant);
+    return choice.ok() ? choice->path.filename().string() : choice.error().message;
+  };
+  EXPECT_NE(chosen().find("w.safetensors is missing"), std::string::npos);
+  put(folder / "w.fp16.bin", "");
+  EXPECT_EQ(chosen(), "w.fp16.bin");
+  put(folder / "w.fp16.safetensors", "");
+  EXPECT_EQ(chosen(), "w.fp16.safetensors");
+  put(folder / "w.non_ema.safetensors", "");
+  EXPECT_NE(chosen().find("fp16, non_ema"), std::string::npos) << chosen();
+  EXPECT_EQ(chosen("non_ema"), "w.non_ema.safetensors");
+  EXPECT_NE(chosen("ema").find("there are fp16, non_ema"), std::string::npos);
+  put(folder / "w.bin", "");
+  EXPECT_EQ(chosen(), "w.bin");
+  put(folder / "w.safetensors.index.json", "");
+  put(folder / "w-00001-of-00002.safetensors", "");
+  EXPECT_EQ(chosen(), "w.safetensors.index.json");
+  put(folder / "w.safetensors.index.bf16.json", "");
+  EXPECT_EQ(chosen("bf16"), "w.safetensors.index.bf16.json");
+  put(folder / "w.safetensors", "");
+  EXPECT_EQ(chosen(), "w.safetensors");
+}
+
+TEST(Weights, ShardsAreJoinedAndCheckedAgainstTheirIndex) {
+  TempFolder folder;
+  TensorFile one, two;
+  one.tensors["a"] = tensor_from_floats({2}, {1, 2});
+  two.tensors["b"] = tensor_from_floats({1}, {3});
+  ASSERT_TRUE(write_safetensors(folder / "w-1.safetensors", one).ok());
+  ASSERT_TRUE(write_safetensors(folder / "w-2.safetensors", two).ok());
+  const Path index = folder / "w.safetensors.index.json";
+  const auto read = [&](const std::string& map) {
+    put(index, R"({"metadata":{"total_size":12},"weight_map":)" + map + "}");
+    return read_weights(find_weights(folder.path(), "w").value());
+  };
+  const auto all = read(R"({"a":"w-1.safetensors","b":"w-2.safetensors"})");
+  ASSERT_TRUE(succeeds(all));
+  EXPECT_EQ(all->tensors.size(), 2u);
+  EXPECT_TRUE(all->tensors.at("b") == two.tensors.at("b"));
+  EXPECT_TRUE(fails(read(R"({"a":"w-1.safetensors","c":"w-2.safetensors"})"), ErrorKind::kCorrupt,
+                    "w-2.safetensors", "tensor c"));
+  EXPECT_TRUE(fails(read(R"({"a":"../w-1.safetensors"})"), ErrorKind::kCorrupt, "tensor a"));
+  EXPECT_TRUE(fails(read(R"({"a":"w-3.safetensors"})"), ErrorKind::kNotFound, "w-3.safetensors"));
+  EXPECT_TRUE(fails(read("[]"), ErrorKind::kCorrupt, "weight_map"));
+}
+
+}  // namespace
+}  // namespace ito
