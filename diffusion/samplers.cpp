@@ -41,7 +41,11 @@ constexpr SolverEntry kSolvers[] = {
      kDiscrete,
      ddim_inverse_solver,
      nullptr,
-     "steps spacing"},
+     "steps spacing",
+     50,
+     false,
+     {},
+     true},
     {{"pndm", "Runge-Kutta, then linear multistep", "Liu et al. 2022", ""},
      kDiscrete,
      pndm_solver,
@@ -219,6 +223,11 @@ std::string configured_as(const std::string& name) {
   const SolverEntry* row = find_row(solver_rows(), name);
   if (row == nullptr) return name;
   return std::string(row->configured_as.empty() ? row->name.name : row->configured_as);
+}
+
+bool inverts(const std::string& name) {
+  const SolverEntry* row = find_row(solver_rows(), name);
+  return row != nullptr && row->inverts;
 }
 
 Result<Solver> make_solver(const std::string& name, const SchedulerConfig& config,

@@ -55,12 +55,7 @@ Result<Sampling> solver_sampling(const SolverEntry& entry, const DiffusionModel&
   SolverOptions run = solver_options(options, view.config);
   run.first_step = first_step;
   ITO_ASSIGN(Solver solver, make_solver(std::string(entry.name.name), view.config, run));
-  if (solver.variance == LearnedVariance::kNone && view.output_multiple == 2)
-    solver.variance = LearnedVariance::kIgnored;
-  if (solver.output_multiple() != view.output_multiple)
-    return unsupported(
-        "the network has {} output channels per channel of the sample, sampler {} expects {}",
-        view.output_multiple, entry.name.name, solver.output_multiple());
+  ITO_TRY(solver.take_outputs(view.output_multiple, entry.name.name));
   ITO_ASSIGN(Denoiser network, native_network(view));
   Sampling sampling;
   sampling.method = solver_method(solver, std::move(network));
