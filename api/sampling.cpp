@@ -145,15 +145,21 @@ Status SamplingSession::preview(int every,
   return {};
 }
 
+// Where a run begins is given; noise that its steps draw is still the seeds'.
+Status SamplingSession::begin_at(const std::vector<float>& x, const std::vector<uint32_t>& seeds) {
+  if (solver_) return solver_->write(flow_names::kState, x);
+  if (step_->plan().find_external(sampling_names::kImage) >= 0)
+    ITO_TRY(step_->enqueue_write(sampling_names::kImage, seeds));
+  return step_->enqueue_write(sampling_names::kX, x);
+}
+
 Status SamplingSession::start(const std::vector<uint32_t>& seeds, std::vector<float> x) {
   const Shape& shape = loop_.shape;
   if (is_uploaded(options_.random)) {
     torch_.clear();
     for (uint32_t seed : seeds) torch_.emplace_back(seed);
   }
-  if (!x.empty() && !options_.initial)
-    return solver_ ? solver_->write(flow_names::kState, x)
-                   : step_->enqueue_write(sampling_names::kX, x);
+  if (!x.empty() && !options_.initial) return begin_at(x, seeds);
   if (is_uploaded(options_.random)) {
     const std::vector<float> noise = torch_normal(torch_, shape);
     const bool picture = !x.empty();

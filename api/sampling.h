@@ -75,6 +75,7 @@ class SamplingSession {
   Status prepare_flow(vk::Device& device, DeviceTensor weights, const OdeOptions& options);
   // Sets x to where a run of these seeds begins; given: x or pictures [batch(), h, w, c], or empty.
   Status start(const std::vector<uint32_t>& seeds, std::vector<float> given);
+  Status begin_at(const std::vector<float>& x, const std::vector<uint32_t>& seeds);
   Result<std::vector<float>> run(std::span<const float> x, std::span<const SampleRequest> requests,
                                  const std::function<bool()>& after_step);
   Status run_steps(int64_t count, const std::function<bool()>& after_step);

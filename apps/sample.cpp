@@ -119,6 +119,7 @@ Status check_inversion(SampleCommand& c, const Model& model) {
         c.model);
   // One picture, one row, unless more seeds were asked for.
   if (c.app->count("--num") + c.app->count("--seeds") == 0) c.seeds.resize(1);
+  c.options.batch = std::min(c.options.batch, static_cast<int64_t>(c.seeds.size()));
   return {};
 }
 

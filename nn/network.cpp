@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "base/error.h"
+
 namespace ito {
 namespace {
 

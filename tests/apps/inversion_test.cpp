@@ -24,8 +24,8 @@ class Inversion : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     scratch_ = new Scratch;
-    // As in interpolation_test.cpp: an untrained network fits no data, so the chain ends at about as
-    // much noise as image, and nothing is clipped.
+    // As in interpolation_test.cpp: an untrained network fits no data, so the chain ends at about
+    // as much noise as image, and nothing is clipped.
     SchedulerConfig chain;
     chain.num_train_timesteps = 100;
     chain.clip_sample = false;
@@ -35,15 +35,16 @@ class Inversion : public ::testing::Test {
   static void TearDownTestSuite() { delete scratch_; }
 
   static Outcome sample(const std::vector<std::string>& more) {
-    return run_ito(with({"sample", "--model", (*scratch_ / "model").string(), "--class", "1"}, more));
+    return run_ito(
+        with({"sample", "--model", (*scratch_ / "model").string(), "--class", "1"}, more));
   }
   static std::string path(const std::string& name) { return (*scratch_ / name).string(); }
 
   inline static Scratch* scratch_ = nullptr;
 };
 
-// DDIM's inversion takes ε at the level that it leaves for that at which it arrives, so that each of
-// the 100 steps is off by a little: 2 of 256 levels in all, as for interpolation.
+// DDIM's inversion takes ε at the level that it leaves for that at which it arrives, so that each
+// of the 100 steps is off by a little: 2 of 256 levels in all, as for interpolation.
 TEST_F(Inversion, LatentsLeadBackToThePicture) {
   Outcome outcome = sample({"--sampler", "ddim-inverse", "--steps", "100", "--init-image",
                             path("a.png"), "--out", path("a.safetensors")});
