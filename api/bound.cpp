@@ -63,18 +63,18 @@ BoundSummary summarise(std::span<const ImageBound> images) {
 
 Result<std::unique_ptr<BoundSession>> BoundSession::create(vk::Device& device, const Model& model,
                                                            const BoundSettings& settings) {
-  if (model.scheduler.process != ProcessKind::kDiscrete)
+  const ProcessRow& process = process_row(model.scheduler.process);
+  if (process.schedule == nullptr)
     return invalid_argument(
         "the variational bound is of a discrete chain, found a model of the process {}",
-        process_name(model.scheduler.process));
+        process.name.name);
   const Signature& signature = model.network.signature();
   ITO_TRY(check_session_signature(signature));
   if (!signature.sample_size)
     return invalid_argument("the model has no sample_size, which its bound needs");
-  ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(model.scheduler, Arithmetic::kDouble));
+  ITO_ASSIGN(const NoiseSchedule schedule, process.schedule(model.scheduler, Arithmetic::kDouble));
   ITO_ASSIGN(const BoundOptions options, bound_options(model, settings));
-  if (schedule.alpha_bar(schedule.num_timesteps() - 1) <= 0 &&
-      options.prediction == Prediction::kEpsilon)
+  if (schedule.alpha_bar(schedule.num_timesteps() - 1) <= 0 && needs_signal(options.prediction))
     return invalid_argument(
         "the schedule ends without signal (rescale_betas_zero_snr), where a prediction of epsilon "
         "says nothing of the image; expected v_prediction or sample");

@@ -63,16 +63,14 @@ Status write_conditioning(Executor& executor, const TensorFile& inputs, const ch
 
 Status write_classes(Executor& executor, const ClassInput& classes, const TensorFile& inputs,
                      int64_t n, std::string_view where) {
-  if (classes.kind == ClassInput::Kind::kIndices) {
+  if (classes.classes() > 0) {
     ITO_ASSIGN(const HostTensor* labels, require(inputs, kNames.classes, where));
     ITO_ASSIGN(const std::vector<uint32_t> values,
                read_labels(*labels, n, classes.classes(), where));
     return executor.write(kNames.classes, values);
   }
-  const bool embeddings = classes.kind == ClassInput::Kind::kEmbeddings;
-  return write_conditioning(executor, inputs, kNames.classes,
-                            classes.kind != ClassInput::Kind::kNone,
-                            embeddings ? Shape{n, classes.count} : Shape{n}, where);
+  return write_conditioning(executor, inputs, kNames.classes, classes.told(), classes.shape(n),
+                            where);
 }
 
 Status write_conditionings(Executor& executor, const Signature& signature, const TensorFile& inputs,
@@ -102,7 +100,7 @@ Program forward_program(const Network& network, const Shape& shape, bool gradien
   const Tensor sample = input(graph, kSample, shape);
   const Conditioning conditioning = conditioning_inputs(graph, signature, shape[0], kNames);
   Tensor timestep;
-  if (signature.time != TimeInput::kNone) timestep = input(graph, kTimestep, {shape[0]});
+  if (signature.told_time()) timestep = input(graph, kTimestep, {shape[0]});
   const Tensor out = network.build(flat, sample, timestep, conditioning);
   program.output("out", out);
   if (!gradients) return program;
@@ -166,7 +164,7 @@ Result<TensorFile> forward(vk::Device& device, const Model& model, const TensorF
   ITO_ASSIGN(auto executor, Executor::create(device, std::move(plan)));
   ITO_TRY(executor->write(state_name::kParameters, model.weights));
   ITO_TRY(executor->write(kSample, nchw_to_nhwc(to_floats(*sample), nchw)));
-  if (signature.time != TimeInput::kNone) {
+  if (signature.told_time()) {
     ITO_ASSIGN(const std::vector<float> t, read_times(inputs, n, where));
     ITO_TRY(executor->write(kTimestep, t));
   }

@@ -4,29 +4,18 @@
 #include <cmath>
 #include <utility>
 
-#include "api/divergence_watch.h"
 #include "api/flow.h"
-#include "api/model_score.h"
+#include "api/sampling.h"
 #include "api/task.h"
 #include "base/error.h"
-#include "diffusion/process.h"
-#include "diffusion/samplers.h"
-#include "diffusion/sampling_program.h"
-#include "graph/builder.h"
-#include "graph/compile.h"
 
 namespace ito {
 namespace {
 
+constexpr int kLargestBatch = 16;
+
 Status check(const Model& model, const Shape& image, const std::vector<float>& a,
              const std::vector<float>& b, const InterpolationOptions& options) {
-  if (options.method != "noise" && options.method != "latent" && options.method != "flow")
-    return invalid_argument("the method of interpolation is \"{}\", expected noise, latent or flow",
-                            options.method);
-  if (options.method != "flow" && is_continuous(model.scheduler.process))
-    return unsupported(
-        "interpolation by {} needs a model of a discrete chain, found one of {}; use flow",
-        options.method, process_name(model.scheduler.process));
   if (options.points < 2)
     return invalid_argument("{} points of interpolation, expected at least 2", options.points);
   if (!(options.strength > 0 && options.strength <= 1))
@@ -46,113 +35,78 @@ Status check(const Model& model, const Shape& image, const std::vector<float>& a
   return {};
 }
 
+std::vector<float> joined(std::vector<float> a, const std::vector<float>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+std::vector<float> lerp(const std::vector<float>& a, const std::vector<float>& b, double lambda) {
+  std::vector<float> point = a;
+  for (size_t k = 0; k < a.size(); ++k)
+    point[k] = static_cast<float>((1 - lambda) * double{a[k]} + lambda * double{b[k]});
+  return point;
+}
+
+}  // namespace
+
+// What the methods share.
 class Interpolation {
  public:
   Interpolation(vk::Device& device, const Model& model, const Shape& image,
                 const InterpolationOptions& options, const InterpolationProgress& progress)
       : device_(device), model_(model), image_(image), options_(options), progress_(progress) {}
 
-  Result<std::vector<float>> run(const std::vector<float>& a, const std::vector<float>& b) {
-    if (options_.method == "flow") return along_flow(a, b);
-    ITO_ASSIGN(weights_,
-               DeviceTensor::create(device_, DType::kF32, Shape{model_.network.set().size()}));
-    ITO_TRY(weights_.write(bytes_of(model_.weights)));
-    return options_.method == "noise" ? through_noise(a, b) : through_latents(a, b);
-  }
+  const InterpolationOptions& options() const { return options_; }
+  size_t points() const { return static_cast<size_t>(options_.points); }
+  // Steps of all that will be run, for the progress.
+  void expect(int64_t steps) { in_all_ = static_cast<int>(steps); }
 
- private:
-  Result<Solver> solver(const char* name) const {
-    return make_solver(name, model_.scheduler, {.steps = options_.steps});
-  }
-  Shape batch(int64_t n) const { return {n, image_[0], image_[1], image_[2]}; }
-  bool go_on() { return !progress_ || progress_(++done_, in_all_); }
-
-  // All steps of the sampler from x [n, ...].
-  Result<std::vector<float>> run_solver(const Solver& solver, const std::vector<float>& x) {
-    const int64_t n = static_cast<int64_t>(x.size()) / image_.numel();
-    const Method method = solver_method(solver, input_denoiser(model_.network));
-    ITO_ASSIGN(Plan plan, compile(method_program(method, {.shape = batch(n)}), device_.caps()));
-    ITO_ASSIGN(const auto executor, Executor::create(device_, std::move(plan)));
-    ITO_TRY(executor->bind(state_name::kParameters, weights_));
-    ITO_TRY(executor->write(sampling_names::kX, x));
-    const size_t count = static_cast<size_t>(n);
-    if (executor->plan().find_external(sampling_names::kImage) >= 0)
-      ITO_TRY(executor->write(sampling_names::kImage, std::vector<uint32_t>(count, options_.seed)));
-    if (model_.num_classes() > 0)
-      ITO_TRY(executor->write(batch_name::kLabels, std::vector<uint32_t>(count, options_.label)));
-    DivergenceWatch watch(*executor, method.name);
-    ITO_TRY(watch.start());
-    for (int i = 0; i < method.steps; ++i) {
-      ITO_TRY(executor->run());
-      if (!go_on()) return interrupted("interpolation was stopped");
-      ITO_TRY(watch.look());
-    }
-    ITO_TRY(watch.finish());
-    return executor->read<float>(sampling_names::kX);
-  }
-
-  std::vector<float> mix(const std::vector<float>& a, const std::vector<float>& b,
-                         bool spherical) const {
+  // All points on the way between two ends [2, h, w, c].
+  template <typename Mix>
+  std::vector<float> mix(const std::vector<float>& ends, const Mix& at) const {
+    const auto middle = ends.begin() + image_.numel();
+    const std::vector<float> a(ends.begin(), middle), b(middle, ends.end());
     std::vector<float> all;
     for (int i = 0; i < options_.points; ++i) {
-      const double lambda = static_cast<double>(i) / (options_.points - 1);
-      std::vector<float> point = a;
-      if (spherical) {
-        point = slerp(a, b, lambda);
-      } else {
-        for (size_t k = 0; k < a.size(); ++k)
-          point[k] = static_cast<float>((1 - lambda) * double{a[k]} + lambda * double{b[k]});
-      }
+      const std::vector<float> point = at(a, b, static_cast<double>(i) / (options_.points - 1));
       all.insert(all.end(), point.begin(), point.end());
     }
     return all;
   }
 
-  static std::vector<float> joined(std::vector<float> a, const std::vector<float>& b) {
-    a.insert(a.end(), b.begin(), b.end());
-    return a;
+  // A session of the sampler for up to `rows` images.
+  Result<std::unique_ptr<SamplingSession>> session(const char* sampler, size_t rows,
+                                                   std::optional<InitialImage> initial = {}) {
+    if (!weights_.valid()) {
+      ITO_ASSIGN(weights_,
+                 DeviceTensor::create(device_, DType::kF32, Shape{model_.network.set().size()}));
+      ITO_TRY(weights_.write(bytes_of(model_.weights)));
+    }
+    SampleOptions options;
+    options.sampler = sampler;
+    options.steps = options_.steps;
+    options.batch = static_cast<int64_t>(std::min<size_t>(rows, kLargestBatch));
+    options.height = static_cast<int>(image_[0]);
+    options.width = static_cast<int>(image_[1]);
+    options.initial = std::move(initial);
+    return SamplingSession::create(device_, model_.network, model_.scheduler, weights_, options);
   }
-  // Of two latents, one after the other.
-  std::vector<float> mix_latents(const std::vector<float>& ends) const {
-    const auto middle = ends.begin() + image_.numel();
-    return mix({ends.begin(), middle}, {middle, ends.end()}, /*spherical=*/true);
-  }
-
-  // With one noise for both, noising and mixing may change places: the mixed images are noised.
-  Result<std::vector<float>> through_noise(const std::vector<float>& a,
-                                           const std::vector<float>& b) {
-    ITO_ASSIGN(const Solver whole, solver("ddpm"));
-    const int first = first_step_for_strength(whole.steps(), options_.strength);
-    if (first == whole.steps())
-      return invalid_argument("strength {} of {} steps leaves no step to run", options_.strength,
-                              whole.steps());
-    const Solver rest = whole.from(first);
-    in_all_ = rest.steps();
-    const SolverRow& row = rest.rows.front();
-    ITO_ASSIGN(Plan plan, compile(forward_noise_program(batch(options_.points), row.mean, row.std),
-                                  device_.caps()));
-    ITO_ASSIGN(const auto noise, Executor::create(device_, std::move(plan)));
-    ITO_TRY(noise->write(sampling_names::kX, mix(a, b, /*spherical=*/false)));
-    ITO_TRY(
-        noise->write(sampling_names::kImage,
-                     std::vector<uint32_t>(static_cast<size_t>(options_.points), options_.seed)));
-    ITO_TRY(noise->run());
-    ITO_ASSIGN(const std::vector<float> x, noise->read<float>(sampling_names::kX));
-    return run_solver(rest, x);
+  // Replays of a session over so many images.
+  static int64_t replays(const SamplingSession& session, size_t rows) {
+    const int64_t batch = session.batch();
+    return (static_cast<int64_t>(rows) + batch - 1) / batch * session.steps();
   }
 
-  Result<std::vector<float>> through_latents(const std::vector<float>& a,
-                                             const std::vector<float>& b) {
-    ITO_ASSIGN(const Solver encode, solver("ddim_inverse"));
-    ITO_ASSIGN(const Solver decode, solver("ddim"));
-    in_all_ = encode.steps() + decode.steps();
-    ITO_ASSIGN(const std::vector<float> ends, run_solver(encode, joined(a, b)));
-    return run_solver(decode, mix_latents(ends));
+  // The session's images from x [rows, h, w, c], a batch at a time.
+  Result<std::vector<float>> run(SamplingSession& session, const std::vector<float>& x) {
+    return in_batches(x, session.batch(), [&](std::span<const float> some, size_t rows) {
+      const std::vector<SampleRequest> requests(rows,
+                                                {.seed = options_.seed, .label = options_.label});
+      return session.sample_from(some, requests, [this] { return go_on(); });
+    });
   }
 
-  // One session, compiled once, serves both directions: an image does not depend on its batch.
-  Result<std::vector<float>> along_flow(const std::vector<float>& a, const std::vector<float>& b) {
-    constexpr int kLargestBatch = 16;
+  Result<std::vector<float>> along_flow(const std::vector<float>& ends) {
     ITO_ASSIGN(const ModelFlow flow, model_flow(model_));
     if (flow.image != image_)
       return invalid_argument("the images are {}, those of the model's flow {}", image_.to_string(),
@@ -164,16 +118,25 @@ class Interpolation {
       return std::vector<uint32_t>(flow.classes > 0 ? count : 0, options_.label);
     };
     const auto after_attempt = [this] { return go_on(); };
-    ITO_ASSIGN(const std::vector<float> ends,
-               session->encode(joined(a, b), labels(2), after_attempt));
-    const std::vector<float> latents = mix_latents(ends);
-    const size_t row = a.size(), part = static_cast<size_t>(batch) * row;
+    ITO_ASSIGN(const std::vector<float> latents, session->encode(ends, labels(2), after_attempt));
+    return in_batches(mix(latents, slerp), batch, [&](std::span<const float> some, size_t rows) {
+      return session->decode(some, labels(rows), after_attempt);
+    });
+  }
+
+ private:
+  bool go_on() { return !progress_ || progress_(++done_, in_all_); }
+
+  template <typename Part>
+  Result<std::vector<float>> in_batches(const std::vector<float>& x, int64_t batch,
+                                        const Part& part) {
+    const size_t row = static_cast<size_t>(image_.numel());
     std::vector<float> images;
-    for (size_t at = 0; at < latents.size(); at += part) {
-      const auto some = std::span(latents).subspan(at, std::min(part, latents.size() - at));
-      ITO_ASSIGN(const std::vector<float> decoded,
-                 session->decode(some, labels(some.size() / row), after_attempt));
-      images.insert(images.end(), decoded.begin(), decoded.end());
+    for (size_t at = 0; at < x.size(); at += static_cast<size_t>(batch) * row) {
+      const auto some =
+          std::span(x).subspan(at, std::min(static_cast<size_t>(batch) * row, x.size() - at));
+      ITO_ASSIGN(const std::vector<float> done, part(some, some.size() / row));
+      images.insert(images.end(), done.begin(), done.end());
     }
     return images;
   }
@@ -187,7 +150,56 @@ class Interpolation {
   int done_ = 0, in_all_ = 0;
 };
 
+namespace {
+
+Result<std::vector<float>> by_latents(Interpolation& work, const std::vector<float>& a,
+                                      const std::vector<float>& b) {
+  ITO_ASSIGN(const auto encode, work.session("ddim-inverse", 2));
+  ITO_ASSIGN(const auto decode, work.session("ddim", work.points()));
+  work.expect(Interpolation::replays(*encode, 2) + Interpolation::replays(*decode, work.points()));
+  ITO_ASSIGN(const std::vector<float> ends, work.run(*encode, joined(a, b)));
+  return work.run(*decode, work.mix(ends, slerp));
+}
+
+// With one noise for all, noising and mixing may change places: the mixed images are noised.
+Result<std::vector<float>> by_noise(Interpolation& work, const std::vector<float>& a,
+                                    const std::vector<float>& b) {
+  ITO_ASSIGN(const auto decode,
+             work.session("ddpm", work.points(),
+                          InitialImage{.pixels = {}, .strength = work.options().strength}));
+  work.expect(Interpolation::replays(*decode, work.points()));
+  return work.run(*decode, work.mix(joined(a, b), lerp));
+}
+
+Result<std::vector<float>> by_flow(Interpolation& work, const std::vector<float>& a,
+                                   const std::vector<float>& b) {
+  return work.along_flow(joined(a, b));
+}
+
+constexpr InterpolationRow kMethods[] = {
+    {{"latent", "inverted DDIM, its latents mixed on the great circle, decoded by DDIM",
+      "Song, Meng, Ermon 2021, section 5.3", ""},
+     "steps",
+     by_latents},
+    {{"noise", "noise that all share, mixed linearly, decoded by DDPM",
+      "Ho et al. 2020, section 4.3", ""},
+     "steps strength seed",
+     by_noise},
+    {{"flow", "as latent, by the probability flow and an adaptive Runge-Kutta method",
+      "Song et al. 2021, section 4.3", ""},
+     "rtol atol",
+     by_flow},
+};
+
 }  // namespace
+
+std::span<const InterpolationRow> interpolation_rows() { return kMethods; }
+
+bool interpolation_uses(const std::string& method, std::string_view option) {
+  const InterpolationRow* row = find_row(interpolation_rows(), method);
+  return row != nullptr &&
+         is_called({.name = {}, .help = {}, .source = {}, .aliases = row->options}, option);
+}
 
 std::vector<float> slerp(const std::vector<float>& a, const std::vector<float>& b, double lambda) {
   double aa = 0, bb = 0, ab = 0;
@@ -214,8 +226,11 @@ Result<std::vector<float>> interpolate(vk::Device& device, const Model& model, c
                                        const std::vector<float>& a, const std::vector<float>& b,
                                        const InterpolationOptions& options,
                                        const InterpolationProgress& progress) {
+  ITO_ASSIGN(const InterpolationRow* row,
+             row_called(interpolation_rows(), options.method, "the method of interpolation"));
   ITO_TRY(check(model, image, a, b, options));
-  return Interpolation(device, model, image, options, progress).run(a, b);
+  Interpolation work(device, model, image, options, progress);
+  return row->between(work, a, b);
 }
 
 }  // namespace ito

@@ -77,7 +77,7 @@ Result<std::unique_ptr<LikelihoodSession>> LikelihoodSession::create(
     ITO_ASSIGN(DeviceTensor x, solver.tensor(kState));
     ITO_TRY(session->dequantise_->bind(kState, std::move(x)));
   }
-  if (settings.likelihood.divergence != Divergence::kExact) {
+  if (!settings.likelihood.exact()) {
     ITO_ASSIGN(Plan plan, compile(probe_program(shape, settings.likelihood), device.caps()));
     ITO_ASSIGN(session->probes_, Executor::create(device, std::move(plan)));
     ITO_TRY(session->probes_->write(sampling_names::kKey, key));

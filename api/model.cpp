@@ -24,7 +24,7 @@ bool is_float(HostType type) {
 
 // Ito's own networks that are told the time keep the schedule they were trained for in config.json.
 bool keeps_schedule(const Network& network, const NetworkClass& entry) {
-  return !entry.diffusers && network.signature().time != TimeInput::kNone;
+  return !entry.diffusers && network.signature().told_time();
 }
 
 Result<SchedulerConfig> kept_schedule(const NetworkFile& file, const std::string& where) {
@@ -200,9 +200,8 @@ std::map<std::string, Json> model_configs(const Model& model) {
 
 Result<Component> load_classifier(const Path& folder) {
   ITO_ASSIGN(Model model, load_model(folder));
-  if (model.network.row() == kClassifier) return Component(std::move(model));
-  return unsupported("{}: expected the folder of a classifier, found one of {}", folder.string(),
-                     model.network.row());
+  ITO_TRY(model.network.expect_row(kClassifier, folder.string()));
+  return Component(std::move(model));
 }
 
 Denoiser network_denoiser(const Network& network, Tensor flat, const Conditioning& conditioning) {

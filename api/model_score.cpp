@@ -5,7 +5,6 @@
 #include "api/task.h"
 #include "base/error.h"
 #include "diffusion/ddgan.h"
-#include "diffusion/process.h"
 #include "diffusion/sampling_program.h"
 #include "graph/builder.h"
 #include "nn/train_step.h"
@@ -25,17 +24,16 @@ Status check_network(const Network& network) {
 }  // namespace
 
 NoiseInput noise_input(const Network& network) {
-  return network.signature().time == TimeInput::kSigma ? NoiseInput::kSigma : NoiseInput::kTimestep;
+  return network.signature().told_sigma() ? NoiseInput::kSigma : NoiseInput::kTimestep;
 }
 
 Status check_session_signature(const Signature& signature) {
-  using Kind = ClassInput::Kind;
-  if (signature.classes.kind == Kind::kValues || signature.classes.kind == Kind::kEmbeddings)
+  if (signature.classes.told() && signature.classes.classes() == 0)
     return unsupported(
         "the network's class_embed_type wants {} instead of class labels, which is not supported "
         "here",
-        signature.classes.kind == Kind::kValues ? "numbers" : "embeddings");
-  if (signature.time == TimeInput::kNone || !signature.image_out)
+        signature.classes.what());
+  if (!signature.told_time() || !signature.image_out)
     return unsupported("the network is no denoiser: {}",
                        signature.image_out ? "it is told no time" : "its output is no image");
   if (signature.guidance > 0)
@@ -124,18 +122,7 @@ Result<DiffusionModel> diffusion_model(const Network& network, const SchedulerCo
 
 Result<ProbabilityFlow> density_flow(const Network& network, const SchedulerConfig& scheduler) {
   ITO_ASSIGN(const DiffusionModel model, diffusion_model(network, scheduler));
-  if (scheduler.process == ProcessKind::kDiscrete) {
-    ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(scheduler));
-    ITO_ASSIGN(const Prediction prediction, prediction_from_name(scheduler.prediction_type));
-    if (model.input == NoiseInput::kSigma)
-      return unsupported("process {}: a network that is told sigma needs a score model's scheduler",
-                         process_name(scheduler.process));
-    return probability_flow(schedule, prediction, model.network);
-  }
-  ITO_ASSIGN(const ScoreModel score, model_score(model));
-  ProbabilityFlow flow = probability_flow(score.sde, score.score);
-  if (is_continuous(scheduler.process)) flow.start = sampling_end(scheduler);
-  return flow;
+  return density_flow(model);
 }
 
 }  // namespace ito

@@ -23,14 +23,15 @@ const NoisyClassifierConfig& config_of(const Network& classifier) {
 Result<Model> load_noisy_classifier(const Path& folder) {
   if (!folder_exists(folder)) return not_found("there is no classifier folder {}", folder.string());
   ITO_ASSIGN(Model model, load_model(folder));
-  if (model.network.row() == kNoisyClassifier) return model;
-  if (model.network.row() == kClassifier)
+  const Signature& signature = model.network.signature();
+  if (!signature.image_out && !signature.told_time() && !signature.classes.told() &&
+      model.network.config_as<NoisyClassifierConfig>() == nullptr)
     return invalid_argument(
         "{} is a classifier of noise-free images; guidance needs one of `ito train --classifier "
         "--noisy`",
         folder.string());
-  return unsupported("{}: expected the folder of a classifier, found one of {}", folder.string(),
-                     model.network.row());
+  ITO_TRY(model.network.expect_row(kNoisyClassifier, folder.string()));
+  return model;
 }
 
 LogProbability class_log_probability(const Network& classifier, MarginalFunction marginal,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/training_rows.h"
 #include "base/error.h"
 
 namespace ito {
@@ -24,9 +25,17 @@ constexpr std::string_view kNoSde = "none", kSdes = "ve vp subvp", kEdm = "edm";
 
 bool never(const Options&) { return false; }
 
-void to_score(Options& o) {
-  if (o.sde == kNoSde) o.sde = "ve";
+// The row of --sde; of an unknown name, which is refused elsewhere, that of the chain.
+const TrainedProcessRow& process_of(const Options& o) {
+  const auto row = trained_process(o);
+  return row.ok() ? **row : trained_process_rows().front();
 }
+
+// A name for --sde where there is none.
+void to_sde(Options& o, std::string_view name) {
+  if (!process_of(o).score()) o.sde = name;
+}
+void to_score(Options& o) { to_sde(o, "ve"); }
 
 using Given = std::set<std::string>;
 
@@ -67,17 +76,14 @@ constexpr ObjectiveRow kObjectives[] = {
          },
      .make = gan_objective},
     {.name = {"edm", "EDM's preconditioned loss", "Karras et al. 2022, table 1", ""},
-     .implied = [](const Options& o) { return o.sde == kEdm; },
+     .implied = [](const Options& o) { return process_of(o).preconditioned; },
      .processes = kEdm,
      .options = "class-dropout sde timesteps",
-     .preset =
-         [](Options& o) {
-           if (o.sde == kNoSde) o.sde = kEdm;
-         },
+     .preset = [](Options& o) { to_sde(o, kEdm); },
      .make = edm_objective,
      .defaults = edm_defaults},
     {.name = {"dsm", "denoising score matching", "Song et al. 2021, eq. 7", ""},
-     .implied = [](const Options& o) { return o.sde != kNoSde; },
+     .implied = [](const Options& o) { return process_of(o).score(); },
      .processes = kSdes,
      .options = ITO_SCORE "dsm-weight ladder",
      .preset = to_score,

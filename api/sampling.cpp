@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "api/divergence_watch.h"
 #include "api/model_score.h"
+#include "api/replay.h"
 #include "api/task.h"
 #include "base/check.h"
 #include "base/error.h"
@@ -22,7 +22,7 @@ OdeOptions ode_options(const SampleOptions& options) {
 }
 
 Status check_initial(const SampleOptions& options, const Shape& shape) {
-  if (!options.initial) return {};
+  if (!options.initial || options.initial->pixels.empty()) return {};
   const size_t expected = static_cast<size_t>(shape.numel() / shape[0]);
   if (options.initial->pixels.size() == expected) return {};
   return invalid_argument("the picture to begin at has {} numbers, expected {} ({}x{}x{})",
@@ -145,15 +145,22 @@ Status SamplingSession::preview(int every,
   return {};
 }
 
-Status SamplingSession::start(const std::vector<uint32_t>& seeds) {
+// Where a run begins is given; noise that its steps draw is still the seeds'.
+Status SamplingSession::begin_at(const std::vector<float>& x, const std::vector<uint32_t>& seeds) {
+  if (solver_) return solver_->write(flow_names::kState, x);
+  if (step_->plan().find_external(sampling_names::kImage) >= 0)
+    ITO_TRY(step_->enqueue_write(sampling_names::kImage, seeds));
+  return step_->enqueue_write(sampling_names::kX, x);
+}
+
+Status SamplingSession::start(const std::vector<uint32_t>& seeds, std::vector<float> x) {
   const Shape& shape = loop_.shape;
-  std::vector<float> x;
-  if (options_.initial)
-    for (int64_t i = 0; i < shape[0]; ++i)
-      x.insert(x.end(), options_.initial->pixels.begin(), options_.initial->pixels.end());
-  if (options_.random == RandomSource::kTorch) {
+  if (is_uploaded(options_.random)) {
     torch_.clear();
     for (uint32_t seed : seeds) torch_.emplace_back(seed);
+  }
+  if (!x.empty() && !options_.initial) return begin_at(x, seeds);
+  if (is_uploaded(options_.random)) {
     const std::vector<float> noise = torch_normal(torch_, shape);
     const bool picture = !x.empty();
     x.resize(noise.size());
@@ -169,34 +176,26 @@ Status SamplingSession::start(const std::vector<uint32_t>& seeds) {
 
 Status SamplingSession::run_steps(int64_t count, const std::function<bool()>& after_step) {
   const Method& method = *loop_.sampling.method;
-  ITO_TRY(step_->enqueue_write(sampling_names::kStep, std::vector<uint32_t>{0}));
-  for (const MethodState& state : method.states) {
-    const int64_t size = state.per_image ? loop_.shape[0] : loop_.shape.numel();
-    ITO_TRY(step_->enqueue_write(sampling_names::kHistory + state.name,
-                                 std::vector<float>(static_cast<size_t>(size))));
-  }
-  DivergenceWatch watch(*step_, loop_.name);
-  ITO_TRY(watch.start());
+  ITO_TRY(reset_states(*step_, method, loop_.shape));
   const std::string x0 = std::string(method_names::kOutput) + solver_names::kX0;
   std::deque<std::pair<int, vk::ReadTicket>> previews;
   // A draw that no row uses is no input.
   const std::string noise_name = method_names::kNoise + std::string("0");
   const bool takes_noise = step_->plan().find_external(noise_name) >= 0;
-  for (int i = 0; i < method.steps; ++i) {
-    if (!torch_.empty() && loop_.sampling.solver->uses_noise(static_cast<size_t>(i))) {
-      const std::vector<float> noise = torch_normal(torch_, loop_.shape);
-      if (takes_noise) ITO_TRY(step_->enqueue_write(noise_name, noise));
-    }
-    ITO_TRY(step_->run());
-    if (preview_every_ > 0 && (i + 1) % preview_every_ == 0 && i + 1 < method.steps) {
+  const auto before = [&](int done) -> Status {
+    if (torch_.empty() || !loop_.sampling.solver->uses_noise(static_cast<size_t>(done))) return {};
+    const std::vector<float> noise = torch_normal(torch_, loop_.shape);
+    return takes_noise ? step_->enqueue_write(noise_name, noise) : Status{};
+  };
+  const auto after = [&](int done) -> Status {
+    if (preview_every_ > 0 && done % preview_every_ == 0 && done < method.steps) {
       ITO_ASSIGN(vk::ReadTicket ticket, step_->enqueue_read(x0));
-      previews.emplace_back(i + 1, std::move(ticket));
+      previews.emplace_back(done, std::move(ticket));
     }
     ITO_TRY(show_previews(previews, count, /*wait=*/false));
-    if (after_step && !after_step()) return interrupted("sampling was stopped");
-    ITO_TRY(watch.look());
-  }
-  ITO_TRY(watch.finish());
+    return go_on(!after_step || after_step(), "sampling");
+  };
+  ITO_TRY(replay(*step_, loop_.name, method.steps, {.before = before, .after = after}));
   return show_previews(previews, count, /*wait=*/true);
 }
 
@@ -219,14 +218,40 @@ Status SamplingSession::show_previews(std::deque<std::pair<int, vk::ReadTicket>>
 
 Result<std::vector<float>> SamplingSession::sample(std::span<const SampleRequest> requests,
                                                    const std::function<bool()>& after_step) {
+  if (!options_.initial) return run({}, requests, after_step);
+  std::vector<float> x;
+  for (size_t i = 0; i < requests.size(); ++i)
+    x.insert(x.end(), options_.initial->pixels.begin(), options_.initial->pixels.end());
+  return sample_from(x, requests, after_step);
+}
+
+Result<std::vector<float>> SamplingSession::sample_from(std::span<const float> x,
+                                                        std::span<const SampleRequest> requests,
+                                                        const std::function<bool()>& after_step) {
+  const size_t row = static_cast<size_t>(loop_.shape.numel() / loop_.shape[0]);
+  if (x.size() != requests.size() * row)
+    return invalid_argument("{} numbers to begin at were given, expected {} images of {}x{}x{}",
+                            x.size(), requests.size(), loop_.shape[1], loop_.shape[2],
+                            loop_.shape[3]);
+  return run(x, requests, after_step);
+}
+
+Result<std::vector<float>> SamplingSession::run(std::span<const float> x,
+                                                std::span<const SampleRequest> requests,
+                                                const std::function<bool()>& after_step) {
   const int64_t count = static_cast<int64_t>(requests.size());
   if (count < 1 || count > batch())
     return invalid_argument("{} images were asked for in one batch, expected 1 to {}", count,
                             batch());
   // A short batch repeats its last image; the surplus is dropped.
   std::vector<uint32_t> seeds, labels, rows;
+  std::vector<float> given;
+  const size_t row = x.size() / static_cast<size_t>(count);
   for (int64_t i = 0; i < batch(); ++i) {
-    const SampleRequest& request = requests[static_cast<size_t>(std::min(i, count - 1))];
+    const size_t which = static_cast<size_t>(std::min(i, count - 1));
+    const SampleRequest& request = requests[which];
+    const auto from = x.subspan(which * row, row);
+    given.insert(given.end(), from.begin(), from.end());
     if (loop_.classes > 0 && request.label >= static_cast<uint32_t>(loop_.classes))
       return invalid_argument("class {} does not exist; the model has classes 0 to {}",
                               request.label, loop_.classes - 1);
@@ -235,7 +260,7 @@ Result<std::vector<float>> SamplingSession::sample(std::span<const SampleRequest
     rows.push_back(request.context);
   }
   ITO_TRY(write_conditioning(labels, rows));
-  ITO_TRY(start(seeds));
+  ITO_TRY(start(seeds, std::move(given)));
   if (solver_) {
     ITO_TRY(solver_->solve(loop_.sampling.flow->end, loop_.sampling.to, kMaxFlowEvaluations,
                            after_step));

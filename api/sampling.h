@@ -47,6 +47,12 @@ class SamplingSession {
   // a model's output or a sample that is not finite, naming the step.
   Result<std::vector<float>> sample(std::span<const SampleRequest> requests,
                                     const std::function<bool()>& after_step = {});
+  // The same from x [requests, h, w, c]: with SampleOptions::initial pictures that are noised as
+  // far as that says, without it what the method begins at, taken as it is (latents, or the
+  // pictures of a sampler that makes latents of them).
+  Result<std::vector<float>> sample_from(std::span<const float> x,
+                                         std::span<const SampleRequest> requests,
+                                         const std::function<bool()>& after_step = {});
 
   // Asks sample() for the estimates of x_0 after every `every`-th step: `preview` gets the step
   // (from 1) and the images of all requests. Samplers of a solver only. Before the first sample().
@@ -67,8 +73,11 @@ class SamplingSession {
   Status write_conditioning(const std::vector<uint32_t>& labels, const std::vector<uint32_t>& rows);
   Status prepare_steps(vk::Device& device, DeviceTensor weights, const SampleControl* control);
   Status prepare_flow(vk::Device& device, DeviceTensor weights, const OdeOptions& options);
-  // Sets x to where a run of these seeds begins.
-  Status start(const std::vector<uint32_t>& seeds);
+  // Sets x to where a run of these seeds begins; given: x or pictures [batch(), h, w, c], or empty.
+  Status start(const std::vector<uint32_t>& seeds, std::vector<float> given);
+  Status begin_at(const std::vector<float>& x, const std::vector<uint32_t>& seeds);
+  Result<std::vector<float>> run(std::span<const float> x, std::span<const SampleRequest> requests,
+                                 const std::function<bool()>& after_step);
   Status run_steps(int64_t count, const std::function<bool()>& after_step);
   Status show_previews(std::deque<std::pair<int, vk::ReadTicket>>& previews, int64_t count,
                        bool wait);

@@ -33,6 +33,9 @@ Result<SamplingLoop> empty_loop(const Network& network, const SampleOptions& opt
 // The first row of the solver that is run, and an error where nothing would be.
 Result<int> first_step(const SampleOptions& options) {
   if (!options.initial) return 0;
+  if (inverts(options.sampler))
+    return invalid_argument("sampler {} takes a picture as it is, so there is no strength",
+                            options.sampler);
   const double strength = options.initial->strength;
   if (!(strength > 0 && strength <= 1))
     return invalid_argument("strength is {}, expected above 0 and at most 1", strength);
@@ -48,6 +51,9 @@ Network options_context(const Network& network, const SampleOptions& options) {
 }
 
 }  // namespace
+
+bool is_uploaded(RandomSource source) { return source == RandomSource::kTorch; }
+const char* settings_name(RandomSource source) { return is_uploaded(source) ? "torch" : nullptr; }
 
 SampleOptions resolved(const SampleOptions& options, const Network& network,
                        const SchedulerConfig& scheduler) {
@@ -70,7 +76,7 @@ Json sample_settings(const SampleOptions& options) {
       settings[key] = value;
     }
   });
-  if (options.random == RandomSource::kTorch) settings["rng"] = "torch";
+  if (const char* source = settings_name(options.random)) settings["rng"] = source;
   if (options.initial) settings["strength"] = options.initial->strength;
   if (options.classifier_free) {
     settings["guidance_scale"] = options.classifier_free->scale;
@@ -109,7 +115,7 @@ Result<SamplingLoop> sampling_loop(const Network& given, const SchedulerConfig& 
   }
   MethodOptions method_options{.shape = loop.shape};
   method_options.outputs = options.previews;
-  method_options.noise_input = options.random == RandomSource::kTorch;
+  method_options.noise_input = is_uploaded(options.random);
   if (method_options.noise_input && !sampling.solver)
     return unsupported("sampler {} draws its noise on the device; --rng torch is for solvers",
                        options.sampler);

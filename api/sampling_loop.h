@@ -21,8 +21,10 @@ namespace ito {
 
 // Image to image: sampling begins at this picture, noised `strength` of the way.
 struct InitialImage {
-  std::vector<float> pixels;  // [h, w, c] in [-1, 1]
-  double strength = 0.8;      // (0, 1]: 1 keeps nothing of the picture
+  // [h, w, c] in [-1, 1], of all images of a batch; may be empty where each is given its own
+  // (SamplingSession::sample_from).
+  std::vector<float> pixels;
+  double strength = 0.8;  // (0, 1]: 1 keeps nothing of the picture
 };
 
 // Where random numbers come from.
@@ -31,6 +33,11 @@ enum class RandomSource : uint8_t {
   kTorch,   // PyTorch's CPU generator seeded with the image's seed, drawn on the host and uploaded
             // before each step: the images of diffusers with the same seed, one generator an image
 };
+
+// Whether noise is uploaded before each step; what the settings of a picture call the source (null:
+// they leave it out).
+bool is_uploaded(RandomSource source);
+const char* settings_name(RandomSource source);
 
 struct SampleOptions : SamplerOptions {
   int64_t batch = 16;
@@ -65,7 +72,9 @@ struct SamplingLoop {
   int steps() const { return sampling.method ? sampling.method->steps : 0; }
 };
 
-// Errors: a sampler, a number or a size that the model's process or network does not allow.
+// Errors: a sampler, a number or a size that the model's process or network does not allow. A
+// sampler that makes latents of pictures (inverts, diffusion/samplers.h) takes these as they are,
+// so no SampleOptions::initial.
 Result<SamplingLoop> sampling_loop(const Network& network, const SchedulerConfig& scheduler,
                                    const SampleOptions& options);
 

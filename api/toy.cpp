@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "api/ode_solver.h"
+#include "api/replay.h"
 #include "base/check.h"
 #include "base/error.h"
 #include "diffusion/annealed_langevin.h"
@@ -171,13 +172,8 @@ Status ToyRun::evaluate_field() {
 
 // Replays a whole chain from its present x; names the step at which it diverged.
 Status ToyRun::run_method(const Method& chain, Executor& executor, const std::string& stage) {
-  constexpr int kPart = 20;
-  for (int done = 0; done < chain.steps; done += kPart) {
-    ITO_TRY(step(stage, done, chain.steps));
-    ITO_TRY(executor.run(static_cast<uint32_t>(std::min(kPart, chain.steps - done))));
-  }
-  ITO_ASSIGN(const auto divergence, executor.read<uint32_t>(sampling_names::kDivergence));
-  return check_divergence(divergence, chain.name);
+  return replay(executor, chain.name, chain.steps,
+                {.each = 20, .before = [&](int done) { return step(stage, done, chain.steps); }});
 }
 
 // Langevin paths from a ring of points outside the data. The path is kept on the device.
@@ -223,7 +219,7 @@ Status ToyRun::walk() {
 Status ToyRun::sample() {
   Method chain;
   double start_std = 2;
-  if (model_.objective() == ToyObjective::kNcsn) {
+  if (model_.has_ladder()) {
     const std::vector<double> times = ToyModel::ladder_times();
     std::vector<double> sigmas;
     for (const double time : times) sigmas.push_back(model_.sde().std(time));
@@ -278,7 +274,7 @@ Status ToyRun::find_density() {
   for (const double value : values) sum += std::exp(value - peak) * cell * cell;
   const double log_mass = peak + std::log(sum);
   result_.density_mass = std::exp(log_mass);
-  if (result_.density_method != "probability flow")
+  if (!result_.density_normalised)
     for (double& value : values) value -= log_mass;
   return {};
 }
@@ -303,6 +299,7 @@ Status ToyRun::density_of_energy() {
 // divergence.
 Status ToyRun::density_by_flow() {
   result_.density_method = "probability flow";
+  result_.density_normalised = true;
   result_.density_sigma = model_.shown_sigma();
   const Sde& sde = model_.sde();
   const Shape shape{int64_t{kDensitySide} * kDensitySide, 2};

@@ -36,6 +36,7 @@ struct ToyResult {
   // How log_density was found: "energy", "probability flow" or "line integral". Only the
   // probability flow's is normalised by itself; the others are scaled to mass 1 on the square.
   std::string density_method;
+  bool density_normalised = false;
   double density_sigma = 0;   // noise level of log_density
   double density_mass = 1;    // its integral over the square before any scaling
   std::vector<float> losses;  // of every training step

@@ -1,8 +1,5 @@
 #include "api/toy_model.h"
 
-#include <fmt/format.h>
-
-#include <array>
 #include <cmath>
 #include <utility>
 
@@ -13,40 +10,98 @@
 namespace ito {
 namespace {
 
-struct ObjectiveName {
-  ToyObjective objective;
-  const char* name;
-};
-constexpr std::array<ObjectiveName, 8> kObjectives = {{{ToyObjective::kIsm, "ism"},
-                                                       {ToyObjective::kSsm, "ssm"},
-                                                       {ToyObjective::kSsmVr, "ssm-vr"},
-                                                       {ToyObjective::kDsm, "dsm"},
-                                                       {ToyObjective::kNcsn, "ncsn"},
-                                                       {ToyObjective::kVe, "ve"},
-                                                       {ToyObjective::kVp, "vp"},
-                                                       {ToyObjective::kSubVp, "subvp"}}};
-
 // Variance of a coordinate of the toy data sets, about. The network learns the difference from the
 // score of a Gaussian of that variance, which is small far from the data: there the score leads
 // back whatever has been learnt.
 constexpr double kVariance = 3;
 constexpr int kLevels = 10;  // of the ladder
 
-Sde sde_of(ToyObjective objective, const ToyData& data) {
-  switch (objective) {
-    case ToyObjective::kVp:
-      return {.kind = Sde::Kind::kVp};
-    case ToyObjective::kSubVp:
-      return {.kind = Sde::Kind::kSubVp};
-    case ToyObjective::kNcsn:
-    case ToyObjective::kVe:
-      // From half the finest feature to the largest distance between points (Song & Ermon 2020,
-      // technique 1).
-      return {.kind = Sde::Kind::kVe, .sigma_min = data.width / 2, .sigma_max = 2 * data.extent};
-    default:
-      return {.kind = Sde::Kind::kEdm, .sigma_min = 1e-3, .sigma_max = 2 * data.extent};
-  }
+// From half the finest feature to the largest distance between points (Song & Ermon 2020,
+// technique 1).
+Sde ve(const ToyData& data) {
+  return {.kind = Sde::Kind::kVe, .sigma_min = data.width / 2, .sigma_max = 2 * data.extent};
 }
+Sde vp(const ToyData&) { return {.kind = Sde::Kind::kVp}; }
+Sde subvp(const ToyData&) { return {.kind = Sde::Kind::kSubVp}; }
+// Of a network without noise levels.
+Sde still(const ToyData& data) {
+  return {.kind = Sde::Kind::kEdm, .sigma_min = 1e-3, .sigma_max = 2 * data.extent};
+}
+
+Tensor ism_loss(const ToyDraw& draw) {
+  return implicit_score_matching(draw.x0, draw.shown, draw.score).loss;
+}
+template <bool kVarianceReduced>
+Tensor ssm_loss(const ToyDraw& draw) {
+  const Tensor v = draw_projections(Projection::kRademacher, 1, draw.x0.shape(), draw.key,
+                                    draw.image, draw.step);
+  return sliced_score_matching(draw.x0, draw.shown, v, kVarianceReduced, draw.score).loss;
+}
+Tensor dsm_loss(const ToyDraw& draw) {
+  return denoising_score_matching(draw.x0, draw.shown, draw.noise(), draw.model.shown_sigma(),
+                                  draw.score)
+      .loss;
+}
+Tensor ladder_loss(const ToyDraw& draw) {
+  const Tensor t = draw_ladder(ToyModel::ladder_times(), draw.key, draw.image, draw.step).sigma;
+  return ladder_score_matching(draw.x0, t, draw.noise(), draw.model.sde().std(t), draw.score).loss;
+}
+Tensor continuous_loss(const ToyDraw& draw) {
+  const Sde& sde = draw.model.sde();
+  const Tensor t = draw_times(sde, draw.key, draw.image, draw.step);
+  return continuous_dsm_loss(draw.x0, t, draw.noise(), sde, draw.score).loss;
+}
+
+constexpr ToyObjective kObjectives[] = {
+    {{"ism", "implicit score matching, exact trace", "Hyvärinen 2005, eq. 4", ""},
+     false,
+     false,
+     false,
+     still,
+     ism_loss},
+    {{"ssm", "sliced score matching, Rademacher projections", "Song et al. 2019, eq. 7", ""},
+     false,
+     false,
+     false,
+     still,
+     ssm_loss<false>},
+    {{"ssm-vr", "its variance-reduced form", "Song et al. 2019, eq. 8", ""},
+     false,
+     false,
+     false,
+     still,
+     ssm_loss<true>},
+    {{"dsm", "denoising score matching at one noise level", "Vincent 2011, eq. 11", ""},
+     false,
+     false,
+     true,
+     still,
+     dsm_loss},
+    {{"ncsn", "a ladder of ten noise levels", "Song & Ermon 2019, eq. 6", ""},
+     true,
+     true,
+     false,
+     ve,
+     ladder_loss},
+    {{"ve", "variance-exploding SDE", "Song et al. 2021, eq. 9", ""},
+     true,
+     false,
+     false,
+     ve,
+     continuous_loss},
+    {{"vp", "variance-preserving SDE", "Song et al. 2021, eq. 11", ""},
+     true,
+     false,
+     false,
+     vp,
+     continuous_loss},
+    {{"subvp", "sub-variance-preserving SDE", "Song et al. 2021, eq. 12", ""},
+     true,
+     false,
+     false,
+     subvp,
+     continuous_loss},
+};
 
 // The time at which std, which grows, is sigma.
 double time_of_std(const Sde& sde, double sigma) {
@@ -81,34 +136,31 @@ Scales scales_of(const ToyModel& model, Tensor t) {
 
 }  // namespace
 
+Tensor ToyDraw::noise() const { return draw_score_noise(x0.shape(), key, image, step); }
+
+std::span<const ToyObjective> toy_objective_rows() { return kObjectives; }
+
 std::vector<std::string> toy_objective_names() {
   std::vector<std::string> names;
-  for (const ObjectiveName& entry : kObjectives) names.push_back(entry.name);
+  for (const ToyObjective& row : kObjectives) names.emplace_back(row.name.name);
   return names;
 }
 
-Result<ToyObjective> toy_objective_from_name(const std::string& name) {
-  for (const ObjectiveName& entry : kObjectives)
-    if (name == entry.name) return entry.objective;
-  return invalid_argument("objective is \"{}\", expected {}", name,
-                          fmt::join(toy_objective_names(), ", "));
-}
-
-int64_t default_toy_steps(ToyObjective objective) {
-  return objective >= ToyObjective::kNcsn ? 5000 : 2500;
+Result<const ToyObjective*> toy_objective(const std::string& name) {
+  return row_called(toy_objective_rows(), name, "objective");
 }
 
 Result<ToyModel> ToyModel::create(const ToyOptions& options) {
   ToyModel model;
   ITO_ASSIGN(model.data_, toy_data(options.data));
-  ITO_ASSIGN(model.objective_, toy_objective_from_name(options.objective));
+  ITO_ASSIGN(model.objective_, toy_objective(options.objective));
   model.energy_ = options.energy;
   model.batch_ = options.batch;
-  model.sde_ = sde_of(model.objective_, model.data_);
+  model.sde_ = model.objective_->sde(model.data_);
   if (model.is_conditional())
     model.shown_time_ = time_of_std(model.sde_, 1.5 * model.data_.width);
   else
-    model.shown_time_ = model.objective_ == ToyObjective::kDsm ? model.data_.width : 0;
+    model.shown_time_ = model.objective_->smoothed ? model.data_.width : 0;
   ITO_ASSIGN(model.network_, mlp_network({.in_features = 2,
                                           .out_features = options.energy ? 1 : 2,
                                           .hidden_features = options.hidden,
@@ -179,30 +231,14 @@ Tensor ToyModel::points(Tensor key, int64_t n, Tensor step, Tensor t) const {
 Tensor ToyModel::loss(Graph& graph, const Scope& parameters, Tensor counter) const {
   const int64_t n = batch_;
   const Tensor key = input(graph, kToyKey, {2}, DType::kU32), image = iota(graph, {n}, 0);
-  const Tensor x0 = toy_points(data_, key, image, counter);
   const ScoreFunction s = score(parameters);
-  const auto noise = [&] { return draw_score_noise({n, 2}, key, image, counter); };
-  const Tensor shown = full(graph, {n}, shown_time_);
-  switch (objective_) {
-    case ToyObjective::kIsm:
-      return implicit_score_matching(x0, shown, s).loss;
-    case ToyObjective::kSsm:
-    case ToyObjective::kSsmVr: {
-      const Tensor v = draw_projections(Projection::kRademacher, 1, {n, 2}, key, image, counter);
-      return sliced_score_matching(x0, shown, v, objective_ == ToyObjective::kSsmVr, s).loss;
-    }
-    case ToyObjective::kDsm:
-      return denoising_score_matching(x0, shown, noise(), shown_sigma(), s).loss;
-    case ToyObjective::kNcsn: {
-      const Tensor t = draw_ladder(ladder_times(), key, image, counter).sigma;
-      return ladder_score_matching(x0, t, noise(), sde_.std(t), s).loss;
-    }
-    case ToyObjective::kVe:
-    case ToyObjective::kVp:
-    case ToyObjective::kSubVp:
-      return continuous_dsm_loss(x0, draw_times(sde_, key, image, counter), noise(), sde_, s).loss;
-  }
-  CHECK(false, "unknown objective");
+  return objective_->loss({.x0 = toy_points(data_, key, image, counter),
+                           .key = key,
+                           .image = image,
+                           .step = counter,
+                           .shown = full(graph, {n}, shown_time_),
+                           .model = *this,
+                           .score = s});
 }
 
 Program ToyModel::train_step() const {

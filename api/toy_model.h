@@ -2,9 +2,12 @@
 // what is trained, and how its score is asked for afterwards. Not the training loop (api/toy.h).
 #pragma once
 
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "base/registry.h"
 #include "diffusion/score.h"
 #include "diffusion/score_matching.h"
 #include "diffusion/toy_data.h"
@@ -13,23 +16,36 @@
 
 namespace ito {
 
-// Whether the network knows one density (the data's, or the data's smoothed by one σ) or a whole
-// family of noise levels.
-enum class ToyObjective : uint8_t {
-  kIsm,    // implicit score matching, exact trace
-  kSsm,    // sliced score matching, Rademacher projections
-  kSsmVr,  // its variance-reduced form
-  kDsm,    // denoising score matching at one σ
-  kNcsn,   // a ladder of ten σ, λ = σ²
-  kVe,     // continuous time
-  kVp,
-  kSubVp,
+class ToyModel;
+
+// What a loss is made of.
+struct ToyDraw {
+  Tensor x0;                // [n, 2]
+  Tensor key, image, step;  // of random numbers
+  Tensor shown;             // f32 [n]: ToyModel::shown_time
+  const ToyModel& model;
+  const std::function<Tensor(Tensor x, Tensor t)>& score;
+
+  Tensor noise() const;
 };
-// "ism", "ssm", "ssm-vr", "dsm", "ncsn", "ve", "vp", "subvp".
+
+// An objective for toy data, by name: a row of toy_objective_rows().
+struct ToyObjective {
+  Name name;
+  // Whether the network is told the noise level and so knows a whole family of densities; else it
+  // knows one: the data's, or the data's smoothed by one σ.
+  bool conditional;
+  bool ladder;    // of ten σ, that annealed Langevin dynamics goes down
+  bool smoothed;  // knows the data smoothed by the width of their finest feature
+  Sde (*sde)(const ToyData& data);
+  Tensor (*loss)(const ToyDraw& draw);
+
+  // Training steps after which the losses have settled: more for a whole family of noise levels.
+  int64_t default_steps() const { return conditional ? 5000 : 2500; }
+};
+std::span<const ToyObjective> toy_objective_rows();
 std::vector<std::string> toy_objective_names();
-Result<ToyObjective> toy_objective_from_name(const std::string& name);
-// Training steps after which the losses have settled: more for a whole family of noise levels.
-int64_t default_toy_steps(ToyObjective objective);
+Result<const ToyObjective*> toy_objective(const std::string& name);
 
 struct ToyOptions {
   std::string data = "two_moons";
@@ -49,10 +65,10 @@ class ToyModel {
 
   const ToyData& data() const { return data_; }
   const ParameterSet& parameters() const { return network_.set(); }
-  ToyObjective objective() const { return objective_; }
+  bool has_ladder() const { return objective_->ladder; }
   bool is_energy() const { return energy_; }
   // Whether the network is told the noise level.
-  bool is_conditional() const { return objective_ >= ToyObjective::kNcsn; }
+  bool is_conditional() const { return objective_->conditional; }
 
   // The process whose densities the network knows. Without noise levels: EDM's, of which the
   // network knows only the time shown_time().
@@ -84,7 +100,7 @@ class ToyModel {
   Tensor loss(Graph& graph, const Scope& parameters, Tensor counter) const;
 
   ToyData data_;
-  ToyObjective objective_ = ToyObjective::kVe;
+  const ToyObjective* objective_ = nullptr;
   bool energy_ = false;
   int64_t batch_ = 0;
   Network network_;

@@ -26,7 +26,7 @@ constexpr int kMaxLadder = 65536;  // a limit of random_index
 Status check_score_options(const TrainingOptions& o) {
   const TrainingOptions defaults;
   ITO_ASSIGN(const TrainedProcessRow* process, trained_process(o));
-  const bool score = is_continuous(process->process), edm = process->preconditioned;
+  const bool score = process->score(), edm = process->preconditioned;
   if (edm && (o.network != defaults.network || o.dsm_weight != defaults.dsm_weight))
     return invalid_argument("--sde edm takes neither --network nor --dsm-weight");
   if (!edm && (o.p_mean != defaults.p_mean || o.p_std != defaults.p_std))
@@ -36,13 +36,12 @@ Status check_score_options(const TrainingOptions& o) {
                             o.p_mean, o.p_std);
   if (score && o.classifier) return invalid_argument("--classifier and --sde exclude each other");
   ITO_TRY(trained_network(o));
-  if (o.dsm_weight != "variance" && o.dsm_weight != "likelihood" && o.dsm_weight != "importance")
-    return invalid_argument("--dsm-weight is \"{}\", expected variance, likelihood or importance",
-                            o.dsm_weight);
+  ITO_ASSIGN(const ScoreWeightRow* weight,
+             row_called(score_weight_rows(), o.dsm_weight, "--dsm-weight"));
   ITO_ASSIGN(const std::optional<int> levels, ladder_of(o));
   const bool ladder = levels != 0;
   if (ladder && !process->ladder) return invalid_argument("--ladder needs --sde ve");
-  if (ladder && o.dsm_weight != "variance")
+  if (ladder && !weight->ladder)
     return invalid_argument("--ladder needs --dsm-weight variance, found {}", o.dsm_weight);
   if (!(o.sigma_data >= 0) || !std::isfinite(o.sigma_data))
     return invalid_argument("--sigma-data is {}, expected 0 or more", o.sigma_data);
@@ -94,7 +93,8 @@ Status check_new_options(const TrainingOptions& o) {
         o.time_std);
   if (o.projections < 1 || o.projections > 1024)
     return invalid_argument("--projections is {}, expected 1 to 1024", o.projections);
-  if (o.zero_snr && o.prediction == "epsilon")
+  ITO_ASSIGN(const Prediction prediction, prediction_from_name(o.prediction));
+  if (o.zero_snr && needs_signal(prediction))
     return invalid_argument(
         "--zero-snr leaves no signal at the last timestep, where epsilon says nothing of the "
         "image: expected --prediction v_prediction or sample");
@@ -155,7 +155,8 @@ Status check_training_options(const TrainingOptions& given) {
   if (!(o.clip >= 0)) return invalid_argument("--clip is {}, expected 0 or more", o.clip);
   if (!(o.ema_decay >= 0 && o.ema_decay < 1))
     return invalid_argument("--ema-decay is {}, expected a number in [0, 1)", o.ema_decay);
-  if (o.lr_decay != "constant" && o.decay_steps <= o.warmup)
+  ITO_ASSIGN(const DecayRow* decay, row_called(decay_rows(), o.lr_decay, "--lr-decay"));
+  if (decay->falls && o.decay_steps <= o.warmup)
     return invalid_argument("--lr-decay {} needs --decay-steps above --warmup ({}), found {}",
                             o.lr_decay, o.warmup, o.decay_steps);
   ITO_TRY(loss_weight_from_name(o.loss_weight));
@@ -165,7 +166,8 @@ Status check_training_options(const TrainingOptions& given) {
   ITO_TRY(check_new_options(o));
   ITO_TRY(check_objective_options(given));
   const SchedulerConfig scheduler = scheduler_config(o);
-  if (!is_continuous(scheduler.process)) ITO_TRY(make_schedule(scheduler));
+  if (const auto schedule = process_row(scheduler.process).schedule)
+    ITO_TRY(schedule(scheduler, Arithmetic::kFloat32AsDiffusers));
   ITO_ASSIGN(const TrainStepOptions step, step_options(o));
   return check_optimizer(step.optimizer);
 }
@@ -233,7 +235,7 @@ Result<TrainStepOptions> step_options(const TrainingOptions& options) {
 
 Result<std::optional<int>> ladder_of(const TrainingOptions& options) {
   const std::string& text = options.ladder;
-  if (text == "auto") return std::optional<int>();
+  if (text == kAutomaticLadder) return std::optional<int>();
   int levels = 0;
   const char* end = text.data() + text.size();
   const auto read = std::from_chars(text.data(), end, levels);

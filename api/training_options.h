@@ -19,6 +19,8 @@ namespace ito {
 // Of --objective: the one that other options ask for. Of --energy: the network's output as it is.
 inline constexpr const char* kImpliedObjective = "auto";
 inline constexpr const char* kNoEnergy = "none";
+// Of --ladder: as many levels as technique 2 of NCSNv2 wants.
+inline constexpr const char* kAutomaticLadder = "auto";
 
 // Defaults: a small class-conditional U-Net that trains on 32x32 images in minutes.
 struct TrainingOptions {

@@ -107,10 +107,25 @@ constexpr OptimizerRow kOptimizers[] = {
 };
 
 constexpr DecayRow kDecays[] = {
-    {{"constant", "no fall", "", ""}, LearningRate::Decay::kConstant},
+    {{"constant", "no fall", "", ""}, LearningRate::Decay::kConstant, false},
     {{"linear", "linearly to 0", "", ""}, LearningRate::Decay::kLinear},
     {{"cosine", "along half a cosine to 0", "Loshchilov & Hutter 2017", ""},
      LearningRate::Decay::kCosine},
+};
+
+constexpr ScoreWeightRow kScoreWeights[] = {
+    {{"variance", "of the noise", "Song et al. 2021, eq. 7", ""},
+     ScoreWeighting::kStd2,
+     TimeSampling::kUniform,
+     true},
+    {{"likelihood", "the square of the diffusion", "Song, Durkan, Murray, Ermon 2021, theorem 1",
+      ""},
+     ScoreWeighting::kLikelihood,
+     TimeSampling::kUniform},
+    {{"importance", "likelihood, with times drawn where that weighs most",
+      "Song, Durkan, Murray, Ermon 2021, section 4.3", ""},
+     ScoreWeighting::kLikelihood,
+     TimeSampling::kImportance},
 };
 
 }  // namespace
@@ -119,6 +134,7 @@ std::span<const TrainedProcessRow> trained_process_rows() { return kProcesses; }
 std::span<const TrainedNetworkRow> trained_network_rows() { return kNetworks; }
 std::span<const OptimizerRow> optimizer_rows() { return kOptimizers; }
 std::span<const DecayRow> decay_rows() { return kDecays; }
+std::span<const ScoreWeightRow> score_weight_rows() { return kScoreWeights; }
 
 Result<const TrainedProcessRow*> trained_process(const TrainingOptions& options) {
   return row_called(trained_process_rows(), options.sde, "--sde");

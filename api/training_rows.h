@@ -10,6 +10,8 @@
 #include "api/training_options.h"
 #include "base/config.h"
 #include "base/registry.h"
+#include "diffusion/process.h"
+#include "diffusion/score_matching.h"
 #include "nn/optim.h"
 
 namespace ito {
@@ -25,6 +27,9 @@ struct TrainedProcessRow {
   bool ladder = false;           // takes --ladder
   bool preconditioned = false;   // EDM's: p-mean and p-std, and neither --network nor --dsm-weight
   bool sigma_data = false;       // a network may be preconditioned by the data's deviation
+
+  // Whether it is an SDE, whose models are scores; else it is a chain of --schedule.
+  bool score() const { return process_row(process).sde != nullptr; }
 };
 std::span<const TrainedProcessRow> trained_process_rows();
 // That of --sde. Errors name the option.
@@ -49,8 +54,18 @@ struct OptimizerRow {
 struct DecayRow {
   Name name;
   LearningRate::Decay decay;
+  bool falls = true;  // so that it needs --decay-steps
 };
 std::span<const OptimizerRow> optimizer_rows();
 std::span<const DecayRow> decay_rows();
+
+// Of --dsm-weight.
+struct ScoreWeightRow {
+  Name name;
+  ScoreWeighting weighting;
+  TimeSampling sampling;
+  bool ladder = false;  // goes with --ladder
+};
+std::span<const ScoreWeightRow> score_weight_rows();
 
 }  // namespace ito

@@ -48,10 +48,12 @@ Status remove_run(const Path& out) {
   for (const std::string& name : names) {
     const bool numbered = is_numbered(name, "checkpoint-", {"", ".tmp", ".old"}) ||
                           is_numbered(name, "samples-", {".png"});
-    const bool known = name == kRunFile || name == kMetricsFile || name == "loss_curve.png" ||
-                       name == "unet" || name == "scheduler" || name == "latent_mapping" ||
-                       name == "model_index.json" || name == "config.json" ||
-                       name == "model.safetensors";
+    static constexpr std::string_view kWritten[] = {
+        kRunFile,           kMetricsFile,     "loss_curve.png",   "unet",
+        "scheduler",        "latent_mapping", "model_index.json", "config.json",
+        "model.safetensors"};
+    const bool known =
+        std::find(std::begin(kWritten), std::end(kWritten), name) != std::end(kWritten);
     if (numbered || known) ITO_TRY(remove_tree(out / name));
   }
   return {};

@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "api/replay.h"
 #include "base/error.h"
 #include "diffusion/forward_sde.h"
 #include "diffusion/langevin.h"
@@ -208,12 +209,8 @@ class Verification {
 
   // Replays, and the points where the chains are then.
   Result<std::vector<float>> advance(const Method& chain, Executor& executor, int steps) {
-    for (int done = 0; done < steps; done += 20) {
-      ITO_TRY(begin(current_));
-      ITO_TRY(executor.run(static_cast<uint32_t>(std::min(20, steps - done))));
-    }
-    ITO_ASSIGN(const auto divergence, executor.read<uint32_t>(sampling_names::kDivergence));
-    ITO_TRY(check_divergence(divergence, chain.name));
+    ITO_TRY(replay(executor, chain.name, steps,
+                   {.each = 20, .before = [&](int) { return begin(current_); }}));
     return executor.read<float>(sampling_names::kX);
   }
 

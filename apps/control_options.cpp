@@ -4,11 +4,14 @@
 
 #include <charconv>
 #include <cmath>
+#include <numbers>
+#include <span>
 #include <utility>
 
 #include "apps/command.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/registry.h"
 #include "io/dataset.h"
 #include "io/image.h"
 
@@ -16,51 +19,58 @@ namespace ito::apps {
 namespace {
 
 // Deviation of the rounding of pixels in [-1, 1] to 256 values: what is known of a picture's noise.
-const double kRoundingStd = 1 / 127.5 / std::sqrt(12.0);
+constexpr double kRoundingStd = 1 / 127.5 / (2 * std::numbers::sqrt3);
+
+// What --inverse undoes.
+struct InverseRow {
+  Name name;
+  Result<Measurement> (*make)(const Shape& size, double number);
+  bool whole;        // takes whole numbers only
+  double noise_std;  // of the observation, unless --noise-std says otherwise
+};
+constexpr InverseRow kInverses[] = {
+    {{"blur", "means over KxK pixels", "", ""},
+     [](const Shape& size, double number) {
+       return Measurement::blur(size, box_kernel(static_cast<int>(number)));
+     },
+     true,
+     kRoundingStd},
+    {{"gaussian", "a Gaussian blur", "", ""},
+     [](const Shape& size, double number) {
+       return Measurement::blur(size, gaussian_kernel(number, std::min(size[0], size[1])));
+     },
+     false,
+     kRoundingStd},
+    {{"downsample", "means over blocks", "", ""},
+     [](const Shape& size, double number) {
+       return Measurement::downsample(size, static_cast<int>(number));
+     },
+     true,
+     0},
+};
 
 // --inverse, taken apart: NAME:NUMBER.
 struct Inverse {
-  enum class Kind { kBlur, kGaussian, kDownsample };
-  Kind kind = Kind::kBlur;
+  const InverseRow* row = nullptr;
   double number = 0;
 };
 
 Result<Inverse> parse_inverse(const std::string& text) {
   const size_t colon = text.find(':');
   const std::string name = text.substr(0, colon);
-  Inverse inverse;
-  if (name == "blur") {
-    inverse.kind = Inverse::Kind::kBlur;
-  } else if (name == "gaussian") {
-    inverse.kind = Inverse::Kind::kGaussian;
-  } else if (name == "downsample") {
-    inverse.kind = Inverse::Kind::kDownsample;
-  } else {
+  Inverse inverse{.row = find_row(std::span<const InverseRow>(kInverses), name)};
+  if (inverse.row == nullptr)
     return invalid_argument("--inverse is \"{}\", expected blur:K, gaussian:D or downsample:F",
                             text);
-  }
   const char* first = text.data() + (colon == std::string::npos ? text.size() : colon + 1);
   const char* last = text.data() + text.size();
   const auto [end, error] = std::from_chars(first, last, inverse.number);
-  const bool whole =
-      inverse.kind == Inverse::Kind::kGaussian || inverse.number == std::floor(inverse.number);
+  const bool whole = !inverse.row->whole || inverse.number == std::floor(inverse.number);
   if (error != std::errc() || end != last || !whole || !(inverse.number > 0) ||
       inverse.number > 4096)
     return invalid_argument("--inverse is \"{}\", expected a positive number after \"{}:\"", text,
                             name);
   return inverse;
-}
-
-Result<Measurement> make_measurement(const Inverse& inverse, const Shape& size) {
-  switch (inverse.kind) {
-    case Inverse::Kind::kBlur:
-      return Measurement::blur(size, box_kernel(static_cast<int>(inverse.number)));
-    case Inverse::Kind::kGaussian:
-      return Measurement::blur(size, gaussian_kernel(inverse.number, std::min(size[0], size[1])));
-    case Inverse::Kind::kDownsample:
-      return Measurement::downsample(size, static_cast<int>(inverse.number));
-  }
-  return invalid_argument("unknown operator");
 }
 
 Error named(const std::string& option, const std::string& value, const Error& error) {
@@ -118,14 +128,14 @@ Result<Observation> colourisation(const ControlOptions& options, const Shape& si
 
 Result<Observation> inverse_problem(const ControlOptions& options, const Shape& size) {
   ITO_ASSIGN(const Inverse inverse, parse_inverse(options.inverse));
-  auto measurement = make_measurement(inverse, size);
+  auto measurement = inverse.row->make(size, inverse.number);
   if (!measurement.ok()) return named("--inverse", options.inverse, measurement.error());
   const Shape shape = measurement->observation();
   ITO_ASSIGN(const Image image, read_fitting("--observation", options.observation, shape,
                                              static_cast<int>(shape[2]), true));
   Observation observation{.measurement = std::move(measurement).value(), .y = padded(image, shape)};
   // Undoing a blur would blow up the rounding of the picture's pixels.
-  if (inverse.kind != Inverse::Kind::kDownsample) observation.noise_std = kRoundingStd;
+  observation.noise_std = inverse.row->noise_std;
   return observation;
 }
 
@@ -152,6 +162,9 @@ void add_control_options(CLI::App& app, ControlOptions& options) {
                  "of --init-image: 1 keeps nothing of the picture, near 0 all of it")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  app.add_option("--latents", options.latents,
+                 ".safetensors that --sampler ddim-inverse wrote: images begin there; image: row "
+                 "seed modulo their number");
   app.add_option("--inpaint", options.inpaint,
                  "picture whose pixels are kept where --mask is white");
   app.add_option("--mask", options.mask, "grey picture: white 255 is kept, black 0 is filled");
@@ -179,6 +192,8 @@ Status check_control_options(const CLI::App& app, const ControlOptions& o) {
                               option);
   }
   ITO_TRY(needs("--strength", "--init-image"));
+  if (given("--latents") && given("--init-image"))
+    return invalid_argument("--latents and --init-image exclude each other");
   ITO_TRY(needs("--inpaint", "--mask"));
   ITO_TRY(needs("--mask", "--inpaint"));
   ITO_TRY(needs("--inverse", "--observation"));
@@ -225,6 +240,7 @@ Result<SampleControl> load_control(const ControlOptions& options, const Shape& s
 Json control_settings(const ControlOptions& options, const SampleControl& control) {
   Json settings = Json::object();
   if (!options.initial.empty()) settings["init_image"] = options.initial;
+  if (!options.latents.empty()) settings["latents"] = options.latents;
   if (control.guidance) {
     settings["guidance_classifier"] = options.classifier;
     settings["guidance_scale"] = options.scale;

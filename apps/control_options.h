@@ -22,6 +22,7 @@ struct ControlOptions {
   std::optional<uint32_t> null_class;
   std::string initial;  // --init-image
   double strength = 0.8;
+  std::string latents;  // --latents
   std::string inpaint, mask;
   std::string colorize;
   std::string inverse, observation;

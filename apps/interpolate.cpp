@@ -25,23 +25,30 @@ struct InterpolateCommand {
 Json settings_of(const InterpolateCommand& c) {
   Json settings = {{"software", "ito"}, {"model", c.model},           {"a", c.a},
                    {"b", c.b},          {"method", c.options.method}, {"points", c.options.points}};
-  if (c.options.method == "flow") {
-    settings["rtol"] = c.options.ode.rtol;
-    settings["atol"] = c.options.ode.atol;
-    return settings;
-  }
-  settings["steps"] = c.options.steps;
-  if (c.options.method == "noise") {
-    settings["strength"] = c.options.strength;
-    settings["seed"] = c.options.seed;
-  }
+  const auto used = [&](const char* option, const auto& value) {
+    if (interpolation_uses(c.options.method, option)) settings[option] = value;
+  };
+  used("steps", c.options.steps);
+  used("strength", c.options.strength);
+  used("seed", c.options.seed);
+  used("rtol", c.options.ode.rtol);
+  used("atol", c.options.ode.atol);
   return settings;
 }
 
-Status check(const InterpolateCommand& c) {
-  const Json settings = settings_of(c);
+std::string method_help() {
+  std::string text = "for models of every process:";
+  for (const InterpolationRow& row : interpolation_rows())
+    text += fmt::format("\n{}: {}", row.name.name, row.name.help);
+  return text;
+}
+
+Status check(InterpolateCommand& c) {
+  ITO_ASSIGN(const InterpolationRow* row,
+             row_called(interpolation_rows(), c.options.method, "--method"));
+  c.options.method = row->name.name;
   for (const std::string option : {"steps", "strength", "seed", "rtol", "atol"}) {
-    if (c.app->count("--" + option) > 0 && !settings.contains(option))
+    if (c.app->count("--" + option) > 0 && !interpolation_uses(c.options.method, option))
       return invalid_argument("--{} has no meaning for --method {}", option, c.options.method);
   }
   ITO_TRY(check_ode_options(c.options.ode));
@@ -99,12 +106,7 @@ Command add_interpolate_command(CLI::App& root) {
   app->add_option("--a", c->a, "the first picture; smaller ones are padded with -1")->required();
   app->add_option("--b", c->b, "the last picture")->required();
   app->add_option("--out", c->out, "FILE.png: a grid, --a's reconstruction first")->required();
-  app->add_option("--method", c->options.method,
-                  "latent: DDIM latents, mixed on the great circle; noise: shared noise, mixed "
-                  "linearly, decoded by DDPM; flow: as latent, by the probability flow, for any "
-                  "model")
-      ->check(CLI::IsMember({"latent", "noise", "flow"}))
-      ->capture_default_str();
+  app->add_option("--method", c->options.method, method_help())->capture_default_str();
   app->add_option("--steps", c->options.steps, "latent, noise: steps of the sampler")
       ->check(at_least(1))
       ->capture_default_str();

@@ -110,7 +110,7 @@ Status write_table(const LikelihoodCommand& c, const Results& results, const Ima
 void print(const LikelihoodCommand& c, const Results& results, const LikelihoodSession& session) {
   const LikelihoodSummary summary = summarise(results.images);
   const LikelihoodOptions& options = c.settings.likelihood;
-  const bool exact = options.divergence == Divergence::kExact;
+  const bool exact = options.exact();
   if (c.json) {
     const Json json = {{"model", c.model},
                        {"data", c.data},

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "api/interpolation.h"
 #include "api/objectives.h"
 #include "base/error.h"
 #include "diffusion/process.h"
@@ -29,6 +30,8 @@ constexpr Kind kKinds[] = {
      [] { return names_of(objective_rows()); }},
     {{"processes", "that models are trained on", "", ""}, [] { return names_of(process_rows()); }},
     {{"networks", "that folders hold", "", ""}, [] { return names_of(network_rows()); }},
+    {{"interpolations", "of `ito interpolate --method`", "", ""},
+     [] { return names_of(interpolation_rows()); }},
 };
 
 Result<std::vector<Kind>> kinds_called(const std::string& name) {

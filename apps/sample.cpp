@@ -8,9 +8,11 @@
 #include "api/scoring.h"
 #include "apps/command.h"
 #include "apps/control_options.h"
+#include "apps/latents.h"
 #include "apps/open_model.h"
 #include "apps/sampler_options.h"
 #include "base/error.h"
+#include "diffusion/process.h"
 #include "io/json.h"
 #include "io/layout.h"
 #include "io/npy.h"
@@ -91,9 +93,35 @@ Json settings_of(const SampleCommand& c, const Model& model) {
   settings["software"] = "ito";
   settings["model"] = c.model;
   if (c.options.tiled) settings["vae_tiling"] = true;
-  if (!is_continuous(model.scheduler.process))
+  if (process_row(model.scheduler.process).predicts)
     settings["prediction_type"] = model.scheduler.prediction_type;
   return settings;
+}
+
+// What only the model's own choice of a sampler decides: a sampler that makes latents of pictures
+// takes one, as it is, and writes numbers.
+Status check_inversion(SampleCommand& c, const Model& model) {
+  if (!inverts(c.options.sampler)) return {};
+  if (c.control.initial.empty())
+    return invalid_argument("--sampler {} makes latents of a picture: give --init-image",
+                            c.options.sampler);
+  if (c.app->count("--strength") > 0)
+    return invalid_argument("--strength has no meaning for --sampler {}", c.options.sampler);
+  const Output output = output_of(c.out);
+  if (output != Output::kSafetensors && output != Output::kNpz)
+    return invalid_argument(
+        "--out is \"{}\", expected FILE.safetensors or FILE.npz: {} writes "
+        "latents, which are numbers",
+        c.out, c.options.sampler);
+  if (model.decoder)
+    return unsupported(
+        "the model in {} is on latents of an autoencoder, whose encoder is not run "
+        "here",
+        c.model);
+  // One picture, one row, unless more seeds were asked for.
+  if (c.app->count("--num") + c.app->count("--seeds") == 0) c.seeds.resize(1);
+  c.options.batch = std::min(c.options.batch, static_cast<int64_t>(c.seeds.size()));
+  return {};
 }
 
 // Does the work of one call: the requests in batches, each finished before the next.
@@ -107,6 +135,7 @@ class Sampling {
  private:
   Status load_controls();
   Status load_initial();
+  Result<Shape> image_shape() const;
   Status prepare_previews(SamplingSession& session);
   Status load_context();
   // Of the labels: the model's, or else those of the classifier that guides it.
@@ -126,6 +155,7 @@ class Sampling {
   const Model& model_;
   SampleControl control_;
   std::optional<InitialImage> initial_;
+  std::optional<Latents> latents_;
   Status preview_status_;
   std::optional<ContextStates> context_;
   std::vector<SampleRequest> requests_;
@@ -137,28 +167,39 @@ class Sampling {
   double seconds_ = 0;
 };
 
-Status Sampling::load_controls() {
-  if (!c_.control.any()) return {};
+// [h, w, c] of what the network sees.
+Result<Shape> Sampling::image_shape() const {
   const Signature& signature = model_.network.signature();
   const auto size = signature.sample_size;
   if (!size && c_.size == 0)
     return invalid_argument("the model has no sample_size; give the image size");
-  const int64_t h = c_.size > 0 ? c_.size : (*size)[0], w = c_.size > 0 ? c_.size : (*size)[1];
-  ITO_ASSIGN(control_, load_control(c_.control, {h, w, signature.in_channels}));
+  const int64_t factor = model_.decoder ? model_.decoder->network.autoencoder()->factor : 1;
+  const int64_t side = c_.size / factor;
+  return Shape{c_.size > 0 ? side : (*size)[0], c_.size > 0 ? side : (*size)[1],
+               signature.in_channels};
+}
+
+Status Sampling::load_controls() {
+  if (!c_.control.any()) return {};
+  ITO_ASSIGN(const Shape shape, image_shape());
+  ITO_ASSIGN(control_, load_control(c_.control, shape));
   return {};
 }
 
-// The picture to begin at, for all images.
+// Where all images begin: at a picture, noised or as it is, or at latents.
 Status Sampling::load_initial() {
-  if (c_.control.initial.empty()) return {};
-  const Signature& signature = model_.network.signature();
-  const auto size = signature.sample_size;
-  if (!size && c_.size == 0)
-    return invalid_argument("the model has no sample_size; give the image size");
-  const int64_t h = c_.size > 0 ? c_.size : (*size)[0], w = c_.size > 0 ? c_.size : (*size)[1];
-  ITO_ASSIGN(std::vector<float> pixels,
-             read_padded("--init-image", c_.control.initial, {h, w, signature.in_channels}));
-  initial_ = InitialImage{.pixels = std::move(pixels), .strength = c_.control.strength};
+  if (c_.control.initial.empty() && c_.control.latents.empty()) return {};
+  ITO_ASSIGN(const Shape shape, image_shape());
+  if (!c_.control.latents.empty()) {
+    ITO_ASSIGN(latents_, read_latents(c_.control.latents, shape));
+    return {};
+  }
+  ITO_ASSIGN(std::vector<float> pixels, read_padded("--init-image", c_.control.initial, shape));
+  if (inverts(c_.options.sampler)) {
+    latents_ = Latents{.rows = 1, .values = std::move(pixels)};
+  } else {
+    initial_ = InitialImage{.pixels = std::move(pixels), .strength = c_.control.strength};
+  }
   return {};
 }
 
@@ -285,7 +326,8 @@ Status Sampling::write_whole(const Shape& batch_shape) {
     return write_png(c_.out, grid_from_floats(all_, shape, c_.columns), &settings);
   const Shape nchw{shape[0], shape[3], shape[1], shape[2]};
   TensorFile file;
-  file.tensors.emplace("images", tensor_from_floats(nchw, nhwc_to_nchw(all_, shape)));
+  const char* name = inverts(c_.options.sampler) ? kLatents : "images";
+  file.tensors.emplace(name, tensor_from_floats(nchw, nhwc_to_nchw(all_, shape)));
   file.tensors.emplace("seeds", tensor_from_uint32({shape[0]}, seeds));
   if (classes() > 0) file.tensors.emplace("classes", tensor_from_uint32({shape[0]}, labels));
   if (output_of(c_.out) == Output::kNpz) return write_npz(c_.out, file);
@@ -344,7 +386,9 @@ Status Sampling::run(vk::Device& device) {
       line.update(progress_text(first, steps_done, steps_in_all, seconds));
       return true;
     };
-    ITO_ASSIGN(const std::vector<float> images, session->sample(part, after_step));
+    ITO_ASSIGN(const std::vector<float> images,
+               latents_ ? session->sample_from(latents_->of(part), part, after_step)
+                        : session->sample(part, after_step));
     ITO_TRY(preview_status_);
     const Shape shape = session->shape(static_cast<int64_t>(part.size()));
     ITO_TRY(write_images(part, images, shape));
@@ -373,6 +417,7 @@ Status run(SampleCommand& c) {
   ITO_ASSIGN(const Model model, open_scheduled_model(c.model));
   c.options = resolved(c.options, model.network, model.scheduler);
   ITO_TRY(check_sampler_options(*c.app, c.options));
+  ITO_TRY(check_inversion(c, model));
   ITO_ASSIGN(
       auto device,
       open_and_announce(

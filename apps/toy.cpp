@@ -6,6 +6,7 @@
 #include "apps/command.h"
 #include "apps/toy_figure.h"
 #include "base/error.h"
+#include "base/registry.h"
 #include "io/json.h"
 #include "io/png.h"
 
@@ -20,13 +21,22 @@ struct ToyCommand {
   bool json = false;
 };
 
+struct ToyNetwork {
+  Name name;
+  bool energy;
+};
+constexpr ToyNetwork kNetworks[] = {
+    {{"score", "the network is the score", "Hyvärinen 2005", ""}, false},
+    {{"energy", "the score is the network's gradient", "Song & Kingma 2021", ""}, true},
+};
+
 Status check(ToyCommand& c) {
-  if (c.network != "score" && c.network != "energy")
-    return invalid_argument("--network is \"{}\", expected score or energy", c.network);
-  c.options.energy = c.network == "energy";
+  ITO_ASSIGN(const ToyNetwork* network,
+             row_called(std::span<const ToyNetwork>(kNetworks), c.network, "--network"));
+  c.options.energy = network->energy;
   ITO_TRY(toy_data(c.options.data));
-  ITO_ASSIGN(const ToyObjective objective, toy_objective_from_name(c.options.objective));
-  if (c.app->count("--steps") == 0) c.options.steps = default_toy_steps(objective);
+  ITO_ASSIGN(const ToyObjective* objective, toy_objective(c.options.objective));
+  if (c.app->count("--steps") == 0) c.options.steps = objective->default_steps();
   if (Path(c.out).extension() != ".png")
     return invalid_argument("--out is \"{}\", expected the name of a .png file", c.out);
   return {};
@@ -52,7 +62,7 @@ Json metrics_of(const ToyResult& result) {
                   {"density_method", result.density_method},
                   {"train_seconds", result.train_seconds},
                   {"seconds", result.seconds}};
-  if (result.density_method == "probability flow") metrics["density_mass"] = result.density_mass;
+  if (result.density_normalised) metrics["density_mass"] = result.density_mass;
   if (result.fisher_divergence) {
     metrics["fisher_divergence"] = *result.fisher_divergence;
     metrics["fisher_of_zero_score"] = *result.fisher_scale;

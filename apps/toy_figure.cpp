@@ -159,7 +159,7 @@ std::vector<std::string> toy_summary(const ToyResult& result) {
   lines.push_back(
       fmt::format("energy distance of samples and data: {:.4f} (of data and data: {:.4f})",
                   result.energy_distance, result.energy_distance_of_data));
-  if (result.density_method == "probability flow")
+  if (result.density_normalised)
     lines.push_back(fmt::format("probability in the square: {:.3f}", result.density_mass));
   lines.push_back(fmt::format("final loss {:.4f}; trained in {:.1f} s, {:.1f} s in all",
                               result.final_loss, result.train_seconds, result.seconds));

@@ -12,6 +12,7 @@
 #include "diffusion/denoiser.h"
 #include "diffusion/guidance.h"
 #include "diffusion/marginal.h"
+#include "diffusion/probability_flow.h"
 #include "diffusion/score_model.h"
 
 namespace ito {
@@ -44,5 +45,10 @@ Result<DiffusionModel> as_process(const DiffusionModel& model, ProcessKind proce
 // The network as a solver of the model's own process asks it, guided where the model is.
 // Errors: a schedule or prediction that the config does not describe.
 Result<Denoiser> native_network(const DiffusionModel& model);
+
+// The flow whose density is the model's: of score models from where sampling ends to the SDE's end;
+// models of a discrete chain in their own log-SNR, from timestep 0 on, nothing clipped. Errors: as
+// model_score.
+Result<ProbabilityFlow> density_flow(const DiffusionModel& model);
 
 }  // namespace ito

@@ -37,7 +37,7 @@ MethodResult build_step(const MethodStep& in, const ScoreFunction& score) {
 
 Status check(const Sde& sde, const EdmSamplerOptions& options) {
   ITO_TRY(check_sde(sde));
-  if (sde.kind != Sde::Kind::kEdm)
+  if (!sde.time_is_std())
     return unsupported("EDM's sampler on {}, expected edm", sde_name(sde.kind));
   if (!(options.s_churn >= 0) || !std::isfinite(options.s_churn))
     return invalid_argument("s_churn is {}, expected a number not below 0", options.s_churn);

@@ -1,25 +1,37 @@
 #include "diffusion/flow_levels.h"
 
 #include <cmath>
+#include <span>
 
 #include "base/error.h"
+#include "base/registry.h"
 
 namespace ito {
+namespace {
+
+struct ShiftRow {
+  Name name;
+  double (*shift)(double mu);
+};
+constexpr ShiftRow kShifts[] = {
+    {{"exponential", "by e^mu", "Esser et al. 2024", ""}, [](double mu) { return std::exp(mu); }},
+    {{"linear", "by mu", "Esser et al. 2024", ""}, [](double mu) { return mu; }},
+};
+
+}  // namespace
 
 double shifted_level(double shift, double t) { return shift * t / (1 + (shift - 1) * t); }
 
 Result<double> level_shift(const SchedulerConfig& config, std::optional<double> mu, double fixed) {
-  const bool linear = config.time_shift_type == "linear";
-  if (!linear && config.time_shift_type != "exponential")
-    return invalid_argument(
-        "scheduler config: time_shift_type is \"{}\", expected exponential or linear",
-        config.time_shift_type);
+  ITO_ASSIGN(const ShiftRow* row,
+             row_called(std::span<const ShiftRow>(kShifts), config.time_shift_type,
+                        "scheduler config: time_shift_type"));
   if (!mu) return fixed;
   if (!config.use_dynamic_shifting)
     return invalid_argument(
         "mu is given, but the scheduler config's use_dynamic_shifting is false; expected one "
         "without the other");
-  const double shift = linear ? *mu : std::exp(*mu);
+  const double shift = row->shift(*mu);
   if (!(shift > 0) || !std::isfinite(shift))
     return invalid_argument("mu is {}, which shifts levels by {}, expected a positive shift", *mu,
                             shift);

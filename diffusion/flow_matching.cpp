@@ -65,6 +65,23 @@ std::vector<double> trigonometric_betas(int timesteps) {
   return betas;
 }
 
+SchedulerConfig flow_scheduler(FlowPath path, int timesteps) {
+  SchedulerConfig scheduler;
+  scheduler.num_train_timesteps = timesteps;
+  if (path == FlowPath::kLinear) {
+    scheduler.process = ProcessKind::kFlow;
+    scheduler.sampler = "flow-euler";
+    scheduler.prediction_type = "flow_prediction";
+    scheduler.clip_sample = false;
+    return scheduler;
+  }
+  scheduler.sampler = "ddim";
+  scheduler.trained_betas = trigonometric_betas(timesteps);
+  scheduler.prediction_type = "v_prediction";
+  scheduler.timestep_spacing = "trailing";
+  return scheduler;
+}
+
 Status check_flow_options(const FlowOptions& options) {
   if (options.timesteps < 1)
     return invalid_argument("timesteps is {}, expected at least 1", options.timesteps);

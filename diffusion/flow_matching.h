@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/config.h"
 #include "base/registry.h"
 #include "base/result.h"
 #include "diffusion/denoiser.h"
@@ -43,6 +44,10 @@ double flow_timestep(FlowPath path, double t, int timesteps);
 // β_i of the chain with ᾱ_i = cos²(π/2 (i + 1/2)/T), i = 0 .. T-1: what a trigonometric path visits
 // at its timesteps.
 std::vector<double> trigonometric_betas(int timesteps);
+
+// What a model of the path is saved as: a flow-matching process (linear), or the chain that the
+// trigonometric one is, with v-prediction. T timesteps.
+SchedulerConfig flow_scheduler(FlowPath path, int timesteps);
 
 enum class FlowTimes : uint8_t {
   kUniform,

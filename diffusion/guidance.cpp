@@ -22,24 +22,6 @@ Tensor log_probability_gradient(const LogProbability& log_probability, Tensor x,
   return grad(sum_all(value), {x})[0] * scale;
 }
 
-// What adding g to the score adds to a prediction at x_t = a x_0 + s ε.
-Tensor change_of_prediction(Prediction prediction, Tensor g, Tensor a, Tensor s) {
-  const Tensor signal = maximum(a, scalar(a.graph(), kLeastMean));
-  switch (prediction) {
-    case Prediction::kEpsilon:
-      return -(s * g);
-    case Prediction::kSample:
-      return square(s) / signal * g;
-    case Prediction::kV:  // a ε - s x_0, and a² + s² = 1
-      return -(s / signal * g);
-    case Prediction::kScore:
-      return g;
-    case Prediction::kFlow:  // ε - x_0
-      return -(s * (a + s) / signal * g);
-  }
-  CHECK(false, "unknown prediction");
-}
-
 }  // namespace
 
 Tensor classifier_free_guidance(Tensor conditional, Tensor unconditional, double scale,
@@ -61,9 +43,10 @@ Denoiser guided_denoiser(Denoiser denoiser, Prediction prediction, MarginalFunct
           log_probability = std::move(log_probability), scale](Tensor x, Tensor t) {
     const Tensor output = denoiser(x, t);
     const Marginal level = marginal(t);
+    const Tensor g = log_probability_gradient(log_probability, x, t, scale);
+    const Tensor mean = per_image(level.mean, x.rank()), std = per_image(level.std, x.rank());
     const Tensor change =
-        change_of_prediction(prediction, log_probability_gradient(log_probability, x, t, scale),
-                             per_image(level.mean, x.rank()), per_image(level.std, x.rank()));
+        change_by_score(prediction, g, mean, std, maximum(mean, scalar(x.graph(), kLeastMean)));
     const int axis = x.rank() - 1;
     const int64_t channels = x.dim(axis), all = output.dim(axis);
     if (all == channels) return output + change;

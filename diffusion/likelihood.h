@@ -26,7 +26,9 @@ struct LikelihoodOptions {
   Divergence divergence = Divergence::kRademacher;
   int probes = 1;  // independent v per image, each held fixed along the whole path; not for kExact
 
-  int columns() const { return divergence == Divergence::kExact ? 1 : probes; }
+  // Whether there is nothing random in the divergence, and so no probes.
+  bool exact() const { return divergence == Divergence::kExact; }
+  int columns() const { return exact() ? 1 : probes; }
 };
 // Largest image, in elements, that kExact takes.
 inline constexpr int64_t kMaxExactElements = 128;

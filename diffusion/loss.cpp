@@ -2,16 +2,28 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <utility>
 
 #include "base/check.h"
-#include "base/error.h"
+#include "base/registry.h"
 #include "diffusion/posterior.h"
 #include "diffusion/streams.h"
 #include "graph/builder.h"
 
 namespace ito {
 namespace {
+
+struct LossWeightRow {
+  Name name;
+  LossWeight weight;
+};
+constexpr LossWeightRow kWeights[] = {
+    {{"none", "every timestep alike", "Ho et al. 2020, eq. 14", ""}, LossWeight::kNone},
+    {{"min_snr", "SNR up to a bound", "Hang et al. 2023", ""}, LossWeight::kMinSnr},
+    {{"p2", "less where there is little noise", "Choi et al. 2022", ""}, LossWeight::kP2},
+    {{"elbo", "as the variational bound has it", "Ho et al. 2020, eq. 12", ""}, LossWeight::kElbo},
+};
 
 // w(t) for the squared error of x_0, from which the others follow without dividing by SNR = 0.
 double weight_of_x0_error(const NoiseSchedule& schedule, int t, const LossOptions& options) {
@@ -42,31 +54,15 @@ double weight_of(const NoiseSchedule& schedule, int t, const LossOptions& option
   if (options.weight == LossWeight::kNone) return 1;
   const double w = weight_of_x0_error(schedule, t, options);
   const double snr = schedule.snr(t);
-  switch (options.prediction) {
-    case Prediction::kEpsilon:
-      return w / snr;
-    case Prediction::kSample:
-      return w;
-    case Prediction::kV:
-      return w / (snr + 1);
-    case Prediction::kScore:
-      return w / snr * (1 - schedule.alpha_bar(t));
-    case Prediction::kFlow: {  // at a fixed x_t the error of ε - x_0 is (a + s)/s that of x_0
-      const double ratio = 1 / (std::sqrt(snr) + 1);
-      return w * ratio * ratio;
-    }
-  }
-  CHECK(false, "unknown prediction");
+  return weight_of_error(options.prediction, w, snr, schedule.alpha_bar(t));
 }
 
 }  // namespace
 
 Result<LossWeight> loss_weight_from_name(const std::string& name) {
-  if (name == "none") return LossWeight::kNone;
-  if (name == "min_snr") return LossWeight::kMinSnr;
-  if (name == "p2") return LossWeight::kP2;
-  if (name == "elbo") return LossWeight::kElbo;
-  return invalid_argument("loss weight is \"{}\", expected none, min_snr, p2 or elbo", name);
+  ITO_ASSIGN(const LossWeightRow* row,
+             row_called(std::span<const LossWeightRow>(kWeights), name, "loss weight"));
+  return row->weight;
 }
 
 std::vector<double> loss_weights(const NoiseSchedule& schedule, const LossOptions& options) {

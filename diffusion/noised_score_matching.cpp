@@ -4,6 +4,8 @@
 
 namespace ito {
 
+bool projects(ScoreEstimator estimator) { return estimator != ScoreEstimator::kImplicit; }
+
 ScoreLoss noised_score_matching(ScoreEstimator estimator, Tensor x0, Tensor t, Tensor noise,
                                 Tensor projections, const Sde& sde, const ScoreFunction& score) {
   const Tensor std = sde.std(t);

@@ -16,6 +16,9 @@ enum class ScoreEstimator : uint8_t {
   kSlicedVarianceReduced,  // vᵀ∂s v + ½|s|²
 };
 
+// Whether it projects; the others take no projections.
+bool projects(ScoreEstimator estimator);
+
 // Largest image, in elements, whose exact trace is taken.
 inline constexpr int64_t kMaxImplicitElements = 256;
 

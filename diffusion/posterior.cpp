@@ -2,12 +2,31 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "base/check.h"
-#include "base/error.h"
+#include "base/registry.h"
 
 namespace ito {
 namespace {
+
+struct VarianceRow {
+  Name name;
+  VarianceType type;
+};
+constexpr VarianceRow kVariances[] = {
+    {{"fixed_small", "the posterior's variance", "Ho et al. 2020, eq. 7", ""},
+     VarianceType::kFixedSmall},
+    {{"fixed_small_log", "the same by its logarithm", "Ho et al. 2020, eq. 7", ""},
+     VarianceType::kFixedSmallLog},
+    {{"fixed_large", "the step's own beta", "Ho et al. 2020, section 3.2", ""},
+     VarianceType::kFixedLarge},
+    {{"fixed_large_log", "the same by its logarithm", "Ho et al. 2020, section 3.2", ""},
+     VarianceType::kFixedLargeLog},
+    {{"learned", "the network gives it", "Nichol & Dhariwal 2021", ""}, VarianceType::kLearned},
+    {{"learned_range", "the network chooses between the two", "Nichol & Dhariwal 2021, eq. 15", ""},
+     VarianceType::kLearnedRange},
+};
 
 template <typename Real>
 Posterior posterior_in(Real alpha_bar, Real alpha_bar_previous) {
@@ -60,16 +79,14 @@ Posterior posterior(const NoiseSchedule& schedule, int t, int previous) {
 }
 
 Result<VarianceType> variance_type_from_name(const std::string& name) {
-  if (name == "fixed_small") return VarianceType::kFixedSmall;
-  if (name == "fixed_small_log") return VarianceType::kFixedSmallLog;
-  if (name == "fixed_large") return VarianceType::kFixedLarge;
-  if (name == "fixed_large_log") return VarianceType::kFixedLargeLog;
-  if (name == "learned") return VarianceType::kLearned;
-  if (name == "learned_range") return VarianceType::kLearnedRange;
-  return invalid_argument(
-      "scheduler config: variance_type is \"{}\", expected fixed_small, fixed_small_log, "
-      "fixed_large, fixed_large_log, learned or learned_range",
-      name);
+  ITO_ASSIGN(const VarianceRow* row, row_called(std::span<const VarianceRow>(kVariances), name,
+                                                "scheduler config: variance_type"));
+  return row->type;
+}
+
+bool is_range(VarianceType type) { return type == VarianceType::kLearnedRange; }
+bool is_large(VarianceType type) {
+  return type == VarianceType::kFixedLarge || type == VarianceType::kFixedLargeLog;
 }
 
 bool is_learned(VarianceType type) {

@@ -39,6 +39,9 @@ enum class VarianceType : uint8_t {
 Result<VarianceType> variance_type_from_name(const std::string& name);
 // True when the network outputs twice the channels.
 bool is_learned(VarianceType type);
+// Whether it says where between two fixed variances; and whether it is the larger of these.
+bool is_range(VarianceType type);
+bool is_large(VarianceType type);
 
 // Least value a variance is given before a root or logarithm is taken.
 inline constexpr double kMinVariance = 1e-20;

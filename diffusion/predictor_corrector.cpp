@@ -6,7 +6,6 @@
 
 #include "base/check.h"
 #include "base/error.h"
-#include "diffusion/edm.h"
 #include "diffusion/reverse_sde.h"
 #include "diffusion/sde_discrete.h"
 #include "graph/builder.h"
@@ -18,62 +17,7 @@ namespace {
 enum Column : size_t { kTime, kOnX, kOnScore, kNoise, kCorrector, kCorrectorNoise };
 
 // The predictor's move at one step: x' = on_x x + on_score s + noise z.
-struct Move {
-  double on_x = 1;
-  double on_score = 0;
-  double noise = 0;
-};
-
-struct Interval {
-  double t = 0;
-  double next = 0;  // where the process is after the step, as far as Δt is concerned
-};
-
-bool is_edm(const Sde& sde) { return sde.kind == Sde::Kind::kEdm; }
-
-Result<std::vector<Interval>> intervals(const Sde& sde, const PredictorCorrectorOptions& options) {
-  const int n = options.steps;
-  std::vector<Interval> all;
-  if (is_edm(sde)) {
-    ITO_ASSIGN(const std::vector<double> times,
-               edm_time_steps(options.end_time > 0 ? options.end_time : sde.sigma_min,
-                              sde.sigma_max, options.rho, n));
-    for (int i = 0; i < n; ++i)
-      all.push_back({times[static_cast<size_t>(i)], times[static_cast<size_t>(i) + 1]});
-    return all;
-  }
-  const double first = sde.end(), last = options.end_time > 0 ? options.end_time : sde.start();
-  for (int i = 0; i < n; ++i) {
-    const double t = first + (last - first) * i / (n - 1);
-    all.push_back({t, t - first / n});
-  }
-  return all;
-}
-
-// The forward chain's f (a multiple of x) and G over the interval.
-DiscreteStep forward_step(const Sde& sde, const Interval& interval, int steps) {
-  if (!is_edm(sde)) return discretize(sde, interval.t, steps);
-  const double variance = interval.t * interval.t - interval.next * interval.next;
-  return {.on_x = 0, .noise = std::sqrt(variance)};
-}
-
-Move ancestral_move(const Sde& sde, const Interval& interval, int steps) {
-  if (sde.kind == Sde::Kind::kVp) {
-    const double beta =
-        discrete_betas(sde, steps)[static_cast<size_t>(discrete_index(interval.t, steps))];
-    const double root = std::sqrt(1 - beta);
-    return {.on_x = 1 / root, .on_score = beta / root, .noise = std::sqrt(beta)};
-  }
-  double sigma = interval.t, below = interval.next;
-  if (!is_edm(sde)) {
-    const std::vector<double> sigmas = discrete_sigmas(sde, steps);
-    const auto i = static_cast<size_t>(discrete_index(interval.t, steps));
-    sigma = sigmas[i];
-    below = i == 0 ? 0 : sigmas[i - 1];
-  }
-  const double lost = sigma * sigma - below * below;
-  return {.on_x = 1, .on_score = lost, .noise = below / sigma * std::sqrt(lost)};
-}
+using Move = ReverseStep;
 
 Move predictor_move(const Sde& sde, Predictor predictor, const Interval& interval, int steps) {
   switch (predictor) {
@@ -95,7 +39,7 @@ Move predictor_move(const Sde& sde, Predictor predictor, const Interval& interva
               .noise = ode ? 0 : forward.noise};
     }
     case Predictor::kAncestral:
-      return ancestral_move(sde, interval, steps);
+      return reverse_chain_step(sde, interval, steps);
   }
   CHECK(false, "unknown predictor");
 }
@@ -103,10 +47,7 @@ Move predictor_move(const Sde& sde, Predictor predictor, const Interval& interva
 // What ε is but for the norms: 2 α snr² (Langevin) or 2 α (snr std)² (ALD).
 double corrector_size(const Sde& sde, const PredictorCorrectorOptions& options, double t) {
   if (options.corrector == Corrector::kNone) return 0;
-  double alpha = 1;
-  if (sde.kind == Sde::Kind::kVp || sde.kind == Sde::Kind::kSubVp)
-    alpha -=
-        discrete_betas(sde, options.steps)[static_cast<size_t>(discrete_index(t, options.steps))];
+  const double alpha = chain_alpha(sde, t, options.steps);
   const double scale = options.snr * (options.corrector == Corrector::kAld ? sde.std(t) : 1.0);
   return 2 * alpha * scale * scale;
 }
@@ -174,12 +115,8 @@ Status check(const Sde& sde, const PredictorCorrectorOptions& options) {
   if (options.end_time != 0 && !(options.end_time > 0 && options.end_time < sde.end()))
     return invalid_argument("end_time is {}, expected a time between 0 and {}", options.end_time,
                             sde.end());
-  if (options.predictor == Predictor::kAncestral && sde.kind == Sde::Kind::kSubVp)
-    return unsupported("ancestral sampling of subvp: it is no limit of a discrete chain");
-  const bool chain_of_betas = sde.kind == Sde::Kind::kVp || sde.kind == Sde::Kind::kSubVp;
-  if (chain_of_betas && !(sde.beta_max < options.steps))
-    return invalid_argument("{} steps, expected more than beta_max, which is {}", options.steps,
-                            sde.beta_max);
+  if (options.predictor == Predictor::kAncestral) ITO_TRY(check_ancestral(sde));
+  ITO_TRY(check_chain(sde, options.steps));
   if (options.corrector == Corrector::kNone) return {};
   if (options.corrector_steps < 1)
     return invalid_argument("corrector_steps is {}, expected at least 1", options.corrector_steps);
@@ -193,7 +130,8 @@ Status check(const Sde& sde, const PredictorCorrectorOptions& options) {
 Result<Method> predictor_corrector(const Sde& sde, ScoreFunction score,
                                    const PredictorCorrectorOptions& options) {
   ITO_TRY(check(sde, options));
-  ITO_ASSIGN(const std::vector<Interval> times, intervals(sde, options));
+  ITO_ASSIGN(const std::vector<Interval> times,
+             reverse_intervals(sde, options.steps, options.end_time, options.rho));
   Method chain;
   chain.name = sde_name(sde.kind) + " " + predictor_name(options.predictor) + " with corrector " +
                corrector_name(options.corrector);

@@ -14,6 +14,7 @@ struct SamplerOptions {
 
   // Changes of the scheduler's configuration; empty or 0: as it says.
   std::string spacing = {};
+  std::string timesteps = {};
   std::string sigmas = {};
   std::string final_sigma = {};
   std::string variance = {};
@@ -53,6 +54,9 @@ void visit_sampler_fields(Options& o, Visit&& visit) {
   visit("spacing", o.spacing,
         "which timesteps are visited: leading, trailing or linspace; left out: as the scheduler "
         "says");
+  visit("timesteps", o.timesteps,
+        "exactly these training timesteps, falling, as 999,700,400,0, in place of --steps spaced "
+        "ones");
   visit("sigmas", o.sigmas,
         "spacing of the noise levels: uniform (in timesteps), karras, exponential, beta or lu");
   visit("final_sigma", o.final_sigma, "the last noise level: zero or sigma_min");

@@ -23,6 +23,7 @@ struct SolverEntry {
   bool generator = false;  // for networks that generate x_0 from a latent (GANs), and only those
   // The row whose scheduler configuration a preset reads; empty: its own.
   std::string_view configured_as = {};
+  bool inverts = false;  // runs from images to their noise: x begins at a picture as it is
 };
 
 std::span<const SolverEntry> solver_rows();
@@ -30,6 +31,9 @@ std::span<const SolverEntry> solver_rows();
 // The name under which a scheduler configuration knows the sampler: SolverEntry::configured_as, or
 // the name itself.
 std::string configured_as(const std::string& name);
+
+// Whether the sampler of that name makes noise of images, and not images of noise.
+bool inverts(const std::string& name);
 
 // The solver of that name (with its preset) for a model trained with `config`. Errors: an unknown
 // name, a model of another process, and what the solver itself refuses.

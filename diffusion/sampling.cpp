@@ -1,6 +1,7 @@
 #include "diffusion/sampling.h"
 
 #include <algorithm>
+#include <charconv>
 #include <type_traits>
 #include <utility>
 
@@ -52,15 +53,10 @@ Result<Sampling> solver_sampling(const SolverEntry& entry, const DiffusionModel&
                                  const SamplerOptions& options, int first_step) {
   ITO_ASSIGN(DiffusionModel view, as_process(model, entry.process));
   ITO_ASSIGN(view.config, chosen_config(view.config, options));
-  SolverOptions run = solver_options(options, view.config);
+  ITO_ASSIGN(SolverOptions run, solver_options(options, view.config));
   run.first_step = first_step;
   ITO_ASSIGN(Solver solver, make_solver(std::string(entry.name.name), view.config, run));
-  if (solver.variance == LearnedVariance::kNone && view.output_multiple == 2)
-    solver.variance = LearnedVariance::kIgnored;
-  if (solver.output_multiple() != view.output_multiple)
-    return unsupported(
-        "the network has {} output channels per channel of the sample, sampler {} expects {}",
-        view.output_multiple, entry.name.name, solver.output_multiple());
+  ITO_TRY(solver.take_outputs(view.output_multiple, entry.name.name));
   ITO_ASSIGN(Denoiser network, native_network(view));
   Sampling sampling;
   sampling.method = solver_method(solver, std::move(network));
@@ -110,6 +106,7 @@ Status check_sampler_choices(const SamplerOptions& options) {
     std::replace(option.begin(), option.end(), '_', '-');
     return invalid_argument("--{} is \"{}\", expected one of {}", option, value, names);
   }
+  ITO_TRY(timestep_list(options));
   if (!options.sigmas.empty())
     ITO_TRY(row_called(std::span<const SpacingRow>(kSigmaSpacings), options.sigmas, "--sigmas"));
   ITO_TRY(row_called(predictor_rows(), options.predictor, "--predictor"));
@@ -124,7 +121,29 @@ std::string own_sampler(const SchedulerConfig& config, bool generator) {
   CHECK(false, "no solver for generators");
 }
 
+Result<std::vector<int>> timestep_list(const SamplerOptions& options) {
+  std::vector<int> timesteps;
+  const char* at = options.timesteps.data();
+  const char* const last = at + options.timesteps.size();
+  while (at != last) {
+    int timestep = 0;
+    const auto [end, error] = std::from_chars(at, last, timestep);
+    if (error != std::errc() || (end != last && (*end != ',' || end + 1 == last)))
+      return invalid_argument("--timesteps is \"{}\", expected whole numbers and commas",
+                              options.timesteps);
+    timesteps.push_back(timestep);
+    at = end == last ? end : end + 1;
+  }
+  if (!timesteps.empty() && options.steps > 0 &&
+      static_cast<size_t>(options.steps) != timesteps.size())
+    return invalid_argument("--timesteps has {} of them and --steps is {}; leave one out",
+                            timesteps.size(), options.steps);
+  return timesteps;
+}
+
 int default_steps(const SamplerOptions& options, const SchedulerConfig& config) {
+  const auto timesteps = timestep_list(options);
+  if (timesteps.ok() && !timesteps->empty()) return static_cast<int>(timesteps->size());
   if (const SolverEntry* row = solver_entry(options.sampler))
     return row->default_steps > 0 ? row->default_steps : config.num_train_timesteps;
   const ScoreSamplerEntry* row = score_sampler(options.sampler);
@@ -155,8 +174,9 @@ Result<SchedulerConfig> chosen_config(const SchedulerConfig& config,
   return chosen;
 }
 
-SolverOptions solver_options(const SamplerOptions& options, const SchedulerConfig& config) {
+Result<SolverOptions> solver_options(const SamplerOptions& options, const SchedulerConfig& config) {
   SolverOptions run;
+  ITO_ASSIGN(run.timesteps, timestep_list(options));
   run.steps = options.steps > 0 ? options.steps : default_steps(options, config);
   run.eta = options.eta;
   run.s_churn = options.churn;

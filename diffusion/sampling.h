@@ -55,19 +55,24 @@ std::string sampler_without(const SamplerOptions& options, std::string_view key)
 // Whether every choice by name is one that exists. The error names the option.
 Status check_sampler_choices(const SamplerOptions& options);
 
+// --timesteps taken apart; empty where it is. Errors: no list of whole numbers, or one of another
+// length than --steps.
+Result<std::vector<int>> timestep_list(const SamplerOptions& options);
+
 // The sampler that a model is drawn with unless told otherwise: what its scheduler asks for; a
 // GAN's generator's own.
 std::string own_sampler(const SchedulerConfig& config, bool generator);
 
-// Steps where options.steps is 0: 50 for solvers (GANs, consistency models and LCMs few of their
-// own), 18 for edm (Karras et al. 2022, section 3), the levels of a ladder for ald, else 500.
+// Steps where options.steps is 0: as many as --timesteps has, else 50 for solvers (GANs,
+// consistency models and LCMs few of their own), 18 for edm (Karras et al. 2022, section 3), the
+// levels of a ladder for ald, else 500.
 int default_steps(const SamplerOptions& options, const SchedulerConfig& config);
 
 // The config with the choices that options make. Errors: a choice that no scheduler knows.
 Result<SchedulerConfig> chosen_config(const SchedulerConfig& config, const SamplerOptions& options);
 
-// What `options` say of a solver's run.
-SolverOptions solver_options(const SamplerOptions& options, const SchedulerConfig& config);
+// What `options` say of a solver's run. Errors: timestep_list's.
+Result<SolverOptions> solver_options(const SamplerOptions& options, const SchedulerConfig& config);
 
 // The sampler options.sampler on the model. The model's config must be as the sampler's class reads
 // it (as_sampler of io/scheduler_config.h). first_step: rows of a solver that are left out, for

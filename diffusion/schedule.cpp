@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <span>
+#include <type_traits>
 
 #include "base/error.h"
+#include "base/registry.h"
 
 namespace ito {
 namespace {
@@ -80,6 +83,65 @@ std::vector<Real> rescale(const std::vector<Real>& betas) {
 }
 
 template <typename Real>
+using Betas = std::vector<Real>(double start, double end, int n);
+
+template <typename Real>
+std::vector<Real> linear(double start, double end, int n) {
+  return linspace<Real>(start, end, n);
+}
+template <typename Real>
+std::vector<Real> scaled_linear(double start, double end, int n) {
+  std::vector<Real> betas = linspace<Real>(std::sqrt(start), std::sqrt(end), n);
+  for (Real& beta : betas) beta *= beta;
+  return betas;
+}
+template <typename Real>
+std::vector<Real> cosine(double, double, int n) {
+  return betas_for_alpha_bar<Real>(n, cosine_alpha_bar);
+}
+template <typename Real>
+std::vector<Real> sigmoid(double start, double end, int n) {
+  std::vector<Real> betas = linspace<Real>(-6, 6, n);
+  for (Real& beta : betas)
+    beta = Real{1} / (Real{1} + std::exp(-beta)) * static_cast<Real>(end - start) +
+           static_cast<Real>(start);
+  return betas;
+}
+template <typename Real>
+std::vector<Real> laplace(double, double, int n) {
+  return betas_for_alpha_bar<Real>(n, laplace_alpha_bar);
+}
+
+struct BetaRow {
+  Name name;
+  Betas<float>* in_float;
+  Betas<double>* in_double;
+  bool cosine = false;
+
+  template <typename Real>
+  std::vector<Real> betas(double start, double end, int n) const {
+    if constexpr (std::is_same_v<Real, float>)
+      return in_float(start, end, n);
+    else
+      return in_double(start, end, n);
+  }
+};
+constexpr BetaRow kBetas[] = {
+    {{"linear", "beta evenly", "Ho et al. 2020", ""}, linear<float>, linear<double>},
+    {{"scaled_linear", "the root of beta evenly", "Rombach et al. 2022", ""},
+     scaled_linear<float>,
+     scaled_linear<double>},
+    {{"squaredcos_cap_v2", "cosine", "Nichol & Dhariwal 2021, eq. 17", ""},
+     cosine<float>,
+     cosine<double>,
+     true},
+    {{"sigmoid", "a logistic curve", "Xu et al. 2022", ""}, sigmoid<float>, sigmoid<double>},
+    {{"laplace", "log-SNR with a Laplace distribution", "Hang et al. 2024", ""},
+     laplace<float>,
+     laplace<double>},
+};
+
+template <typename Real>
 Result<std::vector<Real>> make_betas(const SchedulerConfig& config) {
   const int n = config.num_train_timesteps;
   if (config.trained_betas) {
@@ -89,28 +151,9 @@ Result<std::vector<Real>> make_betas(const SchedulerConfig& config) {
           config.trained_betas->size(), n);
     return std::vector<Real>(config.trained_betas->begin(), config.trained_betas->end());
   }
-  const double start = config.beta_start;
-  const double end = config.beta_end;
-  if (config.beta_schedule == "linear") return linspace<Real>(start, end, n);
-  if (config.beta_schedule == "scaled_linear") {
-    std::vector<Real> betas = linspace<Real>(std::sqrt(start), std::sqrt(end), n);
-    for (Real& beta : betas) beta *= beta;
-    return betas;
-  }
-  if (config.beta_schedule == "squaredcos_cap_v2")
-    return betas_for_alpha_bar<Real>(n, cosine_alpha_bar);
-  if (config.beta_schedule == "laplace") return betas_for_alpha_bar<Real>(n, laplace_alpha_bar);
-  if (config.beta_schedule == "sigmoid") {
-    std::vector<Real> betas = linspace<Real>(-6, 6, n);
-    for (Real& beta : betas)
-      beta = Real{1} / (Real{1} + std::exp(-beta)) * static_cast<Real>(end - start) +
-             static_cast<Real>(start);
-    return betas;
-  }
-  return invalid_argument(
-      "scheduler config: beta_schedule is \"{}\", expected linear, scaled_linear, "
-      "squaredcos_cap_v2, sigmoid or laplace",
-      config.beta_schedule);
+  ITO_ASSIGN(const BetaRow* row, row_called(std::span<const BetaRow>(kBetas), config.beta_schedule,
+                                            "scheduler config: beta_schedule"));
+  return row->betas<Real>(config.beta_start, config.beta_end, n);
 }
 
 template <typename Real>
@@ -143,6 +186,11 @@ Result<NoiseSchedule> make(const SchedulerConfig& config, Arithmetic arithmetic)
 Result<NoiseSchedule> make_schedule(const SchedulerConfig& config, Arithmetic arithmetic) {
   return arithmetic == Arithmetic::kDouble ? make<double>(config, arithmetic)
                                            : make<float>(config, arithmetic);
+}
+
+bool has_cosine_betas(const SchedulerConfig& config) {
+  const BetaRow* row = find_row(std::span<const BetaRow>(kBetas), config.beta_schedule);
+  return row != nullptr && row->cosine;
 }
 
 std::vector<double> rescale_zero_terminal_snr(const std::vector<double>& betas,

@@ -45,6 +45,10 @@ struct NoiseSchedule {
 Result<NoiseSchedule> make_schedule(const SchedulerConfig& config,
                                     Arithmetic arithmetic = Arithmetic::kFloat32AsDiffusers);
 
+// Whether the config names the cosine schedule, with which published solvers tell the network the
+// timestep below a converted level and not the nearest.
+bool has_cosine_betas(const SchedulerConfig& config);
+
 // Shifts and scales √ᾱ so that ᾱ_{T-1} = 0 and ᾱ_0 stays (Lin et al. 2023, algorithm 1); returns
 // the new betas, the last of which is 1.
 std::vector<double> rescale_zero_terminal_snr(const std::vector<double>& betas,

@@ -1,10 +1,12 @@
 #include "diffusion/score_matching.h"
 
 #include <cmath>
+#include <span>
 #include <utility>
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/registry.h"
 #include "diffusion/divergence.h"
 #include "diffusion/streams.h"
 #include "graph/builder.h"
@@ -21,52 +23,6 @@ Tensor half_square(Tensor x) { return sum_per_image(square(x)) * 0.5; }
 void check_score_shape(Tensor score, Tensor x) {
   CHECK(score.shape() == x.shape(), "score matching: the score gives " + score.shape().to_string() +
                                         ", expected " + x.shape().to_string());
-}
-
-// ∫_0^t β of VP and sub-VP, and the t at which it is B.
-double beta_integral(const Sde& sde, double t) {
-  return t * (sde.beta_min + 0.5 * t * (sde.beta_max - sde.beta_min));
-}
-Tensor time_of_beta_integral(const Sde& sde, Tensor B) {
-  // 2B / (β_min + √(β_min² + 2 (β_max - β_min) B)): no cancellation, no division by the slope.
-  const Tensor root = sqrt(B * (2 * (sde.beta_max - sde.beta_min)) + sde.beta_min * sde.beta_min);
-  return B * 2.0 / (root + sde.beta_min);
-}
-
-// Z(t) with dZ/dt = g²/std².
-double importance_integral(const Sde& sde, double t) {
-  switch (sde.kind) {
-    case Sde::Kind::kVe:
-      return 2 * std::log(sde.sigma_max / sde.sigma_min) * t;
-    case Sde::Kind::kEdm:
-      return 2 * std::log(t);
-    case Sde::Kind::kVp:  // β/(1-e^{-B}) = d/dt ln(e^B - 1)
-      return std::log(std::expm1(beta_integral(sde, t)));
-    case Sde::Kind::kSubVp:  // β (1-e^{-2B})/(1-e^{-B})² = β coth(B/2) = d/dt 2 ln sinh(B/2)
-      return 2 * std::log(std::sinh(0.5 * beta_integral(sde, t)));
-  }
-  CHECK(false, "unknown SDE");
-}
-
-// The t at which Z(t) is z.
-Tensor importance_time(const Sde& sde, Tensor z) {
-  switch (sde.kind) {
-    case Sde::Kind::kVe:
-      return z / (2 * std::log(sde.sigma_max / sde.sigma_min));
-    case Sde::Kind::kEdm:
-      return exp(z * 0.5);
-    case Sde::Kind::kVp:
-      return time_of_beta_integral(sde, softplus(z));
-    case Sde::Kind::kSubVp: {
-      // 2 asinh(e^{z/2}); for z > 0 written with e^{-z}, which cannot overflow.
-      const Tensor y = exp(minimum(z, full(z.graph(), {}, 0)) * 0.5);
-      const Tensor small = log(y + sqrt(square(y) + 1.0)) * 2.0;
-      const Tensor q = exp(maximum(z, full(z.graph(), {}, 0)) * -1.0);
-      const Tensor large = z + 2.0 * log(sqrt(q + 1.0) + 1.0);
-      return time_of_beta_integral(sde, select(less(z, full(z.graph(), {}, 0)), small, large));
-    }
-  }
-  CHECK(false, "unknown SDE");
 }
 
 double start_of(const ContinuousLoss& options, const Sde& sde) {
@@ -114,9 +70,16 @@ ScoreLoss ladder_score_matching(Tensor x0, Tensor t, Tensor noise, Tensor sigma,
 }
 
 Result<ScoreWeighting> score_weighting_from_name(const std::string& name) {
-  if (name == "std2") return ScoreWeighting::kStd2;
-  if (name == "likelihood") return ScoreWeighting::kLikelihood;
-  return invalid_argument("score weighting is \"{}\", expected std2 or likelihood", name);
+  struct Row {
+    Name name;
+    ScoreWeighting weighting;
+  };
+  static constexpr Row kRows[] = {
+      {{"std2", "the noise's variance", "Song et al. 2021", ""}, ScoreWeighting::kStd2},
+      {{"likelihood", "the diffusion's square", "Song, Durkan, Murray, Ermon 2021", ""},
+       ScoreWeighting::kLikelihood}};
+  ITO_ASSIGN(const Row* row, row_called(std::span<const Row>(kRows), name, "score weighting"));
+  return row->weighting;
 }
 
 Status check_continuous_loss(const ContinuousLoss& options, const Sde& sde) {
@@ -141,7 +104,7 @@ ScoreLoss continuous_dsm_loss(Tensor x0, Tensor t, Tensor noise, const Sde& sde,
   if (options.weighting == ScoreWeighting::kLikelihood) {
     if (options.sampling == TimeSampling::kImportance) {
       const double start = start_of(options, sde);
-      const double total = importance_integral(sde, sde.end()) - importance_integral(sde, start);
+      const double total = sde.importance_integral(sde.end()) - sde.importance_integral(start);
       per = per * (total / (sde.end() - start));
     } else {
       per = per * square(sde.diffusion(t) / std);
@@ -157,10 +120,10 @@ Tensor draw_score_noise(const Shape& shape, Tensor key, Tensor image, Tensor ste
 Tensor time_quantile(const Sde& sde, Tensor u, const ContinuousLoss& options) {
   const double start = start_of(options, sde);
   if (options.sampling == TimeSampling::kUniform) return u * (sde.end() - start) + start;
-  const double low = importance_integral(sde, start);
-  const double high = importance_integral(sde, sde.end());
+  const double low = sde.importance_integral(start);
+  const double high = sde.importance_integral(sde.end());
   // Rounding may leave the interval by an ulp.
-  return clamp(importance_time(sde, u * (high - low) + low), start, sde.end());
+  return clamp(sde.importance_time(u * (high - low) + low), start, sde.end());
 }
 
 Tensor draw_times(const Sde& sde, Tensor key, Tensor image, Tensor step,

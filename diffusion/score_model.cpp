@@ -1,80 +1,67 @@
 #include "diffusion/score_model.h"
 
-#include <cmath>
+#include <span>
 #include <utility>
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/registry.h"
 #include "diffusion/probability_flow.h"
+#include "diffusion/process.h"
 #include "graph/builder.h"
 
 namespace ito {
 
 namespace {
 
-Status check_edm(const SchedulerConfig& config) {
-  if (!(config.sigma_data > 0) || !std::isfinite(config.sigma_data))
-    return invalid_argument("sigma_data is {}, expected a positive number", config.sigma_data);
-  if (config.prediction_type != "epsilon" && config.prediction_type != "v_prediction")
-    return unsupported("EDM with prediction_type \"{}\": expected epsilon or v_prediction",
-                       config.prediction_type);
-  return {};
-}
+// What an EDM scheduler's prediction_type says of the network.
+struct EdmOutput {
+  Name name;
+  double sign;
+};
+constexpr EdmOutput kEdmOutputs[] = {
+    {{"epsilon", "the network is F", "Karras et al. 2022, eq. 7", ""}, 1},
+    {{"v_prediction", "the network is -F", "diffusers' EDM schedulers", ""}, -1},
+};
 
 }  // namespace
 
+Status check_noise_input(NoiseInput input, NoiseInput expected, const char* message) {
+  if (input != expected) return unsupported("{}", message);
+  return {};
+}
+
 Result<Sde> scheduler_sde(const SchedulerConfig& config) {
-  Sde sde;
-  switch (config.process) {
-    case ProcessKind::kVe:
-      sde.kind = Sde::Kind::kVe;
-      break;
-    case ProcessKind::kVp:
-      sde.kind = Sde::Kind::kVp;
-      break;
-    case ProcessKind::kSubVp:
-      sde.kind = Sde::Kind::kSubVp;
-      break;
-    case ProcessKind::kEdm:
-      sde.kind = Sde::Kind::kEdm;
-      ITO_TRY(check_edm(config));
-      break;
-    case ProcessKind::kDiscrete:
-    case ProcessKind::kFlow:
-    case ProcessKind::kConsistency:
-      return unsupported(
-          "the model's scheduler is of no SDE: expected one of VE, VP, sub-VP or EDM");
-  }
-  sde.sigma_min = config.sigma_min;
-  sde.sigma_max = config.sigma_max;
-  sde.beta_min = config.beta_min;
-  sde.beta_max = config.beta_max;
-  ITO_TRY(check_sde(sde));
-  return sde;
+  const ProcessRow& row = process_row(config.process);
+  if (row.sde != nullptr) return row.sde(config);
+  return unsupported("the model's scheduler is of no SDE: expected one of VE, VP, sub-VP or EDM");
 }
 
 double sampling_end(const SchedulerConfig& config) {
-  return config.process == ProcessKind::kEdm ? config.sigma_min : config.sampling_eps;
+  const ProcessRow& row = process_row(config.process);
+  CHECK(row.sampling_end != nullptr, "sampling_end of a process that is no SDE");
+  return row.sampling_end(config);
+}
+
+Result<double> edm_output_sign(const SchedulerConfig& config) {
+  const EdmOutput* row = find_row(std::span<const EdmOutput>(kEdmOutputs), config.prediction_type);
+  if (row != nullptr) return row->sign;
+  return unsupported("EDM with prediction_type \"{}\": expected epsilon or v_prediction",
+                     config.prediction_type);
 }
 
 EdmDenoiser scheduler_denoiser(Denoiser network, const SchedulerConfig& config) {
   const EdmPreconditioning preconditioning{.sigma_data = config.sigma_data};
-  if (config.prediction_type == "epsilon") return edm_denoiser(std::move(network), preconditioning);
+  if (edm_output_sign(config).value() > 0) return edm_denoiser(std::move(network), preconditioning);
   return edm_denoiser(
       [network = std::move(network)](Tensor x, Tensor c_noise) { return -network(x, c_noise); },
       preconditioning);
 }
 
 ScoreFunction network_score(Denoiser network, NoiseInput input, const SchedulerConfig& config) {
-  const Sde sde = std::move(scheduler_sde(config)).value();
-  if (sde.kind == Sde::Kind::kEdm)
-    return score_of_denoiser(scheduler_denoiser(std::move(network), config));
-  const double last_timestep = config.num_train_timesteps - 1;
-  return [network = std::move(network), input, sde, last_timestep](Tensor x, Tensor t) {
-    const Tensor std = sde.std(t);
-    if (input == NoiseInput::kSigma) return network(x, std);
-    return -network(x, t * last_timestep) / per_image(std, x.rank());
-  };
+  const ProcessRow& row = process_row(config.process);
+  CHECK(row.network_score != nullptr, "network_score of a process that is no SDE");
+  return row.network_score(std::move(network), input, config);
 }
 
 Result<ScoreModel> chain_score(const NoiseSchedule& schedule, Prediction prediction,
@@ -103,7 +90,7 @@ Result<ScoreModel> edm_coordinates(const ScoreModel& model, double end_time) {
   if (!(end_time > 0 && end_time < sde.end()))
     return invalid_argument("end_time is {}, expected a time between 0 and {}", end_time,
                             sde.end());
-  if (sde.kind == Sde::Kind::kEdm) {
+  if (sde.time_is_std()) {
     Sde shorter = sde;
     shorter.sigma_min = end_time;
     return ScoreModel{.sde = shorter, .score = model.score};
@@ -119,7 +106,7 @@ Result<ScoreModel> edm_coordinates(const ScoreModel& model, double end_time) {
 }
 
 Result<ScoreModel> noise_coordinates(const ScoreModel& model, double end_time) {
-  if (model.sde.mean(model.sde.end()) == 1) return model;
+  if (model.sde.keeps_images()) return model;
   return edm_coordinates(model, end_time);
 }
 

@@ -24,10 +24,21 @@ enum class NoiseInput : uint8_t {
   kSigma,
 };
 
+// `timestep` or `sigma`, whichever the network is told.
+template <typename T>
+T by_noise_input(NoiseInput input, T timestep, T sigma) {
+  return input == NoiseInput::kTimestep ? timestep : sigma;
+}
+// Error kUnsupported, which says `message`, where the network is told something else.
+Status check_noise_input(NoiseInput input, NoiseInput expected, const char* message);
+
 // All that samplers need of a model.
 struct ScoreModel {
   Sde sde;
   ScoreFunction score;  // in the time of sde
+  double end = 0;       // the time at which its sampling ends by default; 0: it does not say
+
+  double ends_at() const { return end > 0 ? end : sde.start(); }
 };
 
 // The SDE of a ScoreSdeVe-, ScoreSdeVp-, ScoreSdeSubVp- or EDM scheduler. Errors: a config of
@@ -35,8 +46,13 @@ struct ScoreModel {
 // prediction_type other than epsilon (the network is F) or v_prediction (it is -F).
 Result<Sde> scheduler_sde(const SchedulerConfig& config);
 
-// The time at which sampling ends by default: sampling_eps, EDM's sigma_min.
+// The time at which sampling ends by default: sampling_eps, EDM's sigma_min. CHECK: scheduler_sde
+// succeeds.
 double sampling_end(const SchedulerConfig& config);
+
+// 1 or -1: what a network of an EDM scheduler gives is this times F. Error kUnsupported: a
+// prediction_type other than epsilon and v_prediction.
+Result<double> edm_output_sign(const SchedulerConfig& config);
 
 // D(x; σ) of a network F(c_in x; c_noise) that was trained with an EDM scheduler's config, for
 // which scheduler_sde must have succeeded.

@@ -1,7 +1,5 @@
 // The samplers that see a model as the score of an SDE: predictor-corrector methods, annealed
 // Langevin dynamics, the probability flow, and EDM's own.
-#include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "base/error.h"
@@ -10,13 +8,13 @@
 #include "diffusion/marginal.h"
 #include "diffusion/noise_ladder.h"
 #include "diffusion/predictor_corrector.h"
+#include "diffusion/process.h"
 #include "diffusion/sampling.h"
 
 namespace ito {
 namespace {
 
 constexpr int kSdeSteps = 500, kEdmSteps = 18;
-constexpr double kDefaultSnr = 0.16;
 constexpr int kStepsPerLevel = 5;      // NCSNv2's for small images
 constexpr double kNcsnEpsilon = 2e-5;  // Song & Ermon 2019, section 5
 constexpr int kNcsnStepsPerLevel = 100;
@@ -25,7 +23,9 @@ struct AnnealedFormRow {
   Name name;
   AnnealedForm form;
   int steps_per_level;
-  double most;  // ε/σ_L² from where on Langevin steps diverge
+  double most;     // ε/σ_L² from where on Langevin steps diverge
+  double epsilon;  // unless asked for; 0: by the ladder
+  bool own_steps;  // its steps are no corrector's, so that it needs a ladder and knows no snr
 };
 constexpr AnnealedFormRow kAnnealedForms[] = {
     // A step is a contraction on N(0, σ²), than which no p_σ is narrower, while its factor
@@ -33,11 +33,15 @@ constexpr AnnealedFormRow kAnnealedForms[] = {
     {{"ncsnv2", "steps of size α_i", "Song & Ermon 2020, algorithm 1", ""},
      AnnealedForm::kNcsnV2,
      kStepsPerLevel,
-     2},
+     2,
+     0,
+     false},
     {{"ncsn", "steps of size α_i/2", "Song & Ermon 2019, algorithm 1", ""},
      AnnealedForm::kNcsn,
      kNcsnStepsPerLevel,
-     4},
+     4,
+     kNcsnEpsilon,
+     true},
 };
 Result<const AnnealedFormRow*> annealed_form(const SamplerOptions& options) {
   return row_called(std::span<const AnnealedFormRow>(kAnnealedForms), options.ald_form,
@@ -45,9 +49,13 @@ Result<const AnnealedFormRow*> annealed_form(const SamplerOptions& options) {
 }
 
 // When sampling ends: as asked, or as the model says, or 0.
-double end_time(const SchedulerConfig& config, const SamplerOptions& options) {
-  if (options.eps > 0) return options.eps;
-  return is_continuous(config.process) ? sampling_end(config) : 0;
+double end_time(const ScoreModel& model, const SamplerOptions& options) {
+  return options.eps > 0 ? options.eps : model.end;
+}
+
+CorrectorNumbers corrector_numbers(const SchedulerConfig& config) {
+  const auto of = process_row(config.process).corrector;
+  return of == nullptr ? CorrectorNumbers{} : of(config);
 }
 
 Result<Sampling> of_method(Result<Method> method, const Sde& sde) {
@@ -66,10 +74,9 @@ Result<Sampling> predictor_corrector_sampling(const ScoreModel& model,
   pc.predictor = predictor;
   pc.corrector = corrector;
   pc.steps = options.steps;
-  const bool said = config.process == ProcessKind::kVe;  // the only config with an snr of its own
-  pc.snr = options.snr > 0 ? options.snr : said ? config.snr : kDefaultSnr;
+  pc.snr = options.snr > 0 ? options.snr : corrector_numbers(config).snr;
   pc.corrector_steps = options.corrector_steps > 0 ? options.corrector_steps : moves;
-  pc.end_time = end_time(config, options);
+  pc.end_time = end_time(model, options);
   pc.denoise = options.denoise;
   return of_method(predictor_corrector(model.sde, model.score, pc), model.sde);
 }
@@ -84,9 +91,8 @@ Result<Sampling> pc(const ScoreModel& model, const SchedulerConfig& config,
                     const SamplerOptions& options) {
   ITO_ASSIGN(const Predictor predictor, predictor_from_name(options.predictor));
   ITO_ASSIGN(const Corrector corrector, corrector_from_name(options.corrector));
-  // Only VE's config says how many moves the corrector has.
-  const int moves = config.process == ProcessKind::kVe ? std::max(config.correct_steps, 1) : 1;
-  return predictor_corrector_sampling(model, config, options, predictor, corrector, moves);
+  return predictor_corrector_sampling(model, config, options, predictor, corrector,
+                                      corrector_numbers(config).moves);
 }
 
 Result<double> ladder_epsilon(const std::vector<double>& sigmas, int steps_per_level,
@@ -94,9 +100,8 @@ Result<double> ladder_epsilon(const std::vector<double>& sigmas, int steps_per_l
   const double variance = sigmas.back() * sigmas.back(), most = form.most * variance;
   double epsilon = options.epsilon;
   if (epsilon == 0 && options.snr > 0) epsilon = 2 * options.snr * options.snr * variance;
-  if (epsilon == 0)
-    epsilon =
-        form.form == AnnealedForm::kNcsn ? kNcsnEpsilon : ladder_step_size(sigmas, steps_per_level);
+  if (epsilon == 0) epsilon = form.epsilon;
+  if (epsilon == 0) epsilon = ladder_step_size(sigmas, steps_per_level);
   if (epsilon < most) return epsilon;
   return invalid_argument(
       "epsilon is {:.3g}, expected less than {:.3g} ({} times sigma_min squared), from where on "
@@ -107,10 +112,10 @@ Result<double> ladder_epsilon(const std::vector<double>& sigmas, int steps_per_l
 // On a geometric ladder, in the coordinates x/mean in which every process here only adds noise:
 // levels even in t, as a VP model's own time would give, fall by ten from the second to last to the
 // last one, where five moves leave the rest of the noise in the image.
-Result<Sampling> ald(const ScoreModel& model, const SchedulerConfig& config,
+Result<Sampling> ald(const ScoreModel& model, const SchedulerConfig&,
                      const SamplerOptions& options) {
   ITO_ASSIGN(const AnnealedFormRow* form, annealed_form(options));
-  const double end = end_time(config, options);
+  const double end = end_time(model, options);
   ITO_ASSIGN(const ScoreModel view, noise_coordinates(model, end > 0 ? end : model.sde.start()));
   const Sde& sde = view.sde;
   AnnealedLangevinOptions ald;
@@ -131,9 +136,9 @@ Result<Sampling> ald(const ScoreModel& model, const SchedulerConfig& config,
   return sampling;
 }
 
-Result<Sampling> edm(const ScoreModel& model, const SchedulerConfig& config,
+Result<Sampling> edm(const ScoreModel& model, const SchedulerConfig&,
                      const SamplerOptions& options) {
-  const double asked = end_time(config, options);
+  const double asked = end_time(model, options);
   ITO_ASSIGN(const ScoreModel view, edm_coordinates(model, asked > 0 ? asked : model.sde.start()));
   EdmSamplerOptions edm;
   edm.steps = options.steps;
@@ -146,11 +151,11 @@ Result<Sampling> edm(const ScoreModel& model, const SchedulerConfig& config,
   return of_method(edm_sampler(view.sde, view.score, edm), view.sde);
 }
 
-Result<Sampling> ode(const ScoreModel& model, const SchedulerConfig& config,
+Result<Sampling> ode(const ScoreModel& model, const SchedulerConfig&,
                      const SamplerOptions& options) {
   Sampling sampling;
   sampling.flow = probability_flow(model.sde, model.score);
-  if (is_continuous(config.process)) sampling.flow->start = sampling_end(config);
+  sampling.flow->start = model.ends_at();
   sampling.to = options.eps > 0 ? options.eps : sampling.flow->start;
   if (!(sampling.to < sampling.flow->end))
     return invalid_argument("eps is {}, expected less than {}", sampling.to, sampling.flow->end);
@@ -164,8 +169,7 @@ std::string churn_moot(const SamplerOptions& options, std::string_view key) {
 
 std::string ald_moot(const SamplerOptions& options, std::string_view key) {
   const auto form = annealed_form(options);
-  const bool ncsn = form.ok() && (*form)->form == AnnealedForm::kNcsn;
-  return key == "snr" && ncsn ? "ald --ald-form ncsn" : "";
+  return key == "snr" && form.ok() && (*form)->own_steps ? "ald --ald-form ncsn" : "";
 }
 
 constexpr ScoreSamplerEntry kScoreSamplers[] = {

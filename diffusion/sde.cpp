@@ -129,7 +129,44 @@ T time_of_sigma(const Sde& sde, T sigma) {
   CHECK(false, "unknown SDE");
 }
 
+// Z(t) with dZ/dt = g²/std².
+double importance_integral_of(const Sde& sde, double t) {
+  switch (sde.kind) {
+    case Sde::Kind::kVe:
+      return 2 * std::log(sde.sigma_max / sde.sigma_min) * t;
+    case Sde::Kind::kEdm:
+      return 2 * std::log(t);
+    case Sde::Kind::kVp:  // β/(1-e^{-B}) = d/dt ln(e^B - 1)
+      return std::log(std::expm1(beta_integral(sde, t)));
+    case Sde::Kind::kSubVp:  // β (1-e^{-2B})/(1-e^{-B})² = β coth(B/2) = d/dt 2 ln sinh(B/2)
+      return 2 * std::log(std::sinh(0.5 * beta_integral(sde, t)));
+  }
+  CHECK(false, "unknown SDE");
+}
+
+Tensor importance_time_of(const Sde& sde, Tensor z) {
+  switch (sde.kind) {
+    case Sde::Kind::kVe:
+      return z / (2 * std::log(sde.sigma_max / sde.sigma_min));
+    case Sde::Kind::kEdm:
+      return exp(z * 0.5);
+    case Sde::Kind::kVp:
+      return time_of_integral(sde, softplus(z));
+    case Sde::Kind::kSubVp: {
+      // 2 asinh(e^{z/2}); for z > 0 written with e^{-z}, which cannot overflow.
+      const Tensor y = exp(minimum(z, full(z.graph(), {}, 0)) * 0.5);
+      const Tensor small = log(y + sqrt(square(y) + 1.0)) * 2.0;
+      const Tensor q = exp(maximum(z, full(z.graph(), {}, 0)) * -1.0);
+      const Tensor large = z + 2.0 * log(sqrt(q + 1.0) + 1.0);
+      return time_of_integral(sde, select(less(z, full(z.graph(), {}, 0)), small, large));
+    }
+  }
+  CHECK(false, "unknown SDE");
+}
+
 }  // namespace
+
+double Sde::end() const { return kind == Kind::kEdm ? sigma_max : 1; }
 
 double Sde::start() const {
   switch (kind) {
@@ -156,7 +193,12 @@ Tensor Sde::mean(Tensor t) const { return mean_of(*this, t); }
 Tensor Sde::std(Tensor t) const { return std_of(*this, t); }
 Tensor Sde::time_of(Tensor sigma) const { return time_of_sigma(*this, sigma); }
 
-double Sde::prior_std() const { return kind == Kind::kVe || kind == Kind::kEdm ? sigma_max : 1; }
+double Sde::importance_integral(double t) const { return importance_integral_of(*this, t); }
+Tensor Sde::importance_time(Tensor z) const { return importance_time_of(*this, z); }
+
+bool Sde::keeps_images() const { return kind == Kind::kVe || kind == Kind::kEdm; }
+bool Sde::time_is_std() const { return kind == Kind::kEdm; }
+double Sde::prior_std() const { return keeps_images() ? sigma_max : 1; }
 
 std::string sde_name(Sde::Kind kind) {
   switch (kind) {
@@ -179,7 +221,7 @@ Result<Sde::Kind> sde_kind_from_name(const std::string& name) {
 }
 
 Status check_sde(const Sde& sde) {
-  if (sde.kind == Sde::Kind::kVe || sde.kind == Sde::Kind::kEdm) {
+  if (sde.keeps_images()) {
     if (!(sde.sigma_min > 0) || !std::isfinite(sde.sigma_max))
       return invalid_argument("sigma_min is {} and sigma_max {}, expected positive finite numbers",
                               sde.sigma_min, sde.sigma_max);

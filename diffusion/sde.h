@@ -39,7 +39,7 @@ struct Sde {
   bool operator==(const Sde&) const = default;
 
   // The time of the prior: 1, for EDM σ_max.
-  double end() const { return kind == Kind::kEdm ? sigma_max : 1; }
+  double end() const;
   // The time at which reverse processes stop, where the score is still finite: 1e-5 for VE, 1e-3
   // for VP and sub-VP (Song et al. 2021, appendix C), σ_min for EDM.
   double start() const;
@@ -61,6 +61,17 @@ struct Sde {
 
   // Deviation of the prior N(0, prior_std()² I): σ_max for VE and EDM, else 1.
   double prior_std() const;
+
+  // Whether images are left as large as they are and noise is only added: m = 1 (VE, EDM).
+  bool keeps_images() const;
+  // Whether, beside that, the time is the noise's deviation itself: EDM's coordinates.
+  bool time_is_std() const;
+
+  // Z(t) with dZ/dt = g²/std², the density by which likelihood weighting draws times (Song, Durkan,
+  // Murray, Ermon 2021, Maximum Likelihood Training of Score-Based Diffusion Models), and the t at
+  // which it is z.
+  double importance_integral(double t) const;
+  Tensor importance_time(Tensor z) const;
 };
 
 // "ve", "vp", "subvp", "edm".

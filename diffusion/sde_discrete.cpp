@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "base/error.h"
+#include "diffusion/edm.h"
 
 namespace ito {
 
@@ -46,6 +48,65 @@ DiscreteStep discretize(const Sde& sde, double t, int steps) {
       break;
   }
   CHECK(false, "discretize: not for EDM");
+}
+
+Result<std::vector<Interval>> reverse_intervals(const Sde& sde, int steps, double end, double rho) {
+  std::vector<Interval> all;
+  if (sde.time_is_std()) {
+    ITO_ASSIGN(const std::vector<double> times,
+               edm_time_steps(end > 0 ? end : sde.sigma_min, sde.sigma_max, rho, steps));
+    for (int i = 0; i < steps; ++i)
+      all.push_back({times[static_cast<size_t>(i)], times[static_cast<size_t>(i) + 1]});
+    return all;
+  }
+  const double first = sde.end(), last = end > 0 ? end : sde.start();
+  for (int i = 0; i < steps; ++i) {
+    const double t = first + (last - first) * i / (steps - 1);
+    all.push_back({t, t - first / steps});
+  }
+  return all;
+}
+
+DiscreteStep forward_step(const Sde& sde, const Interval& interval, int steps) {
+  if (!sde.time_is_std()) return discretize(sde, interval.t, steps);
+  const double variance = interval.t * interval.t - interval.next * interval.next;
+  return {.on_x = 0, .noise = std::sqrt(variance)};
+}
+
+ReverseStep reverse_chain_step(const Sde& sde, const Interval& interval, int steps) {
+  if (!sde.keeps_images()) {
+    const double beta =
+        discrete_betas(sde, steps)[static_cast<size_t>(discrete_index(interval.t, steps))];
+    const double root = std::sqrt(1 - beta);
+    return {.on_x = 1 / root, .on_score = beta / root, .noise = std::sqrt(beta)};
+  }
+  double sigma = interval.t, below = interval.next;
+  if (!sde.time_is_std()) {
+    const std::vector<double> sigmas = discrete_sigmas(sde, steps);
+    const auto i = static_cast<size_t>(discrete_index(interval.t, steps));
+    sigma = sigmas[i];
+    below = i == 0 ? 0 : sigmas[i - 1];
+  }
+  const double lost = sigma * sigma - below * below;
+  return {.on_x = 1, .on_score = lost, .noise = below / sigma * std::sqrt(lost)};
+}
+
+Status check_ancestral(const Sde& sde) {
+  if (sde.kind == Sde::Kind::kSubVp)
+    return unsupported("ancestral sampling of subvp: it is no limit of a discrete chain");
+  return {};
+}
+
+double chain_alpha(const Sde& sde, double t, int steps) {
+  if (sde.keeps_images()) return 1;
+  return 1 - discrete_betas(sde, steps)[static_cast<size_t>(discrete_index(t, steps))];
+}
+
+Status check_chain(const Sde& sde, int steps) {
+  if (!sde.keeps_images() && !(sde.beta_max < steps))
+    return invalid_argument("{} steps, expected more than beta_max, which is {}", steps,
+                            sde.beta_max);
+  return {};
 }
 
 }  // namespace ito

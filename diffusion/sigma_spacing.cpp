@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "base/error.h"
+#include "base/registry.h"
 #include "diffusion/beta_quantile.h"
 #include "diffusion/flow_levels.h"
 #include "diffusion/timesteps.h"
@@ -31,6 +33,17 @@ SigmaTable table_in(const std::vector<double>& alphas_cumprod) {
   return table;
 }
 
+// A key of the configuration with two values, by name.
+struct TwoWays {
+  Name name;
+  bool second;
+};
+constexpr TwoWays kFinals[] = {{{"zero", "without noise", "", ""}, false},
+                               {{"sigma_min", "at the least level", "", ""}, true}};
+constexpr TwoWays kInterpolations[] = {
+    {{"linear", "levels of evenly spaced timesteps", "", ""}, false},
+    {{"log_linear", "levels evenly spaced in log sigma", "", ""}, true}};
+
 // How levels are made of the configuration.
 enum class Conversion : uint8_t { kNone, kKarras, kExponential, kBeta, kLu, kFlow };
 
@@ -57,11 +70,7 @@ Result<Conversion> conversion(const SchedulerConfig& config, const SigmaRules& r
 Result<bool> ends_at_zero(const SchedulerConfig& config, const SigmaRules& rules) {
   if (rules.final_sigma == SigmaRules::Final::kZero) return true;
   if (rules.final_sigma == SigmaRules::Final::kLeast) return false;
-  if (config.final_sigmas_type == "zero") return true;
-  if (config.final_sigmas_type == "sigma_min") return false;
-  return invalid_argument(
-      "scheduler config: final_sigmas_type is \"{}\", expected zero or sigma_min",
-      config.final_sigmas_type);
+  return final_sigma_is_zero(config);
 }
 
 // How many of the chain's timesteps, counted from 0, have log(√ᾱ/√(1-ᾱ)) >= lambda_min_clipped.
@@ -172,6 +181,13 @@ std::vector<double> log_linear_levels(const SigmaTable& table, int steps, Arithm
 
 }  // namespace
 
+Result<bool> final_sigma_is_zero(const SchedulerConfig& config) {
+  ITO_ASSIGN(const TwoWays* way,
+             row_called(std::span<const TwoWays>(kFinals), config.final_sigmas_type,
+                        "scheduler config: final_sigmas_type"));
+  return !way->second;
+}
+
 Result<NoiseSchedule> make_sigma_schedule(const SchedulerConfig& config, Arithmetic arithmetic) {
   ITO_ASSIGN(NoiseSchedule schedule, make_schedule(config, arithmetic));
   if (config.rescale_betas_zero_snr) schedule.alphas_cumprod.back() = std::ldexp(1.0, -24);
@@ -219,12 +235,11 @@ Result<SigmaSteps> sigma_steps(const SchedulerConfig& config, const NoiseSchedul
   ITO_ASSIGN(steps.timesteps, spaced(config, schedule, options, rules));
   for (double t : steps.timesteps) steps.sigmas.push_back(table.at(t));
   const int n = options.timesteps.empty() ? options.steps : steps.steps();
-  if (rules.log_linear && config.interpolation_type == "log_linear") {
-    steps.sigmas = log_linear_levels(table, n, options.arithmetic);
-  } else if (rules.log_linear && config.interpolation_type != "linear") {
-    return invalid_argument(
-        "scheduler config: interpolation_type is \"{}\", expected linear or log_linear",
-        config.interpolation_type);
+  if (rules.log_linear) {
+    ITO_ASSIGN(const TwoWays* way,
+               row_called(std::span<const TwoWays>(kInterpolations), config.interpolation_type,
+                          "scheduler config: interpolation_type"));
+    if (way->second) steps.sigmas = log_linear_levels(table, n, options.arithmetic);
   }
   if (kind == Conversion::kFlow) {
     ITO_ASSIGN(steps.sigmas, flow_levels(config, options, rules));

@@ -30,6 +30,9 @@ struct SigmaTable {
 };
 SigmaTable sigma_table(const NoiseSchedule& schedule);
 
+// Whether final_sigmas_type ends a run without noise; else at the least σ. Errors: an unknown name.
+Result<bool> final_sigma_is_zero(const SchedulerConfig& config);
+
 // How a family of schedulers reads its configuration.
 struct SigmaRules {
   enum class Grid : uint8_t {

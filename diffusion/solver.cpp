@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/error.h"
 #include "diffusion/streams.h"
 #include "graph/builder.h"
 
@@ -225,11 +226,12 @@ bool Solver::needs_noise() const {
   return false;
 }
 
-Solver Solver::from(int first) const {
-  CHECK(first >= 0 && first < steps(), "Solver::from: no such row");
-  Solver rest = *this;
-  rest.rows.erase(rest.rows.begin(), rest.rows.begin() + first);
-  return rest;
+Status Solver::take_outputs(int multiple, std::string_view sampler) {
+  if (variance == LearnedVariance::kNone && multiple == 2) variance = LearnedVariance::kIgnored;
+  if (output_multiple() == multiple) return {};
+  return unsupported(
+      "the network has {} output channels per channel of the sample, sampler {} expects {}",
+      multiple, sampler, output_multiple());
 }
 
 Method solver_method(const Solver& solver, Denoiser denoiser) {

@@ -17,8 +17,10 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "diffusion/affine.h"
 #include "diffusion/denoiser.h"
 #include "diffusion/method.h"
@@ -72,10 +74,9 @@ struct Solver {
   bool needs_noise() const;
   // Channels of the network's output per channel of x.
   int output_multiple() const { return variance == LearnedVariance::kNone ? 1 : 2; }
-  // The same method from row `first` on, for starting at a partly noised image: x there must be at
-  // the row's level. Multistep methods begin again at first order where their rows say so only for
-  // row 0, so make the rest with the options' own start (SolverOptions::first_step) instead.
-  Solver from(int first) const;
+  // For networks of that many channels: a variance that the method does not know is not used.
+  // Error kUnsupported: other numbers than output_multiple() then.
+  Status take_outputs(int multiple, std::string_view sampler);
 };
 
 // Names of a solver's method beside those of method.h: its output "output.x0" is the limited x̂₀,

@@ -2,18 +2,41 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "base/error.h"
+#include "base/registry.h"
 
 namespace ito {
 
+namespace {
+
+struct SpacingRow {
+  Name name;
+  Spacing spacing;
+};
+constexpr SpacingRow kSpacings[] = {
+    {{"leading", "from timestep 0 up", "Lin et al. 2023, table 2", ""}, Spacing::kLeading},
+    {{"trailing", "from the last timestep down", "Lin et al. 2023, table 2", ""},
+     Spacing::kTrailing},
+    {{"linspace", "both ends", "Lin et al. 2023, table 2", ""}, Spacing::kLinspace},
+};
+
+}  // namespace
+
 Result<Spacing> spacing_from_name(const std::string& name) {
-  if (name == "leading") return Spacing::kLeading;
-  if (name == "trailing") return Spacing::kTrailing;
-  if (name == "linspace") return Spacing::kLinspace;
-  return invalid_argument(
-      "scheduler config: timestep_spacing is \"{}\", expected leading, trailing or linspace", name);
+  ITO_ASSIGN(const SpacingRow* row, row_called(std::span<const SpacingRow>(kSpacings), name,
+                                               "scheduler config: timestep_spacing"));
+  return row->spacing;
 }
+
+double first_deviation(const std::string& spacing, double sigma) {
+  const SpacingRow* row = find_row(std::span<const SpacingRow>(kSpacings), spacing);
+  const bool leading = row != nullptr && row->spacing == Spacing::kLeading;
+  return leading ? std::sqrt(sigma * sigma + 1) : sigma;
+}
+
+bool can_ascend(Spacing spacing) { return spacing != Spacing::kLinspace; }
 
 Result<std::vector<int>> spaced_timesteps(Spacing spacing, int num_train_timesteps, int steps,
                                           int steps_offset) {

@@ -25,6 +25,12 @@ Result<Spacing> spacing_from_name(const std::string& name);
 Result<std::vector<int>> spaced_timesteps(Spacing spacing, int num_train_timesteps, int steps,
                                           int steps_offset);
 
+// The deviation of x where a run of that spacing begins at the level σ: σ, with leading spacing
+// √(σ² + 1), as diffusers has it. Unknown names: σ.
+double first_deviation(const std::string& spacing, double sigma);
+// Whether runs from images to noise have such a spacing: not linspace.
+bool can_ascend(Spacing spacing);
+
 // Checks timesteps given by the user: at least one, strictly descending, within [0, T).
 Status check_timesteps(const std::vector<int>& timesteps, int num_train_timesteps);
 

@@ -60,8 +60,7 @@ LogVariances log_variances(const NoiseSchedule& schedule, int t) {
 }
 
 double fixed_log_variance(const LogVariances& logs, VarianceType type, int t) {
-  const bool large = type == VarianceType::kFixedLarge || type == VarianceType::kFixedLargeLog;
-  return large && t > 0 ? logs.high : logs.posterior;
+  return is_large(type) && t > 0 ? logs.high : logs.posterior;
 }
 
 // The prediction and, where the variance is learned, the channels that say it.
@@ -76,7 +75,7 @@ std::pair<Tensor, Tensor> split(Tensor output, bool learned) {
 
 Tensor model_log_variance(VarianceType type, Tensor fixed, Tensor low, Tensor high, Tensor v) {
   if (!is_learned(type)) return fixed;
-  if (type == VarianceType::kLearned) return log(at_least(v, kMinVariance));
+  if (!is_range(type)) return log(at_least(v, kMinVariance));
   const Tensor share = (v + 1.0) * 0.5;
   return share * high + (1.0 - share) * low;
 }

@@ -3,14 +3,12 @@
 #include <string>
 #include <utility>
 
+#include "base/error.h"
+
 namespace ito {
 namespace {
 
 constexpr double kLeastLogVariance = -30, kMostLogVariance = 20;
-
-Shape class_shape(const ClassInput& classes, int64_t n) {
-  return classes.kind == ClassInput::Kind::kEmbeddings ? Shape{n, classes.count} : Shape{n};
-}
 
 void check_input(const char* what, Tensor tensor, bool wanted) {
   CHECK(static_cast<bool>(tensor) == wanted,
@@ -19,12 +17,12 @@ void check_input(const char* what, Tensor tensor, bool wanted) {
 }
 
 void check_conditioning(const Signature& signature, int64_t n, const Conditioning& given) {
-  check_input("class", given.classes, signature.classes.kind != ClassInput::Kind::kNone);
+  check_input("class", given.classes, signature.classes.told());
   check_input("context", given.context, signature.context > 0);
   check_input("guidance", given.guidance, signature.guidance > 0);
   check_input("latent", given.latent, signature.latent > 0);
   if (given.classes)
-    CHECK(given.classes.shape() == class_shape(signature.classes, n),
+    CHECK(given.classes.shape() == signature.classes.shape(n),
           "classes of the wrong shape: " + given.classes.shape().to_string());
   if (given.context)
     CHECK(given.context.rank() == 3 && given.context.dim(0) == n &&
@@ -40,15 +38,26 @@ void check_conditioning(const Signature& signature, int64_t n, const Conditionin
 
 }  // namespace
 
+std::string ClassInput::what() const {
+  switch (kind) {
+    case Kind::kNone:
+      return "nothing";
+    case Kind::kIndices:
+      return "class labels";
+    case Kind::kValues:
+      return "numbers";
+    case Kind::kEmbeddings:
+      return "embeddings";
+  }
+  CHECK(false, "unknown kind of class input");
+}
+
 Conditioning conditioning_inputs(Graph& graph, const Signature& signature, int64_t n,
                                  const ConditioningNames& names) {
   Conditioning conditioning;
   const ClassInput& classes = signature.classes;
-  if (names.classes != nullptr && classes.kind != ClassInput::Kind::kNone) {
-    const bool indices = classes.kind == ClassInput::Kind::kIndices;
-    conditioning.classes =
-        input(graph, names.classes, class_shape(classes, n), indices ? DType::kU32 : DType::kF32);
-  }
+  if (names.classes != nullptr && classes.told())
+    conditioning.classes = input(graph, names.classes, classes.shape(n), classes.dtype());
   if (names.context != nullptr && signature.context > 0) {
     CHECK(signature.context_length > 0, "the length of the context is not settled");
     conditioning.context =
@@ -98,7 +107,7 @@ Tensor Network::build(const Scope& scope, Tensor x, Tensor t,
   CHECK(x.dim(-1) == signature.in_channels, "the network takes " +
                                                 std::to_string(signature.in_channels) +
                                                 " channels, not " + x.shape().to_string());
-  check_input("time", t, signature.time != TimeInput::kNone);
+  check_input("time", t, signature.told_time());
   if (t) CHECK(t.shape() == Shape{x.dim(0)}, "a time of the wrong shape: " + t.shape().to_string());
   check_conditioning(signature, x.dim(0), conditioning);
   return definition().build(scope, x, t, conditioning);
@@ -114,6 +123,11 @@ Status Network::check_size(int64_t h, int64_t w) const {
 
 Status Network::check_training() const {
   return definition().check_training ? definition().check_training() : Status{};
+}
+
+Status Network::expect_row(std::string_view wanted, const std::string& where) const {
+  if (row() == wanted) return {};
+  return unsupported("{}: expected the folder of a {}, found one of {}", where, wanted, row());
 }
 
 }  // namespace ito

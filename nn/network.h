@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/check.h"
@@ -38,6 +39,12 @@ struct ClassInput {
   int64_t count = 0;
   // Rows of the class table; 0 for a network that is told no class or told it otherwise.
   int classes() const { return kind == Kind::kIndices ? static_cast<int>(count) : 0; }
+  bool told() const { return kind != Kind::kNone; }
+  // Of the tensor that n samples are told.
+  Shape shape(int64_t n) const { return kind == Kind::kEmbeddings ? Shape{n, count} : Shape{n}; }
+  DType dtype() const { return kind == Kind::kIndices ? DType::kU32 : DType::kF32; }
+  // "class labels", "numbers", "embeddings", "nothing".
+  std::string what() const;
 };
 
 // What goes into a network and what comes out.
@@ -53,6 +60,9 @@ struct Signature {
   int64_t context_length = 0;  // their number, where it is settled (Network::with_context)
   int64_t guidance = 0;        // features of the embedded guidance scale; 0: none
   int64_t latent = 0;  // length of a normal latent that every evaluation takes (a GAN); 0: none
+
+  bool told_time() const { return time != TimeInput::kNone; }
+  bool told_sigma() const { return time == TimeInput::kSigma; }
 };
 
 // What a network is told besides the sample and the time. A tensor is there exactly where the
@@ -118,6 +128,8 @@ class Network {
   Network(NetworkDefinition definition, ParameterSet own);
 
   std::string_view row() const { return definition().row; }
+  // Error kUnsupported naming `where`: it is not the network of that row.
+  Status expect_row(std::string_view wanted, const std::string& where) const;
   const NetworkConfig& config() const { return definition().config; }
   // The configuration as a family's struct; null if it is another family's.
   template <typename Config>

@@ -38,6 +38,8 @@ struct Average {
   double decay = 0.9999;
   double inv_gamma = 1;
   double power = 2.0 / 3;
+
+  bool kept() const { return kind != Kind::kNone; }
   bool operator==(const Average&) const = default;
 };
 

@@ -103,7 +103,7 @@ std::vector<StateTensor> train_state(const ParameterSet& set, const TrainStepOpt
   add(state_name::kParameters, flat, DType::kF32, Start::kParameters);
   if (options.optimizer.has_first_moment()) add(state_name::kFirstMoment, flat);
   if (options.optimizer.has_second_moment()) add(state_name::kSecondMoment, flat);
-  if (options.optimizer.average.kind != Average::Kind::kNone) {
+  if (options.optimizer.average.kept()) {
     add(state_name::kAverage, flat, DType::kF32, Start::kParameters);
   }
   add(state_name::kCounter, {}, DType::kU32);

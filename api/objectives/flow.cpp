@@ -13,23 +13,6 @@ namespace {
 
 constexpr int kPictureSteps = 20;
 
-SchedulerConfig scheduler_of(const FlowOptions& flow) {
-  SchedulerConfig scheduler;
-  scheduler.num_train_timesteps = flow.timesteps;
-  if (flow.path == FlowPath::kLinear) {
-    scheduler.process = ProcessKind::kFlow;
-    scheduler.sampler = "flow-euler";
-    scheduler.prediction_type = "flow_prediction";
-    scheduler.clip_sample = false;
-    return scheduler;
-  }
-  scheduler.sampler = "ddim";
-  scheduler.trained_betas = trigonometric_betas(flow.timesteps);
-  scheduler.prediction_type = "v_prediction";
-  scheduler.timestep_spacing = "trailing";
-  return scheduler;
-}
-
 }  // namespace
 
 Result<Trainee> flow_objective(const TrainingInput& input) {
@@ -41,7 +24,7 @@ Result<Trainee> flow_objective(const TrainingInput& input) {
   ITO_TRY(check_flow_options(flow));
   ITO_ASSIGN(Network network, image_network(input));
   Objective objective;
-  objective.scheduler = scheduler_of(flow);
+  objective.scheduler = flow_scheduler(flow.path, flow.timesteps);
   objective.ports = image_ports(input);
   objective.pictures = {.sampler = objective.scheduler.sampler,
                         .steps = std::min(kPictureSteps, flow.timesteps)};

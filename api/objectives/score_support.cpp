@@ -5,6 +5,7 @@
 
 #include "api/image_distance.h"
 #include "api/model_score.h"
+#include "api/training_rows.h"
 #include "base/error.h"
 #include "diffusion/score_model.h"
 #include "diffusion/streams.h"
@@ -20,11 +21,11 @@ double measured_sigma_max(const ImageDataset& data) {
   return std::ceil(largest_image_distance(data) * 100) / 100;
 }
 
-// "variance", "likelihood" or "importance"; means over pixels, as of the discrete chain.
-ContinuousLoss continuous_loss(const std::string& weight) {
+// Means over pixels, as of the discrete chain.
+ContinuousLoss continuous_loss(const ScoreWeightRow& weight) {
   ContinuousLoss options;
-  if (weight != "variance") options.weighting = ScoreWeighting::kLikelihood;
-  if (weight == "importance") options.sampling = TimeSampling::kImportance;
+  options.weighting = weight.weighting;
+  options.sampling = weight.sampling;
   options.reduce_mean = true;
   options.start = kFirstTrainingTime;
   return options;
@@ -57,7 +58,7 @@ Validation held_out_score(const ScoreTraining& training) {
                                const Denoiser& network, Tensor x0, Tensor time, Tensor noise) {
                      return continuous_dsm_loss(x0, time, noise, sde,
                                                 network_score(network, input, scheduler),
-                                                continuous_loss("variance"))
+                                                continuous_loss(score_weight_rows().front()))
                          .loss;
                    }});
 }
@@ -85,7 +86,8 @@ Result<ScoreTraining> score_training(const TrainingInput& input) {
   ScoreTraining training;
   training.scheduler = scheduler_config(options);
   ITO_ASSIGN(training.network, image_network(input));
-  if (training.scheduler.process == ProcessKind::kVe && options.sigma_max == 0) {
+  ITO_ASSIGN(const TrainedProcessRow* process, trained_process(options));
+  if (process->sigma_from_data && options.sigma_max == 0) {
     training.scheduler.sigma_max = measured_sigma_max(input.data);
     training.objective.notes.push_back(
         fmt::format("sigma_max is {}: the largest distance found between two training images",
@@ -103,7 +105,9 @@ Result<ScoreTraining> score_training(const TrainingInput& input) {
     }
     training.ladder = training.scheduler.num_train_timesteps;
   }
-  training.continuous = continuous_loss(options.dsm_weight);
+  ITO_ASSIGN(const ScoreWeightRow* weight,
+             row_called(score_weight_rows(), options.dsm_weight, "--dsm-weight"));
+  training.continuous = continuous_loss(*weight);
   ITO_TRY(check_continuous_loss(training.continuous, training.sde));
   training.denoiser = trained_denoiser(input, training.network);
   training.objective.scheduler = training.scheduler;

@@ -31,7 +31,7 @@ Result<Trainee> matching(const TrainingInput& input, ScoreEstimator estimator) {
        m = int64_t{input.options.projections}](
           Tensor x0, Tensor t, Tensor noise, const ScoreFunction& score, const Randomness& random) {
         Tensor v;
-        if (estimator != ScoreEstimator::kImplicit)
+        if (projects(estimator))
           v = draw_projections(kind, m, x0.shape(), random.key, random.image, random.step);
         return noised_score_matching(estimator, x0, t, noise, v, sde, score).loss;
       });

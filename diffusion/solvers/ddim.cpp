@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "diffusion/posterior.h"
 #include "diffusion/solvers/discrete_step.h"
+#include "diffusion/timesteps.h"
 
 namespace ito {
 namespace {
@@ -85,10 +86,12 @@ Result<Solver> ddim_solver(const SchedulerConfig& config, const SolverOptions& o
 // inverse scheduler): timesteps ascend; the step at t goes from ᾱ at t - ⌊T/steps⌋ to ᾱ_t.
 // Spacing leading or trailing. x is x_0 at the start; thresholding is not used.
 Result<Solver> ddim_inverse_solver(const SchedulerConfig& config, const SolverOptions& options) {
-  if (options.timesteps.empty() && config.timestep_spacing == "linspace")
+  ITO_ASSIGN(const Spacing spacing, spacing_from_name(config.timestep_spacing));
+  if (options.timesteps.empty() && !can_ascend(spacing))
     return invalid_argument(
-        "scheduler config: timestep_spacing is \"linspace\", but DDIM inversion has leading and "
-        "trailing only");
+        "scheduler config: timestep_spacing is \"{}\", but DDIM inversion has leading and "
+        "trailing only",
+        config.timestep_spacing);
   ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(config, options.arithmetic));
   ITO_ASSIGN(std::vector<int> timesteps, choose_timesteps(config, options));
   ITO_TRY(check_first_step(options, timesteps.size()));

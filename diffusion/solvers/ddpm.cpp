@@ -14,9 +14,8 @@ namespace ito {
 namespace {
 
 LearnedVariance learned_variance(VarianceType type) {
-  if (type == VarianceType::kLearned) return LearnedVariance::kDirect;
-  if (type == VarianceType::kLearnedRange) return LearnedVariance::kRange;
-  return LearnedVariance::kNone;
+  if (!is_learned(type)) return LearnedVariance::kNone;
+  return is_range(type) ? LearnedVariance::kRange : LearnedVariance::kDirect;
 }
 
 }  // namespace
@@ -43,7 +42,7 @@ Result<Solver> ddpm_solver(const SchedulerConfig& config, const SolverOptions& o
     SolverRow row{.t = double(t), .mean = level.a, .std = level.s};
     row.x0 = x0_form(prediction, level.a, level.s);
     row.x = step.on_x0 * affine::kX0 + step.on_x * affine::kX + deviation * affine::kNoise;
-    if (variance == VarianceType::kLearnedRange) {
+    if (is_range(variance)) {
       const LogVarianceRange range = log_variance_range(schedule, t, previous);
       row.log_variance_low = range.low;
       row.log_variance_high = range.high;

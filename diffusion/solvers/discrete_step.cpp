@@ -16,12 +16,12 @@ NoiseLevel noise_level(const NoiseSchedule& schedule, double alpha_bar) {
 }
 
 Status check_convertible(Prediction prediction, const NoiseLevel& level, int timestep) {
-  if (prediction == Prediction::kEpsilon && level.a == 0)
+  if (needs_signal(prediction) && level.a == 0)
     return invalid_argument(
         "timestep {} holds no signal (zero terminal SNR), where prediction_type epsilon says "
         "nothing of x_0; expected v_prediction or sample",
         timestep);
-  if (prediction == Prediction::kSample && level.s == 0)
+  if (needs_noise(prediction) && level.s == 0)
     return invalid_argument(
         "the step at timestep {} starts without noise, where prediction_type sample says nothing "
         "of the noise; expected epsilon or v_prediction, or set_alpha_to_one false",

@@ -86,7 +86,39 @@ constexpr SecondOrder kSecondOrders[] = {
     {{"heun", "the derivative's exact weight", "Lu et al. 2022b", ""}, true},
 };
 
+Affine second_order(const DpmChoice& choice, const LogSnrRun& run, int i) {
+  const Moment &t = run.at(i + 1), &s = run.at(i), &s1 = run.at(i - 1);
+  const double r0 = (s.lambda - s1.lambda) / (t.lambda - s.lambda);
+  const DpmWeights w = choice.weights(s, t);
+  const Affine m = choice.algorithm->output(), m1 = affine::state(0);
+  const Affine D1 = (m - m1) / r0;
+  return w.x * affine::kX + w.d0 * m + choice.second(w) * D1 + w.z * affine::kNoise;
+}
+
+Affine third_order(const DpmChoice& choice, const LogSnrRun& run, int i) {
+  const Moment &t = run.at(i + 1), &s = run.at(i), &s1 = run.at(i - 1), &s2 = run.at(i - 2);
+  const double h = t.lambda - s.lambda;
+  const double r0 = (s.lambda - s1.lambda) / h, r1 = (s1.lambda - s2.lambda) / h;
+  const DpmWeights w = choice.weights(s, t);
+  const Affine m = choice.algorithm->output(), m1 = affine::state(0), m2 = affine::state(1);
+  const Affine D10 = (m - m1) / r0, D11 = (m1 - m2) / r1;
+  const Affine D1 = D10 + r0 / (r0 + r1) * (D10 - D11);
+  const Affine D2 = (D10 - D11) / (r0 + r1);
+  return w.x * affine::kX + w.d0 * m + w.d1 * D1 + w.d2 * D2 + w.z * affine::kNoise;
+}
+
+Affine first_order(const DpmChoice& choice, const LogSnrRun& run, int i) {
+  const DpmWeights w = choice.weights(run.at(i), run.at(i + 1));
+  return w.x * affine::kX + w.d0 * choice.algorithm->output() + w.z * affine::kNoise;
+}
+
 }  // namespace
+
+Affine multistep(const DpmChoice& choice, const LogSnrRun& run, int i, int order) {
+  if (order == 2) return second_order(choice, run, i);
+  if (order == 3) return third_order(choice, run, i);
+  return first_order(choice, run, i);
+}
 
 DpmWeights DpmChoice::weights(const Moment& s, const Moment& t) const {
   if (s.lambda == t.lambda) return {.x = 1, .d0 = 0, .d1 = 0, .d2 = 0, .z = 0};
@@ -108,7 +140,7 @@ Result<DpmChoice> dpm_choice(const SchedulerConfig& config, const LogSnrRun& run
         "scheduler config: algorithm_type is \"{}\", whose last step cannot end without noise; "
         "expected final_sigmas_type sigma_min",
         config.algorithm_type);
-  if (run.prediction == Prediction::kFlow)
+  if (is_of_straight_path(run.prediction))
     return invalid_argument(
         "scheduler config: algorithm_type is \"{}\", but prediction_type flow_prediction is for "
         "dpmsolver++ and sde-dpmsolver++",

@@ -51,6 +51,16 @@ struct DpmChoice {
 // end without noise (it divides by it); flow_prediction with one.
 Result<DpmChoice> dpm_choice(const SchedulerConfig& config, const LogSnrRun& run);
 
+// x at entry i + 1 of the run by the newest output and those before it, which are the states 0, 1,
+// the newest first; order 1 to 3. With m the newest, m₁ and m₂ those before, h = λ_t - λ_s,
+// r₀ = (λ_s - λ_{s₁})/h and r₁ = (λ_{s₁} - λ_{s₂})/h:
+//   D_1 = (m - m₁)/r₀                                                       (2022b, alg. 2)
+//   D_1 = D_{1,0} + r₀/(r₀ + r₁) (D_{1,0} - D_{1,1}),  D_2 = (D_{1,0} - D_{1,1})/(r₀ + r₁)
+// with D_{1,0} = (m - m₁)/r₀ and D_{1,1} = (m₁ - m₂)/r₁.
+// D_2, as published code has it, is half of h² m'', whose weight is d2: the method of order 3 is
+// one of order 2 with a small constant.
+Affine multistep(const DpmChoice& choice, const LogSnrRun& run, int i, int order);
+
 // The solver without rows and states: log_snr_solver with thresholding of x_0 where m is ε, too.
 Result<Solver> dpm_solver(const std::string& name, const SchedulerConfig& config,
                           const DpmChoice& choice);

@@ -1,13 +1,30 @@
 #include "diffusion/solvers/edm_row.h"
 
 #include <cmath>
+#include <span>
 
-#include "base/check.h"
 #include "base/error.h"
+#include "base/registry.h"
 #include "diffusion/edm.h"
+#include "diffusion/score_model.h"
 #include "diffusion/sigma_spacing.h"
 
 namespace ito {
+namespace {
+
+struct EdmLevels {
+  Name name;
+  std::vector<double> (*levels)(double least, double largest, int steps, double rho);
+};
+constexpr EdmLevels kLevels[] = {
+    {{"karras", "evenly in the root of order rho", "Karras et al. 2022, eq. 5", ""}, karras_sigmas},
+    {{"exponential", "evenly in log sigma", "", ""},
+     [](double least, double largest, int steps, double) {
+       return exponential_sigmas(least, largest, steps);
+     }},
+};
+
+}  // namespace
 
 Result<std::vector<double>> edm_levels(const SchedulerConfig& config,
                                        const SolverOptions& options) {
@@ -21,23 +38,12 @@ Result<std::vector<double>> edm_levels(const SchedulerConfig& config,
                             config.sigma_data, config.rho);
   if (options.steps < 1)
     return invalid_argument("number of sampling steps is {}, expected at least 1", options.steps);
-  std::vector<double> levels;
-  if (config.sigma_schedule == "karras")
-    levels = karras_sigmas(least, largest, options.steps, config.rho);
-  else if (config.sigma_schedule == "exponential")
-    levels = exponential_sigmas(least, largest, options.steps);
-  else
-    return invalid_argument(
-        "scheduler config: sigma_schedule is \"{}\", expected karras or exponential",
-        config.sigma_schedule);
-  if (config.final_sigmas_type == "zero")
-    levels.push_back(0);
-  else if (config.final_sigmas_type == "sigma_min")
-    levels.push_back(levels.back());
-  else
-    return invalid_argument(
-        "scheduler config: final_sigmas_type is \"{}\", expected zero or sigma_min",
-        config.final_sigmas_type);
+  ITO_ASSIGN(const EdmLevels* row,
+             row_called(std::span<const EdmLevels>(kLevels), config.sigma_schedule,
+                        "scheduler config: sigma_schedule"));
+  std::vector<double> levels = row->levels(least, largest, options.steps, config.rho);
+  ITO_ASSIGN(const bool to_zero, final_sigma_is_zero(config));
+  levels.push_back(to_zero ? 0 : levels.back());
   if (options.arithmetic == Arithmetic::kFloat32AsDiffusers)
     for (double& level : levels) level = static_cast<float>(level);
   return levels;
@@ -45,9 +51,7 @@ Result<std::vector<double>> edm_levels(const SchedulerConfig& config,
 
 SolverRow edm_row(const SchedulerConfig& config, double sigma, double sigma_hat) {
   const EdmPreconditioning edm{.sigma_data = config.sigma_data};
-  CHECK(config.prediction_type == "epsilon" || config.prediction_type == "v_prediction",
-        "edm_row: an unknown prediction");
-  const double sign = config.prediction_type == "v_prediction" ? -1 : 1;
+  const double sign = edm_output_sign(config).value();
   SolverRow row{.t = edm.c_noise(sigma), .input_scale = edm.c_in(sigma), .mean = 1, .std = sigma};
   const double c_skip = edm.c_skip(sigma_hat), c_out = sign * edm.c_out(sigma_hat);
   row.x0 = {c_skip, c_out, 1};
@@ -56,11 +60,7 @@ SolverRow edm_row(const SchedulerConfig& config, double sigma, double sigma_hat)
 }
 
 Result<Solver> edm_solver(const char* name, const SchedulerConfig& config) {
-  if (config.prediction_type != "epsilon" && config.prediction_type != "v_prediction")
-    return invalid_argument(
-        "scheduler config: prediction_type is \"{}\", expected epsilon (the network is EDM's F) or "
-        "v_prediction (it is -F)",
-        config.prediction_type);
+  ITO_TRY(edm_output_sign(config));
   Solver solver;
   solver.name = name;
   solver.init_noise_sigma = std::sqrt(config.sigma_max * config.sigma_max + 1);

@@ -7,11 +7,27 @@
 // log-linear interpolation the last of steps + 1 levels is never left.
 // Errors: unknown names, s_churn or s_noise below 0, prediction flow.
 #include <cmath>
+#include <span>
 
 #include "base/error.h"
+#include "base/registry.h"
 #include "diffusion/solvers/sigma_row.h"
 
 namespace ito {
+
+namespace {
+
+// What the network is told.
+struct TimestepType {
+  Name name;
+  bool continuous;
+};
+constexpr TimestepType kTimestepTypes[] = {
+    {{"discrete", "the timestep", "", ""}, false},
+    {{"continuous", "ln(sigma)/4", "Karras et al. 2022, table 1", ""}, true},
+};
+
+}  // namespace
 
 Result<Solver> euler_solver(const SchedulerConfig& config, const SolverOptions& options) {
   const SigmaRules rules{
@@ -19,11 +35,10 @@ Result<Solver> euler_solver(const SchedulerConfig& config, const SolverOptions& 
   ITO_ASSIGN(SigmaRun run, sigma_run("euler", config, options, rules,
                                      {Prediction::kEpsilon, Prediction::kV, Prediction::kSample}));
   ITO_TRY(check_churn(options));
-  if (config.timestep_type != "discrete" && config.timestep_type != "continuous")
-    return invalid_argument(
-        "scheduler config: timestep_type is \"{}\", expected discrete or continuous",
-        config.timestep_type);
-  const bool continuous = config.timestep_type == "continuous" && run.prediction == Prediction::kV;
+  ITO_ASSIGN(const TimestepType* told,
+             row_called(std::span<const TimestepType>(kTimestepTypes), config.timestep_type,
+                        "scheduler config: timestep_type"));
+  const bool continuous = told->continuous && is_told_level(run.prediction);
   if (continuous && !options.timesteps.empty())
     return invalid_argument(
         "a list of timesteps is given, but the network is told noise levels (timestep_type "

@@ -14,9 +14,7 @@ double stored(const SolverOptions& options, double value) {
 }  // namespace
 
 Status check_flow(const SchedulerConfig& config) {
-  if (config.prediction_type != "flow_prediction")
-    return invalid_argument("scheduler config: prediction_type is \"{}\", expected flow_prediction",
-                            config.prediction_type);
+  ITO_TRY(prediction_among(config.prediction_type, {Prediction::kFlow}, "scheduler config"));
   if (config.num_train_timesteps < 1)
     return invalid_argument("scheduler config: num_train_timesteps is {}, expected at least 1",
                             config.num_train_timesteps);

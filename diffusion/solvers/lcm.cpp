@@ -44,11 +44,10 @@ Result<Solver> lcm_solver(const SchedulerConfig& config, const SolverOptions& op
   ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(config, options.arithmetic));
   ITO_ASSIGN(const std::vector<int> timesteps, lcm_timesteps(config, options));
   ITO_TRY(check_first_step(options, timesteps.size()));
-  ITO_ASSIGN(const Prediction prediction, prediction_from_name(config.prediction_type));
-  if (prediction == Prediction::kFlow)
-    return invalid_argument(
-        "scheduler config: prediction_type is \"flow_prediction\", which the sampler lcm does not "
-        "know; expected epsilon, v_prediction or sample");
+  ITO_ASSIGN(
+      const Prediction prediction,
+      prediction_among(config.prediction_type,
+                       {Prediction::kEpsilon, Prediction::kV, Prediction::kSample}, "sampler lcm"));
 
   Solver solver;
   solver.name = "lcm";

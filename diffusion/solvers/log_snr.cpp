@@ -42,7 +42,7 @@ Result<LogSnrRun> log_snr_run(const SchedulerConfig& config, const SolverOptions
   ITO_ASSIGN(const NoiseSchedule schedule, make_sigma_schedule(config, options.arithmetic));
   ITO_ASSIGN(SigmaSteps steps, sigma_steps(config, schedule, options, rules));
   ITO_TRY(check_first_step(options, steps.timesteps.size()));
-  if (run.prediction == Prediction::kFlow && !steps.flow)
+  if (is_of_straight_path(run.prediction) && !steps.flow)
     return invalid_argument(
         "scheduler config: prediction_type is \"flow_prediction\", whose noise levels are those of "
         "the straight path; expected use_flow_sigmas true beside it");

@@ -129,10 +129,9 @@ Result<Solver> pndm_solver(const SchedulerConfig& config, const SolverOptions& o
   ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(config, options.arithmetic));
   ITO_ASSIGN(std::vector<int> times, choose_timesteps(config, options));
   ITO_TRY(check_first_step(options, times.size()));
-  ITO_ASSIGN(const Prediction prediction, prediction_from_name(config.prediction_type));
-  if (prediction != Prediction::kEpsilon && prediction != Prediction::kV)
-    return invalid_argument("PNDM: prediction_type is \"{}\", expected epsilon or v_prediction",
-                            config.prediction_type);
+  ITO_ASSIGN(
+      const Prediction prediction,
+      prediction_among(config.prediction_type, {Prediction::kEpsilon, Prediction::kV}, "PNDM"));
   times.erase(times.begin(), times.begin() + options.first_step);
   if (schedule.alpha_bar(times[0]) == 0)
     return invalid_argument(

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <tuple>
 
-#include "base/check.h"
 #include "base/error.h"
 #include "diffusion/solvers/discrete_step.h"
+#include "diffusion/timesteps.h"
 
 namespace ito {
 
@@ -14,21 +15,15 @@ Result<SigmaRun> sigma_run(const char* name, const SchedulerConfig& config,
                            const SolverOptions& options, const SigmaRules& rules,
                            std::initializer_list<Prediction> predictions) {
   SigmaRun run;
-  ITO_ASSIGN(run.prediction, prediction_from_name(config.prediction_type));
-  if (std::find(predictions.begin(), predictions.end(), run.prediction) == predictions.end())
-    return invalid_argument(
-        "scheduler config: prediction_type is \"{}\", which the sampler {} does not know; expected "
-        "epsilon{}",
-        config.prediction_type, name,
-        predictions.size() > 2 ? ", v_prediction or sample" : " or v_prediction");
+  ITO_ASSIGN(run.prediction,
+             prediction_among(config.prediction_type, predictions, "sampler " + std::string(name)));
   ITO_ASSIGN(const NoiseSchedule schedule, make_sigma_schedule(config, options.arithmetic));
   run.table = sigma_table(schedule);
   ITO_ASSIGN(run.levels, sigma_steps(config, schedule, options, rules));
   run.solver.name = name;
   ITO_ASSIGN(run.solver.variance, ignored_variance(config));
   const double largest = *std::max_element(run.levels.sigmas.begin(), run.levels.sigmas.end());
-  run.solver.init_noise_sigma =
-      config.timestep_spacing == "leading" ? std::sqrt(largest * largest + 1) : largest;
+  run.solver.init_noise_sigma = first_deviation(config.timestep_spacing, largest);
   return run;
 }
 
@@ -44,23 +39,8 @@ Result<size_t> first_step(size_t steps, const SolverOptions& options, int evalua
 SolverRow sigma_row(Prediction prediction, double t, double sigma, double sigma_hat) {
   const SignalAndNoise vp = variance_preserving(sigma);
   SolverRow row{.t = t, .input_scale = vp.alpha, .mean = 1, .std = sigma};
-  switch (prediction) {
-    case Prediction::kEpsilon:
-      row.x0 = {1, -sigma_hat, 1};
-      row.epsilon = {0, 1, 1};
-      return row;
-    case Prediction::kSample:
-      row.x0 = {0, 1, 1};
-      row.epsilon = {1, -1, 1 / sigma_hat};
-      return row;
-    case Prediction::kV:
-      // Of the network's α x: x_0 = α (α x) - σα v; x - x_0 = (σα)² x + σα v.
-      row.x0 = {vp.alpha * vp.alpha, -vp.sigma, 1};
-      row.epsilon = {vp.sigma, 1, vp.sigma / sigma_hat};
-      return row;
-    default:
-      CHECK(false, "sigma_row: a prediction that sigma_run refuses");
-  }
+  std::tie(row.x0, row.epsilon) = sigma_forms(prediction, vp.alpha, vp.sigma, sigma_hat);
+  return row;
 }
 
 Churn churn_at(const SolverOptions& options, double sigma, size_t intervals) {

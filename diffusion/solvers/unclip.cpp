@@ -9,16 +9,27 @@
 // timesteps are not defined; more steps than timesteps.
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "base/error.h"
+#include "base/registry.h"
 #include "diffusion/posterior.h"
 #include "diffusion/solvers/discrete_step.h"
 
 namespace ito {
 namespace {
 
+struct UnclipVariance {
+  Name name;
+  bool learned;
+};
+constexpr UnclipVariance kVariances[] = {
+    {{"fixed_small_log", "the posterior's", "Ho et al. 2020, eq. 7", ""}, false},
+    {{"learned_range", "as the network says", "Nichol & Dhariwal 2021, eq. 15", ""}, true},
+};
+
 Status check(const SchedulerConfig& config, const SolverOptions& options) {
-  if (config.beta_schedule != "squaredcos_cap_v2" || config.trained_betas)
+  if (!has_cosine_betas(config) || config.trained_betas)
     return invalid_argument(
         "scheduler config: the sampler unclip has the schedule squaredcos_cap_v2 only, found {}",
         config.trained_betas ? "trained_betas" : config.beta_schedule);
@@ -51,19 +62,13 @@ Step step_in(const NoiseSchedule& schedule, int t, int previous) {
 
 Result<Solver> unclip_solver(const SchedulerConfig& config, const SolverOptions& options) {
   ITO_TRY(check(config, options));
-  ITO_ASSIGN(const VarianceType variance, variance_type_from_name(config.variance_type));
-  const bool learned = variance == VarianceType::kLearnedRange;
-  if (!learned && variance != VarianceType::kFixedSmallLog)
-    return invalid_argument(
-        "scheduler config: variance_type is \"{}\", expected fixed_small_log or learned_range for "
-        "the sampler unclip",
-        config.variance_type);
-  ITO_ASSIGN(const Prediction prediction, prediction_from_name(config.prediction_type));
-  if (prediction != Prediction::kEpsilon && prediction != Prediction::kSample)
-    return invalid_argument(
-        "scheduler config: prediction_type is \"{}\", expected epsilon or sample for the sampler "
-        "unclip",
-        config.prediction_type);
+  ITO_ASSIGN(const UnclipVariance* variance,
+             row_called(std::span<const UnclipVariance>(kVariances), config.variance_type,
+                        "sampler unclip: variance_type"));
+  const bool learned = variance->learned;
+  ITO_ASSIGN(const Prediction prediction,
+             prediction_among(config.prediction_type, {Prediction::kEpsilon, Prediction::kSample},
+                              "sampler unclip"));
   SchedulerConfig spaced = config;
   spaced.timestep_spacing = "linspace";
   ITO_ASSIGN(const std::vector<int> timesteps, choose_timesteps(spaced, options));

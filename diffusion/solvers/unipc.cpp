@@ -132,7 +132,7 @@ Result<Solver> unipc_solver(const SchedulerConfig& config, const SolverOptions& 
   ITO_ASSIGN(const LogSnrRun run, log_snr_run(config, options, rules));
   ITO_ASSIGN(const StepSize* size, row_called(std::span<const StepSize>(kStepSizes),
                                               config.solver_type, "scheduler config: solver_type"));
-  if (run.prediction == Prediction::kFlow && !config.predict_x0)
+  if (is_of_straight_path(run.prediction) && !config.predict_x0)
     return invalid_argument(
         "scheduler config: prediction_type is \"flow_prediction\", which UniPC takes in terms of "
         "x_0 only; expected predict_x0 true");

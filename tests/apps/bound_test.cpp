@@ -8,8 +8,8 @@
 
 #include "diffusion/posterior.h"
 #include "io/json.h"
-#include "nn/unet2d.h"
 #include "tests/apps/run_ito.h"
+#include "tests/apps/zero_model.h"
 
 namespace ito::test {
 namespace {
@@ -19,25 +19,13 @@ constexpr int kT = 40;
 // 8x8 images of three classes; all weights are zero and with them the output, v: the exact answer
 // for data that are standard normal, x̂_0 = √ᾱ x_t and ∇ ln p = -x.
 void write_zero_model(const Path& folder) {
-  UNet2DConfig config;
-  config.sample_size = {8, 8};
-  config.in_channels = config.out_channels = 1;
-  config.down_block_types = {"DownBlock2D"};
-  config.up_block_types = {"UpBlock2D"};
-  config.block_out_channels = {8};
-  config.layers_per_block = 1;
-  config.norm_num_groups = 4;
-  config.add_attention = false;
-  config.num_class_embeds = 3;
-  const Network network = unet2d_network(config).value();
   SchedulerConfig scheduler;
   scheduler.num_train_timesteps = kT;
   scheduler.beta_start = 0.005;
   scheduler.beta_end = 0.4;
   scheduler.prediction_type = "v_prediction";
   scheduler.clip_sample = false;
-  const std::vector<float> weights(static_cast<size_t>(network.set().size()), 0.0f);
-  const Status status = save_model(folder, network, scheduler, weights);
+  const Status status = save_model(folder, zero_model(8, scheduler));
   ASSERT_TRUE(status.ok()) << status.error().message;
 }
 

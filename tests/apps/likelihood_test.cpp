@@ -9,8 +9,8 @@
 #include "api/flow.h"
 #include "diffusion/schedule.h"
 #include "io/json.h"
-#include "nn/unet2d.h"
 #include "tests/apps/run_ito.h"
+#include "tests/apps/zero_model.h"
 #include "tests/support/vulkan_fixture.h"
 
 namespace ito::test {
@@ -32,27 +32,9 @@ std::vector<std::vector<double>> read_table(const Path& path) {
   return rows;
 }
 
-// A network of one block on 8x8 images of three classes whose weights are all zero, and with them
-// its output ε. Its flow dx/dτ = -(1 - ᾱ) x / 2 has a closed form: z = x √(ᾱ_T / ᾱ_0).
-Model zero_model(int size = 8) {
-  UNet2DConfig config;
-  config.sample_size = {size, size};
-  config.in_channels = config.out_channels = 1;
-  config.down_block_types = {"DownBlock2D"};
-  config.up_block_types = {"UpBlock2D"};
-  config.block_out_channels = {8};
-  config.layers_per_block = 1;
-  config.norm_num_groups = 4;
-  config.add_attention = false;
-  config.num_class_embeds = 3;
-  Model model;
-  model.network = unet2d_network(config).value();
-  model.weights.assign(static_cast<size_t>(model.network.set().size()), 0.0f);
-  return model;
-}
-
-// The same network on 2x2 images with weights of 0.4 of what training starts from: its flow
-// is not linear.
+// zero_model's output is ε = 0, and its flow dx/dτ = -(1 - ᾱ) x / 2 has a closed form:
+// z = x √(ᾱ_T / ᾱ_0). The same network on 2x2 images with weights of 0.4 of what training starts
+// from: its flow is not linear.
 Model random_model() {
   Model model = zero_model(2);
   model.weights = initial_parameters(model.network.set(), 3);

@@ -54,7 +54,7 @@ TEST_F(SpoiltModel, InterpolationNamesTheStep) {
                                     "--b",         picture,    "--points", "2"};
   };
   const std::string first = "the model's output is not finite at step 1";
-  expect_refusal(with(interpolate("latent"), {"--steps", "3"}), "ddim_inverse: " + first);
+  expect_refusal(with(interpolate("latent"), {"--steps", "3"}), "ddim-inverse: " + first);
   expect_refusal(with(interpolate("noise"), {"--steps", "2"}), "ddpm: " + first);
   expect_refusal(interpolate("flow"), "is not finite, at time");
 }

@@ -112,6 +112,25 @@ TEST_F(SampleOptionsTest, LittleStrengthKeepsThePicture) {
   EXPECT_FALSE(sample(options).ok());
 }
 
+// Leading spacing visits exactly these; the list alone says how many steps there are.
+TEST_F(SampleOptionsTest, AListOfTimestepsIsThatOfTheSpacing) {
+  SampleOptions spaced = options_for("ddim", 4), listed = options_for("ddim", 0);
+  spaced.spacing = "leading";
+  listed.timesteps = "750,500,250,0";
+  ASSERT_OK_AND_ASSIGN(const std::vector<float> a, sample(spaced));
+  ASSERT_OK_AND_ASSIGN(const std::vector<float> b, sample(listed));
+  EXPECT_EQ(a, b);
+  for (const char* wrong : {"750,", "a", "750 500", "500,750"}) {
+    listed.timesteps = wrong;
+    EXPECT_FALSE(sample(listed).ok()) << wrong;
+  }
+  listed.timesteps = "750,0";
+  listed.steps = 3;
+  const auto refused = sample(listed);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_TRUE(says(refused.error().message, "--steps")) << refused.error().message;
+}
+
 TEST_F(SampleOptionsTest, ClassifierFreeGuidanceMixesTheTwoPredictions) {
   SampleOptions options = options_for("ddim", 3);
   ASSERT_OK_AND_ASSIGN(const std::vector<float> conditional, sample(options, 1));

@@ -123,7 +123,7 @@ TEST(Solver, ReplayingRecordedOutputsEqualsTheDenoiser) {
 
 TEST(Solver, StartingLateEqualsTheTailOfTheLoop) {
   const Solver whole = solver_named("ddim", 6);
-  const Solver tail = whole.from(4);
+  const Solver tail = make_solver("ddim", {}, {.steps = 6, .first_step = 4}).value();
   ASSERT_EQ(tail.steps(), 2);
   Externals a{{"x", {{1, 2, 3, 1}, {0.1, -1, 2, 0.5, 0, 3}}}, {"step", scalar_value(4)}};
   Externals b = a;

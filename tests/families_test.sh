@@ -1,0 +1,122 @@
+#!/bin/bash
+# Run by ctest: families_test.sh SOURCE
+# No branch on a family outside the family's own file: a family (process, sampler, objective, network,
+# parameterisation, ...) is a value, and what depends on it is a function or a member of its row
+# (docs/decisions/0008). This lists every comparison or case with an enumerator, with a constant or with
+# a string in the rooms below and fails on any that the tables do not know: a family's type may be
+# looked at in its own files only, and a string may be compared only where it names no family.
+set -u
+source=$1
+least=-1  # branches that there are in own files, or the search has read nothing
+rooms="api apps diffusion nn"
+
+# Type of the enumerators → its own files (of the header where it is defined and the source beside it).
+own_files() {
+  case $1 in
+    Sde::Kind) echo "diffusion/sde.h diffusion/sde.cpp diffusion/sde_discrete.cpp" ;;
+    Predictor|Corrector|NormOver) echo diffusion/predictor_corrector.cpp ;;
+    AnnealedForm) echo diffusion/annealed_langevin.cpp ;;
+    LearnedVariance) echo "diffusion/solver.h diffusion/solver.cpp" ;;
+    Prediction) echo diffusion/parameterization.cpp ;;
+    NoiseInput) echo diffusion/score_model.h ;;
+    VarianceType) echo diffusion/posterior.cpp ;;
+    DecoderCdf) echo diffusion/variational_bound.cpp ;;
+    LossWeight) echo diffusion/loss.cpp ;;
+    ScoreWeighting|TimeSampling|Projection) echo diffusion/score_matching.cpp ;;
+    ScoreEstimator) echo diffusion/noised_score_matching.cpp ;;
+    FlowPath|FlowTimes) echo diffusion/flow_matching.cpp ;;
+    Divergence) echo "diffusion/likelihood.h diffusion/likelihood.cpp" ;;
+    Spacing) echo "diffusion/timesteps.cpp diffusion/sigma_spacing.cpp" ;;
+    Conversion|SigmaRules::Grid|SigmaRules::Final|SigmaRules::Flow) echo diffusion/sigma_spacing.cpp ;;
+    ToyData::Kind) echo "diffusion/toy_data.h diffusion/toy_data.cpp" ;;
+    ClassInput::Kind|TimeInput) echo "nn/network.h nn/network.cpp" ;;
+    EnergyForm) echo nn/energy.cpp ;;
+    Resample) echo nn/resnet.cpp ;;
+    Optimizer::Kind|LearningRate::Decay|Average::Kind) echo "nn/optim.h nn/optim.cpp" ;;
+    RandomSource) echo api/sampling_loop.cpp ;;
+    Output) echo apps/sample.cpp ;;
+  esac
+}
+
+# Types that are no family: kinds of error, of number, of memory, of storage.
+not_families=" Arithmetic DType HostType ErrorKind ExternalRole BufferSpace OdeStatus StateTensor::Start
+  Layout Init Coefficient::Kind Affine "
+
+# Kind alone, inside a class: the class that the file is about.
+class_of_kind() {
+  case $1 in
+    diffusion/sde.*) echo Sde::Kind ;;
+    diffusion/toy_data.*) echo ToyData::Kind ;;
+    diffusion/solver.cpp) echo Coefficient::Kind ;;
+    nn/network.*) echo ClassInput::Kind ;;
+    nn/optim.*) grep -oE '(Optimizer|Average)::Kind' <<<"$2" || echo Optimizer::Kind ;;
+    *) echo Kind ;;
+  esac
+}
+
+# Files where strings or constants are compared that name no family, and which ones.
+allowed_text() {
+  local file=$1 line=$2
+  case $file in
+    # Options of U-Nets as config.json spells them, in the networks' own files; activations.
+    nn/unet2d.cpp|nn/unet2d_blocks.cpp|nn/unet2d_condition.cpp|nn/ddgan.cpp|nn/layers.cpp|nn/mlp.cpp) return 0 ;;
+    # Keys of options, to look up a range or another option; plans, workloads and columns of a report.
+    apps/sampler_options.cpp) grep -q 'key == "' <<<"$line" ;;
+    diffusion/score_samplers.cpp) grep -q 'key == "snr"' <<<"$line" ;;
+    apps/inspect.cpp) grep -q 'c.plan == "\|extension() == ".png"' <<<"$line" ;;
+    apps/bench.cpp|apps/bench_cases.cpp) grep -q 'row\["name"\]\|workload == "all"\|state_name::k' <<<"$line" ;;
+    # Endings of files, splits of data sets, "all".
+    apps/sample.cpp) grep -q 'ending == "\.\|class_text != "all"' <<<"$line" ;;
+    apps/interpolate.cpp|apps/toy.cpp|apps/verify.cpp) grep -q 'extension() != "\.' <<<"$line" ;;
+    apps/likelihood_bound.cpp) grep -q 'ending == "\.\|split == "train"\|cdf == "erf"' <<<"$line" ;;
+    apps/rows.cpp) grep -q 'name == "all"' <<<"$line" ;;
+    diffusion/torch_rng.cpp) grep -q 'used_ == kWords' <<<"$line" ;;
+    # What an option says when it is left alone.
+    api/training_options.cpp) grep -q 'kNoEnergy\|kAutomaticLadder' <<<"$line" ;;
+    api/objectives.cpp) grep -q 'kImpliedObjective' <<<"$line" ;;
+    api/objectives/support.cpp) grep -q 'kNoEnergy' <<<"$line" ;;
+    *) return 1 ;;
+  esac
+}
+
+# Reads lines "file:number:code" and prints those that the tables do not know; counts the others.
+scan() {
+  local inside=0 outside=0 file rest line types type
+  while IFS= read -r hit; do
+    file=${hit%%:*}; rest=${hit#*:}; line=${rest#*:}
+    line=${line%%//*}
+    types=$(grep -oE '(case +|[=!<>]=? +)([A-Za-z_0-9]+::)+k[A-Z][A-Za-z0-9_]*|([A-Za-z_0-9]+::)+k[A-Z][A-Za-z0-9_]* *([=!<>]=)' <<<"$line" |
+      grep -oE '([A-Za-z_0-9]+::)+k[A-Z]' | sed -E 's/::k[A-Z]$//; s/^ito:://' | sort -u)
+    for type in $types; do
+      case $type in [a-z]*) continue ;; esac  # a namespace of names of tensors
+      [ "$type" = Kind ] && type=$(class_of_kind "$file" "$line")
+      if grep -qE "(^|[[:space:]])$type([[:space:]]|$)" <<<"$not_families"; then continue; fi
+      if grep -qE "(^| )$file( |$)" <<<"$(own_files "$type")"; then
+        inside=$((inside + 1))
+      elif allowed_text "$file" "$line"; then
+        continue
+      else
+        outside=$((outside + 1)); echo "$hit"
+      fi
+    done
+    if grep -qE '[=!]= *("|k[A-Z])|"[a-z_+-]*" *[=!]= ' <<<"$line"; then
+      allowed_text "$file" "$line" || { outside=$((outside + 1)); echo "$hit"; }
+    fi
+  done
+  echo "families: $outside branches outside their families' own files, $inside in them"
+  [ "$outside" = 0 ] && [ "$inside" -gt "$least" ]
+}
+
+# The search finds what it is for.
+planted='api/x.cpp:1:  if (sde.kind == Sde::Kind::kVe) return;
+api/x.cpp:2:    case ProcessKind::kFlow:
+api/x.cpp:3:  if (options.sampler != "ddim") return;'
+if [ "$(scan <<<"$planted" | wc -l)" != 4 ]; then
+  echo "families: the search does not find what was planted"; exit 1
+fi
+
+cd "$source" || exit 1
+least=50
+scan < <(grep -rnE 'case +([A-Za-z_0-9]+::)*k[A-Z]|[=!]= *"|"[a-z_+-]*" *[=!]= |[=!<>]=? *([A-Za-z_0-9]+::)*k[A-Z]|([A-Za-z_0-9]+::)+k[A-Z][A-Za-z0-9_]* *[=!<>]=' $rooms \
+  --include='*.h' --include='*.cpp' | grep -vE '^[^:]+:[0-9]+: *//' |
+  grep -E 'case +([A-Za-z_0-9]+::)*k[A-Z]|[=!]= *"|"[a-z_+-]*" *[=!]= |[=!]= *([A-Za-z_0-9]+::)*k[A-Z]|[<>]=? *([A-Za-z_0-9]+::)+k[A-Z]|([A-Za-z_0-9]+::)+k[A-Z][A-Za-z0-9_]* *[=!<>]=')
