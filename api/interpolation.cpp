@@ -54,9 +54,8 @@ class Interpolation {
 
   Result<std::vector<float>> run(const std::vector<float>& a, const std::vector<float>& b) {
     if (options_.method == "flow") return along_flow(a, b);
-    ITO_ASSIGN(weights_,
-               DeviceTensor::create(device_, DType::kF32, Shape{model_.network.set().size()}));
-    ITO_TRY(weights_.write(bytes_of(model_.weights)));
+    ITO_ASSIGN(network_, model_.network.for_device(device_.caps()));
+    ITO_ASSIGN(weights_, DeviceWeights::upload(device_, network_.set(), model_.weights));
     return options_.method == "noise" ? through_noise(a, b) : through_latents(a, b);
   }
 
@@ -70,10 +69,10 @@ class Interpolation {
   // All steps of the sampler from x [n, ...].
   Result<std::vector<float>> run_solver(const Solver& solver, const std::vector<float>& x) {
     const int64_t n = static_cast<int64_t>(x.size()) / image_.numel();
-    const Method method = solver_method(solver, input_denoiser(model_.network));
+    const Method method = solver_method(solver, input_denoiser(network_));
     ITO_ASSIGN(Plan plan, compile(method_program(method, {.shape = batch(n)}), device_.caps()));
     ITO_ASSIGN(const auto executor, Executor::create(device_, std::move(plan)));
-    ITO_TRY(executor->bind(state_name::kParameters, weights_));
+    ITO_TRY(weights_.bind(*executor));
     ITO_TRY(executor->write(sampling_names::kX, x));
     const size_t count = static_cast<size_t>(n);
     if (executor->plan().find_external(sampling_names::kImage) >= 0)
@@ -183,7 +182,8 @@ class Interpolation {
   const Shape image_;
   const InterpolationOptions& options_;
   const InterpolationProgress& progress_;
-  DeviceTensor weights_;
+  Network network_;
+  DeviceWeights weights_;
   int done_ = 0, in_all_ = 0;
 };
 

@@ -64,7 +64,7 @@ Conditioning session_conditioning(Graph& graph, const Signature& signature, int6
 Denoiser input_denoiser(const Network& network) {
   return [network](Tensor x, Tensor t) {
     Graph& graph = x.graph();
-    const Tensor flat = input(graph, state_name::kParameters, {network.set().size()});
+    const FlatTensors flat = flat_inputs(graph, state_name::kParameters, network.set());
     return network.build(flat, x, t, session_conditioning(graph, network.signature(), x.dim(0)));
   };
 }
@@ -78,7 +78,7 @@ Denoiser classifier_free_denoiser(const Network& network, const ClassifierFree& 
   return [network, guidance, null_class](Tensor x, Tensor t) {
     Graph& graph = x.graph();
     const int64_t n = x.dim(0);
-    const Tensor flat = input(graph, state_name::kParameters, {network.set().size()});
+    const FlatTensors flat = flat_inputs(graph, state_name::kParameters, network.set());
     Conditioning conditioning = session_conditioning(graph, network.signature(), n);
     const Tensor none = broadcast_to(reshape(scalar(graph, null_class, DType::kU32), {1}), {n});
     conditioning.classes = concat({conditioning.classes, none}, 0);

@@ -1,5 +1,5 @@
 // A trained network as samplers of SDEs see it: its process and its score, or its probability flow.
-// The graphs these build have the inputs "params" (nn/train_step.h) and those of
+// The graphs these build have the inputs "params" (flat_inputs of nn/scope.h) and those of
 // session_conditioning. Not for running anything.
 #pragma once
 
