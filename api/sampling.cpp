@@ -146,6 +146,18 @@ Status SamplingSession::preview(int every,
   return {};
 }
 
+// Of PyTorch's random numbers those after the noise that a run begins at, as diffusers draws them.
+Status SamplingSession::write_inpainting(const std::vector<uint32_t>& seeds) {
+  if (!options_.inpainting) return {};
+  const Shape& shape = loop_.shape;
+  std::vector<float> noise;
+  if (!options_.inpainting->std.empty())
+    noise = torch_.empty() ? inpainting_noise(seeds, shape.numel() / shape[0])
+                           : torch_normal(torch_, shape);
+  const std::vector<float> values = inpainting_input(*options_.inpainting, shape[0], noise);
+  return solver_ ? solver_->write(kInpainting, values) : step_->enqueue_write(kInpainting, values);
+}
+
 Status SamplingSession::start(const std::vector<uint32_t>& seeds) {
   const Shape& shape = loop_.shape;
   std::vector<float> x;
@@ -156,6 +168,7 @@ Status SamplingSession::start(const std::vector<uint32_t>& seeds) {
     torch_.clear();
     for (uint32_t seed : seeds) torch_.emplace_back(seed);
     const std::vector<float> noise = torch_normal(torch_, shape);
+    ITO_TRY(write_inpainting(seeds));
     const bool picture = !x.empty();
     x.resize(noise.size());
     const double mean = picture ? loop_.sampling.solver->rows.front().mean : 0;
@@ -163,6 +176,7 @@ Status SamplingSession::start(const std::vector<uint32_t>& seeds) {
     for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(mean * x[i] + std * noise[i]);
     return step_->enqueue_write(sampling_names::kX, x);
   }
+  ITO_TRY(write_inpainting(seeds));
   if (!x.empty()) ITO_TRY(start_->enqueue_write(sampling_names::kX, x));
   ITO_TRY(start_->enqueue_write(sampling_names::kImage, seeds));
   return start_->run();

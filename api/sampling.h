@@ -69,6 +69,7 @@ class SamplingSession {
   Status prepare_steps(vk::Device& device, const DeviceWeights& weights,
                        const SampleControl* control);
   Status prepare_flow(vk::Device& device, const DeviceWeights& weights, const OdeOptions& options);
+  Status write_inpainting(const std::vector<uint32_t>& seeds);
   // Sets x to where a run of these seeds begins.
   Status start(const std::vector<uint32_t>& seeds);
   Status run_steps(int64_t count, const std::function<bool()>& after_step);
