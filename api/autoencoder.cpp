@@ -24,7 +24,7 @@ const Autoencoder& autoencoder_of(const Network& network) {
 Program decode_program(const Network& network, const Shape& shape) {
   Program program;
   program.name = "decode";
-  const Tensor flat = input(*program.graph, state_name::kParameters, {network.set().size()});
+  const FlatTensors flat = flat_inputs(*program.graph, state_name::kParameters, network.set());
   const Tensor latent = input(*program.graph, kLatent, shape);
   program.output(kDecoded, autoencoder_of(network).decode(Scope(network.set(), flat), latent));
   return program;
@@ -33,7 +33,7 @@ Program decode_program(const Network& network, const Shape& shape) {
 Program encode_program(const Network& network, const Shape& shape) {
   Program program;
   program.name = "encode";
-  const Tensor flat = input(*program.graph, state_name::kParameters, {network.set().size()});
+  const FlatTensors flat = flat_inputs(*program.graph, state_name::kParameters, network.set());
   const Tensor x = input(*program.graph, kSample, shape);
   const Tensor moments = autoencoder_of(network).encode(Scope(network.set(), flat), x);
   const LatentGaussian gaussian = latent_gaussian(moments);
@@ -145,11 +145,11 @@ Result<std::unique_ptr<LatentDecoder>> LatentDecoder::create(vk::Device& device,
     return invalid_argument(
         "the autoencoder's sample_size is {}, expected a multiple of {} to decode in tiles",
         autoencoder.tile, 4 * autoencoder.factor);
-  ITO_ASSIGN(DeviceTensor weights,
-             DeviceTensor::create(device, DType::kF32, Shape{component.network.set().size()}));
-  ITO_TRY(weights.write(bytes_of(component.weights)));
+  ITO_ASSIGN(const Network network, component.network.for_device(device.caps()));
+  ITO_ASSIGN(DeviceWeights weights,
+             DeviceWeights::upload(device, network.set(), component.weights));
   return std::unique_ptr<LatentDecoder>(
-      new LatentDecoder(device, component.network, std::move(weights), tiled));
+      new LatentDecoder(device, network, std::move(weights), tiled));
 }
 
 Shape LatentDecoder::picture(const Shape& latents) const {
@@ -187,7 +187,7 @@ Result<std::vector<float>> LatentDecoder::decode_piece(const Shape& shape,
   if (!executor) {
     ITO_ASSIGN(Plan plan, compile(decode_program(network_, shape), device_.caps()));
     ITO_ASSIGN(executor, Executor::create(device_, std::move(plan)));
-    ITO_TRY(executor->bind(state_name::kParameters, weights_));
+    ITO_TRY(weights_.bind(*executor));
   }
   ITO_TRY(executor->write(kLatent, std::vector<float>(latents.begin(), latents.end())));
   ITO_TRY(executor->run());
@@ -196,7 +196,7 @@ Result<std::vector<float>> LatentDecoder::decode_piece(const Shape& shape,
 
 Result<TensorFile> forward_autoencoder(vk::Device& device, const Component& component,
                                        const TensorFile& inputs, std::string_view where) {
-  const Network& network = component.network;
+  ITO_ASSIGN(const Network network, component.network.for_device(device.caps()));
   const Autoencoder& autoencoder = autoencoder_of(network);
   TensorFile outputs;
   const auto picture = [&](const char* name, int64_t channels) -> Result<const HostTensor*> {
@@ -222,7 +222,9 @@ Result<TensorFile> forward_autoencoder(vk::Device& device, const Component& comp
     ITO_TRY(network.check_size(shape[1], shape[2]));
     ITO_ASSIGN(Plan plan, compile(encode_program(network, shape), device.caps()));
     ITO_ASSIGN(auto executor, Executor::create(device, std::move(plan)));
-    ITO_TRY(executor->write(state_name::kParameters, component.weights));
+    ITO_ASSIGN(const DeviceWeights weights,
+               DeviceWeights::upload(device, network.set(), component.weights));
+    ITO_TRY(weights.bind(*executor));
     ITO_TRY(executor->write(kSample, nchw_to_nhwc(to_floats(*sample), nchw)));
     ITO_TRY(executor->run());
     for (const auto& [name, multiple] : {std::pair{"moments", 2}, {"mean", 1}, {"std", 1}}) {

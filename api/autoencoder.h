@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/device_weights.h"
 #include "api/model.h"
 #include "io/host_tensor.h"
 #include "runtime/executor.h"
@@ -35,13 +36,13 @@ class LatentDecoder {
   Shape picture(const Shape& latents) const;
 
  private:
-  LatentDecoder(vk::Device& device, const Network& network, DeviceTensor weights, bool tiled)
+  LatentDecoder(vk::Device& device, const Network& network, DeviceWeights weights, bool tiled)
       : device_(device), network_(network), weights_(std::move(weights)), tiled_(tiled) {}
   Result<std::vector<float>> decode_piece(const Shape& shape, std::span<const float> latents);
 
   vk::Device& device_;
   Network network_;
-  DeviceTensor weights_;
+  DeviceWeights weights_;
   bool tiled_;
   std::map<std::vector<int64_t>, std::unique_ptr<Executor>> programs_;  // by shape of the latents
 };

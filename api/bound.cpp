@@ -90,15 +90,14 @@ Result<std::unique_ptr<BoundSession>> BoundSession::create(vk::Device& device, c
   session->terms_ = session->squares_ = session->errors_ = std::vector<double>(N, 0);
 
   const Shape shape{settings.batch, session->image_[0], session->image_[1], session->image_[2]};
-  ITO_ASSIGN(Plan plan, compile(bound_program(shape, schedule, input_denoiser(model.network),
-                                              options, session->strata_),
+  ITO_ASSIGN(const Network network, model.network.for_device(device.caps()));
+  ITO_ASSIGN(Plan plan, compile(bound_program(shape, schedule, input_denoiser(network), options,
+                                              session->strata_),
                                 device.caps()));
   ITO_ASSIGN(session->executor_, Executor::create(device, std::move(plan)));
-  ITO_ASSIGN(
-      DeviceTensor weights,
-      DeviceTensor::create(device, DType::kF32, Shape{static_cast<int64_t>(model.weights.size())}));
-  ITO_TRY(weights.write(bytes_of(model.weights)));
-  ITO_TRY(session->executor_->bind(state_name::kParameters, std::move(weights)));
+  ITO_ASSIGN(const DeviceWeights weights,
+             DeviceWeights::upload(device, network.set(), model.weights));
+  ITO_TRY(weights.bind(*session->executor_));
   const std::vector<uint32_t> key = {static_cast<uint32_t>(settings.seed),
                                      static_cast<uint32_t>(settings.seed >> 32)};
   ITO_TRY(session->executor_->write(sampling_names::kKey, key));

@@ -24,15 +24,23 @@ Result<ModelFlow> model_flow(const Model& model) {
   ITO_TRY(model.network.check_size(h, w));
   result.classes = model.num_classes();
   result.weights = model.weights;
+  result.network = model.network;
+  result.scheduler = model.scheduler;
   ITO_ASSIGN(result.flow, density_flow(model.network, model.scheduler));
   return result;
 }
 
+Result<ModelFlow> flow_on_device(const ModelFlow& model, const DeviceCaps& caps) {
+  ModelFlow result = model;
+  ITO_ASSIGN(result.network, model.network.for_device(caps));
+  ITO_ASSIGN(result.flow, density_flow(result.network, model.scheduler));
+  return result;
+}
+
 Status bind_weights(vk::Device& device, const ModelFlow& model, OdeSolver& solver) {
-  const Shape shape{static_cast<int64_t>(model.weights.size())};
-  ITO_ASSIGN(DeviceTensor weights, DeviceTensor::create(device, DType::kF32, shape));
-  ITO_TRY(weights.write(std::as_bytes(model.weights)));
-  return solver.bind(state_name::kParameters, std::move(weights));
+  ITO_ASSIGN(const DeviceWeights weights,
+             DeviceWeights::upload(device, model.network.set(), model.weights));
+  return weights.bind(solver);
 }
 
 Result<std::vector<float>> padded_batch(std::span<const float> values, int64_t row, int64_t n) {
@@ -62,8 +70,9 @@ Result<std::vector<uint32_t>> padded_labels(std::span<const uint32_t> labels, in
   return batch;
 }
 
-Result<std::unique_ptr<FlowSession>> FlowSession::create(vk::Device& device, const ModelFlow& model,
+Result<std::unique_ptr<FlowSession>> FlowSession::create(vk::Device& device, const ModelFlow& given,
                                                          const FlowOptions& options) {
+  ITO_ASSIGN(const ModelFlow model, flow_on_device(given, device.caps()));
   std::unique_ptr<FlowSession> session(new FlowSession);
   session->batch_ = options.batch;
   session->row_ = model.image.numel();

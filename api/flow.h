@@ -15,11 +15,13 @@ namespace ito {
 
 // What likelihoods and encoders need of a model, of whatever kind it is.
 struct ModelFlow {
-  // Its score adds the input "parameters" (nn/train_step.h) and, for a model with classes, "labels"
-  // (u32 [n], api/task.h) to the graph it is used in.
+  // Its score adds the input "params" (flat_inputs of nn/scope.h) and, for a model with classes,
+  // "labels" (u32 [n], api/task.h) to the graph it is used in.
   ProbabilityFlow flow;
   Shape image;      // [h, w, c]
   int classes = 0;  // 0: no labels
+  Network network;
+  SchedulerConfig scheduler;
   std::span<const float> weights;
 };
 
@@ -27,8 +29,10 @@ struct ModelFlow {
 // api/model_score.h. Errors: a model without sample_size, a network or a prediction that has no
 // flow.
 Result<ModelFlow> model_flow(const Model& model);
+// The same with the network cut for a device. Error: a parameter that is too large for it.
+Result<ModelFlow> flow_on_device(const ModelFlow& model, const DeviceCaps& caps);
 
-// Binds the weights of a flow to a solver.
+// Binds the weights of a flow on this device to a solver.
 Status bind_weights(vk::Device& device, const ModelFlow& model, OdeSolver& solver);
 
 // `values` for a batch of n rows, the last row repeated. Errors: more rows than n, or none, or a

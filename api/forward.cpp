@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "api/autoencoder.h"
+#include "api/device_weights.h"
 #include "base/error.h"
 #include "graph/builder.h"
 #include "graph/compile.h"
@@ -21,6 +22,7 @@ constexpr ConditioningNames kNames = {.classes = "class_labels",
                                       .guidance = "timestep_cond",
                                       .latent = "latent"};
 constexpr const char* kTarget = "target";
+constexpr const char* kGradient = "gradient";
 
 // Error kInvalidArgument naming `where` if the tensor is missing.
 Result<const HostTensor*> require(const TensorFile& file, const char* name,
@@ -96,7 +98,7 @@ Program forward_program(const Network& network, const Shape& shape, bool gradien
   program.name = gradients ? "forward_gradient" : "forward";
   Graph& graph = *program.graph;
   const Signature& signature = network.signature();
-  const Tensor flat = input(graph, state_name::kParameters, {network.set().size()});
+  const FlatTensors flat = flat_inputs(graph, state_name::kParameters, network.set());
   const Tensor sample = input(graph, kSample, shape);
   const Conditioning conditioning = conditioning_inputs(graph, signature, shape[0], kNames);
   Tensor timestep;
@@ -107,7 +109,9 @@ Program forward_program(const Network& network, const Shape& shape, bool gradien
   const Tensor loss = mean_all(square(out - input(graph, kTarget, out.shape())));
   program.output("loss", loss);
   program.output("d_sample", grad(loss, {sample})[0]);
-  program.output("gradient", flat_gradient(network.set(), flat, loss));
+  const FlatTensors gradient = flat_gradient(network.set(), flat, loss);
+  for (size_t k = 0; k < gradient.size(); ++k)
+    program.output(segment_name(kGradient, k, gradient.size()), gradient[k]);
   return program;
 }
 
@@ -133,12 +137,13 @@ std::vector<float> foreign_values(const std::vector<float>& values, const Shape&
 
 Result<Plan> forward_plan(const Network& network, const Shape& shape, int64_t context_length,
                           bool gradients, const DeviceCaps& caps) {
-  return compile(forward_program(network.with_context(context_length), shape, gradients), caps);
+  ITO_ASSIGN(const Network on_device, network.for_device(caps));
+  return compile(forward_program(on_device.with_context(context_length), shape, gradients), caps);
 }
 
 Result<TensorFile> forward(vk::Device& device, const Model& model, const TensorFile& inputs,
                            bool gradients, std::string_view where) {
-  const Network& network = model.network;
+  ITO_ASSIGN(const Network network, model.network.for_device(device.caps()));
   if (network.autoencoder() != nullptr) {
     if (gradients) return unsupported("gradients of an autoencoder are not computed here");
     return forward_autoencoder(device, model, inputs, where);
@@ -162,7 +167,9 @@ Result<TensorFile> forward(vk::Device& device, const Model& model, const TensorF
 
   ITO_ASSIGN(Plan plan, forward_plan(network, shape, context_length, gradients, device.caps()));
   ITO_ASSIGN(auto executor, Executor::create(device, std::move(plan)));
-  ITO_TRY(executor->write(state_name::kParameters, model.weights));
+  ITO_ASSIGN(const DeviceWeights weights,
+             DeviceWeights::upload(device, network.set(), model.weights));
+  ITO_TRY(weights.bind(*executor));
   ITO_TRY(executor->write(kSample, nchw_to_nhwc(to_floats(*sample), nchw)));
   if (signature.told_time()) {
     ITO_ASSIGN(const std::vector<float> t, read_times(inputs, n, where));
@@ -189,7 +196,13 @@ Result<TensorFile> forward(vk::Device& device, const Model& model, const TensorF
   if (!gradients) return outputs;
   ITO_ASSIGN(const std::vector<float> loss, executor->read<float>("loss"));
   ITO_ASSIGN(const std::vector<float> d_sample, executor->read<float>("d_sample"));
-  ITO_ASSIGN(const std::vector<float> gradient, executor->read<float>("gradient"));
+  std::vector<float> gradient;
+  const size_t segments = network.set().segments().size();
+  for (size_t k = 0; k < segments; ++k) {
+    ITO_ASSIGN(const std::vector<float> part,
+               executor->read<float>(segment_name(kGradient, k, segments)));
+    gradient.insert(gradient.end(), part.begin(), part.end());
+  }
   outputs.tensors.emplace("loss", tensor_from_floats(Shape{}, loss));
   outputs.tensors.emplace("d_sample", tensor_from_floats(nchw, nhwc_to_nchw(d_sample, shape)));
   for (const auto& [name, tensor] : unpack_parameters(network.set(), gradient))

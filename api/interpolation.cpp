@@ -77,10 +77,10 @@ class Interpolation {
   // A session of the sampler for up to `rows` images.
   Result<std::unique_ptr<SamplingSession>> session(const char* sampler, size_t rows,
                                                    std::optional<InitialImage> initial = {}) {
-    if (!weights_.valid()) {
-      ITO_ASSIGN(weights_,
-                 DeviceTensor::create(device_, DType::kF32, Shape{model_.network.set().size()}));
-      ITO_TRY(weights_.write(bytes_of(model_.weights)));
+    if (!uploaded_) {
+      ITO_ASSIGN(network_, model_.network.for_device(device_.caps()));
+      ITO_ASSIGN(weights_, DeviceWeights::upload(device_, network_.set(), model_.weights));
+      uploaded_ = true;
     }
     SampleOptions options;
     options.sampler = sampler;
@@ -89,7 +89,7 @@ class Interpolation {
     options.height = static_cast<int>(image_[0]);
     options.width = static_cast<int>(image_[1]);
     options.initial = std::move(initial);
-    return SamplingSession::create(device_, model_.network, model_.scheduler, weights_, options);
+    return SamplingSession::create(device_, network_, model_.scheduler, weights_, options);
   }
   // Replays of a session over so many images.
   static int64_t replays(const SamplingSession& session, size_t rows) {
@@ -146,7 +146,9 @@ class Interpolation {
   const Shape image_;
   const InterpolationOptions& options_;
   const InterpolationProgress& progress_;
-  DeviceTensor weights_;
+  Network network_;
+  DeviceWeights weights_;
+  bool uploaded_ = false;
   int done_ = 0, in_all_ = 0;
 };
 

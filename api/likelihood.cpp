@@ -53,7 +53,8 @@ LikelihoodSummary summarise(std::span<const ImageLikelihood> images) {
 }
 
 Result<std::unique_ptr<LikelihoodSession>> LikelihoodSession::create(
-    vk::Device& device, const ModelFlow& model, const LikelihoodSettings& settings) {
+    vk::Device& device, const ModelFlow& given, const LikelihoodSettings& settings) {
+  ITO_ASSIGN(const ModelFlow model, flow_on_device(given, device.caps()));
   std::unique_ptr<LikelihoodSession> session(new LikelihoodSession);
   session->settings_ = settings;
   session->image_ = model.image;
@@ -163,13 +164,14 @@ Result<std::vector<ImageLikelihood>> LikelihoodSession::measure(
   return results;
 }
 
-Result<std::vector<double>> log_density_differences(vk::Device& device, const ModelFlow& model,
+Result<std::vector<double>> log_density_differences(vk::Device& device, const ModelFlow& given,
                                                     std::span<const float> from,
                                                     std::span<const float> to,
                                                     std::span<const uint32_t> labels, double time,
                                                     const OdeOptions& options,
                                                     int64_t max_evaluations) {
   using namespace likelihood_names;
+  ITO_ASSIGN(const ModelFlow model, flow_on_device(given, device.caps()));
   const int64_t row = model.image.numel(), pairs = static_cast<int64_t>(from.size()) / row;
   if (from.empty() || from.size() != to.size() || pairs * row != static_cast<int64_t>(from.size()))
     return invalid_argument("{} and {} numbers were given, expected pairs of images of {}",

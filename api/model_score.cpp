@@ -1,8 +1,11 @@
 #include "api/model_score.h"
 
+#include <cmath>
 #include <utility>
 
+#include "api/inpainting.h"
 #include "api/task.h"
+#include "base/check.h"
 #include "base/error.h"
 #include "diffusion/ddgan.h"
 #include "diffusion/sampling_program.h"
@@ -12,10 +15,10 @@
 namespace ito {
 namespace {
 
-Status check_network(const Network& network) {
+Status check_network(const Network& network, const SamplingInputs& inputs) {
   const Signature& signature = network.signature();
-  ITO_TRY(check_session_signature(signature));
-  const int64_t in = signature.in_channels, out = signature.out_channels;
+  ITO_TRY(check_session_signature(signature, inputs));
+  const int64_t in = sample_channels(signature), out = signature.out_channels;
   if (!signature.image_out || (out != in && out != 2 * in))
     return unsupported("the network has {} output channels for {} input channels", out, in);
   return {};
@@ -27,7 +30,7 @@ NoiseInput noise_input(const Network& network) {
   return network.signature().told_sigma() ? NoiseInput::kSigma : NoiseInput::kTimestep;
 }
 
-Status check_session_signature(const Signature& signature) {
+Status check_session_signature(const Signature& signature, const SamplingInputs& inputs) {
   if (signature.classes.told() && signature.classes.classes() == 0)
     return unsupported(
         "the network's class_embed_type wants {} instead of class labels, which is not supported "
@@ -36,10 +39,25 @@ Status check_session_signature(const Signature& signature) {
   if (!signature.told_time() || !signature.image_out)
     return unsupported("the network is no denoiser: {}",
                        signature.image_out ? "it is told no time" : "its output is no image");
-  if (signature.guidance > 0)
+  if (signature.guidance > 0 && !inputs.guidance_scale)
     return unsupported(
-        "the network is told an embedded guidance scale (time_cond_proj_dim), which is not "
-        "supported here");
+        "the network is told its guidance scale (time_cond_proj_dim), which only ito sample "
+        "--guidance-scale gives");
+  if (signature.guidance > 0 && signature.guidance < 4)
+    return unsupported("time_cond_proj_dim is {}, expected at least 4", signature.guidance);
+  if (signature.guidance == 0 && inputs.guidance_scale)
+    return invalid_argument(
+        "a guidance scale to embed was given, but the network has no time_cond_proj_dim");
+  if (fills_in(signature) && !inputs.inpainting)
+    return unsupported(
+        "the network fills in pictures (in_channels {} for {} out_channels), which only ito sample "
+        "--inpaint PICTURE --mask MASK gives",
+        signature.in_channels, signature.out_channels);
+  if (!fills_in(signature) && inputs.inpainting)
+    return invalid_argument(
+        "a picture to fill in was given, but the network has {} in_channels for {} out_channels, "
+        "expected {}",
+        signature.in_channels, signature.out_channels, 2 * signature.out_channels + 1);
   if (signature.context > 0 && signature.context_length == 0)
     return invalid_argument(
         "the network attends to a context: give its states ({} numbers each) with --context FILE",
@@ -47,10 +65,34 @@ Status check_session_signature(const Signature& signature) {
   return {};
 }
 
-Conditioning session_conditioning(Graph& graph, const Signature& signature, int64_t n) {
-  Conditioning conditioning = conditioning_inputs(
-      graph, signature, n,
-      {.classes = batch_name::kLabels, .context = batch_name::kContext, .latent = nullptr});
+std::vector<float> guidance_embedding(double scale, int64_t features) {
+  CHECK(features >= 4, "an embedding of at least four features");
+  const int64_t half = features / 2;
+  const float rate = static_cast<float>(std::log(10000.0) / static_cast<double>(half - 1));
+  const float w = static_cast<float>(scale - 1) * 1000.0f;
+  std::vector<float> embedding(static_cast<size_t>(features), 0.0f);
+  for (int64_t i = 0; i < half; ++i) {
+    const float angle = w * std::exp(static_cast<float>(i) * -rate);
+    embedding[static_cast<size_t>(i)] = std::sin(angle);
+    embedding[static_cast<size_t>(half + i)] = std::cos(angle);
+  }
+  return embedding;
+}
+
+Conditioning session_conditioning(Graph& graph, const Signature& signature, int64_t n,
+                                  const SamplingInputs& inputs) {
+  Conditioning conditioning = conditioning_inputs(graph, signature, n,
+                                                  {.classes = batch_name::kLabels,
+                                                   .context = batch_name::kContext,
+                                                   .guidance = nullptr,
+                                                   .latent = nullptr});
+  if (inputs.guidance_scale) {
+    const std::vector<float> values =
+        guidance_embedding(*inputs.guidance_scale, signature.guidance);
+    conditioning.guidance =
+        broadcast_to(constant(graph, {1, signature.guidance}, {values.begin(), values.end()}),
+                     {n, signature.guidance});
+  }
   if (signature.latent > 0)
     conditioning.latent =
         ddgan_latent(n, signature.latent, input(graph, sampling_names::kKey, {2}, DType::kU32),
@@ -59,11 +101,13 @@ Conditioning session_conditioning(Graph& graph, const Signature& signature, int6
   return conditioning;
 }
 
-Denoiser input_denoiser(const Network& network) {
-  return [network](Tensor x, Tensor t) {
+Denoiser input_denoiser(const Network& network, const SamplingInputs& inputs) {
+  return [network, inputs](Tensor x, Tensor t) {
     Graph& graph = x.graph();
-    const Tensor flat = input(graph, state_name::kParameters, {network.set().size()});
-    return network.build(flat, x, t, session_conditioning(graph, network.signature(), x.dim(0)));
+    const Signature& signature = network.signature();
+    const FlatTensors flat = flat_inputs(graph, state_name::kParameters, network.set());
+    return network.build(flat, network_sample(signature, x), t,
+                         session_conditioning(graph, signature, x.dim(0), inputs));
   };
 }
 
@@ -76,11 +120,12 @@ Denoiser classifier_free_denoiser(const Network& network, const ClassifierFree& 
   return [network, guidance, null_class](Tensor x, Tensor t) {
     Graph& graph = x.graph();
     const int64_t n = x.dim(0);
-    const Tensor flat = input(graph, state_name::kParameters, {network.set().size()});
+    const FlatTensors flat = flat_inputs(graph, state_name::kParameters, network.set());
     Conditioning conditioning = session_conditioning(graph, network.signature(), n);
     const Tensor none = broadcast_to(reshape(scalar(graph, null_class, DType::kU32), {1}), {n});
     conditioning.classes = concat({conditioning.classes, none}, 0);
-    const Tensor both = network.build(flat, concat({x, x}, 0), concat({t, t}, 0), conditioning);
+    const Tensor one = network_sample(network.signature(), x);
+    const Tensor both = network.build(flat, concat({one, one}, 0), concat({t, t}, 0), conditioning);
     return classifier_free_guidance(slice_axis(both, 0, 0, n), slice_axis(both, 0, n, 2 * n),
                                     guidance.scale, guidance.rescale);
   };
@@ -89,6 +134,10 @@ Denoiser classifier_free_denoiser(const Network& network, const ClassifierFree& 
 }  // namespace
 
 Status check_classifier_free(const Network& network, const ClassifierFree& guidance) {
+  if (network.signature().guidance > 0)
+    return invalid_argument(
+        "the network is told its guidance scale (time_cond_proj_dim) and takes no classifier-free "
+        "guidance besides");
   const int classes = network.signature().classes.classes();
   if (classes < 2)
     return invalid_argument(
@@ -104,15 +153,16 @@ Status check_classifier_free(const Network& network, const ClassifierFree& guida
 }
 
 Result<DiffusionModel> diffusion_model(const Network& network, const SchedulerConfig& scheduler,
-                                       const std::optional<ClassifierFree>& classifier_free) {
-  ITO_TRY(check_network(network));
+                                       const std::optional<ClassifierFree>& classifier_free,
+                                       const SamplingInputs& inputs) {
+  ITO_TRY(check_network(network, inputs));
   DiffusionModel model;
   model.config = scheduler;
   model.input = noise_input(network);
   model.generator = network.signature().latent > 0;
   model.output_multiple =
-      static_cast<int>(network.signature().out_channels / network.signature().in_channels);
-  model.network = input_denoiser(network);
+      static_cast<int>(network.signature().out_channels / sample_channels(network.signature()));
+  model.network = input_denoiser(network, inputs);
   if (classifier_free) {
     ITO_TRY(check_classifier_free(network, *classifier_free));
     model.network = classifier_free_denoiser(network, *classifier_free);

@@ -11,12 +11,12 @@
 #include <string_view>
 #include <vector>
 
+#include "api/device_weights.h"
 #include "base/config.h"
 #include "io/dataset.h"
 #include "io/json.h"
 #include "nn/network.h"
 #include "nn/train_step.h"
-#include "runtime/device_tensor.h"
 #include "runtime/vk/device.h"
 
 namespace ito {
@@ -60,10 +60,11 @@ class Validator {
   virtual Result<Judgement> measure() = 0;
   virtual int64_t images() const = 0;
 };
-// `task`, `data` must outlive the validator. weights: f32 [task.network.set().size()], read at
-// each measure(). Errors: images that do not fit the task, device.
+// `task`, `data` must outlive the validator. weights: the task's network's, cut for the device,
+// read at each measure(). Errors: images that do not fit the task, device.
 using MakeValidator = std::function<Result<std::unique_ptr<Validator>>(
-    vk::Device& device, const TrainingTask& task, const ImageDataset& data, DeviceTensor weights)>;
+    vk::Device& device, const TrainingTask& task, const ImageDataset& data,
+    const DeviceWeights& weights)>;
 
 struct Validation {
   MakeValidator make = {};   // empty: held-out images say nothing, because

@@ -30,7 +30,7 @@ Status write_loss_curve(const Path& metrics, const Path& png) {
 }
 
 Result<std::unique_ptr<SampleGrid>> SampleGrid::create(vk::Device& device, const TrainingTask& task,
-                                                       DeviceTensor weights) {
+                                                       const DeviceWeights& weights) {
   std::unique_ptr<SampleGrid> grid(new SampleGrid);
   const uint32_t classes = static_cast<uint32_t>(task.classes);
   grid->columns_ = task.classes;
@@ -45,7 +45,7 @@ Result<std::unique_ptr<SampleGrid>> SampleGrid::create(vk::Device& device, const
   grid->options_ = resolved(grid->options_, task.network, task.objective.scheduler);
   grid->options_.batch = static_cast<int64_t>(grid->requests_.size());
   ITO_ASSIGN(grid->session_, SamplingSession::create(device, task.network, task.objective.scheduler,
-                                                     std::move(weights), grid->options_));
+                                                     weights, grid->options_));
   return grid;
 }
 

@@ -16,9 +16,9 @@ Status write_loss_curve(const Path& metrics, const Path& png);
 // The same few seeds of every class, drawn from weights that are still being trained.
 class SampleGrid {
  public:
-  // weights: f32 [task.network.set().size()] on the device. `task` must outlive it.
+  // weights: the task's network's, cut for the device. `task` must outlive it.
   static Result<std::unique_ptr<SampleGrid>> create(vk::Device& device, const TrainingTask& task,
-                                                    DeviceTensor weights);
+                                                    const DeviceWeights& weights);
   // Samples (waits) and writes the grid; the step goes into the picture's settings.
   Status write(const Path& png, int64_t step);
 

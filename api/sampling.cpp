@@ -53,7 +53,8 @@ std::vector<float> torch_normal(std::vector<TorchGenerator>& generators, const S
 
 Result<Plan> sampling_plan(const Network& network, const SchedulerConfig& scheduler,
                            const SampleOptions& options, const DeviceCaps& caps) {
-  ITO_ASSIGN(const SamplingLoop loop, sampling_loop(network, scheduler, options));
+  ITO_ASSIGN(const Network on_device, network.for_device(caps));
+  ITO_ASSIGN(const SamplingLoop loop, sampling_loop(on_device, scheduler, options));
   if (!loop.flow) return compile(loop.step, caps);
   ITO_TRY(check_ode_options(ode_options(options)));
   return compile(ode_step_program(*loop.flow, ode_options(options)), caps);
@@ -62,29 +63,30 @@ Result<Plan> sampling_plan(const Network& network, const SchedulerConfig& schedu
 Result<std::unique_ptr<SamplingSession>> SamplingSession::create(vk::Device& device,
                                                                  const Network& network,
                                                                  const SchedulerConfig& scheduler,
-                                                                 DeviceTensor weights,
+                                                                 const DeviceWeights& weights,
                                                                  const SampleOptions& options) {
   std::unique_ptr<SamplingSession> session(new SamplingSession);
   session->options_ = options;
   session->context_ = options.context;
-  ITO_ASSIGN(session->loop_, sampling_loop(network, scheduler, options));
+  ITO_ASSIGN(const Network on_device, network.for_device(device.caps()));
+  ITO_ASSIGN(session->loop_, sampling_loop(on_device, scheduler, options));
   const SamplingLoop& loop = session->loop_;
   ITO_TRY(check_initial(options, loop.shape));
   const Program start_program = start_program_of(loop, options);
   ITO_ASSIGN(Plan start_plan, compile(start_program, device.caps()));
   ITO_ASSIGN(session->start_, Executor::create(device, std::move(start_plan)));
-  ITO_TRY(loop.flow ? session->prepare_flow(device, std::move(weights), ode_options(options))
-                    : session->prepare_steps(device, std::move(weights), options.control));
+  ITO_TRY(loop.flow ? session->prepare_flow(device, weights, ode_options(options))
+                    : session->prepare_steps(device, weights, options.control));
   ITO_TRY(session->start_->prepare());
   return session;
 }
 
 // One x, one key (zero) and one list of seeds for both programs.
-Status SamplingSession::prepare_steps(vk::Device& device, DeviceTensor weights,
+Status SamplingSession::prepare_steps(vk::Device& device, const DeviceWeights& weights,
                                       const SampleControl* control) {
   ITO_ASSIGN(Plan plan, compile(loop_.step, device.caps()));
   ITO_ASSIGN(step_, Executor::create(device, std::move(plan)));
-  ITO_TRY(step_->bind(state_name::kParameters, std::move(weights)));
+  ITO_TRY(weights.bind(*step_));
   for (const char* name : {sampling_names::kX, sampling_names::kKey, sampling_names::kImage}) {
     if (step_->plan().find_external(name) < 0) continue;
     ITO_ASSIGN(DeviceTensor tensor, start_->tensor(name));
@@ -94,10 +96,10 @@ Status SamplingSession::prepare_steps(vk::Device& device, DeviceTensor weights,
   return step_->prepare();
 }
 
-Status SamplingSession::prepare_flow(vk::Device& device, DeviceTensor weights,
+Status SamplingSession::prepare_flow(vk::Device& device, const DeviceWeights& weights,
                                      const OdeOptions& options) {
   ITO_ASSIGN(solver_, OdeSolver::create(device, *loop_.flow, options));
-  ITO_TRY(solver_->bind(state_name::kParameters, std::move(weights)));
+  ITO_TRY(weights.bind(*solver_));
   ITO_ASSIGN(DeviceTensor x, solver_->tensor(flow_names::kState));
   return start_->bind(sampling_names::kX, std::move(x));
 }
@@ -105,11 +107,10 @@ Status SamplingSession::prepare_flow(vk::Device& device, DeviceTensor weights,
 Result<std::unique_ptr<SamplingSession>> SamplingSession::create(vk::Device& device,
                                                                  const Model& model,
                                                                  const SampleOptions& options) {
-  ITO_ASSIGN(DeviceTensor weights,
-             DeviceTensor::create(device, DType::kF32, Shape{model.network.set().size()}));
-  ITO_TRY(weights.write(bytes_of(model.weights)));
-  ITO_ASSIGN(auto session,
-             create(device, model.network, model.scheduler, std::move(weights), options));
+  ITO_ASSIGN(const Network network, model.network.for_device(device.caps()));
+  ITO_ASSIGN(const DeviceWeights weights,
+             DeviceWeights::upload(device, network.set(), model.weights));
+  ITO_ASSIGN(auto session, create(device, network, model.scheduler, weights, options));
   if (model.decoder) {
     ITO_ASSIGN(session->decoder_, LatentDecoder::create(device, *model.decoder, options.tiled));
   }
@@ -145,8 +146,21 @@ Status SamplingSession::preview(int every,
   return {};
 }
 
+// Of PyTorch's random numbers those after the noise that a run begins at, as diffusers draws them.
+Status SamplingSession::write_inpainting(const std::vector<uint32_t>& seeds) {
+  if (!options_.inpainting) return {};
+  const Shape& shape = loop_.shape;
+  std::vector<float> noise;
+  if (!options_.inpainting->std.empty())
+    noise = torch_.empty() ? inpainting_noise(seeds, shape.numel() / shape[0])
+                           : torch_normal(torch_, shape);
+  const std::vector<float> values = inpainting_input(*options_.inpainting, shape[0], noise);
+  return solver_ ? solver_->write(kInpainting, values) : step_->enqueue_write(kInpainting, values);
+}
+
 // Where a run begins is given; noise that its steps draw is still the seeds'.
 Status SamplingSession::begin_at(const std::vector<float>& x, const std::vector<uint32_t>& seeds) {
+  ITO_TRY(write_inpainting(seeds));
   if (solver_) return solver_->write(flow_names::kState, x);
   if (step_->plan().find_external(sampling_names::kImage) >= 0)
     ITO_TRY(step_->enqueue_write(sampling_names::kImage, seeds));
@@ -162,6 +176,7 @@ Status SamplingSession::start(const std::vector<uint32_t>& seeds, std::vector<fl
   if (!x.empty() && !options_.initial) return begin_at(x, seeds);
   if (is_uploaded(options_.random)) {
     const std::vector<float> noise = torch_normal(torch_, shape);
+    ITO_TRY(write_inpainting(seeds));
     const bool picture = !x.empty();
     x.resize(noise.size());
     const double mean = picture ? loop_.sampling.solver->rows.front().mean : 0;
@@ -169,6 +184,7 @@ Status SamplingSession::start(const std::vector<uint32_t>& seeds, std::vector<fl
     for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(mean * x[i] + std * noise[i]);
     return step_->enqueue_write(sampling_names::kX, x);
   }
+  ITO_TRY(write_inpainting(seeds));
   if (!x.empty()) ITO_TRY(start_->enqueue_write(sampling_names::kX, x));
   ITO_TRY(start_->enqueue_write(sampling_names::kImage, seeds));
   return start_->run();

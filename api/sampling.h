@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "api/autoencoder.h"
+#include "api/device_weights.h"
 #include "api/model.h"
 #include "api/ode_solver.h"
 #include "api/sampling_loop.h"
@@ -30,12 +31,12 @@ struct SampleRequest {
 
 class SamplingSession {
  public:
-  // weights: f32 [network.set().size()] on the device, read at each sample().
+  // weights: the network's, cut for this device (Network::for_device), read at each sample().
   // Errors: a sampler, step count or size that the model's schedule or network does not allow; of
   // the device.
   static Result<std::unique_ptr<SamplingSession>> create(vk::Device& device, const Network& network,
                                                          const SchedulerConfig& scheduler,
-                                                         DeviceTensor weights,
+                                                         const DeviceWeights& weights,
                                                          const SampleOptions& options);
   // The same with the model's own weights uploaded.
   static Result<std::unique_ptr<SamplingSession>> create(vk::Device& device, const Model& model,
@@ -71,8 +72,10 @@ class SamplingSession {
   SamplingSession() = default;
   // What the images are told besides time: `rows` and `labels` [batch()] into the program's inputs.
   Status write_conditioning(const std::vector<uint32_t>& labels, const std::vector<uint32_t>& rows);
-  Status prepare_steps(vk::Device& device, DeviceTensor weights, const SampleControl* control);
-  Status prepare_flow(vk::Device& device, DeviceTensor weights, const OdeOptions& options);
+  Status prepare_steps(vk::Device& device, const DeviceWeights& weights,
+                       const SampleControl* control);
+  Status prepare_flow(vk::Device& device, const DeviceWeights& weights, const OdeOptions& options);
+  Status write_inpainting(const std::vector<uint32_t>& seeds);
   // Sets x to where a run of these seeds begins; given: x or pictures [batch(), h, w, c], or empty.
   Status start(const std::vector<uint32_t>& seeds, std::vector<float> given);
   Status begin_at(const std::vector<float>& x, const std::vector<uint32_t>& seeds);

@@ -20,7 +20,7 @@ Result<SamplingLoop> empty_loop(const Network& network, const SampleOptions& opt
   const int64_t w = options.width > 0 ? options.width : (*size)[1];
   ITO_TRY(network.check_size(h, w));
   SamplingLoop loop;
-  loop.shape = {options.batch, h, w, signature.in_channels};
+  loop.shape = {options.batch, h, w, sample_channels(signature)};
   loop.classes = signature.classes.classes();
   if (options.control == nullptr) return loop;
   ITO_TRY(check_control(*options.control, loop.shape, loop.classes));
@@ -42,6 +42,18 @@ Result<int> first_step(const SampleOptions& options) {
   const int first = first_step_for_strength(options.steps, strength);
   if (first < options.steps) return first;
   return invalid_argument("strength {} of {} steps leaves no step to run", strength, options.steps);
+}
+
+// What the picture to fill in says must be of the loop's images.
+Status check_inpainting(const SampleOptions& options, const Shape& shape) {
+  if (!options.inpainting) return {};
+  const size_t pixels = static_cast<size_t>(shape[1] * shape[2]);
+  const Inpainting& given = *options.inpainting;
+  if (given.fill.size() == pixels && given.known.size() == pixels * static_cast<size_t>(shape[3]) &&
+      (given.std.empty() || given.std.size() == given.known.size()))
+    return {};
+  return invalid_argument("the picture to fill in has {} numbers, expected {}x{}x{}",
+                          given.known.size(), shape[1], shape[2], shape[3]);
 }
 
 // The network on as many states as the context has, where both have one.
@@ -82,6 +94,7 @@ Json sample_settings(const SampleOptions& options) {
     settings["guidance_scale"] = options.classifier_free->scale;
     settings["guidance_rescale"] = options.classifier_free->rescale;
   }
+  if (options.guidance_scale) settings["guidance_scale"] = *options.guidance_scale;
   return settings;
 }
 
@@ -94,7 +107,10 @@ Result<SamplingLoop> sampling_loop(const Network& given, const SchedulerConfig& 
         asked.context->features, given.signature().context);
   const SampleOptions options = resolved(asked, network, scheduler);
   ITO_ASSIGN(SamplingLoop loop, empty_loop(network, options));
-  ITO_ASSIGN(DiffusionModel model, diffusion_model(network, scheduler, options.classifier_free));
+  ITO_ASSIGN(DiffusionModel model, diffusion_model(network, scheduler, options.classifier_free,
+                                                   {.guidance_scale = options.guidance_scale,
+                                                    .inpainting = options.inpainting.has_value()}));
+  ITO_TRY(check_inpainting(options, loop.shape));
   guide(options.control, model);
   if (const SolverEntry* row = find_row(solver_rows(), options.sampler)) {
     ITO_ASSIGN(model, as_process(model, row->process));

@@ -9,6 +9,7 @@
 
 #include "api/context.h"
 #include "api/control.h"
+#include "api/inpainting.h"
 #include "api/model_score.h"
 #include "base/config.h"
 #include "diffusion/ode.h"
@@ -46,6 +47,10 @@ struct SampleOptions : SamplerOptions {
   bool previews = false;                // the program also gives each step's estimate of x_0
   std::optional<InitialImage> initial;  // samplers with a solver only
   std::optional<ClassifierFree> classifier_free;
+  // Networks that are told it embedded (Signature::guidance), which must be.
+  std::optional<double> guidance_scale;
+  // Networks that fill in, which must be told: inpainting_of at this size.
+  std::optional<Inpainting> inpainting;
   // What a network with a context is told; outlives the session.
   const ContextStates* context = nullptr;
   // A model on latents: large ones are decoded in tiles (api/autoencoder.h).

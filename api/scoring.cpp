@@ -12,16 +12,16 @@
 namespace ito {
 namespace {
 
-Program judge_program(const Component& model, const Shape& shape) {
+Program judge_program(const Network& network, const Shape& shape) {
   Program program;
   program.name = "judge";
   Graph& graph = *program.graph;
-  const Tensor flat = input(graph, state_name::kParameters, {model.network.set().size()});
+  const FlatTensors flat = flat_inputs(graph, state_name::kParameters, network.set());
   const Tensor x = input(graph, batch_name::kImages, shape);
   const Tensor labels = input(graph, batch_name::kLabels, {shape[0]}, DType::kU32);
-  program.output("correct", is_correct(model.network.build(flat, x, {}), labels));
-  program.output("features", classifier_features(Scope(model.network.set(), flat),
-                                                 *model.network.config_as<ClassifierConfig>(), x));
+  program.output("correct", is_correct(network.build(flat, x, {}), labels));
+  program.output("features", classifier_features(Scope(network.set(), flat),
+                                                 *network.config_as<ClassifierConfig>(), x));
   return program;
 }
 
@@ -39,9 +39,12 @@ Result<std::unique_ptr<Scorer>> Scorer::create(vk::Device& device, const Compone
   scorer->shape_ = batch_shape;
   scorer->classes_ = config->classes;
   scorer->features_ = config->channels.back();
-  ITO_ASSIGN(Plan plan, compile(judge_program(model, batch_shape), device.caps()));
+  ITO_ASSIGN(const Network network, model.network.for_device(device.caps()));
+  ITO_ASSIGN(Plan plan, compile(judge_program(network, batch_shape), device.caps()));
   ITO_ASSIGN(scorer->executor_, Executor::create(device, std::move(plan)));
-  ITO_TRY(scorer->executor_->write(state_name::kParameters, model.weights));
+  ITO_ASSIGN(const DeviceWeights weights,
+             DeviceWeights::upload(device, network.set(), model.weights));
+  ITO_TRY(weights.bind(*scorer->executor_));
   return scorer;
 }
 

@@ -1,26 +1,11 @@
 #include "api/task.h"
 
-#include <limits>
 #include <utility>
 
 #include "api/objectives.h"
 #include "base/error.h"
 
 namespace ito {
-namespace {
-
-// One flat tensor holds all weights (and 32-bit indices reach all of it).
-Status check_weights(const ParameterSet& set) {
-  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
-  if (set.size() <= kMost) return {};
-  return unsupported(
-      "--channels and --layers-per-block make a network of {} weights, at most {} "
-      "are possible",
-      set.count(), kMost);
-}
-
-}  // namespace
-
 Result<TrainingTask> make_task(const TrainingOptions& given, const ImageDataset& data) {
   ITO_ASSIGN(const ObjectiveRow* row, objective_of(given));
   const TrainingOptions options = with_preset(*row, given);
@@ -36,7 +21,6 @@ Result<TrainingTask> make_task(const TrainingOptions& given, const ImageDataset&
                                          .batch_shape = task.batch_shape,
                                          .classes = task.classes}));
   task.network = std::move(trainee.network);
-  ITO_TRY(check_weights(task.network.set()));
   task.objective = std::move(trainee.objective);
   task.objective.name = row->name.name;
   if (!task.objective.ports.labels) task.classes = 0;

@@ -2,42 +2,57 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <utility>
 
 #include "base/error.h"
 #include "graph/compile.h"
 
 namespace ito {
+namespace {
+
+// The bytes of a segment among those of its whole state.
+template <typename Byte>
+std::span<Byte> part_of(const StateTensor& state, std::span<Byte> whole) {
+  const size_t size = dtype_size(state.dtype);
+  return whole.subspan(static_cast<size_t>(state.first) * size,
+                       static_cast<size_t>(state.shape.numel()) * size);
+}
+
+}  // namespace
 
 Result<std::unique_ptr<TrainingSession>> TrainingSession::create(vk::Device& device,
                                                                  const TrainingTask& task,
                                                                  const ImageDataset& data,
                                                                  uint64_t seed) {
   std::unique_ptr<TrainingSession> session(new TrainingSession(device, task, data, seed));
+  ITO_ASSIGN(session->network_, task.network.for_device(device.caps()));
+  const ParameterSet& set = session->network_.set();
   ITO_TRY(session->make_state(seed));
   if (task.step.accumulation > 1) {
-    ITO_ASSIGN(
-        session->train_,
-        session->make_executor(accumulate_program(task.network.set(), task.loss, task.step), seed));
-    ITO_ASSIGN(session->apply_,
-               session->make_executor(apply_program(task.network.set(), task.step), seed));
+    ITO_ASSIGN(session->train_,
+               session->make_executor(accumulate_program(set, task.loss, task.step), seed));
+    ITO_ASSIGN(session->apply_, session->make_executor(apply_program(set, task.step), seed));
   } else {
-    ITO_ASSIGN(
-        session->train_,
-        session->make_executor(train_step_program(task.network.set(), task.loss, task.step), seed));
+    ITO_ASSIGN(session->train_,
+               session->make_executor(train_step_program(set, task.loss, task.step), seed));
   }
   return session;
 }
 
 Status TrainingSession::make_state(uint64_t seed) {
-  const std::vector<float> weights = initial_parameters(task_.network.set(), seed);
-  for (StateTensor& description : train_state(task_.network.set(), task_.step)) {
+  // The device's memory first: where it does not suffice, the host's is not asked for.
+  for (StateTensor& description : train_state(network_.set(), task_.step)) {
     ITO_ASSIGN(DeviceTensor tensor,
                DeviceTensor::create(device_, description.dtype, description.shape));
-    if (description.start == StateTensor::Start::kParameters)
-      ITO_TRY(tensor.write(bytes_of(weights)));
     state_.push_back({std::move(description), std::move(tensor)});
   }
+  const std::vector<float> weights = initial_parameters(network_.set(), seed);
+  for (const State& state : state_)
+    if (state.description.start == StateTensor::Start::kParameters)
+      ITO_TRY(state.tensor.write(std::as_bytes(
+          std::span(weights).subspan(static_cast<size_t>(state.description.first),
+                                     static_cast<size_t>(state.description.shape.numel())))));
   return {};
 }
 
@@ -119,32 +134,39 @@ Result<std::optional<LossReport>> TrainingSession::take_report(bool wait) {
   return std::optional<LossReport>(report);
 }
 
-const TrainingSession::State* TrainingSession::find(std::string_view name) const {
+Shape TrainingSession::whole_shape(std::string_view name) const {
+  Shape shape;
+  for (const State& state : state_) {
+    if (state.description.checkpoint_name() != name) continue;
+    if (!state.description.is_segment()) return state.description.shape;
+    shape = Shape{state.description.first + state.description.shape[0]};
+  }
+  return shape;
+}
+
+DeviceWeights TrainingSession::average() const {
+  const char* name = task_.step.optimizer.average.kind == Average::Kind::kNone
+                         ? state_name::kParameters
+                         : state_name::kAverage;
+  std::vector<DeviceTensor> segments;
   for (const State& state : state_)
-    if (state.description.name == name) return &state;
-  return nullptr;
+    if (state.description.checkpoint_name() == name) segments.push_back(state.tensor);
+  return DeviceWeights(std::move(segments));
 }
 
-DeviceTensor TrainingSession::average() const {
-  const State* average = find(state_name::kAverage);
-  return (average != nullptr ? average : find(state_name::kParameters))->tensor;
-}
-
-Result<std::vector<float>> TrainingSession::average_weights() const {
-  std::vector<float> weights(static_cast<size_t>(task_.network.set().size()));
-  ITO_TRY(average().read(writable_bytes_of(weights)));
-  return weights;
-}
+Result<std::vector<float>> TrainingSession::average_weights() const { return average().read(); }
 
 Result<TensorFile> TrainingSession::save() const {
   TensorFile file;
   for (const State& state : state_) {
-    HostTensor tensor;
-    tensor.type = state.description.dtype == DType::kU32 ? HostType::kU32 : HostType::kF32;
-    tensor.shape = state.description.shape;
-    tensor.bytes.resize(state.tensor.size());
-    ITO_TRY(state.tensor.read(writable_bytes_of(tensor.bytes)));
-    file.tensors.emplace(state.description.name, std::move(tensor));
+    const std::string& name = state.description.checkpoint_name();
+    HostTensor& tensor = file.tensors[name];
+    if (tensor.bytes.empty()) {
+      tensor.type = state.description.dtype == DType::kU32 ? HostType::kU32 : HostType::kF32;
+      tensor.shape = whole_shape(name);
+      tensor.bytes.resize(tensor.shape.numel() * dtype_size(state.description.dtype));
+    }
+    ITO_TRY(state.tensor.read(part_of(state.description, writable_bytes_of(tensor.bytes))));
   }
   return file;
 }
@@ -152,13 +174,15 @@ Result<TensorFile> TrainingSession::save() const {
 Status TrainingSession::load(const TensorFile& file, int64_t step) {
   for (const State& state : state_) {
     const StateTensor& wanted = state.description;
-    ITO_ASSIGN(const HostTensor* tensor, find_tensor(file, wanted.name, "checkpoint"));
+    const std::string& name = wanted.checkpoint_name();
+    const Shape shape = whole_shape(name);
+    ITO_ASSIGN(const HostTensor* tensor, find_tensor(file, name, "checkpoint"));
     const HostType type = wanted.dtype == DType::kU32 ? HostType::kU32 : HostType::kF32;
-    if (tensor->type != type || tensor->shape != wanted.shape)
-      return corrupt("checkpoint: tensor '{}' is {} {}, expected {} {}", wanted.name,
+    if (tensor->type != type || tensor->shape != shape)
+      return corrupt("checkpoint: tensor '{}' is {} {}, expected {} {}", name,
                      host_type_name(tensor->type), tensor->shape.to_string(), host_type_name(type),
-                     wanted.shape.to_string());
-    ITO_TRY(state.tensor.write(bytes_of(tensor->bytes)));
+                     shape.to_string());
+    ITO_TRY(state.tensor.write(part_of(wanted, bytes_of(tensor->bytes))));
   }
   step_ = step;
   batches_ = step * task_.step.accumulation;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "api/batches.h"
+#include "api/device_weights.h"
 #include "api/task.h"
 #include "io/dataset.h"
 #include "io/host_tensor.h"
@@ -48,11 +49,11 @@ class TrainingSession {
 
   // The averaged weights (the weights themselves where there is no average) on the device, to bind
   // to other executors, and on the host (waits).
-  DeviceTensor average() const;
+  DeviceWeights average() const;
   Result<std::vector<float>> average_weights() const;
 
-  // All state tensors by name, in our layout. save waits. load: errors kCorrupt naming the tensor
-  // that is missing or of another shape.
+  // All states by name, in our layout, whole: the same for every device. save waits. load: errors
+  // kCorrupt naming the tensor that is missing or of another shape.
   Result<TensorFile> save() const;
   Status load(const TensorFile& file, int64_t step);
 
@@ -74,12 +75,14 @@ class TrainingSession {
   Status make_state(uint64_t seed);
   Result<std::unique_ptr<Executor>> make_executor(const Program& program, uint64_t seed);
   Status upload_batch();
-  const State* find(std::string_view name) const;
+  // Of a state, or of all segments of it.
+  Shape whole_shape(std::string_view name) const;
 
   vk::Device& device_;
   const TrainingTask& task_;
   const ImageDataset& data_;
   BatchOrder order_;
+  Network network_;  // the task's, cut for the device
   std::vector<State> state_;
   std::unique_ptr<Executor> train_;  // one update, or with accumulation one batch
   std::unique_ptr<Executor> apply_;  // with accumulation: the update

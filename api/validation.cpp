@@ -26,35 +26,35 @@ Shape batch_of(const TrainingTask& task, int64_t batch) {
 }
 
 Result<std::unique_ptr<Executor>> make_executor(vk::Device& device, const Program& program,
-                                                DeviceTensor weights) {
+                                                const DeviceWeights& weights) {
   ITO_ASSIGN(Plan plan, compile(program, device.caps()));
   ITO_ASSIGN(std::unique_ptr<Executor> executor, Executor::create(device, std::move(plan)));
-  ITO_TRY(executor->bind(state_name::kParameters, std::move(weights)));
+  ITO_TRY(weights.bind(*executor));
   ITO_TRY(executor->prepare());
   return executor;
 }
 
 // Output "loss" f32 [].
-Program loss_program(const TrainingTask& task, int64_t batch, const HeldOutLoss& loss) {
+Program loss_program(const TrainingTask& task, const Network& network, int64_t batch,
+                     const HeldOutLoss& loss) {
   Program program;
   program.name = "validate";
   Graph& graph = *program.graph;
   const Shape shape = batch_of(task, batch);
   const Tensor x0 = input(graph, batch_name::kImages, shape);
   const Tensor time = input(graph, kTimestep, {batch}, loss.time_type);
-  program.output("loss",
-                 loss.loss(input_denoiser(task.network), x0, time, input(graph, kNoise, shape)));
+  program.output("loss", loss.loss(input_denoiser(network), x0, time, input(graph, kNoise, shape)));
   return program;
 }
 
 // Output "correct" f32 [n].
-Program accuracy_program(const TrainingTask& task, int64_t batch) {
+Program accuracy_program(const TrainingTask& task, const Network& network, int64_t batch) {
   Program program;
   program.name = "accuracy";
   Graph& graph = *program.graph;
   const Batch inputs = batch_inputs(graph, task.objective.ports, batch_of(task, batch));
-  const Tensor flat = input(graph, state_name::kParameters, {task.network.set().size()});
-  program.output("correct", is_correct(task.network.build(flat, inputs.images, {}), inputs.labels));
+  const FlatTensors flat = flat_inputs(graph, state_name::kParameters, network.set());
+  program.output("correct", is_correct(network.build(flat, inputs.images, {}), inputs.labels));
   return program;
 }
 
@@ -64,9 +64,10 @@ class LossValidator : public Validator {
       : task_(task), data_(data), loss_(loss), batch_(std::min(kBatch, data.count)) {
     images_ = std::min(kLossImages, data.count / batch_ * batch_);
   }
-  Status prepare(vk::Device& device, DeviceTensor weights) {
+  Status prepare(vk::Device& device, const DeviceWeights& weights) {
+    ITO_ASSIGN(const Network network, task_.network.for_device(device.caps()));
     ITO_ASSIGN(executor_,
-               make_executor(device, loss_program(task_, batch_, loss_), std::move(weights)));
+               make_executor(device, loss_program(task_, network, batch_, loss_), weights));
     return {};
   }
   int64_t images() const override { return images_; }
@@ -112,9 +113,9 @@ class AccuracyValidator : public Validator {
  public:
   AccuracyValidator(const TrainingTask& task, const ImageDataset& data)
       : task_(task), data_(data), batch_(std::min(kBatch, data.count)) {}
-  Status prepare(vk::Device& device, DeviceTensor weights) {
-    ITO_ASSIGN(executor_,
-               make_executor(device, accuracy_program(task_, batch_), std::move(weights)));
+  Status prepare(vk::Device& device, const DeviceWeights& weights) {
+    ITO_ASSIGN(const Network network, task_.network.for_device(device.caps()));
+    ITO_ASSIGN(executor_, make_executor(device, accuracy_program(task_, network, batch_), weights));
     return {};
   }
   int64_t images() const override { return data_.count; }
@@ -170,30 +171,31 @@ Status check_test_images(const TrainingTask& task, const ImageDataset& data) {
 }
 
 Result<std::unique_ptr<Validator>> make_validator(vk::Device& device, const TrainingTask& task,
-                                                  const ImageDataset& data, DeviceTensor weights) {
+                                                  const ImageDataset& data,
+                                                  const DeviceWeights& weights) {
   const Validation& validation = task.objective.validation;
   if (!validation.make)
     return invalid_argument("--objective {} has no validation: {}", task.objective.name,
                             validation.why_not);
   ITO_TRY(check_test_images(task, data));
-  return validation.make(device, task, data, std::move(weights));
+  return validation.make(device, task, data, weights);
 }
 
 Result<std::unique_ptr<Validator>> held_out_loss_validator(vk::Device& device,
                                                            const TrainingTask& task,
                                                            const ImageDataset& data,
-                                                           DeviceTensor weights,
+                                                           const DeviceWeights& weights,
                                                            const HeldOutLoss& loss) {
   auto validator = std::make_unique<LossValidator>(task, data, loss);
-  ITO_TRY(validator->prepare(device, std::move(weights)));
+  ITO_TRY(validator->prepare(device, weights));
   return std::unique_ptr<Validator>(std::move(validator));
 }
 
 Result<std::unique_ptr<Validator>> accuracy_validator(vk::Device& device, const TrainingTask& task,
                                                       const ImageDataset& data,
-                                                      DeviceTensor weights) {
+                                                      const DeviceWeights& weights) {
   auto validator = std::make_unique<AccuracyValidator>(task, data);
-  ITO_TRY(validator->prepare(device, std::move(weights)));
+  ITO_TRY(validator->prepare(device, weights));
   return std::unique_ptr<Validator>(std::move(validator));
 }
 

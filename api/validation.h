@@ -21,17 +21,18 @@ Status check_test_images(const TrainingTask& task, const ImageDataset& data);
 
 // The task's own validator. Error: it has none.
 Result<std::unique_ptr<Validator>> make_validator(vk::Device& device, const TrainingTask& task,
-                                                  const ImageDataset& data, DeviceTensor weights);
+                                                  const ImageDataset& data,
+                                                  const DeviceWeights& weights);
 
 // api/objectives/support.h's.
 Result<std::unique_ptr<Validator>> held_out_loss_validator(vk::Device& device,
                                                            const TrainingTask& task,
                                                            const ImageDataset& data,
-                                                           DeviceTensor weights,
+                                                           const DeviceWeights& weights,
                                                            const HeldOutLoss& loss);
 // The share of all images that a classifier gets right, called "accuracy".
 Result<std::unique_ptr<Validator>> accuracy_validator(vk::Device& device, const TrainingTask& task,
                                                       const ImageDataset& data,
-                                                      DeviceTensor weights);
+                                                      const DeviceWeights& weights);
 
 }  // namespace ito

@@ -101,16 +101,9 @@ Result<Image> read_fitting(const std::string& option, const Path& path, const Sh
 }
 
 Result<Observation> inpainting(const ControlOptions& options, const Shape& size) {
-  ITO_ASSIGN(const Image image,
-             read_fitting("--inpaint", options.inpaint, size, static_cast<int>(size[2]), false));
-  ITO_ASSIGN(Image mask, read_fitting("--mask", options.mask, {image.h, image.w, 1}, 1, true));
-  // Upside down, so that the padding of -1 is what an observed pixel is.
-  for (uint8_t& pixel : mask.pixels) pixel = static_cast<uint8_t>(255 - pixel);
-  std::vector<float> observed = padded(mask, size);
-  for (float& value : observed) value = (1 - value) / 2;
-  auto measurement = Measurement::mask(size, observed);
-  if (!measurement.ok()) return named("--mask", options.mask, measurement.error());
-  return Observation{.measurement = std::move(measurement).value(), .y = padded(image, size)};
+  ITO_ASSIGN(MaskedPicture masked, load_masked_picture(options, size));
+  ITO_ASSIGN(Measurement measurement, Measurement::mask(size, masked.known));
+  return Observation{.measurement = std::move(measurement), .y = std::move(masked.picture)};
 }
 
 Result<Observation> colourisation(const ControlOptions& options, const Shape& size) {
@@ -147,7 +140,8 @@ void add_control_options(CLI::App& app, ControlOptions& options) {
   app.add_option(
          "--guidance-scale", options.scale,
          "weight of the classifier's gradient, 0: none, above 1: more typical of the class; "
-         "without --guidance-classifier: classifier-free guidance, 1: none")
+         "without --guidance-classifier: classifier-free guidance, 1: none, or what a model with "
+         "time_cond_proj_dim is told")
       ->capture_default_str();
   app.add_option("--guidance-rescale", options.rescale,
                  "classifier-free guidance: share by which the guided output's deviation is moved "
@@ -165,8 +159,10 @@ void add_control_options(CLI::App& app, ControlOptions& options) {
   app.add_option("--latents", options.latents,
                  ".safetensors that --sampler ddim-inverse wrote: images begin there; image: row "
                  "seed modulo their number");
-  app.add_option("--inpaint", options.inpaint,
-                 "picture whose pixels are kept where --mask is white");
+  app.add_option(
+      "--inpaint", options.inpaint,
+      "picture whose pixels are kept where --mask is white; what a model with in_channels "
+      "2 c + 1 fills in");
   app.add_option("--mask", options.mask, "grey picture: white 255 is kept, black 0 is filled");
   app.add_option("--colorize", options.colorize, "picture whose luminance is kept");
   app.add_option("--inverse", options.inverse,
@@ -217,6 +213,19 @@ Result<std::vector<float>> read_padded(const std::string& option, const Path& pa
                                        const Shape& size) {
   ITO_ASSIGN(const Image image, read_fitting(option, path, size, static_cast<int>(size[2]), false));
   return padded(image, size);
+}
+
+Result<MaskedPicture> load_masked_picture(const ControlOptions& options, const Shape& size) {
+  ITO_ASSIGN(const Image image,
+             read_fitting("--inpaint", options.inpaint, size, static_cast<int>(size[2]), false));
+  ITO_ASSIGN(Image mask, read_fitting("--mask", options.mask, {image.h, image.w, 1}, 1, true));
+  // Upside down, so that the padding of -1 is what an observed pixel is.
+  for (uint8_t& pixel : mask.pixels) pixel = static_cast<uint8_t>(255 - pixel);
+  MaskedPicture result{.picture = padded(image, size), .known = padded(mask, size)};
+  for (float& value : result.known) value = (1 - value) / 2;
+  const auto black_or_white = Measurement::mask(size, result.known);
+  if (!black_or_white.ok()) return named("--mask", options.mask, black_or_white.error());
+  return result;
 }
 
 Result<SampleControl> load_control(const ControlOptions& options, const Shape& size) {

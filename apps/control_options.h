@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "api/control.h"
 #include "api/model.h"
@@ -41,6 +42,13 @@ Status check_control_options(const CLI::App& app, const ControlOptions& options)
 // which pad them with -1 as training does (the border then counts as observed). Errors name option
 // and file.
 Result<SampleControl> load_control(const ControlOptions& options, const Shape& size);
+
+// --inpaint and --mask as numbers: the picture [h,w,c] in [-1, 1], and where it is known ([h,w]: 1;
+// 0 is to be filled), read as load_control reads them. Errors name option and file.
+struct MaskedPicture {
+  std::vector<float> picture, known;
+};
+Result<MaskedPicture> load_masked_picture(const ControlOptions& options, const Shape& size);
 
 // For the settings stored with images: names, numbers and fingerprints of the files' contents.
 Json control_settings(const ControlOptions& options, const SampleControl& control);

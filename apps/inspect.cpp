@@ -146,9 +146,10 @@ Result<Plan> make_plan(const InspectCommand& c, const DeviceCaps& caps) {
     shape_only.c = c.image_channels;
     if (c.classes > 0) shape_only.labels = std::vector<int32_t>{c.classes - 1};
     ITO_ASSIGN(const TrainingTask task, make_task(c.training, shape_only));
+    ITO_ASSIGN(const Network network, task.network.for_device(caps));
     if (c.training.accumulate > 1)
-      return compile(accumulate_program(task.network.set(), task.loss, task.step), caps);
-    return compile(train_step_program(task.network.set(), task.loss, task.step), caps);
+      return compile(accumulate_program(network.set(), task.loss, task.step), caps);
+    return compile(train_step_program(network.set(), task.loss, task.step), caps);
   }
   ITO_ASSIGN(const Model model, open_model(c.path));
   if (c.plan == "sample") return sampling_plan(model.network, model.scheduler, c.sampling, caps);

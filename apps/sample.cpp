@@ -133,7 +133,8 @@ class Sampling {
   void print() const;
 
  private:
-  Status load_controls();
+  Result<Shape> picture_shape() const;
+  Status load_controls(vk::Device& device);
   Status load_initial();
   Result<Shape> image_shape() const;
   Status prepare_previews(SamplingSession& session);
@@ -148,12 +149,14 @@ class Sampling {
   Status write_whole(const Shape& batch_shape);
   std::string progress_text(size_t first, double steps_done, double steps_in_all,
                             double seconds) const;
+  Json inpainting_settings() const;
   Json image_settings(const SampleRequest& request) const;
   Path image_path(uint32_t seed) const { return Path(c_.out) / fmt::format("{:06}.png", seed); }
 
   const SampleCommand& c_;
   const Model& model_;
   SampleControl control_;
+  std::optional<Inpainting> inpainting_;  // of a model that fills in
   std::optional<InitialImage> initial_;
   std::optional<Latents> latents_;
   Status preview_status_;
@@ -167,33 +170,72 @@ class Sampling {
   double seconds_ = 0;
 };
 
-// [h, w, c] of what the network sees.
+// [h, w, c] of what the network denoises.
 Result<Shape> Sampling::image_shape() const {
+  ITO_ASSIGN(Shape shape, picture_shape());
+  const Signature& signature = model_.network.signature();
+  const int64_t factor = model_.decoder ? model_.decoder->network.autoencoder()->factor : 1;
+  return Shape{shape[0] / factor, shape[1] / factor, sample_channels(signature)};
+}
+
+// [h, w, c] of the pictures.
+Result<Shape> Sampling::picture_shape() const {
   const Signature& signature = model_.network.signature();
   const auto size = signature.sample_size;
   if (!size && c_.size == 0)
     return invalid_argument("the model has no sample_size; give the image size");
-  const int64_t factor = model_.decoder ? model_.decoder->network.autoencoder()->factor : 1;
-  const int64_t side = c_.size / factor;
-  return Shape{c_.size > 0 ? side : (*size)[0], c_.size > 0 ? side : (*size)[1],
-               signature.in_channels};
+  const Autoencoder* autoencoder = model_.decoder ? model_.decoder->network.autoencoder() : nullptr;
+  const int64_t factor = autoencoder != nullptr ? autoencoder->factor : 1;
+  const int64_t h = c_.size > 0 ? c_.size : (*size)[0] * factor;
+  const int64_t w = c_.size > 0 ? c_.size : (*size)[1] * factor;
+  const int64_t channels = autoencoder != nullptr ? model_.decoder->network.signature().out_channels
+                                                  : sample_channels(signature);
+  return Shape{h, w, channels};
 }
 
-Status Sampling::load_controls() {
+Status Sampling::load_controls(vk::Device& device) {
+  const bool fills = fills_in(model_.network.signature());
+  if (fills && c_.control.inpaint.empty())
+    return invalid_argument(
+        "the model in {} fills in pictures (in_channels {} for {} out_channels): give --inpaint "
+        "PICTURE --mask MASK",
+        c_.model, model_.network.signature().in_channels, model_.network.signature().out_channels);
+  if (fills && c_.control.noise_std)
+    return unsupported("--noise-std: the model in {} fills in, and its picture has no noise",
+                       c_.model);
+  if (!fills && model_.decoder && c_.control.observes())
+    return unsupported(
+        "{}: the model in {} works on latents and does not fill in (in_channels {} for {} "
+        "out_channels)",
+        !c_.control.inpaint.empty()    ? "--inpaint"
+        : !c_.control.colorize.empty() ? "--colorize"
+                                       : "--inverse",
+        c_.model, model_.network.signature().in_channels, model_.network.signature().out_channels);
   if (!c_.control.any()) return {};
-  ITO_ASSIGN(const Shape shape, image_shape());
-  ITO_ASSIGN(control_, load_control(c_.control, shape));
+  ITO_ASSIGN(const Shape shape, picture_shape());
+  ControlOptions options = c_.control;
+  if (fills) {
+    ITO_ASSIGN(MaskedPicture masked, load_masked_picture(options, shape));
+    for (float& value : masked.known) value = 1 - value;
+    ITO_ASSIGN(inpainting_, inpainting_of(device, model_, shape, masked.picture, masked.known));
+    options.inpaint.clear();
+  }
+  ITO_ASSIGN(control_, load_control(options, shape));
   return {};
 }
 
 // Where all images begin: at a picture, noised or as it is, or at latents.
 Status Sampling::load_initial() {
   if (c_.control.initial.empty() && c_.control.latents.empty()) return {};
-  ITO_ASSIGN(const Shape shape, image_shape());
   if (!c_.control.latents.empty()) {
+    ITO_ASSIGN(const Shape shape, image_shape());
     ITO_ASSIGN(latents_, read_latents(c_.control.latents, shape));
     return {};
   }
+  if (model_.decoder)
+    return unsupported("--init-image: the model in {} works on latents, which begin at noise here",
+                       c_.model);
+  ITO_ASSIGN(const Shape shape, picture_shape());
   ITO_ASSIGN(std::vector<float> pixels, read_padded("--init-image", c_.control.initial, shape));
   if (inverts(c_.options.sampler)) {
     latents_ = Latents{.rows = 1, .values = std::move(pixels)};
@@ -258,9 +300,18 @@ Status Sampling::choose_requests() {
   return {};
 }
 
+Json Sampling::inpainting_settings() const {
+  if (!inpainting_) return Json::object();
+  return {{"inpaint", c_.control.inpaint},
+          {"mask", c_.control.mask},
+          {"known", fingerprint(inpainting_->known)},
+          {"fill", fingerprint(inpainting_->fill)}};
+}
+
 Json Sampling::image_settings(const SampleRequest& request) const {
   Json settings = settings_of(c_, model_);
   settings.update(control_settings(c_.control, control_));
+  settings.update(inpainting_settings());
   if (context_) settings["context"] = fingerprint(context_->values);
   settings["seed"] = request.seed;
   if (classes() > 0) settings["class"] = request.label;
@@ -314,6 +365,7 @@ Status Sampling::write_whole(const Shape& batch_shape) {
   shape[0] = static_cast<int64_t>(requests_.size());
   Json settings = settings_of(c_, model_);
   settings.update(control_settings(c_.control, control_));
+  settings.update(inpainting_settings());
   if (context_) settings["context"] = fingerprint(context_->values);
   std::vector<uint32_t> seeds, labels;
   for (const SampleRequest& request : requests_) {
@@ -347,7 +399,7 @@ std::string Sampling::progress_text(size_t first, double steps_done, double step
 }
 
 Status Sampling::run(vk::Device& device) {
-  ITO_TRY(load_controls());
+  ITO_TRY(load_controls(device));
   ITO_TRY(load_initial());
   ITO_TRY(load_context());
   ITO_TRY(choose_requests());
@@ -358,7 +410,8 @@ Status Sampling::run(vk::Device& device) {
   ITO_TRY(prepare_output());
   if (requests_.empty()) return {};
   SampleOptions options = c_.options;
-  if (c_.control.any()) options.control = &control_;
+  if (control_.guidance || control_.observation) options.control = &control_;
+  options.inpainting = inpainting_;
   options.initial = initial_;
   if (context_) options.context = &*context_;
   const int64_t factor = model_.decoder ? model_.decoder->network.autoencoder()->factor : 1;
@@ -413,8 +466,27 @@ void Sampling::print() const {
                100.0 * static_cast<double>(recognised_) / static_cast<double>(made));
 }
 
+// A network that is told its guidance scale is told --guidance-scale, and takes no other guidance.
+Status embed_guidance(SampleCommand& c, const Signature& signature) {
+  if (signature.guidance == 0) return {};
+  for (const char* option : {"--guidance-classifier", "--guidance-rescale", "--null-class"})
+    if (c.app->count(option) > 0)
+      return unsupported(
+          "{}: the model in {} is told its guidance scale (time_cond_proj_dim) and takes no other "
+          "guidance",
+          option, c.model);
+  if (c.app->count("--guidance-scale") == 0)
+    return invalid_argument(
+        "the model in {} is told its guidance scale (time_cond_proj_dim): give --guidance-scale",
+        c.model);
+  c.options.classifier_free.reset();
+  c.options.guidance_scale = c.control.scale;
+  return {};
+}
+
 Status run(SampleCommand& c) {
   ITO_ASSIGN(const Model model, open_scheduled_model(c.model));
+  ITO_TRY(embed_guidance(c, model.network.signature()));
   c.options = resolved(c.options, model.network, model.scheduler);
   ITO_TRY(check_sampler_options(*c.app, c.options));
   ITO_TRY(check_inversion(c, model));

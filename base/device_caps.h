@@ -18,6 +18,8 @@ struct DeviceCaps {
   uint32_t max_groups_x = 65535;
   uint32_t max_groups_y = 65535;
   uint32_t compute_units = 0;  // 0: unknown
+  // Bytes of the largest piece of device memory; no tensor is larger.
+  uint64_t max_allocation_bytes = UINT64_MAX;
   bool subgroup_arithmetic = false;
   bool shader_float16 = false;
   bool storage_16bit = false;

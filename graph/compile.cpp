@@ -57,6 +57,7 @@ class PlanBuilder {
     plan_.externals = std::move(memory_.externals);
     plan_.constants = std::move(memory_.constants);
     plan_.arena_size = memory_.arena_size;
+    plan_.arena_piece = memory_.arena_piece;
     return std::move(plan_);
   }
 
@@ -175,6 +176,26 @@ Status check_sizes(const Program& program) {
   return {};
 }
 
+// Nothing that is stored may be larger than what the device gives in one piece.
+Status check_pieces(const std::string& name, const Graph& graph, const MemoryPlan& memory,
+                    const DeviceCaps& caps) {
+  const auto fail = [&](const std::string& what, const Shape& shape, uint64_t bytes) {
+    return Error{
+        ErrorKind::kUnsupported,
+        fmt::format("program {}: {} {} needs {} bytes in one piece, '{}' gives {}; use a "
+                    "smaller batch, image or network, or another device",
+                    name, what, shape.to_string(), bytes, caps.name, caps.max_allocation_bytes)};
+  };
+  for (const External& external : memory.externals)
+    if (external.size > caps.max_allocation_bytes)
+      return fail(external.name, external.shape, external.size);
+  if (memory.too_large == kNoNode) return {};
+  const Node& node = graph.node(memory.too_large);
+  return fail(
+      fmt::format("{}{}{}", op_def(node.op).name, node.label.empty() ? "" : " at ", node.label),
+      node.shape, static_cast<uint64_t>(node.shape.numel()) * dtype_size(node.dtype));
+}
+
 }  // namespace
 
 Result<Plan> compile(const Program& program, const DeviceCaps& caps,
@@ -200,7 +221,8 @@ Result<Plan> compile(const Program& program, const DeviceCaps& caps,
   // In which order.
   schedule(fused);
   // Where it lies: needs the order.
-  MemoryPlan memory = plan_memory(fused, options.reuse_memory);
+  MemoryPlan memory = plan_memory(fused, options.reuse_memory, caps.max_allocation_bytes);
+  ITO_TRY(check_pieces(program.name, *fused.program->graph, memory, caps));
   // GLSL, addresses and barriers: needs the places.
   Plan plan = PlanBuilder(fused, std::move(memory), caps).build();
   plan.ideal_bytes = ideal;

@@ -85,7 +85,10 @@ struct Plan {
   std::vector<External> externals;
   std::vector<uint8_t> constants;  // one blob; ranges of BufferSpace::kConstant point into it
   uint64_t arena_size = 0;         // bytes of scratch
-  uint64_t ideal_bytes = 0;        // each tensor of the unfused program touched once
+  // No range of the arena crosses a multiple of this many bytes, so that it may lie in pieces; 0:
+  // it is one piece.
+  uint64_t arena_piece = 0;
+  uint64_t ideal_bytes = 0;  // each tensor of the unfused program touched once
 
   // Index of the external of that name, or -1.
   int find_external(std::string_view name) const {

@@ -101,6 +101,16 @@ Network Network::with_context(int64_t length) const {
   return network;
 }
 
+Result<Network> Network::for_device(const DeviceCaps& caps) const {
+  const int64_t most = most_segment_elements(caps);
+  if (set().segments().size() == 1 && set().size() <= most) return *this;
+  ParameterSet set = this->set();
+  ITO_TRY(set.cut(most));
+  Network network = *this;
+  network.set_ = std::make_shared<const ParameterSet>(std::move(set));
+  return network;
+}
+
 Tensor Network::build(const Scope& scope, Tensor x, Tensor t,
                       const Conditioning& conditioning) const {
   const Signature& signature = definition().signature;
@@ -111,6 +121,11 @@ Tensor Network::build(const Scope& scope, Tensor x, Tensor t,
   if (t) CHECK(t.shape() == Shape{x.dim(0)}, "a time of the wrong shape: " + t.shape().to_string());
   check_conditioning(signature, x.dim(0), conditioning);
   return definition().build(scope, x, t, conditioning);
+}
+
+Tensor Network::build(const FlatTensors& flat, Tensor x, Tensor t,
+                      const Conditioning& conditioning) const {
+  return build(Scope(set(), flat), x, t, conditioning);
 }
 
 Tensor Network::build(Tensor flat, Tensor x, Tensor t, const Conditioning& conditioning) const {

@@ -1,7 +1,7 @@
 // Network: one value for whatever maps a sample to an output: a configuration, the parameters it
 // declares, a signature that says what it is told, and the function that builds its graph. Losses,
 // samplers and sessions see this and never a family. Not the families themselves (a file each) and
-// not the weights (a flat tensor beside it).
+// not the weights (flat numbers beside it).
 #pragma once
 
 #include <any>
@@ -142,7 +142,7 @@ class Network {
     return definition().autoencoder ? &*definition().autoencoder : nullptr;
   }
 
-  // Where its weights lie: a flat tensor [set().size()] holds them, and maybe others' (among()).
+  // Where its weights lie: set().size() flat numbers hold them, and maybe others' (among()).
   const ParameterSet& set() const { return *set_; }
   // Its own parameters, whatever lies beside them.
   const ParameterSet& own_parameters() const { return *own_; }
@@ -152,9 +152,16 @@ class Network {
   // The same network with contexts of `length` states: its signature says so.
   Network with_context(int64_t length) const;
 
-  // The output for x, t and conditioning, with parameters from `scope` or the flat tensor
-  // [set().size()]. Inputs that do not fit the signature are CHECKs.
+  // The same network with its parameters in as many segments as the device wants, always the same
+  // for the same device. Error kUnsupported naming a parameter that is too large for it.
+  Result<Network> for_device(const DeviceCaps& caps) const;
+
+  // The output for x, t and conditioning, with parameters from `scope` or the flat tensors of
+  // set()'s segments (the one flat tensor [set().size()]). Inputs that do not fit the signature are
+  // CHECKs.
   Tensor build(const Scope& scope, Tensor x, Tensor t, const Conditioning& conditioning = {}) const;
+  Tensor build(const FlatTensors& flat, Tensor x, Tensor t,
+               const Conditioning& conditioning = {}) const;
   Tensor build(Tensor flat, Tensor x, Tensor t, const Conditioning& conditioning = {}) const;
 
   // Whether images of height h and width w can pass; the error names the side.

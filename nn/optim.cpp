@@ -99,7 +99,16 @@ Tensor bias_correction(double beta, Tensor counter) {
   return one_minus_exp_neg((as_f32(counter) + 1.0) * -std::log(beta));
 }
 
-Tensor global_norm(Tensor gradient) { return sqrt(sum_all(square(gradient))); }
+Tensor global_norm(Tensor gradient) { return global_norm(std::vector{gradient}); }
+
+Tensor global_norm(const std::vector<Tensor>& gradient) {
+  Tensor sum;
+  for (const Tensor& part : gradient) {
+    const Tensor squares = sum_all(square(part));
+    sum = sum ? sum + squares : squares;
+  }
+  return sqrt(sum);
+}
 
 Tensor clip_by_norm(Tensor gradient, Tensor norm, double max_norm) {
   const Tensor factor = scalar(norm.graph(), max_norm) / (norm + 1e-6);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "base/result.h"
 #include "graph/builder.h"
@@ -78,6 +79,8 @@ Tensor bias_correction(double beta, Tensor counter);
 
 // sqrt(sum of squares): f32 [].
 Tensor global_norm(Tensor gradient);
+// Of a gradient in several tensors: one norm over all.
+Tensor global_norm(const std::vector<Tensor>& gradient);
 // gradient * min(1, max_norm / (norm + 1e-6)) (torch.nn.utils.clip_grad_norm_).
 Tensor clip_by_norm(Tensor gradient, Tensor norm, double max_norm);
 

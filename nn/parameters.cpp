@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
+#include <utility>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -113,6 +115,38 @@ void ParameterSet::finish() {
     if (trainable) trainable_size_ = offset;
   }
   size_ = offset;
+  for (Parameter& parameter : parameters_) parameter.segment = 0;
+  segments_ = {{.first = 0, .size = size_, .trainable_size = trainable_size_}};
+}
+
+int64_t most_segment_elements(const DeviceCaps& caps) {
+  constexpr uint64_t kMost = std::numeric_limits<int32_t>::max();
+  const uint64_t elements = std::min<uint64_t>(kMost, caps.max_allocation_bytes / sizeof(float));
+  return static_cast<int64_t>(elements) / ParameterSet::kAlignment * ParameterSet::kAlignment;
+}
+
+Status ParameterSet::cut(int64_t most) {
+  std::vector<Parameter*> order;  // of the offsets
+  for (const bool trainable : {true, false})
+    for (Parameter& parameter : parameters_)
+      if (parameter.spec.trainable == trainable) order.push_back(&parameter);
+  std::vector<Segment> segments = {Segment{}};
+  for (Parameter* parameter : order) {
+    const int64_t room = align_up(parameter->numel());
+    if (room > most)
+      return unsupported(
+          "parameter {} has {} numbers {}, which lie in one piece of device memory, and the most "
+          "that one holds here is {}; use a smaller network or another device",
+          parameter->name, parameter->numel(), parameter->shape.to_string(), most);
+    if (segments.back().size + room > most)
+      segments.push_back({.first = parameter->offset, .size = 0, .trainable_size = 0});
+    Segment& segment = segments.back();
+    parameter->segment = segments.size() - 1;
+    segment.size += room;
+    if (parameter->spec.trainable) segment.trainable_size = segment.size;
+  }
+  segments_ = std::move(segments);
+  return {};
 }
 
 const Parameter* ParameterSet::find(std::string_view name) const {

@@ -1,8 +1,9 @@
 // ParameterSet: what a network's weights are called, how they look in PyTorch's layout and in ours,
-// and where each one lives in the one flat f32 tensor [size()] that holds them all. Because
-// everything is one tensor, an optimiser step, an average or a norm is one kernel over all weights.
-// Here are also the conversions between the flat host vector and named tensors in PyTorch layout.
-// Not for reading files (io) and not for building graphs (nn/scope.h).
+// and where each one lives in the flat f32 numbers [size()] that hold them all. On a device these
+// are one tensor, so that an optimiser step, an average or a norm is one kernel over all weights,
+// or, where a device or 32-bit indices do not reach so far, a few tensors one after the other:
+// segments. Here are also the conversions between the flat host vector and named tensors in PyTorch
+// layout. Not for reading files (io) and not for building graphs (nn/scope.h).
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/device_caps.h"
 #include "base/result.h"
 #include "base/shape.h"
 
@@ -50,9 +52,21 @@ struct Parameter {
   std::string name;  // as diffusers names it, e.g. "down_blocks.0.resnets.0.conv1.weight"
   ParameterSpec spec;
   Shape shape;         // as the graph sees it
-  int64_t offset = 0;  // first element in the flat tensor; a multiple of kAlignment
+  int64_t offset = 0;  // first of the flat numbers; a multiple of kAlignment
+  size_t segment = 0;  // the segment it lies in, as a whole
   int64_t numel() const { return shape.numel(); }
 };
+
+// Flat numbers [first, first + size), which one tensor holds on a device.
+struct Segment {
+  int64_t first = 0;
+  int64_t size = 0;
+  int64_t trainable_size = 0;  // its first so many are of trainable parameters, the rest are not
+};
+
+// Elements that a segment may have on a device: what one piece of its memory holds, and what 32-bit
+// indices reach. A multiple of ParameterSet::kAlignment.
+int64_t most_segment_elements(const DeviceCaps& caps);
 
 class ParameterSet {
  public:
@@ -61,17 +75,23 @@ class ParameterSet {
 
   // Adds a parameter. Names are unique (CHECK). Offsets are not known before finish().
   void declare(std::string name, ParameterSpec spec);
-  // Gives every parameter its offset, in order of declaration, the trainable ones first.
+  // Gives every parameter its offset, in order of declaration, the trainable ones first, all in one
+  // segment.
   void finish();
+  // Cuts the flat numbers into segments of at most `most` elements (a multiple of kAlignment), none
+  // through a parameter. Offsets stay. Error kUnsupported naming a parameter that is larger.
+  Status cut(int64_t most);
 
   // In order of declaration.
   std::span<const Parameter> parameters() const { return parameters_; }
   // Null if there is no such parameter.
   const Parameter* find(std::string_view name) const;
 
-  // Elements of the flat tensor, gaps included.
+  // How many flat numbers there are, gaps included.
   int64_t size() const { return size_; }
-  // Elements [0, trainable_size()) of the flat tensor hold all trainable parameters and only those.
+  // At least one; one after the other they are all flat numbers.
+  std::span<const Segment> segments() const { return segments_; }
+  // Flat numbers [0, trainable_size()) hold all trainable parameters and only those.
   int64_t trainable_size() const { return trainable_size_; }
   // Number of weights, without gaps: what papers call the parameter count.
   int64_t count() const;
@@ -81,6 +101,7 @@ class ParameterSet {
   std::unordered_map<std::string, size_t> by_name_;
   int64_t size_ = 0;
   int64_t trainable_size_ = 0;
+  std::vector<Segment> segments_ = {Segment{}};
 };
 
 // A tensor on the host in PyTorch layout, row-major.

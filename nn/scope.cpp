@@ -4,10 +4,28 @@
 
 namespace ito {
 
-Scope::Scope(const ParameterSet& set, Tensor flat) : set_(&set), flat_(flat) {
-  CHECK(flat.shape() == Shape{set.size()} && flat.dtype() == DType::kF32,
-        "flat parameters must be f32[" + std::to_string(set.size()) + "], not " +
-            flat.shape().to_string());
+std::string segment_name(std::string_view name, size_t segment, size_t of) {
+  std::string full(name);
+  if (of > 1) full += '.' + std::to_string(segment);
+  return full;
+}
+
+FlatTensors flat_inputs(Graph& graph, std::string_view name, const ParameterSet& set) {
+  FlatTensors flat;
+  const std::span<const Segment> segments = set.segments();
+  for (size_t k = 0; k < segments.size(); ++k)
+    flat.push_back(input(graph, segment_name(name, k, segments.size()), Shape{segments[k].size}));
+  return flat;
+}
+
+Scope::Scope(const ParameterSet& set, FlatTensors flat) : set_(&set), flat_(std::move(flat)) {
+  CHECK(flat_.size() == set.segments().size(), "a set of " + std::to_string(set.segments().size()) +
+                                                   " segments in " + std::to_string(flat_.size()) +
+                                                   " tensors");
+  for (size_t k = 0; k < flat_.size(); ++k)
+    CHECK(flat_[k].shape() == Shape{set.segments()[k].size} && flat_[k].dtype() == DType::kF32,
+          "flat parameters must be f32[" + std::to_string(set.segments()[k].size) + "], not " +
+              flat_[k].shape().to_string());
 }
 
 Scope Scope::operator/(std::string_view name) const {
@@ -21,7 +39,7 @@ Scope Scope::operator/(int64_t index) const { return *this / std::to_string(inde
 
 Scope Scope::frozen() const {
   Scope scope = *this;
-  if (scope.flat_) scope.flat_ = stop_gradient(scope.flat_);
+  for (Tensor& flat : scope.flat_) flat = stop_gradient(flat);
   return scope;
 }
 
@@ -34,7 +52,7 @@ Tensor Scope::parameter(std::string_view name, const ParameterSpec& spec) const 
   const Parameter* parameter = set_->find(full_name);
   CHECK(parameter != nullptr, "the parameter set belongs to another network: no " + full_name);
   CHECK(parameter->spec == spec, "the parameter set belongs to another network: " + full_name);
-  return parameter_view(*parameter, flat_);
+  return parameter_view(*set_, *parameter, flat_);
 }
 
 ScopeLabel::ScopeLabel(Graph& graph, const Scope& scope) : graph_(graph), saved_(graph.label()) {
@@ -54,35 +72,47 @@ ParameterSet declare_parameters(const std::function<void(Graph&, const Scope&)>&
   return set;
 }
 
-Tensor parameter_view(const Parameter& parameter, Tensor flat) {
-  return reshape(slice_axis(flat, 0, parameter.offset, parameter.offset + parameter.numel()),
+Tensor parameter_view(const ParameterSet& set, const Parameter& parameter,
+                      const FlatTensors& flat) {
+  const int64_t first = parameter.offset - set.segments()[parameter.segment].first;
+  return reshape(slice_axis(flat[parameter.segment], 0, first, first + parameter.numel()),
                  parameter.shape);
 }
 
-Tensor flat_gradient(const ParameterSet& set, Tensor flat, Tensor loss) {
+FlatTensors flat_gradient(const ParameterSet& set, const FlatTensors& flat, Tensor loss) {
   std::vector<const Parameter*> trainable;
   std::vector<Tensor> views;
   for (const Parameter& parameter : set.parameters()) {
     if (!parameter.spec.trainable) continue;
     trainable.push_back(&parameter);
-    views.push_back(parameter_view(parameter, flat));
+    views.push_back(parameter_view(set, parameter, flat));
   }
   CHECK(!views.empty(), "a network without trainable parameters has no gradient");
   const std::vector<Tensor> gradients = grad(loss, views);
   // Parameters are declared in the order of their offsets (ParameterSet::finish).
-  std::vector<Tensor> pieces;
-  int64_t end = 0;
-  const auto fill_to = [&](int64_t offset) {
-    if (offset > end) pieces.push_back(full(flat.graph(), Shape{offset - end}, 0));
-    end = offset;
-  };
-  for (size_t i = 0; i < trainable.size(); ++i) {
-    fill_to(trainable[i]->offset);
-    pieces.push_back(reshape(gradients[i], Shape{trainable[i]->numel()}));
-    end += trainable[i]->numel();
+  FlatTensors result;
+  size_t i = 0;
+  for (size_t k = 0; k < flat.size(); ++k) {
+    const Segment& segment = set.segments()[k];
+    std::vector<Tensor> pieces;
+    int64_t end = segment.first;
+    const auto fill_to = [&](int64_t offset) {
+      if (offset > end) pieces.push_back(full(flat[k].graph(), Shape{offset - end}, 0));
+      end = offset;
+    };
+    for (; i < trainable.size() && trainable[i]->segment == k; ++i) {
+      fill_to(trainable[i]->offset);
+      pieces.push_back(reshape(gradients[i], Shape{trainable[i]->numel()}));
+      end += trainable[i]->numel();
+    }
+    fill_to(segment.first + segment.size);
+    result.push_back(pieces.size() == 1 ? pieces[0] : concat(std::move(pieces), 0));
   }
-  fill_to(set.size());
-  return pieces.size() == 1 ? pieces[0] : concat(std::move(pieces), 0);
+  return result;
+}
+
+Tensor flat_gradient(const ParameterSet& set, Tensor flat, Tensor loss) {
+  return flat_gradient(set, FlatTensors{flat}, loss).front();
 }
 
 }  // namespace ito

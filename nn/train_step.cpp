@@ -1,5 +1,7 @@
 #include "nn/train_step.h"
 
+#include <utility>
+
 #include "base/check.h"
 
 namespace ito {
@@ -9,9 +11,17 @@ namespace {
 class State {
  public:
   State(Graph& graph, const ParameterSet& set, const TrainStepOptions& options)
-      : graph_(graph), tensors_(train_state(set, options)) {}
+      : graph_(graph), set_(set), tensors_(train_state(set, options)) {}
 
-  bool has(std::string_view name) const { return find(name) != nullptr; }
+  // The segments of a state that has as many numbers as the parameters.
+  FlatTensors flat(std::string_view name) const {
+    FlatTensors segments;
+    for (size_t k = 0; k < set_.segments().size(); ++k) segments.push_back(segment(name, k));
+    return segments;
+  }
+  Tensor segment(std::string_view name, size_t k) const {
+    return (*this)[segment_name(name, k, set_.segments().size())];
+  }
 
   Tensor operator[](std::string_view name) const {
     const StateTensor* tensor = find(name);
@@ -28,20 +38,22 @@ class State {
   }
 
   Graph& graph_;
+  const ParameterSet& set_;
   std::vector<StateTensor> tensors_;
 };
 
 // Frozen parameters lie behind the trainable ones; they keep their old value.
-Tensor keep_frozen(const ParameterSet& set, Tensor updated, Tensor old) {
-  if (set.trainable_size() == set.size()) return updated;
+Tensor keep_frozen(const Segment& segment, Tensor updated, Tensor old) {
+  if (segment.trainable_size == segment.size) return updated;
+  if (segment.trainable_size == 0) return old;
   Graph& graph = updated.graph();
-  const Tensor limit = full(graph, {}, static_cast<double>(set.trainable_size()), DType::kU32);
+  const Tensor limit = full(graph, {}, static_cast<double>(segment.trainable_size), DType::kU32);
   return select(less(iota(graph, updated.shape(), 0), limit), updated, old);
 }
 
 // The loss of one batch; its state moves on.
 Tensor add_loss(Program& program, const ParameterSet& set, const LossFunction& function,
-                Tensor flat, Tensor counter) {
+                const FlatTensors& flat, Tensor counter) {
   const LossResult result = function(*program.graph, Scope(set, flat), counter);
   CHECK(result.loss.shape() == Shape{},
         "a loss is a scalar, not " + result.loss.shape().to_string());
@@ -51,30 +63,32 @@ Tensor add_loss(Program& program, const ParameterSet& set, const LossFunction& f
 
 // Everything after the gradient: clipping, update, average, counter, loss history and outputs.
 void finish_step(Program& program, const ParameterSet& set, const TrainStepOptions& options,
-                 const State& state, Tensor loss, Tensor gradient) {
+                 const State& state, Tensor loss, FlatTensors gradient) {
   Graph& graph = *program.graph;
   const Optimizer& optimizer = options.optimizer;
   const Tensor counter = state[state_name::kCounter];
   graph.set_label("optimizer");
 
   const Tensor norm = global_norm(gradient);
-  if (optimizer.max_grad_norm > 0) {
-    gradient = clip_by_norm(gradient, norm, optimizer.max_grad_norm);
-  }
+  if (optimizer.max_grad_norm > 0)
+    for (Tensor& part : gradient) part = clip_by_norm(part, norm, optimizer.max_grad_norm);
   const Tensor rate = learning_rate(optimizer.learning_rate, counter);
-  OptimizerState old{.parameters = state[state_name::kParameters]};
-  if (optimizer.has_first_moment()) old.first_moment = state[state_name::kFirstMoment];
-  if (optimizer.has_second_moment()) old.second_moment = state[state_name::kSecondMoment];
-  OptimizerState updated = optimizer_step(optimizer, old, gradient, rate, counter);
-  updated.parameters = keep_frozen(set, updated.parameters, old.parameters);
+  for (size_t k = 0; k < gradient.size(); ++k) {
+    OptimizerState old{.parameters = state.segment(state_name::kParameters, k)};
+    if (optimizer.has_first_moment()) old.first_moment = state.segment(state_name::kFirstMoment, k);
+    if (optimizer.has_second_moment())
+      old.second_moment = state.segment(state_name::kSecondMoment, k);
+    OptimizerState updated = optimizer_step(optimizer, old, gradient[k], rate, counter);
+    updated.parameters = keep_frozen(set.segments()[k], updated.parameters, old.parameters);
 
-  program.update(old.parameters, updated.parameters);
-  if (old.first_moment) program.update(old.first_moment, updated.first_moment);
-  if (old.second_moment) program.update(old.second_moment, updated.second_moment);
-  if (state.has(state_name::kAverage)) {
-    const Tensor ema = state[state_name::kAverage];
-    const Tensor decay = average_decay(optimizer.average, counter);
-    program.update(ema, average_step(ema, updated.parameters, decay));
+    program.update(old.parameters, updated.parameters);
+    if (old.first_moment) program.update(old.first_moment, updated.first_moment);
+    if (old.second_moment) program.update(old.second_moment, updated.second_moment);
+    if (optimizer.average.kind != Average::Kind::kNone) {
+      const Tensor ema = state.segment(state_name::kAverage, k);
+      const Tensor decay = average_decay(optimizer.average, counter);
+      program.update(ema, average_step(ema, updated.parameters, decay));
+    }
   }
 
   graph.set_label("loss_history");
@@ -94,22 +108,28 @@ void finish_step(Program& program, const ParameterSet& set, const TrainStepOptio
 
 std::vector<StateTensor> train_state(const ParameterSet& set, const TrainStepOptions& options) {
   using Start = StateTensor::Start;
-  const Shape flat{set.size()};
   std::vector<StateTensor> state;
-  const auto add = [&](const char* name, Shape shape, DType dtype = DType::kF32,
-                       Start start = Start::kZeros) {
-    state.push_back({name, std::move(shape), dtype, start});
+  const auto add = [&](const char* name, Shape shape, DType dtype = DType::kF32) {
+    state.push_back({.name = name, .shape = std::move(shape), .dtype = dtype});
   };
-  add(state_name::kParameters, flat, DType::kF32, Start::kParameters);
-  if (options.optimizer.has_first_moment()) add(state_name::kFirstMoment, flat);
-  if (options.optimizer.has_second_moment()) add(state_name::kSecondMoment, flat);
-  if (options.optimizer.average.kept()) {
-    add(state_name::kAverage, flat, DType::kF32, Start::kParameters);
-  }
+  const std::span<const Segment> segments = set.segments();
+  const auto add_flat = [&](const char* name, Start start = Start::kZeros) {
+    for (size_t k = 0; k < segments.size(); ++k)
+      state.push_back({.name = segment_name(name, k, segments.size()),
+                       .shape = Shape{segments[k].size},
+                       .start = start,
+                       .whole = segments.size() == 1 ? "" : name,
+                       .first = segments[k].first});
+  };
+  add_flat(state_name::kParameters, Start::kParameters);
+  if (options.optimizer.has_first_moment()) add_flat(state_name::kFirstMoment);
+  if (options.optimizer.has_second_moment()) add_flat(state_name::kSecondMoment);
+  if (options.optimizer.average.kept())
+    add_flat(state_name::kAverage, Start::kParameters);
   add(state_name::kCounter, {}, DType::kU32);
   add(state_name::kLossHistory, Shape{options.loss_history});
   if (options.accumulation > 1) {
-    add(state_name::kGradientSum, flat);
+    add_flat(state_name::kGradientSum);
     add(state_name::kLossSum, {});
     add(state_name::kBatchCounter, {}, DType::kU32);
   }
@@ -123,7 +143,7 @@ Program train_step_program(const ParameterSet& set, const LossFunction& loss_fun
   Program program;
   program.name = "train_step";
   const State state(*program.graph, set, options);
-  const Tensor flat = state[state_name::kParameters];
+  const FlatTensors flat = state.flat(state_name::kParameters);
   const Tensor loss = add_loss(program, set, loss_function, flat, state[state_name::kCounter]);
   finish_step(program, set, options, state, loss, flat_gradient(set, flat, loss));
   return program;
@@ -135,12 +155,14 @@ Program accumulate_program(const ParameterSet& set, const LossFunction& loss_fun
   Program program;
   program.name = "accumulate";
   const State state(*program.graph, set, options);
-  const Tensor flat = state[state_name::kParameters];
+  const FlatTensors flat = state.flat(state_name::kParameters);
   const Tensor counter = state[state_name::kBatchCounter];
   const Tensor loss = add_loss(program, set, loss_function, flat, counter);
-  const Tensor gradient_sum = state[state_name::kGradientSum];
+  const FlatTensors gradient_sum = state.flat(state_name::kGradientSum);
   const Tensor loss_sum = state[state_name::kLossSum];
-  program.update(gradient_sum, gradient_sum + flat_gradient(set, flat, loss));
+  const FlatTensors gradient = flat_gradient(set, flat, loss);
+  for (size_t k = 0; k < gradient.size(); ++k)
+    program.update(gradient_sum[k], gradient_sum[k] + gradient[k]);
   program.update(loss_sum, loss_sum + loss);
   program.update(counter, counter + full(*program.graph, {}, 1, DType::kU32));
   program.output("loss", loss);
@@ -153,11 +175,13 @@ Program apply_program(const ParameterSet& set, const TrainStepOptions& options) 
   program.name = "apply";
   Graph& graph = *program.graph;
   const State state(graph, set, options);
-  const Tensor gradient_sum = state[state_name::kGradientSum];
+  const FlatTensors gradient_sum = state.flat(state_name::kGradientSum);
   const Tensor loss_sum = state[state_name::kLossSum];
   const double share = 1.0 / static_cast<double>(options.accumulation);
-  finish_step(program, set, options, state, loss_sum * share, gradient_sum * share);
-  program.update(gradient_sum, full(graph, gradient_sum.shape(), 0));
+  FlatTensors gradient;
+  for (const Tensor& sum : gradient_sum) gradient.push_back(sum * share);
+  finish_step(program, set, options, state, loss_sum * share, std::move(gradient));
+  for (const Tensor& sum : gradient_sum) program.update(sum, full(graph, sum.shape(), 0));
   program.update(loss_sum, full(graph, loss_sum.shape(), 0));
   return program;
 }

@@ -21,6 +21,13 @@ struct StateTensor {
   Shape shape;
   DType dtype = DType::kF32;
   Start start = Start::kZeros;  // value before the first step
+  // Where it is a segment: the state it belongs to, and its place there. A checkpoint holds whole
+  // states, however they lie on a device.
+  std::string whole = {};
+  int64_t first = 0;
+  bool is_segment() const { return !whole.empty(); }
+  // What it is, or is a part of, in a checkpoint.
+  const std::string& checkpoint_name() const { return is_segment() ? whole : name; }
 };
 
 // What a loss function gives: most give the loss alone.
@@ -47,7 +54,8 @@ struct TrainStepOptions {
   std::vector<StateTensor> loss_state = {};
 };
 
-// Input names of the state, all donated. Which of them a training has: train_state().
+// Input names of the state, all donated. Which of them a training has: train_state(). Of [P] in
+// several segments each has one of its own: segment_name() of nn/scope.h.
 namespace state_name {
 inline constexpr const char* kParameters = "params";           // f32 [P]
 inline constexpr const char* kFirstMoment = "exp_avg";         // f32 [P]

@@ -19,7 +19,12 @@ void check_plan(const Plan& plan) {
           call.label + ": wrong number of arguments");
     for (const BufferRange& range : call.arguments) {
       uint64_t size = 0;
-      if (range.space == BufferSpace::kArena) size = plan.arena_size;
+      if (range.space == BufferSpace::kArena) {
+        size = plan.arena_size;
+        CHECK(plan.arena_piece == 0 ||
+                  range.offset % plan.arena_piece + range.size <= plan.arena_piece,
+              call.label + ": an argument lies in two pieces of the arena");
+      }
       if (range.space == BufferSpace::kConstant) size = plan.constants.size();
       if (range.space == BufferSpace::kExternal) {
         CHECK(range.buffer < plan.externals.size(), call.label + ": external out of range");
@@ -49,7 +54,7 @@ Executor::Executor(vk::Device& device, Plan plan, ExecutorOptions options)
       externals_(plan_.externals.size()),
       own_external_(plan_.externals.size(), false),
       in_flight_(std::max(1u, options.max_submits_in_flight), 0),
-      uploads_(device, options.upload_ring_bytes),
+      uploads_(device, std::min(options.upload_ring_bytes, device.caps().max_allocation_bytes)),
       readbacks_(device) {}
 
 Result<std::unique_ptr<Executor>> Executor::create(vk::Device& device, Plan plan,
@@ -59,9 +64,15 @@ Result<std::unique_ptr<Executor>> Executor::create(vk::Device& device, Plan plan
   ITO_TRY(self->make_pipelines());
   const Plan& p = self->plan_;
   constexpr uint32_t kNan = 0xffffffffu;
-  const auto arena_words = static_cast<int64_t>((p.arena_size + 3) / 4);
-  ITO_ASSIGN(self->arena_, self->allocate(DType::kU32, Shape{arena_words}, p.arena_size,
-                                          options.canary ? kNan : 0));
+  uint64_t left = p.arena_size;
+  do {
+    const uint64_t size = p.arena_piece == 0 ? left : std::min(left, p.arena_piece);
+    const auto words = static_cast<int64_t>((size + 3) / 4);
+    ITO_ASSIGN(DeviceTensor piece,
+               self->allocate(DType::kU32, Shape{words}, size, options.canary ? kNan : 0));
+    self->arena_.push_back(std::move(piece));
+    left -= size;
+  } while (left > 0);
   if (!p.constants.empty()) {
     const auto words = static_cast<int64_t>((p.constants.size() + 3) / 4);
     ITO_ASSIGN(self->constants_, self->allocate(DType::kU32, Shape{words}, p.constants.size(), 0));
@@ -167,22 +178,20 @@ Result<vk::ReadTicket> Executor::enqueue_read(std::string_view name) {
                             plan_.externals[index].size);
 }
 
-uint64_t Executor::address(const BufferRange& range) const {
-  switch (range.space) {
-    case BufferSpace::kArena:
-      return arena_.address() + range.offset;
-    case BufferSpace::kConstant:
-      return constants_.address() + range.offset;
-    case BufferSpace::kExternal:
-      return externals_[range.buffer].address() + range.offset;
-  }
-  return 0;
+std::pair<const DeviceTensor*, uint64_t> Executor::place(const BufferRange& range) const {
+  if (range.space == BufferSpace::kConstant) return {&constants_, range.offset};
+  if (range.space == BufferSpace::kExternal) return {&externals_[range.buffer], range.offset};
+  if (plan_.arena_piece == 0) return {&arena_.front(), range.offset};
+  return {&arena_[range.offset / plan_.arena_piece], range.offset % plan_.arena_piece};
 }
 
 void Executor::record_dispatch(vk::CommandRecorder& recorder, const Dispatch& dispatch) {
   const KernelCall& call = plan_.calls[dispatch.call];
   std::array<uint64_t, kMaxKernelArguments> addresses;
-  for (size_t i = 0; i < call.arguments.size(); ++i) addresses[i] = address(call.arguments[i]);
+  for (size_t i = 0; i < call.arguments.size(); ++i) {
+    const auto [memory, offset] = place(call.arguments[i]);
+    addresses[i] = memory->address() + offset;
+  }
   recorder.bind(*pipelines_[call.kernel]);
   recorder.push_addresses(std::span(addresses).first(call.arguments.size()));
   recorder.dispatch(dispatch.base, dispatch.groups);

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -116,7 +117,8 @@ class Executor {
   Result<size_t> find(std::string_view name) const;
   Result<uint64_t> external_size(std::string_view name) const;
   Status ensure_external(size_t index);
-  uint64_t address(const BufferRange& range) const;
+  // The memory of a range that is not empty, and the first byte in it.
+  std::pair<const DeviceTensor*, uint64_t> place(const BufferRange& range) const;
   void record_dispatch(vk::CommandRecorder& recorder, const Dispatch& dispatch);
   Status record_slices();
   Status submit_slice(const vk::CommandBuffer& commands);
@@ -128,7 +130,8 @@ class Executor {
   const Plan plan_;
   const ExecutorOptions options_;
   std::vector<std::shared_ptr<const vk::Pipeline>> pipelines_;  // one per kernel
-  DeviceTensor arena_, constants_;
+  std::vector<DeviceTensor> arena_;  // of Plan::arena_piece bytes each; the last may be smaller
+  DeviceTensor constants_;
   std::vector<DeviceTensor> externals_;  // one per external; empty until bound or needed
   std::vector<bool> own_external_;
   std::vector<double> call_ms_;  // estimates

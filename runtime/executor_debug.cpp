@@ -18,10 +18,8 @@ Status Executor::run_call(size_t call) {
 Status Executor::read_range(const BufferRange& range, std::span<std::byte> data) {
   CHECK(data.size() == range.size, "a range was read into a wrong number of bytes");
   ITO_TRY(prepare());
-  const DeviceTensor& tensor = range.space == BufferSpace::kArena      ? arena_
-                               : range.space == BufferSpace::kConstant ? constants_
-                                                                       : externals_[range.buffer];
-  return vk::download_now(device_, *tensor.buffer(), tensor.offset() + range.offset, data);
+  const auto [memory, offset] = place(range);
+  return vk::download_now(device_, *memory->buffer(), memory->offset() + offset, data);
 }
 
 }  // namespace ito

@@ -47,7 +47,7 @@ Status Executor::check_canaries() {
     }
     return {};
   };
-  ITO_TRY(check("the arena", arena_));
+  for (const DeviceTensor& piece : arena_) ITO_TRY(check("the arena", piece));
   ITO_TRY(check("the constants", constants_));
   for (size_t i = 0; i < externals_.size(); ++i)
     if (own_external_[i])

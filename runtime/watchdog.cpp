@@ -50,10 +50,12 @@ std::string memory_name(const Plan& plan, const BufferRange& range) {
   return {};
 }
 
-// Every piece of memory of a plan, whole.
+// Every piece of memory of a plan, whole; of the arena each piece.
 std::vector<BufferRange> whole_memory(const Plan& plan) {
   std::vector<BufferRange> ranges;
-  if (plan.arena_size != 0) ranges.push_back({BufferSpace::kArena, 0, 0, plan.arena_size});
+  const uint64_t piece = plan.arena_piece == 0 ? plan.arena_size : plan.arena_piece;
+  for (uint64_t first = 0; first < plan.arena_size; first += piece)
+    ranges.push_back({BufferSpace::kArena, 0, first, std::min(piece, plan.arena_size - first)});
   if (!plan.constants.empty())
     ranges.push_back({BufferSpace::kConstant, 0, 0, plan.constants.size()});
   for (uint32_t i = 0; i < plan.externals.size(); ++i)
@@ -111,17 +113,19 @@ Result<std::optional<StrayWrite>> find_stray_write(Executor& executor) {
       for (size_t a = 0; a < call.arguments.size(); ++a) {
         const BufferRange& range = call.arguments[a];
         if ((call.writes >> a & 1u) == 0 || range.space != memory[m].space ||
-            range.buffer != memory[m].buffer)
+            range.buffer != memory[m].buffer || range.offset < memory[m].offset ||
+            range.offset - memory[m].offset >= memory[m].size)
           continue;
-        std::fill_n(may_change.begin() + static_cast<std::ptrdiff_t>(range.offset), range.size,
-                    true);
+        std::fill_n(
+            may_change.begin() + static_cast<std::ptrdiff_t>(range.offset - memory[m].offset),
+            range.size, true);
       }
       for (size_t i = 0; i < memory[m].size; ++i) {
         if (may_change[i] || before[m][i] == after[m][i]) continue;
         return std::optional(StrayWrite{
             c, fmt::format("call {} '{}' (kernel '{}') changed byte {} of {}, which it does not "
                            "declare to write",
-                           c, call.label, plan.kernels[call.kernel].name, i,
+                           c, call.label, plan.kernels[call.kernel].name, memory[m].offset + i,
                            memory_name(plan, memory[m]))});
       }
     }

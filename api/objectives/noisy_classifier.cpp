@@ -34,15 +34,15 @@ Tensor noisy_logits(const Scope& scope, const NoisyClassifierConfig& config,
 
 // Inputs: images, labels, "timestep" u32 [], "first" u32 []: the place of the batch's first image
 // in the data set. Output "correct" f32 [n].
-Program accuracy_program(const TrainingTask& task, const NoisyClassifierConfig& config,
-                         const NoiseSchedule& schedule, int64_t n) {
+Program accuracy_program(const TrainingTask& task, const ParameterSet& set,
+                         const NoisyClassifierConfig& config, const NoiseSchedule& schedule,
+                         int64_t n) {
   Program program;
   program.name = "noisy_accuracy";
   Graph& graph = *program.graph;
   Shape shape = task.batch_shape;
   shape[0] = n;
-  const ParameterSet& set = task.network.set();
-  const Tensor flat = input(graph, state_name::kParameters, {set.size()});
+  const FlatTensors flat = flat_inputs(graph, state_name::kParameters, set);
   const Tensor timestep = input(graph, "timestep", {}, DType::kU32);
   const Tensor image =
       iota(graph, {n}, 0) + broadcast_to(input(graph, "first", {}, DType::kU32), {n});
@@ -77,11 +77,12 @@ class NoisyAccuracy : public Validator {
     }
   }
   Status prepare(vk::Device& device, const NoisyClassifierConfig& config,
-                 const NoiseSchedule& schedule, DeviceTensor weights) {
-    ITO_ASSIGN(Plan plan,
-               compile(accuracy_program(task_, config, schedule, batch_), device.caps()));
+                 const NoiseSchedule& schedule, const DeviceWeights& weights) {
+    ITO_ASSIGN(const Network network, task_.network.for_device(device.caps()));
+    ITO_ASSIGN(Plan plan, compile(accuracy_program(task_, network.set(), config, schedule, batch_),
+                                  device.caps()));
     ITO_ASSIGN(executor_, Executor::create(device, std::move(plan)));
-    ITO_TRY(executor_->bind(state_name::kParameters, std::move(weights)));
+    ITO_TRY(weights.bind(*executor_));
     return executor_->prepare();
   }
   int64_t images() const override { return images_; }
@@ -151,11 +152,11 @@ Result<Trainee> noisy_classifier_objective(const TrainingInput& input) {
     return softmax_cross_entropy(logits, batch.labels);
   };
   objective.validation = {
-      .make = [config, schedule](vk::Device& device, const TrainingTask& task,
-                                 const ImageDataset& data,
-                                 DeviceTensor weights) -> Result<std::unique_ptr<Validator>> {
+      .make = [config, schedule](
+                  vk::Device& device, const TrainingTask& task, const ImageDataset& data,
+                  const DeviceWeights& weights) -> Result<std::unique_ptr<Validator>> {
         auto validator = std::make_unique<NoisyAccuracy>(task, data, schedule);
-        ITO_TRY(validator->prepare(device, config, schedule, std::move(weights)));
+        ITO_TRY(validator->prepare(device, config, schedule, weights));
         return std::unique_ptr<Validator>(std::move(validator));
       },
       .at_the_end = true};

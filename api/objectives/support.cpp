@@ -49,8 +49,8 @@ TrainedDenoiser trained_denoiser(const TrainingInput& input, const Network& netw
 
 Validation held_out(HeldOutLoss loss) {
   return {.make = [loss = std::move(loss)](vk::Device& device, const TrainingTask& task,
-                                           const ImageDataset& data, DeviceTensor weights) {
-    return held_out_loss_validator(device, task, data, std::move(weights), loss);
+                                           const ImageDataset& data, const DeviceWeights& weights) {
+    return held_out_loss_validator(device, task, data, weights, loss);
   }};
 }
 

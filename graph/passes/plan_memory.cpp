@@ -62,9 +62,15 @@ void append_constant(std::vector<uint8_t>& blob, const Node& node) {
   blob.resize(align(blob.size()), 0);
 }
 
-// Gives every block an offset: large blocks first, each at the lowest place where it overlaps no
-// block that is alive at the same time.
-uint64_t place_blocks(std::vector<Block>& blocks, bool reuse) {
+// The lowest place from `offset` on where `size` bytes lie within one piece.
+uint64_t within_piece(uint64_t offset, uint64_t size, uint64_t piece) {
+  const uint64_t left = piece - offset % piece;
+  return size <= left || size > piece ? offset : offset + left;
+}
+
+// Gives every block an offset: large blocks first, each at the lowest place within one piece where
+// it overlaps no block that is alive at the same time.
+uint64_t place_blocks(std::vector<Block>& blocks, bool reuse, uint64_t piece) {
   std::vector<Block*> order;
   for (Block& block : blocks) order.push_back(&block);
   std::sort(order.begin(), order.end(), [](const Block* a, const Block* b) {
@@ -81,7 +87,7 @@ uint64_t place_blocks(std::vector<Block>& blocks, bool reuse) {
     uint64_t offset = 0;
     for (const auto& [begin, end] : busy) {
       if (offset + block->size <= begin) break;
-      offset = std::max(offset, end);
+      offset = within_piece(std::max(offset, end), block->size, piece);
     }
     block->offset = offset;
     total = std::max(total, offset + block->size);
@@ -92,7 +98,7 @@ uint64_t place_blocks(std::vector<Block>& blocks, bool reuse) {
 
 }  // namespace
 
-MemoryPlan plan_memory(const FusedProgram& fused, bool reuse) {
+MemoryPlan plan_memory(const FusedProgram& fused, bool reuse, uint64_t most) {
   const Program& program = *fused.program;
   const Graph& graph = *program.graph;
   std::vector<bool> live = live_nodes(program);
@@ -160,7 +166,11 @@ MemoryPlan plan_memory(const FusedProgram& fused, bool reuse) {
   }
   for (const auto& [output, external] : plan.copies)
     touch(program.outputs[output].value.id(), calls);
-  plan.arena_size = place_blocks(blocks, reuse);
+  const uint64_t piece = std::max(most / kAlignment, uint64_t{1}) * kAlignment;
+  plan.arena_size = place_blocks(blocks, reuse, piece);
+  if (plan.arena_size > piece) plan.arena_piece = piece;
+  for (const Block& block : blocks)
+    if (block.size > piece) plan.too_large = block.node;
   for (const Block& block : blocks)
     plan.place[block.node] = {BufferSpace::kArena, 0, block.offset,
                               bytes_of(graph.node(block.node))};

@@ -12,10 +12,13 @@ struct MemoryPlan {
   std::vector<External> externals;
   std::vector<uint8_t> constants;
   uint64_t arena_size = 0;
+  uint64_t arena_piece = 0;    // as Plan::arena_piece
+  NodeId too_large = kNoNode;  // one that is stored and larger than `most`
   // Donated outputs that could not be written in place: copied at the end, output index → external.
   std::vector<std::pair<size_t, uint32_t>> copies;
 };
 
-MemoryPlan plan_memory(const FusedProgram& fused, bool reuse);
+// most: bytes of the largest piece of memory. An arena beyond it lies in pieces of that size.
+MemoryPlan plan_memory(const FusedProgram& fused, bool reuse, uint64_t most = UINT64_MAX);
 
 }  // namespace ito

@@ -64,8 +64,13 @@ DeviceFeatures both(const DeviceFeatures& a, const DeviceFeatures& b) {
   return out;
 }
 
-// What compile() may assume, from what is enabled and the device's limits.
-void fill_caps(Context& context) {
+// Kept free in the largest allocation: an executor's guard bytes (runtime/executor_memory.cpp) and
+// what a driver adds to a buffer.
+constexpr uint64_t kAllocationReserve = 4096;
+
+// What compile() may assume, from what is enabled and the device's limits. `most`: bytes of the
+// largest allocation, where less than the driver's; 0: the driver's.
+void fill_caps(Context& context, uint64_t most) {
   VkPhysicalDeviceSubgroupProperties subgroup = {};
   subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES;
   VkPhysicalDeviceMaintenance3Properties maintenance = {};
@@ -80,6 +85,7 @@ void fill_caps(Context& context) {
   context.instance_fn.vkGetPhysicalDeviceProperties2(context.physical_device, &properties);
   context.properties = properties.properties;
   context.max_allocation_bytes = maintenance.maxMemoryAllocationSize;
+  if (most != 0) context.max_allocation_bytes = std::min(context.max_allocation_bytes, most);
   std::memcpy(context.driver_uuid, id.driverUUID, VK_UUID_SIZE);
 
   const VkPhysicalDeviceLimits& limits = context.properties.limits;
@@ -93,6 +99,8 @@ void fill_caps(Context& context) {
   caps.max_groups_x = limits.maxComputeWorkGroupCount[0];
   caps.max_groups_y = limits.maxComputeWorkGroupCount[1];
   caps.compute_units = caps.is_cpu ? std::thread::hardware_concurrency() : 0;
+  caps.max_allocation_bytes =
+      std::max(context.max_allocation_bytes, 2 * kAllocationReserve) - kAllocationReserve;
   caps.subgroup_arithmetic =
       (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
       (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) != 0;
@@ -204,7 +212,7 @@ Status Device::finish(const CommonOptions& options, VkQueue queue, uint32_t fami
   context_.log = options.log ? options.log : [](LogLevel, std::string_view) {};
   if (context_.features.timeline_semaphore && context_.fn.vkWaitSemaphores == nullptr)
     context_.features.timeline_semaphore = false;
-  fill_caps(context_);
+  fill_caps(context_, options.max_allocation_bytes);
   memory_ = std::make_unique<Memory>(context_, options.memory_budget);
   ITO_ASSIGN(queue_, Queue::create(context_, queue, family, std::move(lock), std::move(unlock)));
   ITO_ASSIGN(pipelines_,

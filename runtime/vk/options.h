@@ -44,7 +44,10 @@ struct CommonOptions {
   // thread.
   std::function<void(std::string_view)> on_validation_message;
   const VkAllocationCallbacks* allocation_callbacks = nullptr;  // outlive the device
-  uint64_t memory_budget = 0;                   // bytes of device memory; 0: no limit
+  uint64_t memory_budget = 0;  // bytes of device memory; 0: no limit
+  // Bytes of the largest piece of device memory, where less than the driver's: for tests of what is
+  // cut into pieces; 0: the driver's.
+  uint64_t max_allocation_bytes = 0;
   std::string cache_dir = default_cache_dir();  // empty: no disk cache
   uint32_t compile_threads = 0;                 // 0: as many as the machine has
 };

@@ -251,6 +251,32 @@ TEST(PlanMemory, DisjointLifetimesShareAnAddress) {
   EXPECT_EQ(separate.arena_size, 3u * 4 * 4 * 8 * 4);
 }
 
+// Values of 512 bytes, of which two are alive at a time, where a piece of memory holds 700.
+TEST(PlanMemory, NoValueLiesInTwoPieces) {
+  Program program;
+  Graph& graph = *program.graph;
+  Tensor x = input(graph, "x", {1, 4, 4, 8});
+  for (const char* name : {"a", "b", "c", "d"})
+    x = conv2d(x, input(graph, name, {1, 1, 8, 8}), ConvAttr{});
+  program.output("y", x);
+  const Program ready = prepared(program);
+  const FusedProgram fused = scheduled(ready);
+  const MemoryPlan plan = plan_memory(fused, true, 700);
+  EXPECT_EQ(plan.arena_piece, 640u);  // whole alignments
+  EXPECT_EQ(plan.arena_size, 640u + 512);
+  EXPECT_EQ(plan.place[fused.kernels[0].stores[0]].offset, 0u);
+  EXPECT_EQ(plan.place[fused.kernels[1].stores[0]].offset, 640u);
+  EXPECT_EQ(plan.too_large, kNoNode);
+  // All in one piece where it holds them; and what no piece holds is named.
+  EXPECT_EQ(plan_memory(fused, true, 1024).arena_piece, 0u);
+  EXPECT_NE(plan_memory(fused, true, 500).too_large, kNoNode);
+  const auto refused = compile(program, {.max_allocation_bytes = 500});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().kind, ErrorKind::kUnsupported);
+  EXPECT_NE(refused.error().message.find("in one piece"), std::string::npos)
+      << refused.error().message;
+}
+
 // `old` needs the whole of x for each of its elements, so the update may not come first, nor be
 // merged with it.
 TEST(PlanMemory, ADonatedInputIsOverwrittenAfterItsLastReader) {
