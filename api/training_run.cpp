@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <initializer_list>
 #include <memory>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "api/model.h"
+#include "api/run_folder.h"
 #include "api/run_pictures.h"
 #include "api/training.h"
 #include "api/validation.h"
@@ -24,39 +24,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* kRunFile = "run.json";
-constexpr const char* kMetricsFile = "metrics.jsonl";
-
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// `prefix`, digits, and one of the endings.
-bool is_numbered(std::string_view name, std::string_view prefix,
-                 std::initializer_list<std::string_view> endings) {
-  if (!name.starts_with(prefix)) return false;
-  name.remove_prefix(prefix.size());
-  const size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
-  return digits > 0 &&
-         std::find(endings.begin(), endings.end(), name.substr(digits)) != endings.end();
-}
-
-// Removes what a run writes, and nothing else.
-Status remove_run(const Path& out) {
-  if (!folder_exists(out)) return {};
-  ITO_ASSIGN(const std::vector<std::string> names, list_folder(out));
-  for (const std::string& name : names) {
-    const bool numbered = is_numbered(name, "checkpoint-", {"", ".tmp", ".old"}) ||
-                          is_numbered(name, "samples-", {".png"});
-    static constexpr std::string_view kWritten[] = {
-        kRunFile,           kMetricsFile,     "loss_curve.png",   "unet",
-        "scheduler",        "latent_mapping", "model_index.json", "config.json",
-        "model.safetensors"};
-    const bool known =
-        std::find(std::begin(kWritten), std::end(kWritten), name) != std::end(kWritten);
-    if (numbered || known) ITO_TRY(remove_tree(out / name));
-  }
-  return {};
 }
 
 std::string fingerprint(const ImageDataset& data) {
@@ -83,6 +52,8 @@ class Run {
  private:
   Status open_data();
   Status open_folder();
+  // The right to write into a folder that is there.
+  Status take_folder();
   Status export_model(const Path& folder);
   Status take_reports(bool wait);
   Status validate();
@@ -104,6 +75,7 @@ class Run {
   std::unique_ptr<Validator> validator_;
   std::unique_ptr<SampleGrid> grid_;
   std::optional<JsonlWriter> metrics_;
+  std::optional<FileLock> lock_;
   RunSummary summary_;
   int64_t reported_ = 0;  // step of the last report asked for
   int64_t saved_ = -1;    // step of the last checkpoint written here
@@ -130,6 +102,7 @@ Status Run::open_data() {
 // loads the newest checkpoint of an old one.
 Status Run::open_folder() {
   ITO_TRY(make_folders(run_.out));
+  ITO_TRY(take_folder());
   for (const Path& folder : {run_.out, run_.out / "unet", run_.out / "scheduler"})
     ITO_TRY(remove_temporaries(folder));
   const Path file = run_.out / kRunFile;
@@ -165,7 +138,15 @@ Status Run::open_folder() {
   return {};
 }
 
+Status Run::take_folder() {
+  if (lock_ || !folder_exists(run_.out)) return {};
+  ITO_TRY(check_run_folder(run_.out));
+  ITO_ASSIGN(lock_, lock_run_folder(run_.out));
+  return {};
+}
+
 Status Run::open() {
+  ITO_TRY(take_folder());
   ITO_TRY(open_data());
   ITO_ASSIGN(session_, TrainingSession::create(device_, task_, data_, options_.seed));
   if (run_.fresh) ITO_TRY(remove_run(run_.out));  // not before the new run is known to be possible

@@ -117,7 +117,9 @@ CLI::Validator positive_number() {
 
 Result<std::vector<uint32_t>> parse_ranges(const std::string& text, const std::string& option) {
   const Error wrong = invalid_argument(
-      "{} is \"{}\", expected numbers and ranges such as 7 or 0-63 or 0-3,9", option, text);
+      "{} is \"{}\", expected numbers and ranges such as 7 or 0-63 or 0-3,9, each at most "
+      "4294967295 and {} in all",
+      option, text, kMaxSeeds);
   std::vector<uint32_t> values;
   size_t begin = 0;
   while (begin <= text.size()) {

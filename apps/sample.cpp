@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <random>
 
+#include "api/sample_files.h"
 #include "api/sampling.h"
 #include "api/scoring.h"
 #include "apps/command.h"
@@ -14,15 +16,15 @@
 #include "base/error.h"
 #include "diffusion/process.h"
 #include "io/json.h"
-#include "io/layout.h"
-#include "io/npy.h"
 #include "io/png.h"
-#include "io/safetensors.h"
 
 namespace ito::apps {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr int64_t kSeeds = int64_t{1} << 32;
+constexpr int64_t kRandomSeed = -1;
 
 struct SampleCommand {
   CLI::App* app = nullptr;
@@ -31,7 +33,8 @@ struct SampleCommand {
   ControlOptions control;
   std::string model, out, seeds_text, class_text = "all", classifier, context, random = "device";
   int preview_every = 0;
-  uint32_t seed = 0;
+  int64_t seed = 0;
+  bool random_seed = false;
   int64_t num = 16;
   int size = 0, columns = 0;
   bool json = false;
@@ -50,31 +53,25 @@ constexpr RandomRow kRandomSources[] = {
      RandomSource::kTorch},
 };
 
-// What --out asks for, by its ending.
-enum class Output { kFolder, kGrid, kNpz, kSafetensors };
-
-Output output_of(const std::string& out) {
-  const std::string ending = Path(out).extension().string();
-  if (ending == ".png") return Output::kGrid;
-  if (ending == ".npz") return Output::kNpz;
-  if (ending == ".safetensors") return Output::kSafetensors;
-  return Output::kFolder;
-}
-
 Status check(SampleCommand& c) {
   if (c.app->count("--seeds") > 0) {
     if (c.app->count("--seed") + c.app->count("--num") > 0)
       return invalid_argument("give --seeds, or --seed and --num, not both");
     ITO_ASSIGN(c.seeds, parse_ranges(c.seeds_text, "--seeds"));
   } else {
-    if (uint64_t{c.seed} + static_cast<uint64_t>(c.num) > uint64_t{1} << 32)
-      return invalid_argument("--seed {} and --num {} lead beyond the last seed, 4294967295",
-                              c.seed, c.num);
-    for (int64_t i = 0; i < c.num; ++i) c.seeds.push_back(c.seed + static_cast<uint32_t>(i));
+    std::random_device entropy;
+    c.random_seed = c.seed == kRandomSeed;
+    if (c.random_seed) c.seed = std::uniform_int_distribution<int64_t>(0, kSeeds - c.num)(entropy);
+    if (c.seed < 0 || c.seed + c.num > kSeeds)
+      return invalid_argument(
+          "--seed is {} with --num {}; seeds are 0 to {}, and -1 is a random one", c.seed, c.num,
+          kSeeds - 1);
+    for (int64_t i = 0; i < c.num; ++i) c.seeds.push_back(static_cast<uint32_t>(c.seed + i));
   }
   if (c.class_text != "all") {
     ITO_ASSIGN(c.classes, parse_ranges(c.class_text, "--class"));
   }
+  ITO_TRY(sample_form(c.out));
   ITO_TRY(check_sampler_options(*c.app, c.options));
   ITO_TRY(check_control_options(*c.app, c.control));
   ITO_ASSIGN(const RandomRow* random,
@@ -88,16 +85,6 @@ Status check(SampleCommand& c) {
   return {};
 }
 
-Json settings_of(const SampleCommand& c, const Model& model) {
-  Json settings = sample_settings(c.options);
-  settings["software"] = "ito";
-  settings["model"] = c.model;
-  if (c.options.tiled) settings["vae_tiling"] = true;
-  if (process_row(model.scheduler.process).predicts)
-    settings["prediction_type"] = model.scheduler.prediction_type;
-  return settings;
-}
-
 // What only the model's own choice of a sampler decides: a sampler that makes latents of pictures
 // takes one, as it is, and writes numbers.
 Status check_inversion(SampleCommand& c, const Model& model) {
@@ -107,8 +94,8 @@ Status check_inversion(SampleCommand& c, const Model& model) {
                             c.options.sampler);
   if (c.app->count("--strength") > 0)
     return invalid_argument("--strength has no meaning for --sampler {}", c.options.sampler);
-  const Output output = output_of(c.out);
-  if (output != Output::kSafetensors && output != Output::kNpz)
+  ITO_ASSIGN(const SampleForm form, sample_form(c.out));
+  if (form != SampleForm::kSafetensors && form != SampleForm::kNpz)
     return invalid_argument(
         "--out is \"{}\", expected FILE.safetensors or FILE.npz: {} writes "
         "latents, which are numbers",
@@ -142,16 +129,12 @@ class Sampling {
   // Of the labels: the model's, or else those of the classifier that guides it.
   uint32_t classes() const;
   Status choose_requests();
-  Status prepare_output();
+  Status open_files();
   Status score(std::span<const SampleRequest> batch, const std::vector<float>& images);
-  Status write_images(std::span<const SampleRequest> batch, const std::vector<float>& images,
-                      const Shape& shape);
-  Status write_whole(const Shape& batch_shape);
   std::string progress_text(size_t first, double steps_done, double steps_in_all,
                             double seconds) const;
   Json inpainting_settings() const;
-  Json image_settings(const SampleRequest& request) const;
-  Path image_path(uint32_t seed) const { return Path(c_.out) / fmt::format("{:06}.png", seed); }
+  Json settings() const;
 
   const SampleCommand& c_;
   const Model& model_;
@@ -161,9 +144,8 @@ class Sampling {
   std::optional<Latents> latents_;
   Status preview_status_;
   std::optional<ContextStates> context_;
+  std::optional<SampleFiles> files_;
   std::vector<SampleRequest> requests_;
-  size_t skipped_ = 0;
-  std::vector<float> all_;  // NHWC, unless the output is a folder
   std::optional<Component> classifier_;
   std::unique_ptr<Scorer> scorer_;
   int64_t recognised_ = 0;
@@ -245,19 +227,15 @@ Status Sampling::load_initial() {
   return {};
 }
 
-// OUT.preview-STEP.png of the batch under way, beside a grid's file or in the folder.
+// Pictures of the batch under way, beside a grid's file or in the folder.
 Status Sampling::prepare_previews(SamplingSession& session) {
   if (c_.preview_every == 0) return {};
   return session.preview(c_.preview_every, [this, &session](int step, const auto& images) {
-    const Path out(c_.out);
-    const std::string name = fmt::format("preview-{:04}.png", step);
-    const Path path = output_of(c_.out) == Output::kFolder
-                          ? out / name
-                          : out.parent_path() / (out.stem().string() + "." + name);
     const Shape one = session.shape(1);
     const Shape shape = session.shape(static_cast<int64_t>(images.size()) / one.numel());
     if (preview_status_.ok())
-      preview_status_ = write_png(path, grid_from_floats(images, shape, c_.columns));
+      preview_status_ =
+          write_png(files_->preview_path(step), grid_from_floats(images, shape, c_.columns));
   });
 }
 
@@ -308,32 +286,33 @@ Json Sampling::inpainting_settings() const {
           {"fill", fingerprint(inpainting_->fill)}};
 }
 
-Json Sampling::image_settings(const SampleRequest& request) const {
-  Json settings = settings_of(c_, model_);
+// What all images have in common and depend on, besides the model.
+Json Sampling::settings() const {
+  Json settings = sample_settings(c_.options);
+  if (c_.size > 0) settings["size"] = c_.size;
+  if (c_.options.tiled) settings["vae_tiling"] = true;
+  if (process_row(model_.scheduler.process).predicts)
+    settings["prediction_type"] = model_.scheduler.prediction_type;
   settings.update(control_settings(c_.control, control_));
   settings.update(inpainting_settings());
   if (context_) settings["context"] = fingerprint(context_->values);
-  settings["seed"] = request.seed;
-  if (classes() > 0) settings["class"] = request.label;
-  if (context_) settings["context_row"] = request.context;
   return settings;
 }
 
-// A folder's images that are there already, whole and with these settings, are not made again.
-Status Sampling::prepare_output() {
-  if (output_of(c_.out) != Output::kFolder) {
-    const Path parent = Path(c_.out).parent_path();
-    return parent.empty() ? Status{} : make_folders(parent);
-  }
-  ITO_TRY(make_folders(c_.out));
-  if (!c_.classifier.empty()) return {};  // all are needed for the score
-  std::vector<SampleRequest> missing;
-  for (const SampleRequest& request : requests_) {
-    const auto settings = read_png_settings(image_path(request.seed));
-    if (!settings.ok() || *settings != image_settings(request)) missing.push_back(request);
-  }
-  skipped_ = requests_.size() - missing.size();
-  requests_ = std::move(missing);
+Status Sampling::open_files() {
+  ITO_ASSIGN(files_, SampleFiles::open({.out = c_.out,
+                                        .columns = c_.columns,
+                                        .settings = settings(),
+                                        .remarks = {{"model", c_.model}},
+                                        .model = model_key(model_),
+                                        .labelled = classes() > 0,
+                                        .with_context = context_.has_value(),
+                                        .name = inverts(c_.options.sampler) ? kLatents : "images",
+                                        .all = !c_.classifier.empty()},  // the score needs them
+                                       requests_));
+  if (files_->replaced() > 0)
+    fmt::print(stderr, "{} images in {} are of another model or other settings and are made anew\n",
+               files_->replaced(), c_.out);
   return {};
 }
 
@@ -343,48 +322,6 @@ Status Sampling::score(std::span<const SampleRequest> batch, const std::vector<f
   ITO_ASSIGN(const int64_t count, scorer_->count_recognised(images, labels));
   recognised_ += count;
   return {};
-}
-
-Status Sampling::write_images(std::span<const SampleRequest> batch,
-                              const std::vector<float>& images, const Shape& shape) {
-  if (output_of(c_.out) != Output::kFolder) {
-    all_.insert(all_.end(), images.begin(), images.end());
-    return {};
-  }
-  for (size_t i = 0; i < batch.size(); ++i) {
-    const Json settings = image_settings(batch[i]);
-    ITO_TRY(write_png(image_path(batch[i].seed),
-                      image_from_floats(images, shape, static_cast<int64_t>(i)), &settings));
-  }
-  return {};
-}
-
-Status Sampling::write_whole(const Shape& batch_shape) {
-  if (output_of(c_.out) == Output::kFolder) return {};
-  Shape shape = batch_shape;
-  shape[0] = static_cast<int64_t>(requests_.size());
-  Json settings = settings_of(c_, model_);
-  settings.update(control_settings(c_.control, control_));
-  settings.update(inpainting_settings());
-  if (context_) settings["context"] = fingerprint(context_->values);
-  std::vector<uint32_t> seeds, labels;
-  for (const SampleRequest& request : requests_) {
-    seeds.push_back(request.seed);
-    labels.push_back(request.label);
-  }
-  settings["seeds"] = seeds;
-  if (classes() > 0) settings["classes"] = labels;
-  if (output_of(c_.out) == Output::kGrid)
-    return write_png(c_.out, grid_from_floats(all_, shape, c_.columns), &settings);
-  const Shape nchw{shape[0], shape[3], shape[1], shape[2]};
-  TensorFile file;
-  const char* name = inverts(c_.options.sampler) ? kLatents : "images";
-  file.tensors.emplace(name, tensor_from_floats(nchw, nhwc_to_nchw(all_, shape)));
-  file.tensors.emplace("seeds", tensor_from_uint32({shape[0]}, seeds));
-  if (classes() > 0) file.tensors.emplace("classes", tensor_from_uint32({shape[0]}, labels));
-  if (output_of(c_.out) == Output::kNpz) return write_npz(c_.out, file);
-  file.metadata["settings"] = dump_json_line(settings);
-  return write_safetensors(c_.out, file);
 }
 
 // steps_in_all is 0 where nobody knows.
@@ -407,7 +344,7 @@ Status Sampling::run(vk::Device& device) {
     if (classes() == 0) return invalid_argument("--classifier needs a model with classes");
     ITO_ASSIGN(classifier_, load_classifier(c_.classifier));
   }
-  ITO_TRY(prepare_output());
+  ITO_TRY(open_files());
   if (requests_.empty()) return {};
   SampleOptions options = c_.options;
   if (control_.guidance || control_.observation) options.control = &control_;
@@ -444,23 +381,26 @@ Status Sampling::run(vk::Device& device) {
                         : session->sample(part, after_step));
     ITO_TRY(preview_status_);
     const Shape shape = session->shape(static_cast<int64_t>(part.size()));
-    ITO_TRY(write_images(part, images, shape));
+    ITO_TRY(files_->add(part, images, shape));
     if (scorer_) ITO_TRY(score(part, images));
   }
   seconds_ = std::chrono::duration<double>(Clock::now() - start).count();
-  return write_whole(session->shape(1));
+  return files_->finish(session->shape(1));
 }
 
 void Sampling::print() const {
   const size_t made = requests_.size();
   if (c_.json) {
-    Json json = {{"out", c_.out}, {"images", made}, {"skipped", skipped_}, {"seconds", seconds_}};
+    Json json = {
+        {"out", c_.out}, {"images", made}, {"skipped", files_->skipped()}, {"seconds", seconds_}};
     if (classifier_) json["recognised"] = recognised_;
     fmt::print("{}", dump_json(json));
     return;
   }
-  fmt::print("{} images in {:.1f} s{} in {}\n", made, seconds_,
-             skipped_ > 0 ? fmt::format(" ({} more were there already)", skipped_) : "", c_.out);
+  fmt::print(
+      "{} images in {:.1f} s{} in {}\n", made, seconds_,
+      files_->skipped() > 0 ? fmt::format(" ({} more were there already)", files_->skipped()) : "",
+      c_.out);
   if (classifier_)
     fmt::print("{} of {} ({:.1f}%) are recognised as their class\n", recognised_, made,
                100.0 * static_cast<double>(recognised_) / static_cast<double>(made));
@@ -497,6 +437,7 @@ Status run(SampleCommand& c) {
           fmt::format(
               "sampling {} images of {} with {}{},", c.seeds.size(), c.model, c.options.sampler,
               c.options.steps == 0 ? std::string() : fmt::format(", {} steps", c.options.steps))));
+  if (c.random_seed) fmt::print(stderr, "the first seed is {}\n", c.seeds.front());
   Sampling sampling(c, model);
   ITO_TRY(sampling.run(*device));
   sampling.print();
@@ -517,7 +458,9 @@ Command add_sample_command(CLI::App& root) {
       ->required();
   add_sampler_options(*app, c->options);
   app->add_option("--seeds", c->seeds_text, "seeds, one per image: 0-63 or 3 or 0-3,9");
-  app->add_option("--seed", c->seed, "the first seed, with --num")->capture_default_str();
+  app->add_option("--seed", c->seed,
+                  "the first seed, with --num: 0 to 4294967295; -1: a random one, which is said")
+      ->capture_default_str();
   app->add_option("--num", c->num, "number of images, with --seed")
       ->check(CLI::Range(int64_t{1}, int64_t{100'000'000}))
       ->capture_default_str();

@@ -1,0 +1,96 @@
+#include "api/run_folder.h"
+
+#include <algorithm>
+#include <initializer_list>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "io/json.h"
+
+namespace ito {
+namespace {
+
+constexpr const char* kLockFile = ".lock";
+
+// What a run exports: the parts of a pipeline, or a network of Ito's own in the folder itself.
+constexpr const char* kExported[] = {"model_index.json",
+                                     "classes.json",
+                                     "unet/config.json",
+                                     "unet/diffusion_pytorch_model.safetensors",
+                                     "scheduler/scheduler_config.json",
+                                     "latent_mapping/config.json",
+                                     "latent_mapping/model.safetensors"};
+constexpr const char* kOwnConfig = "config.json";
+constexpr const char* kOwnWeights = "model.safetensors";
+constexpr std::string_view kOwnClasses = "Ito";  // how their "_class_name" begins
+
+// `prefix`, digits, and one of the endings.
+bool is_numbered(std::string_view name, std::string_view prefix,
+                 std::initializer_list<std::string_view> endings) {
+  if (!name.starts_with(prefix)) return false;
+  name.remove_prefix(prefix.size());
+  const size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
+  return digits > 0 &&
+         std::find(endings.begin(), endings.end(), name.substr(digits)) != endings.end();
+}
+
+bool is_own_config(const Path& path) {
+  const auto json = read_json(path);
+  if (!json.ok() || !json->is_object()) return false;
+  const auto name = json->find("_class_name");
+  return name != json->end() && name->is_string() &&
+         name->get_ref<const std::string&>().starts_with(kOwnClasses);
+}
+
+Status remove_if_empty(const Path& folder) {
+  if (!folder_exists(folder)) return {};
+  ITO_ASSIGN(const std::vector<std::string> names, list_folder(folder));
+  return names.empty() ? remove_tree(folder) : Status{};
+}
+
+}  // namespace
+
+Status check_run_folder(const Path& out) {
+  if (!folder_exists(out) || file_exists(out / kRunFile)) return {};
+  std::vector<const char*> overwritten(std::begin(kExported), std::end(kExported));
+  overwritten.push_back(kOwnConfig);
+  overwritten.push_back(kOwnWeights);
+  for (const char* name : overwritten)
+    if (file_exists(out / name))
+      return invalid_argument(
+          "{} holds {}, which no run of ito train wrote there; choose another --out", out.string(),
+          name);
+  return {};
+}
+
+Result<FileLock> lock_run_folder(const Path& out) {
+  int64_t holder = 0;
+  ITO_ASSIGN(std::optional<FileLock> lock, FileLock::take(out / kLockFile, &holder));
+  if (lock) return std::move(*lock);
+  return invalid_argument(
+      "another process{} is training in {}; wait for it or choose another --out",
+      holder > 0 ? fmt::format(" ({})", holder) : "", out.string());
+}
+
+Status remove_run(const Path& out) {
+  if (!folder_exists(out) || !file_exists(out / kRunFile)) return {};
+  ITO_ASSIGN(const std::vector<std::string> names, list_folder(out));
+  for (const std::string& name : names)
+    if (is_numbered(name, "checkpoint-", {"", ".tmp", ".old"}) ||
+        is_numbered(name, "samples-", {".png"}))
+      ITO_TRY(remove_tree(out / name));
+  for (const char* name : {kMetricsFile, "loss_curve.png"}) ITO_TRY(remove_tree(out / name));
+  for (const char* name : kExported) ITO_TRY(remove_tree(out / name));
+  for (const char* folder : {"unet", "scheduler", "latent_mapping"})
+    ITO_TRY(remove_if_empty(out / folder));
+  if (is_own_config(out / kOwnConfig)) {
+    ITO_TRY(remove_tree(out / kOwnWeights));
+    ITO_TRY(remove_tree(out / kOwnConfig));
+  }
+  return remove_tree(out / kRunFile);  // last: a kill before it leaves a run to remove again
+}
+
+}  // namespace ito

@@ -1,0 +1,182 @@
+// Models as other programs write them: below a wrapper's prefix, in shards, of a variant, with
+// tensors and keys that are nobody's; and what `ito convert` makes of them.
+#include "api/conversion.h"
+#include "io/weights.h"
+#include "tests/apps/run_ito.h"
+#include "tests/apps/tiny_model.h"
+
+namespace ito::test {
+namespace {
+
+bool says(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+class ForeignModel : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    write_tiny_model(model());
+    original_ = read_safetensors(weights()).value();
+  }
+
+  Path model() const { return scratch_ / "model"; }
+  Path unet() const { return model() / "unet"; }
+  Path weights() const { return unet() / "diffusion_pytorch_model.safetensors"; }
+  void write(const TensorFile& file) const { ASSERT_TRUE(write_safetensors(weights(), file).ok()); }
+  TensorFile prefixed(const std::string& prefix) const {
+    TensorFile file;
+    for (const auto& [name, tensor] : original_.tensors) file.tensors[prefix + name] = tensor;
+    return file;
+  }
+  std::vector<float> loaded() const {
+    const auto found = load_model(model());
+    EXPECT_TRUE(found.ok()) << found.error().message;
+    return found.ok() ? found->weights : std::vector<float>();
+  }
+
+  Scratch scratch_;
+  TensorFile original_;
+};
+
+TEST_F(ForeignModel, AWrappersPrefixIsTakenOffAndSaidSo) {
+  const std::vector<float> expected = loaded();
+  for (const std::string prefix : {"module.", "_orig_mod.", "ema_model.module.", "x."}) {
+    write(prefixed(prefix));
+    const auto found = load_model(model());
+    ASSERT_TRUE(found.ok()) << found.error().message;
+    EXPECT_EQ(found->weights, expected) << prefix;
+    ASSERT_EQ(found->notes.size(), 1u);
+    EXPECT_TRUE(says(found->notes[0], "\"" + prefix + "\"")) << found->notes[0];
+  }
+}
+
+TEST_F(ForeignModel, TwoPrefixesAreAQuestionForTheUser) {
+  const std::vector<float> expected = loaded();
+  TensorFile both = prefixed("model.");
+  both.tensors.merge(prefixed("ema.").tensors);
+  write(both);
+  const auto found = load_model(model());
+  ASSERT_FALSE(found.ok());
+  EXPECT_TRUE(says(found.error().message, "ema., model.")) << found.error().message;
+  EXPECT_TRUE(says(found.error().message, "ito convert --prefix ema.")) << found.error().message;
+  const Path out = scratch_ / "ema";
+  const Outcome converted =
+      run_ito({"convert", model().string(), out.string(), "--prefix", "ema."});
+  ASSERT_EQ(converted.code, 0) << converted.err;
+  const auto kept = load_model(out);
+  ASSERT_TRUE(kept.ok()) << kept.error().message;
+  EXPECT_EQ(kept->weights, expected);
+}
+
+TEST_F(ForeignModel, AMissingTensorNamesTheNearest) {
+  TensorFile file = original_;
+  file.tensors["encoder.conv_in.weight"] = file.tensors.at("conv_in.weight");
+  file.tensors.erase("conv_in.weight");
+  write(file);
+  const auto found = load_model(model());
+  ASSERT_FALSE(found.ok());
+  EXPECT_TRUE(says(found.error().message, "tensor conv_in.weight is missing"))
+      << found.error().message;
+  EXPECT_TRUE(says(found.error().message, "the nearest there is encoder.conv_in.weight"))
+      << found.error().message;
+}
+
+TEST_F(ForeignModel, TensorsThatAreNobodysAreLeftOutWithAWord) {
+  const std::vector<float> expected = loaded();
+  TensorFile file = original_;
+  file.tensors["num_batches_tracked"] = tensor_from_int64({}, {7});
+  file.tensors["empty"] = tensor_from_floats({0, 3}, {});
+  write(file);
+  const auto found = load_model(model());
+  ASSERT_TRUE(found.ok()) << found.error().message;
+  EXPECT_EQ(found->weights, expected);
+  ASSERT_EQ(found->notes.size(), 1u);
+  EXPECT_TRUE(says(found->notes[0], "2 tensors are not the network's")) << found->notes[0];
+  EXPECT_TRUE(says(found->notes[0], "empty, num_batches_tracked")) << found->notes[0];
+}
+
+TEST_F(ForeignModel, ConversionKeepsTensorsAndKeysAndDropsHowTheyWereKept) {
+  // Shards under a wrapper's prefix, a key that no reader knows, a part that is not run.
+  TensorFile wrapped = prefixed("module."), first, second;
+  for (auto& [name, tensor] : wrapped.tensors)
+    (first.tensors.size() <= second.tensors.size() ? first : second).tensors[name] = tensor;
+  ASSERT_TRUE(write_safetensors(unet() / "w-00001-of-00002.safetensors", first).ok());
+  ASSERT_TRUE(write_safetensors(unet() / "w-00002-of-00002.safetensors", second).ok());
+  Json map = Json::object();
+  for (const auto& [name, tensor] : first.tensors) map[name] = "w-00001-of-00002.safetensors";
+  for (const auto& [name, tensor] : second.tensors) map[name] = "w-00002-of-00002.safetensors";
+  ASSERT_TRUE(write_file_atomic(unet() / "diffusion_pytorch_model.safetensors.index.json",
+                                dump_json(Json{{"weight_map", map}}))
+                  .ok());
+  ASSERT_TRUE(remove_tree(weights()).ok());
+  Json config = read_json(unet() / "config.json").value();
+  config["somebodys_key"] = {1, "two"};
+  ASSERT_TRUE(write_file_atomic(unet() / "config.json", dump_json(config)).ok());
+  Json index = read_json(model() / "model_index.json").value();
+  index["text_encoder"] = {"transformers", "CLIPTextModel"};
+  ASSERT_TRUE(write_file_atomic(model() / "model_index.json", dump_json(index)).ok());
+  const std::string scheduler = read_file(model() / "scheduler/scheduler_config.json").value();
+
+  const Path out = scratch_ / "out";
+  const auto done = convert_model(model(), out, {});
+  ASSERT_TRUE(done.ok()) << done.error().message;
+  EXPECT_EQ(static_cast<size_t>(done->tensors), original_.tensors.size());
+  ASSERT_EQ(done->notes.size(), 2u);
+  EXPECT_TRUE(says(done->notes[0], "module."));
+  EXPECT_TRUE(says(done->notes[1], "text_encoder is not converted"));
+  const TensorFile file =
+      read_safetensors(out / "unet/diffusion_pytorch_model.safetensors").value();
+  EXPECT_TRUE(file.tensors == original_.tensors);
+  EXPECT_EQ(read_json(out / "unet/config.json").value(), config);
+  EXPECT_EQ(read_file(out / "scheduler/scheduler_config.json").value(), scheduler);
+  EXPECT_TRUE(load_scheduled_model(out).ok());
+  // What is there is not written over.
+  EXPECT_FALSE(convert_model(model(), out, {}).ok());
+}
+
+TEST_F(ForeignModel, UnknownKeysSurviveLoadingAndSaving) {
+  Json config = read_json(unet() / "config.json").value();
+  config["somebodys_key"] = {1, "two"};
+  ASSERT_TRUE(write_file_atomic(unet() / "config.json", dump_json(config)).ok());
+  const Model found = load_model(model()).value();
+  const Path again = scratch_ / "again";
+  ASSERT_TRUE(save_model(again, found).ok());
+  EXPECT_EQ(read_json(again / "unet/config.json").value(), config);
+  EXPECT_TRUE(
+      read_safetensors(again / "unet/diffusion_pytorch_model.safetensors").value().tensors ==
+      original_.tensors);
+}
+
+TEST_F(ForeignModel, HalfPrecisionIsAChoice) {
+  const Path half = scratch_ / "half", file = scratch_ / "file.safetensors";
+  const Outcome done = run_ito({"convert", model().string(), half.string(), "--dtype", "fp16"});
+  ASSERT_EQ(done.code, 0) << done.err;
+  for (const auto& [name, tensor] :
+       read_safetensors(half / "unet/diffusion_pytorch_model.safetensors").value().tensors)
+    EXPECT_EQ(tensor.type, HostType::kF16) << name;
+  EXPECT_TRUE(load_model(half).ok());
+  const Outcome one = run_ito({"convert", weights().string(), file.string(), "--json"});
+  ASSERT_EQ(one.code, 0) << one.err;
+  EXPECT_TRUE(read_safetensors(file).value().tensors == original_.tensors);
+  EXPECT_EQ(parse_json(one.out, "json").value().at("tensors"), original_.tensors.size());
+  EXPECT_EQ(
+      run_ito({"convert", model().string(), (scratch_ / "x").string(), "--dtype", "int8"}).code, 2);
+}
+
+TEST_F(ForeignModel, WhatIsNoModelIsNamed) {
+  for (const auto& [name, bytes, kind] :
+       {std::tuple{"a.png", "\x89PNG\r\n\x1a\n", "a PNG picture"},
+        std::tuple{"a.zip", "PK\x03\x04", "a zip archive"},
+        std::tuple{"a.safetensors", "version https://git-lfs.github.com/spec/v1\n",
+                   "a Git LFS pointer"}}) {
+    const Path path = scratch_ / name;
+    ASSERT_TRUE(write_file_atomic(path, std::string(bytes)).ok());
+    const Outcome sampled = run_ito({"sample", "--model", path.string(), "--out", "x"});
+    EXPECT_EQ(sampled.code, 1);
+    EXPECT_TRUE(says(sampled.err, "is a file, expected a model folder")) << sampled.err;
+    EXPECT_TRUE(says(sampled.err, kind)) << sampled.err;
+  }
+}
+
+}  // namespace
+}  // namespace ito::test
