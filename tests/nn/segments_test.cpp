@@ -226,10 +226,12 @@ TEST(Segments, ANetworkBeyond32BitsIsPlanned) {
   EXPECT_GT(plan->arena_size, weights);
   ASSERT_GT(plan->arena_piece, 0u);
   EXPECT_LE(plan->arena_piece, caps.max_allocation_bytes);
-  for (const KernelCall& call : plan->calls)
-    for (const BufferRange& range : call.arguments)
-      if (range.space == BufferSpace::kArena)
-        EXPECT_LE(range.offset % plan->arena_piece + range.size, plan->arena_piece) << call.label;
+  for (const KernelCall& call : plan->calls) {
+    for (const BufferRange& range : call.arguments) {
+      if (range.space != BufferSpace::kArena) continue;
+      EXPECT_LE(range.offset % plan->arena_piece + range.size, plan->arena_piece) << call.label;
+    }
+  }
 }
 
 }  // namespace
