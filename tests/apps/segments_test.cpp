@@ -17,11 +17,11 @@ constexpr int kUpdates = 4;
 
 ImageDataset tiny_images() {
   ImageDataset data;
-  data.count = 20;
+  data.count = 4;
   data.h = data.w = 8;
   data.c = 1;
   data.labels.emplace();
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < data.count; ++i) {
     data.labels->push_back(i % 2);
     for (int p = 0; p < 64; ++p) data.pixels.push_back(static_cast<uint8_t>(p * 3 + i * 11));
   }

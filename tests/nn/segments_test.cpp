@@ -181,7 +181,7 @@ TEST(Segments, AFrozenSegmentStaysAsItIs) {
   for (const double value : runner.state["params.1"].data) EXPECT_EQ(value, 1);
 }
 
-// 3.4e9 numbers: more than 32 bits count, in pieces of 4 GiB. A plan needs none of that memory.
+// More numbers than 31 bits count, in pieces of 4 GiB. A plan needs none of that memory.
 TEST(Segments, ANetworkBeyond32BitsIsPlanned) {
   UNet2DConfig unet;
   unet.in_channels = unet.out_channels = 4;
