@@ -176,23 +176,25 @@ Result<Shape> Sampling::picture_shape() const {
 }
 
 Status Sampling::load_controls(vk::Device& device) {
-  const bool fills = fills_in(model_.network.signature());
+  const Signature& signature = model_.network.signature();
+  const bool fills = fills_in(signature);
+  const std::string other = !c_.control.colorize.empty()  ? "--colorize: "
+                            : !c_.control.inverse.empty() ? "--inverse: "
+                                                          : "";
   if (fills && c_.control.inpaint.empty())
     return invalid_argument(
-        "the model in {} fills in pictures (in_channels {} for {} out_channels): give --inpaint "
+        "{}the model in {} fills in pictures (in_channels {} for {} out_channels): give --inpaint "
         "PICTURE --mask MASK",
-        c_.model, model_.network.signature().in_channels, model_.network.signature().out_channels);
+        other, c_.model, signature.in_channels, signature.out_channels);
   if (fills && c_.control.noise_std)
     return unsupported("--noise-std: the model in {} fills in, and its picture has no noise",
                        c_.model);
   if (!fills && model_.decoder && c_.control.observes())
     return unsupported(
-        "{}: the model in {} works on latents and does not fill in (in_channels {} for {} "
+        "{}the model in {} works on latents and does not fill in (in_channels {} for {} "
         "out_channels)",
-        !c_.control.inpaint.empty()    ? "--inpaint"
-        : !c_.control.colorize.empty() ? "--colorize"
-                                       : "--inverse",
-        c_.model, model_.network.signature().in_channels, model_.network.signature().out_channels);
+        c_.control.inpaint.empty() ? other : "--inpaint: ", c_.model, signature.in_channels,
+        signature.out_channels);
   if (!c_.control.any()) return {};
   ITO_ASSIGN(const Shape shape, picture_shape());
   ControlOptions options = c_.control;

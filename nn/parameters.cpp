@@ -130,22 +130,22 @@ Status ParameterSet::cut(int64_t most) {
   for (const bool trainable : {true, false})
     for (Parameter& parameter : parameters_)
       if (parameter.spec.trainable == trainable) order.push_back(&parameter);
-  std::vector<Segment> segments = {Segment{}};
-  for (Parameter* parameter : order) {
-    const int64_t room = align_up(parameter->numel());
-    if (room > most)
+  for (const Parameter* parameter : order)
+    if (align_up(parameter->numel()) > most)
       return unsupported(
           "parameter {} has {} numbers {}, which lie in one piece of device memory, and the most "
           "that one holds here is {}; use a smaller network or another device",
           parameter->name, parameter->numel(), parameter->shape.to_string(), most);
-    if (segments.back().size + room > most)
-      segments.push_back({.first = parameter->offset, .size = 0, .trainable_size = 0});
-    Segment& segment = segments.back();
-    parameter->segment = segments.size() - 1;
+  segments_ = {Segment{}};
+  for (Parameter* parameter : order) {
+    const int64_t room = align_up(parameter->numel());
+    if (segments_.back().size + room > most)
+      segments_.push_back({.first = parameter->offset, .size = 0, .trainable_size = 0});
+    Segment& segment = segments_.back();
+    parameter->segment = segments_.size() - 1;
     segment.size += room;
     if (parameter->spec.trainable) segment.trainable_size = segment.size;
   }
-  segments_ = std::move(segments);
   return {};
 }
 

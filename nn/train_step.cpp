@@ -42,7 +42,8 @@ class State {
   std::vector<StateTensor> tensors_;
 };
 
-// Frozen parameters lie behind the trainable ones; they keep their old value.
+// Frozen parameters lie behind the trainable ones; they keep their old value. A segment of such
+// alone is left out of the program's updates.
 Tensor keep_frozen(const Segment& segment, Tensor updated, Tensor old) {
   if (segment.trainable_size == segment.size) return updated;
   if (segment.trainable_size == 0) return old;
@@ -81,7 +82,8 @@ void finish_step(Program& program, const ParameterSet& set, const TrainStepOptio
     OptimizerState updated = optimizer_step(optimizer, old, gradient[k], rate, counter);
     updated.parameters = keep_frozen(set.segments()[k], updated.parameters, old.parameters);
 
-    program.update(old.parameters, updated.parameters);
+    if (updated.parameters.id() != old.parameters.id())
+      program.update(old.parameters, updated.parameters);
     if (old.first_moment) program.update(old.first_moment, updated.first_moment);
     if (old.second_moment) program.update(old.second_moment, updated.second_moment);
     if (optimizer.average.kind != Average::Kind::kNone) {

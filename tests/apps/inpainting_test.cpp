@@ -310,7 +310,7 @@ TEST(InpaintingCommand, FillsInAndRefusesByName) {
        "--noise-std"},
       {{"--inpaint", picture, "--mask", kept, "--guidance-scale", "2", "--init-image", picture},
        "--init-image"},
-      {{"--colorize", picture, "--guidance-scale", "2"}, "--inpaint"},
+      {{"--colorize", picture, "--guidance-scale", "2"}, "--colorize"},
   };
   for (const auto& refusal : refusals) {
     const Outcome refused = sample(refusal.more);

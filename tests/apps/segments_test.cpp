@@ -17,11 +17,11 @@ constexpr int kUpdates = 4;
 
 ImageDataset tiny_images() {
   ImageDataset data;
-  data.count = 20;
+  data.count = 4;
   data.h = data.w = 8;
   data.c = 1;
   data.labels.emplace();
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < data.count; ++i) {
     data.labels->push_back(i % 2);
     for (int p = 0; p < 64; ++p) data.pixels.push_back(static_cast<uint8_t>(p * 3 + i * 11));
   }
@@ -62,6 +62,21 @@ Result<TensorFile> train(vk::Device& device, const TrainingTask& task, const Ima
   return session->save();
 }
 
+// All weights, moments, averages and counters agree to the bit. A loss is a sum whose order is the
+// compiler's choice, which depends on what else a kernel computes: it is reported, and trains
+// nothing.
+void expect_same_training(const TensorFile& a, const TensorFile& b) {
+  ASSERT_EQ(a.tensors.size(), b.tensors.size());
+  for (const auto& [name, tensor] : a.tensors) {
+    if (name != state_name::kLossHistory) {
+      EXPECT_EQ(tensor, b.tensors.at(name)) << name;
+      continue;
+    }
+    const std::vector<float> x = to_floats(tensor), y = to_floats(b.tensors.at(name));
+    for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(x[i], y[i], 1e-6 * std::abs(x[i])) << i;
+  }
+}
+
 TEST_F(SegmentsOnADevice, TrainingIsThatOfOneTensorBitForBit) {
   for (const int accumulate : {1, 2}) {
     const TrainingTask task = make_task(options_of(/*clip=*/0, accumulate), data_).value();
@@ -69,7 +84,7 @@ TEST_F(SegmentsOnADevice, TrainingIsThatOfOneTensorBitForBit) {
     ASSERT_GE(cut.set().segments().size(), 3u);
     ASSERT_OK_AND_ASSIGN(const TensorFile whole, train(device(), task, data_, kUpdates));
     ASSERT_OK_AND_ASSIGN(const TensorFile parts, train(*small_, task, data_, kUpdates));
-    EXPECT_EQ(whole, parts) << "accumulation " << accumulate;
+    expect_same_training(whole, parts);
   }
 }
 
@@ -96,7 +111,7 @@ TEST_F(SegmentsOnADevice, ACheckpointGoesOnOnAnyDevice) {
   EXPECT_EQ(half.tensors.count("params.0"), 0u);
   for (vk::Device* second : {small_.get(), &device()}) {
     ASSERT_OK_AND_ASSIGN(const TensorFile resumed, train(*second, task, data_, kUpdates, &half, 2));
-    EXPECT_EQ(resumed, whole);
+    expect_same_training(resumed, whole);
   }
 }
 
@@ -124,7 +139,7 @@ TEST_F(SegmentsOnADevice, SamplesValidationAndAveragesAreThoseOfOneTensor) {
   }
   EXPECT_EQ(images[0], images[1]);
   EXPECT_EQ(weights[0], weights[1]);
-  EXPECT_EQ(validations[0], validations[1]);
+  EXPECT_NEAR(validations[0], validations[1], 1e-6 * validations[0]);
 }
 
 TEST_F(SegmentsOnADevice, ForwardAndItsGradientsAreThoseOfOneTensor) {
@@ -144,8 +159,15 @@ TEST_F(SegmentsOnADevice, ForwardAndItsGradientsAreThoseOfOneTensor) {
   inputs.tensors.emplace("class_labels", tensor_from_uint32({2}, {0, 1}));
   ASSERT_OK_AND_ASSIGN(const TensorFile whole, forward(device(), model, inputs, true, "test"));
   ASSERT_OK_AND_ASSIGN(const TensorFile parts, forward(*small_, model, inputs, true, "test"));
-  EXPECT_EQ(whole, parts);
+  ASSERT_EQ(whole.tensors.size(), parts.tensors.size());
   EXPECT_GT(whole.tensors.size(), 20u);
+  for (const auto& [name, tensor] : whole.tensors) {
+    const std::vector<float> x = to_floats(tensor), y = to_floats(parts.tensors.at(name));
+    ASSERT_EQ(x.size(), y.size()) << name;
+    // The loss is a sum in an order of the compiler's choice.
+    const double tolerance = name == "loss" ? 1e-6 * std::abs(x[0]) : 0;
+    for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(x[i], y[i], tolerance) << name << " " << i;
+  }
 }
 
 TEST_F(SegmentsOnADevice, ALayerThatFitsNoPieceIsNamed) {
