@@ -62,57 +62,54 @@ Result<TensorFile> train(vk::Device& device, const TrainingTask& task, const Ima
   return session->save();
 }
 
-// All weights, moments, averages and counters agree to the bit. A loss is a sum whose order is the
-// compiler's choice, which depends on what else a kernel computes: it is reported, and trains
-// nothing.
-void expect_same_training(const TensorFile& a, const TensorFile& b) {
+// Same mathematics, other kernels: what a kernel sums in which order depends on what else it
+// computes. In practice that is the loss, the gradient of the last bias and, with clipping, the one
+// norm. Weights then differ by far less than a thousandth of what Adam moves them in an update,
+// moments by a few units in the last place of the largest.
+void expect_same_training(const TensorFile& a, const TensorFile& b, const TrainingTask& task) {
   ASSERT_EQ(a.tensors.size(), b.tensors.size());
   for (const auto& [name, tensor] : a.tensors) {
-    if (name != state_name::kLossHistory) {
-      EXPECT_EQ(tensor, b.tensors.at(name)) << name;
+    const HostTensor& other = b.tensors.at(name);
+    ASSERT_EQ(tensor.shape, other.shape) << name;
+    if (tensor.type != HostType::kF32) {
+      EXPECT_EQ(tensor, other) << name;
       continue;
     }
-    const std::vector<float> x = to_floats(tensor), y = to_floats(b.tensors.at(name));
-    for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(x[i], y[i], 1e-6 * std::abs(x[i])) << i;
+    const std::vector<float> x = to_floats(tensor), y = to_floats(other);
+    double largest = 0, difference = 0;
+    for (size_t i = 0; i < x.size(); ++i) {
+      largest = std::max(largest, std::abs(double{x[i]}));
+      difference = std::max(difference, std::abs(double{x[i]} - y[i]));
+    }
+    const bool weights = name == state_name::kParameters || name == state_name::kAverage;
+    EXPECT_LE(difference, weights ? 1e-3 * task.step.optimizer.learning_rate.base : 2e-6 * largest)
+        << name;
   }
 }
 
-TEST_F(SegmentsOnADevice, TrainingIsThatOfOneTensorBitForBit) {
-  for (const int accumulate : {1, 2}) {
-    const TrainingTask task = make_task(options_of(/*clip=*/0, accumulate), data_).value();
-    const Network cut = task.network.for_device(small_->caps()).value();
-    ASSERT_GE(cut.set().segments().size(), 3u);
-    ASSERT_OK_AND_ASSIGN(const TensorFile whole, train(device(), task, data_, kUpdates));
-    ASSERT_OK_AND_ASSIGN(const TensorFile parts, train(*small_, task, data_, kUpdates));
-    expect_same_training(whole, parts);
-  }
+TEST_F(SegmentsOnADevice, TrainingIsThatOfOneTensor) {
+  for (const int accumulate : {1, 2})
+    for (const double clip : {0.0, 0.01}) {
+      const TrainingTask task = make_task(options_of(clip, accumulate), data_).value();
+      const Network cut = task.network.for_device(small_->caps()).value();
+      ASSERT_GE(cut.set().segments().size(), 3u);
+      ASSERT_OK_AND_ASSIGN(const TensorFile whole, train(device(), task, data_, kUpdates));
+      ASSERT_OK_AND_ASSIGN(const TensorFile parts, train(*small_, task, data_, kUpdates));
+      expect_same_training(whole, parts, task);
+    }
 }
 
-// The norm is a sum in another order: a few ulp of the factor by which all gradients are scaled,
-// and so of each moment; an update of Adam, m/√v, hardly feels it.
-TEST_F(SegmentsOnADevice, ClippingByOneNormDiffersByRoundingOnly) {
-  const TrainingTask task = make_task(options_of(/*clip=*/0.01, 1), data_).value();
-  ASSERT_OK_AND_ASSIGN(const TensorFile whole, train(device(), task, data_, kUpdates));
-  ASSERT_OK_AND_ASSIGN(const TensorFile parts, train(*small_, task, data_, kUpdates));
-  const std::vector<float> a = to_floats(whole.tensors.at("params"));
-  const std::vector<float> b = to_floats(parts.tensors.at("params"));
-  ASSERT_EQ(a.size(), b.size());
-  double largest = 0;
-  for (size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(double{a[i]} - b[i]));
-  // A hundredth of what four updates of the warm-up can move a weight.
-  EXPECT_LT(largest, 0.01 * kUpdates * task.step.optimizer.learning_rate.base);
-}
-
+// On the same device bit for bit.
 TEST_F(SegmentsOnADevice, ACheckpointGoesOnOnAnyDevice) {
-  const TrainingTask task = make_task(options_of(0, 1), data_).value();
-  ASSERT_OK_AND_ASSIGN(const TensorFile whole, train(device(), task, data_, kUpdates));
+  const TrainingTask task = make_task(options_of(0.01, 1), data_).value();
+  ASSERT_OK_AND_ASSIGN(const TensorFile whole, train(*small_, task, data_, kUpdates));
   ASSERT_OK_AND_ASSIGN(const TensorFile half, train(*small_, task, data_, 2));
   EXPECT_EQ(half.tensors.count("params"), 1u);
   EXPECT_EQ(half.tensors.count("params.0"), 0u);
-  for (vk::Device* second : {small_.get(), &device()}) {
-    ASSERT_OK_AND_ASSIGN(const TensorFile resumed, train(*second, task, data_, kUpdates, &half, 2));
-    expect_same_training(resumed, whole);
-  }
+  ASSERT_OK_AND_ASSIGN(const TensorFile here, train(*small_, task, data_, kUpdates, &half, 2));
+  EXPECT_EQ(here, whole);
+  ASSERT_OK_AND_ASSIGN(const TensorFile there, train(device(), task, data_, kUpdates, &half, 2));
+  expect_same_training(there, whole, task);
 }
 
 TEST_F(SegmentsOnADevice, SamplesValidationAndAveragesAreThoseOfOneTensor) {
@@ -126,7 +123,6 @@ TEST_F(SegmentsOnADevice, SamplesValidationAndAveragesAreThoseOfOneTensor) {
   std::vector<double> validations;
   for (vk::Device* on : {&device(), small_.get()}) {
     ASSERT_OK_AND_ASSIGN(const auto session, TrainingSession::create(*on, task, data_, 1));
-    ASSERT_OK(session->advance());
     ASSERT_OK_AND_ASSIGN(const auto sampling,
                          SamplingSession::create(*on, task.network, task.objective.scheduler,
                                                  session->average(), options));
@@ -164,9 +160,11 @@ TEST_F(SegmentsOnADevice, ForwardAndItsGradientsAreThoseOfOneTensor) {
   for (const auto& [name, tensor] : whole.tensors) {
     const std::vector<float> x = to_floats(tensor), y = to_floats(parts.tensors.at(name));
     ASSERT_EQ(x.size(), y.size()) << name;
-    // The loss is a sum in an order of the compiler's choice.
-    const double tolerance = name == "loss" ? 1e-6 * std::abs(x[0]) : 0;
-    for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(x[i], y[i], tolerance) << name << " " << i;
+    double largest = 0;
+    for (const float value : x) largest = std::max(largest, std::abs(double{value}));
+    // As above: some sums are in another order.
+    for (size_t i = 0; i < x.size(); ++i)
+      EXPECT_NEAR(x[i], y[i], 2e-6 * largest) << name << " " << i;
   }
 }
 
