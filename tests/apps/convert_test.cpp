@@ -40,13 +40,13 @@ class ForeignModel : public ::testing::Test {
 
 TEST_F(ForeignModel, AWrappersPrefixIsTakenOffAndSaidSo) {
   const std::vector<float> expected = loaded();
-  for (const std::string prefix : {"module.", "_orig_mod.", "ema_model.module.", "x."}) {
+  for (const char* prefix : {"module.", "_orig_mod.", "ema_model.module.", "x."}) {
     write(prefixed(prefix));
     const auto found = load_model(model());
     ASSERT_TRUE(found.ok()) << found.error().message;
     EXPECT_EQ(found->weights, expected) << prefix;
     ASSERT_EQ(found->notes.size(), 1u);
-    EXPECT_TRUE(says(found->notes[0], "\"" + prefix + "\"")) << found->notes[0];
+    EXPECT_TRUE(says(found->notes[0], "\"" + std::string(prefix) + "\"")) << found->notes[0];
   }
 }
 
@@ -151,8 +151,9 @@ TEST_F(ForeignModel, HalfPrecisionIsAChoice) {
   const Path half = scratch_ / "half", file = scratch_ / "file.safetensors";
   const Outcome done = run_ito({"convert", model().string(), half.string(), "--dtype", "fp16"});
   ASSERT_EQ(done.code, 0) << done.err;
-  for (const auto& [name, tensor] :
-       read_safetensors(half / "unet/diffusion_pytorch_model.safetensors").value().tensors)
+  const TensorFile halves =
+      read_safetensors(half / "unet/diffusion_pytorch_model.safetensors").value();
+  for (const auto& [name, tensor] : halves.tensors)
     EXPECT_EQ(tensor.type, HostType::kF16) << name;
   EXPECT_TRUE(load_model(half).ok());
   const Outcome one = run_ito({"convert", weights().string(), file.string(), "--json"});

@@ -13,7 +13,7 @@ bool says(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-TEST(RunFolder, AForeignModelIsNotTrainedOver) {
+TEST(RunFolderRights, AForeignModelIsNotTrainedOver) {
   Scratch scratch;
   write_tiny_data(scratch / "data.npz");
   write_tiny_model(scratch / "model");
@@ -28,7 +28,7 @@ TEST(RunFolder, AForeignModelIsNotTrainedOver) {
   }
 }
 
-TEST(RunFolder, FreshLeavesWhatSomebodyPutBesideTheWeights) {
+TEST(RunFolderRights, FreshLeavesWhatSomebodyPutBesideTheWeights) {
   Scratch scratch;
   const Path run = scratch / "run";
   ASSERT_TRUE(make_folders(run / "unet").ok());
@@ -50,7 +50,7 @@ TEST(RunFolder, FreshLeavesWhatSomebodyPutBesideTheWeights) {
   EXPECT_EQ(read_file(run / "unet/notes.txt").value(), "precious");
 }
 
-TEST(RunFolder, OneProcessAtATime) {
+TEST(RunFolderRights, OneProcessAtATime) {
   Scratch scratch;
   write_tiny_data(scratch / "data.npz");
   const Path run = scratch / "run";

@@ -89,7 +89,7 @@ TEST_F(SampledFiles, NeverShareAName) {
 TEST_F(SampledFiles, NobodyElsesFileIsWrittenOver) {
   ASSERT_TRUE(make_folders(options().out).ok());
   const Path path = options().out / "000005.png";
-  for (const std::string bytes : {std::string("not a picture"), std::string()}) {
+  for (const std::string& bytes : {std::string("not a picture"), std::string()}) {
     ASSERT_TRUE(write_file_atomic(path, bytes).ok());
     EXPECT_TRUE(says(refusal(options(), {{.seed = 5}}), "000005.png is there already"));
     EXPECT_EQ(read_file(path).value(), bytes);

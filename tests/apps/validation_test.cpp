@@ -1,5 +1,6 @@
 // The validation loss against one rebuilt from its description: PyTorch's draws, x_t by the
 // schedule's formula, the network's answer from api/forward.h, and a mean in double precision.
+#include "api/device_weights.h"
 #include "api/validation.h"
 
 #include <gtest/gtest.h>
@@ -71,9 +72,8 @@ TEST_F(ValidationLoss, IsTheMeanSquaredErrorOnPyTorchsDraws) {
   model.scheduler = task.objective.scheduler;
   const ParameterSet& set = model.network.set();
   model.weights = initial_parameters(set, 3);
-  ASSERT_OK_AND_ASSIGN(DeviceTensor weights,
-                       DeviceTensor::create(device(), DType::kF32, Shape{set.size()}));
-  ASSERT_OK(weights.write(bytes_of(model.weights)));
+  ASSERT_OK_AND_ASSIGN(const DeviceWeights weights,
+                       DeviceWeights::upload(device(), set, model.weights));
   ASSERT_OK_AND_ASSIGN(const auto validator, make_validator(device(), task, data, weights));
   EXPECT_EQ(validator->images(), 2 * kBatch);
   ASSERT_OK_AND_ASSIGN(const Judgement judgement, validator->measure());
