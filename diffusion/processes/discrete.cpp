@@ -1,5 +1,6 @@
 // The variance-preserving chain of betas (diffusion/schedule.h): its networks predict at whole
 // timesteps. As a score it is asked where it has the noise of a VP SDE (chain_score).
+#include <algorithm>
 #include <cmath>
 #include <utility>
 #include <vector>
@@ -13,6 +14,8 @@ namespace ito {
 namespace {
 
 constexpr int kTimesteps = 1000;  // of a chain that another process is seen as
+// Its least σ: of a smaller one 1 - β would be 1 in float32, in which schedules are held.
+constexpr double kLeastSigma = 0.002;
 
 Status check_told(const DiffusionModel& model) {
   return check_noise_input(model.input, NoiseInput::kTimestep,
@@ -42,7 +45,8 @@ Result<ProbabilityFlow> flow(const DiffusionModel& model) {
 // Timestep i has σ in geometric progression, which is what a multistep solver in log-SNR steps
 // evenly through.
 DiffusionModel from_edm(const ScoreModel& edm, const SchedulerConfig& config) {
-  const double low = std::log(edm.sde.sigma_min), high = std::log(edm.sde.sigma_max);
+  const double low = std::log(std::max(edm.sde.sigma_min, kLeastSigma));
+  const double high = std::log(edm.sde.sigma_max);
   const double gap = (high - low) / (kTimesteps - 1);
   std::vector<double> betas;
   double before = 1;

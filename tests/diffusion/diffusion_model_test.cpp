@@ -96,6 +96,19 @@ void expect_output(const Denoiser& network, double x, double t, double a, double
 constexpr ProcessKind kAll[] = {ProcessKind::kDiscrete, ProcessKind::kVe,  ProcessKind::kVp,
                                 ProcessKind::kSubVp,    ProcessKind::kEdm, ProcessKind::kFlow};
 
+// Sub-VP ends at a noise whose square float32 does not tell from 0 beside 1.
+TEST(DiffusionModel, AChainThatIsSeenHasStepsOfFiniteNumbers) {
+  for (const ProcessKind from : kAll) {
+    const DiffusionModel view = as_process(model_on(from), ProcessKind::kDiscrete).value();
+    const Solver solver = make_solver("ddpm", view.config, {.steps = 10}).value();
+    for (const SolverRow& row : solver.rows) {
+      EXPECT_TRUE(std::isfinite(row.x.x0) && std::isfinite(row.x.x) && std::isfinite(row.x.z))
+          << process_name(from) << " at timestep " << row.t;
+      EXPECT_EQ(row.x.epsilon, 0) << process_name(from);
+    }
+  }
+}
+
 TEST(DiffusionModel, IsTheSameOnEveryProcess) {
   for (const ProcessKind from : kAll) {
     const DiffusionModel model = model_on(from);
