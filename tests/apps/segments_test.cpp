@@ -2,7 +2,9 @@
 // network in several segments are those of the network in one.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "api/forward.h"
 #include "api/sampling.h"
@@ -95,10 +97,11 @@ TEST_F(SegmentsOnADevice, TrainingIsThatOfOneTensor) {
       ASSERT_GE(cut.set().segments().size(), 3u);
       ASSERT_OK_AND_ASSIGN(const TensorFile whole, train(device(), task, data_, kUpdates));
       ASSERT_OK_AND_ASSIGN(const TensorFile parts, train(*small_, task, data_, kUpdates));
-      if (clip == 0)
+      if (clip == 0) {
         EXPECT_EQ(whole, parts) << "accumulation " << accumulate;
-      else
+      } else {
         expect_near_training(whole, parts, task);
+      }
     }
 }
 
