@@ -2,7 +2,9 @@
 // network in several segments are those of the network in one.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "api/forward.h"
 #include "api/sampling.h"
@@ -62,11 +64,10 @@ Result<TensorFile> train(vk::Device& device, const TrainingTask& task, const Ima
   return session->save();
 }
 
-// Same mathematics, other kernels: what a kernel sums in which order depends on what else it
-// computes. In practice that is the loss, the gradient of the last bias and, with clipping, the one
-// norm. Weights then differ by far less than a thousandth of what Adam moves them in an update,
-// moments by a few units in the last place of the largest.
-void expect_same_training(const TensorFile& a, const TensorFile& b, const TrainingTask& task) {
+// With clipping, whose norm is a sum of the segments' sums. Weights then differ by far less than a
+// thousandth of what Adam moves them in an update, the rest by a few units in the last place of the
+// largest.
+void expect_near_training(const TensorFile& a, const TensorFile& b, const TrainingTask& task) {
   ASSERT_EQ(a.tensors.size(), b.tensors.size());
   for (const auto& [name, tensor] : a.tensors) {
     const HostTensor& other = b.tensors.at(name);
@@ -87,6 +88,7 @@ void expect_same_training(const TensorFile& a, const TensorFile& b, const Traini
   }
 }
 
+// Without clipping bit for bit, losses included.
 TEST_F(SegmentsOnADevice, TrainingIsThatOfOneTensor) {
   for (const int accumulate : {1, 2})
     for (const double clip : {0.0, 0.01}) {
@@ -95,21 +97,24 @@ TEST_F(SegmentsOnADevice, TrainingIsThatOfOneTensor) {
       ASSERT_GE(cut.set().segments().size(), 3u);
       ASSERT_OK_AND_ASSIGN(const TensorFile whole, train(device(), task, data_, kUpdates));
       ASSERT_OK_AND_ASSIGN(const TensorFile parts, train(*small_, task, data_, kUpdates));
-      expect_same_training(whole, parts, task);
+      if (clip == 0) {
+        EXPECT_EQ(whole, parts) << "accumulation " << accumulate;
+      } else {
+        expect_near_training(whole, parts, task);
+      }
     }
 }
 
-// On the same device bit for bit.
 TEST_F(SegmentsOnADevice, ACheckpointGoesOnOnAnyDevice) {
-  const TrainingTask task = make_task(options_of(0.01, 1), data_).value();
+  const TrainingTask task = make_task(options_of(0, 1), data_).value();
   ASSERT_OK_AND_ASSIGN(const TensorFile whole, train(*small_, task, data_, kUpdates));
   ASSERT_OK_AND_ASSIGN(const TensorFile half, train(*small_, task, data_, 2));
   EXPECT_EQ(half.tensors.count("params"), 1u);
   EXPECT_EQ(half.tensors.count("params.0"), 0u);
-  ASSERT_OK_AND_ASSIGN(const TensorFile here, train(*small_, task, data_, kUpdates, &half, 2));
-  EXPECT_EQ(here, whole);
-  ASSERT_OK_AND_ASSIGN(const TensorFile there, train(device(), task, data_, kUpdates, &half, 2));
-  expect_same_training(there, whole, task);
+  for (vk::Device* second : {small_.get(), &device()}) {
+    ASSERT_OK_AND_ASSIGN(const TensorFile resumed, train(*second, task, data_, kUpdates, &half, 2));
+    EXPECT_EQ(resumed, whole);
+  }
 }
 
 TEST_F(SegmentsOnADevice, SamplesValidationAndAveragesAreThoseOfOneTensor) {
@@ -135,7 +140,7 @@ TEST_F(SegmentsOnADevice, SamplesValidationAndAveragesAreThoseOfOneTensor) {
   }
   EXPECT_EQ(images[0], images[1]);
   EXPECT_EQ(weights[0], weights[1]);
-  EXPECT_NEAR(validations[0], validations[1], 1e-6 * validations[0]);
+  EXPECT_EQ(validations[0], validations[1]);
 }
 
 TEST_F(SegmentsOnADevice, ForwardAndItsGradientsAreThoseOfOneTensor) {
@@ -155,17 +160,8 @@ TEST_F(SegmentsOnADevice, ForwardAndItsGradientsAreThoseOfOneTensor) {
   inputs.tensors.emplace("class_labels", tensor_from_uint32({2}, {0, 1}));
   ASSERT_OK_AND_ASSIGN(const TensorFile whole, forward(device(), model, inputs, true, "test"));
   ASSERT_OK_AND_ASSIGN(const TensorFile parts, forward(*small_, model, inputs, true, "test"));
-  ASSERT_EQ(whole.tensors.size(), parts.tensors.size());
+  EXPECT_EQ(whole, parts);
   EXPECT_GT(whole.tensors.size(), 20u);
-  for (const auto& [name, tensor] : whole.tensors) {
-    const std::vector<float> x = to_floats(tensor), y = to_floats(parts.tensors.at(name));
-    ASSERT_EQ(x.size(), y.size()) << name;
-    double largest = 0;
-    for (const float value : x) largest = std::max(largest, std::abs(double{value}));
-    // As above: some sums are in another order.
-    for (size_t i = 0; i < x.size(); ++i)
-      EXPECT_NEAR(x[i], y[i], 2e-6 * largest) << name << " " << i;
-  }
 }
 
 TEST_F(SegmentsOnADevice, ALayerThatFitsNoPieceIsNamed) {

@@ -3,9 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <map>
 
-#include "finite_difference.h"
 #include "graph/compile.h"
 #include "nn/mlp.h"
 #include "nn/network.h"
