@@ -16,7 +16,7 @@
 namespace ito::test {
 
 // One level of 8 channels with attention, for images of 8x8x1 in three classes.
-inline void write_tiny_model(const Path& folder, const SchedulerConfig& scheduler = {}) {
+inline UNet2DConfig tiny_unet() {
   UNet2DConfig config;
   config.sample_size = std::array<int, 2>{8, 8};
   config.in_channels = config.out_channels = 1;
@@ -27,7 +27,11 @@ inline void write_tiny_model(const Path& folder, const SchedulerConfig& schedule
   config.norm_num_groups = 4;
   config.attention_head_dim.reset();
   config.num_class_embeds = 3;
-  const auto network = unet2d_network(config);
+  return config;
+}
+
+inline void write_tiny_model(const Path& folder, const SchedulerConfig& scheduler = {}) {
+  const auto network = unet2d_network(tiny_unet());
   ASSERT_TRUE(network.ok()) << network.error().message;
   const Status status =
       save_model(folder, *network, scheduler, initial_parameters(network->set(), 1));

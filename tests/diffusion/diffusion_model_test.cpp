@@ -12,7 +12,7 @@
 #include "diffusion/sampling.h"
 #include "graph/builder.h"
 #include "graph/interpret.h"
-#include "io/scheduler_config.h"
+#include "tests/diffusion/exact_model.h"
 
 namespace ito::test {
 namespace {
@@ -24,59 +24,7 @@ MixturePosterior exact(Tensor x, Tensor a, Tensor s) {
   return mixture_posterior(kMixture, x, a, s);
 }
 
-Tensor ones(Tensor t) { return full(t.graph(), t.shape(), 1); }
-Tensor column(Tensor t) { return per_image(t, 2); }
-
-DiffusionModel model_on(ProcessKind process) {
-  DiffusionModel model;
-  model.config.process = process;
-  model.config.clip_sample = false;
-  switch (process) {
-    case ProcessKind::kDiscrete: {
-      const NoiseSchedule schedule = make_schedule(model.config).value();
-      model.network = mixture_denoiser(kMixture, schedule, Prediction::kEpsilon);
-      break;
-    }
-    case ProcessKind::kVe:
-      model.config.sigma_max = 20;
-      model.input = NoiseInput::kSigma;
-      model.network = [](Tensor x, Tensor sigma) {
-        return -(exact(x, ones(sigma), sigma).epsilon / column(sigma));
-      };
-      break;
-    case ProcessKind::kVp:
-    case ProcessKind::kSubVp: {
-      model.config.sampling_eps = 1e-3;
-      const Sde sde = scheduler_sde(model.config).value();
-      model.network = [sde, last = model.config.num_train_timesteps - 1](Tensor x, Tensor t) {
-        const Tensor time = t / static_cast<double>(last);
-        return exact(x, sde.mean(time), sde.std(time)).epsilon;
-      };
-      break;
-    }
-    case ProcessKind::kEdm:
-      model.config.sigma_min = 0.002;
-      model.config.sigma_max = 80;
-      model.network = [](Tensor scaled, Tensor c_noise) {
-        const EdmPreconditioning p{.sigma_data = 0.5};
-        const Tensor sigma = exp(c_noise * 4.0), x = scaled / column(p.c_in(sigma));
-        return (exact(x, ones(sigma), sigma).x0 - column(p.c_skip(sigma)) * x) /
-               column(p.c_out(sigma));
-      };
-      break;
-    case ProcessKind::kFlow:
-      model.config.prediction_type = "flow_prediction";
-      model.network = [](Tensor x, Tensor t) {
-        const Tensor s = t / 1000.0;
-        const MixturePosterior best = exact(x, 1.0 - s, s);
-        return best.epsilon - best.x0;
-      };
-      break;
-    case ProcessKind::kConsistency:
-      break;
-  }
-  return model;
-}
+DiffusionModel model_on(ProcessKind process) { return exact_model(kMixture, process); }
 
 // The output of `network` at x, told t, beside what it should be.
 void expect_output(const Denoiser& network, double x, double t, double a, double s,
@@ -161,16 +109,6 @@ TEST(DiffusionModel, OfATrainedProcessOnlyIsRefused) {
   EXPECT_FALSE(as_process(model_on(ProcessKind::kDiscrete), ProcessKind::kVe).ok());
   EXPECT_FALSE(as_process(model_on(ProcessKind::kConsistency), ProcessKind::kDiscrete).ok());
   EXPECT_TRUE(as_process(model_on(ProcessKind::kVe), ProcessKind::kVe).ok());
-}
-
-// As sessions do it: seen on the sampler's process, configured as its class reads it.
-Result<Sampling> sampled_by(DiffusionModel model, const SamplerOptions& options) {
-  const SolverEntry* solver = find_row(solver_rows(), options.sampler);
-  if (solver != nullptr) {
-    ITO_ASSIGN(model, as_process(model, solver->process));
-  }
-  ITO_ASSIGN(model.config, as_sampler(model.config, configured_as(options.sampler)));
-  return make_sampling(model, options);
 }
 
 // Every sampler that no trained process is asked for runs on every model.
