@@ -51,8 +51,7 @@ std::vector<T> resized(const std::vector<T>& pixels, int from_h, int from_w, int
         double sum = 0;
         const Taps& taps = columns[x];
         for (size_t i = 0; i < taps.weights.size(); ++i)
-          sum +=
-              taps.weights[i] * pixels[at(source_w, y, static_cast<size_t>(taps.first) + i, k)];
+          sum += taps.weights[i] * pixels[at(source_w, y, static_cast<size_t>(taps.first) + i, k)];
         wide[at(target_w, y, x, k)] = sum;
       }
 

@@ -1,5 +1,6 @@
 // Image: 8-bit pixels in memory; reading it from a picture file, crop and resize.
-// Not for decoding (io/pictures/picture.h), writing files (io/png.h) nor collections (io/dataset.h).
+// Not for decoding (io/pictures/picture.h), writing files (io/png.h) nor collections
+// (io/dataset.h).
 #pragma once
 
 #include <cstdint>
@@ -20,9 +21,9 @@ struct Image {
   bool operator==(const Image&) const = default;
 };
 
-// A picture file at 8 bits on `background`. channels: 1 grey, 3 RGB, 4 RGBA (then nothing is put on a
-// background), or 0 for grey pictures as 1 and all others as 3. 16 bits are rounded to 8. Errors as
-// of decode_picture.
+// A picture file at 8 bits on `background`. channels: 1 grey, 3 RGB, 4 RGBA (then nothing is put on
+// a background), or 0 for grey pictures as 1 and all others as 3. 16 bits are rounded to 8. Errors
+// as of decode_picture.
 Result<Image> decode_image(std::string_view bytes, std::string_view where, int channels = 0,
                            const Background& background = {});
 Result<Image> read_image(const Path& path, int channels = 0, const Background& background = {});

@@ -31,7 +31,9 @@ struct Bmp {
   uint32_t byte(size_t at) const {
     return at < bytes.size() ? static_cast<unsigned char>(bytes[at]) : 0u;
   }
-  Error damaged(std::string_view what) const { return corrupt("{}: damaged image ({})", where, what); }
+  Error damaged(std::string_view what) const {
+    return corrupt("{}: damaged image ({})", where, what);
+  }
 };
 
 Result<Bmp> read_header(std::string_view bytes, std::string_view where) {
@@ -59,7 +61,8 @@ Result<Bmp> read_header(std::string_view bytes, std::string_view where) {
   if (fields) {
     // After the header, or inside of the later, longer ones, at the same place.
     const size_t count = size >= 56 || bmp.compression == kAlphaFields ? 4 : 3;
-    for (size_t i = 0; i < count; ++i) bmp.masks[i] = bmp.number(kFileHeader + kInfoHeader + 4 * i, 4);
+    for (size_t i = 0; i < count; ++i)
+      bmp.masks[i] = bmp.number(kFileHeader + kInfoHeader + 4 * i, 4);
     if (size < 52) bmp.palette += 4 * count;
   } else if (bmp.bits == 16) {
     bmp.masks = {0x7c00, 0x03e0, 0x001f, 0};
@@ -73,10 +76,10 @@ Status check(const Bmp& bmp) {
   const auto& b = bmp;
   const bool indexed = b.bits == 1 || b.bits == 4 || b.bits == 8;
   const bool fields = b.compression == kBitFields || b.compression == kAlphaFields;
-  const bool known = (b.compression == kRgb && (indexed || b.bits == 16 || b.bits == 24 || b.bits == 32)) ||
-                     (b.compression == kRle8 && b.bits == 8) ||
-                     (b.compression == kRle4 && b.bits == 4) ||
-                     (fields && (b.bits == 16 || b.bits == 32));
+  const bool known =
+      (b.compression == kRgb && (indexed || b.bits == 16 || b.bits == 24 || b.bits == 32)) ||
+      (b.compression == kRle8 && b.bits == 8) || (b.compression == kRle4 && b.bits == 4) ||
+      (fields && (b.bits == 16 || b.bits == 32));
   if (!known)
     return unsupported("{}: BMP of {} bits and compression {} is not supported", b.where, b.bits,
                        b.compression);
@@ -170,7 +173,9 @@ Result<Picture> resolve_palette(const Bmp& bmp, const std::vector<uint8_t>& indi
   for (size_t y = 0; y < h; ++y)
     for (size_t x = 0; x < w; ++x) {
       const size_t index = indices[stored_row(bmp, y) * w + x];
-      if (index >= colours) return bmp.damaged(fmt::format("a pixel names entry {} of a palette of {}", index, colours));
+      if (index >= colours)
+        return bmp.damaged(
+            fmt::format("a pixel names entry {} of a palette of {}", index, colours));
       const size_t at = bmp.palette + index * bmp.entry;
       for (size_t k = 0; k < (grey ? 1u : 3u); ++k)
         out.samples.push_back(static_cast<uint16_t>(bmp.byte(at + 2 - k)));

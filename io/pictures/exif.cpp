@@ -41,18 +41,18 @@ Picture oriented(Picture picture, int orientation) {
   if (orientation <= 1 || orientation > 8) return picture;
   // Where row 0 and column 0 of what is stored lie (TIFF 6.0, "Orientation").
   const bool swap = orientation >= 5;
-  const bool flip_rows = orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8;
+  const bool flip_rows =
+      orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8;
   const bool flip_columns =
       orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7;
-  Picture out{swap ? picture.w : picture.h, swap ? picture.h : picture.w, picture.c, picture.bits,
-              {}};
+  Picture out{
+      swap ? picture.w : picture.h, swap ? picture.h : picture.w, picture.c, picture.bits, {}};
   out.samples.reserve(picture.samples.size());
   for (int y = 0; y < out.h; ++y) {
     for (int x = 0; x < out.w; ++x) {
       const int row = flip_rows ? out.h - 1 - y : y, column = flip_columns ? out.w - 1 - x : x;
       const int64_t source_y = swap ? column : row, source_x = swap ? row : column;
-      const auto begin =
-          picture.samples.begin() + (source_y * picture.w + source_x) * picture.c;
+      const auto begin = picture.samples.begin() + (source_y * picture.w + source_x) * picture.c;
       out.samples.insert(out.samples.end(), begin, begin + picture.c);
     }
   }

@@ -107,14 +107,14 @@ Result<Picture> decode_gif(std::string_view bytes, std::string_view where) {
   for (const int y : row_order(frame.Height, frame.Interlace)) {
     if (DGifGetLine(file, row.data(), frame.Width) != GIF_OK)
       return corrupt("{}: damaged image ({})", where, reader.reason());
-    uint16_t* out = picture.samples.data() +
-                    (static_cast<size_t>(frame.Top + y) * static_cast<size_t>(w) +
-                     static_cast<size_t>(frame.Left)) *
-                        c;
+    uint16_t* out =
+        picture.samples.data() + (static_cast<size_t>(frame.Top + y) * static_cast<size_t>(w) +
+                                  static_cast<size_t>(frame.Left)) *
+                                     c;
     for (const GifPixelType index : row) {
       if (index >= map->ColorCount)
-        return corrupt("{}: damaged image (a pixel names entry {} of a palette of {})", where, index,
-                       map->ColorCount);
+        return corrupt("{}: damaged image (a pixel names entry {} of a palette of {})", where,
+                       index, map->ColorCount);
       const GifColorType& colour = map->Colors[index];
       *out++ = colour.Red;
       if (!grey) {

@@ -1,6 +1,6 @@
-// Picture: what a picture file holds, decoded by libraries made for untrusted files, and what has to
-// happen before a network may see it: orientation applied, transparency put on a background.
-// Not for writing (io/png.h), not for resizing (io/image.h) nor for collections (io/dataset.h).
+// Picture: what a picture file holds, decoded by libraries made for untrusted files, and what has
+// to happen before a network may see it: orientation applied, transparency put on a background. Not
+// for writing (io/png.h), not for resizing (io/image.h) nor for collections (io/dataset.h).
 #pragma once
 
 #include <array>
@@ -45,9 +45,10 @@ const PictureFormat* picture_format_of_ending(std::string_view ending);
 
 // The first picture of a file, turned as its EXIF orientation says. Pictures of 1, 2 and 4 bits are
 // spread to 8; palettes are resolved (to grey where the palette has no colour); CMYK becomes RGB by
-// (255 - c)(255 - k) / 255 as in Pillow. Errors naming `where`: kCorrupt for damage (a checksum that
-// does not match, a palette index without an entry, missing data) and for sizes beyond 2^28 pixels
-// or beyond what so few bytes can hold; kUnsupported for what the formats know and this does not.
+// (255 - c)(255 - k) / 255 as in Pillow. Errors naming `where`: kCorrupt for damage (a checksum
+// that does not match, a palette index without an entry, missing data) and for sizes beyond 2^28
+// pixels or beyond what so few bytes can hold; kUnsupported for what the formats know and this does
+// not.
 Result<Picture> decode_picture(std::string_view bytes, std::string_view where);
 Result<Picture> read_picture(const Path& path);
 

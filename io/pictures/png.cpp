@@ -1,5 +1,5 @@
-// PNG by libpng. It checks and unpacks; depths, palettes and transparency are resolved here, so that
-// no index reads beyond a palette and no gamma changes a value.
+// PNG by libpng. It checks and unpacks; depths, palettes and transparency are resolved here, so
+// that no index reads beyond a palette and no gamma changes a value.
 #include <png.h>
 
 #include <csetjmp>
@@ -11,7 +11,8 @@
 namespace ito {
 namespace {
 
-// One file. What has a destructor lives here, outside of the functions that libpng leaves by a jump.
+// One file. What has a destructor lives here, outside of the functions that libpng leaves by a
+// jump.
 struct PngJob {
   std::string_view bytes;
   size_t at = 0;

@@ -175,16 +175,18 @@ Result<std::vector<uint16_t>> stored_samples(TIFF* tiff, const Layout& l, const 
 Result<Picture> resolve(TIFF* tiff, const Layout& l, const std::vector<uint16_t>& stored,
                         std::string_view where) {
   const size_t colours = static_cast<size_t>(colours_of(l)), n = l.samples;
-  const bool alpha =
-      n > colours && l.extras > 0 &&
-      (l.extra == EXTRASAMPLE_ASSOCALPHA || l.extra == EXTRASAMPLE_UNASSALPHA);
+  const bool alpha = n > colours && l.extras > 0 &&
+                     (l.extra == EXTRASAMPLE_ASSOCALPHA || l.extra == EXTRASAMPLE_UNASSALPHA);
   const bool palette = l.photometric == PHOTOMETRIC_PALETTE;
   const bool inks = l.photometric == PHOTOMETRIC_SEPARATED;
   uint16_t *red = nullptr, *green = nullptr, *blue = nullptr;
   if (palette && TIFFGetField(tiff, TIFFTAG_COLORMAP, &red, &green, &blue) == 0)
     return corrupt("{}: damaged image (no palette)", where);
-  Picture out{static_cast<int>(l.h), static_cast<int>(l.w),
-              (palette || colours > 1 ? 3 : 1) + (alpha ? 1 : 0), l.bits, {}};
+  Picture out{static_cast<int>(l.h),
+              static_cast<int>(l.w),
+              (palette || colours > 1 ? 3 : 1) + (alpha ? 1 : 0),
+              l.bits,
+              {}};
   const size_t c = static_cast<size_t>(out.c);
   const uint32_t most = static_cast<uint32_t>(out.largest());
   out.samples.resize(stored.size() / n * c);
@@ -218,8 +220,7 @@ Result<Picture> converted(TIFF* tiff, const Layout& l, const TiffFile& file,
   char reason[1024] = "";
   if (l.format != SAMPLEFORMAT_UINT || l.bits > 16 || TIFFRGBAImageOK(tiff, reason) == 0)
     return unsupported("{}: this kind of TIFF is not supported ({} samples of {} bits{}{})", where,
-                       l.samples, l.bits,
-                       l.format == SAMPLEFORMAT_IEEEFP ? ", floating point" : "",
+                       l.samples, l.bits, l.format == SAMPLEFORMAT_IEEEFP ? ", floating point" : "",
                        *reason != '\0' ? std::string("; ") + reason : "");
   std::vector<uint32_t> pixels(size_t{l.w} * l.h);
   // Asked for the orientation that it has, it turns nothing.

@@ -21,8 +21,8 @@ struct Demuxer {
 int orientation_of(WebPDemuxer* demuxer) {
   WebPChunkIterator chunk;
   if (WebPDemuxGetChunk(demuxer, "EXIF", 1, &chunk) == 0) return 1;
-  const int orientation = exif_orientation(
-      {reinterpret_cast<const char*>(chunk.chunk.bytes), chunk.chunk.size});
+  const int orientation =
+      exif_orientation({reinterpret_cast<const char*>(chunk.chunk.bytes), chunk.chunk.size});
   WebPDemuxReleaseChunkIterator(&chunk);
   return orientation;
 }

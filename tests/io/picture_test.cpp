@@ -18,7 +18,8 @@ using test::unhex;
 
 Path data_folder() { return Path(test::source_folder()) / "tests" / "data" / "pictures"; }
 
-// Red, green, blue, alpha of all pixels at 8 bits; of 16-bit files the upper ones, as Pillow has it.
+// Red, green, blue, alpha of all pixels at 8 bits; of 16-bit files the upper ones, as Pillow has
+// it.
 std::string rgba_bytes(const Picture& picture, bool alpha) {
   std::string out;
   const size_t c = static_cast<size_t>(picture.c);
@@ -26,8 +27,8 @@ std::string rgba_bytes(const Picture& picture, bool alpha) {
   for (size_t i = 0; i < picture.samples.size(); i += c) {
     for (size_t k = 0; k < 3; ++k)
       out += static_cast<char>(picture.samples[i + (c >= 3 ? k : 0)] >> shift);
-    out += static_cast<char>(alpha && picture.has_alpha() ? picture.samples[i + c - 1] >> shift
-                                                          : 255);
+    out +=
+        static_cast<char>(alpha && picture.has_alpha() ? picture.samples[i + c - 1] >> shift : 255);
   }
   return out;
 }
@@ -88,8 +89,8 @@ TEST(Picture, EveryDamagedPngOfGolangIsRefused) {
   EXPECT_EQ(files, 5);
 }
 
-// Refused with a reason, whatever the format, wherever the file ends: but a GIF needs no trailer, and
-// what follows the pixels of a WebP or TIFF may be missing.
+// Refused with a reason, whatever the format, wherever the file ends: but a GIF needs no trailer,
+// and what follows the pixels of a WebP or TIFF may be missing.
 TEST(Picture, TruncatedFilesAreRefused) {
   for (const char* name :
        {"pngsuite/basn2c08.png", "made/420.jpg", "made/444-progressive.jpg", "made/lossy.webp",
@@ -152,7 +153,8 @@ TEST(Picture, APaletteIndexWithoutAnEntryIsRefused) {
   const auto good = decode_picture(file(0), "good");
   ASSERT_TRUE(good.ok()) << good.error().message;
   EXPECT_EQ(good->samples, (std::vector<uint16_t>{255, 0, 0, 255, 0, 0}));
-  EXPECT_TRUE(fails(decode_picture(file(1), "bad"), ErrorKind::kCorrupt, "entry 1", "palette of 1"));
+  EXPECT_TRUE(
+      fails(decode_picture(file(1), "bad"), ErrorKind::kCorrupt, "entry 1", "palette of 1"));
 }
 
 TEST(Picture, SizesBeyondTheFileAreRefusedBeforeAllocation) {
