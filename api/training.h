@@ -74,6 +74,7 @@ class TrainingSession {
   Status make_state(uint64_t seed);
   Result<std::unique_ptr<Executor>> make_executor(const Program& program, uint64_t seed);
   Status upload_batch();
+  void mirror(float* image) const;  // left to right
   const State* find(std::string_view name) const;
 
   vk::Device& device_;

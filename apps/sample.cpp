@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 
 #include "api/sampling.h"
@@ -10,6 +11,7 @@
 #include "apps/control_options.h"
 #include "apps/sampler_options.h"
 #include "base/error.h"
+#include "io/class_names.h"
 #include "io/json.h"
 #include "io/layout.h"
 #include "io/npy.h"
@@ -34,7 +36,7 @@ struct SampleCommand {
   bool json = false;
   // Of check():
   std::vector<uint32_t> seeds;
-  std::optional<std::vector<uint32_t>> classes;  // nothing: all of the model's
+  std::optional<ClassNames> names;  // of run()
 };
 
 struct RandomRow {
@@ -52,10 +54,22 @@ enum class Output { kFolder, kGrid, kNpz, kSafetensors };
 
 Output output_of(const std::string& out) {
   const std::string ending = Path(out).extension().string();
+  if (folder_exists(out)) return Output::kFolder;
   if (ending == ".png") return Output::kGrid;
   if (ending == ".npz") return Output::kNpz;
   if (ending == ".safetensors") return Output::kSafetensors;
   return Output::kFolder;
+}
+
+// Refuses what looks like a file of another kind: a folder of that name would surprise.
+Status check_output(const std::string& out) {
+  const std::string ending = Path(out).extension().string();
+  const bool letters =
+      ending.size() > 1 && std::isalpha(static_cast<unsigned char>(ending[1])) != 0;
+  if (output_of(out) != Output::kFolder || !letters || folder_exists(out)) return {};
+  return invalid_argument(
+      "--out is {}, expected FILE.png, FILE.npz, FILE.safetensors or a folder; {}/ is a folder",
+      out, out);
 }
 
 Status check(SampleCommand& c) {
@@ -69,9 +83,10 @@ Status check(SampleCommand& c) {
                               c.seed, c.num);
     for (int64_t i = 0; i < c.num; ++i) c.seeds.push_back(c.seed + static_cast<uint32_t>(i));
   }
-  if (c.class_text != "all") {
-    ITO_ASSIGN(c.classes, parse_ranges(c.class_text, "--class"));
-  }
+  // Names need the model; what is plainly meant to be numbers is checked before it is read.
+  if (c.class_text.find_first_not_of("0123456789-,") == std::string::npos)
+    ITO_TRY(parse_ranges(c.class_text, "--class"));
+  ITO_TRY(check_output(c.out));
   ITO_TRY(check_sampler_options(*c.app, c.options));
   ITO_TRY(check_control_options(*c.app, c.control));
   ITO_ASSIGN(const RandomRow* random,
@@ -197,16 +212,23 @@ uint32_t Sampling::classes() const {
 // is the seed that chooses, so that a seed means one image however a job is split.
 Status Sampling::choose_requests() {
   const uint32_t classes = this->classes();
-  if (classes == 0 && c_.classes)
+  std::vector<uint32_t> drawn;
+  // The model may have a row more, for images of no class.
+  if (c_.names && c_.names->names.size() <= static_cast<size_t>(model_.num_classes()))
+    drawn = c_.names->trained();
+  if (classes == 0 && c_.class_text != "all")
     return invalid_argument("the model in {} has no classes, --class {} was given", c_.model,
                             c_.class_text);
+  std::vector<uint32_t> asked;
+  if (c_.class_text != "all") {
+    ITO_ASSIGN(asked, classes_called(c_.class_text, c_.names, classes, "--class", c_.model));
+  }
   for (size_t i = 0; i < c_.seeds.size(); ++i) {
     SampleRequest request{.seed = c_.seeds[i], .label = 0};
-    if (c_.classes) {
-      request.label = (*c_.classes)[i % c_.classes->size()];
-      if (request.label >= classes)
-        return invalid_argument("class {} does not exist; the model in {} has classes 0 to {}",
-                                request.label, c_.model, classes - 1);
+    if (!asked.empty()) {
+      request.label = asked[i % asked.size()];
+    } else if (!drawn.empty()) {
+      request.label = drawn[request.seed % drawn.size()];
     } else if (classes > 0) {
       request.label = request.seed % classes;
     }
@@ -284,6 +306,12 @@ Status Sampling::write_whole(const Shape& batch_shape) {
     return write_png(c_.out, grid_from_floats(all_, shape, c_.columns), &settings);
   const Shape nchw{shape[0], shape[3], shape[1], shape[2]};
   TensorFile file;
+  // What programs that measure samples look for.
+  if (output_of(c_.out) == Output::kNpz) {
+    std::vector<uint8_t> bytes(all_.size());
+    std::transform(all_.begin(), all_.end(), bytes.begin(), to_byte);
+    file.tensors.emplace("arr_0", tensor_from_bytes(shape, bytes));
+  }
   file.tensors.emplace("images", tensor_from_floats(nchw, nhwc_to_nchw(all_, shape)));
   file.tensors.emplace("seeds", tensor_from_uint32({shape[0]}, seeds));
   if (classes() > 0) file.tensors.emplace("classes", tensor_from_uint32({shape[0]}, labels));
@@ -370,6 +398,7 @@ void Sampling::print() const {
 
 Status run(SampleCommand& c) {
   ITO_ASSIGN(const Model model, load_scheduled_model(c.model));
+  ITO_ASSIGN(c.names, read_class_names(c.model));
   c.options = resolved(c.options, model.network, model.scheduler);
   ITO_TRY(check_sampler_options(*c.app, c.options));
   ITO_ASSIGN(
@@ -393,9 +422,11 @@ Command add_sample_command(CLI::App& root) {
   c->app = app;
   app->add_option("--model", c->model, "model folder in diffusers' layout, or a run of `ito train`")
       ->required();
-  app->add_option("--out", c->out,
-                  "a folder: one NNNNNN.png per seed (those already there are left alone); "
-                  "FILE.png: a grid; FILE.npz or FILE.safetensors: images as numbers [n,c,h,w]")
+  app->add_option(
+         "--out", c->out,
+         "a folder: one NNNNNN.png per seed (those already there are left alone); "
+         "FILE.png: a grid; FILE.npz or FILE.safetensors: images as numbers [n,c,h,w], .npz also "
+         "arr_0 as bytes [n,h,w,c]")
       ->required();
   add_sampler_options(*app, c->options);
   app->add_option("--seeds", c->seeds_text, "seeds, one per image: 0-63 or 3 or 0-3,9");
@@ -407,8 +438,8 @@ Command add_sample_command(CLI::App& root) {
       ->check(CLI::Range(int64_t{1}, int64_t{65536}))
       ->capture_default_str();
   app->add_option("--class", c->class_text,
-                  "class, or classes to cycle through: 3 or 0-4 or 1,7; all: seed modulo the "
-                  "number of classes")
+                  "class, or classes to cycle through, by name or number: sneaker or 3 or 0-4 or "
+                  "1,bag; all: seed modulo the number of classes, of those that were trained on")
       ->capture_default_str();
   app->add_option("--size", c->size, "side of the images; 0: the model's")
       ->check(at_least(0))
