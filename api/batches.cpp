@@ -9,7 +9,7 @@ namespace ito {
 namespace {
 
 // Last counter word of the shuffle; the streams of diffusion/streams.h are small numbers.
-constexpr uint32_t kStreamShuffle = 0x10000;
+constexpr uint32_t kStreamShuffle = 0x10000, kStreamMirror = 0x10001;
 
 }  // namespace
 
@@ -27,6 +27,14 @@ void BatchOrder::shuffle(int64_t epoch) {
     std::swap(permutation_[i], permutation_[i + high]);
   }
   epoch_ = epoch;
+}
+
+bool BatchOrder::mirrored(int64_t place) const {
+  const uint64_t at = static_cast<uint64_t>(place);
+  const auto words =
+      philox4x32_10({static_cast<uint32_t>(at), static_cast<uint32_t>(at >> 32), 0, kStreamMirror},
+                    {static_cast<uint32_t>(seed_), static_cast<uint32_t>(seed_ >> 32)});
+  return (words[0] & 1) != 0;
 }
 
 std::vector<int64_t> BatchOrder::images(int64_t first, int64_t n) {

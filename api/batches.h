@@ -15,6 +15,8 @@ class BatchOrder {
   // The images at places [first, first + n) of the endless sequence of epochs. Each epoch is a
   // permutation of all images, shuffled anew; a batch may reach into the next epoch.
   std::vector<int64_t> images(int64_t first, int64_t n);
+  // Whether the image at a place is shown mirrored, where images are at all: half of them.
+  bool mirrored(int64_t place) const;
 
  private:
   void shuffle(int64_t epoch);

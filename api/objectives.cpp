@@ -7,6 +7,12 @@
 
 namespace ito {
 
+Result<int> TrainingInput::side() const {
+  if (height() == width()) return height();
+  return invalid_argument("--size is {}x{}, but this network takes square images: give one side",
+                          width(), height());
+}
+
 // One file each in api/objectives/.
 ObjectiveMaker simple_objective, hybrid_objective, vlb_objective, flow_objective,
     consistency_objective, dsm_objective, ssm_objective, ssm_vr_objective, ism_objective,

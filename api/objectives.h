@@ -19,7 +19,10 @@ struct TrainingInput {
   Shape batch_shape;  // [n, h, w, c]
   int classes = 0;    // of the data's labels, where --classes wants them
 
-  int size() const { return static_cast<int>(batch_shape[1]); }
+  int height() const { return static_cast<int>(batch_shape[1]); }
+  int width() const { return static_cast<int>(batch_shape[2]); }
+  // Of a network for square images. Error: they are not.
+  Result<int> side() const;
   int channels() const { return static_cast<int>(batch_shape[3]); }
   int64_t dimensions() const { return batch_shape.numel() / batch_shape[0]; }
 };

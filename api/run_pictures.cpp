@@ -32,14 +32,14 @@ Status write_loss_curve(const Path& metrics, const Path& png) {
 Result<std::unique_ptr<SampleGrid>> SampleGrid::create(vk::Device& device, const TrainingTask& task,
                                                        const DeviceWeights& weights) {
   std::unique_ptr<SampleGrid> grid(new SampleGrid);
-  const uint32_t classes = static_cast<uint32_t>(task.classes);
-  grid->columns_ = task.classes;
+  const uint32_t classes = static_cast<uint32_t>(task.drawn_classes.size());
+  grid->columns_ = static_cast<int>(classes);
   if (classes == 0) {
     for (uint32_t seed = 0; seed < kSeedsWithoutClasses; ++seed)
       grid->requests_.push_back({.seed = seed});
   }
   for (uint32_t i = 0; i < classes * kSeedsPerClass; ++i)
-    grid->requests_.push_back({.seed = i, .label = i % classes});
+    grid->requests_.push_back({.seed = i, .label = task.drawn_classes[i % classes]});
   grid->options_.sampler = task.objective.pictures.sampler;
   grid->options_.steps = task.objective.pictures.steps;
   grid->options_ = resolved(grid->options_, task.network, task.objective.scheduler);

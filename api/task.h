@@ -32,7 +32,11 @@ struct TrainingTask {
   LossFunction loss;  // the objective's, on batches of this shape
   TrainStepOptions step;
 
-  int size() const { return static_cast<int>(batch_shape[1]); }
+  std::vector<uint32_t> drawn_classes;  // those that have images, where classes are used
+  bool flip = false;                    // every other image is shown mirrored
+
+  int height() const { return static_cast<int>(batch_shape[1]); }
+  int width() const { return static_cast<int>(batch_shape[2]); }
 };
 
 // The task that the options describe on this data set. Errors: options that do not fit the data

@@ -73,11 +73,22 @@ Result<std::unique_ptr<Executor>> TrainingSession::make_executor(const Program& 
   return executor;
 }
 
+void TrainingSession::mirror(float* image) const {
+  const int64_t w = task_.width(), c = task_.batch_shape[3];
+  for (int64_t y = 0; y < task_.height(); ++y)
+    for (int64_t left = 0, right = w - 1; left < right; ++left, --right)
+      std::swap_ranges(image + (y * w + left) * c, image + (y * w + left + 1) * c,
+                       image + (y * w + right) * c);
+}
+
 Status TrainingSession::upload_batch() {
   const int64_t n = task_.batch_shape[0];
   const std::vector<int64_t> indices = order_.images(batches_ * n, n);
   images_.resize(static_cast<size_t>(task_.batch_shape.numel()));
-  normalised_images(data_, indices, task_.size(), task_.size(), images_.data());
+  normalised_images(data_, indices, task_.height(), task_.width(), images_.data());
+  for (int64_t i = 0; i < n && task_.flip; ++i)
+    if (order_.mirrored(batches_ * n + i))
+      mirror(images_.data() + i * (task_.batch_shape.numel() / n));
   ITO_TRY(train_->enqueue_write(batch_name::kImages, images_));
   if (task_.classes > 0) {
     labels_.clear();

@@ -77,6 +77,7 @@ class TrainingSession {
   Status upload_batch();
   // Of a state, or of all segments of it.
   Shape whole_shape(std::string_view name) const;
+  void mirror(float* image) const;  // left to right
 
   vk::Device& device_;
   const TrainingTask& task_;

@@ -21,6 +21,7 @@ namespace ito {
 namespace {
 
 constexpr int kMaxLadder = 65536;  // a limit of random_index
+constexpr int kMaxSize = 16384;
 
 // Options of score models; those of the discrete chain must then be left alone.
 Status check_score_options(const TrainingOptions& o) {
@@ -127,7 +128,6 @@ Status check_training_options(const TrainingOptions& given) {
   ITO_TRY(at_least("accumulate", o.accumulate, 1));
   ITO_TRY(at_least("layers-per-block", o.layers_per_block, 1));
   ITO_TRY(at_least("norm-groups", o.norm_groups, 1));
-  ITO_TRY(at_least("size", o.size, 0));
   ITO_TRY(at_least("timesteps", o.timesteps, 1));
   ITO_TRY(at_least("warmup", o.warmup, 0));
   ITO_TRY(at_least("decay-steps", o.decay_steps, 0));
@@ -135,7 +135,6 @@ Status check_training_options(const TrainingOptions& given) {
   ITO_TRY(at_most("batch", o.batch, 65536));
   ITO_TRY(at_most("accumulate", o.accumulate, 65536));
   ITO_TRY(at_most("layers-per-block", o.layers_per_block, 64));
-  ITO_TRY(at_most("size", o.size, 16384));
   ITO_TRY(at_most("timesteps", o.timesteps, 1'000'000));
   if (o.channels.empty() || o.channels.size() > 8)
     return invalid_argument("--channels has {} levels, expected 1 to 8", o.channels.size());
@@ -146,10 +145,7 @@ Status check_training_options(const TrainingOptions& given) {
       return invalid_argument("--channels has {}, which --norm-groups {} does not divide", c,
                               o.norm_groups);
   }
-  const int multiple = 1 << (o.channels.size() - 1);
-  if (o.size % multiple != 0)
-    return invalid_argument("--size is {}, expected a multiple of {} for {} levels", o.size,
-                            multiple, o.channels.size());
+  ITO_TRY(size_of(o));
   if (!(o.lr > 0) || !std::isfinite(o.lr))
     return invalid_argument("--lr is {}, expected a positive number", o.lr);
   if (!(o.clip >= 0)) return invalid_argument("--clip is {}, expected 0 or more", o.clip);
@@ -181,9 +177,11 @@ Json to_json(const TrainingOptions& options) {
 
 Result<TrainingOptions> training_options_from_json(const Json& stored, const std::string& where) {
   Json json = stored;
-  // Runs begun before there was "auto" have a number.
+  // Runs begun before there was "auto", or WIDTHxHEIGHT, have a number.
   if (json.is_object() && json.contains("ladder") && json["ladder"].is_number_integer())
     json["ladder"] = json["ladder"].dump();
+  if (json.is_object() && json.contains("size") && json["size"].is_number_integer())
+    json["size"] = json["size"].dump();
   ITO_ASSIGN(JsonObject object, JsonObject::open(json, where));
   TrainingOptions options;
   Status status;
@@ -269,16 +267,41 @@ SchedulerConfig scheduler_config(const TrainingOptions& options) {
   return config;
 }
 
-int padded_size(const TrainingOptions& options, int h, int w) {
-  if (options.size > 0) return options.size;
-  const int multiple = 1 << options.channels.size();
-  return (std::max(h, w) + multiple - 1) / multiple * multiple;
+Result<std::array<int, 2>> size_of(const TrainingOptions& options) {
+  const std::string& text = options.size;
+  const Error wrong = invalid_argument(
+      "--size is \"{}\", expected a side or WIDTHxHEIGHT of 0 to {}, such as 32 or 48x32", text,
+      kMaxSize);
+  const size_t cross = text.find('x');
+  const auto side = [&](size_t begin, size_t end) {
+    int value = 0;
+    const auto read = std::from_chars(text.data() + begin, text.data() + end, value);
+    const bool whole = read.ec == std::errc() && read.ptr == text.data() + end;
+    return whole && value >= 0 && value <= kMaxSize ? value : -1;
+  };
+  const int w = side(0, std::min(cross, text.size()));
+  const int h = cross == std::string::npos ? w : side(cross + 1, text.size());
+  if (w < 0 || h < 0 || (cross != std::string::npos && (w == 0 || h == 0))) return wrong;
+  const int multiple = 1 << (options.channels.size() - 1);
+  if (w % multiple != 0 || h % multiple != 0)
+    return invalid_argument("--size is {}, expected {} of {} for {} levels", text,
+                            cross == std::string::npos ? "a multiple" : "multiples", multiple,
+                            options.channels.size());
+  return std::array<int, 2>{h, w};
 }
 
-UNet2DConfig unet_config(const TrainingOptions& options, int image_channels, int size,
-                         int classes) {
+std::array<int, 2> padded_size(const TrainingOptions& options, int h, int w) {
+  const auto size = size_of(options);
+  if (size.ok() && (*size)[0] > 0) return *size;
+  const int multiple = 1 << options.channels.size();
+  const int side = (std::max(h, w) + multiple - 1) / multiple * multiple;
+  return {side, side};
+}
+
+UNet2DConfig unet_config(const TrainingOptions& options, int image_channels,
+                         std::array<int, 2> size, int classes) {
   UNet2DConfig config;
-  config.sample_size = std::array<int, 2>{size, size};
+  config.sample_size = size;
   config.in_channels = config.out_channels = image_channels;
   config.block_out_channels = options.channels;
   config.layers_per_block = options.layers_per_block;

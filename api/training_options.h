@@ -3,6 +3,7 @@
 // something is saved (RunOptions, api/training_run.h).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <set>
@@ -30,7 +31,8 @@ struct TrainingOptions {
   std::vector<int> channels = {16, 32, 64};
   int layers_per_block = 1;
   int norm_groups = 8;
-  int size = 0;
+  std::string size = "0";
+  bool flip = false;
   bool classes = true;
   std::string schedule = "squaredcos_cap_v2";
   int timesteps = 1000;
@@ -97,7 +99,9 @@ void visit_fields(Options& o, Visit&& visit) {
   visit("layers-per-block", o.layers_per_block, "residual blocks per level");
   visit("norm-groups", o.norm_groups, "groups of the group norms");
   visit("size", o.size,
-        "side to which images are padded with -1; 0: the next multiple of 2^levels");
+        "side, or WIDTHxHEIGHT, to which images are padded with -1; 0: the next multiple of "
+        "2^levels");
+  visit("flip", o.flip, "show every other image mirrored, drawn anew each time");
   visit("classes", o.classes, "class embeddings from the data set's labels");
   visit("schedule", o.schedule,
         "noise schedule: linear, scaled_linear, squaredcos_cap_v2, sigmoid, laplace");
@@ -203,9 +207,13 @@ Result<TrainStepOptions> step_options(const TrainingOptions& options);
 // --ladder auto num_train_timesteps is left alone: it depends on sigma_max and the size of the
 // images.
 SchedulerConfig scheduler_config(const TrainingOptions& options);
-// Side of the training images made of h x w ones.
-int padded_size(const TrainingOptions& options, int h, int w);
+// Of --size: height and width, 0 where it is 0. Errors: another text, more than 16384, sides that
+// the levels of --channels do not divide.
+Result<std::array<int, 2>> size_of(const TrainingOptions& options);
+// Height and width of the training images made of h x w ones.
+std::array<int, 2> padded_size(const TrainingOptions& options, int h, int w);
 // Attention at the innermost level only (ncsnpp: where its 32 groups allow); classes 0: none.
-UNet2DConfig unet_config(const TrainingOptions& options, int image_channels, int size, int classes);
+UNet2DConfig unet_config(const TrainingOptions& options, int image_channels,
+                         std::array<int, 2> size, int classes);
 
 }  // namespace ito

@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "io/checkpoint.h"
+#include "io/class_names.h"
 #include "io/dataset.h"
 #include "io/jsonl.h"
 
@@ -23,6 +24,9 @@ namespace ito {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr double kHoldOut = 0.02;
+constexpr int64_t kLeastHeldOut = 256;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -35,7 +39,42 @@ std::string fingerprint(const ImageDataset& data) {
   uint64_t hash = hash_bytes(text(data.pixels.data(), data.pixels.size()));
   if (data.labels)
     hash = hash_bytes(text(data.labels->data(), data.labels->size() * sizeof(int32_t)), hash);
+  if (!data.floats.empty())
+    hash = hash_bytes(text(data.floats.data(), data.floats.size() * sizeof(float)), hash);
   return fmt::format("{:016x}", hash);
+}
+
+// How the data of a run are read and split: as its run.json says, or as this call asks.
+struct DataChoice {
+  DatasetOptions options;
+  std::optional<int64_t> held_out;  // of a run that goes on
+};
+
+Result<DataChoice> data_choice(const RunOptions& run) {
+  DataChoice choice{run.dataset, {}};
+  if (run.fresh) return choice;
+  ITO_ASSIGN(const std::vector<int64_t> steps, checkpoint_steps(run.out));
+  if (steps.empty()) return choice;
+  const Path file = run.out / kRunFile;
+  ITO_ASSIGN(const Json json, read_json(file));
+  ITO_ASSIGN(JsonObject object, JsonObject::open(json, file.string()));
+  int64_t held_out = 0;
+  ITO_TRY(object.read("held_out", &held_out));
+  choice.held_out = held_out;
+  const Json* stored = object.find("dataset");
+  choice.options = {};
+  if (stored != nullptr) {
+    ITO_ASSIGN(choice.options, dataset_options_from_json(*stored, file.string() + ": dataset"));
+  }
+  DatasetOptions asked = run.dataset;
+  asked.seed = choice.options.seed;  // --seed is compared with the other options
+  if (run.dataset_given && asked != choice.options)
+    return invalid_argument(
+        "the options that say how the images are read contradict the run in {}, which has {}; "
+        "leave "
+        "them out to go on with that run, or use another --out, or --fresh to start over",
+        run.out.string(), dump_json_line(dataset_options_json(choice.options)));
+  return choice;
 }
 
 // One run under way; run() is the loop.
@@ -51,6 +90,8 @@ class Run {
 
  private:
   Status open_data();
+  Status open_validation(const DataChoice& choice);
+  void say_what_was_read(const ImageDataset& data) const;
   Status open_folder();
   // The right to write into a folder that is there.
   Status take_folder();
@@ -69,6 +110,9 @@ class Run {
   TrainingOptions options_;
   const RunOptions& run_;
   const RunObserver& observer_;
+  DatasetOptions dataset_;
+  std::string fingerprint_;  // of all images, those held out included
+  int64_t held_out_ = 0;
   ImageDataset data_, test_data_;
   TrainingTask task_;
   std::unique_ptr<TrainingSession> session_;
@@ -85,16 +129,67 @@ class Run {
 };
 
 Status Run::open_data() {
-  ITO_ASSIGN(data_, open_dataset(run_.data, Split::kTrain));
+  ITO_ASSIGN(const DataChoice choice, data_choice(run_));
+  dataset_ = choice.options;
+  ITO_ASSIGN(data_, open_dataset(run_.data, Split::kTrain, dataset_));
   if (data_.count < 1) return invalid_argument("{} has no images", run_.data.string());
+  fingerprint_ = fingerprint(data_);
   ITO_ASSIGN(task_, make_task(options_, data_));
   const Validation& validation = task_.objective.validation;
   if (run_.validate_every > 0 && !validation.make)
     return invalid_argument("--validate is {}, but {}: leave it out", run_.validate_every,
                             validation.why_not);
-  if (run_.validate_every > 0 || validation.at_the_end) {
-    ITO_ASSIGN(test_data_, open_dataset(run_.data, Split::kTest));
+  ITO_TRY(open_validation(choice));
+  say_what_was_read(data_);
+  summary_.data = facts_json(data_);
+  if (test_data_.count > 0) {
+    say_what_was_read(test_data_);
+    summary_.validated_on = facts_json(test_data_);
   }
+  return {};
+}
+
+void Run::say_what_was_read(const ImageDataset& data) const {
+  note(describe(data, kind_of_images(data)));
+  for (const std::string& text : data.facts.notes) note("note: " + text);
+}
+
+// The images to validate on: the test part, or some that are not trained on, or as a last resort
+// some that are.
+Status Run::open_validation(const DataChoice& choice) {
+  const bool wanted = run_.validate_every > 0 || task_.objective.validation.at_the_end;
+  const bool asked = run_.holdout && !choice.held_out;
+  if (!wanted && !asked && choice.held_out.value_or(0) == 0) return {};
+  ITO_ASSIGN(std::optional<ImageDataset> test, open_test_images(run_.data, dataset_));
+  if (test) {
+    if (asked)
+      return invalid_argument("--holdout is {}, but {} has {}: leave it out", *run_.holdout,
+                              run_.data.string(), kind_of_images(*test));
+    if (wanted) test_data_ = std::move(*test);
+    return {};
+  }
+  std::optional<ImageDataset> held;
+  if (choice.held_out) {
+    if (*choice.held_out > 0) held = hold_out(data_, 0, *choice.held_out);
+  } else {
+    const double share = run_.holdout.value_or(kHoldOut);
+    held = hold_out(data_, share, kLeastHeldOut);
+    if (!held && asked) held = hold_out(data_, share, 1);
+  }
+  if (held) {
+    held_out_ = held->count;
+    // What is measured on the data is measured on those that are trained on.
+    ITO_ASSIGN(task_, make_task(options_, data_));
+    if (wanted) test_data_ = std::move(*held);
+    return {};
+  }
+  if (!wanted) return {};
+  test_data_ = data_;
+  test_data_.facts.notes = {
+      fmt::format("{} has no test part and {}: the validation is on images that are trained on",
+                  run_.data.string(),
+                  choice.held_out ? std::string("the run was begun with all images")
+                                  : fmt::format("too few images to hold {} out", kLeastHeldOut))};
   return {};
 }
 
@@ -106,13 +201,12 @@ Status Run::open_folder() {
   for (const Path& folder : {run_.out, run_.out / "unet", run_.out / "scheduler"})
     ITO_TRY(remove_temporaries(folder));
   const Path file = run_.out / kRunFile;
-  const std::string hash = fingerprint(data_);
+  const std::string& hash = fingerprint_;
   ITO_ASSIGN(std::optional<Checkpoint> checkpoint, load_latest_checkpoint(run_.out, device_.log()));
   if (!checkpoint) {
-    const Json json = {{"options", to_json(options_)},
-                       {"data", run_.data.string()},
-                       {"data_fingerprint", hash},
-                       {"parameters", task_.network.set().count()}};
+    const Json json = {{"options", to_json(options_)}, {"data", run_.data.string()},
+                       {"data_fingerprint", hash},     {"dataset", dataset_options_json(dataset_)},
+                       {"held_out", held_out_},        {"parameters", task_.network.set().count()}};
     ITO_TRY(write_file_atomic(file, dump_json(json)));
     ITO_ASSIGN(metrics_, JsonlWriter::open(run_.out / kMetricsFile, std::nullopt));
     return {};
@@ -235,7 +329,8 @@ Status Run::save() {
 // The averaged weights as a model folder.
 Status Run::export_model(const Path& folder) {
   ITO_ASSIGN(const std::vector<float> weights, session_->average_weights());
-  return save_model(folder, task_.network, task_.objective.scheduler, weights);
+  ITO_TRY(save_model(folder, task_.network, task_.objective.scheduler, weights));
+  return task_.classes > 0 ? write_class_names(folder, class_names(data_)) : Status{};
 }
 
 Status Run::train() {

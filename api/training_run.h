@@ -3,6 +3,7 @@
 //   checkpoint-N/     the whole state (io/checkpoint.h)
 //   unet/ scheduler/ model_index.json   the averaged weights of the newest checkpoint for diffusers
 //   (config.json model.safetensors      for a classifier)
+//   classes.json     what the classes are called (io/class_names.h)
 //   metrics.jsonl loss_curve.png samples-N.png
 // Not for what a step computes (api/training.h, api/task.h).
 #pragma once
@@ -16,6 +17,7 @@
 
 #include "api/training_options.h"
 #include "base/log.h"
+#include "io/dataset.h"
 #include "io/file.h"
 #include "runtime/vk/device.h"
 
@@ -31,6 +33,11 @@ struct RunOptions {
   int64_t validate_every = 0;   // 0: never (a classifier: only at the end)
   int keep = 2;                 // checkpoints
   bool fresh = false;           // remove what an earlier run left in `out`
+  DatasetOptions dataset = {};  // how `data` is read
+  bool dataset_given = false;   // whether they were asked for by name
+  // Share of the training images to validate on, at least 256 of them, where the data have no test
+  // part. Nothing: 0.02, and only if there is something to validate.
+  std::optional<double> holdout = {};
   std::set<std::string> given;  // keys of TrainingOptions that were asked for by name
 };
 
@@ -55,6 +62,8 @@ struct RunSummary {
   std::string metric;                // ... what it calls that: "validation", "accuracy"
   double seconds = 0;                // of training in all, resumed parts included
   std::string device;
+  Json data = Json::object();  // facts of the training images, as io/dataset.h has them
+  Json validated_on;           // and of those it was validated on, or null
 };
 
 // The options of the run in `out`, if there is one that can be resumed.

@@ -74,8 +74,7 @@ class LossValidator : public Validator {
 
   Result<Judgement> measure() override {
     TorchGenerator generator(kDrawSeed);
-    const int size = task_.size();
-    const Shape nchw{batch_, data_.c, size, size};
+    const Shape nchw{batch_, data_.c, task_.height(), task_.width()};
     std::vector<float> noise(static_cast<size_t>(nchw.numel()));
     double total = 0;
     for (int64_t first = 0; first < images_; first += batch_) {
@@ -88,11 +87,11 @@ class LossValidator : public Validator {
       total += loss[0] * static_cast<double>(batch_);
     }
     const double value = total / static_cast<double>(images_);
-    return Judgement{
-        .value = value,
-        .metric = "validation",
-        .row = {{"validation", value}},
-        .text = fmt::format("validation loss {:.4f} on {} test images", value, images_)};
+    return Judgement{.value = value,
+                     .metric = "validation",
+                     .row = {{"validation", value}},
+                     .text = fmt::format("validation loss {:.4f} on {} {}", value, images_,
+                                         kind_of_images(data_))};
   }
 
  private:
@@ -130,10 +129,11 @@ class AccuracyValidator : public Validator {
         correct += each[static_cast<size_t>(i)];
     }
     const double value = correct / static_cast<double>(data_.count);
-    return Judgement{.value = value,
-                     .metric = "accuracy",
-                     .row = {{"accuracy", value}},
-                     .text = fmt::format("accuracy {:.4f} on {} test images", value, data_.count)};
+    return Judgement{
+        .value = value,
+        .metric = "accuracy",
+        .row = {{"accuracy", value}},
+        .text = fmt::format("accuracy {:.4f} on {} {}", value, data_.count, kind_of_images(data_))};
   }
 
  private:
@@ -149,8 +149,8 @@ Status write_test_batch(Executor& executor, const TrainingTask& task, const Imag
                         int64_t first, int64_t batch) {
   std::vector<int64_t> indices;
   for (int64_t i = first; i < first + batch; ++i) indices.push_back(std::min(i, data.count - 1));
-  std::vector<float> images(static_cast<size_t>(batch * task.size() * task.size() * data.c));
-  normalised_images(data, indices, task.size(), task.size(), images.data());
+  std::vector<float> images(static_cast<size_t>(batch * task.height() * task.width() * data.c));
+  normalised_images(data, indices, task.height(), task.width(), images.data());
   ITO_TRY(executor.write(batch_name::kImages, images));
   if (!task.objective.ports.labels) return {};
   std::vector<uint32_t> labels;
@@ -160,12 +160,14 @@ Status write_test_batch(Executor& executor, const TrainingTask& task, const Imag
 }
 
 Status check_test_images(const TrainingTask& task, const ImageDataset& data) {
-  if (data.count < 1) return invalid_argument("the data set has no test images");
-  if (data.c != task.batch_shape[3] || data.h > task.size() || data.w > task.size())
-    return invalid_argument("the test images are {}x{}x{}, expected {} channels and at most {}x{}",
-                            data.h, data.w, data.c, task.batch_shape[3], task.size(), task.size());
+  const std::string kind = kind_of_images(data);
+  if (data.count < 1) return invalid_argument("the data set has no {}", kind);
+  if (data.c != task.batch_shape[3] || data.h > task.height() || data.w > task.width())
+    return invalid_argument("the {} are {}x{}x{}, expected {} channels and at most {}x{}", kind,
+                            data.h, data.w, data.c, task.batch_shape[3], task.height(),
+                            task.width());
   if (task.classes > 0 && (!data.labels || data.num_classes() > task.classes))
-    return invalid_argument("the test images have {} classes, expected {}", data.num_classes(),
+    return invalid_argument("the {} have {} classes, expected {}", kind, data.num_classes(),
                             task.classes);
   return {};
 }

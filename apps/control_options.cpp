@@ -89,15 +89,51 @@ std::vector<float> padded(const Image& image, const Shape& size) {
   return values;
 }
 
-Result<Image> read_fitting(const std::string& option, const Path& path, const Shape& size,
-                           int channels, bool exactly) {
-  ITO_ASSIGN(Image image, read_image(path, channels));
+Status check_fit(const std::string& option, const Path& path, const Image& image, const Shape& size,
+                 bool exactly) {
   const bool fits =
       exactly ? image.h == size[0] && image.w == size[1] : image.h <= size[0] && image.w <= size[1];
-  if (!fits)
-    return invalid_argument("{} {}: the picture is {}x{}, expected {}{}x{}", option, path.string(),
-                            image.h, image.w, exactly ? "" : "at most ", size[0], size[1]);
+  if (fits) return {};
+  return invalid_argument("{} {}: the picture is {}x{}, expected {}{}x{}", option, path.string(),
+                          image.h, image.w, exactly ? "" : "at most ", size[0], size[1]);
+}
+
+Result<Image> read_fitting(const std::string& option, const Path& path, const Shape& size,
+                           int channels, bool exactly) {
+  ITO_ASSIGN(const Picture picture, read_picture(path));
+  if (picture.is_transparent())
+    fmt::print(stderr, "note: {} {}: what is transparent in it lies on white\n", option,
+               path.string());
+  Image image = image_of(picture, channels);
+  ITO_TRY(check_fit(option, path, image, size, exactly));
   return image;
+}
+
+// Black and white, or opaque and transparent: where a picture has transparent pixels, they are the
+// hole, whatever colour hides in them.
+Result<Image> read_mask(const Path& path, const Shape& size) {
+  ITO_ASSIGN(const Picture picture, read_picture(path));
+  Picture grey{picture.h, picture.w, 1, picture.bits, {}};
+  const bool transparent = picture.is_transparent();
+  if (transparent) {
+    const size_t c = static_cast<size_t>(picture.c);
+    for (size_t i = c - 1; i < picture.samples.size(); i += c)
+      grey.samples.push_back(picture.samples[i]);
+  } else {
+    grey = with_channels(flattened(picture), 1);
+  }
+  const Image mask = image_of(grey, 1);
+  ITO_TRY(check_fit("--mask", path, mask, size, true));
+  for (size_t i = 0; i < mask.pixels.size(); ++i) {
+    const int value = mask.pixels[i];
+    if (value != 0 && value != 255)
+      return invalid_argument(
+          "--mask {}: the {} of pixel {},{} is {}, expected 0 ({}, to fill) or 255 ({}, kept)",
+          path.string(), transparent ? "alpha" : "value", i % static_cast<size_t>(mask.w),
+          i / static_cast<size_t>(mask.w), value, transparent ? "transparent" : "black",
+          transparent ? "opaque" : "white");
+  }
+  return mask;
 }
 
 Result<Observation> inpainting(const ControlOptions& options, const Shape& size) {
@@ -218,7 +254,7 @@ Result<std::vector<float>> read_padded(const std::string& option, const Path& pa
 Result<MaskedPicture> load_masked_picture(const ControlOptions& options, const Shape& size) {
   ITO_ASSIGN(const Image image,
              read_fitting("--inpaint", options.inpaint, size, static_cast<int>(size[2]), false));
-  ITO_ASSIGN(Image mask, read_fitting("--mask", options.mask, {image.h, image.w, 1}, 1, true));
+  ITO_ASSIGN(Image mask, read_mask(options.mask, {image.h, image.w, 1}));
   // Upside down, so that the padding of -1 is what an observed pixel is.
   for (uint8_t& pixel : mask.pixels) pixel = static_cast<uint8_t>(255 - pixel);
   MaskedPicture result{.picture = padded(image, size), .known = padded(mask, size)};

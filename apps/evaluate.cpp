@@ -7,6 +7,7 @@
 #include "api/evaluation.h"
 #include "api/likelihood.h"
 #include "apps/command.h"
+#include "apps/data_options.h"
 #include "apps/open_model.h"
 #include "apps/sampler_options.h"
 #include "base/error.h"
@@ -17,7 +18,10 @@ namespace ito::apps {
 namespace {
 
 struct EvaluateCommand {
+  CLI::App* app = nullptr;
   DeviceChoice device;
+  DataOptions data_options;
+  DatasetOptions dataset;  // what they say
   std::vector<std::string> models, samplers;
   std::vector<int> steps;
   std::string classifier, data, out;
@@ -51,6 +55,7 @@ Result<std::vector<std::string>> sampler_rows_of(const EvaluateCommand& c) {
 }
 
 Status check(EvaluateCommand& c) {
+  ITO_ASSIGN(c.dataset, dataset_options(c.data_options, *c.app));
   for (const std::string& text : c.models) {
     const size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0 || equals + 1 == text.size())
@@ -271,8 +276,14 @@ Status Evaluation::evaluate(const std::string& name, const Model& model) {
 
 Status Evaluation::run() {
   ITO_TRY(table_.load());
-  ITO_ASSIGN(train_, open_dataset(c_.data, Split::kTrain));
-  ITO_ASSIGN(test_, open_dataset(c_.data, Split::kTest));
+  ITO_ASSIGN(train_, open_dataset(c_.data, Split::kTrain, c_.dataset));
+  ITO_ASSIGN(test_, open_dataset(c_.data, Split::kTest, c_.dataset));
+  for (const ImageDataset* data : {&train_, &test_}) {
+    line_.note(describe(*data, kind_of_images(*data)));
+    for (const std::string& text : data->facts.notes) line_.note("note: " + text);
+  }
+  if (test_.facts.part == "all")
+    line_.note("note: the data have no test part; samples are compared with all images");
   ITO_ASSIGN(classifier_, load_classifier(c_.classifier));
   ITO_ASSIGN(evaluator_, Evaluator::create(device_, *classifier_, c_.batch));
   ITO_TRY(evaluator_->set_reference(test_, c_.reference));
@@ -308,6 +319,8 @@ Command add_evaluate_command(CLI::App& root) {
   auto c = std::make_shared<EvaluateCommand>();
   CLI::App* app = root.add_subcommand(
       "evaluate", "A table of models and samplers: Fréchet distance, recognised share, bits/dim");
+  c->app = app;
+  add_data_options(*app, c->data_options);
   app->add_option("--model", c->models, "NAME=FOLDER of a model; may be repeated")->required();
   app->add_option("--sampler", c->samplers,
                   "a sampler with its options as of `ito sample`, as one word: \"pc --steps 200\"; "

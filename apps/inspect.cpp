@@ -126,7 +126,7 @@ Status inspect_file(const InspectCommand& c) {
   TensorFile file;
   if (kind == FileKind::kNpy) {
     ITO_ASSIGN(file.tensors["array"], read_npy(c.path));
-  } else if (kind == FileKind::kZip && Path(c.path).extension() == ".npz") {
+  } else if (kind == FileKind::kNpz) {
     ITO_ASSIGN(file, read_npz(c.path));
   } else {
     ITO_ASSIGN(file, read_tensors(c.path));

@@ -23,12 +23,14 @@ struct LikelihoodCommand : LikelihoodInput {
   std::string probe = "rademacher";
   BoundRequest bound;
   LineRequest line;
+  CLI::App* app = nullptr;
 };
 
 Status check(LikelihoodCommand& c) {
   ITO_ASSIGN(c.settings.likelihood.divergence, divergence_from_name(c.probe));
   ITO_TRY(check_ode_options(c.settings.ode));
   ITO_TRY(check_bound(c.bound));
+  ITO_ASSIGN(c.dataset, dataset_options(c.data_options, *c.app));
   if (c.line.ends.empty() && c.data.empty())
     return invalid_argument("--data is missing, the images whose likelihood is asked for");
   if (!c.line.ends.empty() && (c.bound.wanted || !c.data.empty()))
@@ -44,7 +46,7 @@ Status check(LikelihoodCommand& c) {
 
 // The images of the data set, of which there must be some.
 Result<ImageDataset> open_measured(const LikelihoodCommand& c, const ModelFlow& model) {
-  ITO_ASSIGN(ImageDataset data, open_images(c.data, c.split, model.image[0], model.image[1]));
+  ITO_ASSIGN(ImageDataset data, open_images(c, c.data, model.image[0], model.image[1]));
   if (c.first >= data.count)
     return invalid_argument("--first is {}, but {} has {} {} images", c.first, c.data, data.count,
                             c.split);
@@ -167,12 +169,14 @@ Command add_likelihood_command(CLI::App& root) {
   auto c = std::make_shared<LikelihoodCommand>();
   CLI::App* app =
       root.add_subcommand("likelihood", "Bits per dimension of images under a trained model");
+  c->app = app;
   app->add_option("--model", c->model, "model folder in diffusers' layout, or a run of `ito train`")
       ->required();
   app->add_option("--data", c->data, "data set, as for `ito train`");
   app->add_option("--split", c->split, "which part of the data set")
       ->check(CLI::IsMember({"train", "test"}))
       ->capture_default_str();
+  add_data_options(*app, c->data_options);
   app->add_option("--first", c->first, "the first image")
       ->check(at_least(0))
       ->capture_default_str();

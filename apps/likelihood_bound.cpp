@@ -9,6 +9,8 @@
 #include "api/likelihood.h"
 #include "apps/open_model.h"
 #include "base/error.h"
+#include "io/class_names.h"
+#include "io/image.h"
 #include "io/json.h"
 #include "io/plot.h"
 #include "io/png.h"
@@ -94,15 +96,15 @@ void print_bound(const LikelihoodInput& input, const BoundRequest& request,
 }
 
 bool is_picture(const std::string& path) {
-  const std::string ending = Path(path).extension().string();
-  return ending == ".png" || ending == ".jpg" || ending == ".jpeg";
+  return picture_format_of_ending(Path(path).extension().string()) != nullptr;
 }
 
 // The images of one end of lines.
-Result<ImageDataset> open_end(const std::string& path, const std::string& split,
+Result<ImageDataset> open_end(const LikelihoodInput& input, const std::string& path,
                               const ModelFlow& flow) {
-  if (!is_picture(path)) return open_images(path, split, flow.image[0], flow.image[1]);
-  ITO_ASSIGN(const Image image, read_image(path, flow.image[2] == 1 ? 1 : 3));
+  if (!is_picture(path)) return open_images(input, path, flow.image[0], flow.image[1]);
+  ITO_ASSIGN(const Image image,
+             read_image(path, flow.image[2] == 1 ? 1 : 3, input.dataset.background));
   ImageDataset data;
   data.count = 1;
   data.h = image.h;
@@ -134,10 +136,17 @@ Result<uint32_t> label_of(const LineRequest& request, const ImageDataset& a, con
 
 }  // namespace
 
-Result<ImageDataset> open_images(const std::string& path, const std::string& split, int64_t h,
+Result<ImageDataset> open_images(const LikelihoodInput& input, const std::string& path, int64_t h,
                                  int64_t w) {
+  const bool train = input.split == "train";
   ITO_ASSIGN(ImageDataset data,
-             open_dataset(path, split == "train" ? Split::kTrain : Split::kTest));
+             open_dataset(path, train ? Split::kTrain : Split::kTest, input.dataset));
+  fmt::print(stderr, "{}\n", describe(data, "images"));
+  for (const std::string& text : data.facts.notes) fmt::print(stderr, "note: {}\n", text);
+  if (data.facts.part == "all" && !train)
+    fmt::print(stderr, "note: {} has no test part; all its images are taken\n", path);
+  ITO_ASSIGN(const std::optional<ClassNames> names, read_class_names(input.model));
+  ITO_TRY(match_classes(data, names));
   if (w == h && (data.h < h || data.w < h) && data.h <= h && data.w <= h)
     return pad_to(data, static_cast<int>(h), 0);
   return data;
@@ -183,7 +192,7 @@ Status run_bound(const LikelihoodInput& input, const BoundRequest& request) {
   settings.batch = std::min(settings.batch, input.num);
   ITO_ASSIGN(auto session, BoundSession::create(*device, model, settings));
   ITO_ASSIGN(const ImageDataset data,
-             open_images(input.data, input.split, session->height(), session->width()));
+             open_images(input, input.data, session->height(), session->width()));
   if (input.first >= data.count)
     return invalid_argument("--first is {}, but {} has {} {} images", input.first, input.data,
                             data.count, input.split);
@@ -223,8 +232,8 @@ Status run_line(const LikelihoodInput& input, const LineRequest& request) {
   ITO_ASSIGN(const Model model, open_model(input.model));
   ITO_ASSIGN(const ModelFlow flow, model_flow(model));
   const std::string &from = request.ends[0], &to = request.ends[1];
-  ITO_ASSIGN(const ImageDataset a, open_end(from, input.split, flow));
-  ITO_ASSIGN(const ImageDataset b, open_end(to, input.split, flow));
+  ITO_ASSIGN(const ImageDataset a, open_end(input, from, flow));
+  ITO_ASSIGN(const ImageDataset b, open_end(input, to, flow));
   ITO_TRY(check_end(from, a, flow));
   ITO_TRY(check_end(to, b, flow));
   const int64_t count = std::min(input.num, a.count - input.first);

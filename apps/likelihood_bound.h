@@ -8,6 +8,7 @@
 #include "api/bound.h"
 #include "api/flow.h"
 #include "apps/command.h"
+#include "apps/data_options.h"
 
 namespace ito::apps {
 
@@ -15,12 +16,15 @@ namespace ito::apps {
 struct LikelihoodInput {
   DeviceChoice device;
   std::string model, data, split = "test", table;
+  DataOptions data_options;
+  DatasetOptions dataset;  // what they say
   int64_t first = 0, num = 64;
   bool json = false;
 };
 
-// A data set at the model's size h x w; pictures are padded with black as in training.
-Result<ImageDataset> open_images(const std::string& path, const std::string& split, int64_t h,
+// A data set at the model's size h x w; pictures are padded with black as in training. Its classes
+// are the model's where both have names.
+Result<ImageDataset> open_images(const LikelihoodInput& input, const std::string& path, int64_t h,
                                  int64_t w);
 
 struct BoundRequest {

@@ -15,6 +15,7 @@
 #include "apps/sampler_options.h"
 #include "base/error.h"
 #include "diffusion/process.h"
+#include "io/class_names.h"
 #include "io/json.h"
 #include "io/png.h"
 
@@ -40,7 +41,7 @@ struct SampleCommand {
   bool json = false;
   // Of check():
   std::vector<uint32_t> seeds;
-  std::optional<std::vector<uint32_t>> classes;  // nothing: all of the model's
+  std::optional<ClassNames> names;  // of run()
 };
 
 struct RandomRow {
@@ -68,9 +69,9 @@ Status check(SampleCommand& c) {
           kSeeds - 1);
     for (int64_t i = 0; i < c.num; ++i) c.seeds.push_back(static_cast<uint32_t>(c.seed + i));
   }
-  if (c.class_text != "all") {
-    ITO_ASSIGN(c.classes, parse_ranges(c.class_text, "--class"));
-  }
+  // Names need the model; what is plainly meant to be numbers is checked before it is read.
+  if (c.class_text.find_first_not_of("0123456789-,") == std::string::npos)
+    ITO_TRY(parse_ranges(c.class_text, "--class"));
   ITO_TRY(sample_form(c.out));
   ITO_TRY(check_sampler_options(*c.app, c.options));
   ITO_TRY(check_control_options(*c.app, c.control));
@@ -261,16 +262,23 @@ uint32_t Sampling::classes() const {
 // is the seed that chooses, so that a seed means one image however a job is split.
 Status Sampling::choose_requests() {
   const uint32_t classes = this->classes();
-  if (classes == 0 && c_.classes)
+  std::vector<uint32_t> drawn;
+  // The model may have a row more, for images of no class.
+  if (c_.names && c_.names->names.size() <= static_cast<size_t>(model_.num_classes()))
+    drawn = c_.names->trained();
+  if (classes == 0 && c_.class_text != "all")
     return invalid_argument("the model in {} has no classes, --class {} was given", c_.model,
                             c_.class_text);
+  std::vector<uint32_t> asked;
+  if (c_.class_text != "all") {
+    ITO_ASSIGN(asked, classes_called(c_.class_text, c_.names, classes, "--class", c_.model));
+  }
   for (size_t i = 0; i < c_.seeds.size(); ++i) {
     SampleRequest request{.seed = c_.seeds[i], .label = 0};
-    if (c_.classes) {
-      request.label = (*c_.classes)[i % c_.classes->size()];
-      if (request.label >= classes)
-        return invalid_argument("class {} does not exist; the model in {} has classes 0 to {}",
-                                request.label, c_.model, classes - 1);
+    if (!asked.empty()) {
+      request.label = asked[i % asked.size()];
+    } else if (!drawn.empty()) {
+      request.label = drawn[request.seed % drawn.size()];
     } else if (classes > 0) {
       request.label = request.seed % classes;
     }
@@ -428,6 +436,7 @@ Status embed_guidance(SampleCommand& c, const Signature& signature) {
 
 Status run(SampleCommand& c) {
   ITO_ASSIGN(const Model model, open_scheduled_model(c.model));
+  ITO_ASSIGN(c.names, read_class_names(c.model));
   ITO_TRY(embed_guidance(c, model.network.signature()));
   c.options = resolved(c.options, model.network, model.scheduler);
   ITO_TRY(check_sampler_options(*c.app, c.options));
@@ -454,9 +463,11 @@ Command add_sample_command(CLI::App& root) {
   c->app = app;
   app->add_option("--model", c->model, "model folder in diffusers' layout, or a run of `ito train`")
       ->required();
-  app->add_option("--out", c->out,
-                  "a folder: one NNNNNN.png per seed (those already there are left alone); "
-                  "FILE.png: a grid; FILE.npz or FILE.safetensors: images as numbers [n,c,h,w]")
+  app->add_option(
+         "--out", c->out,
+         "a folder: one NNNNNN.png per seed (those already there are left alone); "
+         "FILE.png: a grid; FILE.npz or FILE.safetensors: images as numbers [n,c,h,w], .npz also "
+         "arr_0 as bytes [n,h,w,c]")
       ->required();
   add_sampler_options(*app, c->options);
   app->add_option("--seeds", c->seeds_text, "seeds, one per image: 0-63 or 3 or 0-3,9");
@@ -470,8 +481,8 @@ Command add_sample_command(CLI::App& root) {
       ->check(CLI::Range(int64_t{1}, int64_t{65536}))
       ->capture_default_str();
   app->add_option("--class", c->class_text,
-                  "class, or classes to cycle through: 3 or 0-4 or 1,7; all: seed modulo the "
-                  "number of classes")
+                  "class, or classes to cycle through, by name or number: sneaker or 3 or 0-4 or "
+                  "1,bag; all: seed modulo the number of classes, of those that were trained on")
       ->capture_default_str();
   app->add_option("--size", c->size, "side of the images; 0: the model's")
       ->check(at_least(0))

@@ -4,6 +4,7 @@
 #include "api/objectives.h"
 #include "api/training_run.h"
 #include "apps/command.h"
+#include "apps/data_options.h"
 #include "base/error.h"
 #include "io/json.h"
 
@@ -17,6 +18,8 @@ struct TrainCommand {
   const ObjectiveRow* row = nullptr;  // that the options ask for
   RunOptions run;
   std::string data, out;
+  DataOptions dataset;
+  double holdout = 0.02;
   bool json = false;
 };
 
@@ -43,6 +46,15 @@ Status check(TrainCommand& c) {
   if (c.row->defaults != nullptr) c.row->defaults(c.training, c.run.given);
   if (c.run.sample_every > 0 && !c.row->samples)
     return invalid_argument("--sample-every has no meaning for a {}", c.row->name.name);
+  ITO_ASSIGN(c.run.dataset, dataset_options(c.dataset, *c.app));
+  c.run.dataset.seed = c.training.seed;
+  c.run.dataset_given = data_options_given(*c.app);
+  if (c.app->count("--holdout") > 0) {
+    if (!(c.holdout > 0 && c.holdout <= 0.5))
+      return invalid_argument("--holdout is {}, expected a share above 0 and at most 0.5",
+                              c.holdout);
+    c.run.holdout = c.holdout;
+  }
   c.run.data = c.data;
   c.run.out = c.out;
   ITO_TRY(check_training_options(c.training));
@@ -64,7 +76,9 @@ std::string progress_text(const RunProgress& p) {
 void print_summary(const TrainCommand& c, const RunSummary& s) {
   if (c.json) {
     Json json = {{"step", s.step},       {"first_step", s.first_step}, {"stopped", s.stopped},
-                 {"seconds", s.seconds}, {"device", s.device},         {"out", c.out}};
+                 {"seconds", s.seconds}, {"device", s.device},         {"out", c.out},
+                 {"data", s.data}};
+    if (!s.validated_on.is_null()) json["validated_on"] = s.validated_on;
     if (s.loss) json["loss"] = *s.loss;
     if (s.validation) json[s.metric] = *s.validation;
     fmt::print("{}", dump_json(json));
@@ -104,9 +118,10 @@ Command add_train_command(CLI::App& root) {
   CLI::App* app = root.add_subcommand(
       "train", "Train a model on a folder of images; run again with the same --out to go on");
   c->app = app;
-  app->add_option("--data", c->data,
-                  "images: a folder with MNIST's IDX files, CIFAR-10 binaries or pictures (in one "
-                  "folder per class), or an .npy or .npz file")
+  app->add_option(
+         "--data", c->data,
+         "images: a folder with MNIST's IDX files, CIFAR's batches or pictures (in one folder "
+         "per class), or an .npy, .npz or .safetensors file")
       ->required();
   app->add_option("--out", c->out, "run folder; made if it does not exist")->required();
   app->add_option("--steps", c->run.steps, "steps in all, those of earlier calls included")
@@ -121,15 +136,23 @@ Command add_train_command(CLI::App& root) {
   app->add_option("--sample-every", c->run.sample_every, "steps between sample grids; 0: none")
       ->check(at_least(0))
       ->capture_default_str();
-  app->add_option("--validate", c->run.validate_every,
-                  "steps between validations on the test images, and one at the end; 0: none (a "
-                  "classifier is always tested at the end)")
+  app->add_option(
+         "--validate", c->run.validate_every,
+         "steps between validations on the test images, or on held-out ones, and one at the "
+         "end; 0: none (a "
+         "classifier is always tested at the end)")
       ->check(at_least(0))
       ->capture_default_str();
   app->add_option("--log-every", c->run.log_every, "steps per row of metrics.jsonl")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
   app->add_flag("--fresh", c->run.fresh, "start over: removes the run in --out first");
+  app->add_option(
+         "--holdout", c->holdout,
+         "share of the training images, at least 256, to validate on where the data have no "
+         "test part")
+      ->capture_default_str();
+  add_data_options(*app, c->dataset);
   visit_fields(c->training, AddOption{*app});
   add_device_option(*app, c->device);
   app->add_flag("--json", c->json, "print the summary as JSON");

@@ -29,6 +29,16 @@ class Inflater {
   bool ok_;
 };
 
+// Passes over zeros of what zlib has not used and of what it was not given yet.
+void skip_zeros(z_stream& stream, std::string_view& rest) {
+  while (stream.avail_in > 0 && *stream.next_in == 0) {
+    ++stream.next_in;
+    --stream.avail_in;
+  }
+  if (stream.avail_in > 0) return;
+  rest.remove_prefix(std::min(rest.find_first_not_of('\0'), rest.size()));
+}
+
 }  // namespace
 
 bool is_gzip(std::string_view bytes) { return bytes.starts_with("\x1f\x8b"); }
@@ -59,6 +69,8 @@ Result<std::string> inflate(std::string_view bytes, Compression format, std::str
     if (out.size() > max_bytes)
       return corrupt("{}: inflates to more than {} bytes", where, max_bytes);
     if (code == Z_STREAM_END) {
+      // Tapes and downloads pad with zeros, which gzip itself passes over.
+      if (format == Compression::kGzip) skip_zeros(stream, rest);
       again = stream.avail_in > 0 || !rest.empty();
       // A gzip file may be a chain of members; anything else may not go on.
       if (again && (format != Compression::kGzip || inflateReset(&stream) != Z_OK))

@@ -11,7 +11,7 @@
 namespace ito {
 
 enum class Compression {
-  kGzip,     // .gz, one or several members
+  kGzip,     // .gz, one or several members, perhaps followed by zeros
   kZlib,     // with zlib's header, as inside PNG
   kDeflate,  // bare, as inside ZIP
 };

@@ -1,5 +1,6 @@
-// ImageDataset: a whole data set of small images in memory, and its readers: MNIST's IDX files,
-// CIFAR-10 binaries, folders of PNG/JPEG files, NumPy arrays.
+// ImageDataset: a whole data set of small images in memory, and how to open what people have:
+// MNIST's and its relatives' IDX files, CIFAR's binaries and pickles, folders of pictures, arrays
+// of NumPy and what `ito sample` writes. io/datasets has one file per format and the table of them.
 // Not for batching and shuffling (the training loop draws indices by itself).
 #pragma once
 
@@ -10,8 +11,25 @@
 
 #include "base/result.h"
 #include "io/file.h"
+#include "io/json.h"
+#include "io/pictures/picture.h"
 
 namespace ito {
+
+// What a person should be told about what was read.
+struct DatasetFacts {
+  struct LeftOut {
+    std::string why;  // "webp", "not a picture"
+    int64_t files = 0;
+    bool operator==(const LeftOut&) const = default;
+  };
+  std::string format;          // a row of the table: "IDX", "pictures"
+  std::string part;            // "train", "test", "val"; "all" of a source that has no such parts
+  Path from;                   // where it lies; below the path that was asked for, or the same
+  double least = 0, most = 0;  // of the values as they are stored
+  std::vector<LeftOut> left_out;
+  std::vector<std::string> notes;  // one sentence each, without a full stop
+};
 
 struct ImageDataset {
   int64_t count = 0;
@@ -19,9 +37,16 @@ struct ImageDataset {
   std::vector<uint8_t> pixels;                 // [count,h,w,c]
   std::optional<std::vector<int32_t>> labels;  // [count], each ≥ 0
   std::vector<std::string> names;              // of the classes, where the source has them
+  // [count,h,w,c] in [-1,1], where the source has more than 8 bits; `pixels` are then rounded.
+  std::vector<float> floats = {};
+  DatasetFacts facts = {};
 
   // Number of classes: of names, or else the largest label + 1; 0 without labels.
   int num_classes() const;
+  // Images of each class, [num_classes()]; some may have none.
+  std::vector<int64_t> class_counts() const;
+  // The class's name, or its number where it has none.
+  std::string class_name(int label) const;
   size_t image_size() const {
     return static_cast<size_t>(h) * static_cast<size_t>(w) * static_cast<size_t>(c);
   }
@@ -29,44 +54,100 @@ struct ImageDataset {
 
 enum class Split { kTrain, kTest };
 
-struct ImageFolderOptions {
-  // Side to which images are centre-cropped and resized; 0: all must have one size already.
-  int size = 0;
-  int channels = 0;  // 1 or 3; 0: as the first image
+// Where the classes of a folder of pictures come from.
+enum class LabelSource { kAuto, kFolders, kMetadata, kPrefix, kNone };
+struct LabelSourceRow {
+  Name name;
+  LabelSource source;
 };
+std::span<const LabelSourceRow> label_sources();
 
-// Recognises what path is:
-// - a folder with train-images-idx3-ubyte or t10k-images-idx3-ubyte (or .gz): IDX, with labels if
-//   the labels file is there;
-// - a folder with data_batch_1.bin or test_batch.bin: CIFAR-10;
-// - a folder with images, or with folders of images, one per class: read_image_folder (all of it,
-//   whatever the split; a folder `train` or `test` inside is entered according to the split);
-// - a file .npy or .npz; any other file: IDX images, with labels from the file of the same name
-//   with "labels-idx1" for "images-idx3" where that exists.
+// How pictures of other sizes are made to fit.
+enum class CropPlace { kCenter, kRandom };
+struct CropRow {
+  Name name;
+  CropPlace place;
+};
+std::span<const CropRow> crop_places();
+
+// What the numbers of floating-point images mean.
+enum class ValueRange { kAuto, kUnit, kSigned, kBytes };
+struct ValueRangeRow {
+  Name name;
+  ValueRange range;
+};
+std::span<const ValueRangeRow> value_ranges();
+
+struct DatasetOptions {
+  // Width and height that all images get; 0: all must have one size already. A picture is scaled
+  // until it covers that and cut, or with `pad` until it fits into it and surrounded by
+  // `background`.
+  int width = 0, height = 0;
+  CropPlace crop = CropPlace::kCenter;
+  bool pad = false;
+  Background background = {};
+  LabelSource labels = LabelSource::kAuto;
+  ValueRange range = ValueRange::kAuto;
+  int channels = 0;   // 1 or 3; 0: 3 if any picture has colour
+  uint64_t seed = 0;  // of random crops
+
+  bool operator==(const DatasetOptions&) const = default;
+};
+// As run.json keeps them. Errors of reading: kCorrupt naming `where`.
+Json dataset_options_json(const DatasetOptions& options);
+Result<DatasetOptions> dataset_options_from_json(const Json& json, const std::string& where);
+
+// Opens what path is: a file, or a folder that holds one of the formats, or has one below it. A
+// folder of pictures with sub-folders train (or training) and test (or val, valid, validation …) is
+// entered according to the split, its classes matched by name with those of the training images; so
+// are named files and arrays of the other formats. A source without such parts is read whole,
+// whatever the split, and says so (facts.part is "all"). Errors: kNotFound (nothing there, or not
+// that part); kCorrupt naming the file; kInvalidArgument for what could be meant in two ways.
 Result<ImageDataset> open_dataset(const Path& path, Split split,
-                                  const ImageFolderOptions& options = {});
+                                  const DatasetOptions& options = {});
+// Nothing where the source has no such part.
+Result<std::optional<ImageDataset>> open_test_images(const Path& path,
+                                                     const DatasetOptions& options = {});
 
-// IDX (yann.lecun.com/exdb/mnist), gzipped or not: u8 images [N,h,w] or [N,h,w,c], u8 labels [N].
-// labels may be empty. Errors: kNotFound, kIo; kCorrupt naming the file for damaged gzip, a wrong
-// magic number, extents that do not fit the data, labels whose count differs from the images'.
+// "training images", "test images", "validation images", "held-out images": what their part is
+// called.
+std::string kind_of_images(const ImageDataset& data);
+
+// One line: how many, of which size, channels, classes with counts, range of values, what was left
+// out. `kind`: "training images".
+std::string describe(const ImageDataset& data, std::string_view kind);
+Json facts_json(const ImageDataset& data);
+
+// Some of the images. CHECK: the indices exist.
+ImageDataset selected(const ImageDataset& data, const std::vector<int64_t>& indices);
+// Takes `share` of the images, at least `least` of them, out of `data` by a fixed draw. Nothing if
+// fewer than that would stay.
+std::optional<ImageDataset> hold_out(ImageDataset& data, double share, int64_t least);
+
+// IDX (yann.lecun.com/exdb/mnist), gzipped or not: u8 images [N,h,w] or [N,h,w,c], labels [N] (or
+// QMNIST's [N,8], of which the first is the class). labels may be empty. Errors: kNotFound, kIo;
+// kCorrupt naming the file for damaged gzip, a wrong magic number, extents that do not fit the
+// data, labels whose count differs from the images'.
 Result<ImageDataset> read_idx(const Path& images, const Path& labels);
 
 // CIFAR-10 binary version: records of a label byte and 3x32x32 planes; files in the given order.
 Result<ImageDataset> read_cifar10(const std::vector<Path>& files);
 
-// PNG and JPEG files in name order; sub-folders, if any, are classes in name order. Error kCorrupt
-// naming the first image that has another size than the first one (unless options.size is set).
-Result<ImageDataset> read_image_folder(const Path& folder, const ImageFolderOptions& options = {});
+// A folder of pictures whatever their number; sub-folders, if any, are classes in name order.
+Result<ImageDataset> read_image_folder(const Path& folder, const DatasetOptions& options = {});
 
-// .npy, or .npz with arrays images (or x, arr_0) and optionally labels (or y, arr_1): [N,h,w] or
-// [N,h,w,c], u8, or float in [-1,1], which is rounded to 8 bits as io/png.h does.
-Result<ImageDataset> read_numpy_dataset(const Path& path);
+// .npy, .npz or .safetensors: images as images, x, arr_0, {split}_images or x_{split}; labels as
+// labels, classes, y, arr_1, {split}_labels or y_{split}. Shapes [N,h,w], [N,h,w,c] or [N,c,h,w]
+// with c of 1 or 3; U8, U16, or float in [-1,1] or [0,1] (options.range says which; else it is
+// [0,1] where nothing is below 0, and a note says so).
+Result<ImageDataset> read_array_dataset(const Path& path, Split split,
+                                        const DatasetOptions& options = {});
 
 // Surrounds every image with `value` up to size x size, the image in the middle (an odd remainder
 // goes to the bottom and right). Error kInvalidArgument if an image is larger.
 Result<ImageDataset> pad_to(const ImageDataset& data, int size, uint8_t value);
 
-// What a network sees: pixels/127.5 - 1 of the given images, padded by -1 up to
+// What a network sees: pixels/127.5 - 1 of the given images, or `floats`, padded by -1 up to
 // padded_h x padded_w as pad_to places them; out has [n,padded_h,padded_w,c].
 void normalised_images(const ImageDataset& data, const std::vector<int64_t>& indices, int padded_h,
                        int padded_w, float* out);

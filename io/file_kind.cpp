@@ -1,10 +1,10 @@
 #include "io/file_kind.h"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <cstring>
 #include <fstream>
+#include <utility>
 
 #include "base/error.h"
 
@@ -31,6 +31,7 @@ constexpr KindRow kNames[] = {
     {FileKind::kBmp, "a BMP picture"},
     {FileKind::kAvif, "an AVIF or HEIF picture"},
     {FileKind::kZip, "a zip archive"},
+    {FileKind::kNpz, "an archive of NumPy arrays"},
     {FileKind::kTorchZip, "a PyTorch checkpoint"},
     {FileKind::kTorchLegacy, "a PyTorch checkpoint of before version 1.6"},
     {FileKind::kPickle, "a Python pickle"},
@@ -39,12 +40,19 @@ constexpr KindRow kNames[] = {
     {FileKind::kXz, "an xz archive"},
     {FileKind::kBzip2, "a bzip2 archive"},
     {FileKind::k7z, "a 7z archive"},
+    {FileKind::kRar, "a RAR archive"},
     {FileKind::kTar, "a tar archive"},
     {FileKind::kNpy, "a NumPy array"},
     {FileKind::kHdf5, "an HDF5 file"},
+    {FileKind::kMatlab, "a MATLAB file"},
+    {FileKind::kParquet, "a Parquet file"},
+    {FileKind::kArrow, "an Arrow file"},
+    {FileKind::kPdf, "a PDF document"},
+    {FileKind::kVideo, "a video"},
     {FileKind::kGguf, "a GGUF file"},
     {FileKind::kSafetensors, "a safetensors file"},
     {FileKind::kJson, "a JSON text"},
+    {FileKind::kCsv, "a table of text"},
 };
 
 struct Magic {
@@ -75,6 +83,13 @@ constexpr Magic kMagics[] = {
     {FileKind::kNpy, 0, "\x93NUMPY"sv},
     {FileKind::kHdf5, 0, "\x89HDF\r\n\x1a\n"sv},
     {FileKind::kGguf, 0, "GGUF"sv},
+    {FileKind::kMatlab, 0, "MATLAB 5.0"sv},
+    {FileKind::kParquet, 0, "PAR1"sv},
+    {FileKind::kArrow, 0, "ARROW1"sv},
+    {FileKind::kRar, 0, "Rar!"sv},
+    {FileKind::kPdf, 0, "%PDF-"sv},
+    {FileKind::kVideo, 4, "ftypmp4"sv},
+    {FileKind::kVideo, 4, "ftypisom"sv},
 };
 
 bool has(std::string_view head, size_t at, std::string_view bytes) {
@@ -107,17 +122,30 @@ bool is_safetensors(std::string_view head) {
          without_space(head.substr(8)).starts_with('{');
 }
 
+// PyTorch writes data.pkl first, in a folder of the archive.
+FileKind kind_of_zip(std::string_view head, std::string_view name) {
+  if (head.find("data.pkl") != std::string_view::npos) return FileKind::kTorchZip;
+  const bool arrays = head.find(".npy") != std::string_view::npos || name.ends_with(".npz");
+  return arrays ? FileKind::kNpz : FileKind::kZip;
+}
+
+// Kinds that only a name tells.
+constexpr std::pair<std::string_view, FileKind> kEndings[] = {
+    {".safetensors", FileKind::kSafetensors},
+    {".npz", FileKind::kNpz},
+    {".npy", FileKind::kNpy},
+    {".json", FileKind::kJson},
+    {".jsonl", FileKind::kJson},
+    {".csv", FileKind::kCsv}};
+
 }  // namespace
 
-FileKind kind_of_bytes(std::string_view head) {
+FileKind kind_of_bytes(std::string_view head, std::string_view name) {
   if (head.empty()) return FileKind::kEmpty;
   if (is_safetensors(head)) return FileKind::kSafetensors;  // whose length may look like a magic
   for (const Magic& magic : kMagics) {
     if (!has(head, magic.at, magic.bytes)) continue;
-    // PyTorch writes data.pkl first, in a folder of the archive.
-    if (magic.kind == FileKind::kZip && head.find("/data.pkl") != std::string_view::npos)
-      return FileKind::kTorchZip;
-    return magic.kind;
+    return magic.kind == FileKind::kZip ? kind_of_zip(head, name) : magic.kind;
   }
   if (has(head, 0, "RIFF") && has(head, 8, "WEBP")) return FileKind::kWebp;
   if (has(head, 0, "BM") && head.size() >= 26 && head[14] <= 124 && head[15] == 0)
@@ -126,8 +154,16 @@ FileKind kind_of_bytes(std::string_view head) {
     return FileKind::kPickle;
   const std::string_view text = without_space(head);
   if (is_html(text)) return FileKind::kHtml;
+  for (const auto& [ending, kind] : kEndings)
+    if (name.ends_with(ending)) return kind;
   if (text.starts_with('{') || text.starts_with('[')) return FileKind::kJson;
   return FileKind::kUnknown;
+}
+
+bool is_picture(FileKind kind) {
+  return kind == FileKind::kPng || kind == FileKind::kJpeg || kind == FileKind::kGif ||
+         kind == FileKind::kWebp || kind == FileKind::kTiff || kind == FileKind::kBmp ||
+         kind == FileKind::kAvif;
 }
 
 std::string_view kind_name(FileKind kind) {
@@ -136,13 +172,19 @@ std::string_view kind_name(FileKind kind) {
   return "";
 }
 
-Result<FileKind> kind_of_file(const Path& path) {
-  std::array<char, kFileKindBytes> head{};
+Result<std::string> read_head(const Path& path, size_t bytes) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return not_found("there is no file {}", path.string());
-  file.read(head.data(), head.size());
+  std::string head(bytes, '\0');
+  file.read(head.data(), static_cast<std::streamsize>(head.size()));
   if (file.bad()) return io_error("cannot read {}", path.string());
-  return kind_of_bytes({head.data(), static_cast<size_t>(file.gcount())});
+  head.resize(static_cast<size_t>(file.gcount()));
+  return head;
+}
+
+Result<FileKind> kind_of_file(const Path& path) {
+  ITO_ASSIGN(const std::string head, read_head(path, kFileKindBytes));
+  return kind_of_bytes(head, path.filename().string());
 }
 
 std::string kind_remark(FileKind kind) {

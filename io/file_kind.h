@@ -23,8 +23,9 @@ enum class FileKind : uint8_t {
   kTiff,
   kBmp,
   kAvif,
-  kZip,          // NPZ and PyTorch's files are zip archives too
-  kTorchZip,     // with data.pkl in it
+  kZip,
+  kNpz,          // a zip with arrays in it, or one that is called .npz
+  kTorchZip,     // a zip with data.pkl in it
   kTorchLegacy,  // PyTorch before 1.6
   kPickle,
   kGzip,
@@ -32,24 +33,35 @@ enum class FileKind : uint8_t {
   kXz,
   kBzip2,
   k7z,
+  kRar,
   kTar,
   kNpy,
+  kMatlab,
+  kParquet,
+  kArrow,
+  kPdf,
+  kVideo,
   kHdf5,
   kGguf,
   kSafetensors,
   kJson,
+  kCsv,
 };
 
 // Bytes that kind_of_bytes looks at.
 inline constexpr uint64_t kFileKindBytes = 512;
 
-// `head`: the first kFileKindBytes of a file, or all of a shorter one.
-FileKind kind_of_bytes(std::string_view head);
+// `head`: the first kFileKindBytes of a file, or all of a shorter one. `name`: what the file is
+// called, for what bytes do not tell.
+FileKind kind_of_bytes(std::string_view head, std::string_view name = {});
+bool is_picture(FileKind kind);
 
 // "a PNG picture", "a Git LFS pointer: the file itself was not downloaded (git lfs pull)"; of an
 // unknown kind "".
 std::string_view kind_name(FileKind kind);
 
+// The first bytes of a file. Errors: kNotFound, kIo.
+Result<std::string> read_head(const Path& path, size_t bytes);
 // kind_of_bytes of a file. Errors: kNotFound, kIo.
 Result<FileKind> kind_of_file(const Path& path);
 

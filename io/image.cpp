@@ -1,22 +1,12 @@
 #include "io/image.h"
 
-#include <stb_image.h>
-
 #include <algorithm>
 #include <cmath>
-#include <memory>
 
 #include "base/check.h"
-#include "base/error.h"
 
 namespace ito {
 namespace {
-
-// An image file is at most this large; stb_image counts bytes in an int.
-constexpr uint64_t kMaxImageBytes = uint64_t{1} << 30;
-constexpr int64_t kMaxPixels = int64_t{1} << 28;
-// Deflate shrinks at most 1032 times, and eight pixels of one bit share a byte.
-constexpr int64_t kMaxPixelsPerByte = 1032 * 8;
 
 // For each output position: the first source index and the normalised weights from there on.
 struct Taps {
@@ -44,34 +34,73 @@ std::vector<Taps> triangle_taps(int from, int to) {
   return taps;
 }
 
-}  // namespace
+// Rows then columns; `most` is the largest value that a sample can have.
+template <typename T>
+std::vector<T> resized(const std::vector<T>& pixels, int from_h, int from_w, int channels, int h,
+                       int w, double most) {
+  CHECK(h > 0 && w > 0 && from_h > 0 && from_w > 0, "resize needs positive sizes");
+  std::vector<Taps> rows = triangle_taps(from_h, h), columns = triangle_taps(from_w, w);
+  auto c = static_cast<size_t>(channels);
+  auto at = [&](size_t width, size_t y, size_t x, size_t k) { return (y * width + x) * c + k; };
+  auto source_w = static_cast<size_t>(from_w), target_w = static_cast<size_t>(w);
 
-Result<Image> decode_image(std::string_view bytes, std::string_view where, int channels) {
-  if (bytes.size() > kMaxImageBytes)
-    return corrupt("{}: image file of {} bytes; at most {} expected", where, bytes.size(),
-                   kMaxImageBytes);
-  const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
-  int size = static_cast<int>(bytes.size()), w = 0, h = 0, stored = 0;
-  // Look at the header first: a tiny file may claim a size that would take gigabytes.
-  if (stbi_info_from_memory(data, size, &w, &h, &stored) == 0)
-    return corrupt("{}: not a readable PNG or JPEG image ({})", where, stbi_failure_reason());
-  if (static_cast<int64_t>(w) * h > kMaxPixels)
-    return corrupt("{}: image of {}x{} pixels; at most {} in all expected", where, w, h,
-                   kMaxPixels);
-  if (static_cast<int64_t>(w) * h > kMaxPixelsPerByte * (size + int64_t{1}))
-    return corrupt("{}: the header says {}x{} pixels, which its {} bytes cannot hold", where, w, h,
-                   size);
-  int wanted = channels != 0 ? channels : (stored <= 2 ? 1 : 3);
-  std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
-      stbi_load_from_memory(data, size, &w, &h, &stored, wanted), stbi_image_free);
-  if (!pixels) return corrupt("{}: damaged image ({})", where, stbi_failure_reason());
-  auto count = static_cast<size_t>(w) * static_cast<size_t>(h) * static_cast<size_t>(wanted);
-  return Image{h, w, wanted, std::vector<uint8_t>(pixels.get(), pixels.get() + count)};
+  std::vector<double> wide(static_cast<size_t>(from_h) * target_w * c);
+  for (size_t y = 0; y < static_cast<size_t>(from_h); ++y)
+    for (size_t x = 0; x < target_w; ++x)
+      for (size_t k = 0; k < c; ++k) {
+        double sum = 0;
+        const Taps& taps = columns[x];
+        for (size_t i = 0; i < taps.weights.size(); ++i)
+          sum += taps.weights[i] * pixels[at(source_w, y, static_cast<size_t>(taps.first) + i, k)];
+        wide[at(target_w, y, x, k)] = sum;
+      }
+
+  std::vector<T> out(static_cast<size_t>(h) * target_w * c);
+  for (size_t y = 0; y < static_cast<size_t>(h); ++y)
+    for (size_t x = 0; x < target_w; ++x)
+      for (size_t k = 0; k < c; ++k) {
+        double sum = 0;
+        const Taps& taps = rows[y];
+        for (size_t i = 0; i < taps.weights.size(); ++i)
+          sum += taps.weights[i] * wide[at(target_w, static_cast<size_t>(taps.first) + i, x, k)];
+        out[at(target_w, y, x, k)] = static_cast<T>(std::clamp(std::round(sum), 0.0, most));
+      }
+  return out;
 }
 
-Result<Image> read_image(const Path& path, int channels) {
-  ITO_ASSIGN(std::string bytes, read_file(path, kMaxImageBytes));
-  return decode_image(bytes, path.string(), channels);
+}  // namespace
+
+Image image_of(const Picture& picture, int channels, const Background& background) {
+  CHECK(channels == 0 || channels == 1 || channels == 3 || channels == 4, "1, 3 or 4 channels");
+  Picture flat = channels == 4 ? picture : flattened(picture, background);
+  if (channels == 1 || channels == 3) flat = with_channels(flat, channels);
+  Image image{flat.h, flat.w, channels == 4 ? 4 : flat.c, {}};
+  const auto byte = [&](uint16_t v) {
+    return static_cast<uint8_t>(flat.bits == 8 ? v : (v + 128) / 257);
+  };
+  if (channels != 4) {
+    image.pixels.resize(flat.samples.size());
+    std::transform(flat.samples.begin(), flat.samples.end(), image.pixels.begin(), byte);
+    return image;
+  }
+  const size_t c = static_cast<size_t>(flat.c);
+  const bool colour = flat.c >= 3;
+  for (size_t i = 0; i < flat.samples.size(); i += c) {
+    for (size_t k = 0; k < 3; ++k) image.pixels.push_back(byte(flat.samples[i + (colour ? k : 0)]));
+    image.pixels.push_back(flat.has_alpha() ? byte(flat.samples[i + c - 1]) : uint8_t{255});
+  }
+  return image;
+}
+
+Result<Image> decode_image(std::string_view bytes, std::string_view where, int channels,
+                           const Background& background) {
+  ITO_ASSIGN(const Picture picture, decode_picture(bytes, where));
+  return image_of(picture, channels, background);
+}
+
+Result<Image> read_image(const Path& path, int channels, const Background& background) {
+  ITO_ASSIGN(const Picture picture, read_picture(path));
+  return image_of(picture, channels, background);
 }
 
 Image centre_crop_square(const Image& image) {
@@ -87,35 +116,22 @@ Image centre_crop_square(const Image& image) {
 }
 
 Image resize(const Image& image, int h, int w) {
-  CHECK(h > 0 && w > 0 && image.h > 0 && image.w > 0, "resize needs positive sizes");
-  std::vector<Taps> rows = triangle_taps(image.h, h), columns = triangle_taps(image.w, w);
-  auto c = static_cast<size_t>(image.c);
-  auto at = [&](size_t width, size_t y, size_t x, size_t k) { return (y * width + x) * c + k; };
-  auto source_w = static_cast<size_t>(image.w), target_w = static_cast<size_t>(w);
+  return {h, w, image.c, resized(image.pixels, image.h, image.w, image.c, h, w, 255)};
+}
 
-  std::vector<double> wide(static_cast<size_t>(image.h) * target_w * c);
-  for (size_t y = 0; y < static_cast<size_t>(image.h); ++y)
-    for (size_t x = 0; x < target_w; ++x)
-      for (size_t k = 0; k < c; ++k) {
-        double sum = 0;
-        const Taps& taps = columns[x];
-        for (size_t i = 0; i < taps.weights.size(); ++i)
-          sum += taps.weights[i] *
-                 image.pixels[at(source_w, y, static_cast<size_t>(taps.first) + i, k)];
-        wide[at(target_w, y, x, k)] = sum;
-      }
+Picture resize(const Picture& picture, int h, int w) {
+  return {h, w, picture.c, picture.bits,
+          resized(picture.samples, picture.h, picture.w, picture.c, h, w, picture.largest())};
+}
 
-  Image out{h, w, image.c, std::vector<uint8_t>(static_cast<size_t>(h) * target_w * c)};
-  for (size_t y = 0; y < static_cast<size_t>(h); ++y)
-    for (size_t x = 0; x < target_w; ++x)
-      for (size_t k = 0; k < c; ++k) {
-        double sum = 0;
-        const Taps& taps = rows[y];
-        for (size_t i = 0; i < taps.weights.size(); ++i)
-          sum += taps.weights[i] * wide[at(target_w, static_cast<size_t>(taps.first) + i, x, k)];
-        out.pixels[at(target_w, y, x, k)] =
-            static_cast<uint8_t>(std::clamp(std::round(sum), 0.0, 255.0));
-      }
+Picture crop(const Picture& picture, int top, int left, int h, int w) {
+  CHECK(top >= 0 && left >= 0 && top + h <= picture.h && left + w <= picture.w, "crop outside");
+  Picture out{h, w, picture.c, picture.bits, {}};
+  for (int y = top; y < top + h; ++y) {
+    auto begin =
+        picture.samples.begin() + (static_cast<ptrdiff_t>(y) * picture.w + left) * picture.c;
+    out.samples.insert(out.samples.end(), begin, begin + static_cast<ptrdiff_t>(w) * picture.c);
+  }
   return out;
 }
 

@@ -1,5 +1,6 @@
-// Image: 8-bit pixels in memory; decoding of PNG and JPEG, centre crop and resize.
-// Not for writing files (io/png.h) nor for collections (io/dataset.h).
+// Image: 8-bit pixels in memory; reading it from a picture file, crop and resize.
+// Not for decoding (io/pictures/picture.h), writing files (io/png.h) nor collections
+// (io/dataset.h).
 #pragma once
 
 #include <cstdint>
@@ -8,6 +9,7 @@
 
 #include "base/result.h"
 #include "io/file.h"
+#include "io/pictures/picture.h"
 
 namespace ito {
 
@@ -19,11 +21,14 @@ struct Image {
   bool operator==(const Image&) const = default;
 };
 
-// Decodes PNG or JPEG (and the other formats of stb_image). channels: 1 grey, 3 RGB, 4 RGBA, or 0
-// for grey images as 1 and all others as 3 (transparency is dropped, not blended). 16-bit images
-// are reduced to 8. Errors: kCorrupt naming `where` and the decoder's reason.
-Result<Image> decode_image(std::string_view bytes, std::string_view where, int channels = 0);
-Result<Image> read_image(const Path& path, int channels = 0);
+// A picture file at 8 bits on `background`. channels: 1 grey, 3 RGB, 4 RGBA (then nothing is put on
+// a background), or 0 for grey pictures as 1 and all others as 3. 16 bits are rounded to 8. Errors
+// as of decode_picture.
+Result<Image> decode_image(std::string_view bytes, std::string_view where, int channels = 0,
+                           const Background& background = {});
+Result<Image> read_image(const Path& path, int channels = 0, const Background& background = {});
+// The same of a decoded picture.
+Image image_of(const Picture& picture, int channels = 0, const Background& background = {});
 
 // The largest centred square.
 Image centre_crop_square(const Image& image);
@@ -31,5 +36,8 @@ Image centre_crop_square(const Image& image);
 // Resizes to h x w with a triangle filter, widened when shrinking so that every source pixel counts
 // (antialiased bilinear). Rounds to nearest.
 Image resize(const Image& image, int h, int w);
+Picture resize(const Picture& picture, int h, int w);
+// The part of h x w whose first row is `top` and first column `left`.
+Picture crop(const Picture& picture, int top, int left, int h, int w);
 
 }  // namespace ito

@@ -58,6 +58,9 @@ Result<Json> parse_json(std::string_view text, std::string_view where) {
   std::vector<std::set<std::string>> keys;  // of the objects that are open, outermost first
   std::string duplicate;
   bool too_deep = false;
+  // Strings spell it \\u0000; the parser would take one after the value for the end of the text.
+  if (const size_t nul = text.find('\0'); nul != std::string_view::npos)
+    return corrupt("{}: not valid JSON at byte {} (a NUL)", where, nul + 1);
   auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
     if (depth > kMaxDepth) too_deep = true;
     if (too_deep) return false;

@@ -18,8 +18,9 @@ namespace ito {
 using Json = nlohmann::json;
 
 // Parses text; `where` names it in errors (kCorrupt, with the byte position). Stricter than the
-// JSON standard for the sake of untrusted files: a key twice in one object, nesting deeper than 64
-// and invalid UTF-8 are errors. The literals NaN, Infinity and -Infinity are no JSON.
+// JSON standard for the sake of untrusted files: a key twice in one object, nesting deeper than 64,
+// invalid UTF-8 and a NUL anywhere are errors. The literals NaN, Infinity and -Infinity are no
+// JSON.
 Result<Json> parse_json(std::string_view text, std::string_view where);
 // Reads and parses a file of at most 64 MB.
 Result<Json> read_json(const Path& path);

@@ -1,12 +1,12 @@
 #include "io/npy.h"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <charconv>
 #include <cstring>
 
 #include "base/error.h"
-#include "io/zip.h"
 
 namespace ito {
 namespace {
@@ -58,6 +58,24 @@ class Cursor {
     text_.remove_prefix(static_cast<size_t>(end - text_.data()));
     return value;
   }
+  std::string_view rest() {
+    skip_space();
+    return text_;
+  }
+  // "[...]" with brackets inside, as the fields of a record are written.
+  std::optional<std::string_view> brackets() {
+    skip_space();
+    if (!text_.starts_with("[")) return std::nullopt;
+    int depth = 0;
+    for (size_t i = 0; i < text_.size(); ++i) {
+      depth += text_[i] == '[' ? 1 : text_[i] == ']' ? -1 : 0;
+      if (depth > 0) continue;
+      std::string_view result = text_.substr(0, i + 1);
+      text_.remove_prefix(i + 1);
+      return result;
+    }
+    return std::nullopt;
+  }
   bool at_end() {
     skip_space();
     return text_.empty();
@@ -73,6 +91,7 @@ class Cursor {
 
 struct Header {
   std::string_view descr;
+  bool structured = false;  // then descr is Python's list of fields
   bool fortran_order = false;
   std::vector<int64_t> shape;
 };
@@ -84,6 +103,7 @@ std::optional<std::vector<int64_t>> parse_tuple(Cursor& cursor) {
     std::optional<int64_t> value = cursor.integer();
     if (!value) return std::nullopt;
     values.push_back(*value);
+    cursor.accept("L");  // Python 2's long integers
     if (!cursor.accept(",")) {
       if (!cursor.accept(")")) return std::nullopt;
       break;
@@ -101,9 +121,12 @@ std::optional<Header> parse_header(std::string_view text) {
     std::optional<std::string_view> key = cursor.quoted();
     if (!key || !cursor.accept(":")) return std::nullopt;
     if (*key == "descr") {
+      const std::string_view before = cursor.rest();
       std::optional<std::string_view> value = cursor.quoted();
+      if (!value) value = cursor.brackets();
       if (!value) return std::nullopt;
       header.descr = *value;
+      header.structured = before.starts_with("[");
       have_descr = true;
     } else if (*key == "fortran_order") {
       header.fortran_order = cursor.accept("True");
@@ -131,6 +154,37 @@ std::optional<HostType> type_of(std::string_view descr) {
     for (const Descr& row : kDescrs)
       if (row.text.substr(1) == descr.substr(1)) return row.type;
   return std::nullopt;
+}
+
+// The same type of the other byte order.
+bool is_big_endian(std::string_view descr) { return descr.starts_with(">"); }
+
+void swap_bytes(std::vector<uint8_t>& bytes, size_t width) {
+  for (size_t at = 0; at + width <= bytes.size(); at += width)
+    std::reverse(bytes.begin() + static_cast<ptrdiff_t>(at),
+                 bytes.begin() + static_cast<ptrdiff_t>(at + width));
+}
+
+// Columns first to rows first.
+std::vector<uint8_t> c_order(const std::vector<uint8_t>& bytes, const std::vector<int64_t>& dims,
+                             size_t width) {
+  std::vector<size_t> stride(dims.size(), width);  // of the source
+  for (size_t i = 1; i < dims.size(); ++i)
+    stride[i] = stride[i - 1] * static_cast<size_t>(dims[i - 1]);
+  std::vector<uint8_t> out;
+  out.reserve(bytes.size());
+  std::vector<int64_t> index(dims.size());
+  for (size_t n = 0; n < bytes.size(); n += width) {
+    size_t at = 0;
+    for (size_t i = 0; i < dims.size(); ++i) at += static_cast<size_t>(index[i]) * stride[i];
+    out.insert(out.end(), bytes.begin() + static_cast<ptrdiff_t>(at),
+               bytes.begin() + static_cast<ptrdiff_t>(at + width));
+    for (size_t i = dims.size(); i-- > 0;) {
+      if (++index[i] < dims[i]) break;
+      index[i] = 0;
+    }
+  }
+  return out;
 }
 
 Result<std::string> npy_header(const HostTensor& tensor, const Path& path) {
@@ -174,12 +228,16 @@ Result<HostTensor> parse_npy(std::string_view bytes, std::string_view where) {
     return corrupt("{}: NumPy header of {} bytes is truncated", where, length);
   std::optional<Header> header = parse_header(bytes.substr(prefix, length));
   if (!header) return corrupt("{}: NumPy header is damaged", where);
-  std::optional<HostType> type = type_of(header->descr);
+  const bool swapped = is_big_endian(header->descr);
+  std::optional<HostType> type;
+  if (!header->structured)
+    type =
+        type_of(swapped ? fmt::format("<{}", header->descr.substr(1)) : std::string(header->descr));
   if (!type)
-    return unsupported("{}: NumPy element type '{}' is not supported", where, header->descr);
-  if (header->fortran_order)
-    return unsupported("{}: array is in Fortran order; save it with numpy.ascontiguousarray",
-                       where);
+    return unsupported(
+        "{}: NumPy element type {} is not supported{}", where,
+        header->structured ? std::string(header->descr) : fmt::format("'{}'", header->descr),
+        header->structured ? ": it is an array of records" : "");
   std::optional<int64_t> numel = checked_numel(header->shape, host_type_size(*type));
   Shape shape(std::move(header->shape));
   if (!numel) return corrupt("{}: impossible shape {}", where, shape.to_string());
@@ -188,7 +246,11 @@ Result<HostTensor> parse_npy(std::string_view bytes, std::string_view where) {
   if (data.size() != expected)
     return corrupt("{}: shape {} takes {} bytes, found {}", where, shape.to_string(), expected,
                    data.size());
-  return HostTensor{*type, std::move(shape), std::vector<uint8_t>(data.begin(), data.end())};
+  std::vector<uint8_t> values(data.begin(), data.end());
+  if (swapped) swap_bytes(values, host_type_size(*type));
+  if (header->fortran_order && shape.rank() > 1)
+    values = c_order(values, shape.dims(), host_type_size(*type));
+  return HostTensor{*type, std::move(shape), std::move(values)};
 }
 
 Result<HostTensor> read_npy(const Path& path) {
@@ -214,6 +276,39 @@ Result<TensorFile> parse_npz(std::string_view bytes, std::string_view where) {
 Result<TensorFile> read_npz(const Path& path) {
   ITO_ASSIGN(MappedFile file, MappedFile::open(path));
   return parse_npz(file.bytes(), path.string());
+}
+
+Result<NpzFile> NpzFile::open(const Path& path) {
+  ITO_ASSIGN(MappedFile file, MappedFile::open(path));
+  ITO_ASSIGN(std::vector<ZipEntry> entries, parse_zip(file.bytes(), path.string()));
+  return NpzFile(std::move(file), std::move(entries), path.string());
+}
+
+namespace {
+std::string array_name(const ZipEntry& entry) {
+  return entry.name.ends_with(".npy") ? entry.name.substr(0, entry.name.size() - 4) : entry.name;
+}
+}  // namespace
+
+bool NpzFile::has(std::string_view name) const {
+  return std::any_of(entries_.begin(), entries_.end(),
+                     [&](const ZipEntry& entry) { return array_name(entry) == name; });
+}
+
+std::vector<std::string> NpzFile::names() const {
+  std::vector<std::string> names;
+  for (const ZipEntry& entry : entries_) names.push_back(array_name(entry));
+  return names;
+}
+
+Result<HostTensor> NpzFile::read(std::string_view name) const {
+  for (const ZipEntry& entry : entries_) {
+    if (array_name(entry) != name) continue;
+    const std::string label = fmt::format("{}: {}", where_, entry.name);
+    ITO_ASSIGN(const std::string content, read_zip_entry(entry, label));
+    return parse_npy(content, label);
+  }
+  return not_found("{}: no array named {}", where_, name);
 }
 
 Status write_npy(const Path& path, const HostTensor& tensor) {

@@ -1,18 +1,22 @@
 // NumPy's files: one array (.npy) or a zip of them (.npz).
-// Not for Fortran order, structured or object arrays: those are refused with their name.
+// Not for structured, string or object arrays: those are refused with their name.
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "io/file.h"
 #include "io/host_tensor.h"
+#include "io/zip.h"
 
 namespace ito {
 
-// One array: little-endian b1, u1…u8, i1…i8, f2, f4, f8 in C order, format versions 1 to 3.
-// Errors: kNotFound, kIo; kCorrupt for a damaged header or data that do not fill the shape exactly;
-// kUnsupported for other element types, big-endian and Fortran order.
+// One array: b1, u1…u8, i1…i8, f2, f4, f8 of either byte order, in C or Fortran order, format
+// versions 1 to 3; what comes back is little-endian and in C order. Headers of Python 2 ("4L") are
+// read too. Errors: kNotFound, kIo; kCorrupt for a damaged header or data that do not fill the
+// shape exactly; kUnsupported for other element types.
 Result<HostTensor> read_npy(const Path& path);
 Result<HostTensor> parse_npy(std::string_view bytes, std::string_view where);
 
@@ -20,6 +24,23 @@ Result<HostTensor> parse_npy(std::string_view bytes, std::string_view where);
 // kCorrupt for damaged archives and checksums that do not match.
 Result<TensorFile> read_npz(const Path& path);
 Result<TensorFile> parse_npz(std::string_view bytes, std::string_view where);
+
+// An archive whose arrays are read one by one: those that nobody asks for may be of any type.
+class NpzFile {
+ public:
+  static Result<NpzFile> open(const Path& path);
+  bool has(std::string_view name) const;
+  std::vector<std::string> names() const;  // without ".npy", in the archive's order
+  // Error kNotFound, and as of parse_npz.
+  Result<HostTensor> read(std::string_view name) const;
+
+ private:
+  NpzFile(MappedFile file, std::vector<ZipEntry> entries, std::string where)
+      : file_(std::move(file)), entries_(std::move(entries)), where_(std::move(where)) {}
+  MappedFile file_;
+  std::vector<ZipEntry> entries_;
+  std::string where_;
+};
 
 // Atomic. The archive is not compressed. Errors: kIo; kInvalidArgument for BF16, which NumPy lacks,
 // and for arrays of 4 GB or more in an archive.

@@ -1,6 +1,7 @@
 // Opcodes after the comments of CPython's Lib/pickletools.py.
 #include "io/pickle.h"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cstring>
@@ -18,6 +19,15 @@ using Kind = PickleValue::Kind;
 constexpr size_t kMark = SIZE_MAX;
 
 }  // namespace
+
+const PickleValue* Pickle::find(const PickleValue& dictionary, std::string_view key) const {
+  if (dictionary.kind != Kind::kDict) return nullptr;
+  for (size_t i = 0; i + 1 < dictionary.items.size(); i += 2) {
+    const PickleValue& name = item(dictionary, i);
+    if (name.is_text() && name.text == key) return &item(dictionary, i + 1);
+  }
+  return nullptr;
+}
 
 // The stack machine that a pickle is a program of.
 class PickleReader {
@@ -106,6 +116,7 @@ class PickleReader {
     return {};
   }
   Result<std::string> unescaped(std::string_view line) const;
+  Result<std::string> plain_string(std::string_view line) const;
   Status push_integer(std::string_view digits);
   Status push_long(std::string_view little_endian);
   Status push_global(std::string_view module, std::string_view name);
@@ -166,6 +177,38 @@ Result<std::string> PickleReader::unescaped(std::string_view line) const {
       text += static_cast<char>(0x80 | (code >> 6 & 0x3f));
       text += static_cast<char>(0x80 | (code & 0x3f));
     }
+  }
+  return text;
+}
+
+// A string as Python's repr writes it, without its quotes.
+Result<std::string> PickleReader::plain_string(std::string_view line) const {
+  constexpr std::pair<char, char> kEscapes[] = {{'n', '\n'},  {'r', '\r'},  {'t', '\t'},
+                                                {'\\', '\\'}, {'\'', '\''}, {'"', '"'}};
+  std::string text;
+  for (size_t i = 0; i < line.size(); ++i) {
+    if (line[i] != '\\') {
+      text += line[i];
+      continue;
+    }
+    const std::string_view rest = line.substr(i + 1);
+    if (rest.starts_with('x')) {
+      const std::string_view digits = rest.substr(1, 2);
+      unsigned code = 0;
+      const auto [end, error] =
+          std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
+      if (digits.size() < 2 || error != std::errc() || end != digits.data() + 2)
+        return bad("an escape that is none");
+      text += static_cast<char>(code);
+      i += 3;
+      continue;
+    }
+    const auto found =
+        std::find_if(std::begin(kEscapes), std::end(kEscapes),
+                     [&](const std::pair<char, char>& row) { return rest.starts_with(row.first); });
+    if (found == std::end(kEscapes)) return bad("an escape that is none");
+    text += found->second;
+    ++i;
   }
   return text;
 }
@@ -301,9 +344,8 @@ Result<bool> PickleReader::text_op(uint8_t op) {
   if (line.size() < 2 || line.front() != line.back() ||
       (line.front() != '\'' && line.front() != '"'))
     return bad("a string without quotes");
-  line = line.substr(1, line.size() - 2);
-  if (line.find('\\') != std::string_view::npos) return bad("a string with escapes");
-  push({.kind = Kind::kText, .text = std::string(line), .items = {}, .entries = {}});
+  ITO_ASSIGN(std::string text, plain_string(line.substr(1, line.size() - 2)));
+  push({.kind = Kind::kText, .text = std::move(text), .items = {}, .entries = {}});
   return true;
 }
 
@@ -430,6 +472,28 @@ Result<bool> PickleReader::call_op(uint8_t op) {
       ITO_TRY(push_call(callee, arguments));
       return true;
     }
+    case 'i':
+    case 'o': {  // the callee's name in two lines, or first after the mark
+      if (op == 'i') {
+        ITO_ASSIGN(const std::string_view module, take_line());
+        ITO_ASSIGN(const std::string_view name, take_line());
+        ITO_TRY(push_global(module, name));
+      }
+      PickleIndex callee = 0;
+      if (op == 'i') {
+        ITO_ASSIGN(callee, pop());
+      }
+      ITO_ASSIGN(std::vector<PickleIndex> items, pop_to_mark());
+      if (op == 'o') {
+        if (items.empty()) return bad("a call of nothing");
+        callee = items.front();
+        items.erase(items.begin());
+      }
+      const PickleIndex arguments =
+          make({.kind = Kind::kTuple, .text = {}, .items = std::move(items), .entries = {}});
+      ITO_TRY(push_call(callee, arguments));
+      return true;
+    }
     case 'b': {
       ITO_ASSIGN(const PickleIndex state, pop());
       ITO_ASSIGN(PickleValue* const call, top(Kind::kCall));
@@ -473,7 +537,10 @@ Status PickleReader::step(uint8_t op, bool* stop) {
     ITO_ASSIGN(const bool done, (this->*group)(op));
     if (done) return {};
   }
-  return bad(fmt::format("opcode {:#04x} is unknown or not read", op));
+  // Registered extensions and buffers outside the pickle.
+  if ((op >= 0x82 && op <= 0x84) || op == 0x97 || op == 0x98)
+    return unsupported("{}: the pickle's opcode {:#04x} is not read", where_, op);
+  return bad(fmt::format("opcode {:#04x} is unknown", op));
 }
 
 Result<Pickle> PickleReader::read() {

@@ -38,11 +38,17 @@ struct PickleValue {
   double number = 0;
   std::string text;
   std::vector<PickleIndex> items, entries;
+
+  // Names are bytes where Python 2 wrote them.
+  bool is_text() const { return kind == Kind::kText || kind == Kind::kBytes; }
 };
 
 class Pickle {
  public:
   const PickleValue& operator[](PickleIndex index) const { return values_[index]; }
+  const PickleValue& item(const PickleValue& of, size_t i) const { return values_[of.items[i]]; }
+  // The value of a key of a dictionary that is a text, or null.
+  const PickleValue* find(const PickleValue& dictionary, std::string_view key) const;
   const PickleValue& root() const { return values_[root_]; }
   PickleIndex root_index() const { return root_; }
   // Bytes that the pickle took.

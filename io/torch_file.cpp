@@ -381,7 +381,8 @@ Result<TensorFile> parse_legacy_file(std::string_view bytes, std::string_view wh
 
 Result<TensorFile> parse_torch_file(std::string_view bytes, std::string_view where) {
   const FileKind kind = kind_of_bytes(bytes.substr(0, kFileKindBytes));
-  if (kind == FileKind::kZip || kind == FileKind::kTorchZip) return parse_zip_file(bytes, where);
+  if (kind == FileKind::kZip || kind == FileKind::kNpz || kind == FileKind::kTorchZip)
+    return parse_zip_file(bytes, where);
   if (kind == FileKind::kTorchLegacy) return parse_legacy_file(bytes, where);
   return corrupt("{} is no PyTorch checkpoint{}", where, kind_remark(kind));
 }

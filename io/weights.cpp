@@ -65,7 +65,8 @@ std::vector<WeightsChoice> choices(const Path& folder, const std::vector<std::st
 
 Result<TensorFile> read_tensors(const Path& path) {
   ITO_ASSIGN(const FileKind kind, kind_of_file(path));
-  if (kind == FileKind::kTorchZip || kind == FileKind::kTorchLegacy || kind == FileKind::kZip)
+  if (kind == FileKind::kTorchZip || kind == FileKind::kTorchLegacy || kind == FileKind::kZip ||
+      kind == FileKind::kNpz)
     return read_torch_file(path);
   return read_safetensors(path);
 }

@@ -17,6 +17,7 @@ constexpr std::string_view kLocal("PK\x03\x04", 4), kCentral("PK\x01\x02", 4),
 constexpr size_t kLocalSize = 30, kCentralSize = 46, kEndSize = 22, kEnd64Size = 56,
                  kLocator64Size = 20;
 constexpr uint32_t kZip64 = 0xffffffffu;
+constexpr uint64_t kHarmless = uint64_t{64} << 20, kMaxRatio = 500, kMaxTotal = uint64_t{64} << 30;
 
 template <typename T>
 T load(std::string_view bytes, size_t at) {
@@ -96,6 +97,28 @@ void store_sizes(std::string& out, const ZipPart& part, uint32_t crc) {
   store<uint16_t>(out, 0);  // no extra field
 }
 
+// Archives made to burst: entries that lie on one another, or that inflate beyond all proportion.
+Status check_entries(const std::vector<ZipEntry>& entries, std::string_view where) {
+  uint64_t total = 0;
+  std::vector<std::string_view> places;
+  for (const ZipEntry& entry : entries) {
+    if (entry.size > kMaxTotal - total)
+      return corrupt("{}: inflates to more than {} bytes", where, kMaxTotal);
+    total += entry.size;
+    if (entry.deflated && entry.size > kHarmless && entry.size / kMaxRatio > entry.data.size())
+      return corrupt(
+          "{}: {} of {} bytes claims to inflate to {}; at most {} times as many expected", where,
+          entry.name, entry.data.size(), entry.size, kMaxRatio);
+    if (!entry.data.empty()) places.push_back(entry.data);
+  }
+  std::sort(places.begin(), places.end(),
+            [](std::string_view a, std::string_view b) { return a.data() < b.data(); });
+  for (size_t i = 1; i < places.size(); ++i)
+    if (places[i - 1].data() + places[i - 1].size() > places[i].data())
+      return corrupt("{}: two entries share the same bytes", where);
+  return {};
+}
+
 }  // namespace
 
 Result<std::vector<ZipEntry>> parse_zip(std::string_view bytes, std::string_view where) {
@@ -137,6 +160,7 @@ Result<std::vector<ZipEntry>> parse_zip(std::string_view bytes, std::string_view
                        bytes.substr(data, stored)});
     at += total;
   }
+  ITO_TRY(check_entries(entries, where));
   return entries;
 }
 

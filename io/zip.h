@@ -22,7 +22,9 @@ struct ZipEntry {
 };
 
 // The table of contents. Errors naming `where`: kCorrupt (no or damaged directory, entries that lie
-// outside the file), kUnsupported (encrypted, other methods).
+// outside the file or share bytes, or that claim to inflate to more than 64 MiB and 500 times what
+// is stored, or to 64 GiB in all: known before anything is allocated), kUnsupported (encrypted,
+// other methods).
 Result<std::vector<ZipEntry>> parse_zip(std::string_view bytes, std::string_view where);
 
 // The content of an entry, its length and CRC checked. Error kCorrupt naming `where`.

@@ -11,6 +11,7 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build                                   # the build
   libfmt-dev nlohmann-json3-dev libcli11-dev libstb-dev zlib1g-dev spirv-tools
+  libpng-dev libjpeg62-turbo-dev libwebp-dev libtiff-dev libgif-dev  # reading pictures
   libgtest-dev libgmock-dev vulkan-validationlayers       # the tests
   libvulkan1                                              # the loader that the program opens
   clang-tidy                                              # scripts/lint.sh

@@ -17,7 +17,7 @@ Result<ClassifierConfig> classifier_config(const TrainingInput& input) {
   config.in_channels = input.channels();
   config.channels.assign(input.options.channels.begin(), input.options.channels.end());
   config.norm_groups = input.options.norm_groups;
-  config.image_size = input.size();
+  ITO_ASSIGN(config.image_size, input.side());
   return config;
 }
 

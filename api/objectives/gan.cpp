@@ -50,7 +50,7 @@ Result<Trainee> gan_objective(const TrainingInput& input) {
   ITO_ASSIGN(objective.scheduler, ddgan_scheduler(options.gan_steps));
   ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(objective.scheduler));
   DdganConfig config;
-  config.unet = unet_config(options, input.channels(), input.size(), 0);
+  config.unet = unet_config(options, input.channels(), {input.height(), input.width()}, 0);
   config.unet.class_embed_type = "identity";
   config.unet.resnet_time_scale_shift = "scale_shift";
   config.mapping = {.latent = options.latent,
@@ -62,12 +62,13 @@ Result<Trainee> gan_objective(const TrainingInput& input) {
   ITO_ASSIGN(ParameterSet both, ddgan_parameters(config));
   ITO_ASSIGN(const Network generator, ddgan_generator_network({config.unet, config.mapping}));
   Network network = generator.among(std::move(both));
-  ITO_TRY(network.check_size(input.size(), input.size()));
-  if (input.size() >> config.discriminator_channels.size() < 1)
+  ITO_TRY(network.check_size(input.height(), input.width()));
+  const int side = std::min(input.height(), input.width());
+  if (side >> config.discriminator_channels.size() < 1)
     return invalid_argument(
         "--discriminator-channels has {} levels, too many to halve images of "
         "size {}",
-        config.discriminator_channels.size(), input.size());
+        config.discriminator_channels.size(), side);
   objective.ports = {.labels = input.classes > 0, .randomness = true};
   objective.loss = gan_loss(config, schedule, options.r1);
   objective.validation.why_not = "a GAN's loss says nothing of its samples";

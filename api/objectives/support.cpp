@@ -13,13 +13,13 @@ namespace ito {
 Result<Network> image_network(const TrainingInput& input, const NetworkWishes& wishes) {
   const TrainingOptions& options = input.options;
   const int null_class = options.class_dropout > 0 && input.classes > 0 ? 1 : 0;
-  UNet2DConfig config =
-      unet_config(options, input.channels(), input.size(), input.classes + null_class);
+  UNet2DConfig config = unet_config(options, input.channels(), {input.height(), input.width()},
+                                    input.classes + null_class);
   config.out_channels = config.in_channels * wishes.output_multiple;
   if (options.energy != kNoEnergy) config.energy = options.energy;
   ITO_ASSIGN(Network network, unet2d_network(config));
   ITO_TRY(network.check_training());
-  ITO_TRY(network.check_size(input.size(), input.size()));
+  ITO_TRY(network.check_size(input.height(), input.width()));
   return network;
 }
 

@@ -165,7 +165,7 @@ TEST(ObjectiveRows, OptionsImplyTheirObjective) {
 // A name says all that its options would have said.
 TEST(ObjectiveRows, EveryNameMakesATask) {
   for (const ObjectiveRow& row : objective_rows()) {
-    TrainingOptions options{.objective = std::string(row.name.name), .channels = {8}, .size = 8};
+    TrainingOptions options{.objective = std::string(row.name.name), .channels = {8}, .size = "8"};
     options.sigma_max = 8;
     if (row.name.name.starts_with("ssm")) options.projections = 2;
     if (row.defaults != nullptr) row.defaults(options, {"channels"});
@@ -199,7 +199,7 @@ TEST(ObjectiveRows, OptionsOfOthersAreRefusedByName) {
             std::string::npos);
   EXPECT_NE(error({.energy = "kinetic"}).find("--energy is \"kinetic\", expected norm"),
             std::string::npos);
-  EXPECT_NE(make_task({.objective = "ism", .channels = {8}, .size = 32}, shapes())
+  EXPECT_NE(make_task({.objective = "ism", .channels = {8}, .size = "32"}, shapes())
                 .error()
                 .message.find("expected ssm"),
             std::string::npos);
@@ -208,7 +208,7 @@ TEST(ObjectiveRows, OptionsOfOthersAreRefusedByName) {
 TEST(ObjectiveRows, NetworksAreWhatTheObjectiveNeeds) {
   const auto network = [](TrainingOptions options) {
     options.channels = {8};
-    options.size = 8;
+    options.size = "8";
     return make_task(options, shapes()).value().network;
   };
   EXPECT_EQ(network({.objective = "hybrid"}).signature().out_channels, 2);
@@ -220,7 +220,7 @@ TEST(ObjectiveRows, NetworksAreWhatTheObjectiveNeeds) {
 TEST(ObjectiveRows, SchedulersAreThoseOfWhatWasTrained) {
   const auto scheduler = [](TrainingOptions options) {
     options.channels = {8};
-    options.size = 8;
+    options.size = "8";
     return make_task(options, shapes()).value().objective.scheduler;
   };
   EXPECT_EQ(scheduler({.objective = "hybrid"}).variance_type, "learned_range");

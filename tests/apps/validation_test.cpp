@@ -66,7 +66,7 @@ TEST_F(ValidationLoss, IsTheMeanSquaredErrorOnPyTorchsDraws) {
   TrainingOptions options;
   options.channels = {8, 16};
   ASSERT_OK_AND_ASSIGN(const TrainingTask task, make_task(options, data));
-  ASSERT_EQ(task.size(), kPadded);
+  ASSERT_EQ(task.height(), kPadded);
   Model model;
   model.network = task.network;
   model.scheduler = task.objective.scheduler;

@@ -1,5 +1,7 @@
 #include "io/dataset.h"
 
+#include <gmock/gmock.h>
+
 #include <numeric>
 
 #include "io/npy.h"
@@ -14,6 +16,7 @@ using test::put;
 using test::succeeds;
 using test::TempFolder;
 using test::unhex;
+using testing::ElementsAre;
 
 // Two 2x3 images counting from 0, and the labels 7 and 1; gzipped by Python.
 constexpr const char* kImagesGz =
@@ -137,12 +140,15 @@ TEST(ImageFolder, SubfoldersAreClasses) {
   put(folder / "cats" / "z.PNG", encode_png(plain(2, 3, 3, 5)));
   put(folder / "cats" / "notes.txt", "no image");
   put(folder / "cats" / "a.png", encode_png(plain(2, 3, 1, 6)));  // grey becomes RGB
-  std::filesystem::create_directories(folder / "empty");
-  ImageDataset data = *open_dataset(folder.path(), Split::kTrain, {.size = 0, .channels = 3});
+  std::filesystem::create_directories(folder / "cows");
+  ImageDataset data = *open_dataset(folder.path(), Split::kTrain);
   EXPECT_EQ(data.count, 3);
   EXPECT_EQ(data.c, 3);
-  EXPECT_EQ(data.names, (std::vector<std::string>{"cats", "dogs"}));
-  EXPECT_EQ(*data.labels, (std::vector<int32_t>{0, 0, 1}));
+  EXPECT_EQ(data.names, (std::vector<std::string>{"cats", "cows", "dogs"}));
+  EXPECT_EQ(*data.labels, (std::vector<int32_t>{0, 0, 2}));
+  EXPECT_EQ(data.class_counts(), (std::vector<int64_t>{2, 0, 1}));
+  EXPECT_EQ(data.facts.left_out, (std::vector<DatasetFacts::LeftOut>{{"no picture", 1}}));
+  EXPECT_THAT(data.facts.notes, ElementsAre("1 of 3 classes has no images: cows"));
   std::vector<uint8_t> expected(18, 6);
   expected.resize(36, 5);
   expected.resize(54, 7);
@@ -156,7 +162,7 @@ TEST(ImageFolder, TheFirstImageOfAnotherSizeIsNamed) {
   put(folder / "c.png", encode_png(plain(5, 5, 1, 3)));
   EXPECT_TRUE(fails(read_image_folder(folder.path()), ErrorKind::kCorrupt, "b.png: image of 6x4",
                     "a.png has 4x4"));
-  ImageDataset data = *read_image_folder(folder.path(), {.size = 2});
+  ImageDataset data = *read_image_folder(folder.path(), {.width = 2, .height = 2});
   EXPECT_EQ(data.count, 3);
   EXPECT_EQ(data.w, 2);
   EXPECT_EQ(data.pixels, (std::vector<uint8_t>{1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3}));
@@ -169,7 +175,8 @@ TEST(OpenDataset, NothingRecognisableIsNamed) {
   TempFolder folder;
   EXPECT_TRUE(fails(open_dataset(folder / "none", Split::kTrain), ErrorKind::kNotFound, "none"));
   EXPECT_TRUE(fails(open_dataset(folder.path(), Split::kTrain), ErrorKind::kNotFound,
-                    "no IDX, CIFAR-10, PNG or JPEG"));
+                    "no pictures (PNG, JPEG, WebP, TIFF, GIF, BMP), IDX files, CIFAR batches or "
+                    "arrays"));
 }
 
 TEST(NumpyDataset, BytesAndFloats) {
@@ -190,22 +197,23 @@ TEST(NumpyDataset, BytesAndFloats) {
 
   file.tensors["y"] = tensor_from_int64({1}, {4});
   ASSERT_TRUE(succeeds(write_npz(folder / "c.npz", file)));
-  EXPECT_TRUE(
-      fails(read_numpy_dataset(folder / "c.npz"), ErrorKind::kCorrupt, "1 labels", "2 images"));
+  EXPECT_TRUE(fails(read_array_dataset(folder / "c.npz", Split::kTrain), ErrorKind::kCorrupt,
+                    "1 labels", "2 images"));
   file.tensors["x"] = tensor_from_floats({1, 1, 1}, {200});
   ASSERT_TRUE(succeeds(write_npz(folder / "d.npz", file)));
-  EXPECT_TRUE(fails(read_numpy_dataset(folder / "d.npz"), ErrorKind::kCorrupt, "pixel value 200"));
+  EXPECT_TRUE(fails(read_array_dataset(folder / "d.npz", Split::kTrain), ErrorKind::kCorrupt,
+                    "pixel value 200"));
 }
 
 TEST(ImageDataset, PaddingSurroundsTheImage) {
-  ImageDataset data{1, 2, 3, 1, {1, 2, 3, 4, 5, 6}, std::nullopt, {}};
+  ImageDataset data{1, 2, 3, 1, {1, 2, 3, 4, 5, 6}, std::nullopt, {}, {}, {}};
   ImageDataset padded = *pad_to(data, 4, 9);
   EXPECT_EQ(padded.pixels, (std::vector<uint8_t>{9, 9, 9, 9, 1, 2, 3, 9, 4, 5, 6, 9, 9, 9, 9, 9}));
   EXPECT_TRUE(fails(pad_to(data, 2, 0), ErrorKind::kInvalidArgument, "2x3", "2x2"));
 }
 
 TEST(ImageDataset, NormalisedImagesAreWhatTheNetworkSees) {
-  ImageDataset data{2, 1, 1, 2, {0, 255, 51, 102}, std::nullopt, {}};
+  ImageDataset data{2, 1, 1, 2, {0, 255, 51, 102}, std::nullopt, {}, {}, {}};
   std::vector<float> out(2 * 3 * 3 * 2);
   normalised_images(data, {1, 0}, 3, 3, out.data());
   std::vector<float> expected(36, -1.0f);

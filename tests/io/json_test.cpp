@@ -18,6 +18,15 @@ TEST(Json, ParseErrorsNameFileAndPlace) {
   EXPECT_TRUE(fails(parse_json("{} {}", "x"), ErrorKind::kCorrupt, "not valid JSON"));
 }
 
+TEST(Json, ANulAnywhereIsAnError) {
+  for (const char* text : {"{}", "{\"a\": 1}"}) {
+    const std::string hidden = std::string(text) + '\0' + " and more";
+    EXPECT_TRUE(fails(parse_json(hidden, "x.json"), ErrorKind::kCorrupt, "x.json", "NUL"));
+    EXPECT_FALSE(parse_json(std::string(text) + '\0', "x.json").ok());
+  }
+  EXPECT_TRUE(parse_json("\"\\u0000\"", "x.json").ok());
+}
+
 TEST(Json, DuplicateKeysAreErrorsAtAnyDepth) {
   EXPECT_TRUE(fails(parse_json(R"({"a": 1, "b": {}, "a": 2})", "x"), ErrorKind::kCorrupt,
                     "key 'a' appears twice"));

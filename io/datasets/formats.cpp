@@ -1,0 +1,178 @@
+// The table of formats, and how the one of a path is found: in the folder itself, or below it.
+#include <algorithm>
+#include <cctype>
+
+#include "base/error.h"
+#include "io/compress.h"
+#include "io/datasets/readers.h"
+#include "io/file_kind.h"
+
+namespace ito {
+namespace {
+
+constexpr const char* kTakes =
+    "ito train takes a folder of pictures, MNIST's IDX files, CIFAR's batches, or arrays (.npy, "
+    ".npz, "
+    ".safetensors)";
+// Roots of torchvision hold a folder of the data set's name and in it "raw".
+constexpr int kDepth = 3;
+constexpr size_t kMostFolders = 2000;
+
+const FolderFormat* format_of(const Path& folder) {
+  for (const FolderFormat& format : folder_formats())
+    if (format.is_here(folder)) return &format;
+  return nullptr;
+}
+
+void find_below(const Path& folder, int depth, size_t& visited, std::vector<Path>& found) {
+  if (depth == 0 || ++visited > kMostFolders) return;
+  for (const std::string& name : visible_names(folder)) {
+    const Path inner = folder / name;
+    if (!folder_exists(inner)) continue;
+    if (format_of(inner) != nullptr) {
+      found.push_back(inner);
+    } else {
+      find_below(inner, depth - 1, visited, found);
+    }
+  }
+}
+
+Result<ImageDataset> open_file(const Path& path, Split split, const DatasetOptions& options) {
+  ITO_ASSIGN(const std::string head, read_head(path, 4096));
+  const FileKind kind = kind_of_bytes(head, path.filename().string());
+  switch (kind) {
+    case FileKind::kNpy:
+    case FileKind::kNpz:
+    case FileKind::kSafetensors:
+      return read_array_dataset(path, split, options);
+    case FileKind::kGzip:
+    case FileKind::kUnknown:
+    case FileKind::kEmpty: {
+      if (is_cifar_batch_name(path.filename().string())) {
+        ITO_ASSIGN(ImageDataset data, read_cifar10({path}));
+        data.facts.part = "all";
+        return data;
+      }
+      const bool looks_idx = kind == FileKind::kGzip || kind == FileKind::kEmpty ||
+                             head.starts_with(std::string_view("\0\0", 2)) ||
+                             path.filename().string().find("idx") != std::string::npos;
+      auto data = read_idx_file_set(path, split);
+      if (data.ok() || looks_idx) return data;
+      return Error{data.error().kind, data.error().message + "; " + kTakes};
+    }
+    default:
+      if (is_picture(kind))
+        return invalid_argument("{} is a single picture; give the folder that it lies in",
+                                path.string());
+      return invalid_argument("{} is {}; {}", path.string(), kind_name(kind), kTakes);
+  }
+}
+
+Status check_labels(ImageDataset& data) {
+  if (!data.labels) return {};
+  std::vector<std::string> without;
+  const std::vector<int64_t> counts = data.class_counts();
+  for (size_t k = 0; k < counts.size(); ++k)
+    if (counts[k] == 0) without.push_back(data.class_name(static_cast<int>(k)));
+  if (!without.empty())
+    data.facts.notes.push_back(fmt::format("{} of {} classes {} no images: {}", without.size(),
+                                           counts.size(), without.size() == 1 ? "has" : "have",
+                                           listed(without)));
+  return {};
+}
+
+Result<ImageDataset> open_any(const Path& path, Split split, const DatasetOptions& options) {
+  if (!folder_exists(path)) {
+    if (!file_exists(path)) return not_found("no data set {}", path.string());
+    ITO_ASSIGN(ImageDataset data, open_file(path, split, options));
+    data.facts.from = path;
+    return data;
+  }
+  Path folder = path;
+  const FolderFormat* format = format_of(folder);
+  if (format == nullptr && !has_pictures(folder)) {
+    std::vector<Path> found;
+    size_t visited = 0;
+    find_below(folder, kDepth, visited, found);
+    std::vector<std::string> names;
+    for (const Path& inner : found) names.push_back(inner.string());
+    if (found.size() > 1)
+      return invalid_argument("{} holds several data sets; give one of {}", path.string(),
+                              listed(names));
+    if (found.size() == 1) {
+      folder = found[0];
+      format = format_of(folder);
+    }
+  }
+  if (format != nullptr) {
+    ITO_ASSIGN(ImageDataset data, format->read(folder, split, options));
+    data.facts.from = folder;
+    return data;
+  }
+  return read_picture_folder(path, split, options);
+}
+
+}  // namespace
+
+std::span<const FolderFormat> folder_formats() {
+  static constexpr FolderFormat kFormats[] = {
+      {{"IDX", "MNIST and its relatives", "yann.lecun.com/exdb/mnist", ""},
+       is_idx_folder,
+       read_idx_folder},
+      {{"CIFAR-10", "binary version", "Krizhevsky 2009", ""},
+       is_cifar10_binary,
+       read_cifar10_binary},
+      {{"CIFAR-100", "binary version", "Krizhevsky 2009", ""},
+       is_cifar100_binary,
+       read_cifar100_binary},
+      {{"CIFAR pickles", "the Python version of CIFAR-10 and CIFAR-100", "Krizhevsky 2009", ""},
+       is_cifar_pickle,
+       read_cifar_pickle},
+      {{"arrays", "one .npz or .npy file, or one each of images and labels", "numpy.lib.format",
+        ""},
+       is_array_folder,
+       read_array_folder}};
+  return kFormats;
+}
+
+bool is_hidden(const std::string& name) {
+  return name.starts_with(".") || name == "__MACOSX" || name == "Thumbs.db" ||
+         name == "desktop.ini" || name == "Icon\r" || name == "@eaDir";
+}
+
+std::vector<std::string> visible_names(const Path& folder) {
+  const auto names = list_folder(folder);
+  std::vector<std::string> visible;
+  if (names.ok())
+    for (const std::string& name : *names)
+      if (!is_hidden(name)) visible.push_back(name);
+  return visible;
+}
+
+Result<ImageDataset> open_dataset(const Path& path, Split split, const DatasetOptions& options) {
+  ITO_ASSIGN(ImageDataset data, open_any(path, split, options));
+  if (data.facts.most == 0 && data.facts.least == 0 && !data.pixels.empty()) {
+    const auto [least, most] = std::minmax_element(data.pixels.begin(), data.pixels.end());
+    data.facts.least = *least;
+    data.facts.most = *most;
+  }
+  if (options.width > 0 && data.c != 1 && data.c != 3)
+    return unsupported("{}: --resize takes images of 1 or 3 channels, found {}", path.string(),
+                       data.c);
+  data = fitted(std::move(data), options);
+  ITO_TRY(check_labels(data));
+  return data;
+}
+
+Result<std::optional<ImageDataset>> open_test_images(const Path& path,
+                                                     const DatasetOptions& options) {
+  auto data = open_dataset(path, Split::kTest, options);
+  if (!data.ok()) {
+    if (data.error().kind == ErrorKind::kNotFound) return std::optional<ImageDataset>();
+    return std::move(data).error();
+  }
+  if (data->facts.part == "all") return std::optional<ImageDataset>();
+  return std::optional<ImageDataset>(std::move(data).value());
+}
+
+}  // namespace ito

@@ -1,0 +1,141 @@
+// metadata.csv and metadata.jsonl beside pictures: rows of file_name and label, as `datasets` reads
+// them; and the dataset.json of StyleGAN's and EDM's tools.
+#include "base/error.h"
+#include "io/datasets/picture_list.h"
+#include "io/json.h"
+
+namespace ito {
+namespace {
+
+constexpr uint64_t kMaxMetadata = uint64_t{1} << 30;
+
+bool is_file_column(std::string_view name) { return name == "file_name" || name == "filename"; }
+bool is_label_column(std::string_view name) { return name == "label" || name == "class"; }
+
+// One row of RFC 4180: fields in quotes may hold commas, line ends and doubled quotes. False at the
+// end of the text.
+bool next_row(std::string_view& rest, std::vector<std::string>& fields) {
+  fields.clear();
+  if (rest.empty()) return false;
+  std::string field;
+  bool quoted = false;
+  size_t at = 0;
+  for (; at < rest.size(); ++at) {
+    const char c = rest[at];
+    if (quoted) {
+      if (c != '"') {
+        field += c;
+      } else if (at + 1 < rest.size() && rest[at + 1] == '"') {
+        field += '"';
+        ++at;
+      } else {
+        quoted = false;
+      }
+    } else if (c == '"' && field.empty()) {
+      quoted = true;
+    } else if (c == ',') {
+      fields.push_back(std::move(field));
+      field.clear();
+    } else if (c == '\n') {
+      break;
+    } else if (c != '\r') {
+      field += c;
+    }
+  }
+  fields.push_back(std::move(field));
+  rest.remove_prefix(std::min(at + 1, rest.size()));
+  return true;
+}
+
+Result<PictureMetadata> read_csv(const Path& path) {
+  ITO_ASSIGN(const std::string text, read_file(path, kMaxMetadata));
+  std::string_view rest = text;
+  if (rest.starts_with("\xef\xbb\xbf")) rest.remove_prefix(3);
+  PictureMetadata out{.path = path, .has_labels = false, .labels = {}};
+  std::vector<std::string> row;
+  next_row(rest, row);
+  std::optional<size_t> file, label;
+  for (size_t i = 0; i < row.size(); ++i) {
+    if (is_file_column(row[i]) && !file) file = i;
+    if (is_label_column(row[i]) && !label) label = i;
+  }
+  if (!file)
+    return corrupt("{}: the first line has no column file_name, found {}", path.string(),
+                   listed(row));
+  out.has_labels = label.has_value();
+  for (int64_t line = 2; next_row(rest, row); ++line) {
+    if (row.size() == 1 && row[0].empty()) continue;
+    if (*file >= row.size() || (label && *label >= row.size()))
+      return corrupt("{}: row {} has {} fields", path.string(), line, row.size());
+    out.labels[row[*file]] = label ? row[*label] : std::string();
+  }
+  return out;
+}
+
+// A label of JSON as a class name; empty for null.
+Result<std::string> label_text(const Json& value, const Path& path, int64_t line) {
+  if (value.is_null()) return std::string();
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number_integer()) return value.dump();
+  return corrupt("{}: row {}: a label is {}, expected a name or an integer", path.string(), line,
+                 describe_json(value));
+}
+
+Result<PictureMetadata> read_json_lines(const Path& path) {
+  ITO_ASSIGN(const std::string text, read_file(path, kMaxMetadata));
+  PictureMetadata out{.path = path, .has_labels = false, .labels = {}};
+  int64_t line = 0;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view row = std::string_view(text).substr(begin, end - begin);
+    begin = end + 1;
+    ++line;
+    if (row.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    ITO_ASSIGN(const Json json, parse_json(row, fmt::format("{}: row {}", path.string(), line)));
+    std::string file, label;
+    if (!json.is_object()) return corrupt("{}: row {} is no JSON object", path.string(), line);
+    for (const auto& [key, value] : json.items()) {
+      if (is_file_column(key) && value.is_string()) file = value.get<std::string>();
+      if (!is_label_column(key)) continue;
+      ITO_ASSIGN(label, label_text(value, path, line));
+      out.has_labels = true;
+    }
+    if (file.empty()) return corrupt("{}: row {} has no file_name", path.string(), line);
+    out.labels[file] = label;
+  }
+  return out;
+}
+
+// {"labels": [["00000/img00000000.png", 6], …]} or null.
+Result<PictureMetadata> read_dataset_json(const Path& path) {
+  ITO_ASSIGN(const Json json, read_json(path));
+  PictureMetadata out{.path = path, .has_labels = false, .labels = {}};
+  const Json* rows = json.is_object() && json.contains("labels") ? &json["labels"] : nullptr;
+  if (rows == nullptr || !rows->is_array()) return out;
+  out.has_labels = true;
+  for (const Json& row : *rows) {
+    if (!row.is_array() || row.size() != 2 || !row[0].is_string())
+      return corrupt("{}: an entry of labels is {}, expected a file name and a label",
+                     path.string(), describe_json(row));
+    ITO_ASSIGN(out.labels[row[0].get<std::string>()],
+               label_text(row[1], path, static_cast<int64_t>(out.labels.size())));
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<std::optional<PictureMetadata>> read_metadata(const Path& folder) {
+  using Reader = Result<PictureMetadata> (*)(const Path&);
+  constexpr std::pair<const char*, Reader> kFiles[] = {{"metadata.csv", read_csv},
+                                                       {"metadata.jsonl", read_json_lines},
+                                                       {"dataset.json", read_dataset_json}};
+  for (const auto& [name, reader] : kFiles) {
+    if (!file_exists(folder / name)) continue;
+    ITO_ASSIGN(PictureMetadata metadata, reader(folder / name));
+    return std::optional<PictureMetadata>(std::move(metadata));
+  }
+  return std::optional<PictureMetadata>();
+}
+
+}  // namespace ito

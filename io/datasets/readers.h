@@ -1,0 +1,68 @@
+// What the readers of io/datasets share, and the table of formats. Not for other folders.
+#pragma once
+
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "io/dataset.h"
+#include "io/host_tensor.h"
+
+namespace ito {
+
+inline constexpr uint64_t kMaxDatasetBytes = uint64_t{16} << 30;
+
+// A data set that lies in a folder under names of its own.
+struct FolderFormat {
+  Name name;
+  bool (*is_here)(const Path& folder);
+  Result<ImageDataset> (*read)(const Path& folder, Split split, const DatasetOptions& options);
+};
+std::span<const FolderFormat> folder_formats();
+bool is_idx_folder(const Path& folder);
+Result<ImageDataset> read_idx_folder(const Path& folder, Split split,
+                                     const DatasetOptions& options);
+bool is_cifar10_binary(const Path& folder);
+Result<ImageDataset> read_cifar10_binary(const Path& folder, Split split, const DatasetOptions&);
+bool is_cifar100_binary(const Path& folder);
+Result<ImageDataset> read_cifar100_binary(const Path& folder, Split split, const DatasetOptions&);
+bool is_cifar_pickle(const Path& folder);
+Result<ImageDataset> read_cifar_pickle(const Path& folder, Split split, const DatasetOptions&);
+bool is_array_folder(const Path& folder);
+Result<ImageDataset> read_array_folder(const Path& folder, Split split,
+                                       const DatasetOptions& options);
+// Of pictures; enters train/, test/ or val/.
+Result<ImageDataset> read_picture_folder(const Path& folder, Split split,
+                                         const DatasetOptions& options);
+// Whether pictures lie in folder or below it.
+bool has_pictures(const Path& folder);
+
+// A single IDX file, its labels and its counterpart beside it.
+Result<ImageDataset> read_idx_file_set(const Path& images, Split split);
+// One CIFAR file.
+bool is_cifar_batch_name(const std::string& name);
+
+// Hidden files, and what systems leave behind: "._a.png", "Thumbs.db", "__MACOSX".
+bool is_hidden(const std::string& name);
+// Names in a folder that are not hidden; empty where it cannot be read.
+std::vector<std::string> visible_names(const Path& folder);
+
+// Takes count, h, w and c from [count,h,w] or [count,h,w,c]. Error kCorrupt naming `where` if they
+// are no images.
+Status set_extents(ImageDataset& data, const std::vector<int64_t>& dims, std::string_view where);
+
+// Scales and cuts or pads as the options say; `index` decides a random place.
+Picture fitted(const Picture& picture, const DatasetOptions& options, uint64_t index);
+// All images of a data set, where the options name a size.
+ImageDataset fitted(ImageDataset data, const DatasetOptions& options);
+// Appends a picture without alpha; the data set becomes RGB, or gets `floats`, where that is
+// needed.
+void append_picture(ImageDataset& data, const Picture& picture);
+
+// "a, b, c and 7 more".
+std::string listed(const std::vector<std::string>& names, size_t most = 8);
+
+// Names of classes that a file beside the data does not tell, from its path and its first labels.
+void name_known_classes(ImageDataset& data, const Path& path);
+
+}  // namespace ito

@@ -1,0 +1,184 @@
+// PNG by libpng. It checks and unpacks; depths, palettes and transparency are resolved here, so
+// that no index reads beyond a palette and no gamma changes a value.
+#include <png.h>
+
+#include <csetjmp>
+#include <cstring>
+
+#include "base/error.h"
+#include "io/pictures/formats.h"
+
+namespace ito {
+namespace {
+
+// One file. What has a destructor lives here, outside of the functions that libpng leaves by a
+// jump.
+struct PngJob {
+  std::string_view bytes;
+  size_t at = 0;
+  std::jmp_buf jump;
+  png_structp png = nullptr;
+  png_infop info = nullptr;
+  std::string message;
+  Status size;
+  std::string_view where;
+  std::vector<uint8_t> raw;  // rows as libpng gives them: a byte per sample, or two
+  Picture picture;
+
+  ~PngJob() {
+    if (png != nullptr) png_destroy_read_struct(&png, &info, nullptr);
+  }
+};
+
+void on_error(png_structp png, png_const_charp text) {
+  auto* job = static_cast<PngJob*>(png_get_error_ptr(png));
+  job->message = text;
+  std::longjmp(job->jump, 1);
+}
+
+void on_warning(png_structp, png_const_charp) {}
+
+void on_read(png_structp png, png_bytep out, size_t n) {
+  auto* job = static_cast<PngJob*>(png_get_io_ptr(png));
+  if (n > job->bytes.size() - job->at) png_error(png, "the file is truncated");
+  std::memcpy(out, job->bytes.data() + job->at, n);
+  job->at += n;
+}
+
+void read_header(PngJob& job) {
+  png_set_read_fn(job.png, &job, on_read);
+  png_set_crc_action(job.png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
+  // What does not change pixels is checked and skipped; in the rest small errors are errors.
+  png_set_keep_unknown_chunks(job.png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
+  png_set_benign_errors(job.png, 0);
+  png_set_user_limits(job.png, 0x7fffffff, 0x7fffffff);
+  png_read_info(job.png, job.info);
+  const uint32_t w = png_get_image_width(job.png, job.info);
+  const uint32_t h = png_get_image_height(job.png, job.info);
+  job.size = check_picture_size(w, h, job.bytes.size(), kPixelsPerDeflatedByte, job.where);
+}
+
+void read_rows(PngJob& job) {
+  png_set_packing(job.png);
+  const int passes = png_set_interlace_handling(job.png);
+  png_read_update_info(job.png, job.info);
+  const size_t row = png_get_rowbytes(job.png, job.info);
+  const uint32_t h = png_get_image_height(job.png, job.info);
+  job.raw.resize(row * h);
+  for (int pass = 0; pass < passes; ++pass)
+    for (uint32_t y = 0; y < h; ++y) png_read_row(job.png, job.raw.data() + row * y, nullptr);
+  png_read_end(job.png, nullptr);
+}
+
+bool guarded(PngJob& job, void (*work)(PngJob&)) {
+  if (setjmp(job.jump) != 0) return false;
+  work(job);
+  return true;
+}
+
+// Samples at their own depth.
+std::vector<uint16_t> samples_of(const std::vector<uint8_t>& raw, int depth) {
+  if (depth < 16) return {raw.begin(), raw.end()};
+  std::vector<uint16_t> samples(raw.size() / 2);
+  for (size_t i = 0; i < samples.size(); ++i)
+    samples[i] = static_cast<uint16_t>(raw[2 * i] << 8 | raw[2 * i + 1]);
+  return samples;
+}
+
+Result<Picture> resolve_palette(PngJob& job, Picture indices) {
+  png_colorp palette = nullptr;
+  png_bytep alpha = nullptr;
+  int colours = 0, alphas = 0;
+  png_get_PLTE(job.png, job.info, &palette, &colours);
+  png_get_tRNS(job.png, job.info, &alpha, &alphas, nullptr);
+  bool grey = true;
+  for (int i = 0; i < colours; ++i)
+    grey = grey && palette[i].red == palette[i].green && palette[i].green == palette[i].blue;
+  Picture out{indices.h, indices.w, (grey ? 1 : 3) + (alphas > 0 ? 1 : 0), 8, {}};
+  out.samples.reserve(indices.samples.size() * static_cast<size_t>(out.c));
+  for (const uint16_t index : indices.samples) {
+    if (index >= colours)
+      return corrupt("{}: damaged image (a pixel names entry {} of a palette of {})", job.where,
+                     index, colours);
+    out.samples.push_back(palette[index].red);
+    if (!grey) {
+      out.samples.push_back(palette[index].green);
+      out.samples.push_back(palette[index].blue);
+    }
+    if (alphas > 0) out.samples.push_back(index < alphas ? alpha[index] : 255);
+  }
+  return out;
+}
+
+// Pixels of the colour that tRNS names become transparent. `samples` still have the file's depth.
+Picture resolve_key(const Picture& picture, const png_color_16& key, int depth) {
+  Picture out = picture;
+  out.c = picture.c + 1;
+  out.samples.clear();
+  out.samples.reserve(picture.samples.size() / static_cast<size_t>(picture.c) *
+                      static_cast<size_t>(out.c));
+  const std::array<uint16_t, 3> wanted =
+      picture.c == 1 ? std::array<uint16_t, 3>{key.gray, 0, 0}
+                     : std::array<uint16_t, 3>{key.red, key.green, key.blue};
+  const auto opaque = static_cast<uint16_t>((1 << depth) - 1);
+  const size_t c = static_cast<size_t>(picture.c);
+  for (size_t i = 0; i < picture.samples.size(); i += c) {
+    bool hit = true;
+    for (size_t k = 0; k < c; ++k) {
+      hit = hit && picture.samples[i + k] == wanted[k];
+      out.samples.push_back(picture.samples[i + k]);
+    }
+    out.samples.push_back(hit ? uint16_t{0} : opaque);
+  }
+  return out;
+}
+
+// The orientation of an eXIf chunk. The chunks have been read, so lengths are sound.
+int orientation_of(std::string_view bytes) {
+  for (size_t at = 8; at + 12 <= bytes.size();) {
+    size_t length = 0;
+    for (size_t i = 0; i < 4; ++i) length = length << 8 | static_cast<unsigned char>(bytes[at + i]);
+    if (length > bytes.size() - at - 12) return 1;
+    if (bytes.substr(at + 4, 4) == "eXIf") return exif_orientation(bytes.substr(at + 8, length));
+    at += 12 + length;
+  }
+  return 1;
+}
+
+}  // namespace
+
+Result<Picture> decode_png(std::string_view bytes, std::string_view where) {
+  PngJob job;
+  job.bytes = bytes;
+  job.where = where;
+  job.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning);
+  if (job.png != nullptr) job.info = png_create_info_struct(job.png);
+  if (job.info == nullptr) return out_of_memory("{}: cannot start decoding", where);
+  if (!guarded(job, read_header)) return corrupt("{}: damaged image ({})", where, job.message);
+  ITO_TRY(job.size);
+  if (!guarded(job, read_rows)) return corrupt("{}: damaged image ({})", where, job.message);
+
+  const int depth = png_get_bit_depth(job.png, job.info);
+  const int file_depth = depth < 8 ? 8 : depth;  // packing has made bytes of smaller ones
+  const int type = png_get_color_type(job.png, job.info);
+  // After packing libpng tells 8; the header keeps the depth of the file.
+  const int stored = static_cast<unsigned char>(bytes[24]);
+  Picture picture{static_cast<int>(png_get_image_height(job.png, job.info)),
+                  static_cast<int>(png_get_image_width(job.png, job.info)),
+                  png_get_channels(job.png, job.info), file_depth, samples_of(job.raw, stored)};
+  if (type == PNG_COLOR_TYPE_PALETTE) {
+    ITO_ASSIGN(picture, resolve_palette(job, std::move(picture)));
+    return oriented(std::move(picture), orientation_of(bytes));
+  }
+  png_color_16p key = nullptr;
+  if (png_get_tRNS(job.png, job.info, nullptr, nullptr, &key) != 0 && key != nullptr &&
+      !picture.has_alpha())
+    picture = resolve_key(picture, *key, stored);
+  if (stored < 8) {
+    const int factor = 255 / ((1 << stored) - 1);
+    for (uint16_t& sample : picture.samples) sample = static_cast<uint16_t>(sample * factor);
+  }
+  return oriented(std::move(picture), orientation_of(bytes));
+}
+
+}  // namespace ito

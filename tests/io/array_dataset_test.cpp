@@ -1,0 +1,194 @@
+// Data sets as arrays: names, shapes, ranges, labels; and archives made to burst.
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "io/compress.h"
+#include "io/dataset.h"
+#include "io/npy.h"
+#include "io/safetensors.h"
+#include "tests/io/temp_folder.h"
+
+namespace ito {
+namespace {
+
+using test::bytes_of;
+using test::fails;
+using test::put;
+using test::succeeds;
+using test::TempFolder;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+HostTensor counting(const Shape& shape, uint8_t first = 0) {
+  std::vector<uint8_t> values(static_cast<size_t>(shape.numel()));
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<uint8_t>(first + i);
+  return tensor_from_bytes(shape, values);
+}
+
+class ArrayDataset : public testing::Test {
+ protected:
+  Result<ImageDataset> npy(const HostTensor& tensor, const DatasetOptions& options = {}) {
+    EXPECT_TRUE(succeeds(write_npy(folder_ / "a.npy", tensor)));
+    return open_dataset(folder_ / "a.npy", Split::kTrain, options);
+  }
+  Result<ImageDataset> npz(const std::map<std::string, HostTensor>& tensors,
+                           Split split = Split::kTrain) {
+    TensorFile file;
+    file.tensors = tensors;
+    EXPECT_TRUE(succeeds(write_npz(folder_ / "a.npz", file)));
+    return open_dataset(folder_ / "a.npz", split);
+  }
+  TempFolder folder_;
+};
+
+TEST_F(ArrayDataset, FloatsWithoutNegativeValuesAreSaidToBeginAtBlack) {
+  const HostTensor unit = tensor_from_floats({2, 1, 2}, {0, 0.25f, 0.5f, 1});
+  ImageDataset data = *npy(unit);
+  EXPECT_EQ(data.pixels, (std::vector<uint8_t>{0, 64, 128, 255}));
+  EXPECT_EQ(data.floats, (std::vector<float>{-1, -0.5f, 0, 1}));
+  EXPECT_THAT(data.facts.notes, ElementsAre(HasSubstr("--range=-1,1")));
+  EXPECT_THAT(describe(data, "images"), HasSubstr("values 0 to 1"));
+  data = *npy(unit, {.range = ValueRange::kSigned});
+  EXPECT_EQ(data.floats, (std::vector<float>{0, 0.25f, 0.5f, 1}));
+  EXPECT_TRUE(data.facts.notes.empty());
+  // Bytes that somebody divided by 255 are bytes again.
+  EXPECT_TRUE(npy(tensor_from_floats({1, 1, 3}, {7 / 255.0f, 1, 0}))->floats.empty());
+  const HostTensor bytes = tensor_from_floats({1, 1, 3}, {0, 51, 255});
+  EXPECT_TRUE(fails(npy(bytes), ErrorKind::kCorrupt, "pixel value 255", "--range 0,255"));
+  EXPECT_EQ(npy(bytes, {.range = ValueRange::kBytes})->pixels, (std::vector<uint8_t>{0, 51, 255}));
+  EXPECT_TRUE(fails(npy(tensor_from_floats({1, 1, 1}, {std::nanf("")})), ErrorKind::kCorrupt,
+                    "not a number"));
+}
+
+TEST_F(ArrayDataset, ChannelsMayComeSecond) {
+  ImageDataset data = *npy(counting({2, 3, 8, 6}));
+  EXPECT_EQ(data.h, 8);
+  EXPECT_EQ(data.w, 6);
+  EXPECT_EQ(data.c, 3);
+  EXPECT_EQ(data.pixels[0], 0);
+  EXPECT_EQ(data.pixels[1], 48);
+  EXPECT_EQ(data.pixels[3], 1);
+  EXPECT_THAT(data.facts.notes, ElementsAre(HasSubstr("[count,c,h,w]")));
+  EXPECT_EQ(npy(counting({2, 1, 8, 6}))->c, 1);
+  EXPECT_EQ(npy(counting({2, 8, 6, 3}))->c, 3);
+  EXPECT_THAT(npy(counting({2, 3, 8, 3}))->facts.notes, ElementsAre(HasSubstr("though")));
+}
+
+TEST_F(ArrayDataset, OnePictureOrManyIsAsked) {
+  for (const Shape& shape : {Shape{8, 6, 3}, Shape{8, 6, 4}, Shape{8, 6, 1}, Shape{3, 8, 6}})
+    EXPECT_TRUE(fails(npy(counting(shape)), ErrorKind::kInvalidArgument, "one picture"))
+        << shape.to_string();
+  EXPECT_TRUE(fails(npy(counting({10, 49})), ErrorKind::kInvalidArgument, "flattened"));
+  EXPECT_EQ(npy(counting({5, 8, 6}))->count, 5);
+  // Labels settle it.
+  const auto labelled = npz({{"x", counting({3, 8, 6})}, {"y", counting({3})}});
+  ASSERT_TRUE(succeeds(labelled));
+  EXPECT_EQ(labelled->count, 3);
+}
+
+TEST_F(ArrayDataset, WordsKeepTheirBits) {
+  HostTensor words{HostType::kU16, Shape{1, 1, 3}, {0, 0, 0xff, 0xff, 0x34, 0x12}};
+  const ImageDataset data = *npy(words);
+  EXPECT_EQ(data.pixels, (std::vector<uint8_t>{0, 255, 18}));
+  EXPECT_FLOAT_EQ(data.floats[2], 0x1234 / 32767.5f - 1);
+  EXPECT_EQ(npy(tensor_from_int64({1, 1, 2}, {3, 255}))->pixels, (std::vector<uint8_t>{3, 255}));
+  EXPECT_TRUE(fails(npy(tensor_from_int64({1, 1, 2}, {3, 256})), ErrorKind::kCorrupt, "256"));
+  EXPECT_EQ(npy({HostType::kBool, Shape{1, 1, 2}, {0, 1}})->pixels, (std::vector<uint8_t>{0, 255}));
+}
+
+TEST_F(ArrayDataset, KerasAndMedMnistPartsAreFound) {
+  const std::map<std::string, HostTensor> keras = {{"x_train", counting({4, 5, 5})},
+                                                   {"y_train", counting({4})},
+                                                   {"x_test", counting({2, 5, 5}, 9)},
+                                                   {"y_test", counting({2}, 1)}};
+  EXPECT_EQ(npz(keras)->count, 4);
+  const ImageDataset test = *npz(keras, Split::kTest);
+  EXPECT_EQ(test.count, 2);
+  EXPECT_EQ(*test.labels, (std::vector<int32_t>{1, 2}));
+  EXPECT_EQ(test.facts.part, "test");
+  std::map<std::string, HostTensor> med = {
+      {"train_images", counting({4, 5, 5})}, {"train_labels", counting({4, 1})},
+      {"val_images", counting({2, 5, 5})},   {"val_labels", counting({2, 1})},
+      {"test_images", counting({3, 5, 5})},  {"test_labels", counting({3, 1})}};
+  EXPECT_EQ(npz(med, Split::kTest)->count, 3);
+  med.erase("test_images");
+  EXPECT_EQ(npz(med, Split::kTest)->facts.part, "val");
+  med.erase("val_images");
+  EXPECT_TRUE(fails(npz(med, Split::kTest), ErrorKind::kNotFound, "test images"));
+  // One 1 a row is a class; several are several classes.
+  ImageDataset one_hot = *npz(
+      {{"images", counting({2, 5, 5})}, {"labels", tensor_from_bytes({2, 3}, {0, 0, 1, 1, 0, 0})}});
+  EXPECT_EQ(*one_hot.labels, (std::vector<int32_t>{2, 0}));
+  one_hot = *npz(
+      {{"images", counting({2, 5, 5})}, {"labels", tensor_from_bytes({2, 3}, {1, 0, 1, 1, 0, 0})}});
+  EXPECT_FALSE(one_hot.labels.has_value());
+  EXPECT_THAT(one_hot.facts.notes, Contains(HasSubstr("several classes")));
+}
+
+TEST_F(ArrayDataset, WhatSampleWritesIsRead) {
+  TensorFile file;
+  file.tensors["images"] = tensor_from_floats({2, 1, 2, 2}, {-1, 0, 0.5f, 1.25f, -1, -1, -1, -1});
+  file.tensors["classes"] = tensor_from_uint32({2}, {3, 1});
+  file.tensors["seeds"] = tensor_from_uint32({2}, {0, 1});
+  ASSERT_TRUE(succeeds(write_npz(folder_ / "s.npz", file)));
+  file.metadata["settings"] = "{}";
+  ASSERT_TRUE(succeeds(write_safetensors(folder_ / "s.safetensors", file)));
+  for (const char* name : {"s.npz", "s.safetensors"}) {
+    const auto data = open_dataset(folder_ / name, Split::kTrain);
+    ASSERT_TRUE(succeeds(data));
+    EXPECT_EQ(data->h, 2);
+    EXPECT_EQ(data->c, 1);
+    EXPECT_EQ(*data->labels, (std::vector<int32_t>{3, 1}));
+    EXPECT_EQ(data->floats[2], 0.5f);
+    EXPECT_EQ(data->floats[3], 1);
+  }
+}
+
+TEST_F(ArrayDataset, AnArrayThatNobodyAsksForMayBeOfAnyType) {
+  // An array of strings of one character, as numpy.array(["a"]) is saved.
+  std::string header = "{'descr': '<U1', 'fortran_order': False, 'shape': (1,), }";
+  header.resize(117, ' ');
+  const std::string strings =
+      std::string("\x93NUMPY\x01\x00\x76\x00", 10) + header + "\n" + std::string("a\0\0\0", 4);
+  ASSERT_TRUE(succeeds(write_npy(folder_ / "images.npy", counting({2, 5, 5}))));
+  const std::string images = bytes_of(folder_ / "images.npy");
+  std::filesystem::remove(folder_ / "images.npy");
+  ASSERT_TRUE(succeeds(
+      write_zip(folder_ / "a.npz", {{"names.npy", strings, ""}, {"images.npy", images, ""}})));
+  const auto data = open_dataset(folder_ / "a.npz", Split::kTrain);
+  ASSERT_TRUE(succeeds(data));
+  EXPECT_EQ(data->count, 2);
+}
+
+TEST_F(ArrayDataset, ArchivesThatBurstOrOverlapAreRefusedByTheirDirectory) {
+  ASSERT_TRUE(succeeds(write_zip(folder_ / "z.npz", {{"images.npy", std::string(300, 'x'), ""},
+                                                     {"other.npy", std::string(300, 'y'), ""}})));
+  const std::string good = bytes_of(folder_ / "z.npz");
+  const size_t first = good.find("PK\x01\x02"), second = good.find("PK\x01\x02", first + 1);
+  // 300 stored bytes that claim to be a deflated gigabyte.
+  std::string bomb = good;
+  bomb[first + 10] = 8;
+  bomb.replace(first + 24, 4, std::string("\0\0\0\x40", 4));
+  put(folder_ / "z.npz", bomb);
+  EXPECT_TRUE(fails(open_dataset(folder_ / "z.npz", Split::kTrain), ErrorKind::kCorrupt,
+                    "images.npy", "claims to inflate to 1073741824"));
+  std::string overlapping = good;
+  overlapping.replace(second + 42, 4, good.substr(first + 42, 4));
+  put(folder_ / "z.npz", overlapping);
+  EXPECT_TRUE(fails(open_dataset(folder_ / "z.npz", Split::kTrain), ErrorKind::kCorrupt,
+                    "share the same bytes"));
+}
+
+TEST_F(ArrayDataset, FoldersOfArraysAreRead) {
+  ASSERT_TRUE(succeeds(write_npy(folder_ / "k-train-imgs.npy", counting({6, 5, 5}))));
+  ASSERT_TRUE(succeeds(write_npy(folder_ / "k-train-labels.npy", counting({6}))));
+  ASSERT_TRUE(succeeds(write_npy(folder_ / "k-test-imgs.npy", counting({2, 5, 5}))));
+  ASSERT_TRUE(succeeds(write_npy(folder_ / "k-test-labels.npy", counting({2}, 1))));
+  EXPECT_EQ(open_dataset(folder_.path(), Split::kTrain)->num_classes(), 6);
+  EXPECT_EQ(*open_dataset(folder_.path(), Split::kTest)->labels, (std::vector<int32_t>{1, 2}));
+}
+
+}  // namespace
+}  // namespace ito
