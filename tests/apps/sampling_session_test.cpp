@@ -10,8 +10,7 @@
 namespace ito::test {
 namespace {
 
-class SamplingSessionTest : public VulkanTest,
-                            public ::testing::WithParamInterface<std::string> {};
+class SamplingSessionTest : public VulkanTest, public ::testing::WithParamInterface<std::string> {};
 
 // A network of untrained weights that the sampler takes.
 Model model_for(const std::string& sampler) {
@@ -20,7 +19,8 @@ Model model_for(const std::string& sampler) {
   if (sampler == "gan") {
     config.num_class_embeds.reset();
     config.class_embed_type = "identity";
-    model.network = ddgan_generator_network({.unet = config, .mapping = {.latent = 5, .features = 32}}).value();
+    model.network =
+        ddgan_generator_network({.unet = config, .mapping = {.latent = 5, .features = 32}}).value();
     model.scheduler = ddgan_scheduler(4).value();
   } else {
     model.network = unet2d_network(config).value();
@@ -34,10 +34,10 @@ Model model_for(const std::string& sampler) {
   return model;
 }
 
-// Every sampler, between the second step and the last one: submissions, and where the loop has to be
-// looked at for divergence, one copy at a time that nobody waits for. The adaptive flow (ode) also
-// takes every attempt's count of images that are under way back to the host, which decides by it
-// whether to submit more: the one loop that hears of the device, and it does not wait either.
+// Every sampler, between the second step and the last one: submissions, and where the loop has to
+// be looked at for divergence, one copy at a time that nobody waits for. The adaptive flow (ode)
+// also takes every attempt's count of images that are under way back to the host, which decides by
+// it whether to submit more: the one loop that hears of the device, and it does not wait either.
 TEST_P(SamplingSessionTest, StepsNeitherAllocateNorCompileNorWait) {
   const Model model = model_for(GetParam());
   SampleOptions options;

@@ -106,11 +106,22 @@ TEST(SolverOrder, HigherOrdersAreMoreExactAtTwentySteps) {
   EXPECT_LT(lms(4), lms(3));
 }
 
+void sde_dpm(SchedulerConfig& c, int order) {
+  exponential(c);
+  c.algorithm_type = "sde-dpmsolver++";
+  c.solver_order = order;
+  c.solver_type = "midpoint";
+  c.lower_order_final = false;
+  c.final_sigmas_type = "sigma_min";
+}
+
 const OrderCase kSdes[] = {
     {"Euler ancestral", "euler-ancestral", [](SchedulerConfig&) {}, 1},
     {"KDPM2 ancestral", "kdpm2-ancestral", karras, 2},
     {"DPM-Solver SDE", "dpm-sde", karras, 2},
     {"DPM-Solver SDE on exponential levels", "dpm-sde", exponential, 2},
+    {"SDE-DPM-Solver++ 1", "dpm-multistep", [](SchedulerConfig& c) { sde_dpm(c, 1); }, 1},
+    {"SDE-DPM-Solver++ 2", "dpm-multistep", [](SchedulerConfig& c) { sde_dpm(c, 2); }, 2},
     {"EDM SDE 1", "edm-dpm",
      [](SchedulerConfig& c) {
        c.solver_order = 1;
