@@ -188,7 +188,11 @@ Result<Json> read_png_settings(const Path& path) {
   ITO_ASSIGN(MappedFile file, MappedFile::open(path));
   ITO_ASSIGN(std::optional<std::string> text, png_text(file.bytes(), kSettingsKey, path.string()));
   if (!text) return not_found("{}: no generation settings in the image", path.string());
-  return parse_json(*text, path.string());
+  Result<Json> settings = parse_json(*text, path.string());
+  if (settings.ok()) return settings;
+  return corrupt(
+      "{}: the picture's text \"{}\" is another program's, not settings of ito sample: {}",
+      path.string(), kSettingsKey, text->substr(0, std::min<size_t>(60, text->find('\n'))));
 }
 
 }  // namespace ito
