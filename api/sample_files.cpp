@@ -42,6 +42,10 @@ Result<SampleForm> sample_form(const Path& out) {
       out.string(), out.string());
 }
 
+bool holds_numbers(SampleForm form) {
+  return form == SampleForm::kNpz || form == SampleForm::kSafetensors;
+}
+
 std::string model_key(const Model& model) {
   uint64_t hash = hash_bytes(text_of(model.weights));
   if (model.decoder) hash = hash_bytes(text_of(model.decoder->weights), hash);

@@ -23,6 +23,9 @@ enum class SampleForm { kFolder, kGrid, kNpz, kSafetensors };
 // for another ending of letters, unless a folder of that name is there or it ends with a slash.
 Result<SampleForm> sample_form(const Path& out);
 
+// Whether images are kept as numbers, which may lie beyond a picture's range.
+bool holds_numbers(SampleForm form);
+
 // A hash of the networks with their weights and the scheduler.
 std::string model_key(const Model& model);
 

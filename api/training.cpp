@@ -156,9 +156,8 @@ Shape TrainingSession::whole_shape(std::string_view name) const {
 }
 
 DeviceWeights TrainingSession::average() const {
-  const char* name = task_.step.optimizer.average.kind == Average::Kind::kNone
-                         ? state_name::kParameters
-                         : state_name::kAverage;
+  const char* name =
+      !task_.step.optimizer.average.kept() ? state_name::kParameters : state_name::kAverage;
   std::vector<DeviceTensor> segments;
   for (const State& state : state_)
     if (state.description.checkpoint_name() == name) segments.push_back(state.tensor);

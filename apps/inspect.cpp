@@ -14,8 +14,6 @@
 #include "apps/rows.h"
 #include "base/error.h"
 #include "graph/compile.h"
-#include "io/file_kind.h"
-#include "io/npy.h"
 #include "io/png.h"
 #include "io/weights.h"
 
@@ -117,20 +115,12 @@ Status inspect_folder(const InspectCommand& c) {
 }
 
 Status inspect_file(const InspectCommand& c) {
-  ITO_ASSIGN(const FileKind kind, kind_of_file(c.path));
-  if (kind == FileKind::kPng) {
+  if (Path(c.path).extension() == ".png") {
     ITO_ASSIGN(const Json settings, read_png_settings(c.path));
     fmt::print("{}", dump_json(settings));
     return {};
   }
-  TensorFile file;
-  if (kind == FileKind::kNpy) {
-    ITO_ASSIGN(file.tensors["array"], read_npy(c.path));
-  } else if (kind == FileKind::kNpz) {
-    ITO_ASSIGN(file, read_npz(c.path));
-  } else {
-    ITO_ASSIGN(file, read_tensors(c.path));
-  }
+  ITO_ASSIGN(const TensorFile file, read_tensors(c.path));
   if (c.json) {
     fmt::print("{}", dump_json(tensors_json(file)));
   } else {

@@ -96,7 +96,7 @@ Status check_inversion(SampleCommand& c, const Model& model) {
   if (c.app->count("--strength") > 0)
     return invalid_argument("--strength has no meaning for --sampler {}", c.options.sampler);
   ITO_ASSIGN(const SampleForm form, sample_form(c.out));
-  if (form != SampleForm::kSafetensors && form != SampleForm::kNpz)
+  if (!holds_numbers(form))
     return invalid_argument(
         "--out is \"{}\", expected FILE.safetensors or FILE.npz: {} writes "
         "latents, which are numbers",

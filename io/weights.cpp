@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "io/file_kind.h"
 #include "io/json.h"
+#include "io/npy.h"
 #include "io/safetensors.h"
 #include "io/torch_file.h"
 
@@ -65,10 +66,21 @@ std::vector<WeightsChoice> choices(const Path& folder, const std::vector<std::st
 
 Result<TensorFile> read_tensors(const Path& path) {
   ITO_ASSIGN(const FileKind kind, kind_of_file(path));
-  if (kind == FileKind::kTorchZip || kind == FileKind::kTorchLegacy || kind == FileKind::kZip ||
-      kind == FileKind::kNpz)
-    return read_torch_file(path);
-  return read_safetensors(path);
+  switch (kind) {
+    case FileKind::kTorchZip:
+    case FileKind::kTorchLegacy:
+    case FileKind::kZip:
+      return read_torch_file(path);
+    case FileKind::kNpz:
+      return read_npz(path);
+    case FileKind::kNpy: {
+      TensorFile file;
+      ITO_ASSIGN(file.tensors["array"], read_npy(path));
+      return file;
+    }
+    default:
+      return read_safetensors(path);
+  }
 }
 
 Result<WeightsChoice> find_weights(const Path& folder, std::string_view stem,

@@ -14,8 +14,9 @@
 
 namespace ito {
 
-// Every tensor of one file. Errors: as of read_safetensors and read_torch_file; kCorrupt for a file
-// that is neither, saying what it is (a Git LFS pointer, a web page, a picture).
+// Every tensor of one file: safetensors, PyTorch's, an archive of NumPy arrays, or one array
+// ("array"). Errors: as of the readers of these; kCorrupt for a file that is neither, saying what
+// it is (a Git LFS pointer, a web page, a picture).
 Result<TensorFile> read_tensors(const Path& path);
 
 // One way in which a folder holds weights.

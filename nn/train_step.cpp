@@ -86,7 +86,7 @@ void finish_step(Program& program, const ParameterSet& set, const TrainStepOptio
       program.update(old.parameters, updated.parameters);
     if (old.first_moment) program.update(old.first_moment, updated.first_moment);
     if (old.second_moment) program.update(old.second_moment, updated.second_moment);
-    if (optimizer.average.kind != Average::Kind::kNone) {
+    if (optimizer.average.kept()) {
       const Tensor ema = state.segment(state_name::kAverage, k);
       const Tensor decay = average_decay(optimizer.average, counter);
       program.update(ema, average_step(ema, updated.parameters, decay));

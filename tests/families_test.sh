@@ -34,7 +34,7 @@ own_files() {
     Resample) echo nn/resnet.cpp ;;
     Optimizer::Kind|LearningRate::Decay|Average::Kind) echo "nn/optim.h nn/optim.cpp" ;;
     RandomSource) echo api/sampling_loop.cpp ;;
-    Output) echo apps/sample.cpp ;;
+    SampleForm) echo "api/sample_files.h api/sample_files.cpp" ;;
   esac
 }
 
@@ -66,9 +66,12 @@ allowed_text() {
     apps/inspect.cpp) grep -q 'c.plan == "\|extension() == ".png"' <<<"$line" ;;
     apps/bench.cpp|apps/bench_cases.cpp) grep -q 'row\["name"\]\|workload == "all"\|state_name::k' <<<"$line" ;;
     # Endings of files, splits of data sets, "all".
-    apps/sample.cpp) grep -q 'ending == "\.\|class_text != "all"' <<<"$line" ;;
+    api/sample_files.cpp) grep -q 'ending == "\.\|kIto' <<<"$line" ;;
+    api/conversion.cpp) grep -q 'extension() != "\.' <<<"$line" ;;
+    apps/sample.cpp) grep -q 'class_text != "all"\|seed == kRandomSeed' <<<"$line" ;;
+    apps/evaluate.cpp) grep -q 'text == kAllSamplers\|part == "all"' <<<"$line" ;;
     apps/interpolate.cpp|apps/toy.cpp|apps/verify.cpp) grep -q 'extension() != "\.' <<<"$line" ;;
-    apps/likelihood_bound.cpp) grep -q 'ending == "\.\|split == "train"\|cdf == "erf"' <<<"$line" ;;
+    apps/likelihood_bound.cpp) grep -q 'ending == "\.\|split == "train"\|part == "all"\|cdf == "erf"' <<<"$line" ;;
     apps/rows.cpp) grep -q 'name == "all"' <<<"$line" ;;
     diffusion/torch_rng.cpp) grep -q 'used_ == kWords' <<<"$line" ;;
     # What an option says when it is left alone.

@@ -153,8 +153,7 @@ TEST_F(ForeignModel, HalfPrecisionIsAChoice) {
   ASSERT_EQ(done.code, 0) << done.err;
   const TensorFile halves =
       read_safetensors(half / "unet/diffusion_pytorch_model.safetensors").value();
-  for (const auto& [name, tensor] : halves.tensors)
-    EXPECT_EQ(tensor.type, HostType::kF16) << name;
+  for (const auto& [name, tensor] : halves.tensors) EXPECT_EQ(tensor.type, HostType::kF16) << name;
   EXPECT_TRUE(load_model(half).ok());
   const Outcome one = run_ito({"convert", weights().string(), file.string(), "--json"});
   ASSERT_EQ(one.code, 0) << one.err;

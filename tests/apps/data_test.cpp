@@ -261,7 +261,7 @@ TEST(Advice, NamesOptionsThatExist) {
   };
   add({});
   for (const char* command : {"devices", "train", "sample", "interpolate", "forward", "likelihood",
-                              "evaluate", "inspect", "bench", "toy", "verify"})
+                              "evaluate", "inspect", "convert", "bench", "toy", "verify"})
     add({command});
   EXPECT_GT(options.size(), 60u);
   int seen = 0;

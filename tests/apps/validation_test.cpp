@@ -1,6 +1,5 @@
 // The validation loss against one rebuilt from its description: PyTorch's draws, x_t by the
 // schedule's formula, the network's answer from api/forward.h, and a mean in double precision.
-#include "api/device_weights.h"
 #include "api/validation.h"
 
 #include <gtest/gtest.h>
@@ -8,6 +7,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "api/device_weights.h"
 #include "api/forward.h"
 #include "tests/support/vulkan_fixture.h"
 

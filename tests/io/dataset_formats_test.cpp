@@ -197,7 +197,7 @@ TEST(Files, WhatIsNoDataSetIsNamed) {
       refused("a.tar", std::string(257, 'a') + "ustar" + std::string(200, '\0'), "tar archive"));
   EXPECT_TRUE(refused("p.png", encode_png({1, 1, 1, {0}}), "single picture"));
   EXPECT_TRUE(refused("x.safetensors", "version https://git-lfs.github.com/spec/v1\n", "Git LFS"));
-  EXPECT_TRUE(refused("x.npz", "\n<!DOCTYPE html><html>", "web page"));
+  EXPECT_TRUE(refused("x.npz", "\n<!DOCTYPE html><html>", "HTML page"));
   EXPECT_TRUE(refused("x.parquet", "PAR1....", "Parquet"));
   put(folder / "x.dat", "some text that is nothing");
   EXPECT_TRUE(
