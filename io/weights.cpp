@@ -16,8 +16,6 @@
 namespace ito {
 namespace {
 
-constexpr std::string_view kIndexEnding = ".index.json";
-
 struct Format {
   std::string_view ending;
   bool index;

@@ -32,7 +32,7 @@ Picture picture_at(const ImageDataset& data, size_t index) {
   }
   for (size_t i = 0; i < size; ++i)
     picture.samples.push_back(
-        static_cast<uint16_t>((data.floats[index * size + i] + 1) / 2 * 65535 + 0.5f));
+        static_cast<uint16_t>(std::lround((data.floats[index * size + i] + 1) / 2 * 65535)));
   return picture;
 }
 

@@ -66,7 +66,9 @@ Status walk(const Path& folder, const std::string& relative, int depth, Walk& ou
   for (const std::string& name : names) {
     if (is_hidden(name)) continue;
     const Path path = folder / name;
-    const std::string below = relative.empty() ? name : relative + "/" + name;
+    std::string below = relative;
+    if (!below.empty()) below += '/';
+    below += name;
     if (folder_exists(path)) {
       const size_t before = out.pictures.size();
       ITO_TRY(walk(path, below, depth + 1, out));

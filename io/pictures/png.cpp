@@ -85,7 +85,7 @@ std::vector<uint16_t> samples_of(const std::vector<uint8_t>& raw, int depth) {
   return samples;
 }
 
-Result<Picture> resolve_palette(PngJob& job, Picture indices) {
+Result<Picture> resolve_palette(PngJob& job, const Picture& indices) {
   png_colorp palette = nullptr;
   png_bytep alpha = nullptr;
   int colours = 0, alphas = 0;
