@@ -41,7 +41,10 @@ Result<std::vector<std::string>> sampler_rows_of(const EvaluateCommand& c) {
   std::vector<std::string> rows;
   for (const std::string& text : c.samplers) {
     std::vector<std::string> texts = {text};
-    if (text == kAllSamplers) texts = sampler_names();
+    if (text == kAllSamplers) {
+      texts = sampler_names();
+      std::erase_if(texts, [](const std::string& name) { return inverts(name); });
+    }
     for (const std::string& one : texts) {
       ITO_ASSIGN(const SampleOptions options, parse_sampler(one));
       if (c.steps.empty() || !sampler_uses(options, "steps")) {
