@@ -117,13 +117,19 @@ namespace {
 Denoiser classifier_free_denoiser(const Network& network, const ClassifierFree& guidance) {
   const int rows = network.signature().classes.classes();
   const uint32_t null_class = guidance.null_class.value_or(static_cast<uint32_t>(rows - 1));
-  return [network, guidance, null_class](Tensor x, Tensor t) {
+  return [network, guidance, rows, null_class](Tensor x, Tensor t) {
     Graph& graph = x.graph();
     const int64_t n = x.dim(0);
     const FlatTensors flat = flat_inputs(graph, state_name::kParameters, network.set());
     Conditioning conditioning = session_conditioning(graph, network.signature(), n);
-    const Tensor none = broadcast_to(reshape(scalar(graph, null_class, DType::kU32), {1}), {n});
-    conditioning.classes = concat({conditioning.classes, none}, 0);
+    if (rows > 0) {
+      const Tensor none = broadcast_to(reshape(scalar(graph, null_class, DType::kU32), {1}), {n});
+      conditioning.classes = concat({conditioning.classes, none}, 0);
+    }
+    if (network.signature().context > 0) {
+      const Tensor none = input(graph, batch_name::kNoContext, conditioning.context.shape());
+      conditioning.context = concat({conditioning.context, none}, 0);
+    }
     const Tensor one = network_sample(network.signature(), x);
     const Tensor both = network.build(flat, concat({one, one}, 0), concat({t, t}, 0), conditioning);
     return classifier_free_guidance(slice_axis(both, 0, 0, n), slice_axis(both, 0, n, 2 * n),
@@ -139,12 +145,16 @@ Status check_classifier_free(const Network& network, const ClassifierFree& guida
         "the network is told its guidance scale (time_cond_proj_dim) and takes no classifier-free "
         "guidance besides");
   const int classes = network.signature().classes.classes();
-  if (classes < 2)
+  const bool attends = network.signature().context > 0;
+  if (classes < 2 && !(attends && classes == 0))
     return invalid_argument(
-        "--guidance-scale is for models with classes and a class that stands for none (ito train "
-        "--class-dropout), this one has {}",
+        "--guidance-scale is for models with a context, or with classes and a class that stands "
+        "for "
+        "none (ito train --class-dropout); this one has {}",
         classes == 0 ? std::string("no classes") : std::string("one class"));
-  if (guidance.null_class.value_or(0) >= static_cast<uint32_t>(classes))
+  if (classes == 0 && guidance.null_class)
+    return invalid_argument("--null-class is {}, the model has no classes", *guidance.null_class);
+  if (classes > 0 && guidance.null_class.value_or(0) >= static_cast<uint32_t>(classes))
     return invalid_argument("--null-class is {}, the model has classes 0 to {}",
                             *guidance.null_class, classes - 1);
   if (!(guidance.rescale >= 0 && guidance.rescale <= 1))

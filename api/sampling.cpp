@@ -129,9 +129,17 @@ Status SamplingSession::write_conditioning(const std::vector<uint32_t>& labels,
     ITO_TRY(solver_ ? solver_->write(batch_name::kLabels, labels)
                     : step_->enqueue_write(batch_name::kLabels, labels));
   if (context_ == nullptr) return {};
-  ITO_ASSIGN(const std::vector<float> states, context_rows(*context_, rows));
-  return solver_ ? solver_->write(batch_name::kContext, states)
-                 : step_->enqueue_write(batch_name::kContext, states);
+  const auto write = [&](const char* name, const ContextStates& context,
+                         const std::vector<uint32_t>& which) -> Status {
+    ITO_ASSIGN(const std::vector<float> states, context_rows(context, which));
+    return solver_ ? solver_->write(name, states) : step_->enqueue_write(name, states);
+  };
+  ITO_TRY(write(batch_name::kContext, *context_, rows));
+  if (!options_.classifier_free) return {};
+  std::vector<uint32_t> negative;
+  for (const uint32_t row : rows)
+    negative.push_back(row % static_cast<uint32_t>(options_.negative_context->rows));
+  return write(batch_name::kNoContext, *options_.negative_context, negative);
 }
 
 Status SamplingSession::preview(int every,

@@ -56,6 +56,22 @@ Status check_inpainting(const SampleOptions& options, const Shape& shape) {
                           given.known.size(), shape[1], shape[2], shape[3]);
 }
 
+// Guidance by a context compares it with one that stands for none.
+Status check_negative(const SampleOptions& options) {
+  const ContextStates& context = *options.context;
+  const ContextStates* negative = options.negative_context;
+  if (negative == nullptr)
+    return invalid_argument(
+        "--guidance-scale on a model with a context compares with the states of an empty text: "
+        "give "
+        "them with --negative-context FILE");
+  if (negative->length != context.length || negative->features != context.features)
+    return invalid_argument(
+        "the negative context has {} states of {} numbers, expected {} of {} as the context",
+        negative->length, negative->features, context.length, context.features);
+  return {};
+}
+
 // The network on as many states as the context has, where both have one.
 Network options_context(const Network& network, const SampleOptions& options) {
   if (options.context == nullptr || network.signature().context == 0) return network;
@@ -101,6 +117,8 @@ Json sample_settings(const SampleOptions& options) {
 Result<SamplingLoop> sampling_loop(const Network& given, const SchedulerConfig& scheduler,
                                    const SampleOptions& asked) {
   const Network network = options_context(given, asked);
+  if (asked.context != nullptr && given.signature().context > 0 && asked.classifier_free)
+    ITO_TRY(check_negative(asked));
   if (asked.context != nullptr && given.signature().context != asked.context->features)
     return invalid_argument(
         "a context of {} numbers per state was given, the network attends to {}",

@@ -53,6 +53,9 @@ struct SampleOptions : SamplerOptions {
   std::optional<Inpainting> inpainting;
   // What a network with a context is told; outlives the session.
   const ContextStates* context = nullptr;
+  // What it is told in the unconditional half of classifier-free guidance (the states of an empty
+  // text, or of what is not wanted), as long as `context`; likewise.
+  const ContextStates* negative_context = nullptr;
   // A model on latents: large ones are decoded in tiles (api/autoencoder.h).
   bool tiled = false;
   // Outlives the session. Not for ode; samplers of a solver are guided on a discrete chain only.

@@ -32,7 +32,8 @@ struct SampleCommand {
   DeviceChoice device;
   SampleOptions options;
   ControlOptions control;
-  std::string model, out, seeds_text, class_text = "all", classifier, context, random = "device";
+  std::string model, out, seeds_text, class_text = "all", classifier, context, negative_context,
+                                      random = "device";
   int preview_every = 0;
   int64_t seed = 0;
   bool random_seed = false;
@@ -81,6 +82,8 @@ Status check(SampleCommand& c) {
   if (c.app->count("--guidance-scale") > 0 && c.control.classifier.empty())
     c.options.classifier_free = ClassifierFree{
         .scale = c.control.scale, .null_class = c.control.null_class, .rescale = c.control.rescale};
+  if (!c.negative_context.empty() && (c.context.empty() || !c.options.classifier_free))
+    return invalid_argument("--negative-context needs --context and --guidance-scale");
   c.options.previews = c.preview_every > 0;
   c.options.batch = std::min(c.options.batch, static_cast<int64_t>(c.seeds.size()));
   return {};
@@ -144,7 +147,7 @@ class Sampling {
   std::optional<InitialImage> initial_;
   std::optional<Latents> latents_;
   Status preview_status_;
-  std::optional<ContextStates> context_;
+  std::optional<ContextStates> context_, negative_;
   std::optional<SampleFiles> files_;
   std::vector<SampleRequest> requests_;
   std::optional<Component> classifier_;
@@ -249,6 +252,9 @@ Status Sampling::load_context() {
     return invalid_argument("the model in {} attends to no context, --context {} was given",
                             c_.model, c_.context);
   ITO_ASSIGN(context_, read_context(c_.context, features));
+  if (!c_.negative_context.empty()) {
+    ITO_ASSIGN(negative_, read_context(c_.negative_context, features));
+  }
   return {};
 }
 
@@ -306,6 +312,7 @@ Json Sampling::settings() const {
   settings.update(control_settings(c_.control, control_));
   settings.update(inpainting_settings());
   if (context_) settings["context"] = fingerprint(context_->values);
+  if (negative_) settings["negative_context"] = fingerprint(negative_->values);
   return settings;
 }
 
@@ -361,6 +368,7 @@ Status Sampling::run(vk::Device& device) {
   options.inpainting = inpainting_;
   options.initial = initial_;
   if (context_) options.context = &*context_;
+  if (negative_) options.negative_context = &*negative_;
   const int64_t factor = model_.decoder ? model_.decoder->network.autoencoder()->factor : 1;
   if (c_.size % factor != 0)
     return invalid_argument("--size is {}, expected a multiple of {} for this model's latents",
@@ -495,6 +503,10 @@ Command add_sample_command(CLI::App& root) {
   app->add_option("--context", c->context,
                   ".safetensors with encoder_hidden_states [n,length,d]: what a model with a "
                   "context is told; image: row seed modulo n");
+  app->add_option(
+      "--negative-context", c->negative_context,
+      "like --context, of an empty text or of what is not wanted: what --guidance-scale "
+      "leads a model with a context away from; image: row (seed modulo n) modulo its own");
   app->add_flag("--vae-tiling", c->options.tiled,
                 "a model on latents: decode large ones in tiles that overlap");
   add_control_options(*app, c->control);

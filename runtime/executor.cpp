@@ -65,6 +65,7 @@ Result<std::unique_ptr<Executor>> Executor::create(vk::Device& device, Plan plan
   const Plan& p = self->plan_;
   constexpr uint32_t kNan = 0xffffffffu;
   uint64_t left = p.arena_size;
+  if (p.arena_piece != 0) ITO_TRY(device.memory().check_room(p.arena_size, vk::MemoryUse::kDevice));
   do {
     const uint64_t size = p.arena_piece == 0 ? left : std::min(left, p.arena_piece);
     const auto words = static_cast<int64_t>((size + 3) / 4);

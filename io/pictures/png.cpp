@@ -167,7 +167,7 @@ Result<Picture> decode_png(std::string_view bytes, std::string_view where) {
                   static_cast<int>(png_get_image_width(job.png, job.info)),
                   png_get_channels(job.png, job.info), file_depth, samples_of(job.raw, stored)};
   if (type == PNG_COLOR_TYPE_PALETTE) {
-    ITO_ASSIGN(picture, resolve_palette(job, std::move(picture)));
+    ITO_ASSIGN(picture, resolve_palette(job, picture));
     return oriented(std::move(picture), orientation_of(bytes));
   }
   png_color_16p key = nullptr;

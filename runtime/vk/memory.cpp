@@ -1,6 +1,7 @@
 #include "runtime/vk/memory.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -166,6 +167,18 @@ uint64_t Memory::heap_room(uint32_t heap) const {
     room = std::min(room, free);
   }
   return room;
+}
+
+Status Memory::check_room(uint64_t size, MemoryUse use) const {
+  std::set<uint32_t> heaps;
+  for (const uint32_t type : candidate_types(use))
+    heaps.insert(properties_.memoryTypes[type].heapIndex);
+  uint64_t room = 0;
+  for (const uint32_t heap : heaps) room += heap_room(heap);
+  if (size <= room) return {};
+  return out_of_memory(
+      "{} of device memory are needed, {} are free; use a smaller batch, image or network",
+      mebibytes(size), mebibytes(room));
 }
 
 Result<MemoryBlock*> Memory::add_block(uint64_t size, MemoryUse use) {

@@ -82,6 +82,9 @@ class Memory {
   // A buffer of `size` bytes at an address that is a multiple of 256. Content undefined.
   // Errors: kOutOfMemory with the size asked for and what limits it.
   Result<Buffer> allocate(uint64_t size, MemoryUse use);
+  // Whether so many bytes are free at all, in however many pieces: asked before a program takes
+  // many. Error kOutOfMemory with both numbers.
+  Status check_room(uint64_t size, MemoryUse use) const;
   MemoryStatistics statistics() const;
 
  private:

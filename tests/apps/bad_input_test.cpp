@@ -204,8 +204,10 @@ TEST(BadRequest, AbsurdSizesAreOneClearErrorAndLeaveNothing) {
       {{"--channels", "8,16,99999999"}, 2, "--channels"},
       // Each number for itself is possible.
       {{"--batch", "65536", "--size", "1024"}, 1, "smaller batch"},
-      {{"--channels", "65536,65536"}, 1, "weights"},
-      {{"--batch", "16", "--size", "256", "--channels", "64,8,8"}, 1, "memory"},
+      {{"--channels", "65536,65536"}, 1, "one piece of device memory"},
+      {{"--batch", "60", "--size", "256", "--layers-per-block", "8", "--channels", "64,8,8"},
+       1,
+       "device memory are needed"},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.options[0] + " " + c.options[1]);

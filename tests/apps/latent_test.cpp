@@ -145,6 +145,55 @@ TEST_F(LatentDiffusion, SamplesAreDecodedLatentsOfTheirContext) {
   for (size_t i = 0; i < decoded.size(); ++i) EXPECT_NEAR(decoded[i], pictures[i], 1e-5) << i;
 }
 
+// u + s (c - u): at scale 1 the context alone, at scale 0 the negative one alone, and with both the
+// same no change at any scale. One step of DDIM is affine in it, so that scale 2 lies on the line.
+TEST_F(LatentDiffusion, GuidanceLeadsFromTheNegativeContextToTheContext) {
+  Model model = tiny_pipeline();
+  model.decoder.reset();
+  const ContextStates states{.rows = 2, .length = 5, .features = 6, .values = waves(60, 1.1f)};
+  const ContextStates none{.rows = 1, .length = 5, .features = 6, .values = waves(30, 0.7f)};
+  const std::vector<SampleRequest> requests = {{.seed = 1, .context = 0},
+                                               {.seed = 2, .context = 1}};
+  const auto sample = [&](const ContextStates* context, std::optional<double> scale,
+                          const ContextStates* negative) {
+    SampleOptions options;
+    options.sampler = "ddim";
+    options.steps = 1;
+    options.spacing = "trailing";  // from noise to x_0 at once: (x - std ε)/mean, in the hundreds
+    options.batch = 2;
+    options.context = context;
+    options.negative_context = negative;
+    if (scale) options.classifier_free = ClassifierFree{.scale = *scale};
+    std::vector<SampleRequest> asked = requests;
+    if (context == &none)
+      for (SampleRequest& request : asked) request.context = 0;
+    auto session = SamplingSession::create(device(), model, options);
+    EXPECT_TRUE(session.ok()) << (session.ok() ? "" : session.error().message);
+    return session.ok() ? (*session)->sample(asked).value() : std::vector<float>();
+  };
+  const std::vector<float> with = sample(&states, {}, nullptr),
+                           without = sample(&none, {}, nullptr);
+  const std::vector<float> one = sample(&states, 1, &none), zero = sample(&states, 0, &none),
+                           two = sample(&states, 2, &none), same = sample(&none, 3, &none);
+  ASSERT_EQ(with.size(), 2u * 4 * 4 * 4);
+  double apart = 0;
+  for (size_t i = 0; i < with.size(); ++i) {
+    EXPECT_NEAR(one[i], with[i], 5e-3) << i;
+    EXPECT_NEAR(zero[i], without[i], 5e-3) << i;
+    EXPECT_NEAR(same[i], without[i], 5e-3) << i;
+    EXPECT_NEAR(two[i], 2 * with[i] - without[i], 1e-2) << i;
+    apart = std::max(apart, std::fabs(double{with[i]} - without[i]));
+  }
+  EXPECT_GT(apart, 1);
+  SampleOptions options;
+  options.steps = 1;
+  options.context = &states;
+  options.classifier_free = ClassifierFree{.scale = 2};
+  const auto missing = SamplingSession::create(device(), model, options);
+  ASSERT_FALSE(missing.ok());
+  EXPECT_NE(missing.error().message.find("--negative-context"), std::string::npos);
+}
+
 TEST_F(LatentDiffusion, CommandsTakeContextsAndAutoencoders) {
   const Scratch scratch;
   ASSERT_OK(save_model(scratch / "model", tiny_pipeline()));
