@@ -1,9 +1,11 @@
 #include "api/run_folder.h"
 
 #include <algorithm>
+#include <chrono>
 #include <initializer_list>
 #include <optional>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -14,6 +16,7 @@ namespace ito {
 namespace {
 
 constexpr const char* kLockFile = ".lock";
+constexpr std::chrono::milliseconds kPatience{5000}, kPause{50};
 
 // What a run exports: the parts of a pipeline, or a network of Ito's own in the folder itself.
 constexpr const char* kExported[] = {"model_index.json",
@@ -68,8 +71,14 @@ Status check_run_folder(const Path& out) {
 
 Result<FileLock> lock_run_folder(const Path& out) {
   int64_t holder = 0;
-  ITO_ASSIGN(std::optional<FileLock> lock, FileLock::take(out / kLockFile, &holder));
-  if (lock) return std::move(*lock);
+  // A process that was killed takes a moment to end.
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  for (;;) {
+    ITO_ASSIGN(std::optional<FileLock> lock, FileLock::take(out / kLockFile, &holder));
+    if (lock) return std::move(*lock);
+    if (std::chrono::steady_clock::now() >= deadline) break;
+    std::this_thread::sleep_for(kPause);
+  }
   return invalid_argument(
       "another process{} is training in {}; wait for it or choose another --out",
       holder > 0 ? fmt::format(" ({})", holder) : "", out.string());

@@ -117,7 +117,8 @@ Json sample_settings(const SampleOptions& options) {
 Result<SamplingLoop> sampling_loop(const Network& given, const SchedulerConfig& scheduler,
                                    const SampleOptions& asked) {
   const Network network = options_context(given, asked);
-  if (asked.context != nullptr && given.signature().context > 0 && asked.classifier_free)
+  if (asked.context != nullptr && given.signature().context > 0 && asked.classifier_free &&
+      given.signature().guidance == 0)  // which takes no classifier-free guidance
     ITO_TRY(check_negative(asked));
   if (asked.context != nullptr && given.signature().context != asked.context->features)
     return invalid_argument(
