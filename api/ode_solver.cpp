@@ -45,6 +45,7 @@ Status OdeSolver::share() {
   }
   ITO_TRY(start_->prepare());
   ITO_TRY(step_->prepare());
+  ITO_TRY(step_->reserve_reads(kProgress));
   shared_ = true;
   return {};
 }

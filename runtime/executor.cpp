@@ -179,6 +179,14 @@ Result<vk::ReadTicket> Executor::enqueue_read(std::string_view name) {
                             plan_.externals[index].size);
 }
 
+Status Executor::reserve_reads(std::string_view name) {
+  ITO_ASSIGN(const size_t index, find(name));
+  ITO_TRY(ensure_external(index));
+  // The copy behind the replay that was waited for may be under way too, and the one to come.
+  return readbacks_.reserve(externals_[index].buffer(), externals_[index].offset(),
+                            plan_.externals[index].size, options_.max_submits_in_flight + 2);
+}
+
 std::pair<const DeviceTensor*, uint64_t> Executor::place(const BufferRange& range) const {
   if (range.space == BufferSpace::kConstant) return {&constants_, range.offset};
   if (range.space == BufferSpace::kExternal) return {&externals_[range.buffer], range.offset};

@@ -79,6 +79,9 @@ class Executor {
   }
   // Starts a copy of the external as the replays so far leave it. Does not wait.
   Result<vk::ReadTicket> enqueue_read(std::string_view name);
+  // Makes ready for a read of the external after every replay, each dropped when it is there: then
+  // no enqueue_read of it allocates, however far the host is ahead of the device.
+  Status reserve_reads(std::string_view name);
 
   // Allocates what was not bound and records; run() does it where needed.
   Status prepare();

@@ -224,6 +224,40 @@ ReadbackPool::~ReadbackPool() {
   (void)device_.queue().wait(last, WaitReason::kResult);
 }
 
+Result<std::shared_ptr<ReadTicket::Slot>> ReadbackPool::make_slot(uint64_t size) {
+  auto slot = std::make_shared<ReadTicket::Slot>();
+  ITO_ASSIGN(slot->host, device_.memory().allocate(size, MemoryUse::kReadback));
+  ITO_ASSIGN(slot->commands, CommandBuffer::create(device_));
+  slots_.push_back(slot);
+  return slot;
+}
+
+Status ReadbackPool::record(ReadTicket::Slot& slot, std::shared_ptr<const Buffer> from,
+                            uint64_t offset, uint64_t size) {
+  slot.from = nullptr;
+  ITO_ASSIGN(CommandRecorder recorder, slot.commands.begin());
+  recorder.begin_barrier();
+  recorder.copy(*from, offset, slot.host, 0, size);
+  recorder.end_barrier();
+  ITO_TRY(slot.commands.end());
+  slot.from = std::move(from);
+  slot.offset = offset;
+  slot.size = size;
+  return {};
+}
+
+Status ReadbackPool::reserve(const std::shared_ptr<const Buffer>& from, uint64_t offset,
+                             uint64_t size, size_t tickets) {
+  for (const auto& slot : slots_)
+    if (tickets > 0 && slot->from == from && slot->offset == offset && slot->size == size)
+      --tickets;
+  for (; tickets > 0; --tickets) {
+    ITO_ASSIGN(const auto slot, make_slot(size));
+    ITO_TRY(record(*slot, from, offset, size));
+  }
+  return {};
+}
+
 Result<ReadTicket> ReadbackPool::enqueue(std::shared_ptr<const Buffer> from, uint64_t offset,
                                          uint64_t size) {
   CHECK(offset + size <= from->size(), "read beyond the end of a buffer");
@@ -238,22 +272,9 @@ Result<ReadTicket> ReadbackPool::enqueue(std::shared_ptr<const Buffer> from, uin
     if (recorded) break;
   }
   if (chosen == nullptr) {
-    chosen = std::make_shared<ReadTicket::Slot>();
-    ITO_ASSIGN(chosen->host, device_.memory().allocate(size, MemoryUse::kReadback));
-    ITO_ASSIGN(chosen->commands, CommandBuffer::create(device_));
-    slots_.push_back(chosen);
+    ITO_ASSIGN(chosen, make_slot(size));
   }
-  if (!recorded) {
-    chosen->from = nullptr;
-    ITO_ASSIGN(CommandRecorder recorder, chosen->commands.begin());
-    recorder.begin_barrier();
-    recorder.copy(*from, offset, chosen->host, 0, size);
-    recorder.end_barrier();
-    ITO_TRY(chosen->commands.end());
-    chosen->from = std::move(from);
-    chosen->offset = offset;
-    chosen->size = size;
-  }
+  if (!recorded) ITO_TRY(record(*chosen, std::move(from), offset, size));
   ITO_ASSIGN(chosen->value, device_.queue().submit({&chosen->commands}));
   ReadTicket ticket;
   ticket.device_ = &device_;

@@ -99,8 +99,16 @@ class ReadbackPool {
 
   // Submits a copy of a range. Host memory of finished and dropped tickets is used again.
   Result<ReadTicket> enqueue(std::shared_ptr<const Buffer> from, uint64_t offset, uint64_t size);
+  // Records copies of a range for `tickets` that are under way at once: until there are more,
+  // enqueue() of that range allocates and records nothing.
+  Status reserve(const std::shared_ptr<const Buffer>& from, uint64_t offset, uint64_t size,
+                 size_t tickets);
 
  private:
+  Result<std::shared_ptr<ReadTicket::Slot>> make_slot(uint64_t size);
+  Status record(ReadTicket::Slot& slot, std::shared_ptr<const Buffer> from, uint64_t offset,
+                uint64_t size);
+
   Device& device_;
   std::vector<std::shared_ptr<ReadTicket::Slot>> slots_;
 };

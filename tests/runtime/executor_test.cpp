@@ -223,6 +223,27 @@ TEST_F(ExecutorTest, TicketsSeeTheReplayThatPrecedesThem) {
   EXPECT_EQ(device().counters().allocations, allocations);
 }
 
+TEST_F(ExecutorTest, ReservedReadsAllocateNothingHoweverManyAreUnderWay) {
+  ExecutorOptions options;
+  options.max_submits_in_flight = 4;
+  ASSERT_OK_AND_ASSIGN(auto executor, Executor::create(device(), accumulate_plan(16), options));
+  ASSERT_OK(executor->prepare());
+  ASSERT_OK(executor->run(8));  // which measures
+  ASSERT_OK(executor->reserve_reads("state"));
+  ASSERT_OK(executor->reserve_reads("state"));
+  const vk::Counters before = device().counters();
+  std::vector<vk::ReadTicket> tickets;  // as many as can be under way, and none given back
+  for (uint32_t k = 0; k < options.max_submits_in_flight + 2; ++k) {
+    ASSERT_OK(executor->run());
+    ASSERT_OK_AND_ASSIGN(auto ticket, executor->enqueue_read("state"));
+    tickets.push_back(std::move(ticket));
+  }
+  EXPECT_EQ(device().counters().allocations, before.allocations);
+  EXPECT_EQ(device().counters().recordings, before.recordings);
+  ASSERT_OK_AND_ASSIGN(const auto ticket, executor->enqueue_read("state"));
+  EXPECT_GT(device().counters().allocations, before.allocations) << "one more than was reserved";
+}
+
 TEST_F(ExecutorTest, ATicketMayOutliveItsExecutor) {
   vk::ReadTicket ticket;
   {
