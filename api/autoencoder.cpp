@@ -15,6 +15,7 @@ namespace {
 constexpr const char* kSample = "sample";
 constexpr const char* kLatent = "latent";
 constexpr const char* kDecoded = "decoded";
+constexpr const char *kMoments = "moments", *kMean = "mean", *kStd = "std";
 
 const Autoencoder& autoencoder_of(const Network& network) {
   CHECK(network.autoencoder() != nullptr, "expected an autoencoder");
@@ -37,9 +38,9 @@ Program encode_program(const Network& network, const Shape& shape) {
   const Tensor x = input(*program.graph, kSample, shape);
   const Tensor moments = autoencoder_of(network).encode(Scope(network.set(), flat), x);
   const LatentGaussian gaussian = latent_gaussian(moments);
-  program.output("moments", moments);
-  program.output("mean", gaussian.mean);
-  program.output("std", gaussian.std);
+  program.output(kMoments, moments);
+  program.output(kMean, gaussian.mean);
+  program.output(kStd, gaussian.std);
   return program;
 }
 
@@ -194,6 +195,27 @@ Result<std::vector<float>> LatentDecoder::decode_piece(const Shape& shape,
   return executor->read<float>(kDecoded);
 }
 
+Result<LatentMoments> latent_moments(vk::Device& device, const Component& component,
+                                     const Shape& shape, std::span<const float> pictures) {
+  ITO_ASSIGN(const Network network, component.network.for_device(device.caps()));
+  const Autoencoder& autoencoder = autoencoder_of(network);
+  ITO_TRY(network.check_size(shape[1], shape[2]));
+  ITO_ASSIGN(Plan plan, compile(encode_program(network, shape), device.caps()));
+  ITO_ASSIGN(auto executor, Executor::create(device, std::move(plan)));
+  ITO_ASSIGN(const DeviceWeights weights,
+             DeviceWeights::upload(device, network.set(), component.weights));
+  ITO_TRY(weights.bind(*executor));
+  ITO_TRY(executor->write(kSample, std::as_bytes(pictures)));
+  ITO_TRY(executor->run());
+  LatentMoments result;
+  result.shape = {shape[0], shape[1] / autoencoder.factor, shape[2] / autoencoder.factor,
+                  autoencoder.latent_channels};
+  ITO_ASSIGN(result.moments, executor->read<float>(kMoments));
+  ITO_ASSIGN(result.mean, executor->read<float>(kMean));
+  ITO_ASSIGN(result.std, executor->read<float>(kStd));
+  return result;
+}
+
 Result<TensorFile> forward_autoencoder(vk::Device& device, const Component& component,
                                        const TensorFile& inputs, std::string_view where) {
   ITO_ASSIGN(const Network network, component.network.for_device(device.caps()));
@@ -218,22 +240,13 @@ Result<TensorFile> forward_autoencoder(vk::Device& device, const Component& comp
                             kSample, kLatent);
   if (sample != nullptr) {
     const Shape& nchw = sample->shape;
-    const Shape shape{nchw[0], nchw[2], nchw[3], nchw[1]};
-    ITO_TRY(network.check_size(shape[1], shape[2]));
-    ITO_ASSIGN(Plan plan, compile(encode_program(network, shape), device.caps()));
-    ITO_ASSIGN(auto executor, Executor::create(device, std::move(plan)));
-    ITO_ASSIGN(const DeviceWeights weights,
-               DeviceWeights::upload(device, network.set(), component.weights));
-    ITO_TRY(weights.bind(*executor));
-    ITO_TRY(executor->write(kSample, nchw_to_nhwc(to_floats(*sample), nchw)));
-    ITO_TRY(executor->run());
-    for (const auto& [name, multiple] : {std::pair{"moments", 2}, {"mean", 1}, {"std", 1}}) {
-      ITO_ASSIGN(const std::vector<float> values, executor->read<float>(name));
-      add(name,
-          {shape[0], shape[1] / autoencoder.factor, shape[2] / autoencoder.factor,
-           multiple * autoencoder.latent_channels},
-          values);
-    }
+    ITO_ASSIGN(const LatentMoments found,
+               latent_moments(device, component, {nchw[0], nchw[2], nchw[3], nchw[1]},
+                              nchw_to_nhwc(to_floats(*sample), nchw)));
+    const Shape& shape = found.shape;
+    add(kMoments, {shape[0], shape[1], shape[2], 2 * shape[3]}, found.moments);
+    add(kMean, shape, found.mean);
+    add(kStd, shape, found.std);
   }
   if (latent != nullptr) {
     const Shape& nchw = latent->shape;

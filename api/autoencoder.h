@@ -58,6 +58,17 @@ Result<std::vector<float>> decode_in_tiles(const Tiling& tiling, const Shape& sh
                                            std::span<const float> latents,
                                            const DecodePiece& decode);
 
+// The Gaussians over latents that an autoencoder (CHECK) makes of pictures.
+struct LatentMoments {
+  Shape shape;                 // [n,h,w,c] of mean and std
+  std::vector<float> moments;  // [n,h,w,2c]: mean and log variance as the network has them
+  std::vector<float> mean, std;
+};
+// pictures: `shape` [n,h,w,c] in [-1, 1]. Errors: a size that the network does not take; of the
+// device.
+Result<LatentMoments> latent_moments(vk::Device& device, const Component& component,
+                                     const Shape& shape, std::span<const float> pictures);
+
 // As forward() of api/forward.h for an autoencoder. Inputs: "sample" [n,c,h,w], "latent" [n,l,h,w],
 // or both. Outputs: of "sample" "moments", "mean" and "std"; of "latent" "decoded".
 Result<TensorFile> forward_autoencoder(vk::Device& device, const Component& component,

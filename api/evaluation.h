@@ -8,11 +8,11 @@
 #include <optional>
 #include <string>
 
-#include "api/frechet.h"
 #include "api/model.h"
 #include "api/sampling.h"
 #include "api/scoring.h"
 #include "io/dataset.h"
+#include "statistics/frechet.h"
 
 namespace ito {
 

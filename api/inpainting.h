@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "api/encoded_picture.h"
 #include "api/model.h"
 #include "graph/builder.h"
 #include "runtime/vk/device.h"
@@ -27,11 +28,8 @@ Tensor network_sample(const Signature& signature, Tensor x);
 
 // What all images of a run are told, in the network's coordinates [h,w].
 struct Inpainting {
-  std::vector<float> fill;   // [h,w]: 1 is to be filled, 0 is known
-  std::vector<float> known;  // [h,w,c]; of latents the mean
-  // Of latents: their deviation [h,w,c], and what a network works on: (latent - shift) * scale.
-  std::vector<float> std = {};
-  double scale = 1, shift = 0;
+  std::vector<float> fill;  // [h,w]: 1 is to be filled, 0 is known
+  EncodedPicture known;     // [h,w,c]
 };
 
 // A picture [h,w,c] in [-1, 1] and where to fill it ([h,w]: 1; 0 is known) as the model's network
@@ -45,7 +43,5 @@ Result<Inpainting> inpainting_of(vk::Device& device, const Model& model, const S
 // says something: the known latents are drawn, as diffusers draws them.
 std::vector<float> inpainting_input(const Inpainting& inpainting, int64_t n,
                                     std::span<const float> noise);
-// Such noise, c·h·w numbers an image, a function of the image's seed.
-std::vector<float> inpainting_noise(std::span<const uint32_t> seeds, int64_t numbers);
 
 }  // namespace ito

@@ -168,7 +168,7 @@ Result<std::vector<float>> by_noise(Interpolation& work, const std::vector<float
                                     const std::vector<float>& b) {
   ITO_ASSIGN(const auto decode,
              work.session("ddpm", work.points(),
-                          InitialImage{.pixels = {}, .strength = work.options().strength}));
+                          InitialImage{.picture = {}, .strength = work.options().strength}));
   work.expect(Interpolation::replays(*decode, work.points()));
   return work.run(*decode, work.mix(joined(a, b), lerp));
 }

@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "io/jsonl.h"
-#include "io/plot.h"
 #include "io/png.h"
+#include "plots/plot.h"
 
 namespace ito {
 namespace {

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "diffusion/probability_flow.h"
 #include "diffusion/sampling_program.h"
+#include "diffusion/streams.h"
 #include "graph/compile.h"
 
 namespace ito {
@@ -22,11 +23,12 @@ OdeOptions ode_options(const SampleOptions& options) {
 }
 
 Status check_initial(const SampleOptions& options, const Shape& shape) {
-  if (!options.initial || options.initial->pixels.empty()) return {};
+  if (!options.initial || options.initial->picture.mean.empty()) return {};
   const size_t expected = static_cast<size_t>(shape.numel() / shape[0]);
-  if (options.initial->pixels.size() == expected) return {};
+  if (options.initial->picture.mean.size() == expected) return {};
   return invalid_argument("the picture to begin at has {} numbers, expected {} ({}x{}x{})",
-                          options.initial->pixels.size(), expected, shape[1], shape[2], shape[3]);
+                          options.initial->picture.mean.size(), expected, shape[1], shape[2],
+                          shape[3]);
 }
 
 Program start_program_of(const SamplingLoop& loop, const SampleOptions& options) {
@@ -111,7 +113,7 @@ Result<std::unique_ptr<SamplingSession>> SamplingSession::create(vk::Device& dev
   ITO_ASSIGN(const DeviceWeights weights,
              DeviceWeights::upload(device, network.set(), model.weights));
   ITO_ASSIGN(auto session, create(device, network, model.scheduler, weights, options));
-  if (model.decoder) {
+  if (model.decoder && !inverts(session->loop_.name)) {  // which gives latents
     ITO_ASSIGN(session->decoder_, LatentDecoder::create(device, *model.decoder, options.tiled));
   }
   return session;
@@ -142,6 +144,13 @@ Status SamplingSession::write_conditioning(const std::vector<uint32_t>& labels,
   return write(batch_name::kNoContext, *options_.negative_context, negative);
 }
 
+// For a picture's latents: PyTorch's next numbers, or the device's own of that stream.
+std::vector<float> SamplingSession::picture_noise_of(const std::vector<uint32_t>& seeds,
+                                                     uint32_t stream) {
+  if (!torch_.empty()) return torch_normal(torch_, loop_.shape);
+  return picture_noise(seeds, loop_.shape.numel() / loop_.shape[0], stream);
+}
+
 Status SamplingSession::preview(int every,
                                 std::function<void(int, const std::vector<float>&)> preview) {
   if (!loop_.sampling.solver)
@@ -159,9 +168,7 @@ Status SamplingSession::write_inpainting(const std::vector<uint32_t>& seeds) {
   if (!options_.inpainting) return {};
   const Shape& shape = loop_.shape;
   std::vector<float> noise;
-  if (!options_.inpainting->std.empty())
-    noise = torch_.empty() ? inpainting_noise(seeds, shape.numel() / shape[0])
-                           : torch_normal(torch_, shape);
+  if (!options_.inpainting->known.std.empty()) noise = picture_noise_of(seeds, kStreamKnownLatents);
   const std::vector<float> values = inpainting_input(*options_.inpainting, shape[0], noise);
   return solver_ ? solver_->write(kInpainting, values) : step_->enqueue_write(kInpainting, values);
 }
@@ -182,6 +189,13 @@ Status SamplingSession::start(const std::vector<uint32_t>& seeds, std::vector<fl
     for (uint32_t seed : seeds) torch_.emplace_back(seed);
   }
   if (!x.empty() && !options_.initial) return begin_at(x, seeds);
+  // Of PyTorch's numbers these come before the noise that the picture is then given.
+  if (x.empty() && options_.initial) {
+    const EncodedPicture& picture = options_.initial->picture;
+    std::vector<float> noise;
+    if (!picture.std.empty()) noise = picture_noise_of(seeds, kStreamInitialLatents);
+    x = picture.drawn(shape[0], noise);
+  }
   if (is_uploaded(options_.random)) {
     const std::vector<float> noise = torch_normal(torch_, shape);
     ITO_TRY(write_inpainting(seeds));
@@ -242,11 +256,7 @@ Status SamplingSession::show_previews(std::deque<std::pair<int, vk::ReadTicket>>
 
 Result<std::vector<float>> SamplingSession::sample(std::span<const SampleRequest> requests,
                                                    const std::function<bool()>& after_step) {
-  if (!options_.initial) return run({}, requests, after_step);
-  std::vector<float> x;
-  for (size_t i = 0; i < requests.size(); ++i)
-    x.insert(x.end(), options_.initial->pixels.begin(), options_.initial->pixels.end());
-  return sample_from(x, requests, after_step);
+  return run({}, requests, after_step);
 }
 
 Result<std::vector<float>> SamplingSession::sample_from(std::span<const float> x,

@@ -75,6 +75,7 @@ class SamplingSession {
   Status prepare_steps(vk::Device& device, const DeviceWeights& weights,
                        const SampleControl* control);
   Status prepare_flow(vk::Device& device, const DeviceWeights& weights, const OdeOptions& options);
+  std::vector<float> picture_noise_of(const std::vector<uint32_t>& seeds, uint32_t stream);
   Status write_inpainting(const std::vector<uint32_t>& seeds);
   // Sets x to where a run of these seeds begins; given: x or pictures [batch(), h, w, c], or empty.
   Status start(const std::vector<uint32_t>& seeds, std::vector<float> given);

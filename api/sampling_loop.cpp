@@ -49,11 +49,12 @@ Status check_inpainting(const SampleOptions& options, const Shape& shape) {
   if (!options.inpainting) return {};
   const size_t pixels = static_cast<size_t>(shape[1] * shape[2]);
   const Inpainting& given = *options.inpainting;
-  if (given.fill.size() == pixels && given.known.size() == pixels * static_cast<size_t>(shape[3]) &&
-      (given.std.empty() || given.std.size() == given.known.size()))
+  if (given.fill.size() == pixels &&
+      given.known.mean.size() == pixels * static_cast<size_t>(shape[3]) &&
+      (given.known.std.empty() || given.known.std.size() == given.known.mean.size()))
     return {};
   return invalid_argument("the picture to fill in has {} numbers, expected {}x{}x{}",
-                          given.known.size(), shape[1], shape[2], shape[3]);
+                          given.known.mean.size(), shape[1], shape[2], shape[3]);
 }
 
 // Guidance by a context compares it with one that stands for none.

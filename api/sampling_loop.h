@@ -9,6 +9,7 @@
 
 #include "api/context.h"
 #include "api/control.h"
+#include "api/encoded_picture.h"
 #include "api/inpainting.h"
 #include "api/model_score.h"
 #include "base/config.h"
@@ -22,9 +23,9 @@ namespace ito {
 
 // Image to image: sampling begins at this picture, noised `strength` of the way.
 struct InitialImage {
-  // [h, w, c] in [-1, 1], of all images of a batch; may be empty where each is given its own
-  // (SamplingSession::sample_from).
-  std::vector<float> pixels;
+  // Of all images of a batch, [h, w, c] of what the model works on; its mean may be empty where
+  // each is given its own (SamplingSession::sample_from).
+  EncodedPicture picture;
   double strength = 0.8;  // (0, 1]: 1 keeps nothing of the picture
 };
 

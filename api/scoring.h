@@ -1,5 +1,5 @@
 // Judges images with the small classifier: whether it recognises them, and what it sees in them.
-// Not for training it (api/task.h) and not for comparing sets of images (api/frechet.h).
+// Not for training it (api/task.h) and not for comparing sets of images (statistics/frechet.h).
 #pragma once
 
 #include <cstdint>

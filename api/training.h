@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "api/batches.h"
 #include "api/device_weights.h"
 #include "api/task.h"
 #include "io/dataset.h"
+#include "io/datasets/batch_order.h"
 #include "io/host_tensor.h"
 #include "runtime/executor.h"
 

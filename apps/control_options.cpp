@@ -284,25 +284,30 @@ Result<SampleControl> load_control(const ControlOptions& options, const Shape& s
 
 Json control_settings(const ControlOptions& options, const SampleControl& control) {
   Json settings = Json::object();
-  if (!options.initial.empty()) settings["init_image"] = options.initial;
-  if (!options.latents.empty()) settings["latents"] = options.latents;
   if (control.guidance) {
-    settings["guidance_classifier"] = options.classifier;
     settings["guidance_scale"] = options.scale;
     settings["guidance_weights"] = fingerprint(control.guidance->classifier.weights);
   }
   if (!control.observation) return settings;
-  for (const auto& [key, value] : {std::pair{"inpaint", options.inpaint},
-                                   {"mask", options.mask},
-                                   {"colorize", options.colorize},
-                                   {"inverse", options.inverse},
-                                   {"observation", options.observation}}) {
-    if (!value.empty()) settings[key] = value;
-  }
+  if (!options.inverse.empty()) settings["inverse"] = options.inverse;
   settings["noise_std"] = control.observation->noise_std;
   settings["observed"] = fingerprint(control.observation->y);
   settings["operator"] = fingerprint(control.observation->measurement.singular());
   return settings;
+}
+
+Json control_remarks(const ControlOptions& options) {
+  Json remarks = Json::object();
+  for (const auto& [key, value] : {std::pair{"init_image", options.initial},
+                                   {"latents", options.latents},
+                                   {"guidance_classifier", options.classifier},
+                                   {"inpaint", options.inpaint},
+                                   {"mask", options.mask},
+                                   {"colorize", options.colorize},
+                                   {"observation", options.observation}}) {
+    if (!value.empty()) remarks[key] = value;
+  }
+  return remarks;
 }
 
 }  // namespace ito::apps

@@ -50,8 +50,10 @@ struct MaskedPicture {
 };
 Result<MaskedPicture> load_masked_picture(const ControlOptions& options, const Shape& size);
 
-// For the settings stored with images: names, numbers and fingerprints of the files' contents.
+// For the settings that decide an image and are stored with it: numbers and fingerprints of the
+// files' contents. And which files those were, which decides nothing.
 Json control_settings(const ControlOptions& options, const SampleControl& control);
+Json control_remarks(const ControlOptions& options);
 
 // A picture as a network sees it: [h,w,c] in [-1, 1], padded with -1 from the middle out. Errors
 // name `option` and the file: no picture, or one that is larger.

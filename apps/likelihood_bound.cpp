@@ -12,8 +12,8 @@
 #include "io/class_names.h"
 #include "io/image.h"
 #include "io/json.h"
-#include "io/plot.h"
 #include "io/png.h"
+#include "plots/plot.h"
 
 namespace ito::apps {
 namespace {

@@ -91,7 +91,7 @@ Status check(SampleCommand& c) {
 
 // What only the model's own choice of a sampler decides: a sampler that makes latents of pictures
 // takes one, as it is, and writes numbers.
-Status check_inversion(SampleCommand& c, const Model& model) {
+Status check_inversion(SampleCommand& c) {
   if (!inverts(c.options.sampler)) return {};
   if (c.control.initial.empty())
     return invalid_argument("--sampler {} makes latents of a picture: give --init-image",
@@ -104,11 +104,6 @@ Status check_inversion(SampleCommand& c, const Model& model) {
         "--out is \"{}\", expected FILE.safetensors or FILE.npz: {} writes "
         "latents, which are numbers",
         c.out, c.options.sampler);
-  if (model.decoder)
-    return unsupported(
-        "the model in {} is on latents of an autoencoder, whose encoder is not run "
-        "here",
-        c.model);
   // One picture, one row, unless more seeds were asked for.
   if (c.app->count("--num") + c.app->count("--seeds") == 0) c.seeds.resize(1);
   c.options.batch = std::min(c.options.batch, static_cast<int64_t>(c.seeds.size()));
@@ -126,7 +121,7 @@ class Sampling {
  private:
   Result<Shape> picture_shape() const;
   Status load_controls(vk::Device& device);
-  Status load_initial();
+  Status load_initial(vk::Device& device);
   Result<Shape> image_shape() const;
   Status prepare_previews(SamplingSession& session);
   Status load_context();
@@ -213,22 +208,22 @@ Status Sampling::load_controls(vk::Device& device) {
 }
 
 // Where all images begin: at a picture, noised or as it is, or at latents.
-Status Sampling::load_initial() {
+Status Sampling::load_initial(vk::Device& device) {
   if (c_.control.initial.empty() && c_.control.latents.empty()) return {};
   if (!c_.control.latents.empty()) {
     ITO_ASSIGN(const Shape shape, image_shape());
     ITO_ASSIGN(latents_, read_latents(c_.control.latents, shape));
     return {};
   }
-  if (model_.decoder)
-    return unsupported("--init-image: the model in {} works on latents, which begin at noise here",
-                       c_.model);
   ITO_ASSIGN(const Shape shape, picture_shape());
-  ITO_ASSIGN(std::vector<float> pixels, read_padded("--init-image", c_.control.initial, shape));
+  ITO_ASSIGN(const std::vector<float> pixels,
+             read_padded("--init-image", c_.control.initial, shape));
+  ITO_ASSIGN(EncodedPicture picture, encode_picture(device, model_, shape, pixels));
   if (inverts(c_.options.sampler)) {
-    latents_ = Latents{.rows = 1, .values = std::move(pixels)};
+    picture.std.clear();  // its mean, so that the inversion is a function of the picture
+    latents_ = Latents{.rows = 1, .values = picture.drawn(1, {})};
   } else {
-    initial_ = InitialImage{.pixels = std::move(pixels), .strength = c_.control.strength};
+    initial_ = InitialImage{.picture = std::move(picture), .strength = c_.control.strength};
   }
   return {};
 }
@@ -296,9 +291,7 @@ Status Sampling::choose_requests() {
 
 Json Sampling::inpainting_settings() const {
   if (!inpainting_) return Json::object();
-  return {{"inpaint", c_.control.inpaint},
-          {"mask", c_.control.mask},
-          {"known", fingerprint(inpainting_->known)},
+  return {{"known", fingerprint(inpainting_->known.mean)},
           {"fill", fingerprint(inpainting_->fill)}};
 }
 
@@ -311,16 +304,20 @@ Json Sampling::settings() const {
     settings["prediction_type"] = model_.scheduler.prediction_type;
   settings.update(control_settings(c_.control, control_));
   settings.update(inpainting_settings());
+  if (initial_) settings["initial"] = fingerprint(initial_->picture.mean);
+  if (latents_) settings["begins_at"] = fingerprint(latents_->values);
   if (context_) settings["context"] = fingerprint(context_->values);
   if (negative_) settings["negative_context"] = fingerprint(negative_->values);
   return settings;
 }
 
 Status Sampling::open_files() {
+  Json remarks = control_remarks(c_.control);
+  remarks["model"] = c_.model;
   ITO_ASSIGN(files_, SampleFiles::open({.out = c_.out,
                                         .columns = c_.columns,
                                         .settings = settings(),
-                                        .remarks = {{"model", c_.model}},
+                                        .remarks = std::move(remarks),
                                         .model = model_key(model_),
                                         .labelled = classes() > 0,
                                         .with_context = context_.has_value(),
@@ -354,7 +351,7 @@ std::string Sampling::progress_text(size_t first, double steps_done, double step
 
 Status Sampling::run(vk::Device& device) {
   ITO_TRY(load_controls(device));
-  ITO_TRY(load_initial());
+  ITO_TRY(load_initial(device));
   ITO_TRY(load_context());
   ITO_TRY(choose_requests());
   if (!c_.classifier.empty()) {
@@ -448,7 +445,7 @@ Status run(SampleCommand& c) {
   ITO_TRY(embed_guidance(c, model.network.signature()));
   c.options = resolved(c.options, model.network, model.scheduler);
   ITO_TRY(check_sampler_options(*c.app, c.options));
-  ITO_TRY(check_inversion(c, model));
+  ITO_TRY(check_inversion(c));
   ITO_ASSIGN(
       auto device,
       open_and_announce(

@@ -1,5 +1,5 @@
 // ito toy: a score or energy model of a data set in the plane, trained and drawn.
-#include "api/toy.h"
+#include "studies/toy.h"
 
 #include <fmt/format.h>
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "io/plot.h"
+#include "plots/plot.h"
 
 namespace ito::apps {
 namespace {

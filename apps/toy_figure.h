@@ -1,8 +1,8 @@
 // The picture of a toy run: data, score field, Langevin paths, samples, log-density and loss.
 #pragma once
 
-#include "api/toy.h"
-#include "io/figure.h"
+#include "plots/figure.h"
+#include "studies/toy.h"
 
 namespace ito::apps {
 

@@ -1,5 +1,5 @@
 // ito verify: the theory against simulation, as a table with standard errors.
-#include "api/verify.h"
+#include "studies/verify.h"
 
 #include <fmt/format.h>
 

@@ -12,6 +12,7 @@ inline constexpr uint32_t kStreamTrainTimestep = 2;    // t of a training exampl
 inline constexpr uint32_t kStreamTrainNoise = 3;       //   training step
 inline constexpr uint32_t kStreamForwardNoise = 4;     // noising a given image (image to image)
 inline constexpr uint32_t kStreamKnownLatents = 5;     // latents of a picture to be filled in
+inline constexpr uint32_t kStreamInitialLatents = 6;   // latents of a picture to begin at
 inline constexpr uint32_t kStreamTrainLatent = 40;     // denoising diffusion GAN (ddgan.h): latent,
 inline constexpr uint32_t kStreamTrainForward = 41;    //   noise of the step to x_t and
 inline constexpr uint32_t kStreamTrainPosterior = 42;  //   of the generated x_{t-1} in training;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "io/pickle_text.h"
 
 namespace ito {
 namespace {
@@ -115,8 +116,10 @@ class PickleReader {
     into.insert(into.end(), items.begin(), items.end());
     return {};
   }
-  Result<std::string> unescaped(std::string_view line) const;
-  Result<std::string> plain_string(std::string_view line) const;
+  Result<std::string> text_of(std::optional<std::string> text) const {
+    if (!text) return bad("an escape that is none");
+    return *std::move(text);
+  }
   Status push_integer(std::string_view digits);
   Status push_long(std::string_view little_endian);
   Status push_global(std::string_view module, std::string_view name);
@@ -152,65 +155,6 @@ Status PickleReader::push_integer(std::string_view digits) {
     return bad("no 64-bit integer in a line");
   push(std::move(value));
   return {};
-}
-
-// Python's raw-unicode-escape as UTF-8: bytes are Latin-1, but for \uXXXX.
-Result<std::string> PickleReader::unescaped(std::string_view line) const {
-  std::string text;
-  for (size_t i = 0; i < line.size(); ++i) {
-    uint32_t code = static_cast<uint8_t>(line[i]);
-    if (line.substr(i).starts_with("\\u")) {
-      const std::string_view digits = line.substr(i + 2, 4);
-      const auto [end, error] =
-          std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
-      if (digits.size() < 4 || error != std::errc() || end != digits.data() + 4)
-        return bad("an escape that is none");
-      i += 5;
-    }
-    if (code < 0x80) {
-      text += static_cast<char>(code);
-    } else if (code < 0x800) {
-      text += static_cast<char>(0xc0 | code >> 6);
-      text += static_cast<char>(0x80 | (code & 0x3f));
-    } else {
-      text += static_cast<char>(0xe0 | code >> 12);
-      text += static_cast<char>(0x80 | (code >> 6 & 0x3f));
-      text += static_cast<char>(0x80 | (code & 0x3f));
-    }
-  }
-  return text;
-}
-
-// A string as Python's repr writes it, without its quotes.
-Result<std::string> PickleReader::plain_string(std::string_view line) const {
-  constexpr std::pair<char, char> kEscapes[] = {{'n', '\n'},  {'r', '\r'},  {'t', '\t'},
-                                                {'\\', '\\'}, {'\'', '\''}, {'"', '"'}};
-  std::string text;
-  for (size_t i = 0; i < line.size(); ++i) {
-    if (line[i] != '\\') {
-      text += line[i];
-      continue;
-    }
-    const std::string_view rest = line.substr(i + 1);
-    if (rest.starts_with('x')) {
-      const std::string_view digits = rest.substr(1, 2);
-      unsigned code = 0;
-      const auto [end, error] =
-          std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
-      if (digits.size() < 2 || error != std::errc() || end != digits.data() + 2)
-        return bad("an escape that is none");
-      text += static_cast<char>(code);
-      i += 3;
-      continue;
-    }
-    const auto found =
-        std::find_if(std::begin(kEscapes), std::end(kEscapes),
-                     [&](const std::pair<char, char>& row) { return rest.starts_with(row.first); });
-    if (found == std::end(kEscapes)) return bad("an escape that is none");
-    text += found->second;
-    ++i;
-  }
-  return text;
 }
 
 Status PickleReader::push_long(std::string_view little_endian) {
@@ -337,14 +281,14 @@ Result<bool> PickleReader::text_op(uint8_t op) {
   if (op != 'S' && op != 'V') return false;
   ITO_ASSIGN(std::string_view line, take_line());
   if (op == 'V') {
-    ITO_ASSIGN(std::string text, unescaped(line));
+    ITO_ASSIGN(std::string text, text_of(pickle_unicode(line)));
     push({.kind = Kind::kText, .text = std::move(text), .items = {}, .entries = {}});
     return true;
   }
   if (line.size() < 2 || line.front() != line.back() ||
       (line.front() != '\'' && line.front() != '"'))
     return bad("a string without quotes");
-  ITO_ASSIGN(std::string text, plain_string(line.substr(1, line.size() - 2)));
+  ITO_ASSIGN(std::string text, text_of(pickle_string(line.substr(1, line.size() - 2))));
   push({.kind = Kind::kText, .text = std::move(text), .items = {}, .entries = {}});
   return true;
 }

@@ -3,13 +3,13 @@
 #include <cmath>
 #include <utility>
 
-#include "api/image_distance.h"
 #include "api/model_score.h"
 #include "api/training_rows.h"
 #include "base/error.h"
 #include "diffusion/score_model.h"
 #include "diffusion/streams.h"
 #include "graph/builder.h"
+#include "io/datasets/image_distance.h"
 
 namespace ito {
 namespace {

@@ -8,6 +8,7 @@
 
 #include "api/forward.h"
 #include "api/sampling.h"
+#include "diffusion/streams.h"
 #include "diffusion/torch_rng.h"
 #include "io/image.h"
 #include "io/layout.h"
@@ -92,7 +93,8 @@ TEST(Inpainting, IsKnownByItsChannels) {
 
 TEST(Inpainting, PutsTheMaskBeforeWhatIsKnown) {
   const Inpainting given{
-      .fill = {1, 0}, .known = {2, 3, 4, 5}, .std = {1, 1, 0, 2}, .scale = 0.5, .shift = 1};
+      .fill = {1, 0},
+      .known = {.mean = {2, 3, 4, 5}, .std = {1, 1, 0, 2}, .scale = 0.5, .shift = 1}};
   const std::vector<float> noise = {0, 0, 0, 0, 1, -1, 7, 2};
   EXPECT_EQ(inpainting_input(given, 2, noise),
             (std::vector<float>{1, 0.5f, 1, 0, 1.5f, 2, 1, 1, 0.5f, 0, 1.5f, 4}));
@@ -100,9 +102,9 @@ TEST(Inpainting, PutsTheMaskBeforeWhatIsKnown) {
 
 TEST(Inpainting, NoiseIsAFunctionOfTheSeed) {
   const std::vector<uint32_t> seeds = {3, 4};
-  const std::vector<float> both = inpainting_noise(seeds, 6);
+  const std::vector<float> both = picture_noise(seeds, 6, kStreamKnownLatents);
   ASSERT_EQ(both.size(), 12u);
-  EXPECT_EQ(inpainting_noise(std::vector<uint32_t>{4}, 6),
+  EXPECT_EQ(picture_noise(std::vector<uint32_t>{4}, 6, kStreamKnownLatents),
             (std::vector<float>{both.begin() + 6, both.end()}));
   EXPECT_NE(both[0], both[6]);
 }
@@ -248,9 +250,9 @@ TEST_F(InpaintingSession, APixelModelIsToldThePictureItself) {
   const std::vector<float> pixels = waves(64, 0.4f);
   ASSERT_OK_AND_ASSIGN(const Inpainting given,
                        inpainting_of(device(), model, {8, 8, 1}, pixels, fill_mask()));
-  EXPECT_EQ(given.known[0], 0);
-  EXPECT_EQ(given.known[1], pixels[1]);
-  EXPECT_EQ(given.known[40], 0);
+  EXPECT_EQ(given.known.mean[0], 0);
+  EXPECT_EQ(given.known.mean[1], pixels[1]);
+  EXPECT_EQ(given.known.mean[40], 0);
   SampleOptions options;
   options.sampler = "ddpm";
   options.steps = 3;
@@ -263,7 +265,7 @@ TEST_F(InpaintingSession, APixelModelIsToldThePictureItself) {
                        session->sample(std::vector<SampleRequest>{{.seed = 2}}));
   EXPECT_EQ(second, (std::vector<float>{two.begin() + 64, two.end()}));
   // What is known makes a difference.
-  options.inpainting->known.assign(64, 0.5f);
+  options.inpainting->known.mean.assign(64, 0.5f);
   ASSERT_OK_AND_ASSIGN(const auto other, SamplingSession::create(device(), model, options));
   ASSERT_OK_AND_ASSIGN(const std::vector<float> changed,
                        other->sample(std::vector<SampleRequest>{{.seed = 2}}));
@@ -308,8 +310,6 @@ TEST(InpaintingCommand, FillsInAndRefusesByName) {
        "--null-class"},
       {{"--inpaint", picture, "--mask", kept, "--guidance-scale", "2", "--noise-std", "0.1"},
        "--noise-std"},
-      {{"--inpaint", picture, "--mask", kept, "--guidance-scale", "2", "--init-image", picture},
-       "--init-image"},
       {{"--colorize", picture, "--guidance-scale", "2"}, "--colorize"},
   };
   for (const auto& refusal : refusals) {

@@ -72,6 +72,26 @@ TEST_F(Inversion, LatentsLeadBackToThePicture) {
   EXPECT_LE(largest, 2);
 }
 
+// A finished image is known by what it was made of, not by what the file is called.
+TEST_F(Inversion, APicturesContentDecidesAndNotItsPath) {
+  Image other = picture();
+  ASSERT_TRUE(write_png(*scratch_ / "first.png", other).ok());
+  ASSERT_TRUE(write_png(*scratch_ / "copy.png", other).ok());
+  other.pixels[3] = static_cast<uint8_t>(other.pixels[3] ^ 64);
+  const auto begun_at = [&](const std::string& name) {
+    return sample({"--sampler", "ddim", "--steps", "10", "--num", "1", "--json", "--init-image",
+                   path(name), "--out", path("begun")});
+  };
+  Outcome outcome = begun_at("first.png");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  outcome = begun_at("copy.png");
+  EXPECT_NE(outcome.out.find("\"skipped\": 1"), std::string::npos) << outcome.out;
+  ASSERT_TRUE(write_png(*scratch_ / "copy.png", other).ok());
+  outcome = begun_at("copy.png");
+  EXPECT_NE(outcome.out.find("\"skipped\": 0"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.err.find("made anew"), std::string::npos) << outcome.err;
+}
+
 TEST_F(Inversion, ImpossibleWishesAreRefusedWithOneSentence) {
   struct Case {
     std::vector<std::string> options;

@@ -4,6 +4,10 @@
 #include "api/autoencoder.h"
 #include "api/forward.h"
 #include "api/sampling.h"
+#include "diffusion/streams.h"
+#include "diffusion/torch_rng.h"
+#include "io/layout.h"
+#include "io/png.h"
 #include "io/safetensors.h"
 #include "nn/autoencoder_kl.h"
 #include "nn/unet2d_condition.h"
@@ -192,6 +196,118 @@ TEST_F(LatentDiffusion, GuidanceLeadsFromTheNegativeContextToTheContext) {
   const auto missing = SamplingSession::create(device(), model, options);
   ASSERT_FALSE(missing.ok());
   EXPECT_NE(missing.error().message.find("--negative-context"), std::string::npos);
+}
+
+// Image to image: a draw of the picture's latents, noised by as much as the strength says. The draw
+// and the noise of PyTorch's generator follow one another, as diffusers draws them.
+TEST_F(LatentDiffusion, BeginsAtAPicture) {
+  const Model model = tiny_pipeline();
+  const ContextStates states{.rows = 1, .length = 5, .features = 6, .values = waves(30, 1.1f)};
+  const std::vector<float> picture = waves(8 * 8 * 3, 0.05f);
+  SampleOptions options;
+  options.sampler = "ddim";
+  options.steps = 20;
+  options.batch = 2;
+  options.context = &states;
+  ASSERT_OK_AND_ASSIGN(EncodedPicture encoded, encode_picture(device(), model, {8, 8, 3}, picture));
+  ASSERT_EQ(encoded.mean.size(), 4u * 4 * 4);
+  ASSERT_EQ(encoded.std.size(), encoded.mean.size());
+  options.initial = InitialImage{.picture = encoded, .strength = 0.5};
+  const std::vector<SampleRequest> requests = {{.seed = 3}, {.seed = 4}};
+  for (const RandomSource random : {RandomSource::kDevice, RandomSource::kTorch}) {
+    options.random = random;
+    ASSERT_OK_AND_ASSIGN(const auto session, SamplingSession::create(device(), model, options));
+    ASSERT_OK_AND_ASSIGN(const std::vector<float> pictures, session->sample(requests));
+    ASSERT_EQ(pictures.size(), 2u * 8 * 8 * 3);
+
+    // The same from latents drawn by hand, and the autoencoder left out.
+    std::vector<float> noise;
+    if (random == RandomSource::kTorch) {
+      for (const SampleRequest& request : requests) {
+        std::vector<float> one(64);
+        TorchGenerator(request.seed).randn(one);
+        const std::vector<float> nhwc = nchw_to_nhwc(one, {1, 4, 4, 4});
+        noise.insert(noise.end(), nhwc.begin(), nhwc.end());
+      }
+    } else {
+      noise = picture_noise(std::vector<uint32_t>{3, 4}, 64, kStreamInitialLatents);
+    }
+    for (size_t image = 0; image < 2; ++image) {
+      SampleOptions by_hand = options;
+      EncodedPicture drawn;
+      const std::vector<float> both = encoded.drawn(2, noise);
+      drawn.mean.assign(both.begin() + static_cast<ptrdiff_t>(image * 64),
+                        both.begin() + static_cast<ptrdiff_t>(image * 64 + 64));
+      if (random == RandomSource::kTorch) {
+        // A picture that is its mean takes no draw, so one that adds nothing is asked for.
+        drawn.std.assign(64, 0);
+      }
+      by_hand.initial->picture = drawn;
+      ASSERT_OK_AND_ASSIGN(const auto again, SamplingSession::create(device(), model, by_hand));
+      ASSERT_OK_AND_ASSIGN(const std::vector<float> one,
+                           again->sample(std::span(requests).subspan(image, 1)));
+      for (size_t i = 0; i < one.size(); ++i)
+        ASSERT_NEAR(one[i], pictures[image * one.size() + i], 1e-5) << i;
+    }
+  }
+}
+
+TEST_F(LatentDiffusion, InversionGivesLatentsThatLeadBack) {
+  const Scratch scratch;
+  Model model = tiny_pipeline();
+  model.scheduler.num_train_timesteps = 100;
+  ASSERT_OK(save_model(scratch / "model", model));
+  TensorFile context;
+  context.tensors.emplace("encoder_hidden_states", tensor_from_floats({1, 5, 6}, waves(30, 1.1f)));
+  ASSERT_OK(write_safetensors(scratch / "context.safetensors", context));
+  Image picture{8, 8, 3, {}};
+  for (int i = 0; i < 8 * 8 * 3; ++i) picture.pixels.push_back(static_cast<uint8_t>(60 + i % 97));
+  ASSERT_TRUE(write_png(scratch / "a.png", picture).ok());
+  const auto sample = [&](std::vector<std::string> more) {
+    return run_ito(
+        with({"sample", "--model", (scratch / "model").string(), "--context",
+              (scratch / "context.safetensors").string(), "--steps", "100", "--num", "1"},
+             std::move(more)));
+  };
+  Outcome outcome =
+      sample({"--sampler", "ddim-inverse", "--init-image", (scratch / "a.png").string(), "--out",
+              (scratch / "a.safetensors").string()});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  ASSERT_OK_AND_ASSIGN(const TensorFile latents, read_safetensors(scratch / "a.safetensors"));
+  EXPECT_EQ(latents.tensors.at("latents").shape, (Shape{1, 4, 4, 4}));
+  outcome = sample({"--sampler", "ddim", "--latents", (scratch / "a.safetensors").string(), "--out",
+                    (scratch / "back.safetensors").string()});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  ASSERT_OK_AND_ASSIGN(const TensorFile back, read_safetensors(scratch / "back.safetensors"));
+  // The same by hand: from the picture's mean latents without the autoencoder, and back through it.
+  std::vector<float> pixels;
+  for (const uint8_t value : picture.pixels)
+    pixels.push_back(static_cast<float>(value) / 127.5f - 1);
+  ASSERT_OK_AND_ASSIGN(EncodedPicture encoded, encode_picture(device(), model, {8, 8, 3}, pixels));
+  encoded.std.clear();
+  ASSERT_OK_AND_ASSIGN(const auto decoder,
+                       LatentDecoder::create(device(), *model.decoder, /*tiled=*/false));
+  model.decoder.reset();
+  const ContextStates states{.rows = 1, .length = 5, .features = 6, .values = waves(30, 1.1f)};
+  SampleOptions options;
+  options.steps = 100;
+  options.batch = 1;
+  options.context = &states;
+  std::vector<float> x = encoded.drawn(1, {});
+  for (const char* sampler : {"ddim-inverse", "ddim"}) {
+    options.sampler = sampler;
+    ASSERT_OK_AND_ASSIGN(const auto session, SamplingSession::create(device(), model, options));
+    ASSERT_OK_AND_ASSIGN(x, session->sample_from(x, std::vector<SampleRequest>{{.seed = 0}}));
+    if (sampler == std::string("ddim")) continue;
+    const HostTensor& written = latents.tensors.at("latents");
+    const std::vector<float> values = nchw_to_nhwc(to_floats(written), written.shape);
+    for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(values[i], x[i], 1e-5) << i;
+  }
+  ASSERT_OK_AND_ASSIGN(const std::vector<float> through, decoder->decode_scaled({1, 4, 4, 4}, x));
+  const HostTensor& images = back.tensors.at("images");
+  ASSERT_EQ(images.shape, (Shape{1, 3, 8, 8}));
+  const std::vector<float> values = nchw_to_nhwc(to_floats(images), images.shape);
+  for (size_t i = 0; i < values.size(); ++i) EXPECT_NEAR(values[i], through[i], 1e-4) << i;
 }
 
 TEST_F(LatentDiffusion, CommandsTakeContextsAndAutoencoders) {

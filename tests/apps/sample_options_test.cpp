@@ -96,12 +96,12 @@ TEST_F(SampleOptionsTest, AComponentsFolderFindsItsSchedulerOrSaysThatItHasNone)
 // The last of fifty steps starts at timestep 0, where ᾱ = 0.9999: noise of deviation 0.01.
 TEST_F(SampleOptionsTest, LittleStrengthKeepsThePicture) {
   SampleOptions options = options_for("ddim", 50);
-  InitialImage picture{.pixels = {}, .strength = 0.02};
-  for (int i = 0; i < 64; ++i) picture.pixels.push_back(0.8f * std::sin(0.3f * float(i)));
+  InitialImage picture{.picture = {}, .strength = 0.02};
+  for (int i = 0; i < 64; ++i) picture.picture.mean.push_back(0.8f * std::sin(0.3f * float(i)));
   options.initial = picture;
   ASSERT_OK_AND_ASSIGN(const std::vector<float> near, sample(options));
-  std::vector<float> both = picture.pixels;
-  both.insert(both.end(), picture.pixels.begin(), picture.pixels.end());
+  std::vector<float> both = picture.picture.mean;
+  both.insert(both.end(), picture.picture.mean.begin(), picture.picture.mean.end());
   EXPECT_LT(distance(near, both), 0.1);
   options.initial->strength = 1;
   ASSERT_OK_AND_ASSIGN(const std::vector<float> far, sample(options));

@@ -2,7 +2,7 @@
 // Gaussian, whose density is known.
 #include <cmath>
 
-#include "api/toy.h"
+#include "studies/toy.h"
 #include "tests/support/vulkan_fixture.h"
 
 namespace ito::test {

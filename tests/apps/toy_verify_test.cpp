@@ -2,11 +2,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "api/toy.h"
-#include "api/verify.h"
 #include "io/image.h"
 #include "io/json.h"
 #include "io/png.h"
+#include "studies/toy.h"
+#include "studies/verify.h"
 #include "tests/apps/run_ito.h"
 
 namespace ito::test {

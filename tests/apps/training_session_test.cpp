@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <numeric>
 
-#include "api/batches.h"
 #include "api/training.h"
 #include "api/training_options.h"
+#include "io/datasets/batch_order.h"
 #include "tests/support/vulkan_fixture.h"
 
 namespace ito::test {

@@ -1,4 +1,4 @@
-#include "io/plot.h"
+#include "plots/plot.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
-#include "io/canvas.h"
+#include "plots/canvas.h"
 
 namespace ito {
 namespace {

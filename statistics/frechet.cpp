@@ -1,4 +1,4 @@
-#include "api/frechet.h"
+#include "statistics/frechet.h"
 
 #include <algorithm>
 #include <cmath>

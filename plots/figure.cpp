@@ -1,11 +1,11 @@
-#include "io/figure.h"
+#include "plots/figure.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "base/check.h"
 #include "base/error.h"
-#include "io/plot.h"
+#include "plots/plot.h"
 
 namespace ito {
 namespace {

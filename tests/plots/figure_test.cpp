@@ -1,4 +1,4 @@
-#include "io/figure.h"
+#include "plots/figure.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "api/image_distance.h"
+#include "io/datasets/image_distance.h"
 
 #include <algorithm>
 #include <cmath>

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "api/toy_model.h"
 #include "base/result.h"
 #include "runtime/vk/device.h"
+#include "studies/toy_model.h"
 
 namespace ito {
 

@@ -1,4 +1,4 @@
-#include "api/verify.h"
+#include "studies/verify.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "api/toy_model.h"
+#include "studies/toy_model.h"
 
 #include <cmath>
 #include <utility>

@@ -1,12 +1,12 @@
 // Figures of the plane: panels with points, paths, arrows and heat maps over equal axes, set in a
-// grid with one title, as an image. Not for curves over a number (io/plot.h).
+// grid with one title, as an image. Not for curves over a number (plots/plot.h).
 #pragma once
 
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "io/canvas.h"
+#include "plots/canvas.h"
 
 namespace ito {
 
@@ -51,7 +51,7 @@ struct Panel {
   std::vector<Path2> paths;
   std::vector<Points> over;  // points above the paths
   std::optional<Arrows> arrows;
-  // In place of all that: an image drawn elsewhere (io/plot.h), in the panel's full size.
+  // In place of all that: an image drawn elsewhere (plots/plot.h), in the panel's full size.
   std::optional<Image> picture;
 };
 

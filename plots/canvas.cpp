@@ -1,10 +1,10 @@
-#include "io/canvas.h"
+#include "plots/canvas.h"
 
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
-#include "io/font.h"
+#include "plots/font.h"
 
 namespace ito {
 

@@ -1,9 +1,10 @@
-#include "api/batches.h"
+#include "io/datasets/batch_order.h"
 
+#include <cstddef>
 #include <numeric>
 #include <utility>
 
-#include "diffusion/philox.h"
+#include "base/philox.h"
 
 namespace ito {
 namespace {

@@ -1,4 +1,4 @@
-#include "api/toy.h"
+#include "studies/toy.h"
 
 #include <algorithm>
 #include <chrono>

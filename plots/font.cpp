@@ -1,4 +1,4 @@
-#include "io/font.h"
+#include "plots/font.h"
 
 #include <cstddef>
 

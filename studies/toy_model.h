@@ -1,5 +1,6 @@
 // ToyModel: a small score or energy network for a toy data set, with the objective it learns by:
-// what is trained, and how its score is asked for afterwards. Not the training loop (api/toy.h).
+// what is trained, and how its score is asked for afterwards. Not the training loop
+// (studies/toy.h).
 #pragma once
 
 #include <functional>

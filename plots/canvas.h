@@ -1,6 +1,6 @@
 // Canvas: an RGB image to draw on with antialiased strokes, discs, arrows and text, and the colours
 // that charts share. Coordinates are pixels from the upper left; what lies outside is cut off.
-// Not for charts themselves (io/plot.h, io/figure.h).
+// Not for charts themselves (plots/plot.h, plots/figure.h).
 #pragma once
 
 #include <array>
