@@ -17,22 +17,10 @@ namespace {
 
 constexpr double kByteScale = 127.5;
 
-MeanAndError mean_and_error(double sum, double squares, int64_t count) {
-  const double n = static_cast<double>(count), mean = sum / n;
-  if (count < 2) return {.mean = mean};
-  const double variance = std::max(0.0, squares / n - mean * mean) * n / (n - 1);
-  return {.mean = mean, .standard_error = std::sqrt(variance / n)};
-}
-
 MeanAndError over(std::span<const ImageBound> images, double (*value)(const ImageBound&)) {
-  double sum = 0, squares = 0;
-  for (const ImageBound& image : images) sum += value(image);
-  if (images.empty()) return {};
-  const double mean = sum / static_cast<double>(images.size());
-  for (const ImageBound& image : images) squares += std::pow(value(image) - mean, 2);
-  MeanAndError result = mean_and_error(0, squares, static_cast<int64_t>(images.size()));
-  result.mean = mean;
-  return result;
+  std::vector<double> values;
+  for (const ImageBound& image : images) values.push_back(value(image));
+  return mean_and_error(values);
 }
 
 Result<BoundOptions> bound_options(const Model& model, const BoundSettings& settings) {
@@ -61,7 +49,7 @@ BoundSummary summarise(std::span<const ImageBound> images) {
           .decoder = over(images, [](const ImageBound& i) { return i.decoder; })};
 }
 
-Result<std::unique_ptr<BoundSession>> BoundSession::create(vk::Device& device, const Model& model,
+Result<std::unique_ptr<BoundMeter>> BoundMeter::create(vk::Device& device, const Model& model,
                                                            const BoundSettings& settings) {
   const ProcessRow& process = process_row(model.scheduler.process);
   if (process.schedule == nullptr)
@@ -78,7 +66,7 @@ Result<std::unique_ptr<BoundSession>> BoundSession::create(vk::Device& device, c
     return invalid_argument(
         "the schedule ends without signal (rescale_betas_zero_snr), where a prediction of epsilon "
         "says nothing of the image; expected v_prediction or sample");
-  std::unique_ptr<BoundSession> session(new BoundSession);
+  std::unique_ptr<BoundMeter> session(new BoundMeter);
   session->settings_ = settings;
   session->image_ = {(*signature.sample_size)[0], (*signature.sample_size)[1],
                      signature.in_channels};
@@ -105,7 +93,7 @@ Result<std::unique_ptr<BoundSession>> BoundSession::create(vk::Device& device, c
   return session;
 }
 
-Result<std::vector<ImageBound>> BoundSession::measure(const ImageDataset& data,
+Result<std::vector<ImageBound>> BoundMeter::measure(const ImageDataset& data,
                                                       std::span<const int64_t> indices) {
   using namespace bound_names;
   const int64_t count = static_cast<int64_t>(indices.size());
@@ -167,7 +155,7 @@ Result<std::vector<ImageBound>> BoundSession::measure(const ImageDataset& data,
   return results;
 }
 
-std::vector<RateDistortion> BoundSession::curve() const {
+std::vector<RateDistortion> BoundMeter::curve() const {
   std::vector<RateDistortion> rows;
   if (count_ == 0) return rows;
   const double n = static_cast<double>(count_);

@@ -1,4 +1,4 @@
-// BoundSession: the variational bound of 8-bit images under a model of a discrete chain, batch by
+// BoundMeter: the variational bound of 8-bit images under a model of a discrete chain, batch by
 // batch, split into L_T, Σ L_t and L_0, with the rate-distortion curve (Ho et al. 2020, section
 // 4.3). What a term is: diffusion/variational_bound.h. Not for printing (apps) and not the exact
 // likelihood (api/likelihood.h).
@@ -14,6 +14,7 @@
 #include "diffusion/bound_program.h"
 #include "io/dataset.h"
 #include "runtime/executor.h"
+#include "statistics/mean.h"
 
 namespace ito {
 
@@ -35,9 +36,7 @@ struct ImageBound {
   double total() const { return prior + rate + decoder; }
 };
 
-struct MeanAndError {
-  double mean = 0, standard_error = 0;  // over images; 0 for fewer than two
-};
+// Over images.
 struct BoundSummary {
   MeanAndError total, prior, rate, decoder;
 };
@@ -52,11 +51,11 @@ struct RateDistortion {
   double distortion = 0;  // root of the mean squared error, on the scale 0 to 255
 };
 
-class BoundSession {
+class BoundMeter {
  public:
   // `model` must outlive the session's making only. Errors: a model of another process, settings
   // out of range, device.
-  static Result<std::unique_ptr<BoundSession>> create(vk::Device& device, const Model& model,
+  static Result<std::unique_ptr<BoundMeter>> create(vk::Device& device, const Model& model,
                                                       const BoundSettings& settings);
   // The images of these indices (1 to batch()). data: of the model's size and channels, with labels
   // where the model has classes. A result depends on model, settings and the image's index, not on
@@ -74,7 +73,7 @@ class BoundSession {
   int terms() const { return strata_.count(); }
 
  private:
-  BoundSession() = default;
+  BoundMeter() = default;
 
   BoundSettings settings_;
   Shape image_;

@@ -12,67 +12,94 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr int64_t kNeighbours = 3;  // Kynkäänniemi et al. 2019, section 3
+
+double since(Clock::time_point time) {
+  return std::chrono::duration<double>(Clock::now() - time).count();
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Evaluator>> Evaluator::create(vk::Device& device,
-                                                     const Component& classifier, int64_t batch) {
-  std::unique_ptr<Evaluator> evaluator(new Evaluator(device, classifier, batch));
-  const auto [h, w] = *classifier.network.signature().sample_size;
-  const Shape shape{batch, h, w, classifier.network.signature().in_channels};
-  ITO_ASSIGN(evaluator->scorer_, Scorer::create(device, classifier, shape));
+Result<std::unique_ptr<Evaluator>> Evaluator::create(vk::Device& device, const Component& features,
+                                                     const std::string& where,
+                                                     const Component* classifier,
+                                                     const EvaluatorOptions& options) {
+  std::unique_ptr<Evaluator> evaluator(new Evaluator(device, options));
+  const Signature& signature = features.network.signature();
+  const auto [h, w] = signature.sample_size.value_or(std::array<int, 2>{0, 0});
+  const Shape shape{options.batch, h, w, signature.in_channels};
+  ITO_ASSIGN(evaluator->features_, Features::create(device, features, shape, where));
+  if (classifier != nullptr) {
+    ITO_ASSIGN(evaluator->scorer_, Scorer::create(device, *classifier, shape));
+  }
   return evaluator;
 }
 
-Result<FeatureStatistics> Evaluator::features_of(const ImageDataset& data, int64_t count) {
-  const Signature& signature = classifier_.network.signature();
-  const int size = (*signature.sample_size)[0];
-  if (data.c != signature.in_channels || data.h > size || data.w > size)
-    return invalid_argument("the classifier judges {}x{}x{} images, the data set's are {}x{}x{}",
-                            size, size, signature.in_channels, data.h, data.w, data.c);
-  FeatureStatistics statistics(scorer_->features());
+Result<FeatureSet> Evaluator::features_of(const ImageDataset& data, int64_t count) {
+  const Shape& shape = features_->shape();
+  const int h = static_cast<int>(shape[1]), w = static_cast<int>(shape[2]);
+  if (data.c != shape[3] || data.h > h || data.w > w)
+    return invalid_argument("{}x{}x{} images are judged, the data set's are {}x{}x{}", h, w,
+                            shape[3], data.h, data.w, data.c);
+  FeatureSet set(features_->count());
   count = std::min(count, data.count);
-  for (int64_t first = 0; first < count; first += batch_) {
-    std::vector<int64_t> indices(static_cast<size_t>(std::min(batch_, count - first)));
+  for (int64_t first = 0; first < count; first += options_.batch) {
+    std::vector<int64_t> indices(static_cast<size_t>(std::min(options_.batch, count - first)));
     std::iota(indices.begin(), indices.end(), first);
-    std::vector<float> images(indices.size() * static_cast<size_t>(size * size * data.c));
-    normalised_images(data, indices, size, size, images.data());
-    ITO_ASSIGN(const std::vector<float> features, scorer_->features_of(images));
-    statistics.add(features);
+    std::vector<float> images(indices.size() * static_cast<size_t>(h * w * data.c));
+    normalised_images(data, indices, h, w, images.data());
+    ITO_ASSIGN(const std::vector<float> seen, features_->of(images));
+    set.add(seen);
   }
-  return statistics;
+  return set;
 }
 
 Status Evaluator::set_reference(const ImageDataset& data, int64_t count) {
-  ITO_ASSIGN(reference_, features_of(data, count));
+  ITO_ASSIGN(reference_set_, features_of(data, count));
+  reference_ = FeatureStatistics(reference_set_.features());
+  reference_.add(reference_set_.vectors(0, reference_set_.count()));
+  ITO_ASSIGN(kernel_, KernelReference::of(reference_set_));
   return {};
 }
 
-Result<double> Evaluator::distance_of(const ImageDataset& data, int64_t count) {
-  ITO_ASSIGN(const FeatureStatistics statistics, features_of(data, count));
-  return frechet_distance(statistics, reference_);
+Result<SetScore> Evaluator::compare(const FeatureSet& set) const {
+  SetScore score;
+  score.images = set.count();
+  ITO_ASSIGN(score.frechet, frechet_distance(set, reference_, options_.blocks));
+  ITO_ASSIGN(score.kernel, kernel_->distance(set, options_.blocks));
+  const int64_t fewer = std::min(set.count(), reference_set_.count());
+  if (fewer > kNeighbours + 1) {
+    ITO_ASSIGN(score.spread,
+               precision_recall(reference_set_.first(fewer), set.first(fewer), kNeighbours));
+  }
+  return score;
+}
+
+Result<SetScore> Evaluator::score_of(const ImageDataset& data, int64_t count) {
+  ITO_ASSIGN(const FeatureSet set, features_of(data, count));
+  return compare(set);
 }
 
 Result<SampleScore> Evaluator::score(const Model& model, const SampleOptions& options,
                                      int64_t count,
                                      const std::function<bool(int64_t)>& after_step) {
   SampleOptions batched = options;
-  batched.batch = std::min(batch_, count);
+  batched.batch = std::min(options_.batch, count);
   ITO_ASSIGN(auto session, SamplingSession::create(device_, model, batched));
-  const Shape shape = session->shape(batch_);
-  const Signature& judge = classifier_.network.signature();
-  const int size = (*judge.sample_size)[0];
-  if (shape[1] != size || shape[2] != size || shape[3] != judge.in_channels)
-    return invalid_argument("the classifier judges {}x{}x{} images, the model's are {}x{}x{}", size,
-                            size, judge.in_channels, shape[1], shape[2], shape[3]);
+  const Shape shape = session->shape(options_.batch);
+  const Shape& judged = features_->shape();
+  if (shape != judged)
+    return invalid_argument("{}x{}x{} images are judged, the model's are {}x{}x{}", judged[1],
+                            judged[2], judged[3], shape[1], shape[2], shape[3]);
   const uint32_t classes = static_cast<uint32_t>(model.num_classes());
   SampleScore score;
-  if (classes > 0) score.recognised = 0;
-  FeatureStatistics statistics(scorer_->features());
+  if (scorer_ && classes > 0) {
+    score.drawn.assign(classes, 0);
+    score.recognised.assign(classes, 0);
+  }
+  FeatureSet set(features_->count());
   double judging = 0;
   const Clock::time_point start = Clock::now();
-  const auto since = [](Clock::time_point time) {
-    return std::chrono::duration<double>(Clock::now() - time).count();
-  };
   for (int64_t first = 0; first < count; first += batched.batch) {
     std::vector<SampleRequest> requests;
     std::vector<uint32_t> labels;
@@ -83,19 +110,21 @@ Result<SampleScore> Evaluator::score(const Model& model, const SampleOptions& op
     }
     ITO_ASSIGN(std::vector<float> images,
                session->sample(requests, [&] { return !after_step || after_step(first); }));
-    const Clock::time_point judged = Clock::now();
+    const Clock::time_point begin = Clock::now();
     for (float& value : images) value = std::clamp(value, -1.0f, 1.0f);
-    ITO_ASSIGN(const std::vector<float> features, scorer_->features_of(images));
-    statistics.add(features);
-    if (score.recognised) {
-      ITO_ASSIGN(const int64_t recognised, scorer_->count_recognised(images, labels));
-      *score.recognised += recognised;
+    ITO_ASSIGN(const std::vector<float> seen, features_->of(images));
+    set.add(seen);
+    if (!score.drawn.empty()) {
+      ITO_ASSIGN(const std::vector<uint8_t> right, scorer_->recognised(images, labels));
+      for (size_t i = 0; i < labels.size(); ++i) {
+        ++score.drawn[labels[i]];
+        score.recognised[labels[i]] += right[i];
+      }
     }
-    judging += since(judged);
+    judging += since(begin);
   }
   score.seconds = since(start) - judging;
-  score.images = count;
-  ITO_ASSIGN(score.frechet, frechet_distance(statistics, reference_));
+  ITO_ASSIGN(score.set, compare(set));
   return score;
 }
 

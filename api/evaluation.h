@@ -1,62 +1,84 @@
-// Evaluator: how good a model's samples are, by the small classifier: the Fréchet distance of its
-// features to those of real images, and the share that it recognises as their class. Not for
-// likelihoods (api/likelihood.h) and not for tables (apps).
+// Evaluator: how good a model's samples are: distances of what a network sees in them from what it
+// sees in real images, and the share that a classifier recognises as their class. Not for
+// likelihoods (api/likelihood.h) and not for tables (api/evaluation_table.h).
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "api/model.h"
 #include "api/sampling.h"
 #include "api/scoring.h"
 #include "io/dataset.h"
 #include "statistics/frechet.h"
+#include "statistics/kernel_distance.h"
+#include "statistics/precision_recall.h"
 
 namespace ito {
 
-struct SampleScore {
+// Of a set of images against the reference, with standard errors over blocks of the set.
+struct SetScore {
   int64_t images = 0;
-  double frechet = 0;
-  std::optional<int64_t> recognised;  // of a model with classes
-  double seconds = 0;                 // of sampling, compilation left out
+  MeanAndError frechet, kernel;
+  // Against as many real images as there are samples; nothing for sets of fewer than five.
+  std::optional<PrecisionRecall> spread;
+};
+
+struct SampleScore {
+  SetScore set;
+  double seconds = 0;  // of sampling, compilation left out
+  // Of a model with classes, where a classifier was given: samples and recognised ones by class.
+  std::vector<int64_t> drawn, recognised;
+};
+
+struct EvaluatorOptions {
+  int64_t batch = 50;   // images judged at a time
+  int64_t blocks = 10;  // of seeds, for the standard errors
 };
 
 class Evaluator {
  public:
-  // `classifier` must outlive it. Images are judged `batch` at a time.
-  static Result<std::unique_ptr<Evaluator>> create(vk::Device& device, const Component& classifier,
-                                                   int64_t batch);
+  // `features` (a network with Network::features; `where` names it) and `classifier` (may be null:
+  // nothing is recognised) must outlive it. Images have the features' size.
+  static Result<std::unique_ptr<Evaluator>> create(vk::Device& device, const Component& features,
+                                                   const std::string& where,
+                                                   const Component* classifier,
+                                                   const EvaluatorOptions& options);
 
   // Takes the features of the first `count` images (all, where there are fewer) as what samples are
-  // compared with. Errors: images that the classifier does not take.
+  // compared with. Errors: images that the network does not take; fewer than two.
   Status set_reference(const ImageDataset& data, int64_t count);
-  int64_t reference_images() const { return reference_.count(); }
+  int64_t reference_images() const { return reference_set_.count(); }
 
-  // The distance of other real images from the reference: what a perfect model would have.
-  Result<double> distance_of(const ImageDataset& data, int64_t count);
+  // Other real images against the reference: what a perfect model would have.
+  Result<SetScore> score_of(const ImageDataset& data, int64_t count);
 
-  // Numbers that the classifier sees in one image.
-  int64_t features() const { return scorer_->features(); }
+  // Numbers that the network sees in one image.
+  int64_t features() const { return features_->count(); }
 
   // Draws images with seeds 0, 1, ..., count - 1 (class: seed modulo classes) and judges them, each
   // value clipped to [-1, 1]. after_step is called after each step of the sampler with the number
   // of images finished; false stops with kInterrupted. Errors: as of SamplingSession; a model whose
-  // images or classes are not the classifier's.
+  // images or classes are not the judges'.
   Result<SampleScore> score(const Model& model, const SampleOptions& options, int64_t count,
                             const std::function<bool(int64_t)>& after_step);
 
  private:
-  Evaluator(vk::Device& device, const Component& classifier, int64_t batch)
-      : device_(device), classifier_(classifier), batch_(batch), reference_(1) {}
-  Result<FeatureStatistics> features_of(const ImageDataset& data, int64_t count);
+  Evaluator(vk::Device& device, const EvaluatorOptions& options)
+      : device_(device), options_(options), reference_(1), reference_set_(1) {}
+  Result<FeatureSet> features_of(const ImageDataset& data, int64_t count);
+  Result<SetScore> compare(const FeatureSet& set) const;
 
   vk::Device& device_;
-  const Component& classifier_;
-  int64_t batch_;
+  EvaluatorOptions options_;
+  std::unique_ptr<Features> features_;
   std::unique_ptr<Scorer> scorer_;
   FeatureStatistics reference_;
+  FeatureSet reference_set_;
+  std::optional<KernelReference> kernel_;
 };
 
 }  // namespace ito

@@ -70,10 +70,10 @@ Result<std::vector<uint32_t>> padded_labels(std::span<const uint32_t> labels, in
   return batch;
 }
 
-Result<std::unique_ptr<FlowSession>> FlowSession::create(vk::Device& device, const ModelFlow& given,
+Result<std::unique_ptr<FlowCoder>> FlowCoder::create(vk::Device& device, const ModelFlow& given,
                                                          const FlowOptions& options) {
   ITO_ASSIGN(const ModelFlow model, flow_on_device(given, device.caps()));
-  std::unique_ptr<FlowSession> session(new FlowSession);
+  std::unique_ptr<FlowCoder> session(new FlowCoder);
   session->batch_ = options.batch;
   session->row_ = model.image.numel();
   session->classes_ = model.classes;
@@ -88,7 +88,7 @@ Result<std::unique_ptr<FlowSession>> FlowSession::create(vk::Device& device, con
   return session;
 }
 
-Result<std::vector<float>> FlowSession::follow(std::span<const float> x,
+Result<std::vector<float>> FlowCoder::follow(std::span<const float> x,
                                                std::span<const uint32_t> labels, double from,
                                                double to,
                                                const std::function<bool()>& after_attempt) {
@@ -103,13 +103,13 @@ Result<std::vector<float>> FlowSession::follow(std::span<const float> x,
   return result;
 }
 
-Result<std::vector<float>> FlowSession::encode(std::span<const float> images,
+Result<std::vector<float>> FlowCoder::encode(std::span<const float> images,
                                                std::span<const uint32_t> labels,
                                                const std::function<bool()>& after_attempt) {
   return follow(images, labels, start_, end_, after_attempt);
 }
 
-Result<std::vector<float>> FlowSession::decode(std::span<const float> latents,
+Result<std::vector<float>> FlowCoder::decode(std::span<const float> latents,
                                                std::span<const uint32_t> labels,
                                                const std::function<bool()>& after_attempt) {
   return follow(latents, labels, end_, start_, after_attempt);

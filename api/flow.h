@@ -1,4 +1,4 @@
-// A trained model as a probability flow, and FlowSession: images to latents and back along it,
+// A trained model as a probability flow, and FlowCoder: images to latents and back along it,
 // for interpolation and for judging. Not for likelihoods (api/likelihood.h).
 #pragma once
 
@@ -49,10 +49,10 @@ struct FlowOptions {
   int64_t max_evaluations = 10'000;  // per image
 };
 
-class FlowSession {
+class FlowCoder {
  public:
   // `model` and what it refers to must outlive the session's making only.
-  static Result<std::unique_ptr<FlowSession>> create(vk::Device& device, const ModelFlow& model,
+  static Result<std::unique_ptr<FlowCoder>> create(vk::Device& device, const ModelFlow& model,
                                                      const FlowOptions& options);
   // Images [k, h, w, c] in about [-1, 1], k from 1 to batch(), to latents of the same shape, about
   // N(0, prior_std² I); and back. labels [k] for a model with classes, else empty. An image's
@@ -68,7 +68,7 @@ class FlowSession {
   double prior_std() const { return prior_std_; }
 
  private:
-  FlowSession() = default;
+  FlowCoder() = default;
   Result<std::vector<float>> follow(std::span<const float> x, std::span<const uint32_t> labels,
                                     double from, double to,
                                     const std::function<bool()>& after_attempt);

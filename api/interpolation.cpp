@@ -113,7 +113,7 @@ class Interpolation {
                               flow.image.to_string());
     const int64_t batch = std::min(options_.points, kLargestBatch);
     ITO_ASSIGN(const auto session,
-               FlowSession::create(device_, flow, {.ode = options_.ode, .batch = batch}));
+               FlowCoder::create(device_, flow, {.ode = options_.ode, .batch = batch}));
     const auto labels = [&](size_t count) {
       return std::vector<uint32_t>(flow.classes > 0 ? count : 0, options_.label);
     };

@@ -9,27 +9,13 @@
 #include "base/error.h"
 #include "diffusion/sampling_program.h"
 #include "graph/compile.h"
+#include "statistics/mean.h"
 
 namespace ito {
 namespace {
 
 using flow_names::kState;
 using likelihood_names::kDeltaState;
-
-double mean_of(std::span<const double> values) {
-  double total = 0;
-  for (const double value : values) total += value;
-  return total / static_cast<double>(values.size());
-}
-
-// Standard error of the mean; 0 for fewer than two values.
-double error_of(std::span<const double> values) {
-  if (values.size() < 2) return 0;
-  const double count = static_cast<double>(values.size()), mean = mean_of(values);
-  double squares = 0;
-  for (const double value : values) squares += (value - mean) * (value - mean);
-  return std::sqrt(squares / (count - 1) / count);
-}
 
 }  // namespace
 
@@ -46,16 +32,17 @@ LikelihoodSummary summarise(std::span<const ImageLikelihood> images) {
     summary.evaluations += image.evaluations / count;
     summary.rejections += image.rejections / count;
   }
-  summary.mean = mean_of(bits);
-  summary.standard_error = error_of(bits);
+  const MeanAndError over_images = mean_and_error(bits);
+  summary.mean = over_images.mean;
+  summary.standard_error = over_images.standard_error;
   summary.probe_standard_error = std::sqrt(squares) / count;
   return summary;
 }
 
-Result<std::unique_ptr<LikelihoodSession>> LikelihoodSession::create(
+Result<std::unique_ptr<LikelihoodMeter>> LikelihoodMeter::create(
     vk::Device& device, const ModelFlow& given, const LikelihoodSettings& settings) {
   ITO_ASSIGN(const ModelFlow model, flow_on_device(given, device.caps()));
-  std::unique_ptr<LikelihoodSession> session(new LikelihoodSession);
+  std::unique_ptr<LikelihoodMeter> session(new LikelihoodMeter);
   session->settings_ = settings;
   session->image_ = model.image;
   session->classes_ = model.classes;
@@ -91,7 +78,7 @@ Result<std::unique_ptr<LikelihoodSession>> LikelihoodSession::create(
   return session;
 }
 
-Status LikelihoodSession::write_batch(const ImageDataset& data, std::span<const int64_t> indices) {
+Status LikelihoodMeter::write_batch(const ImageDataset& data, std::span<const int64_t> indices) {
   const size_t size = data.image_size();
   std::vector<float> pixels;
   std::vector<uint32_t> labels, images;
@@ -126,7 +113,7 @@ Status LikelihoodSession::write_batch(const ImageDataset& data, std::span<const 
                         std::vector<float>(static_cast<size_t>(settings_.batch * columns), 0.0f));
 }
 
-Result<std::vector<ImageLikelihood>> LikelihoodSession::measure(
+Result<std::vector<ImageLikelihood>> LikelihoodMeter::measure(
     const ImageDataset& data, std::span<const int64_t> indices,
     const std::function<bool()>& after_attempt) {
   if (indices.empty() || static_cast<int64_t>(indices.size()) > settings_.batch)
@@ -154,10 +141,11 @@ Result<std::vector<ImageLikelihood>> LikelihoodSession::measure(
       densities.push_back(prior + static_cast<double>(dimensions) * delta[i * columns + k]);
       bits.push_back(bits_per_dim(densities.back(), image_.numel()) + byte_bits);
     }
+    const MeanAndError over_probes = mean_and_error(bits);
     results.push_back({.image = indices[i],
-                       .log_density = mean_of(densities),
-                       .bits_per_dim = mean_of(bits),
-                       .probe_error = error_of(bits),
+                       .log_density = mean_and_error(densities).mean,
+                       .bits_per_dim = over_probes.mean,
+                       .probe_error = over_probes.standard_error,
                        .evaluations = report.evaluations[i],
                        .rejections = report.rejections[i]});
   }

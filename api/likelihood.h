@@ -1,4 +1,4 @@
-// LikelihoodSession: exact log-likelihoods of 8-bit images under a model's probability flow, batch
+// LikelihoodMeter: exact log-likelihoods of 8-bit images under a model's probability flow, batch
 // by batch. What is integrated: diffusion/likelihood.h. Not for printing (apps).
 #pragma once
 
@@ -43,10 +43,10 @@ struct LikelihoodSummary {
 };
 LikelihoodSummary summarise(std::span<const ImageLikelihood> images);
 
-class LikelihoodSession {
+class LikelihoodMeter {
  public:
   // `model` is needed while it is made only. Errors: settings out of range, device.
-  static Result<std::unique_ptr<LikelihoodSession>> create(vk::Device& device,
+  static Result<std::unique_ptr<LikelihoodMeter>> create(vk::Device& device,
                                                            const ModelFlow& model,
                                                            const LikelihoodSettings& settings);
   // The images of these indices (1 to batch()). data: of the model's size and channels, with labels
@@ -60,7 +60,7 @@ class LikelihoodSession {
   int64_t dimensions() const { return image_.numel(); }
 
  private:
-  LikelihoodSession() = default;
+  LikelihoodMeter() = default;
   Status write_batch(const ImageDataset& data, std::span<const int64_t> indices);
 
   LikelihoodSettings settings_;

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "api/evaluation.h"
+#include "api/evaluation_table.h"
 #include "api/likelihood.h"
 #include "apps/command.h"
 #include "apps/data_options.h"
@@ -24,8 +24,9 @@ struct EvaluateCommand {
   DatasetOptions dataset;  // what they say
   std::vector<std::string> models, samplers;
   std::vector<int> steps;
-  std::string classifier, data, out;
-  int64_t num = 1000, reference = 10'000, likelihood = 0, batch = 50;
+  std::string classifier, features, data, out;
+  int64_t num = 1000, reference = 10'000, likelihood = 0;
+  EvaluatorOptions judging;
   double tolerance = 1e-4;  // of the likelihoods
   bool json = false;
   // Of check():
@@ -65,6 +66,8 @@ Status check(EvaluateCommand& c) {
       return invalid_argument("--model is \"{}\", expected NAME=FOLDER", text);
     c.named.emplace_back(text.substr(0, equals), text.substr(equals + 1));
   }
+  if (c.classifier.empty() && c.features.empty())
+    return invalid_argument("give --classifier, --features or both");
   ITO_ASSIGN(c.samplers, sampler_rows_of(c));
   for (const std::string& text : c.samplers) {
     ITO_ASSIGN(SampleOptions options, parse_sampler(text));
@@ -73,83 +76,9 @@ Status check(EvaluateCommand& c) {
   return check_ode_options({c.tolerance, c.tolerance});
 }
 
-// The JSON beside the table. A row is known by what its numbers depend on, its "key".
-class Table {
- public:
-  explicit Table(const Path& markdown) : markdown_(markdown), json_(markdown) {
-    json_.replace_extension(".json");
-  }
-
-  Status load() {
-    if (!file_exists(json_)) return {};
-    ITO_ASSIGN(const Json json, read_json(json_));
-    if (!json.is_object() || !json.contains("rows") || !json["rows"].is_array())
-      return corrupt("{}: not a table of `ito evaluate`", json_.string());
-    for (const Json& row : json["rows"]) {
-      if (!row.is_object() || !row.contains("key"))
-        return corrupt("{}: a row without a key", json_.string());
-      old_.push_back(row);
-    }
-    return {};
-  }
-
-  // The row of this key from an earlier call, or null.
-  const Json* find(const Json& key) const {
-    for (const Json& row : old_)
-      if (row["key"] == key) return &row;
-    return nullptr;
-  }
-
-  // Both files are written after every row, so that a stop loses none.
-  Status add(Json row, const std::string& preface) {
-    rows_.push_back(std::move(row));
-    Json all = Json::array();
-    for (const Json& done : rows_) all.push_back(done);
-    for (const Json& old : old_)
-      if (std::none_of(rows_.begin(), rows_.end(),
-                       [&](const Json& done) { return done["key"] == old["key"]; }))
-        all.push_back(old);
-    const Path folder = markdown_.parent_path();
-    if (!folder.empty()) ITO_TRY(make_folders(folder));
-    ITO_TRY(write_file_atomic(json_, dump_json({{"rows", all}})));
-    return write_file_atomic(markdown_, text(preface));
-  }
-
-  std::string text(const std::string& preface) const;
-  Json rows() const { return rows_; }  // of this call
-
- private:
-  Path markdown_, json_;
-  std::vector<Json> old_, rows_;
-};
-
-std::string number(const Json& row, const char* name, const char* form) {
-  return row.contains(name) && row[name].is_number()
-             ? fmt::format(fmt::runtime(form), row[name].get<double>())
-             : "–";
-}
-
-std::string Table::text(const std::string& preface) const {
-  std::string text = preface +
-                     "\n| model | sampler | Fréchet distance | recognised % | samples | seconds | "
-                     "bits/dim | standard error | images |\n"
-                     "|---|---|---|---|---|---|---|---|---|\n";
-  for (const Json& row : rows_) {
-    if (row.contains("refused")) continue;
-    text += fmt::format(
-        "| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", row["model"].get<std::string>(),
-        row["sampler"].get<std::string>(), number(row, "frechet", "{:.3f}"),
-        number(row, "recognised_percent", "{:.1f}"), number(row, "samples", "{:.0f}"),
-        number(row, "seconds", "{:.0f}"), number(row, "bits_per_dim", "{:.3f}"),
-        number(row, "bits_error", "{:.3f}"), number(row, "likelihood_images", "{:.0f}"));
-  }
-  std::string refused;
-  for (const Json& row : rows_)
-    if (row.contains("refused"))
-      refused += fmt::format("- {}, {}: {}\n", row["model"].get<std::string>(),
-                             row["sampler"].get<std::string>(), row["refused"].get<std::string>());
-  if (!refused.empty()) text += "\nWithout numbers:\n\n" + refused;
-  return text;
+std::string weights_of(const Component& component) {
+  return fmt::format("{:016x}", hash_bytes({reinterpret_cast<const char*>(component.weights.data()),
+                                            component.weights.size() * sizeof(float)}));
 }
 
 class Evaluation {
@@ -160,17 +89,20 @@ class Evaluation {
   Status run();
 
  private:
-  Status evaluate(const std::string& name, const Model& model);
+  Status evaluate(const std::string& name, const Model& model, const ClassNames* names);
   Result<Json> likelihood(const std::string& name, const Model& model, const Json& identity);
-  Result<Json> score(const std::string& name, const Model& model, const std::string& sampler,
-                     const SampleOptions& options, const Json& identity);
+  Result<Json> score(const std::string& name, const Model& model, const ClassNames* names,
+                     const std::string& sampler, const SampleOptions& options, const Json& key);
   std::string preface() const;
+  const std::string& features_folder() const {
+    return c_.features.empty() ? c_.classifier : c_.features;
+  }
 
   const EvaluateCommand& c_;
   vk::Device& device_;
-  Table table_;
+  EvaluationTable table_;
   ImageDataset train_, test_;
-  std::optional<Component> classifier_;
+  std::optional<Component> classifier_, features_;
   std::unique_ptr<Evaluator> evaluator_;
   ProgressLine line_;
   Json known_likelihood_;  // "model identity" → numbers, of this call
@@ -179,11 +111,12 @@ class Evaluation {
 std::string Evaluation::preface() const {
   return fmt::format(
       "<!-- written by `ito evaluate`; do not edit -->\n"
-      "Fréchet distances are between features of the classifier in {} (its last block, averaged "
-      "over "
-      "pixels: {} numbers) and those of the first {} test images. Samples have seeds from 0 on, "
-      "class = seed modulo classes. They were computed on {}.{}\n",
-      c_.classifier, evaluator_->features(), evaluator_->reference_images(), device_.info().name,
+      "Distances, precision and recall are between what the classifier in {} sees in samples (its "
+      "last block, averaged over pixels: {} numbers) and in the first {} test images; ± is a "
+      "standard error over {} blocks of seeds. Samples have seeds from 0 on, class = seed modulo "
+      "classes. They were computed on {}.{}\n",
+      features_folder(), evaluator_->features(), evaluator_->reference_images(), c_.judging.blocks,
+      device_.info().name,
       c_.likelihood > 0
           ? fmt::format(" Bits per dimension are of the first test images, integrated to {}.",
                         c_.tolerance)
@@ -194,9 +127,9 @@ Result<Json> Evaluation::likelihood(const std::string& name, const Model& model,
                                     const Json& identity) {
   ITO_ASSIGN(const ModelFlow flow, model_flow(model));
   LikelihoodSettings settings;
-  settings.batch = std::min(c_.batch, c_.likelihood);
+  settings.batch = std::min(c_.judging.batch, c_.likelihood);
   settings.ode = {c_.tolerance, c_.tolerance};
-  ITO_ASSIGN(auto session, LikelihoodSession::create(device_, flow, settings));
+  ITO_ASSIGN(auto session, LikelihoodMeter::create(device_, flow, settings));
   ImageDataset data = test_;
   const int size = static_cast<int>(flow.image[0]);
   if (data.h < size || data.w < size) {
@@ -221,9 +154,9 @@ Result<Json> Evaluation::likelihood(const std::string& name, const Model& model,
               {"likelihood_images", images.size()}};
 }
 
-Result<Json> Evaluation::score(const std::string& name, const Model& model,
+Result<Json> Evaluation::score(const std::string& name, const Model& model, const ClassNames* names,
                                const std::string& sampler, const SampleOptions& options,
-                               const Json& identity) {
+                               const Json& key) {
   const auto after = [&](int64_t done) {
     line_.update(fmt::format("{} by {}: {} of {} images", name, sampler, done, c_.num));
     return !stop_requested();
@@ -235,32 +168,27 @@ Result<Json> Evaluation::score(const std::string& name, const Model& model,
     if (kind != ErrorKind::kInvalidArgument && kind != ErrorKind::kUnsupported &&
         kind != ErrorKind::kDiverged)
       return scored.error();
-    return Json{{"key", identity}, {"refused", scored.error().message}};
+    return Json{{"key", key}, {"refused", scored.error().message}};
   }
-  const SampleScore& score = *scored;
-  Json row = {{"model", name},           {"sampler", sampler},
-              {"key", identity},         {"frechet", score.frechet},
-              {"samples", score.images}, {"seconds", score.seconds}};
-  if (score.recognised)
-    row["recognised_percent"] =
-        100 * static_cast<double>(*score.recognised) / static_cast<double>(score.images);
+  Json row = row_of(*scored, names);
+  row["key"] = key;
   return row;
 }
 
-Status Evaluation::evaluate(const std::string& name, const Model& model) {
-  const std::string weights =
-      fmt::format("{:016x}", hash_bytes({reinterpret_cast<const char*>(model.weights.data()),
-                                         model.weights.size() * sizeof(float)}));
+Status Evaluation::evaluate(const std::string& name, const Model& model, const ClassNames* names) {
+  const std::string weights = weights_of(model);
   for (size_t i = 0; i < c_.options.size(); ++i) {
     const SampleOptions options = resolved(c_.options[i], model.network, model.scheduler);
-    const Json key = {{"weights", weights},          {"settings", sample_settings(options)},
-                      {"samples", c_.num},           {"reference", evaluator_->reference_images()},
-                      {"likelihood", c_.likelihood}, {"tolerance", c_.tolerance}};
+    Json key = {{"weights", weights},          {"settings", sample_settings(options)},
+                {"samples", c_.num},           {"reference", evaluator_->reference_images()},
+                {"likelihood", c_.likelihood}, {"tolerance", c_.tolerance}};
+    // Older tables have no such member; their features were the classifier's.
+    if (!c_.features.empty()) key["features"] = weights_of(*features_);
     Json row;
     if (const Json* known = table_.find(key)) {
       row = *known;
     } else {
-      ITO_ASSIGN(row, score(name, model, c_.samplers[i], options, key));
+      ITO_ASSIGN(row, score(name, model, names, c_.samplers[i], options, key));
       if (c_.likelihood > 0 && !row.contains("refused")) {
         if (known_likelihood_.is_null() || known_likelihood_["identity"] != weights) {
           ITO_ASSIGN(known_likelihood_, likelihood(name, model, weights));
@@ -287,20 +215,26 @@ Status Evaluation::run() {
   }
   if (test_.facts.part == "all")
     line_.note("note: the data have no test part; samples are compared with all images");
-  ITO_ASSIGN(classifier_, load_classifier(c_.classifier));
-  ITO_ASSIGN(evaluator_, Evaluator::create(device_, *classifier_, c_.batch));
+  if (!c_.classifier.empty()) {
+    ITO_ASSIGN(classifier_, load_classifier(c_.classifier));
+  }
+  if (!c_.features.empty()) {
+    ITO_ASSIGN(features_, open_model(c_.features));
+  }
+  ITO_ASSIGN(evaluator_,
+             Evaluator::create(device_, features_ ? *features_ : *classifier_, features_folder(),
+                               classifier_ ? &*classifier_ : nullptr, c_.judging));
   ITO_TRY(evaluator_->set_reference(test_, c_.reference));
-  ITO_ASSIGN(const double real, evaluator_->distance_of(train_, c_.num));
-  const int64_t real_images = std::min(c_.num, train_.count);
-  ITO_TRY(table_.add({{"model", "training images"},
-                      {"sampler", "–"},
-                      {"key", {{"training images", real_images}}},
-                      {"frechet", real},
-                      {"samples", real_images}},
-                     preface()));
+  ITO_ASSIGN(const SetScore real, evaluator_->score_of(train_, c_.num));
+  Json row = row_of(real);
+  row.update({{"model", "training images"},
+              {"sampler", "–"},
+              {"key", {{"training images", real.images}}}});
+  ITO_TRY(table_.add(std::move(row), preface()));
   for (const auto& [name, folder] : c_.named) {
     ITO_ASSIGN(const Model model, open_scheduled_model(folder));
-    ITO_TRY(evaluate(name, model));
+    ITO_ASSIGN(const std::optional<ClassNames> names, read_class_names(folder));
+    ITO_TRY(evaluate(name, model, names ? &*names : nullptr));
   }
   line_.finish();
   fmt::print("{}", c_.json ? dump_json(table_.rows()) : table_.text(preface()));
@@ -332,8 +266,11 @@ Command add_evaluate_command(CLI::App& root) {
   app->add_option("--steps", c->steps, "numbers of steps, each a row of every sampler: 10,20,50")
       ->delimiter(',')
       ->check(at_least(1));
-  app->add_option("--classifier", c->classifier, "folder of an `ito train --classifier`")
-      ->required();
+  app->add_option("--classifier", c->classifier,
+                  "folder of an `ito train --classifier`: counts the samples that it recognises as "
+                  "their class, and sees the features that sets are compared by");
+  app->add_option("--features", c->features,
+                  "folder of another network whose features sets are compared by");
   app->add_option("--data", c->data, "data set of the real images, as for `ito train`")->required();
   app->add_option(
          "--out", c->out,
@@ -348,8 +285,12 @@ Command add_evaluate_command(CLI::App& root) {
                   "test images whose bits/dim are measured per model; 0: none")
       ->check(at_least(0))
       ->capture_default_str();
-  app->add_option("--batch", c->batch, "images computed together; changes no image")
+  app->add_option("--batch", c->judging.batch, "images computed together; changes no image")
       ->check(CLI::Range(int64_t{1}, int64_t{65536}))
+      ->capture_default_str();
+  app->add_option("--blocks", c->judging.blocks,
+                  "blocks of seeds over which the standard errors are taken")
+      ->check(CLI::Range(int64_t{2}, int64_t{1000}))
       ->capture_default_str();
   app->add_option("--likelihood-tolerance", c->tolerance,
                   "relative and absolute tolerance of the likelihoods' integration")

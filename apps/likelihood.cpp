@@ -59,7 +59,7 @@ struct Results {
   bool stopped = false;
 };
 
-Result<Results> measure(const LikelihoodCommand& c, LikelihoodSession& session,
+Result<Results> measure(const LikelihoodCommand& c, LikelihoodMeter& session,
                         const ImageDataset& data) {
   Results results;
   std::vector<int64_t> indices(static_cast<size_t>(std::min(c.num, data.count - c.first)));
@@ -109,7 +109,7 @@ Status write_table(const LikelihoodCommand& c, const Results& results, const Ima
   return write_file_atomic(c.table, text);
 }
 
-void print(const LikelihoodCommand& c, const Results& results, const LikelihoodSession& session) {
+void print(const LikelihoodCommand& c, const Results& results, const LikelihoodMeter& session) {
   const LikelihoodSummary summary = summarise(results.images);
   const LikelihoodOptions& options = c.settings.likelihood;
   const bool exact = options.exact();
@@ -156,7 +156,7 @@ Status run(const LikelihoodCommand& c) {
   ITO_ASSIGN(const ImageDataset data, open_measured(c, flow));
   ITO_ASSIGN(auto device, open_and_announce(
                               c.device, fmt::format("likelihood of {} under {}", c.data, c.model)));
-  ITO_ASSIGN(auto session, LikelihoodSession::create(*device, flow, c.settings));
+  ITO_ASSIGN(auto session, LikelihoodMeter::create(*device, flow, c.settings));
   ITO_ASSIGN(const Results results, measure(c, *session, data));
   ITO_TRY(write_table(c, results, data));
   print(c, results, *session);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include "api/likelihood.h"
@@ -14,6 +13,7 @@
 #include "io/json.h"
 #include "io/png.h"
 #include "plots/plot.h"
+#include "statistics/mean.h"
 
 namespace ito::apps {
 namespace {
@@ -59,7 +59,7 @@ Status write_curve(const LikelihoodInput& input, const BoundRequest& request,
 
 void print_bound(const LikelihoodInput& input, const BoundRequest& request,
                  const BoundSummary& summary, const std::vector<RateDistortion>& curve,
-                 const BoundSession& session, size_t images, double seconds) {
+                 const BoundMeter& session, size_t images, double seconds) {
   if (input.json) {
     const Json json = {{"model", input.model},
                        {"data", input.data},
@@ -190,7 +190,7 @@ Status run_bound(const LikelihoodInput& input, const BoundRequest& request) {
                                                                       input.data, input.model)));
   BoundSettings settings = request.settings;
   settings.batch = std::min(settings.batch, input.num);
-  ITO_ASSIGN(auto session, BoundSession::create(*device, model, settings));
+  ITO_ASSIGN(auto session, BoundMeter::create(*device, model, settings));
   ITO_ASSIGN(const ImageDataset data,
              open_images(input, input.data, session->height(), session->width()));
   if (input.first >= data.count)
@@ -260,11 +260,7 @@ Status run_line(const LikelihoodInput& input, const LineRequest& request) {
   ITO_ASSIGN(const std::vector<double> differences,
              log_density_differences(*device, flow, floats(a), floats(b), labels, flow.flow.start,
                                      request.ode, request.max_evaluations));
-  const double n = static_cast<double>(count);
-  const double mean = std::accumulate(differences.begin(), differences.end(), 0.0) / n;
-  double squares = 0;
-  for (const double value : differences) squares += (value - mean) * (value - mean);
-  const double error = count > 1 ? std::sqrt(squares / (n - 1) / n) : 0;
+  const auto [mean, error] = mean_and_error(differences);
   if (!input.table.empty()) {
     std::string text = "line,difference\n";
     for (size_t i = 0; i < differences.size(); ++i)

@@ -54,6 +54,10 @@ Result<Network> classifier_network(const ClassifierConfig& config) {
   definition.build = [config](const Scope& scope, Tensor x, Tensor, const Conditioning&) {
     return classifier(scope, config, x);
   };
+  definition.features = ImageFeatures{.count = config.channels.back(),
+                                      .build = [config](const Scope& scope, Tensor x) {
+                                        return classifier_features(scope, config, x);
+                                      }};
   definition.check_size = [config](int64_t h, int64_t w) {
     return check_classifier_size(config, h, w);
   };

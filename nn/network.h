@@ -109,6 +109,14 @@ struct LatentGaussian {
 };
 LatentGaussian latent_gaussian(Tensor moments);
 
+// What a network that judges images also is: numbers that it sees in clean ones, few enough that
+// sets of images can be compared by them.
+struct ImageFeatures {
+  int64_t count = 0;
+  // x [n,h,w,c] in [-1, 1] → [n, count].
+  std::function<Tensor(const Scope&, Tensor)> build;
+};
+
 // What a family's file says of one of its networks.
 struct NetworkDefinition {
   std::string_view row;  // its name in nn/networks.h
@@ -117,6 +125,7 @@ struct NetworkDefinition {
   NetworkFunction build = {};
   std::function<Status(int64_t h, int64_t w)> check_size = {};  // empty: any
   std::optional<Autoencoder> autoencoder = {};
+  std::optional<ImageFeatures> features = {};
   std::function<Status()> check_training = {};  // empty: it can be trained
 };
 
@@ -140,6 +149,10 @@ class Network {
   // The halves of an autoencoder; null for any other network.
   const Autoencoder* autoencoder() const {
     return definition().autoencoder ? &*definition().autoencoder : nullptr;
+  }
+  // What it sees in images; null for a network that does not judge them.
+  const ImageFeatures* features() const {
+    return definition().features ? &*definition().features : nullptr;
   }
 
   // Where its weights lie: set().size() flat numbers hold them, and maybe others' (among()).

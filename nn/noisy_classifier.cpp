@@ -25,6 +25,36 @@ Tensor noise_embedding(const Scope& scope, const NoisyClassifierConfig& config, 
   return silu(time_mlp(scope, features, config.embedding_features));
 }
 
+struct Block {
+  Tensor x;     // [n, h, w, channels.back()], what the head reads
+  Tensor norm;  // [n]: what the input was scaled by
+};
+
+Block last_block(const Scope& scope, const NoisyClassifierConfig& config, Tensor x, Tensor mean,
+                 Tensor std) {
+  const ClassifierConfig& image = config.image;
+  const int64_t n = x.dim(0);
+  CHECK((x.shape() == Shape{n, image.image_size, image.image_size, image.in_channels}),
+        "the classifier takes images of another shape than " + x.shape().to_string());
+  CHECK(mean.shape() == Shape{n} && std.shape() == Shape{n}, "one noise level per image expected");
+  const Tensor embedding = noise_embedding(scope / "noise_embedding", config, mean, std);
+  const Tensor norm = rsqrt(square(mean) + square(std));
+  x = x * reshape(norm, {n, 1, 1, 1});
+  for (size_t i = 0; i < image.channels.size(); ++i) {
+    const Scope block = scope / "blocks" / static_cast<int64_t>(i);
+    const int64_t channels = image.channels[i];
+    if (i > 0) x = average_pool(x);
+    x = conv2d(block / "conv", x, channels);
+    x = group_norm(block / "norm", x, image.norm_groups, kNormEps);
+    const Tensor modulation =
+        reshape(linear(block / "noise_proj", embedding, 2 * channels), {n, 1, 1, 2 * channels});
+    const Tensor scale = slice_axis(modulation, 3, 0, channels);
+    const Tensor shift = slice_axis(modulation, 3, channels, 2 * channels);
+    x = silu(x * (scale + 1.0) + shift);
+  }
+  return {x, norm};
+}
+
 }  // namespace
 
 Status check_noisy_classifier(const NoisyClassifierConfig& config) {
@@ -46,6 +76,14 @@ Result<Network> noisy_classifier_network(const NoisyClassifierConfig& config) {
   definition.build = [config](const Scope& scope, Tensor x, Tensor sigma, const Conditioning&) {
     return noisy_classifier(scope, config, x, full(x.graph(), sigma.shape(), 1), sigma);
   };
+  // Of images without noise.
+  definition.features = ImageFeatures{
+      .count = config.image.channels.back(), .build = [config](const Scope& scope, Tensor x) {
+        const Shape n{x.dim(0)};
+        const Tensor seen =
+            last_block(scope, config, x, full(x.graph(), n, 1), full(x.graph(), n, 0)).x;
+        return mean(seen, {1, 2});
+      }};
   definition.check_size = [image = config.image](int64_t h, int64_t w) {
     return check_classifier_size(image, h, w);
   };
@@ -64,28 +102,10 @@ Result<ParameterSet> noisy_classifier_parameters(const NoisyClassifierConfig& co
 
 Tensor noisy_classifier(const Scope& scope, const NoisyClassifierConfig& config, Tensor x,
                         Tensor mean, Tensor std) {
-  const ClassifierConfig& image = config.image;
-  const int64_t n = x.dim(0);
-  CHECK((x.shape() == Shape{n, image.image_size, image.image_size, image.in_channels}),
-        "the classifier takes images of another shape than " + x.shape().to_string());
-  CHECK(mean.shape() == Shape{n} && std.shape() == Shape{n}, "one noise level per image expected");
-  const Tensor embedding = noise_embedding(scope / "noise_embedding", config, mean, std);
-  const Tensor norm = rsqrt(square(mean) + square(std));
-  x = x * reshape(norm, {n, 1, 1, 1});
-  for (size_t i = 0; i < image.channels.size(); ++i) {
-    const Scope block = scope / "blocks" / static_cast<int64_t>(i);
-    const int64_t channels = image.channels[i];
-    if (i > 0) x = average_pool(x);
-    x = conv2d(block / "conv", x, channels);
-    x = group_norm(block / "norm", x, image.norm_groups, kNormEps);
-    const Tensor modulation =
-        reshape(linear(block / "noise_proj", embedding, 2 * channels), {n, 1, 1, 2 * channels});
-    const Tensor scale = slice_axis(modulation, 3, 0, channels);
-    const Tensor shift = slice_axis(modulation, 3, channels, 2 * channels);
-    x = silu(x * (scale + 1.0) + shift);
-  }
-  const int64_t features = x.dim(1) * x.dim(2) * x.dim(3);
-  const Tensor logits = linear(scope / "head", reshape(x, Shape{n, features}), image.classes);
+  const auto [block, norm] = last_block(scope, config, x, mean, std);
+  const int64_t n = x.dim(0), features = block.dim(1) * block.dim(2) * block.dim(3);
+  const Tensor logits =
+      linear(scope / "head", reshape(block, Shape{n, features}), config.image.classes);
   return logits * reshape(mean * norm, {n, 1});
 }
 

@@ -119,6 +119,33 @@ void FeatureStatistics::add(std::span<const float> vectors) {
   }
 }
 
+// Moments about another's origin: x - o = (x - o') + (o' - o).
+void FeatureStatistics::add_about(const FeatureStatistics& other, double sign) {
+  CHECK(other.features_ == features_, "features: vectors of another length");
+  if (other.count_ == 0) return;
+  if (origin_.empty()) origin_ = other.origin_;
+  const size_t n = static_cast<size_t>(features_);
+  const double count = static_cast<double>(other.count_);
+  std::vector<double> shift(n);
+  for (size_t i = 0; i < n; ++i) shift[i] = other.origin_[i] - origin_[i];
+  for (size_t i = 0; i < n; ++i)
+    for (size_t j = 0; j < n; ++j)
+      products_[i * n + j] += sign * (other.products_[i * n + j] + other.sum_[i] * shift[j] +
+                                      shift[i] * other.sum_[j] + count * shift[i] * shift[j]);
+  for (size_t i = 0; i < n; ++i) sum_[i] += sign * (other.sum_[i] + count * shift[i]);
+}
+
+void FeatureStatistics::add(const FeatureStatistics& other) {
+  add_about(other, 1);
+  count_ += other.count_;
+}
+
+void FeatureStatistics::remove(const FeatureStatistics& other) {
+  CHECK(other.count_ <= count_, "features: more vectors are taken away than there are");
+  add_about(other, -1);
+  count_ -= other.count_;
+}
+
 std::vector<double> FeatureStatistics::mean() const {
   CHECK(count_ >= 1, "features: no vectors");
   std::vector<double> mean = origin_;
@@ -157,6 +184,27 @@ Result<double> frechet_distance(const FeatureStatistics& a, const FeatureStatist
   const SymmetricEigen cross = symmetric_eigen(multiply(multiply(root_a, cov_b, n), root_a, n), n);
   for (double value : cross.values) distance -= 2 * root(value);
   return distance;
+}
+
+Result<MeanAndError> frechet_distance(const FeatureSet& samples, const FeatureStatistics& reference,
+                                      int64_t blocks) {
+  const auto ranges = blocks_of(samples.count(), blocks);
+  FeatureStatistics all(samples.features());
+  std::vector<FeatureStatistics> parts;
+  for (const auto& [first, last] : ranges) {
+    parts.emplace_back(samples.features()).add(samples.vectors(first, last));
+    all.add(parts.back());
+  }
+  ITO_ASSIGN(const double whole, frechet_distance(all, reference));
+  std::vector<double> without;
+  for (const FeatureStatistics& part : parts) {
+    if (all.count() - part.count() < 2) return MeanAndError{.mean = whole};
+    FeatureStatistics rest = all;
+    rest.remove(part);
+    ITO_ASSIGN(const double distance, frechet_distance(rest, reference));
+    without.push_back(distance);
+  }
+  return jackknife(whole, without);
 }
 
 }  // namespace ito

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "base/result.h"
+#include "statistics/feature_set.h"
+#include "statistics/mean.h"
 
 namespace ito {
 
@@ -17,6 +19,9 @@ class FeatureStatistics {
   explicit FeatureStatistics(int64_t features);
   // Adds vectors [k, features].
   void add(std::span<const float> vectors);
+  // Adds what another added, or takes it away again (CHECK: it is among this one's).
+  void add(const FeatureStatistics& other);
+  void remove(const FeatureStatistics& other);
 
   int64_t count() const { return count_; }
   int64_t features() const { return features_; }
@@ -24,6 +29,8 @@ class FeatureStatistics {
   std::vector<double> covariance() const;  // [features, features], n-1 below; of at least two
 
  private:
+  void add_about(const FeatureStatistics& other, double sign);
+
   int64_t features_;
   int64_t count_ = 0;
   // About the first vector, so that nothing large cancels.
@@ -33,6 +40,11 @@ class FeatureStatistics {
 // |m1 - m2|² + tr(C1 + C2 - 2 (C1^½ C2 C1^½)^½). Errors: fewer than two vectors in a set, different
 // numbers of features, features that are not finite.
 Result<double> frechet_distance(const FeatureStatistics& a, const FeatureStatistics& b);
+
+// The distance of samples from a reference, and its standard error over `blocks` blocks of the
+// samples; the reference's own scatter is no part of it. Errors: likewise.
+Result<MeanAndError> frechet_distance(const FeatureSet& samples, const FeatureStatistics& reference,
+                                      int64_t blocks);
 
 // Eigenvalues (ascending) and eigenvectors (row i belongs to value i) of a symmetric matrix [n, n],
 // by cyclic Jacobi rotations (Golub and Van Loan, Matrix Computations, section 8.5).

@@ -180,7 +180,7 @@ TEST_F(FlowOnDevice, ProbeErrorIsTheStandardErrorOverProbes) {
     settings.likelihood.probes = probes;
     settings.ode = {.rtol = 1e-4, .atol = 1e-4};
     settings.batch = 2;
-    ITO_ASSIGN(auto session, LikelihoodSession::create(device(), flow, settings));
+    ITO_ASSIGN(auto session, LikelihoodMeter::create(device(), flow, settings));
     return session->measure(data, std::vector<int64_t>{0, 1});
   };
   ASSERT_OK_AND_ASSIGN(const auto one, measure(1));
@@ -195,7 +195,7 @@ TEST_F(FlowOnDevice, ProbeErrorIsTheStandardErrorOverProbes) {
 TEST_F(FlowOnDevice, EncodesByTheClosedFormAndDecodesBack) {
   const Model model = zero_model();
   ASSERT_OK_AND_ASSIGN(const ModelFlow flow, model_flow(model));
-  ASSERT_OK_AND_ASSIGN(auto session, FlowSession::create(device(), flow, {.ode = {}, .batch = 2}));
+  ASSERT_OK_AND_ASSIGN(auto session, FlowCoder::create(device(), flow, {.ode = {}, .batch = 2}));
   std::vector<float> image;
   for (int i = 0; i < 64; ++i) image.push_back(static_cast<float>(std::sin(i)));
   const std::vector<uint32_t> label = {2};

@@ -353,6 +353,9 @@ TEST_F(ScoreModelTest, EvaluationWritesATableAndGoesOnFromIt) {
   const std::string text = read_file(table).value();
   EXPECT_TRUE(says(text, "| tiny | pc --steps 3 |")) << text;
   EXPECT_TRUE(says(text, "| training images |")) << text;
+  for (const char* column : {"Fréchet distance", "kernel distance", "precision", "recall"})
+    EXPECT_TRUE(says(text, std::string("| ") + column + " |")) << text;
+  EXPECT_TRUE(says(text, " ± ")) << text;
   EXPECT_TRUE(says(first.out, text)) << first.out;
   // Seconds would differ, had it been computed again.
   const Outcome second = run_ito(with(arguments, {"--json"}));
@@ -373,6 +376,19 @@ TEST_F(ScoreModelTest, EvaluationWritesATableAndGoesOnFromIt) {
   EXPECT_TRUE(says(third.out, "| tiny | pc --steps 3 |")) << third.out;
   EXPECT_TRUE(says(third.out, "| tiny | pc --steps 4 |")) << third.out;
   EXPECT_TRUE(says(third.out, "- tiny, gan: --sampler gan needs")) << third.out;
+  // Features of another network, without a classifier: nothing is recognised; one that sees none.
+  std::vector<std::string> featured = arguments;
+  for (std::string& argument : featured)
+    if (argument == "--classifier") argument = "--features";
+  const Outcome fourth = run_ito(featured);
+  ASSERT_EQ(fourth.code, 0) << fourth.err;
+  EXPECT_FALSE(says(fourth.out, "recognised %")) << fourth.out;
+  EXPECT_TRUE(says(fourth.out, "| precision |")) << fourth.out;
+  for (std::string& argument : featured)
+    if (argument == classifier.string()) argument = run().string();
+  const Outcome fifth = run_ito(featured);
+  EXPECT_EQ(fifth.code, 1);
+  EXPECT_TRUE(says(fifth.err, "does not judge images")) << fifth.err;
 }
 
 }  // namespace
