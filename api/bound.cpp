@@ -50,7 +50,7 @@ BoundSummary summarise(std::span<const ImageBound> images) {
 }
 
 Result<std::unique_ptr<BoundMeter>> BoundMeter::create(vk::Device& device, const Model& model,
-                                                           const BoundSettings& settings) {
+                                                       const BoundSettings& settings) {
   const ProcessRow& process = process_row(model.scheduler.process);
   if (process.schedule == nullptr)
     return invalid_argument(
@@ -94,7 +94,7 @@ Result<std::unique_ptr<BoundMeter>> BoundMeter::create(vk::Device& device, const
 }
 
 Result<std::vector<ImageBound>> BoundMeter::measure(const ImageDataset& data,
-                                                      std::span<const int64_t> indices) {
+                                                    std::span<const int64_t> indices) {
   using namespace bound_names;
   const int64_t count = static_cast<int64_t>(indices.size());
   if (count < 1 || count > settings_.batch)

@@ -56,7 +56,7 @@ class BoundMeter {
   // `model` must outlive the session's making only. Errors: a model of another process, settings
   // out of range, device.
   static Result<std::unique_ptr<BoundMeter>> create(vk::Device& device, const Model& model,
-                                                      const BoundSettings& settings);
+                                                    const BoundSettings& settings);
   // The images of these indices (1 to batch()). data: of the model's size and channels, with labels
   // where the model has classes. A result depends on model, settings and the image's index, not on
   // its batch. Waits at the end.

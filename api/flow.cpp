@@ -71,7 +71,7 @@ Result<std::vector<uint32_t>> padded_labels(std::span<const uint32_t> labels, in
 }
 
 Result<std::unique_ptr<FlowCoder>> FlowCoder::create(vk::Device& device, const ModelFlow& given,
-                                                         const FlowOptions& options) {
+                                                     const FlowOptions& options) {
   ITO_ASSIGN(const ModelFlow model, flow_on_device(given, device.caps()));
   std::unique_ptr<FlowCoder> session(new FlowCoder);
   session->batch_ = options.batch;
@@ -89,9 +89,9 @@ Result<std::unique_ptr<FlowCoder>> FlowCoder::create(vk::Device& device, const M
 }
 
 Result<std::vector<float>> FlowCoder::follow(std::span<const float> x,
-                                               std::span<const uint32_t> labels, double from,
-                                               double to,
-                                               const std::function<bool()>& after_attempt) {
+                                             std::span<const uint32_t> labels, double from,
+                                             double to,
+                                             const std::function<bool()>& after_attempt) {
   ITO_ASSIGN(const std::vector<float> batch, padded_batch(x, row_, batch_));
   const int64_t rows = static_cast<int64_t>(x.size()) / row_;
   ITO_ASSIGN(const std::vector<uint32_t> classes, padded_labels(labels, rows, batch_, classes_));
@@ -104,14 +104,14 @@ Result<std::vector<float>> FlowCoder::follow(std::span<const float> x,
 }
 
 Result<std::vector<float>> FlowCoder::encode(std::span<const float> images,
-                                               std::span<const uint32_t> labels,
-                                               const std::function<bool()>& after_attempt) {
+                                             std::span<const uint32_t> labels,
+                                             const std::function<bool()>& after_attempt) {
   return follow(images, labels, start_, end_, after_attempt);
 }
 
 Result<std::vector<float>> FlowCoder::decode(std::span<const float> latents,
-                                               std::span<const uint32_t> labels,
-                                               const std::function<bool()>& after_attempt) {
+                                             std::span<const uint32_t> labels,
+                                             const std::function<bool()>& after_attempt) {
   return follow(latents, labels, end_, start_, after_attempt);
 }
 

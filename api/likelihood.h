@@ -46,9 +46,8 @@ LikelihoodSummary summarise(std::span<const ImageLikelihood> images);
 class LikelihoodMeter {
  public:
   // `model` is needed while it is made only. Errors: settings out of range, device.
-  static Result<std::unique_ptr<LikelihoodMeter>> create(vk::Device& device,
-                                                           const ModelFlow& model,
-                                                           const LikelihoodSettings& settings);
+  static Result<std::unique_ptr<LikelihoodMeter>> create(vk::Device& device, const ModelFlow& model,
+                                                         const LikelihoodSettings& settings);
   // The images of these indices (1 to batch()). data: of the model's size and channels, with labels
   // where the model has classes (then ln p(x | class)). A result depends on model, settings and the
   // image's index, not on its batch. after_attempt as in OdeSolver::solve. Waits.

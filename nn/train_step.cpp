@@ -126,8 +126,7 @@ std::vector<StateTensor> train_state(const ParameterSet& set, const TrainStepOpt
   add_flat(state_name::kParameters, Start::kParameters);
   if (options.optimizer.has_first_moment()) add_flat(state_name::kFirstMoment);
   if (options.optimizer.has_second_moment()) add_flat(state_name::kSecondMoment);
-  if (options.optimizer.average.kept())
-    add_flat(state_name::kAverage, Start::kParameters);
+  if (options.optimizer.average.kept()) add_flat(state_name::kAverage, Start::kParameters);
   add(state_name::kCounter, {}, DType::kU32);
   add(state_name::kLossHistory, Shape{options.loss_history});
   if (options.accumulation > 1) {

@@ -101,8 +101,8 @@ class NoisyAccuracy : public Validator {
     return Judgement{.value = mean,
                      .metric = "accuracy",
                      .row = {{"accuracy", mean}, {"accuracy_at_timestep", by_timestep}},
-                     .text = fmt::format("accuracy {:.4f} on {} {}, by noise level:{}",
-                                         mean, images_, kind_of_images(data_), text)};
+                     .text = fmt::format("accuracy {:.4f} on {} {}, by noise level:{}", mean,
+                                         images_, kind_of_images(data_), text)};
   }
 
  private:

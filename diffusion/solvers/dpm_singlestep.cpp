@@ -1,8 +1,8 @@
 // DPM-Solver and DPM-Solver++, singlestep, orders 1 to 3 (Lu et al. 2022, algorithms 1 and 2; Lu et
-// al. 2022b, algorithm 1), for the ODE and, in terms of x_0, the SDE (dpm_solver.h). A step of order
-// k spans k intervals of the run's levels and uses the outputs at their beginnings; x within it is
-// made by the lower orders, from the same base. With s the level of the base, h = λ_t - λ_s, and
-// outputs m at s, m₁ at λ_s + r₁ h, m₂ at λ_s + r₂ h:
+// al. 2022b, algorithm 1), for the ODE and, in terms of x_0, the SDE (dpm_solver.h). A step of
+// order k spans k intervals of the run's levels and uses the outputs at their beginnings; x within
+// it is made by the lower orders, from the same base. With s the level of the base, h = λ_t - λ_s,
+// and outputs m at s, m₁ at λ_s + r₁ h, m₂ at λ_s + r₂ h:
 //   D_1 = (m₁ - m)/r₁                                                     (order 2)
 //   D_1 = (r₂ D_{1,1} - r₁ D_{1,2})/(r₂ - r₁),  D_2 = 2 (D_{1,2} - D_{1,1})/(r₂ - r₁)   (order 3)
 // with D_{1,k} = (m_k - m)/r_k; "midpoint" of order 3 has D_{1,2} for D_1 and no D_2.
