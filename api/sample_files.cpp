@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <cctype>
-#include <set>
 #include <utility>
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "io/image.h"
 #include "io/layout.h"
 #include "io/npy.h"
@@ -14,19 +12,6 @@
 #include "io/safetensors.h"
 
 namespace ito {
-namespace {
-
-constexpr const char* kSoftware = "software";
-constexpr const char* kIto = "ito";
-constexpr const char* kKey = "key";
-
-std::string_view text_of(const std::vector<float>& values) {
-  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
-}
-
-std::string hex(uint64_t hash) { return fmt::format("{:016x}", hash); }
-
-}  // namespace
 
 Result<SampleForm> sample_form(const Path& out) {
   const std::string ending = out.extension().string();
@@ -42,14 +27,10 @@ Result<SampleForm> sample_form(const Path& out) {
       out.string(), out.string());
 }
 
+bool is_folder(SampleForm form) { return form == SampleForm::kFolder; }
+
 bool holds_numbers(SampleForm form) {
   return form == SampleForm::kNpz || form == SampleForm::kSafetensors;
-}
-
-std::string model_key(const Model& model) {
-  uint64_t hash = hash_bytes(text_of(model.weights));
-  if (model.decoder) hash = hash_bytes(text_of(model.decoder->weights), hash);
-  return hex(hash_bytes(dump_json_line(Json(model_configs(model))), hash));
 }
 
 Result<SampleFiles> SampleFiles::open(SampleFilesOptions options,
@@ -63,36 +44,14 @@ Result<SampleFiles> SampleFiles::open(SampleFilesOptions options,
     if (!parent.empty()) ITO_TRY(make_folders(parent));
     return files;
   }
-  std::set<std::pair<uint32_t, uint32_t>> asked;
-  for (const SampleRequest& request : requests) {
-    if (!asked.emplace(request.seed, request.label).second)
-      return invalid_argument(
-          "seed {}{} is asked for twice, which would be one image", request.seed,
-          files.options_.labelled ? fmt::format(" of class {}", request.label) : "");
-    ++files.labels_of_seed_[request.seed];
-  }
+  ITO_TRY(files.options_.images.know(requests));
   ITO_TRY(make_folders(out));
   ITO_TRY(files.find_finished(requests));
   return files;
 }
 
-Json SampleFiles::settings_of(const SampleRequest& request) const {
-  Json settings = options_.settings;
-  settings["seed"] = request.seed;
-  if (options_.labelled) settings["class"] = request.label;
-  if (options_.with_context) settings["context_row"] = request.context;
-  settings[kKey] = hex(hash_bytes(options_.model + dump_json_line(settings)));
-  settings.update(options_.remarks);
-  settings[kSoftware] = kIto;
-  return settings;
-}
-
-// NNNNNN.png, and the class behind it where a seed is drawn of several.
 Path SampleFiles::path_of(const SampleRequest& request) const {
-  const auto found = labels_of_seed_.find(request.seed);
-  const bool several = found != labels_of_seed_.end() && found->second > 1;
-  return options_.out / (several ? fmt::format("{:06}-{}.png", request.seed, request.label)
-                                 : fmt::format("{:06}.png", request.seed));
+  return options_.out / (options_.images.name_of(request) + ".png");
 }
 
 Status SampleFiles::find_finished(std::vector<SampleRequest>& requests) {
@@ -105,15 +64,12 @@ Status SampleFiles::find_finished(std::vector<SampleRequest>& requests) {
     }
     const auto found = read_png_settings(path);
     // A damaged file of our own is made again; whose it was, nobody can tell but by its text.
-    const bool own = found.ok() && found->is_object() && found->contains(kSoftware) &&
-                     (*found)[kSoftware] == kIto;
-    if (!own)
+    if (!found.ok() || !is_own(*found))
       return invalid_argument(
           "{} is there already and is no whole picture of ito sample; move it "
           "away or choose another --out",
           path.string());
-    const Json settings = settings_of(request);
-    const bool same = found->contains(kKey) && (*found)[kKey] == settings[kKey];
+    const bool same = same_key(*found, options_.images.settings_of(request));
     if (same && !options_.all) {
       ++skipped_;
       continue;
@@ -133,32 +89,18 @@ Status SampleFiles::add(std::span<const SampleRequest> requests, const std::vect
     return {};
   }
   for (size_t i = 0; i < requests.size(); ++i) {
-    const Json settings = settings_of(requests[i]);
+    const Json settings = options_.images.settings_of(requests[i]);
     ITO_TRY(write_png(path_of(requests[i]),
                       image_from_floats(images, shape, static_cast<int64_t>(i)), &settings));
   }
   return {};
 }
 
-Json SampleFiles::common_settings() const {
-  Json settings = options_.settings;
-  settings.update(options_.remarks);
-  settings[kSoftware] = kIto;
-  std::vector<uint32_t> seeds, labels;
-  for (const SampleRequest& request : requests_) {
-    seeds.push_back(request.seed);
-    labels.push_back(request.label);
-  }
-  settings["seeds"] = seeds;
-  if (options_.labelled) settings["classes"] = labels;
-  return settings;
-}
-
 Status SampleFiles::finish(const Shape& image) {
   if (form_ == SampleForm::kFolder) return {};
   Shape shape = image;
   shape[0] = static_cast<int64_t>(requests_.size());
-  const Json settings = common_settings();
+  const Json settings = options_.images.common_settings(requests_);
   if (form_ == SampleForm::kGrid)
     return write_png(options_.out, grid_from_floats(images_, shape, options_.columns), &settings);
   TensorFile file;
@@ -171,7 +113,7 @@ Status SampleFiles::finish(const Shape& image) {
   const Shape nchw{shape[0], shape[3], shape[1], shape[2]};
   file.tensors.emplace(options_.name, tensor_from_floats(nchw, nhwc_to_nchw(images_, shape)));
   file.tensors.emplace("seeds", tensor_from_uint32({shape[0]}, settings["seeds"]));
-  if (options_.labelled)
+  if (options_.images.labelled)
     file.tensors.emplace("classes", tensor_from_uint32({shape[0]}, settings["classes"]));
   if (form_ == SampleForm::kNpz) return write_npz(options_.out, file);
   file.metadata["settings"] = dump_json_line(settings);

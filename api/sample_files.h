@@ -1,19 +1,16 @@
 // SampleFiles: where sampled images go. A folder of PNGs, one an image, which a later call
-// completes; or one file of all: a grid, NPZ, safetensors. An image that is there is known by a
-// key, a hash of all that it depends on, so that a model that was trained further is drawn anew.
-// Not for what images depend on (api/sampling.h).
+// completes; or one file of all: a grid, NPZ, safetensors. An image that is there is known by
+// its key, so that a model that was trained further is drawn anew. Not for jobs that are shared
+// among processes or kept in archives (api/sample_farm.h), nor for what images are called and say
+// (api/sample_identity.h).
 #pragma once
 
-#include <map>
 #include <span>
-#include <string>
 #include <vector>
 
-#include "api/model.h"
-#include "api/sampling.h"
+#include "api/sample_identity.h"
 #include "base/result.h"
 #include "io/file.h"
-#include "io/json.h"
 
 namespace ito {
 
@@ -23,22 +20,16 @@ enum class SampleForm { kFolder, kGrid, kNpz, kSafetensors };
 // for another ending of letters, unless a folder of that name is there or it ends with a slash.
 Result<SampleForm> sample_form(const Path& out);
 
+bool is_folder(SampleForm form);
 // Whether images are kept as numbers, which may lie beyond a picture's range.
 bool holds_numbers(SampleForm form);
 
-// A hash of the networks with their weights and the scheduler.
-std::string model_key(const Model& model);
-
 struct SampleFilesOptions {
   Path out;
-  int columns = 0;                 // of a grid; 0: about square
-  Json settings = Json::object();  // what the images have in common, and their key depends on
-  Json remarks = Json::object();   // what is kept beside it, and their key does not depend on
-  std::string model;               // model_key
-  bool labelled = false;           // requests have classes
-  bool with_context = false;       // requests have rows of a context
-  const char* name = "images";     // of the numbers in a file
-  bool all = false;                // make images that are there already, too
+  SampleIdentity images = {};
+  int columns = 0;              // of a grid; 0: about square
+  const char* name = "images";  // of the numbers in a file
+  bool all = false;             // make images that are there already, too
 };
 
 class SampleFiles {
@@ -59,15 +50,12 @@ class SampleFiles {
   Path preview_path(int step) const;
 
  private:
-  Json settings_of(const SampleRequest& request) const;
   Path path_of(const SampleRequest& request) const;
   Status find_finished(std::vector<SampleRequest>& requests);
-  Json common_settings() const;
 
   SampleFilesOptions options_;
   SampleForm form_ = SampleForm::kFolder;
-  std::map<uint32_t, size_t> labels_of_seed_;  // how many images a seed has
-  std::vector<SampleRequest> requests_;        // of the images so far
+  std::vector<SampleRequest> requests_;  // of the images so far
   std::vector<float> images_;
   size_t skipped_ = 0, replaced_ = 0;
 };

@@ -43,6 +43,8 @@ Result<std::unique_ptr<vk::Device>> open_and_announce(const DeviceChoice& choice
   return device;
 }
 
+void print_note(const std::string& text) { fmt::print(stderr, "note: {}\n", text); }
+
 const std::atomic<bool>& stop_requested() {
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);

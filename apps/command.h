@@ -18,6 +18,8 @@ namespace ito::apps {
 
 // Exit codes of `ito`.
 inline constexpr int kDone = 0, kFailed = 1, kWrongUsage = 2;
+// Stopped by a signal before the end, as shells have it for Ctrl-C.
+inline constexpr int kStopped = 130;
 
 struct Command {
   CLI::App* app = nullptr;
@@ -28,6 +30,7 @@ struct Command {
 Command add_convert_command(CLI::App& root);
 Command add_devices_command(CLI::App& root);
 Command add_train_command(CLI::App& root);
+Command add_merge_command(CLI::App& root);
 Command add_sample_command(CLI::App& root);
 Command add_interpolate_command(CLI::App& root);
 Command add_forward_command(CLI::App& root);
@@ -46,6 +49,9 @@ void add_device_option(CLI::App& app, DeviceChoice& choice);
 // Opens the device and says on standard error what is done on it: "<what> on <device>".
 Result<std::unique_ptr<vk::Device>> open_and_announce(const DeviceChoice& choice,
                                                       const std::string& what);
+
+// "note: <text>" on standard error.
+void print_note(const std::string& text);
 
 // Set by SIGINT and SIGTERM from the first call on; a second signal ends the program at once.
 const std::atomic<bool>& stop_requested();

@@ -1,9 +1,9 @@
 // ito interpolate: a row of images between two, through a model.
 #include <fmt/format.h>
 
+#include "api/control_files.h"
 #include "api/interpolation.h"
 #include "apps/command.h"
-#include "apps/control_options.h"
 #include "apps/open_model.h"
 #include "base/error.h"
 #include "io/json.h"
@@ -64,8 +64,8 @@ Status run(const InterpolateCommand& c) {
     return unsupported("the model in {} does not say how large its images are", c.model);
   const auto [h, w] = *signature.sample_size;
   const Shape image{h, w, signature.in_channels};
-  ITO_ASSIGN(const std::vector<float> a, read_padded("--a", c.a, image));
-  ITO_ASSIGN(const std::vector<float> b, read_padded("--b", c.b, image));
+  ITO_ASSIGN(const std::vector<float> a, read_padded("--a", c.a, image, print_note));
+  ITO_ASSIGN(const std::vector<float> b, read_padded("--b", c.b, image, print_note));
   ITO_ASSIGN(auto device,
              open_and_announce(c.device, fmt::format("{} images between {} and {} by {},",
                                                      c.options.points, c.a, c.b, c.model)));

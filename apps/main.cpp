@@ -42,7 +42,8 @@ int main(int argc, char** argv) {
       add_devices_command(root),     add_train_command(root),   add_sample_command(root),
       add_interpolate_command(root), add_forward_command(root), add_likelihood_command(root),
       add_evaluate_command(root),    add_inspect_command(root), add_convert_command(root),
-      add_bench_command(root),       add_toy_command(root),     add_verify_command(root)};
+      add_merge_command(root),       add_bench_command(root),   add_toy_command(root),
+      add_verify_command(root)};
   const auto is_named = [&](const Command& command) { return command.app->get_name() == argv[1]; };
   if (argc > 1 && argv[1][0] != '-' && std::none_of(commands.begin(), commands.end(), is_named)) {
     fmt::print(stderr, "ito: there is no command '{}'; see `ito --help`\n", argv[1]);
@@ -63,7 +64,9 @@ int main(int argc, char** argv) {
       if (!status.ok()) return report(status.error(), kWrongUsage);
     }
     const ito::Status status = run_command(command);
-    if (!status.ok()) return report(status.error(), kFailed);
+    if (!status.ok())
+      return report(status.error(),
+                    status.error().kind == ito::ErrorKind::kInterrupted ? kStopped : kFailed);
   }
   if (std::fflush(stdout) != 0) {
     fmt::print(stderr, "ito: cannot write to standard output\n");

@@ -1,15 +1,13 @@
 #include "apps/open_model.h"
 
-#include <fmt/core.h>
-
-#include <cstdio>
+#include "apps/command.h"
 
 namespace ito::apps {
 namespace {
 
 Result<Model> say(Result<Model> model) {
   if (model.ok())
-    for (const std::string& note : model->notes) fmt::print(stderr, "note: {}\n", note);
+    for (const std::string& note : model->notes) print_note(note);
   return model;
 }
 

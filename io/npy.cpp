@@ -6,7 +6,9 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/check.h"
 #include "base/error.h"
+#include "io/npz_bytes.h"
 
 namespace ito {
 namespace {
@@ -319,13 +321,27 @@ Status write_npy(const Path& path, const HostTensor& tensor) {
   });
 }
 
-Status write_npz(const Path& path, const TensorFile& file) {
-  std::vector<ZipPart> parts;
+namespace {
+Status write_npz_parts(const Path& path, const TensorFile& file, std::vector<ZipPart>& parts) {
   for (const auto& [name, tensor] : file.tensors) {
     ITO_ASSIGN(std::string header, npy_header(tensor, path));
     parts.push_back({name + ".npy", std::move(header), view(tensor)});
   }
   return write_zip(path, parts);
+}
+}  // namespace
+
+Status write_npz(const Path& path, const TensorFile& file) {
+  std::vector<ZipPart> parts;
+  return write_npz_parts(path, file, parts);
+}
+
+Status write_npz_of_bytes(const Path& path, const std::string& name, const Shape& shape,
+                          std::string_view bytes, const TensorFile& more) {
+  CHECK(static_cast<int64_t>(bytes.size()) == shape.numel(), "as many bytes as the shape has");
+  ITO_ASSIGN(std::string header, npy_header({HostType::kU8, shape, {}}, path));
+  std::vector<ZipPart> parts = {{name + ".npy", std::move(header), bytes}};
+  return write_npz_parts(path, more, parts);
 }
 
 }  // namespace ito

@@ -66,9 +66,12 @@ allowed_text() {
     apps/inspect.cpp) grep -q 'c.plan == "\|extension() == ".png"' <<<"$line" ;;
     apps/bench.cpp|apps/bench_cases.cpp) grep -q 'row\["name"\]\|workload == "all"\|state_name::k' <<<"$line" ;;
     # Endings of files, splits of data sets, "all".
-    api/sample_files.cpp) grep -q 'ending == "\.\|kIto' <<<"$line" ;;
+    api/sample_files.cpp) grep -q 'ending == "\.' <<<"$line" ;;
+    api/sample_identity.cpp) grep -q 'kSoftware\] == kIto' <<<"$line" ;;
+    api/sample_manifest.cpp) grep -q 'version != kVersion' <<<"$line" ;;
     api/conversion.cpp) grep -q 'extension() != "\.' <<<"$line" ;;
-    apps/sample.cpp) grep -q 'class_text != "all"\|seed == kRandomSeed' <<<"$line" ;;
+    apps/sample.cpp) grep -q 'seed == kRandomSeed' <<<"$line" ;;
+    api/sample_run.cpp) grep -q 'classes != kAllClasses' <<<"$line" ;;
     apps/evaluate.cpp) grep -q 'text == kAllSamplers\|part == "all"' <<<"$line" ;;
     apps/interpolate.cpp|apps/toy.cpp|apps/verify.cpp) grep -q 'extension() != "\.' <<<"$line" ;;
     apps/likelihood_bound.cpp) grep -q 'ending == "\.\|split == "train"\|part == "all"\|cdf == "erf"' <<<"$line" ;;

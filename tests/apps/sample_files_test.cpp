@@ -20,10 +20,10 @@ class SampledFiles : public ::testing::Test {
  protected:
   SampleFilesOptions options(const std::string& name = "out") const {
     return {.out = scratch_ / name,
-            .settings = {{"sampler", "ddim"}},
-            .remarks = {{"model", "a/path"}},
-            .model = "0123",
-            .labelled = true};
+            .images = {.settings = {{"sampler", "ddim"}},
+                       .remarks = {{"model", "a/path"}},
+                       .model = "0123",
+                       .labelled = true}};
   }
   // Draws what is missing; the seeds that were.
   std::vector<uint32_t> draw(const SampleFilesOptions& options,
@@ -59,15 +59,15 @@ TEST_F(SampledFiles, AreMadeOnceForEverythingTheyDependOn) {
   EXPECT_EQ(skipped_, 2u);
   // A model that was moved is the same model.
   SampleFilesOptions moved = options();
-  moved.remarks["model"] = "another/path";
+  moved.images.remarks["model"] = "another/path";
   EXPECT_EQ(draw(moved, two), Seeds{});
   // One that was trained further, another method and another class are not.
   SampleFilesOptions trained = options();
-  trained.model = "4567";
+  trained.images.model = "4567";
   EXPECT_EQ(draw(trained, two), (Seeds{3, 4}));
   EXPECT_EQ(replaced_, 2u);
   SampleFilesOptions method = trained;
-  method.settings["sampler"] = "ddpm";
+  method.images.settings["sampler"] = "ddpm";
   EXPECT_EQ(draw(method, two), (Seeds{3, 4}));
   EXPECT_EQ(draw(method, {{.seed = 3, .label = 0}, two[1]}), (Seeds{3}));
   SampleFilesOptions all = method;

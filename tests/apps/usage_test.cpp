@@ -11,7 +11,7 @@ bool says(const std::string& text, const std::string& part) {
 
 TEST(CommandLine, EveryCommandExplainsItself) {
   for (const char* command : {"devices", "train", "sample", "forward", "likelihood", "inspect",
-                              "bench", "toy", "verify", "interpolate", "evaluate"}) {
+                              "bench", "toy", "verify", "interpolate", "evaluate", "merge"}) {
     const Outcome outcome = run_ito({command, "--help"});
     EXPECT_EQ(outcome.code, 0) << command;
     EXPECT_TRUE(says(outcome.out, "--json")) << command << "\n" << outcome.out;

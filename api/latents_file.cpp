@@ -1,10 +1,10 @@
-#include "apps/latents.h"
+#include "api/latents_file.h"
 
 #include "base/error.h"
 #include "io/layout.h"
 #include "io/safetensors.h"
 
-namespace ito::apps {
+namespace ito {
 
 std::vector<float> Latents::of(std::span<const SampleRequest> requests) const {
   const size_t row = values.size() / static_cast<size_t>(rows);
@@ -33,4 +33,4 @@ Result<Latents> read_latents(const Path& path, const Shape& image) {
   return Latents{.rows = shape[0], .values = nchw_to_nhwc(to_floats(found->second), shape)};
 }
 
-}  // namespace ito::apps
+}  // namespace ito

@@ -10,7 +10,7 @@
 #include "api/sampling.h"
 #include "io/file.h"
 
-namespace ito::apps {
+namespace ito {
 
 inline constexpr const char* kLatents = "latents";  // the tensor's name, f32 [n, c, h, w]
 
@@ -27,4 +27,4 @@ struct Latents {
 // [n, c, h, w] of `image` [h, w, c].
 Result<Latents> read_latents(const Path& path, const Shape& image);
 
-}  // namespace ito::apps
+}  // namespace ito

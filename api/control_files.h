@@ -1,0 +1,73 @@
+// ControlFiles: the files and numbers by which `ito sample` is steered, as a command line names
+// them: guidance by a classifier, observations that the images have to agree with, and where they
+// begin. Here they are read and become a SampleControl. Not for what that does (api/control.h).
+#pragma once
+
+#include <fmt/core.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/control.h"
+#include "base/hash.h"
+#include "io/file.h"
+#include "io/json.h"
+
+namespace ito {
+
+struct ControlFiles {
+  std::string classifier;  // --guidance-classifier
+  double scale = 1;
+  double rescale = 0;
+  std::optional<uint32_t> null_class;
+  std::string initial;  // --init-image
+  double strength = 0.8;
+  std::string latents;  // --latents
+  std::string inpaint, mask;
+  std::string colorize;
+  std::string inverse, observation;
+  std::optional<double> noise_std;
+
+  bool observes() const { return !inpaint.empty() || !colorize.empty() || !inverse.empty(); }
+  bool any() const { return !classifier.empty() || observes(); }
+};
+
+// Gets a sentence for people about what was read; may be empty.
+using NoteFunction = std::function<void(const std::string&)>;
+
+// Error kInvalidArgument for a text of --inverse that is not NAME:NUMBER of something known.
+Status check_inverse(const std::string& text);
+
+// Reads the files. Images are as large as `size` [h,w,c], or smaller for --inpaint and --colorize,
+// which pad them with -1 as training does (the border then counts as observed). Errors name option
+// and file.
+Result<SampleControl> load_control(const ControlFiles& files, const Shape& size,
+                                   const NoteFunction& note = {});
+
+// --inpaint and --mask as numbers: the picture [h,w,c] in [-1, 1], and where it is known ([h,w]: 1;
+// 0 is to be filled), read as load_control reads them. Errors name option and file.
+struct MaskedPicture {
+  std::vector<float> picture, known;
+};
+Result<MaskedPicture> load_masked_picture(const ControlFiles& files, const Shape& size,
+                                          const NoteFunction& note = {});
+
+// For the settings that decide an image and are stored with it: numbers and fingerprints of the
+// files' contents. And which files those were, which decides nothing.
+Json control_settings(const ControlFiles& files, const SampleControl& control);
+Json control_remarks(const ControlFiles& files);
+
+// A picture as a network sees it: [h,w,c] in [-1, 1], padded with -1 from the middle out. Errors
+// name `option` and the file: no picture, or one that is larger.
+Result<std::vector<float>> read_padded(const std::string& option, const Path& path,
+                                       const Shape& size, const NoteFunction& note = {});
+
+template <typename T>
+std::string fingerprint(const std::vector<T>& values) {
+  return fmt::format("{:016x}", hash_bytes({reinterpret_cast<const char*>(values.data()),
+                                            values.size() * sizeof(T)}));
+}
+
+}  // namespace ito

@@ -1,0 +1,442 @@
+#include "api/sample_run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <span>
+#include <thread>
+#include <tuple>
+#include <utility>
+
+#include "api/inpainting.h"
+#include "api/latents_file.h"
+#include "api/sample_files.h"
+#include "api/scoring.h"
+#include "base/error.h"
+#include "diffusion/process.h"
+#include "io/png.h"
+
+namespace ito {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr const char* kAllClasses = "all";
+constexpr double kSecondsBetweenLooks = 2;
+constexpr size_t kMostWriters = 8;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+class Run {
+ public:
+  Run(vk::Device& device, const Model& model, const SampleJob& job, const SampleObserver& observer)
+      : device_(device), model_(model), job_(job), observer_(observer) {}
+
+  // Reads what the job names, chooses the images and opens the files.
+  Status prepare();
+  Result<SampleSummary> draw();
+
+ private:
+  int64_t factor() const;
+  Result<Shape> picture_shape() const;
+  Result<Shape> image_shape() const;
+  Status load_controls();
+  Status load_initial();
+  Status load_context();
+  uint32_t classes() const;
+  Status choose_requests();
+  Json inpainting_settings() const;
+  Json settings() const;
+  SampleIdentity identity() const;
+  Status open_files();
+  Status open_farm();
+  // The next images to be drawn, none at the end; and what became of them.
+  Result<std::vector<SampleRequest>> next(size_t most);
+  Status add(std::span<const SampleRequest> part, std::vector<float> images, const Shape& shape);
+  Result<SampleOptions> session_options() const;
+  Status prepare_previews(SamplingSession& session);
+  Status score(std::span<const SampleRequest> batch, const std::vector<float>& images);
+  size_t remaining() const { return farm_ ? farm_->remaining() : requests_.size() - next_; }
+  bool stopped() const { return observer_.stop != nullptr && observer_.stop->load(); }
+  void report(size_t done, double steps, double steps_in_all);
+  void look_at_shards();
+  std::pair<std::optional<double>, std::optional<double>> rate_of_all() const;
+  Status draw_from(std::vector<SampleRequest> part, SampleSummary& summary);
+  void note(const std::string& text) const {
+    if (observer_.note) observer_.note(text);
+  }
+  NoteFunction notes() const {
+    return [this](const std::string& text) { note("note: " + text); };
+  }
+
+  vk::Device& device_;
+  const Model& model_;
+  const SampleJob& job_;
+  const SampleObserver& observer_;
+  SampleControl control_;
+  std::optional<Inpainting> inpainting_;  // of a model that fills in
+  std::optional<InitialImage> initial_;
+  std::optional<Latents> latents_;
+  std::optional<ContextStates> context_, negative_;
+  std::vector<SampleRequest> requests_;
+  size_t images_ = 0;                 // that were to be drawn at the start
+  size_t next_ = 0;                   // of them, where files_ keeps the images
+  std::optional<SampleFiles> files_;  // of a job of one process ...
+  std::unique_ptr<SampleFarm> farm_;  // ... or of a shard
+  std::optional<FarmProgress> shards_;
+  size_t all_at_start_ = 0;   // images of all shards
+  Clock::time_point looked_;  // at the other shards
+  std::optional<Component> classifier_;
+  std::unique_ptr<Scorer> scorer_;
+  Status preview_status_;
+  int64_t recognised_ = 0;
+  Clock::time_point start_;
+};
+
+// Pixels of a picture's side per element of what the network denoises.
+int64_t Run::factor() const {
+  return model_.decoder ? model_.decoder->network.autoencoder()->factor : 1;
+}
+
+// [h, w, c] of the pictures.
+Result<Shape> Run::picture_shape() const {
+  const Signature& signature = model_.network.signature();
+  const auto size = signature.sample_size;
+  if (!size && job_.size == 0)
+    return invalid_argument("the model has no sample_size; give the image size");
+  const int64_t h = job_.size > 0 ? job_.size : (*size)[0] * factor();
+  const int64_t w = job_.size > 0 ? job_.size : (*size)[1] * factor();
+  return Shape{h, w,
+               model_.decoder ? model_.decoder->network.signature().out_channels
+                              : sample_channels(signature)};
+}
+
+// [h, w, c] of what the network denoises.
+Result<Shape> Run::image_shape() const {
+  ITO_ASSIGN(const Shape shape, picture_shape());
+  return Shape{shape[0] / factor(), shape[1] / factor(),
+               sample_channels(model_.network.signature())};
+}
+
+Status Run::load_controls() {
+  const Signature& signature = model_.network.signature();
+  const ControlFiles& control = job_.control;
+  const bool fills = fills_in(signature);
+  const std::string other = !control.colorize.empty()  ? "--colorize: "
+                            : !control.inverse.empty() ? "--inverse: "
+                                                       : "";
+  if (fills && control.inpaint.empty())
+    return invalid_argument(
+        "{}the model in {} fills in pictures (in_channels {} for {} out_channels): give --inpaint "
+        "PICTURE --mask MASK",
+        other, job_.model.string(), signature.in_channels, signature.out_channels);
+  if (fills && control.noise_std)
+    return unsupported("--noise-std: the model in {} fills in, and its picture has no noise",
+                       job_.model.string());
+  if (!fills && model_.decoder && control.observes())
+    return unsupported(
+        "{}the model in {} works on latents and does not fill in (in_channels {} for {} "
+        "out_channels)",
+        control.inpaint.empty() ? other : "--inpaint: ", job_.model.string(), signature.in_channels,
+        signature.out_channels);
+  if (!control.any()) return {};
+  ITO_ASSIGN(const Shape shape, picture_shape());
+  ControlFiles files = control;
+  if (fills) {
+    ITO_ASSIGN(MaskedPicture masked, load_masked_picture(files, shape, notes()));
+    for (float& value : masked.known) value = 1 - value;
+    ITO_ASSIGN(inpainting_, inpainting_of(device_, model_, shape, masked.picture, masked.known));
+    files.inpaint.clear();
+  }
+  ITO_ASSIGN(control_, load_control(files, shape, notes()));
+  return {};
+}
+
+// Where all images begin: at a picture, noised or as it is, or at latents.
+Status Run::load_initial() {
+  const ControlFiles& control = job_.control;
+  if (control.initial.empty() && control.latents.empty()) return {};
+  if (!control.latents.empty()) {
+    ITO_ASSIGN(const Shape shape, image_shape());
+    ITO_ASSIGN(latents_, read_latents(control.latents, shape));
+    return {};
+  }
+  ITO_ASSIGN(const Shape shape, picture_shape());
+  ITO_ASSIGN(const std::vector<float> pixels,
+             read_padded("--init-image", control.initial, shape, notes()));
+  ITO_ASSIGN(EncodedPicture picture, encode_picture(device_, model_, shape, pixels));
+  if (inverts(job_.options.sampler)) {
+    picture.std.clear();  // its mean, so that the inversion is a function of the picture
+    latents_ = Latents{.rows = 1, .values = picture.drawn(1, {})};
+  } else {
+    initial_ = InitialImage{.picture = std::move(picture), .strength = control.strength};
+  }
+  return {};
+}
+
+Status Run::load_context() {
+  if (job_.context.empty()) return {};
+  const int64_t features = model_.network.signature().context;
+  if (features == 0)
+    return invalid_argument("the model in {} attends to no context, --context {} was given",
+                            job_.model.string(), job_.context);
+  ITO_ASSIGN(context_, read_context(job_.context, features));
+  if (!job_.negative_context.empty()) {
+    ITO_ASSIGN(negative_, read_context(job_.negative_context, features));
+  }
+  return {};
+}
+
+// Of the labels: the model's, or else those of the classifier that guides it.
+uint32_t Run::classes() const {
+  if (model_.num_classes() > 0 || !control_.guidance)
+    return static_cast<uint32_t>(model_.num_classes());
+  return static_cast<uint32_t>(control_.guidance->classifier.network.signature().out_channels);
+}
+
+// Image i gets the i-th seed and, where classes cycle, the class (i mod number). Without --class it
+// is the seed that chooses, so that a seed means one image however a job is split.
+Status Run::choose_requests() {
+  const uint32_t classes = this->classes();
+  std::vector<uint32_t> drawn;
+  // The model may have a row more, for images of no class.
+  if (job_.names && job_.names->names.size() <= static_cast<size_t>(model_.num_classes()))
+    drawn = job_.names->trained();
+  if (classes == 0 && job_.classes != kAllClasses)
+    return invalid_argument("the model in {} has no classes, --class {} was given",
+                            job_.model.string(), job_.classes);
+  std::vector<uint32_t> asked;
+  if (job_.classes != kAllClasses) {
+    ITO_ASSIGN(asked,
+               classes_called(job_.classes, job_.names, classes, "--class", job_.model.string()));
+  }
+  requests_.reserve(job_.seeds.size());
+  for (size_t i = 0; i < job_.seeds.size(); ++i) {
+    SampleRequest request{.seed = job_.seeds[i], .label = 0};
+    if (!asked.empty()) {
+      request.label = asked[i % asked.size()];
+    } else if (!drawn.empty()) {
+      request.label = drawn[request.seed % drawn.size()];
+    } else if (classes > 0) {
+      request.label = request.seed % classes;
+    }
+    if (context_) request.context = request.seed % static_cast<uint32_t>(context_->rows);
+    requests_.push_back(request);
+  }
+  return {};
+}
+
+Json Run::inpainting_settings() const {
+  if (!inpainting_) return Json::object();
+  return {{"known", fingerprint(inpainting_->known.mean)},
+          {"fill", fingerprint(inpainting_->fill)}};
+}
+
+// What all images have in common and depend on, besides the model.
+Json Run::settings() const {
+  Json settings = sample_settings(job_.options);
+  if (job_.size > 0) settings["size"] = job_.size;
+  if (job_.options.tiled) settings["vae_tiling"] = true;
+  if (process_row(model_.scheduler.process).predicts)
+    settings["prediction_type"] = model_.scheduler.prediction_type;
+  settings.update(control_settings(job_.control, control_));
+  settings.update(inpainting_settings());
+  if (initial_) settings["initial"] = fingerprint(initial_->picture.mean);
+  if (latents_) settings["begins_at"] = fingerprint(latents_->values);
+  if (context_) settings["context"] = fingerprint(context_->values);
+  if (negative_) settings["negative_context"] = fingerprint(negative_->values);
+  return settings;
+}
+
+SampleIdentity Run::identity() const {
+  Json remarks = control_remarks(job_.control);
+  remarks["model"] = job_.model.string();
+  return {.settings = settings(),
+          .remarks = std::move(remarks),
+          .model = model_key(model_),
+          .labelled = classes() > 0,
+          .with_context = context_.has_value()};
+}
+
+Status Run::open_files() {
+  ITO_ASSIGN(files_, SampleFiles::open({.out = job_.out,
+                                        .images = identity(),
+                                        .columns = job_.columns,
+                                        .name = inverts(job_.options.sampler) ? kLatents : "images",
+                                        .all = !job_.classifier.empty()},  // the score needs them
+                                       requests_));
+  if (files_->replaced() > 0)
+    note(fmt::format("{} images in {} are of another model or other settings and are made anew",
+                     files_->replaced(), job_.out.string()));
+  return {};
+}
+
+Status Run::open_farm() {
+  FarmOptions options = *job_.farm;
+  options.out = job_.out;
+  options.threads = std::clamp<size_t>(std::thread::hardware_concurrency() / 2, 1, kMostWriters);
+  // Two batches: one is written while the device draws the next.
+  options.queue = std::max<size_t>(2 * static_cast<size_t>(job_.options.batch), options.threads);
+  ITO_ASSIGN(farm_, SampleFarm::open(std::move(options), identity(), std::move(requests_),
+                                     [this](const std::string& text) { note(text); }));
+  shards_ = farm_->progress();
+  all_at_start_ = shards_->all_done;
+  return {};
+}
+
+Status Run::prepare() {
+  ITO_TRY(load_controls());
+  ITO_TRY(load_initial());
+  ITO_TRY(load_context());
+  ITO_TRY(choose_requests());
+  if (!job_.classifier.empty()) {
+    if (classes() == 0) return invalid_argument("--classifier needs a model with classes");
+    ITO_ASSIGN(classifier_, load_classifier(job_.classifier));
+  }
+  return job_.farm ? open_farm() : open_files();
+}
+
+// The job's options with what was read.
+Result<SampleOptions> Run::session_options() const {
+  SampleOptions options = job_.options;
+  if (control_.guidance || control_.observation) options.control = &control_;
+  options.inpainting = inpainting_;
+  options.initial = initial_;
+  if (context_) options.context = &*context_;
+  if (negative_) options.negative_context = &*negative_;
+  if (job_.size % factor() != 0)
+    return invalid_argument("--size is {}, expected a multiple of {} for this model's latents",
+                            job_.size, factor());
+  options.height = options.width = static_cast<int>(job_.size / factor());
+  return options;
+}
+
+// Pictures of the batch under way, beside a grid's file or in the folder.
+Status Run::prepare_previews(SamplingSession& session) {
+  if (job_.preview_every == 0) return {};
+  return session.preview(job_.preview_every, [this, &session](int step, const auto& images) {
+    const Shape one = session.shape(1);
+    const Shape shape = session.shape(static_cast<int64_t>(images.size()) / one.numel());
+    if (preview_status_.ok())
+      preview_status_ =
+          write_png(files_->preview_path(step), grid_from_floats(images, shape, job_.columns));
+  });
+}
+
+Status Run::score(std::span<const SampleRequest> batch, const std::vector<float>& images) {
+  std::vector<uint32_t> labels;
+  for (const SampleRequest& request : batch) labels.push_back(request.label);
+  ITO_ASSIGN(const int64_t count, scorer_->count_recognised(images, labels));
+  recognised_ += count;
+  return {};
+}
+
+Result<std::vector<SampleRequest>> Run::next(size_t most) {
+  if (farm_) return farm_->next(most);
+  const size_t first = next_;
+  next_ = std::min(first + most, requests_.size());
+  return std::vector<SampleRequest>(requests_.begin() + static_cast<ptrdiff_t>(first),
+                                    requests_.begin() + static_cast<ptrdiff_t>(next_));
+}
+
+Status Run::add(std::span<const SampleRequest> part, std::vector<float> images,
+                const Shape& shape) {
+  if (farm_) return farm_->add(std::move(images), shape);
+  ITO_TRY(files_->add(part, images, shape));
+  return scorer_ ? score(part, images) : Status{};
+}
+
+// The other shards' manifests are read every so often only: they may lie far away.
+void Run::look_at_shards() {
+  if (!farm_ || seconds_since(looked_) < kSecondsBetweenLooks) return;
+  shards_ = farm_->progress();
+  looked_ = Clock::now();
+}
+
+// steps_in_all is 0 where nobody knows.
+void Run::report(size_t done, double steps, double steps_in_all) {
+  if (!observer_.progress) return;
+  look_at_shards();
+  SampleProgress progress{.done = done, .images = images_, .steps = steps, .farm = shards_};
+  if (steps_in_all > 0) {
+    const double seconds = seconds_since(start_);
+    progress.images_per_second = static_cast<double>(images_) * steps / (steps_in_all * seconds);
+    progress.seconds_left = seconds * (steps_in_all / steps - 1);
+  }
+  if (shards_) std::tie(progress.all_images_per_second, progress.all_seconds_left) = rate_of_all();
+  observer_.progress(progress);
+}
+
+// Images a second of all shards since this one was begun, and the seconds that the rest will take.
+std::pair<std::optional<double>, std::optional<double>> Run::rate_of_all() const {
+  const double seconds = std::chrono::duration<double>(looked_ - start_).count();
+  if (shards_->all_done <= all_at_start_ || seconds <= 0) return {};
+  const double rate = static_cast<double>(shards_->all_done - all_at_start_) / seconds;
+  return {rate, static_cast<double>(shards_->all_images - shards_->all_done) / rate};
+}
+
+Result<SampleSummary> Run::draw() {
+  SampleSummary summary{.skipped = farm_ ? 0 : files_->skipped()};
+  if (classifier_) summary.recognised = 0;
+  images_ = remaining();
+  ITO_ASSIGN(std::vector<SampleRequest> part, next(static_cast<size_t>(job_.options.batch)));
+  if (!part.empty()) {
+    ITO_TRY(draw_from(std::move(part), summary));
+  }
+  if (!farm_) return summary;
+  ITO_TRY(farm_->finish());
+  looked_ = {};
+  look_at_shards();
+  summary.skipped = farm_->found();
+  summary.farm = shards_;
+  std::tie(summary.all_images_per_second, summary.all_seconds_left) = rate_of_all();
+  return summary;
+}
+
+Status Run::draw_from(std::vector<SampleRequest> part, SampleSummary& summary) {
+  ITO_ASSIGN(const SampleOptions options, session_options());
+  ITO_ASSIGN(auto session, SamplingSession::create(device_, model_, options));
+  ITO_TRY(prepare_previews(*session));
+  if (classifier_) {
+    ITO_ASSIGN(scorer_, Scorer::create(device_, *classifier_, session->shape(session->batch())));
+  }
+  start_ = looked_ = Clock::now();
+  const size_t batch = static_cast<size_t>(session->batch());
+  const double steps_in_all = static_cast<double>((images_ + batch - 1) / batch) * session->steps();
+  double steps = 0, busy = 0;
+  while (!part.empty() && !stopped()) {
+    const auto after_step = [&] {
+      report(summary.images, ++steps, steps_in_all);
+      return true;
+    };
+    const Clock::time_point begun = Clock::now();
+    ITO_ASSIGN(std::vector<float> images,
+               latents_ ? session->sample_from(latents_->of(part), part, after_step)
+                        : session->sample(part, after_step));
+    busy += seconds_since(begun);
+    ITO_TRY(preview_status_);
+    const Shape shape = session->shape(static_cast<int64_t>(part.size()));
+    ITO_TRY(add(part, std::move(images), shape));
+    summary.images += part.size();
+    ITO_ASSIGN(part, next(batch));
+  }
+  summary.stopped = !part.empty();
+  summary.seconds = seconds_since(start_);
+  summary.idle = summary.seconds > 0 ? std::max(0.0, 1 - busy / summary.seconds) : 0;
+  if (classifier_) summary.recognised = recognised_;
+  return farm_ || summary.stopped ? Status{} : files_->finish(session->shape(1));
+}
+
+}  // namespace
+
+Result<SampleSummary> run_sample_job(vk::Device& device, const Model& model, const SampleJob& job,
+                                     const SampleObserver& observer) {
+  Run run(device, model, job, observer);
+  ITO_TRY(run.prepare());
+  return run.draw();
+}
+
+}  // namespace ito

@@ -1,0 +1,91 @@
+// Offsets of fields: POSIX.1-2001, pax, "ustar Interchange Format".
+#include "io/tar.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/check.h"
+#include "base/error.h"
+
+namespace ito {
+namespace {
+
+constexpr size_t kBlock = 512, kNameSize = 100;
+constexpr size_t kMode = 100, kUid = 108, kGid = 116, kSize = 124, kTime = 136, kSum = 148;
+constexpr size_t kSumSize = 8, kType = 156, kMagic = 257;
+constexpr std::string_view kUstar("ustar\00000", 8);
+constexpr uint64_t kMaxContent = uint64_t{1} << 33;
+
+void put(std::string& header, size_t at, std::string_view text) {
+  std::copy(text.begin(), text.end(), header.begin() + static_cast<ptrdiff_t>(at));
+}
+
+// `digits` octal digits, ended by a NUL that is there already.
+std::string octal(uint64_t value, size_t digits) { return fmt::format("{:0{}o}", value, digits); }
+
+// The sum of a header's bytes, its own field taken as spaces.
+uint64_t sum_of(std::string_view header) {
+  uint64_t sum = kSumSize * ' ';
+  for (size_t i = 0; i < header.size(); ++i)
+    if (i < kSum || i >= kSum + kSumSize) sum += static_cast<unsigned char>(header[i]);
+  return sum;
+}
+
+bool read_octal(std::string_view field, uint64_t* value) {
+  const size_t end = std::min(field.find_first_of(std::string_view(" \0", 2)), field.size());
+  const auto [stop, error] = std::from_chars(field.data(), field.data() + end, *value, 8);
+  return error == std::errc() && stop == field.data() + end;
+}
+
+bool is_zero(std::string_view bytes) {
+  return bytes.find_first_not_of('\0') == std::string_view::npos;
+}
+
+}  // namespace
+
+std::string tar_entry(std::string_view name, std::string_view content) {
+  CHECK(!name.empty() && name.size() <= kNameSize, "a name that fits a tar header");
+  CHECK(content.size() < kMaxContent, "a file that fits a tar header");
+  std::string entry(kBlock, '\0');
+  put(entry, 0, name);
+  put(entry, kMode, octal(0644, 7));
+  put(entry, kUid, octal(0, 7));
+  put(entry, kGid, octal(0, 7));
+  put(entry, kSize, octal(content.size(), 11));
+  put(entry, kTime, octal(0, 11));
+  put(entry, kType, "0");
+  put(entry, kMagic, kUstar);
+  put(entry, kSum, octal(sum_of(entry), 6));
+  entry[kSum + 7] = ' ';
+  entry += content;
+  entry.append((kBlock - content.size() % kBlock) % kBlock, '\0');
+  return entry;
+}
+
+std::string tar_end() { return std::string(2 * kBlock, '\0'); }
+
+Result<std::vector<TarEntry>> parse_tar(std::string_view bytes, std::string_view where) {
+  std::vector<TarEntry> entries;
+  size_t at = 0;
+  while (true) {
+    if (bytes.size() - at < kBlock) return corrupt("{}: tar archive is truncated", where);
+    const std::string_view header = bytes.substr(at, kBlock);
+    if (is_zero(header)) return entries;
+    uint64_t sum = 0, size = 0;
+    if (!read_octal(header.substr(kSum, kSumSize), &sum) || sum != sum_of(header) ||
+        !read_octal(header.substr(kSize, 12), &size))
+      return corrupt("{}: tar header {} is damaged", where, entries.size() + 1);
+    if (header[kType] != '0' && header[kType] != '\0')
+      return unsupported("{}: tar entry {} is no plain file", where, entries.size() + 1);
+    const std::string_view field = header.substr(0, kNameSize);
+    std::string name(field.substr(0, std::min(field.find('\0'), field.size())));
+    at += kBlock;
+    if (size > bytes.size() - at)
+      return corrupt("{}: {} lies outside the tar archive", where, name);
+    entries.push_back({std::move(name), bytes.substr(at, size)});
+    const uint64_t padded = (size + kBlock - 1) / kBlock * kBlock;
+    at += std::min<uint64_t>(padded, bytes.size() - at);
+  }
+}
+
+}  // namespace ito
