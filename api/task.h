@@ -2,6 +2,8 @@
 // the facts of a batch. Not the loop (api/training.h) and not the objectives (api/objectives.h).
 #pragma once
 
+#include <vector>
+
 #include "api/objective.h"
 #include "api/training_options.h"
 #include "base/config.h"
@@ -13,8 +15,8 @@ namespace ito {
 
 // External tensors of a task's programs besides the state.
 namespace batch_name {
-inline constexpr const char* kImages = "x0";        // f32 [n,h,w,c] in [-1, 1]
-inline constexpr const char* kLabels = "labels";    // u32 [n]; only where the ports ask for labels
+inline constexpr const char* kImages = "x0";      // f32 [n,h,w,c] in [-1, 1]
+inline constexpr const char* kLabels = "labels";  // u32 [n]; only where the ports ask for labels
 // Of the unconditional half of classifier-free guidance, like kContext.
 inline constexpr const char* kNoContext = "no_context";
 inline constexpr const char* kContext = "context";  // f32 [n, length, features]; likewise
@@ -36,6 +38,8 @@ struct TrainingTask {
 
   std::vector<uint32_t> drawn_classes;  // those that have images, where classes are used
   bool flip = false;                    // every other image is shown mirrored
+  // What training begins with, [network.set().size()]; empty: fresh weights.
+  std::vector<float> initial_weights = {};
 
   int height() const { return static_cast<int>(batch_shape[1]); }
   int width() const { return static_cast<int>(batch_shape[2]); }
@@ -43,7 +47,9 @@ struct TrainingTask {
 
 // The task that the options describe on this data set. Errors: options that do not fit the data
 // (no labels for a classifier, images larger than --size), or an impossible network. For --sde ve
-// with --sigma-max 0 the data set's pixels are looked at.
-Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDataset& data);
+// with --sigma-max 0 the data set's pixels are looked at. `initial`: the model it starts from, of
+// which options_of_model() made the options.
+Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDataset& data,
+                               const InitialModel* initial = nullptr);
 
 }  // namespace ito

@@ -32,6 +32,7 @@ struct SampleCommand {
   DeviceChoice device;
   SampleOptions options;
   ControlOptions control;
+  AverageChoice average;
   std::string model, out, seeds_text, class_text = "all", classifier, context, negative_context,
                                       random = "device";
   int preview_every = 0;
@@ -443,7 +444,7 @@ Status embed_guidance(SampleCommand& c, const Signature& signature) {
 }
 
 Status run(SampleCommand& c) {
-  ITO_ASSIGN(const Model model, open_scheduled_model(c.model));
+  ITO_ASSIGN(const Model model, open_scheduled_model(c.model, c.average));
   ITO_ASSIGN(c.names, read_class_names(c.model));
   ITO_TRY(embed_guidance(c, model.network.signature()));
   c.options = resolved(c.options, model.network, model.scheduler);
@@ -469,6 +470,7 @@ Command add_sample_command(CLI::App& root) {
   auto c = std::make_shared<SampleCommand>();
   CLI::App* app = root.add_subcommand("sample", "Draw images from a trained model");
   c->app = app;
+  add_average_option(*app, c->average);
   app->add_option("--model", c->model, "model folder in diffusers' layout, or a run of `ito train`")
       ->required();
   app->add_option(

@@ -101,8 +101,8 @@ class NoisyAccuracy : public Validator {
     return Judgement{.value = mean,
                      .metric = "accuracy",
                      .row = {{"accuracy", mean}, {"accuracy_at_timestep", by_timestep}},
-                     .text = fmt::format("accuracy {:.4f} on {} {}, by noise level:{}",
-                                         mean, images_, kind_of_images(data_), text)};
+                     .text = fmt::format("accuracy {:.4f} on {} {}, by noise level:{}", mean,
+                                         images_, kind_of_images(data_), text)};
   }
 
  private:
@@ -140,7 +140,7 @@ Result<Trainee> noisy_classifier_objective(const TrainingInput& input) {
   ITO_ASSIGN(config.image, classifier_config(input));
   ITO_ASSIGN(Network network, noisy_classifier_network(config));
   Objective objective;
-  objective.scheduler = scheduler_config(input.options);
+  objective.scheduler = scheduler_config(input.options, input.initial);
   ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(objective.scheduler));
   objective.ports = {.labels = true, .randomness = true};
   objective.loss = [config, schedule](const Scope& parameters, const Batch& batch,
