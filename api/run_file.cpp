@@ -31,6 +31,7 @@ Result<std::optional<RunFile>> read_run_file(const Path& out) {
   if (const Json* initial = object.find("init")) {
     ITO_ASSIGN(file.initial, initial_model_from_json(*initial, where + ": init"));
   }
+  if (const Json* facts = object.find("facts")) file.facts = *facts;
   return std::optional<RunFile>(std::move(file));
 }
 
@@ -41,6 +42,7 @@ Status write_run_file(const Path& out, const RunFile& file) {
                {"dataset", dataset_options_json(file.dataset)},
                {"held_out", file.held_out},
                {"parameters", file.parameters}};
+  if (!file.facts.empty()) json["facts"] = file.facts;
   if (file.initial) json["init"] = initial_model_json(*file.initial);
   return write_file_atomic(out / kRunFile, dump_json(json));
 }

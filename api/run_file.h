@@ -20,6 +20,7 @@ struct RunFile {
   int64_t held_out = 0;                 // of them, to validate on
   int64_t parameters = 0;               // of what is trained
   std::optional<InitialModel> initial;  // without weights
+  Json facts = Json::object();          // of the images trained on, as io/dataset.h has them
 };
 
 // The file of a run that can be resumed; nothing where there is no checkpoint. Errors: kCorrupt

@@ -102,7 +102,8 @@ Status remove_run(const Path& out) {
     if (is_numbered(name, "checkpoint-", {"", ".tmp", ".old"}) ||
         is_numbered(name, "samples-", {".png"}))
       ITO_TRY(remove_tree(out / name));
-  for (const char* name : {kMetricsFile, "loss_curve.png"}) ITO_TRY(remove_tree(out / name));
+  for (const char* name : {kMetricsFile, kReportFile, kEventFile, "loss_curve.png"})
+    ITO_TRY(remove_tree(out / name));
   for (const char* name : kExported) ITO_TRY(remove_tree(out / name));
   for (const char* folder : {"", "unet", "latent_mapping"}) ITO_TRY(remove_variants(out / folder));
   for (const char* folder : {"unet", "scheduler", "latent_mapping"})

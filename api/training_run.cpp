@@ -11,6 +11,7 @@
 #include "api/run_file.h"
 #include "api/run_folder.h"
 #include "api/run_pictures.h"
+#include "api/run_report.h"
 #include "api/training.h"
 #include "api/training_rows.h"
 #include "api/validation.h"
@@ -18,7 +19,9 @@
 #include "io/checkpoint.h"
 #include "io/class_names.h"
 #include "io/dataset.h"
+#include "io/image.h"
 #include "io/jsonl.h"
+#include "io/tensorboard.h"
 
 namespace ito {
 namespace {
@@ -29,6 +32,10 @@ constexpr double kSecondsPerHour = 3600;
 
 std::string decay_text(const Optimizer& optimizer, size_t i) {
   return fmt::format("{}", optimizer.average_at(i).decay);
+}
+
+double seconds_since_1970() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 double seconds_since(Clock::time_point start) {
@@ -57,6 +64,9 @@ class Run {
   Status open_data();
   void say_what_was_read(const ImageDataset& data) const;
   Status open_folder();
+  Status open_metrics(std::optional<int64_t> resumed_step);
+  // Of a step, for TensorBoard.
+  Status write_scalars(int64_t step, std::initializer_list<std::pair<const char*, double>> values);
   Status settle_decay(int64_t step);
   RunFile run_file() const;
   // The right to write into a folder that is there.
@@ -83,6 +93,7 @@ class Run {
   std::unique_ptr<Validator> validator_;
   std::unique_ptr<SampleGrid> grid_;
   std::optional<JsonlWriter> metrics_;
+  std::optional<EventWriter> events_;
   std::optional<FileLock> lock_;
   RunSummary summary_;
   int64_t reported_ = 0;  // step of the last report asked for
@@ -129,7 +140,8 @@ RunFile Run::run_file() const {
                .dataset = data_->options,
                .held_out = data_->held_out,
                .parameters = data_->task.network.set().count(),
-               .initial = {}};
+               .initial = {},
+               .facts = summary_.data};
   if (initial_ != nullptr) file.initial = without_weights(*initial_);
   return file;
 }
@@ -144,7 +156,7 @@ Status Run::open_folder() {
   ITO_ASSIGN(std::optional<Checkpoint> checkpoint, load_latest_checkpoint(run_.out, device_.log()));
   if (!checkpoint) {
     ITO_TRY(write_run_file(run_.out, run_file()));
-    ITO_ASSIGN(metrics_, JsonlWriter::open(run_.out / kMetricsFile, std::nullopt));
+    ITO_TRY(open_metrics(std::nullopt));
     return {};
   }
   ITO_TRY(remove_checkpoints_after(run_.out, checkpoint->step));
@@ -157,8 +169,14 @@ Status Run::open_folder() {
   if (device != device_.info().name)
     note("the run began on " + device + "; on another device it goes on, but not bit for bit");
   ITO_TRY(settle_decay(checkpoint->step));
-  ITO_ASSIGN(metrics_, JsonlWriter::open(run_.out / kMetricsFile, checkpoint->step));
+  ITO_TRY(open_metrics(checkpoint->step));
   saved_ = checkpoint->step;
+  return {};
+}
+
+Status Run::open_metrics(std::optional<int64_t> resumed_step) {
+  ITO_ASSIGN(metrics_, JsonlWriter::open(run_.out / kMetricsFile, resumed_step));
+  ITO_ASSIGN(events_, EventWriter::open(run_.out / kEventFile, resumed_step));
   return {};
 }
 
@@ -244,6 +262,9 @@ Status Run::take_reports(bool wait) {
                               {"grad_norm", report->grad_norm},
                               {"lr", report->learning_rate},
                               {"seconds", earlier_seconds_ + seconds_since(start_)}}));
+    ITO_TRY(write_scalars(
+        report->step,
+        {{"loss", report->loss}, {"grad_norm", report->grad_norm}, {"lr", report->learning_rate}}));
   }
   return {};
 }
@@ -255,14 +276,28 @@ Status Run::validate() {
   Json row = {{"step", session_->step()}};
   row.update(judgement.row);
   ITO_TRY(metrics_->append(row));
+  ITO_TRY(write_scalars(session_->step(), {{judgement.metric.c_str(), judgement.value}}));
   note(fmt::format("step {}: {}", session_->step(), judgement.text));
   return {};
 }
 
+Status Run::write_scalars(int64_t step,
+                          std::initializer_list<std::pair<const char*, double>> values) {
+  const double now = seconds_since_1970();
+  for (const auto& [tag, value] : values)
+    ITO_TRY(events_->scalar(now, step, tag, static_cast<float>(value)));
+  return {};
+}
+
 Status Run::write_pictures(bool samples) {
-  if (samples && grid_ != nullptr)
-    ITO_TRY(
-        grid_->write(run_.out / fmt::format("samples-{}.png", session_->step()), session_->step()));
+  if (samples && grid_ != nullptr) {
+    const Path png = run_.out / fmt::format("samples-{}.png", session_->step());
+    ITO_TRY(grid_->write(png, session_->step()));
+    ITO_ASSIGN(const std::string bytes, read_file(png));
+    ITO_ASSIGN(const Image image, read_image(png));
+    ITO_TRY(events_->image(seconds_since_1970(), session_->step(), "samples", bytes, image.w,
+                           image.h, image.c));
+  }
   return write_loss_curve(run_.out / kMetricsFile, run_.out / "loss_curve.png");
 }
 
@@ -314,6 +349,7 @@ Status Run::train() {
     // A run that was killed between checkpoint and export catches up.
     ITO_TRY(export_model(run_.out));
     ITO_TRY(prune_checkpoints(run_.out, run_.keep));
+    ITO_TRY(write_run_report(run_.out));
   }
   // Looked at once per step: a signal that comes later ends the next one, which then is saved.
   bool end = session_->step() >= data_->steps || stopped();
@@ -340,6 +376,7 @@ Status Run::train() {
       ITO_TRY(save());
       ITO_TRY(export_model(run_.out));
       ITO_TRY(prune_checkpoints(run_.out, run_.keep));
+      ITO_TRY(write_run_report(run_.out));
     }
     paused_ += seconds_since(pause);
   }

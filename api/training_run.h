@@ -5,6 +5,8 @@
 //   (config.json model.safetensors      for a classifier)
 //   classes.json     what the classes are called (io/class_names.h)
 //   metrics.jsonl loss_curve.png samples-N.png
+//   report.html       all of it as a page (api/run_report.h)
+//   events.out.tfevents.ito   for TensorBoard
 // Not for what a step computes (api/training.h, api/task.h).
 #pragma once
 

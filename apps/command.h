@@ -28,6 +28,7 @@ struct Command {
 Command add_convert_command(CLI::App& root);
 Command add_devices_command(CLI::App& root);
 Command add_train_command(CLI::App& root);
+Command add_report_command(CLI::App& root);
 Command add_sample_command(CLI::App& root);
 Command add_interpolate_command(CLI::App& root);
 Command add_forward_command(CLI::App& root);
