@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "io/diffusers.h"
 #include "io/file_kind.h"
+#include "io/network_file.h"
+#include "io/weights.h"
 #include "nn/classifier.h"
 #include "nn/networks.h"
 
@@ -16,6 +18,8 @@ namespace {
 constexpr const char* kUnetFolder = "unet";
 constexpr const char* kVaeFolder = "vae";
 constexpr const char* kNoiseSchedule = "noise_schedule";
+constexpr const char* kAverageKey = "ema";            // in the header of a file of weights
+constexpr std::string_view kAverageVariant = "ema-";  // and how its variant is called
 
 bool is_float(HostType type) {
   return type == HostType::kF16 || type == HostType::kBF16 || type == HostType::kF32 ||
@@ -45,15 +49,21 @@ Result<Component> component_of(const NetworkFile& file, const std::string& where
   Component component{.network = std::move(network).value(), .weights = {}, .extra = file.extra};
   ITO_ASSIGN(component.weights,
              weights_from_file(component.network.set(), file.weights, where, &notes));
+  if (const auto found = file.weights.metadata.find(kAverageKey);
+      found != file.weights.metadata.end())
+    component.average = found->second;
   return component;
 }
 
 NetworkFile file_of(const Component& component) {
   const Network& network = component.network;
-  return {.network = std::string(network.row()),
-          .config = network.config(),
-          .extra = component.extra,
-          .weights = weights_to_file(network.set(), network.own_parameters(), component.weights)};
+  NetworkFile file{
+      .network = std::string(network.row()),
+      .config = network.config(),
+      .extra = component.extra,
+      .weights = weights_to_file(network.set(), network.own_parameters(), component.weights)};
+  if (!component.average.empty()) file.weights.metadata[kAverageKey] = component.average;
+  return file;
 }
 
 const Composition* composition_of(std::string_view network) {
@@ -117,7 +127,7 @@ Result<Model> load_model(const Path& folder, std::string_view variant) {
   const std::string where = folder.string();
   for (const Composition& composition : compositions()) {
     if (!file_exists(folder / composition.folder / "config.json")) continue;
-    ITO_ASSIGN(NetworkFile part, read_network(folder / composition.folder));
+    ITO_ASSIGN(NetworkFile part, read_network(folder / composition.folder, true, variant));
     ITO_ASSIGN(file.unet, composition.join(std::move(file.unet), std::move(part), where));
   }
   ITO_ASSIGN(static_cast<Component&>(model), component_of(file.unet, where, model.notes));
@@ -135,12 +145,30 @@ Result<Model> load_model(const Path& folder, std::string_view variant) {
   if (composition_of(file.unet.network) == nullptr &&
       keeps_schedule(model.network, class_of_network(file.unet.network))) {
     ITO_ASSIGN(model.scheduler, kept_schedule(file.unet, (folder / "config.json").string()));
+    model.scheduler_missing = false;
   }
   return model;
 }
 
-Result<Model> load_scheduled_model(const Path& folder) {
-  ITO_ASSIGN(Model model, load_model(folder));
+Result<std::string> variant_of_average(const Path& folder, const std::string& decay) {
+  ITO_ASSIGN(const Model model, load_model(folder));
+  if (model.average == decay) return std::string();
+  ITO_ASSIGN(const Path weights, unet_folder(folder));
+  ITO_ASSIGN(const std::vector<std::string> variants, weight_variants(weights));
+  std::string there = model.average;
+  for (const std::string& variant : variants) {
+    if (!variant.starts_with(kAverageVariant)) continue;
+    const std::string found = variant.substr(kAverageVariant.size());
+    if (found == decay) return variant;
+    there += (there.empty() ? "" : ", ") + found;
+  }
+  return not_found(
+      "{} has no average of decay {}; {}", folder.string(), decay,
+      there.empty() ? "its weights do not say what they are" : "those that it has are " + there);
+}
+
+Result<Model> load_scheduled_model(const Path& folder, std::string_view variant) {
+  ITO_ASSIGN(Model model, load_model(folder, variant));
   if (!model.scheduler_missing) return model;
   return not_found(
       "{} has no scheduler: neither scheduler/scheduler_config.json in it or beside it nor "
@@ -173,6 +201,25 @@ Status save_model(const Path& folder, const Model& model) {
   if (keeps_schedule(network, entry))
     file.unet.extra[kNoiseSchedule] = scheduler_config_json(model.scheduler);
   return write_network(folder, file.unet);
+}
+
+Status save_average(const Path& folder, const Network& network, std::span<const float> weights,
+                    const std::string& decay) {
+  NetworkFile file = file_of({.network = network,
+                              .weights = {weights.begin(), weights.end()},
+                              .extra = Json::object(),
+                              .average = decay});
+  const std::string variant = std::string(kAverageVariant) + decay;
+  if (const Composition* composition = composition_of(network.row())) {
+    Composition::Parts parts = composition->split(std::move(file));
+    ITO_TRY(write_weights(folder / composition->folder, parts.part.network, parts.part.weights,
+                          variant));
+    file = std::move(parts.unet);
+  }
+  const NetworkClass& entry = class_of_network(file.network);
+  const bool pipeline = entry.diffusers && network.autoencoder() == nullptr;
+  return write_weights(pipeline ? folder / kUnetFolder : folder, file.network, file.weights,
+                       variant);
 }
 
 std::map<std::string, Json> model_configs(const Model& model) {

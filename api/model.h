@@ -27,6 +27,9 @@ struct Component {
   Network network;
   std::vector<float> weights;   // [network.set().size()]
   Json extra = Json::object();  // keys of its config.json that are not the configuration's
+  // The decay of the average that the weights are, as their file says it ("0.999"); empty: it says
+  // none.
+  std::string average = {};
 };
 
 struct Model : Component {
@@ -47,7 +50,11 @@ struct Model : Component {
 Result<Model> load_model(const Path& folder, std::string_view variant = {});
 
 // The same for those who need to know the process: an error where the folder has no scheduler.
-Result<Model> load_scheduled_model(const Path& folder);
+Result<Model> load_scheduled_model(const Path& folder, std::string_view variant = {});
+
+// The variant of a run's weights that is its average of a decay, "0.9999"; empty: they are what
+// load_model reads. Error kNotFound naming the averages that are there.
+Result<std::string> variant_of_average(const Path& folder, const std::string& decay);
 
 // Writes a pipeline folder (unet/, scheduler/, model_index.json), each file atomically; a network
 // that is composed of several writes the others beside them (api/composition.h); one that diffusers
@@ -56,6 +63,12 @@ Result<Model> load_scheduled_model(const Path& folder);
 Status save_model(const Path& folder, const Network& network, const SchedulerConfig& scheduler,
                   std::span<const float> weights);
 Status save_model(const Path& folder, const Model& model);
+
+// Adds to a folder of save_model the average of another decay, as a variant of its weights
+// ("diffusion_pytorch_model.ema-0.9999.safetensors", which diffusers reads as variant
+// "ema-0.9999"): `weights` of the model's network.
+Status save_average(const Path& folder, const Network& network, std::span<const float> weights,
+                    const std::string& decay);
 
 // The configurations that save_model writes, as JSON: by folder for a pipeline ("unet",
 // "scheduler" …), else by the network's row.

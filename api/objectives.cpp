@@ -4,6 +4,9 @@
 
 #include "api/training_rows.h"
 #include "base/error.h"
+#include "nn/classifier.h"
+#include "nn/ddgan.h"
+#include "nn/noisy_classifier.h"
 
 namespace ito {
 
@@ -53,6 +56,12 @@ void edm_defaults(Options& o, const Given& given) {
   if (given.count("sigma-min") == 0) o.sigma_min = 0.002;  // Karras et al. 2022, table 1
 }
 
+void take_levels(const SchedulerConfig& scheduler, Options& o) {
+  o.sigma_min = scheduler.sigma_min;
+  o.sigma_max = scheduler.sigma_max;
+  o.sigma_data = scheduler.sigma_data;
+}
+
 constexpr ObjectiveRow kObjectives[] = {
     {.name = {"noisy-classifier", "the class of noisy images, to guide samplers with",
               "Dhariwal & Nichol 2021, section 4", ""},
@@ -62,7 +71,9 @@ constexpr ObjectiveRow kObjectives[] = {
      .preset = [](Options& o) { o.classifier = o.noisy = true; },
      .make = noisy_classifier_objective,
      .defaults = classifier_defaults,
-     .samples = false},
+     .samples = false,
+     .network = kNoisyClassifier,
+     .optional_classes = false},
     {.name = {"classifier", "the class of images", "cross-entropy", ""},
      .implied = [](const Options& o) { return o.classifier; },
      .processes = kNoSde,
@@ -70,7 +81,9 @@ constexpr ObjectiveRow kObjectives[] = {
      .preset = [](Options& o) { o.classifier = true; },
      .make = classifier_objective,
      .defaults = classifier_defaults,
-     .samples = false},
+     .samples = false,
+     .network = kClassifier,
+     .optional_classes = false},
     {.name = {"gan", "a denoising diffusion GAN of few large steps", "Xiao, Kreis, Vahdat 2022",
               ""},
      .implied = [](const Options& o) { return o.gan_steps > 0; },
@@ -80,7 +93,9 @@ constexpr ObjectiveRow kObjectives[] = {
          [](Options& o) {
            if (o.gan_steps == 0) o.gan_steps = 4;  // the paper's choice for CIFAR-10
          },
-     .make = gan_objective},
+     .make = gan_objective,
+     .network = kDdganGenerator,
+     .from_model = false},  // whose folder lacks the discriminator
     {.name = {"edm", "EDM's preconditioned loss", "Karras et al. 2022, table 1", ""},
      .implied = [](const Options& o) { return process_of(o).preconditioned; },
      .processes = kEdm,
@@ -106,7 +121,8 @@ constexpr ObjectiveRow kObjectives[] = {
      .processes = kNoSde,
      .options = "class-dropout schedule timesteps prediction zero-snr time-sampling vb-weight",
      .preset = nullptr,
-     .make = hybrid_objective},
+     .make = hybrid_objective,
+     .learned_variance = true},
     {.name = {"vlb", "the variational bound in bits/dim", "Ho et al. 2020, eq. 5", "bound"},
      .implied = never,
      .processes = kNoSde,
@@ -118,14 +134,18 @@ constexpr ObjectiveRow kObjectives[] = {
      .processes = kNoSde,
      .options = "class-dropout timesteps path time-sampling time-mean time-std",
      .preset = nullptr,
-     .make = flow_objective},
+     .make = flow_objective,
+     .process = ProcessKind::kFlow,
+     .take = [](const SchedulerConfig& s, Options& o) { o.timesteps = s.num_train_timesteps; }},
     {.name = {"consistency", "consistency training without a teacher", "Song & Dhariwal 2023", ""},
      .implied = never,
      .processes = kNoSde,
      .options = "class-dropout curriculum-steps levels-first levels-last",
      .preset = nullptr,
      .make = consistency_objective,
-     .defaults = edm_defaults},
+     .defaults = edm_defaults,
+     .process = ProcessKind::kConsistency,
+     .take = take_levels},
     {.name = {"ssm", "sliced score matching", "Song, Garg, Shi, Ermon 2019, eq. 7", ""},
      .implied = never,
      .processes = kSdes,
@@ -173,6 +193,10 @@ std::string takers(std::string_view key) {
 }  // namespace
 
 std::span<const ObjectiveRow> objective_rows() { return kObjectives; }
+
+bool goes_with(const ObjectiveRow& row, std::string_view name) {
+  return lists(row.processes, name);
+}
 
 Result<const ObjectiveRow*> objective_of(const TrainingOptions& options) {
   if (options.objective != kImpliedObjective)

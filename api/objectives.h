@@ -2,6 +2,7 @@
 // are made. A new objective is one file in api/objectives/ and one row here.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -16,8 +17,9 @@ namespace ito {
 struct TrainingInput {
   const TrainingOptions& options;
   const ImageDataset& data;
-  Shape batch_shape;  // [n, h, w, c]
-  int classes = 0;    // of the data's labels, where --classes wants them
+  Shape batch_shape;                      // [n, h, w, c]
+  int classes = 0;                        // of the data's labels, where --classes wants them
+  const InitialModel* initial = nullptr;  // that it starts from
 
   int height() const { return static_cast<int>(batch_shape[1]); }
   int width() const { return static_cast<int>(batch_shape[2]); }
@@ -47,6 +49,17 @@ struct ObjectiveRow {
   // Defaults of its own for options whose keys are not among those given; may be null.
   void (*defaults)(TrainingOptions& options, const std::set<std::string>& given) = nullptr;
   bool samples = true;  // whether its models draw images
+
+  // Which models a training by it can start from: those with a network of this row of
+  // nn/networks.h ...
+  std::string_view network = "unet2d";
+  bool from_model = true;
+  bool learned_variance = false;  // ... that gives a variance too
+  bool optional_classes = true;   // ... with or without classes
+  // ... of this process; nothing: of one of `processes`.
+  std::optional<ProcessKind> process = {};
+  // Reads that process's numbers off such a model's scheduler.
+  void (*take)(const SchedulerConfig& config, TrainingOptions& options) = nullptr;
 };
 
 std::span<const ObjectiveRow> objective_rows();
@@ -54,6 +67,9 @@ std::span<const ObjectiveRow> objective_rows();
 // The row that the options ask for, by --objective or by what else they say. Error: no such name.
 Result<const ObjectiveRow*> objective_of(const TrainingOptions& options);
 TrainingOptions with_preset(const ObjectiveRow& row, TrainingOptions options);
+
+// Whether --sde `name` is one of the row's `processes`.
+bool goes_with(const ObjectiveRow& row, std::string_view name);
 
 // Whether every option that was changed is one that the objective takes; the error names option and
 // objectives.

@@ -48,6 +48,17 @@ bool is_own_config(const Path& path) {
          name->get_ref<const std::string&>().starts_with(kOwnClasses);
 }
 
+// Weights of further averages, "….ema-0.9999.safetensors".
+Status remove_variants(const Path& folder) {
+  if (!folder_exists(folder)) return {};
+  ITO_ASSIGN(const std::vector<std::string> names, list_folder(folder));
+  for (const std::string& name : names)
+    for (const char* start : {"diffusion_pytorch_model.ema-", "model.ema-"})
+      if (name.starts_with(start) && name.ends_with(".safetensors"))
+        ITO_TRY(remove_tree(folder / name));
+  return {};
+}
+
 Status remove_if_empty(const Path& folder) {
   if (!folder_exists(folder)) return {};
   ITO_ASSIGN(const std::vector<std::string> names, list_folder(folder));
@@ -91,8 +102,10 @@ Status remove_run(const Path& out) {
     if (is_numbered(name, "checkpoint-", {"", ".tmp", ".old"}) ||
         is_numbered(name, "samples-", {".png"}))
       ITO_TRY(remove_tree(out / name));
-  for (const char* name : {kMetricsFile, "loss_curve.png"}) ITO_TRY(remove_tree(out / name));
+  for (const char* name : {kMetricsFile, kReportFile, kEventFile, "loss_curve.png"})
+    ITO_TRY(remove_tree(out / name));
   for (const char* name : kExported) ITO_TRY(remove_tree(out / name));
+  for (const char* folder : {"", "unet", "latent_mapping"}) ITO_TRY(remove_variants(out / folder));
   for (const char* folder : {"unet", "scheduler", "latent_mapping"})
     ITO_TRY(remove_if_empty(out / folder));
   if (is_own_config(out / kOwnConfig)) {

@@ -10,6 +10,8 @@ namespace ito {
 
 inline constexpr const char* kRunFile = "run.json";
 inline constexpr const char* kMetricsFile = "metrics.jsonl";
+inline constexpr const char* kReportFile = "report.html";
+inline constexpr const char* kEventFile = "events.out.tfevents.ito";  // TensorBoard's
 
 // Error kInvalidArgument for a folder without run.json that holds what a run would overwrite: a
 // model that somebody else put there.

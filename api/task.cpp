@@ -1,16 +1,57 @@
 #include "api/task.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "api/initial_model.h"
 #include "api/objectives.h"
 #include "base/error.h"
+#include "base/name_pattern.h"
 
 namespace ito {
-Result<TrainingTask> make_task(const TrainingOptions& given, const ImageDataset& data) {
+namespace {
+
+// Images that fit into what a model was trained on are padded to that, unless --size says more.
+std::array<int, 2> image_size(const TrainingOptions& options, const ImageDataset& data,
+                              const InitialModel* initial) {
+  const auto* model =
+      initial == nullptr ? nullptr : initial->model.network.config_as<UNet2DConfig>();
+  if (model != nullptr && model->sample_size && options.size == TrainingOptions().size) {
+    const auto [h, w] = *model->sample_size;
+    if (data.h <= h && data.w <= w) return {h, w};
+  }
+  return padded_size(options, data.h, data.w);
+}
+
+Result<Network> with_frozen(const Network& network, const std::vector<std::string>& patterns) {
+  std::vector<std::string> names;
+  for (const Parameter& parameter : network.set().parameters()) names.push_back(parameter.name);
+  for (const std::string& pattern : patterns) {
+    if (std::any_of(names.begin(), names.end(),
+                    [&](const std::string& name) { return matches_pattern(pattern, name); }))
+      continue;
+    std::string near;
+    for (const std::string& name : near_patterns(pattern, names, 3))
+      near += (near.empty() ? "" : ", ") + name;
+    return invalid_argument("--freeze {} matches no tensor; near it are {}", pattern, near);
+  }
+  Network frozen = network.with_frozen([&](std::string_view name) {
+    return std::any_of(patterns.begin(), patterns.end(),
+                       [&](const std::string& pattern) { return matches_pattern(pattern, name); });
+  });
+  if (frozen.set().trainable_size() == 0)
+    return invalid_argument("--freeze leaves no tensor to train");
+  return frozen;
+}
+
+}  // namespace
+
+Result<TrainingTask> make_task(const TrainingOptions& given, const ImageDataset& data,
+                               const InitialModel* initial) {
   ITO_ASSIGN(const ObjectiveRow* row, objective_of(given));
   const TrainingOptions options = with_preset(*row, given);
   TrainingTask task;
-  const auto [h, w] = padded_size(options, data.h, data.w);
+  const auto [h, w] = image_size(options, data, initial);
   if (data.h > h || data.w > w)
     return invalid_argument(
         "--size is {}, but the images are {}x{} (width x height); --resize makes them smaller",
@@ -22,10 +63,18 @@ Result<TrainingTask> make_task(const TrainingOptions& given, const ImageDataset&
   ITO_ASSIGN(Trainee trainee, row->make({.options = options,
                                          .data = data,
                                          .batch_shape = task.batch_shape,
-                                         .classes = task.classes}));
+                                         .classes = task.classes,
+                                         .initial = initial}));
   task.network = std::move(trainee.network);
   task.objective = std::move(trainee.objective);
   task.objective.name = row->name.name;
+  if (!options.freeze.empty()) {
+    ITO_ASSIGN(task.network, with_frozen(task.network, options.freeze));
+  }
+  if (initial != nullptr && !initial->model.weights.empty()) {
+    ITO_ASSIGN(task.initial_weights,
+               initial_weights(*initial, task.network, options.seed, task.objective.notes));
+  }
   if (!task.objective.ports.labels) task.classes = 0;
   const std::vector<int64_t> counts = data.class_counts();
   for (size_t k = 0; k < counts.size() && task.classes > 0; ++k)

@@ -2,6 +2,8 @@
 // the facts of a batch. Not the loop (api/training.h) and not the objectives (api/objectives.h).
 #pragma once
 
+#include <vector>
+
 #include "api/objective.h"
 #include "api/training_options.h"
 #include "base/config.h"
@@ -36,6 +38,8 @@ struct TrainingTask {
 
   std::vector<uint32_t> drawn_classes;  // those that have images, where classes are used
   bool flip = false;                    // every other image is shown mirrored
+  // What training begins with, [network.set().size()]; empty: fresh weights.
+  std::vector<float> initial_weights = {};
 
   int height() const { return static_cast<int>(batch_shape[1]); }
   int width() const { return static_cast<int>(batch_shape[2]); }
@@ -43,7 +47,9 @@ struct TrainingTask {
 
 // The task that the options describe on this data set. Errors: options that do not fit the data
 // (no labels for a classifier, images larger than --size), or an impossible network. For --sde ve
-// with --sigma-max 0 the data set's pixels are looked at.
-Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDataset& data);
+// with --sigma-max 0 the data set's pixels are looked at. `initial`: the model it starts from, of
+// which options_of_model() made the options.
+Result<TrainingTask> make_task(const TrainingOptions& options, const ImageDataset& data,
+                               const InitialModel* initial = nullptr);
 
 }  // namespace ito

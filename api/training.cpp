@@ -47,7 +47,9 @@ Status TrainingSession::make_state(uint64_t seed) {
                DeviceTensor::create(device_, description.dtype, description.shape));
     state_.push_back({std::move(description), std::move(tensor)});
   }
-  const std::vector<float> weights = initial_parameters(network_.set(), seed);
+  const std::vector<float> weights = task_.initial_weights.empty()
+                                         ? initial_parameters(network_.set(), seed)
+                                         : task_.initial_weights;
   for (const State& state : state_)
     if (state.description.start == StateTensor::Start::kParameters)
       ITO_TRY(state.tensor.write(std::as_bytes(
@@ -155,16 +157,19 @@ Shape TrainingSession::whole_shape(std::string_view name) const {
   return shape;
 }
 
-DeviceWeights TrainingSession::average() const {
-  const char* name =
-      !task_.step.optimizer.average.kept() ? state_name::kParameters : state_name::kAverage;
+DeviceWeights TrainingSession::average(size_t i) const {
+  const Optimizer& optimizer = task_.step.optimizer;
+  const std::string name =
+      optimizer.averages() == 0 ? state_name::kParameters : average_name(optimizer, i);
   std::vector<DeviceTensor> segments;
   for (const State& state : state_)
     if (state.description.checkpoint_name() == name) segments.push_back(state.tensor);
   return DeviceWeights(std::move(segments));
 }
 
-Result<std::vector<float>> TrainingSession::average_weights() const { return average().read(); }
+Result<std::vector<float>> TrainingSession::average_weights(size_t i) const {
+  return average(i).read();
+}
 
 Result<TensorFile> TrainingSession::save() const {
   TensorFile file;

@@ -30,8 +30,9 @@ struct LossReport {
 
 class TrainingSession {
  public:
-  // Compiles the programs and puts fresh weights of `seed` on the device. `task` and `data` must
-  // outlive the session. Errors: of the device; a kernel that does not compile.
+  // Compiles the programs and puts the task's initial weights, or fresh ones of `seed`, on the
+  // device. `task` and `data` must outlive the session. Errors: of the device; a kernel that does
+  // not compile.
   static Result<std::unique_ptr<TrainingSession>> create(vk::Device& device,
                                                          const TrainingTask& task,
                                                          const ImageDataset& data, uint64_t seed);
@@ -48,9 +49,9 @@ class TrainingSession {
   bool report_pending() const { return !pending_.empty(); }
 
   // The averaged weights (the weights themselves where there is no average) on the device, to bind
-  // to other executors, and on the host (waits).
-  DeviceWeights average() const;
-  Result<std::vector<float>> average_weights() const;
+  // to other executors, and on the host (waits): those of average `i` of the optimiser's.
+  DeviceWeights average(size_t i = 0) const;
+  Result<std::vector<float>> average_weights(size_t i = 0) const;
 
   // All states by name, in our layout, whole: the same for every device. save waits. load: errors
   // kCorrupt naming the tensor that is missing or of another shape.

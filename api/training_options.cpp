@@ -6,6 +6,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "api/initial_model.h"
 #include "api/objectives.h"
 #include "api/training_rows.h"
 #include "base/error.h"
@@ -22,6 +23,8 @@ namespace {
 
 constexpr int kMaxLadder = 65536;  // a limit of random_index
 constexpr int kMaxSize = 16384;
+// Keys that may change while a run goes on.
+constexpr const char* kOfDecay[] = {"lr-decay", "decay-steps"};
 
 // Options of score models; those of the discrete chain must then be left alone.
 Status check_score_options(const TrainingOptions& o) {
@@ -77,6 +80,21 @@ Status check_gan_options(const TrainingOptions& o) {
     return invalid_argument(
         "--schedule, --timesteps, --prediction and --loss-weight are of diffusion models; leave "
         "them out with --gan-steps");
+  return {};
+}
+
+Status check_averages(const std::vector<double>& decays) {
+  if (decays.empty() || decays.size() > 8)
+    return invalid_argument("--ema has {} decays, expected 1 to 8", decays.size());
+  if (decays == std::vector<double>{0}) return {};
+  for (size_t i = 0; i < decays.size(); ++i) {
+    if (!(decays[i] > 0 && decays[i] < 1))
+      return invalid_argument("--ema has {}, expected numbers between 0 and 1, or 0 alone",
+                              decays[i]);
+    if (std::find(decays.begin(), decays.begin() + static_cast<ptrdiff_t>(i), decays[i]) !=
+        decays.begin() + static_cast<ptrdiff_t>(i))
+      return invalid_argument("--ema has {} twice", decays[i]);
+  }
   return {};
 }
 
@@ -149,10 +167,9 @@ Status check_training_options(const TrainingOptions& given) {
   if (!(o.lr > 0) || !std::isfinite(o.lr))
     return invalid_argument("--lr is {}, expected a positive number", o.lr);
   if (!(o.clip >= 0)) return invalid_argument("--clip is {}, expected 0 or more", o.clip);
-  if (!(o.ema_decay >= 0 && o.ema_decay < 1))
-    return invalid_argument("--ema-decay is {}, expected a number in [0, 1)", o.ema_decay);
+  ITO_TRY(check_averages(o.ema));
   ITO_ASSIGN(const DecayRow* decay, row_called(decay_rows(), o.lr_decay, "--lr-decay"));
-  if (decay->falls && o.decay_steps <= o.warmup)
+  if (decay->falls && o.decay_steps != 0 && o.decay_steps <= o.warmup)
     return invalid_argument("--lr-decay {} needs --decay-steps above --warmup ({}), found {}",
                             o.lr_decay, o.warmup, o.decay_steps);
   ITO_TRY(loss_weight_from_name(o.loss_weight));
@@ -182,6 +199,9 @@ Result<TrainingOptions> training_options_from_json(const Json& stored, const std
     json["ladder"] = json["ladder"].dump();
   if (json.is_object() && json.contains("size") && json["size"].is_number_integer())
     json["size"] = json["size"].dump();
+  // Runs begun before there could be several.
+  if (json.is_object() && json.contains("ema-decay") && json["ema-decay"].is_number())
+    json["ema"] = Json::array({json["ema-decay"]});
   ITO_ASSIGN(JsonObject object, JsonObject::open(json, where));
   TrainingOptions options;
   Status status;
@@ -195,16 +215,21 @@ Result<TrainingOptions> training_options_from_json(const Json& stored, const std
 Result<TrainingOptions> resumed_options(const TrainingOptions& stored, const TrainingOptions& asked,
                                         const std::set<std::string>& given,
                                         const std::string& run) {
-  const Json had = to_json(stored), wants = to_json(asked);
+  Json had = to_json(stored);
+  const Json wants = to_json(asked);
   for (const std::string& key : given) {
-    if (had.contains(key) && had[key] != wants[key])
+    if (!had.contains(key)) continue;
+    // A run that goes on for longer may fall for longer.
+    if (std::find(std::begin(kOfDecay), std::end(kOfDecay), key) != std::end(kOfDecay))
+      had[key] = wants[key];
+    if (had[key] != wants[key])
       return invalid_argument(
           "--{} {} contradicts the run in {}, which has {}; leave the option out to go on with "
           "that "
           "run, or use another --out, or --fresh to start over",
           key, dump_json_line(wants[key]), run, dump_json_line(had[key]));
   }
-  return stored;
+  return training_options_from_json(had, run);
 }
 
 Result<TrainStepOptions> step_options(const TrainingOptions& options) {
@@ -216,17 +241,22 @@ Result<TrainStepOptions> step_options(const TrainingOptions& options) {
   LearningRate& rate = optimizer.learning_rate;
   rate.base = options.lr;
   rate.warmup_steps = options.warmup;
-  rate.total_steps = options.decay_steps;
   ITO_ASSIGN(const DecayRow* decay, row_called(decay_rows(), options.lr_decay, "--lr-decay"));
   rate.decay = decay->decay;
+  // A run puts its own length where a fall has no end yet (api/run_data.h); any will do till then.
+  // One that has none begins with the warm-up's.
+  rate.total_steps = options.decay_steps > 0 ? options.decay_steps
+                     : decay->falls          ? options.warmup + 1
+                                             : std::max<int64_t>(1, options.warmup);
   optimizer.beta1 = options.beta1;
   optimizer.beta2 = options.beta2;
   optimizer.eps = options.eps;
   optimizer.momentum = options.momentum;
   optimizer.weight_decay = options.weight_decay;
   optimizer.max_grad_norm = options.clip;
-  optimizer.average.kind = options.ema_decay > 0 ? Average::Kind::kWarmup : Average::Kind::kNone;
-  optimizer.average.decay = options.ema_decay;
+  optimizer.average.decay = options.ema[0];
+  optimizer.average.kind = options.ema[0] > 0 ? Average::Kind::kWarmup : Average::Kind::kNone;
+  optimizer.further_decays.assign(options.ema.begin() + 1, options.ema.end());
   step.accumulation = options.accumulate;
   return step;
 }
@@ -251,17 +281,18 @@ Result<int> automatic_ladder(const SchedulerConfig& scheduler, int64_t dimension
                           kMaxLadder);
 }
 
-SchedulerConfig scheduler_config(const TrainingOptions& options) {
+SchedulerConfig scheduler_config(const TrainingOptions& options, const InitialModel* initial) {
   SchedulerConfig config;
   const auto levels = ladder_of(options);
   const bool ladder = levels.ok() && *levels != 0;
-  config.num_train_timesteps = ladder ? levels->value_or(options.timesteps) : options.timesteps;
   const auto process = trained_process(options);
   if (!process.ok()) return config;
   const TrainedProcessRow& row = **process;
   config.process = row.process;
   config.sampler = row.sampler;
   config.sampling_eps = row.sampling_eps;
+  config = kept_scheduler(initial, config);
+  config.num_train_timesteps = ladder ? levels->value_or(options.timesteps) : options.timesteps;
   config.ladder = ladder && row.ladder;
   row.describe(options, config);
   return config;

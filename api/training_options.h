@@ -17,6 +17,8 @@
 
 namespace ito {
 
+struct InitialModel;  // api/initial_model.h
+
 // Of --objective: the one that other options ask for. Of --energy: the network's output as it is.
 inline constexpr const char* kImpliedObjective = "auto";
 inline constexpr const char* kNoEnergy = "none";
@@ -76,7 +78,8 @@ struct TrainingOptions {
   double momentum = 0;
   double weight_decay = 0;
   double clip = 1.0;
-  double ema_decay = 0.999;
+  std::vector<double> ema = {0.999};
+  std::vector<std::string> freeze = {};
   int gan_steps = 0;
   int64_t latent = 64;
   double r1 = 0.05;
@@ -161,17 +164,21 @@ void visit_fields(Options& o, Visit&& visit) {
   visit("lr", o.lr, "learning rate");
   visit("warmup", o.warmup, "steps over which the learning rate rises linearly");
   visit("lr-decay", o.lr_decay,
-        "fall of the learning rate after the warm-up: constant, linear, "
-        "cosine");
-  visit("decay-steps", o.decay_steps, "step at which the fall ends (linear, cosine)");
+        "fall of the learning rate after the warm-up: constant, linear, cosine, inverse-sqrt");
+  visit("decay-steps", o.decay_steps,
+        "step at which the fall ends (linear, cosine; 0: the run's --steps) or begins "
+        "(inverse-sqrt; 0: --warmup)");
   visit("beta1", o.beta1, "Adam's decay of the first moment");
   visit("beta2", o.beta2, "Adam's decay of the second moment");
   visit("eps", o.eps, "Adam's epsilon");
   visit("momentum", o.momentum, "momentum of sgd");
   visit("weight-decay", o.weight_decay, "weight decay");
   visit("clip", o.clip, "largest L2 norm of the gradient; 0: no clipping");
-  visit("ema-decay", o.ema_decay,
-        "decay d of the weight average, min(d, (1+k)/(10+k)) at step k; 0: no average");
+  visit("ema", o.ema,
+        "decay d of the weight average, min(d, (1+k)/(10+k)) at step k, or of several, of which "
+        "the first is the model's and the others are kept beside it; 0: no average");
+  visit("freeze", o.freeze,
+        "patterns of tensor names (down_blocks.*, conv_in*) that stay as they are");
   visit("gan-steps", o.gan_steps,
         "train a denoising diffusion GAN of this many large steps (2 to 8 in the paper); 0: a "
         "diffusion model");
@@ -189,8 +196,9 @@ Json to_json(const TrainingOptions& options);
 // Errors: kCorrupt naming `where` and the key. Absent keys keep their defaults.
 Result<TrainingOptions> training_options_from_json(const Json& json, const std::string& where);
 
-// The options of a run that goes on: those stored, unless a key in `given` asks for something else
-// (kInvalidArgument naming option, the run's value and the one asked for).
+// The options of a run that goes on: those stored, but for the fall of the learning rate, which may
+// be given anew. Error kInvalidArgument naming option, the run's value and the one asked for, where
+// another key in `given` asks for something else.
 Result<TrainingOptions> resumed_options(const TrainingOptions& stored, const TrainingOptions& asked,
                                         const std::set<std::string>& given, const std::string& run);
 
@@ -203,10 +211,13 @@ Result<int> automatic_ladder(const SchedulerConfig& scheduler, int64_t dimension
 
 // The parts of a training that the options describe.
 Result<TrainStepOptions> step_options(const TrainingOptions& options);
-// Of a VE process with sigma_max 0, sigma_max is 0: it has to be measured on the data. With
+// `initial`: the model that the training starts from, whose scheduler is kept where the process is
+// the same, with what the options say in it. Of a VE process with sigma_max 0, sigma_max is 0: it
+// has to be measured on the data. With
 // --ladder auto num_train_timesteps is left alone: it depends on sigma_max and the size of the
 // images.
-SchedulerConfig scheduler_config(const TrainingOptions& options);
+SchedulerConfig scheduler_config(const TrainingOptions& options,
+                                 const InitialModel* initial = nullptr);
 // Of --size: height and width, 0 where it is 0. Errors: another text, more than 16384, sides that
 // the levels of --channels do not divide.
 Result<std::array<int, 2>> size_of(const TrainingOptions& options);

@@ -11,9 +11,14 @@ constexpr double kEdmSigmaMax = 80;                             // Karras et al.
 constexpr double kVeSamplingEps = 1e-5, kVpSamplingEps = 1e-3;  // diffusers' defaults
 
 void discrete_chain(const TrainingOptions& options, SchedulerConfig& config) {
+  if (config.beta_schedule != options.schedule) config.trained_betas.reset();
   config.beta_schedule = options.schedule;
   config.prediction_type = options.prediction;
-  if (!options.zero_snr) return;
+  if (config.rescale_betas_zero_snr == options.zero_snr) return;
+  if (!options.zero_snr) {
+    config.rescale_betas_zero_snr = false;
+    return;
+  }
   config.rescale_betas_zero_snr = true;
   // Begins at the timestep without signal (Lin et al. 2023).
   config.timestep_spacing = "trailing";
@@ -32,17 +37,39 @@ void edm(const TrainingOptions& options, SchedulerConfig& config) {
   config.sigma_data = options.sigma_data;
 }
 
+void take_chain(const SchedulerConfig& config, TrainingOptions& options) {
+  options.schedule = config.beta_schedule;
+  options.prediction = config.prediction_type;
+  options.zero_snr = config.rescale_betas_zero_snr;
+}
+
+void take_sde(const SchedulerConfig& config, TrainingOptions& options) {
+  options.sigma_min = config.sigma_min;
+  options.sigma_max = config.sigma_max;
+  options.beta_min = config.beta_min;
+  options.beta_max = config.beta_max;
+  if (config.ladder) options.ladder = std::to_string(config.num_train_timesteps);
+}
+
+void take_edm(const SchedulerConfig& config, TrainingOptions& options) {
+  options.sigma_min = config.sigma_min;
+  options.sigma_max = config.sigma_max;
+  options.sigma_data = config.sigma_data;
+}
+
 constexpr TrainedProcessRow kProcesses[] = {
     {.name = {"none", "the discrete chain of --schedule", "Ho et al. 2020, eq. 2", ""},
      .process = ProcessKind::kDiscrete,
      .sampler = "ddpm",
      .sampling_eps = kVeSamplingEps,
-     .describe = discrete_chain},
+     .describe = discrete_chain,
+     .take = take_chain},
     {.name = {"ve", "variance-exploding SDE", "Song et al. 2021, eq. 9", ""},
      .process = ProcessKind::kVe,
      .sampler = "pc",
      .sampling_eps = kVeSamplingEps,
      .describe = continuous,
+     .take = take_sde,
      .sigma_from_data = true,
      .ladder = true,
      .sigma_data = true},
@@ -50,17 +77,20 @@ constexpr TrainedProcessRow kProcesses[] = {
      .process = ProcessKind::kVp,
      .sampler = "em",
      .sampling_eps = kVpSamplingEps,
-     .describe = continuous},
+     .describe = continuous,
+     .take = take_sde},
     {.name = {"subvp", "sub-variance-preserving SDE", "Song et al. 2021, eq. 12", ""},
      .process = ProcessKind::kSubVp,
      .sampler = "em",
      .sampling_eps = kVpSamplingEps,
-     .describe = continuous},
+     .describe = continuous,
+     .take = take_sde},
     {.name = {"edm", "EDM's preconditioned network and loss", "Karras et al. 2022", ""},
      .process = ProcessKind::kEdm,
      .sampler = "edm-euler",
      .sampling_eps = kVeSamplingEps,
      .describe = edm,
+     .take = take_edm,
      .preconditioned = true},
 };
 
@@ -87,15 +117,18 @@ constexpr TrainedNetworkRow kNetworks[] = {
     {.name = {"ddpm", "U-Net with sinusoidal time features", "Ho et al. 2020", ""},
      .processes = "none ve vp subvp edm",
      .own_groups = false,
+     .time_embedding = "positional",
      .shape = [](const TrainingOptions&, UNet2DConfig&) {}},
     {.name = {"ncsnpp", "noise level by Fourier features, image skips, FIR resampling",
               "Song et al. 2021, appendix H", ""},
      .processes = "ve vp subvp",
      .own_groups = true,
+     .time_embedding = "fourier",
      .shape = ncsnpp},
     {.name = {"ncsnv2", "not told the noise level, output divided by it", "Song & Ermon 2020", ""},
      .processes = "ve",
      .own_groups = false,
+     .time_embedding = "none",
      .shape = ncsnv2},
 };
 
@@ -111,6 +144,9 @@ constexpr DecayRow kDecays[] = {
     {{"linear", "linearly to 0", "", ""}, LearningRate::Decay::kLinear},
     {{"cosine", "along half a cosine to 0", "Loshchilov & Hutter 2017", ""},
      LearningRate::Decay::kCosine},
+    {{"inverse-sqrt", "as the inverse root of the steps", "Karras et al. 2024, eq. 67", ""},
+     LearningRate::Decay::kInverseSqrt,
+     false},
 };
 
 constexpr ScoreWeightRow kScoreWeights[] = {

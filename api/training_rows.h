@@ -23,6 +23,8 @@ struct TrainedProcessRow {
   double sampling_eps;  // when its sampling ends
   // Writes the process's own numbers.
   void (*describe)(const TrainingOptions& options, SchedulerConfig& config);
+  // Reads those of a model's scheduler.
+  void (*take)(const SchedulerConfig& config, TrainingOptions& options);
   bool sigma_from_data = false;  // --sigma-max 0: the largest distance between two images
   bool ladder = false;           // takes --ladder
   bool preconditioned = false;   // EDM's: p-mean and p-std, and neither --network nor --dsm-weight
@@ -39,7 +41,8 @@ struct TrainedNetworkRow {
   Name name;
   // Names of trained_process_rows() that it goes with, by spaces.
   std::string_view processes;
-  bool own_groups;  // --norm-groups need not divide its channels
+  bool own_groups;                  // --norm-groups need not divide its channels
+  std::string_view time_embedding;  // "time_embedding_type" of its configurations
   // Makes the plain U-Net into it.
   void (*shape)(const TrainingOptions& options, UNet2DConfig& config);
 };
@@ -54,7 +57,7 @@ struct OptimizerRow {
 struct DecayRow {
   Name name;
   LearningRate::Decay decay;
-  bool falls = true;  // so that it needs --decay-steps
+  bool falls = true;  // to an end, at --decay-steps
 };
 std::span<const OptimizerRow> optimizer_rows();
 std::span<const DecayRow> decay_rows();

@@ -2,87 +2,59 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <memory>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "api/model.h"
+#include "api/run_data.h"
+#include "api/run_file.h"
 #include "api/run_folder.h"
 #include "api/run_pictures.h"
+#include "api/run_report.h"
 #include "api/training.h"
+#include "api/training_rows.h"
 #include "api/validation.h"
 #include "base/error.h"
-#include "base/hash.h"
 #include "io/checkpoint.h"
 #include "io/class_names.h"
 #include "io/dataset.h"
+#include "io/image.h"
 #include "io/jsonl.h"
+#include "io/tensorboard.h"
 
 namespace ito {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr double kHoldOut = 0.02;
-constexpr int64_t kLeastHeldOut = 256;
+constexpr double kSecondsPerHour = 3600;
+
+std::string decay_text(const Optimizer& optimizer, size_t i) {
+  return fmt::format("{}", optimizer.average_at(i).decay);
+}
+
+double seconds_since_1970() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-std::string fingerprint(const ImageDataset& data) {
-  const auto text = [](const void* bytes, size_t size) {
-    return std::string_view(static_cast<const char*>(bytes), size);
-  };
-  uint64_t hash = hash_bytes(text(data.pixels.data(), data.pixels.size()));
-  if (data.labels)
-    hash = hash_bytes(text(data.labels->data(), data.labels->size() * sizeof(int32_t)), hash);
-  if (!data.floats.empty())
-    hash = hash_bytes(text(data.floats.data(), data.floats.size() * sizeof(float)), hash);
-  return fmt::format("{:016x}", hash);
-}
-
-// How the data of a run are read and split: as its run.json says, or as this call asks.
-struct DataChoice {
-  DatasetOptions options;
-  std::optional<int64_t> held_out;  // of a run that goes on
-};
-
-Result<DataChoice> data_choice(const RunOptions& run) {
-  DataChoice choice{run.dataset, {}};
-  if (run.fresh) return choice;
-  ITO_ASSIGN(const std::vector<int64_t> steps, checkpoint_steps(run.out));
-  if (steps.empty()) return choice;
-  const Path file = run.out / kRunFile;
-  ITO_ASSIGN(const Json json, read_json(file));
-  ITO_ASSIGN(JsonObject object, JsonObject::open(json, file.string()));
-  int64_t held_out = 0;
-  ITO_TRY(object.read("held_out", &held_out));
-  choice.held_out = held_out;
-  const Json* stored = object.find("dataset");
-  choice.options = {};
-  if (stored != nullptr) {
-    ITO_ASSIGN(choice.options, dataset_options_from_json(*stored, file.string() + ": dataset"));
-  }
-  DatasetOptions asked = run.dataset;
-  asked.seed = choice.options.seed;  // --seed is compared with the other options
-  if (run.dataset_given && asked != choice.options)
-    return invalid_argument(
-        "the options that say how the images are read contradict the run in {}, which has {}; "
-        "leave "
-        "them out to go on with that run, or use another --out, or --fresh to start over",
-        run.out.string(), dump_json_line(dataset_options_json(choice.options)));
-  return choice;
 }
 
 // One run under way; run() is the loop.
 class Run {
  public:
   Run(vk::Device& device, TrainingOptions options, const RunOptions& run,
-      const RunObserver& observer)
-      : device_(device), options_(std::move(options)), run_(run), observer_(observer) {}
+      std::optional<RunFile> stored, const RunObserver& observer)
+      : device_(device),
+        options_(std::move(options)),
+        run_(run),
+        stored_(std::move(stored)),
+        observer_(observer) {
+    if (!stored_) initial_ = run.initial.get();
+    if (stored_ && stored_->initial) initial_ = &*stored_->initial;
+  }
 
   Status open();
   Status train();
@@ -90,9 +62,13 @@ class Run {
 
  private:
   Status open_data();
-  Status open_validation(const DataChoice& choice);
   void say_what_was_read(const ImageDataset& data) const;
   Status open_folder();
+  Status open_metrics(std::optional<int64_t> resumed_step);
+  // Of a step, for TensorBoard.
+  Status write_scalars(int64_t step, std::initializer_list<std::pair<const char*, double>> values);
+  Status settle_decay(int64_t step);
+  RunFile run_file() const;
   // The right to write into a folder that is there.
   Status take_folder();
   Status export_model(const Path& folder);
@@ -109,43 +85,46 @@ class Run {
   vk::Device& device_;
   TrainingOptions options_;
   const RunOptions& run_;
+  std::optional<RunFile> stored_;  // of a run that goes on
+  const InitialModel* initial_ = nullptr;
   const RunObserver& observer_;
-  DatasetOptions dataset_;
-  std::string fingerprint_;  // of all images, those held out included
-  int64_t held_out_ = 0;
-  ImageDataset data_, test_data_;
-  TrainingTask task_;
+  std::unique_ptr<RunData> data_;
   std::unique_ptr<TrainingSession> session_;
   std::unique_ptr<Validator> validator_;
   std::unique_ptr<SampleGrid> grid_;
   std::optional<JsonlWriter> metrics_;
+  std::optional<EventWriter> events_;
   std::optional<FileLock> lock_;
   RunSummary summary_;
   int64_t reported_ = 0;  // step of the last report asked for
   int64_t saved_ = -1;    // step of the last checkpoint written here
   double earlier_seconds_ = 0;
+  const Clock::time_point called_ = Clock::now();
   Clock::time_point start_;
   double paused_ = 0;  // seconds of start_.. that were not training
 };
 
 Status Run::open_data() {
-  ITO_ASSIGN(const DataChoice choice, data_choice(run_));
-  dataset_ = choice.options;
-  ITO_ASSIGN(data_, open_dataset(run_.data, Split::kTrain, dataset_));
-  if (data_.count < 1) return invalid_argument("{} has no images", run_.data.string());
-  fingerprint_ = fingerprint(data_);
-  ITO_ASSIGN(task_, make_task(options_, data_));
-  const Validation& validation = task_.objective.validation;
-  if (run_.validate_every > 0 && !validation.make)
-    return invalid_argument("--validate is {}, but {}: leave it out", run_.validate_every,
-                            validation.why_not);
-  ITO_TRY(open_validation(choice));
-  say_what_was_read(data_);
-  summary_.data = facts_json(data_);
-  if (test_data_.count > 0) {
-    say_what_was_read(test_data_);
-    summary_.validated_on = facts_json(test_data_);
+  ITO_ASSIGN(data_, open_run_data(run_, stored_ ? &*stored_ : nullptr, initial_, options_));
+  say_what_was_read(data_->train);
+  summary_.data = facts_json(data_->train);
+  if (data_->test.count > 0) {
+    say_what_was_read(data_->test);
+    summary_.validated_on = facts_json(data_->test);
   }
+  summary_.steps = data_->steps;
+  if (initial_ != nullptr && !stored_)
+    note(fmt::format("starting from {}: a network {} of {} weights", initial_->folder,
+                     initial_->model.network.row(), initial_->model.network.set().count()));
+  if (initial_ != nullptr && !stored_ && data_->task.classes == 0 &&
+      data_->train.num_classes() > 0 && !options_.classes && run_.given.count("classes") == 0)
+    note(fmt::format("{} has no classes, so those of the images are left out; --classes adds them",
+                     initial_->folder));
+  if (options_.ema.size() > 1)
+    note(
+        fmt::format("the model's weights are the average of decay {}; the others lie beside them, "
+                    "for ito sample --ema",
+                    options_.ema[0]));
   return {};
 }
 
@@ -154,43 +133,17 @@ void Run::say_what_was_read(const ImageDataset& data) const {
   for (const std::string& text : data.facts.notes) note("note: " + text);
 }
 
-// The images to validate on: the test part, or some that are not trained on, or as a last resort
-// some that are.
-Status Run::open_validation(const DataChoice& choice) {
-  const bool wanted = run_.validate_every > 0 || task_.objective.validation.at_the_end;
-  const bool asked = run_.holdout && !choice.held_out;
-  if (!wanted && !asked && choice.held_out.value_or(0) == 0) return {};
-  ITO_ASSIGN(std::optional<ImageDataset> test, open_test_images(run_.data, dataset_));
-  if (test) {
-    if (asked)
-      return invalid_argument("--holdout is {}, but {} has {}: leave it out", *run_.holdout,
-                              run_.data.string(), kind_of_images(*test));
-    if (wanted) test_data_ = std::move(*test);
-    return {};
-  }
-  std::optional<ImageDataset> held;
-  if (choice.held_out) {
-    if (*choice.held_out > 0) held = hold_out(data_, 0, *choice.held_out);
-  } else {
-    const double share = run_.holdout.value_or(kHoldOut);
-    held = hold_out(data_, share, kLeastHeldOut);
-    if (!held && asked) held = hold_out(data_, share, 1);
-  }
-  if (held) {
-    held_out_ = held->count;
-    // What is measured on the data is measured on those that are trained on.
-    ITO_ASSIGN(task_, make_task(options_, data_));
-    if (wanted) test_data_ = std::move(*held);
-    return {};
-  }
-  if (!wanted) return {};
-  test_data_ = data_;
-  test_data_.facts.notes = {
-      fmt::format("{} has no test part and {}: the validation is on images that are trained on",
-                  run_.data.string(),
-                  choice.held_out ? std::string("the run was begun with all images")
-                                  : fmt::format("too few images to hold {} out", kLeastHeldOut))};
-  return {};
+RunFile Run::run_file() const {
+  RunFile file{.options = options_,
+               .data = run_.data.string(),
+               .fingerprint = data_->fingerprint,
+               .dataset = data_->options,
+               .held_out = data_->held_out,
+               .parameters = data_->task.network.set().count(),
+               .initial = {},
+               .facts = summary_.data};
+  if (initial_ != nullptr) file.initial = without_weights(*initial_);
+  return file;
 }
 
 // Makes the folder, clears what a killed run left half-written, and writes run.json for a new run;
@@ -200,24 +153,12 @@ Status Run::open_folder() {
   ITO_TRY(take_folder());
   for (const Path& folder : {run_.out, run_.out / "unet", run_.out / "scheduler"})
     ITO_TRY(remove_temporaries(folder));
-  const Path file = run_.out / kRunFile;
-  const std::string& hash = fingerprint_;
   ITO_ASSIGN(std::optional<Checkpoint> checkpoint, load_latest_checkpoint(run_.out, device_.log()));
   if (!checkpoint) {
-    const Json json = {{"options", to_json(options_)}, {"data", run_.data.string()},
-                       {"data_fingerprint", hash},     {"dataset", dataset_options_json(dataset_)},
-                       {"held_out", held_out_},        {"parameters", task_.network.set().count()}};
-    ITO_TRY(write_file_atomic(file, dump_json(json)));
-    ITO_ASSIGN(metrics_, JsonlWriter::open(run_.out / kMetricsFile, std::nullopt));
+    ITO_TRY(write_run_file(run_.out, run_file()));
+    ITO_TRY(open_metrics(std::nullopt));
     return {};
   }
-  ITO_ASSIGN(const Json json, read_json(file));
-  ITO_ASSIGN(JsonObject object, JsonObject::open(json, file.string()));
-  std::string stored_hash;
-  ITO_TRY(object.read("data_fingerprint", &stored_hash));
-  if (stored_hash != hash)
-    return invalid_argument("the images in {} are not those that the run in {} was trained on",
-                            run_.data.string(), run_.out.string());
   ITO_TRY(remove_checkpoints_after(run_.out, checkpoint->step));
   ITO_TRY(session_->load(checkpoint->state, checkpoint->step));
   ITO_ASSIGN(JsonObject metadata,
@@ -227,8 +168,35 @@ Status Run::open_folder() {
   ITO_TRY(metadata.read("device", &device));
   if (device != device_.info().name)
     note("the run began on " + device + "; on another device it goes on, but not bit for bit");
-  ITO_ASSIGN(metrics_, JsonlWriter::open(run_.out / kMetricsFile, checkpoint->step));
+  ITO_TRY(settle_decay(checkpoint->step));
+  ITO_TRY(open_metrics(checkpoint->step));
   saved_ = checkpoint->step;
+  return {};
+}
+
+Status Run::open_metrics(std::optional<int64_t> resumed_step) {
+  ITO_ASSIGN(metrics_, JsonlWriter::open(run_.out / kMetricsFile, resumed_step));
+  ITO_ASSIGN(events_, EventWriter::open(run_.out / kEventFile, resumed_step));
+  return {};
+}
+
+// What a run that goes on says of its learning rate: another fall is kept, one that is over named.
+Status Run::settle_decay(int64_t step) {
+  if (!stored_) return {};
+  if (options_ != stored_->options) {
+    note(
+        fmt::format("the learning rate falls as --lr-decay {} --decay-steps {} from here on, in "
+                    "place of {} and {}",
+                    options_.lr_decay, options_.decay_steps, stored_->options.lr_decay,
+                    stored_->options.decay_steps));
+    return write_run_file(run_.out, run_file());
+  }
+  ITO_ASSIGN(const DecayRow* decay, row_called(decay_rows(), options_.lr_decay, "--lr-decay"));
+  if (decay->falls && options_.decay_steps < data_->steps && step < data_->steps)
+    note(
+        fmt::format("the learning rate ends its fall at step {}, before the run does; "
+                    "--decay-steps {} stretches it",
+                    options_.decay_steps, data_->steps));
   return {};
 }
 
@@ -242,27 +210,31 @@ Status Run::take_folder() {
 Status Run::open() {
   ITO_TRY(take_folder());
   ITO_TRY(open_data());
-  ITO_ASSIGN(session_, TrainingSession::create(device_, task_, data_, options_.seed));
+  if (stored_ && stored_->fingerprint != data_->fingerprint)
+    return invalid_argument("the images in {} are not those that the run in {} was trained on",
+                            run_.data.string(), run_.out.string());
+  ITO_ASSIGN(session_, TrainingSession::create(device_, data_->task, data_->train, options_.seed));
+  data_->task.initial_weights = {};
   if (run_.fresh) ITO_TRY(remove_run(run_.out));  // not before the new run is known to be possible
   ITO_TRY(open_folder());
   reported_ = session_->step();
   summary_.first_step = session_->step();
   summary_.device = device_.info().name;
-  if (session_->step() > 0 && session_->step() < run_.steps)
-    note(fmt::format("going on at step {} of {}", session_->step(), run_.steps));
-  if (test_data_.count > 0) {
-    ITO_ASSIGN(validator_, make_validator(device_, task_, test_data_, session_->average()));
+  if (session_->step() > 0 && session_->step() < data_->steps)
+    note(fmt::format("going on at step {} of {}", session_->step(), data_->steps));
+  if (data_->test.count > 0) {
+    ITO_ASSIGN(validator_, make_validator(device_, data_->task, data_->test, session_->average()));
   }
-  for (const std::string& text : task_.objective.notes) note(text);
-  if (run_.sample_every > 0 && !task_.objective.pictures.sampler.empty()) {
-    ITO_ASSIGN(grid_, SampleGrid::create(device_, task_, session_->average()));
+  for (const std::string& text : data_->task.objective.notes) note(text);
+  if (run_.sample_every > 0 && !data_->task.objective.pictures.sampler.empty()) {
+    ITO_ASSIGN(grid_, SampleGrid::create(device_, data_->task, session_->average()));
   }
   return {};
 }
 
 void Run::report_progress() {
   if (!observer_.progress) return;
-  RunProgress progress{.step = session_->step(), .steps = run_.steps, .loss = summary_.loss};
+  RunProgress progress{.step = session_->step(), .steps = data_->steps, .loss = summary_.loss};
   const double seconds = seconds_since(start_) - paused_;
   const double done = static_cast<double>(session_->step() - summary_.first_step);
   if (seconds > 0 && done > 0) {
@@ -270,7 +242,7 @@ void Run::report_progress() {
     progress.images_per_second =
         progress.steps_per_second * static_cast<double>(options_.batch * options_.accumulate);
     progress.seconds_left =
-        static_cast<double>(run_.steps - session_->step()) / progress.steps_per_second;
+        static_cast<double>(data_->steps - session_->step()) / progress.steps_per_second;
   }
   observer_.progress(progress);
 }
@@ -290,6 +262,9 @@ Status Run::take_reports(bool wait) {
                               {"grad_norm", report->grad_norm},
                               {"lr", report->learning_rate},
                               {"seconds", earlier_seconds_ + seconds_since(start_)}}));
+    ITO_TRY(write_scalars(
+        report->step,
+        {{"loss", report->loss}, {"grad_norm", report->grad_norm}, {"lr", report->learning_rate}}));
   }
   return {};
 }
@@ -301,14 +276,28 @@ Status Run::validate() {
   Json row = {{"step", session_->step()}};
   row.update(judgement.row);
   ITO_TRY(metrics_->append(row));
+  ITO_TRY(write_scalars(session_->step(), {{judgement.metric.c_str(), judgement.value}}));
   note(fmt::format("step {}: {}", session_->step(), judgement.text));
   return {};
 }
 
+Status Run::write_scalars(int64_t step,
+                          std::initializer_list<std::pair<const char*, double>> values) {
+  const double now = seconds_since_1970();
+  for (const auto& [tag, value] : values)
+    ITO_TRY(events_->scalar(now, step, tag, static_cast<float>(value)));
+  return {};
+}
+
 Status Run::write_pictures(bool samples) {
-  if (samples && grid_ != nullptr)
-    ITO_TRY(
-        grid_->write(run_.out / fmt::format("samples-{}.png", session_->step()), session_->step()));
+  if (samples && grid_ != nullptr) {
+    const Path png = run_.out / fmt::format("samples-{}.png", session_->step());
+    ITO_TRY(grid_->write(png, session_->step()));
+    ITO_ASSIGN(const std::string bytes, read_file(png));
+    ITO_ASSIGN(const Image image, read_image(png));
+    ITO_TRY(events_->image(seconds_since_1970(), session_->step(), "samples", bytes, image.w,
+                           image.h, image.c));
+  }
   return write_loss_curve(run_.out / kMetricsFile, run_.out / "loss_curve.png");
 }
 
@@ -326,31 +315,53 @@ Status Run::save() {
   return {};
 }
 
-// The averaged weights as a model folder.
+// The averaged weights as a model folder, with what the model that the run started from had
+// besides.
 Status Run::export_model(const Path& folder) {
-  ITO_ASSIGN(const std::vector<float> weights, session_->average_weights());
-  ITO_TRY(save_model(folder, task_.network, task_.objective.scheduler, weights));
-  return task_.classes > 0 ? write_class_names(folder, class_names(data_)) : Status{};
+  const TrainingTask& task = data_->task;
+  Model model;
+  if (initial_ != nullptr) {
+    model.extra = initial_->model.extra;
+    model.index = initial_->model.index;
+  }
+  model.network = task.network;
+  model.scheduler = task.objective.scheduler;
+  ITO_ASSIGN(model.weights, session_->average_weights());
+  const Optimizer& optimizer = task.step.optimizer;
+  if (optimizer.averages() > 0) model.average = decay_text(optimizer, 0);
+  ITO_TRY(save_model(folder, model));
+  for (size_t i = 1; i < optimizer.averages(); ++i) {
+    ITO_ASSIGN(const std::vector<float> weights, session_->average_weights(i));
+    ITO_TRY(save_average(folder, task.network, weights, decay_text(optimizer, i)));
+  }
+  return task.classes > 0 ? write_class_names(folder, class_names(data_->train)) : Status{};
 }
 
 Status Run::train() {
   start_ = Clock::now();
-  const auto stopped = [&] { return observer_.stop != nullptr && observer_.stop->load(); };
+  const auto stopped = [&] {
+    if (observer_.stop != nullptr && observer_.stop->load()) return true;
+    // However little time there is, a call gets further than the last.
+    return run_.max_hours > 0 && session_->step() > summary_.first_step &&
+           seconds_since(called_) >= run_.max_hours * kSecondsPerHour;
+  };
   if (session_->step() > 0) {
     // A run that was killed between checkpoint and export catches up.
     ITO_TRY(export_model(run_.out));
     ITO_TRY(prune_checkpoints(run_.out, run_.keep));
+    ITO_TRY(write_run_report(run_.out));
   }
   // Looked at once per step: a signal that comes later ends the next one, which then is saved.
-  bool end = session_->step() >= run_.steps || stopped();
+  bool end = session_->step() >= data_->steps || stopped();
   while (!end) {
     ITO_TRY(session_->advance());
     const int64_t step = session_->step();
-    end = step >= run_.steps || stopped();
+    end = step >= data_->steps || stopped();
     const bool save_now = due(run_.checkpoint_every) || end;
     const bool validate_now =
-        validator_ != nullptr && (due(run_.validate_every) || step >= run_.steps);
-    const bool sample_now = due(run_.sample_every) || (run_.sample_every > 0 && step >= run_.steps);
+        validator_ != nullptr && (due(run_.validate_every) || step >= data_->steps);
+    const bool sample_now =
+        due(run_.sample_every) || (run_.sample_every > 0 && step >= data_->steps);
     if (step % run_.log_every == 0 || save_now) {
       ITO_TRY(session_->request_report(step - reported_));
       reported_ = step;
@@ -365,41 +376,31 @@ Status Run::train() {
       ITO_TRY(save());
       ITO_TRY(export_model(run_.out));
       ITO_TRY(prune_checkpoints(run_.out, run_.keep));
+      ITO_TRY(write_run_report(run_.out));
     }
     paused_ += seconds_since(pause);
   }
   summary_.step = session_->step();
-  summary_.stopped = session_->step() < run_.steps;
+  summary_.stopped = session_->step() < data_->steps;
   summary_.seconds = earlier_seconds_ + seconds_since(start_);
   return {};
 }
 
 }  // namespace
 
-Result<std::optional<TrainingOptions>> stored_options(const Path& out) {
-  ITO_ASSIGN(const std::vector<int64_t> steps, checkpoint_steps(out));
-  if (steps.empty()) return std::optional<TrainingOptions>{};
-  const Path file = out / kRunFile;
-  ITO_ASSIGN(const Json json, read_json(file));
-  ITO_ASSIGN(JsonObject object, JsonObject::open(json, file.string()));
-  ITO_TRY(object.require("options"));
-  ITO_ASSIGN(TrainingOptions options,
-             training_options_from_json(*object.find("options"), file.string()));
-  ITO_TRY(check_training_options(options));
-  return std::optional<TrainingOptions>(std::move(options));
-}
-
 Result<RunSummary> run_training(vk::Device& device, const TrainingOptions& options,
                                 const RunOptions& run, const RunObserver& observer) {
   TrainingOptions effective = options;
+  std::optional<RunFile> stored;
   if (!run.fresh) {
-    ITO_ASSIGN(const std::optional<TrainingOptions> stored, stored_options(run.out));
-    if (stored) {
-      ITO_ASSIGN(effective, resumed_options(*stored, options, run.given, run.out.string()));
-    }
+    ITO_ASSIGN(stored, read_run_file(run.out));
+  }
+  if (stored) {
+    ITO_TRY(check_same_start(*stored, run.init, run.out));
+    ITO_ASSIGN(effective, resumed_options(stored->options, options, run.given, run.out.string()));
   }
   ITO_TRY(check_training_options(effective));
-  Run training(device, std::move(effective), run, observer);
+  Run training(device, std::move(effective), run, std::move(stored), observer);
   ITO_TRY(training.open());
   ITO_TRY(training.train());
   return training.summary();

@@ -1,16 +1,19 @@
 // A training run as a folder that can be left and entered again:
-//   run.json          the options, written once
+//   run.json          the options and what it started from (api/run_file.h)
 //   checkpoint-N/     the whole state (io/checkpoint.h)
 //   unet/ scheduler/ model_index.json   the averaged weights of the newest checkpoint for diffusers
 //   (config.json model.safetensors      for a classifier)
 //   classes.json     what the classes are called (io/class_names.h)
 //   metrics.jsonl loss_curve.png samples-N.png
+//   report.html       all of it as a page (api/run_report.h)
+//   events.out.tfevents.ito   for TensorBoard
 // Not for what a step computes (api/training.h, api/task.h).
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -27,6 +30,12 @@ struct RunOptions {
   Path data;
   Path out;
   int64_t steps = 2000;  // in all, not from here
+  double epochs = 0;     // in place of steps: passes over the training images; 0: not given
+  double max_hours = 0;  // of this call, after which it saves and ends; 0: no such end
+  // The model that a new run starts from, as named and as opened; empty: fresh weights. Of a run
+  // that goes on only the name is compared.
+  std::string init = {};
+  std::shared_ptr<const InitialModel> initial = {};
   int64_t log_every = 20;
   int64_t checkpoint_every = 500;
   int64_t sample_every = 0;     // 0: no sample grids
@@ -56,7 +65,8 @@ struct RunObserver {
 struct RunSummary {
   int64_t step = 0;
   int64_t first_step = 0;  // where this call started
-  bool stopped = false;    // by RunObserver::stop
+  int64_t steps = 0;       // what was to be reached
+  bool stopped = false;    // by RunObserver::stop or --max-hours
   std::optional<double> loss;
   std::optional<double> validation;  // what the objective's own validation says, and ...
   std::string metric;                // ... what it calls that: "validation", "accuracy"
@@ -66,12 +76,9 @@ struct RunSummary {
   Json validated_on;           // and of those it was validated on, or null
 };
 
-// The options of the run in `out`, if there is one that can be resumed.
-Result<std::optional<TrainingOptions>> stored_options(const Path& out);
-
-// Trains until run.steps, from the newest whole checkpoint on if there is one. Errors: options that
-// contradict the run's (kInvalidArgument), data that are not the run's, a loss that is not finite
-// (the last checkpoint stays), files, device.
+// Trains until its last step, from the newest whole checkpoint on if there is one. Errors: options
+// that contradict the run's (kInvalidArgument), data that are not the run's, a loss that is not
+// finite (the last checkpoint stays), files, device.
 Result<RunSummary> run_training(vk::Device& device, const TrainingOptions& options,
                                 const RunOptions& run, const RunObserver& observer);
 

@@ -31,6 +31,7 @@ Command add_convert_command(CLI::App& root);
 Command add_devices_command(CLI::App& root);
 Command add_train_command(CLI::App& root);
 Command add_merge_command(CLI::App& root);
+Command add_report_command(CLI::App& root);
 Command add_sample_command(CLI::App& root);
 Command add_interpolate_command(CLI::App& root);
 Command add_forward_command(CLI::App& root);

@@ -2,10 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <type_traits>
-
 #include "apps/command.h"
+#include "apps/option_table.h"
 #include "base/error.h"
 
 namespace ito::apps {
@@ -31,12 +29,6 @@ std::string known_sampler(std::string& text) {
   return fmt::format("there is no sampler \"{}\", expected one of {}", text, names);
 }
 
-std::string option_name(std::string_view key) {
-  std::string name = "--" + std::string(key);
-  std::replace(name.begin(), name.end(), '_', '-');
-  return name;
-}
-
 // Ranges of the options that are numbers.
 CLI::Validator range_of(std::string_view key) {
   if (key == "steps" || key == "order") return at_least(1);
@@ -52,18 +44,7 @@ CLI::Validator range_of(std::string_view key) {
 void add_sampler_options(CLI::App& app, SampleOptions& options) {
   app.add_option("--sampler", options.sampler, sampler_help())
       ->transform(CLI::Validator(known_sampler, "NAME"));
-  visit_sampler_fields(options, [&](const char* key, auto& field, const char* help) {
-    using Field = std::remove_cvref_t<decltype(field)>;
-    const std::string name = option_name(key);
-    if constexpr (std::is_same_v<Field, bool>) {
-      app.add_flag(field ? name + ",!--no-" + name.substr(2) : name, field, help)
-          ->capture_default_str();
-    } else if constexpr (std::is_same_v<Field, std::string>) {
-      app.add_option(name, field, help)->capture_default_str();
-    } else {
-      app.add_option(name, field, help)->check(range_of(key))->capture_default_str();
-    }
-  });
+  visit_sampler_fields(options, AddOption{.app = app, .range = range_of});
 }
 
 Status check_sampler_options(const CLI::App& app, SampleOptions& options) {

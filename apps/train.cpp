@@ -1,10 +1,13 @@
 // ito train: trains a diffusion model (or a classifier) into a run folder, and goes on with it.
 #include <fmt/format.h>
 
+#include "api/initial_model.h"
 #include "api/objectives.h"
+#include "api/run_file.h"
 #include "api/training_run.h"
 #include "apps/command.h"
 #include "apps/data_options.h"
+#include "apps/option_table.h"
 #include "base/error.h"
 #include "io/json.h"
 
@@ -23,27 +26,42 @@ struct TrainCommand {
   bool json = false;
 };
 
-// One option per field of TrainingOptions; a bool also gets --no-KEY.
-struct AddOption {
-  CLI::App& app;
-  void operator()(const char* key, bool& field, const char* help) const {
-    app.add_flag(fmt::format("--{0},!--no-{0}", key), field, help)->capture_default_str();
+// As people know them elsewhere.
+constexpr OptionAlias kAliases[] = {{"ema", "ema-decay"}, {"lr-decay", "decay"}};
+
+// The options of what is there to start from: the run in --out, or the model of --init.
+Status settle_start(TrainCommand& c) {
+  c.run.data = c.data;
+  c.run.out = c.out;
+  if (!c.run.fresh) {
+    // A contradiction with the run is wrong usage; a damaged run is a failure, and shows when the
+    // run is entered.
+    const auto stored = read_run_file(c.run.out);
+    if (stored.ok() && *stored) {
+      ITO_TRY(check_same_start(**stored, c.run.init, c.run.out));
+      ITO_ASSIGN(c.training,
+                 resumed_options((*stored)->options, c.training, c.run.given, c.run.out.string()));
+      return {};
+    }
   }
-  void operator()(const char* key, std::vector<int>& field, const char* help) const {
-    app.add_option(fmt::format("--{}", key), field, help)->delimiter(',')->capture_default_str();
+  if (!c.run.init.empty()) {
+    ITO_ASSIGN(InitialModel initial, open_initial_model(c.run.init));
+    for (const std::string& text : initial.model.notes) fmt::print(stderr, "note: {}\n", text);
+    ITO_ASSIGN(c.training, options_of_model(initial, c.training, c.run.given));
+    c.run.initial = std::make_shared<const InitialModel>(std::move(initial));
+    return {};
   }
-  template <typename T>
-  void operator()(const char* key, T& field, const char* help) const {
-    app.add_option(fmt::format("--{}", key), field, help)->capture_default_str();
-  }
-};
+  ITO_ASSIGN(const ObjectiveRow* row, objective_of(c.training));
+  if (row->defaults != nullptr) row->defaults(c.training, c.run.given);
+  return {};
+}
 
 Status check(TrainCommand& c) {
   visit_fields(c.training, [&](const char* key, auto&, const char*) {
-    if (c.app->count(fmt::format("--{}", key)) > 0) c.run.given.insert(key);
+    if (c.app->count(option_name(key)) > 0) c.run.given.insert(key);
   });
+  ITO_TRY(settle_start(c));
   ITO_ASSIGN(c.row, objective_of(c.training));
-  if (c.row->defaults != nullptr) c.row->defaults(c.training, c.run.given);
   if (c.run.sample_every > 0 && !c.row->samples)
     return invalid_argument("--sample-every has no meaning for a {}", c.row->name.name);
   ITO_ASSIGN(c.run.dataset, dataset_options(c.dataset, *c.app));
@@ -55,16 +73,10 @@ Status check(TrainCommand& c) {
                               c.holdout);
     c.run.holdout = c.holdout;
   }
-  c.run.data = c.data;
-  c.run.out = c.out;
-  ITO_TRY(check_training_options(c.training));
-  // A contradiction with the run in --out is wrong usage; a damaged run is a failure, and shows
-  // when the run is entered.
-  if (c.run.fresh) return {};
-  const auto stored = stored_options(c.run.out);
-  if (stored.ok() && *stored)
-    ITO_TRY(resumed_options(**stored, c.training, c.run.given, c.run.out.string()));
-  return {};
+  if (!(c.run.epochs >= 0) || !(c.run.max_hours >= 0) || c.run.epochs > 1e9)
+    return invalid_argument("--epochs is {} and --max-hours {}, expected positive numbers",
+                            c.run.epochs, c.run.max_hours);
+  return check_training_options(c.training);
 }
 
 std::string progress_text(const RunProgress& p) {
@@ -86,7 +98,7 @@ void print_summary(const TrainCommand& c, const RunSummary& s) {
   }
   if (s.stopped) {
     fmt::print("stopped and saved at step {}; run the same command again to go on\n", s.step);
-  } else if (s.first_step >= c.run.steps) {
+  } else if (s.first_step >= s.steps) {
     fmt::print("already done: the run in {} has {} steps; ask for more with --steps\n", c.out,
                s.step);
   } else {
@@ -95,11 +107,16 @@ void print_summary(const TrainCommand& c, const RunSummary& s) {
   }
 }
 
+std::string end_text(const TrainCommand& c) {
+  if (c.run.epochs == 0) return fmt::format("step {}", c.run.steps);
+  return fmt::format("the end of epoch {}", c.run.epochs);
+}
+
 Status run(TrainCommand& c) {
   ITO_ASSIGN(auto device,
-             open_and_announce(
-                 c.device, fmt::format("training ({}) on the images of {} until step {}, into {},",
-                                       c.row->name.help, c.data, c.run.steps, c.out)));
+             open_and_announce(c.device,
+                               fmt::format("training ({}) on the images of {} until {}, into {},",
+                                           c.row->name.help, c.data, end_text(c), c.out)));
   ProgressLine line;
   RunObserver observer;
   observer.stop = &stop_requested();
@@ -124,9 +141,20 @@ Command add_train_command(CLI::App& root) {
          "per class), or an .npy, .npz or .safetensors file")
       ->required();
   app->add_option("--out", c->out, "run folder; made if it does not exist")->required();
-  app->add_option("--steps", c->run.steps, "steps in all, those of earlier calls included")
-      ->check(at_least(1))
-      ->capture_default_str();
+  CLI::Option* steps =
+      app->add_option("--steps", c->run.steps, "steps in all, those of earlier calls included")
+          ->check(at_least(1))
+          ->capture_default_str();
+  app->add_option("--epochs", c->run.epochs,
+                  "passes over the training images, in place of --steps; may be a fraction")
+      ->check(positive_number())
+      ->excludes(steps);
+  app->add_option("--max-hours", c->run.max_hours,
+                  "save and end after this long; the same command goes on from there")
+      ->check(positive_number());
+  app->add_option("--init", c->run.init,
+                  "model folder to start from: its network, scheduler and prediction are kept, as "
+                  "far as other options do not say otherwise");
   app->add_option("--checkpoint-every", c->run.checkpoint_every, "steps between checkpoints")
       ->check(at_least(1))
       ->capture_default_str();
@@ -153,7 +181,7 @@ Command add_train_command(CLI::App& root) {
          "test part")
       ->capture_default_str();
   add_data_options(*app, c->dataset);
-  visit_fields(c->training, AddOption{*app});
+  visit_fields(c->training, AddOption{.app = *app, .aliases = kAliases});
   add_device_option(*app, c->device);
   app->add_flag("--json", c->json, "print the summary as JSON");
   app->footer(

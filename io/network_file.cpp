@@ -12,7 +12,7 @@
 namespace ito {
 namespace {
 
-constexpr const char* kStem = "diffusion_pytorch_model";
+constexpr const char* kEnding = ".safetensors";
 constexpr const char* kWeights = "diffusion_pytorch_model.safetensors";
 constexpr const char* kOwnWeights = "model.safetensors";
 constexpr const char* kFirstClass = "UNet2DModel";  // of files that name no class
@@ -28,6 +28,11 @@ Json write(const NetworkConfig& config) {
   const Config* own = std::any_cast<Config>(&config);
   CHECK(own != nullptr, "a configuration of another network");
   return kWrite(*own);
+}
+
+// What its weights are called, without the ending.
+std::string_view stem_of(const NetworkClass& entry) {
+  return entry.weights.substr(0, entry.weights.size() - std::string_view(kEnding).size());
 }
 
 constexpr NetworkClass kClasses[] = {
@@ -77,35 +82,52 @@ Json network_config_json(std::string_view network, const NetworkConfig& config) 
   return json;
 }
 
-Result<NetworkFile> read_network(const Path& folder, bool with_weights, std::string_view variant) {
-  const Path path = folder / "config.json";
-  ITO_ASSIGN(const Json json, read_json(path));
-  ITO_ASSIGN(JsonObject object, JsonObject::open(json, path.string()));
+Result<NetworkFile> network_from_json(const Json& json, const std::string& where) {
+  ITO_ASSIGN(JsonObject object, JsonObject::open(json, where));
   std::string class_name = kFirstClass;
   ITO_TRY(object.read("_class_name", &class_name));
-  ITO_ASSIGN(const NetworkClass* entry, network_class(class_name, path.string()));
+  ITO_ASSIGN(const NetworkClass* entry, network_class(class_name, where));
   NetworkFile file;
   file.network = entry->network;
-  ITO_ASSIGN(file.config, entry->parse(json, path.string()));
+  ITO_ASSIGN(file.config, entry->parse(json, where));
   const Json own = network_config_json(entry->network, file.config);
   for (const auto& [key, value] : json.items())
     if (!own.contains(key)) file.extra[key] = value;
+  return file;
+}
+
+Result<NetworkFile> read_network(const Path& folder, bool with_weights, std::string_view variant) {
+  const Path path = folder / "config.json";
+  ITO_ASSIGN(const Json json, read_json(path));
+  ITO_ASSIGN(NetworkFile file, network_from_json(json, path.string()));
   if (!with_weights) return file;
-  if (!entry->diffusers) {
-    ITO_ASSIGN(file.weights, read_tensors(folder / entry->weights));
+  const NetworkClass& entry = class_of_network(file.network);
+  if (!entry.diffusers && variant.empty()) {
+    ITO_ASSIGN(file.weights, read_tensors(folder / entry.weights));
     return file;
   }
-  ITO_ASSIGN(const WeightsChoice choice, find_weights(folder, kStem, variant));
+  ITO_ASSIGN(const WeightsChoice choice, find_weights(folder, stem_of(entry), variant));
   ITO_ASSIGN(file.weights, read_weights(choice));
   ITO_TRY(modernize_parameters(file.weights, choice.path.string()));
   return file;
 }
 
+Result<std::vector<std::string>> weight_variants(const Path& folder) {
+  ITO_ASSIGN(const NetworkFile file, read_network(folder, false));
+  return find_variants(folder, stem_of(class_of_network(file.network)));
+}
+
+Status write_weights(const Path& folder, std::string_view network, TensorFile weights,
+                     std::string_view variant) {
+  weights.metadata["format"] = "pt";  // diffusers refuses files that do not say so
+  std::string name(stem_of(class_of_network(network)));
+  if (!variant.empty()) name += "." + std::string(variant);
+  return write_safetensors(folder / (name + kEnding), weights);
+}
+
 Status write_network(const Path& folder, const NetworkFile& file) {
   ITO_TRY(make_folders(folder));
-  TensorFile weights = file.weights;
-  weights.metadata["format"] = "pt";  // diffusers refuses files that do not say so
-  ITO_TRY(write_safetensors(folder / class_of_network(file.network).weights, weights));
+  ITO_TRY(write_weights(folder, file.network, file.weights));
   Json json = network_config_json(file.network, file.config);
   for (const auto& [key, value] : file.extra.items()) json[key] = value;
   return write_file_atomic(folder / "config.json", dump_json(json));

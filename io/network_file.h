@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/network_config.h"
 #include "base/result.h"
@@ -42,11 +43,22 @@ struct NetworkFile {
   TensorFile weights;           // PyTorch names; legacy attention keys already renamed
 };
 
-// Reads config.json of `folder` (a missing "_class_name" means UNet2DModel, as in the first
-// releases) and, unless told not to, the weights (io/weights.h), of `variant` if one is named.
-// Errors name the file that is missing or wrong; kUnsupported for unknown classes.
+// A network without its weights from config.json's content (a missing "_class_name" means
+// UNet2DModel, as in the first releases). Errors as of read_network.
+Result<NetworkFile> network_from_json(const Json& json, const std::string& where);
+
+// Reads config.json of `folder` and, unless told not to, the weights (io/weights.h), of `variant`
+// if one is named. Errors name the file that is missing or wrong; kUnsupported for unknown classes.
 Result<NetworkFile> read_network(const Path& folder, bool with_weights = true,
                                  std::string_view variant = {});
+// The variants of the weights in a folder, sorted, the plain ones ("") among them. Errors: of
+// reading config.json.
+Result<std::vector<std::string>> weight_variants(const Path& folder);
+
+// Writes the weights alone, as `variant` if one is named ("diffusion_pytorch_model.ema-0.9999…");
+// atomic.
+Status write_weights(const Path& folder, std::string_view network, TensorFile weights,
+                     std::string_view variant = {});
 // Writes both, each atomically, the weights first; `folder` is created.
 Status write_network(const Path& folder, const NetworkFile& file);
 

@@ -102,6 +102,13 @@ Result<WeightsChoice> find_weights(const Path& folder, std::string_view stem,
   return not_found("{}: {}.safetensors is missing", folder.string(), stem);
 }
 
+Result<std::vector<std::string>> find_variants(const Path& folder, std::string_view stem) {
+  ITO_ASSIGN(const std::vector<std::string> names, list_folder(folder));
+  std::set<std::string> variants;
+  for (const WeightsChoice& choice : choices(folder, names, stem)) variants.insert(choice.variant);
+  return std::vector<std::string>(variants.begin(), variants.end());
+}
+
 Result<TensorFile> read_weights(const WeightsChoice& choice) {
   if (!choice.index) return read_tensors(choice.path);
   ITO_ASSIGN(const Json json, read_json(choice.path));

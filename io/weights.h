@@ -33,6 +33,9 @@ struct WeightsChoice {
 Result<WeightsChoice> find_weights(const Path& folder, std::string_view stem,
                                    std::string_view variant = {});
 
+// The variants that are there, sorted, the plain weights ("") among them.
+Result<std::vector<std::string>> find_variants(const Path& folder, std::string_view stem);
+
 // All tensors of a choice. Errors: as of read_tensors; kCorrupt for an index that is none, names a
 // file outside its folder, or a tensor that its shard lacks.
 Result<TensorFile> read_weights(const WeightsChoice& choice);

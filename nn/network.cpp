@@ -93,6 +93,16 @@ Network Network::among(ParameterSet set) const {
   return network;
 }
 
+Network Network::with_frozen(const std::function<bool(std::string_view name)>& which) const {
+  ParameterSet own = *own_, set = *set_;
+  own.freeze(which);
+  set.freeze(which);
+  Network network = *this;
+  network.own_ = std::make_shared<const ParameterSet>(std::move(own));
+  network.set_ = std::make_shared<const ParameterSet>(std::move(set));
+  return network;
+}
+
 Network Network::with_context(int64_t length) const {
   NetworkDefinition definition = this->definition();
   definition.signature.context_length = length;

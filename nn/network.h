@@ -162,6 +162,9 @@ class Network {
   // The same network whose parameters lie among those of `set`, which has all of them (CHECK).
   Network among(ParameterSet set) const;
 
+  // The same network, of whose parameters those of these names are not trained.
+  Network with_frozen(const std::function<bool(std::string_view name)>& which) const;
+
   // The same network with contexts of `length` states: its signature says so.
   Network with_context(int64_t length) const;
 

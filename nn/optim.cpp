@@ -47,7 +47,13 @@ Status check_optimizer(const Optimizer& optimizer) {
   if (rate.warmup_steps < 0) {
     return invalid_argument("warmup_steps: expected 0 or more, found {}", rate.warmup_steps);
   }
-  if (rate.decay != LearningRate::Decay::kConstant && rate.total_steps <= rate.warmup_steps) {
+  for (const double decay : optimizer.further_decays)
+    ITO_TRY(check_range("EMA decay", decay, 0, std::nextafter(1.0, 2.0)));
+  if (rate.decay == LearningRate::Decay::kInverseSqrt) {
+    if (rate.total_steps < 1)
+      return invalid_argument("total_steps: expected 1 or more, found {}", rate.total_steps);
+  } else if (rate.decay != LearningRate::Decay::kConstant &&
+             rate.total_steps <= rate.warmup_steps) {
     return invalid_argument("total_steps: expected more than the {} warm-up steps, found {}",
                             rate.warmup_steps, rate.total_steps);
   }
@@ -57,11 +63,20 @@ Status check_optimizer(const Optimizer& optimizer) {
   return {};
 }
 
+Average Optimizer::average_at(size_t i) const {
+  Average chosen = average;
+  if (i > 0) chosen.decay = further_decays[i - 1];
+  return chosen;
+}
+
 Tensor learning_rate(const LearningRate& schedule, Tensor counter) {
   Graph& graph = counter.graph();
   const Tensor k = as_f32(counter);
   Tensor factor = scalar(graph, 1);
-  if (schedule.decay != LearningRate::Decay::kConstant) {
+  if (schedule.decay == LearningRate::Decay::kInverseSqrt) {
+    const Tensor share = static_cast<double>(schedule.total_steps) / (k + 1.0);
+    factor = sqrt(minimum(share, scalar(graph, 1)));
+  } else if (schedule.decay != LearningRate::Decay::kConstant) {
     CHECK(schedule.total_steps > schedule.warmup_steps, "unchecked learning rate schedule");
     const double span = static_cast<double>(schedule.total_steps - schedule.warmup_steps);
     const Tensor progress =

@@ -15,13 +15,15 @@ namespace ito {
 // k below is the number of completed steps: 0 while the first update is computed.
 
 struct LearningRate {
-  enum class Decay : uint8_t { kConstant, kLinear, kCosine };
+  enum class Decay : uint8_t { kConstant, kLinear, kCosine, kInverseSqrt };
   double base = 1e-3;
   // Update k uses base * (k + 1) / warmup_steps until that reaches base.
   int64_t warmup_steps = 0;
   Decay decay = Decay::kConstant;
   // kLinear, kCosine: the step at which the rate has fallen to base * final_fraction, where it
   // stays. The fall begins when the warm-up is over.
+  // kInverseSqrt: the step T at which the fall begins, base * min(1, sqrt(T / (k + 1))) (Karras et
+  // al. 2024, eq. 67; Vaswani et al. 2017 with T the warm-up's steps).
   int64_t total_steps = 0;
   double final_fraction = 0;
   bool operator==(const LearningRate&) const = default;
@@ -59,11 +61,17 @@ struct Optimizer {
   bool nesterov = false;     // kSgd
   double max_grad_norm = 0;  // clips the gradient's L2 norm; 0: no clipping
   Average average;
+  // Other decays of averages that are kept beside that one, of the same kind.
+  std::vector<double> further_decays = {};
   bool operator==(const Optimizer&) const = default;
 
   // Which state the kind keeps besides the parameters.
   bool has_first_moment() const { return kind != Kind::kSgd || momentum != 0; }
   bool has_second_moment() const { return kind != Kind::kSgd; }
+
+  size_t averages() const { return average.kept() ? 1 + further_decays.size() : 0; }
+  // Average i < averages(): `average` first.
+  Average average_at(size_t i) const;
 };
 
 // Ranges of all values; the error names the field, expected and found.

@@ -104,6 +104,12 @@ void ParameterSet::declare(std::string name, ParameterSpec spec) {
   parameters_.push_back(std::move(parameter));
 }
 
+void ParameterSet::freeze(const std::function<bool(std::string_view name)>& which) {
+  for (Parameter& parameter : parameters_)
+    if (which(parameter.name)) parameter.spec.trainable = false;
+  finish();
+}
+
 void ParameterSet::finish() {
   int64_t offset = 0;
   for (const bool trainable : {true, false}) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -75,6 +76,9 @@ class ParameterSet {
 
   // Adds a parameter. Names are unique (CHECK). Offsets are not known before finish().
   void declare(std::string name, ParameterSpec spec);
+  // Makes the parameters of these names ones that no optimiser touches (after finish(), which it
+  // calls again: offsets change).
+  void freeze(const std::function<bool(std::string_view name)>& which);
   // Gives every parameter its offset, in order of declaration, the trainable ones first, all in one
   // segment.
   void finish();

@@ -51,7 +51,9 @@ Tensor Scope::parameter(std::string_view name, const ParameterSpec& spec) const 
   }
   const Parameter* parameter = set_->find(full_name);
   CHECK(parameter != nullptr, "the parameter set belongs to another network: no " + full_name);
-  CHECK(parameter->spec == spec, "the parameter set belongs to another network: " + full_name);
+  ParameterSpec asked = spec;
+  asked.trainable &= parameter->spec.trainable;  // a set may freeze what a layer would train
+  CHECK(parameter->spec == asked, "the parameter set belongs to another network: " + full_name);
   return parameter_view(*set_, *parameter, flat_);
 }
 

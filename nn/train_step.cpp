@@ -1,5 +1,7 @@
 #include "nn/train_step.h"
 
+#include <fmt/core.h>
+
 #include <utility>
 
 #include "base/check.h"
@@ -86,10 +88,13 @@ void finish_step(Program& program, const ParameterSet& set, const TrainStepOptio
       program.update(old.parameters, updated.parameters);
     if (old.first_moment) program.update(old.first_moment, updated.first_moment);
     if (old.second_moment) program.update(old.second_moment, updated.second_moment);
-    if (optimizer.average.kept()) {
-      const Tensor ema = state.segment(state_name::kAverage, k);
-      const Tensor decay = average_decay(optimizer.average, counter);
-      program.update(ema, average_step(ema, updated.parameters, decay));
+    for (size_t i = 0; i < optimizer.averages(); ++i) {
+      const Tensor ema = state.segment(average_name(optimizer, i), k);
+      const Tensor decay = average_decay(optimizer.average_at(i), counter);
+      // d x + (1 - d) x is x but for rounding, and what is frozen stays to the last bit.
+      const Tensor moved =
+          keep_frozen(set.segments()[k], average_step(ema, updated.parameters, decay), ema);
+      if (moved.id() != ema.id()) program.update(ema, moved);
     }
   }
 
@@ -108,6 +113,11 @@ void finish_step(Program& program, const ParameterSet& set, const TrainStepOptio
 
 }  // namespace
 
+std::string average_name(const Optimizer& optimizer, size_t i) {
+  if (i == 0) return state_name::kAverage;
+  return fmt::format("{}_{}", state_name::kAverage, optimizer.average_at(i).decay);
+}
+
 std::vector<StateTensor> train_state(const ParameterSet& set, const TrainStepOptions& options) {
   using Start = StateTensor::Start;
   std::vector<StateTensor> state;
@@ -115,7 +125,7 @@ std::vector<StateTensor> train_state(const ParameterSet& set, const TrainStepOpt
     state.push_back({.name = name, .shape = std::move(shape), .dtype = dtype});
   };
   const std::span<const Segment> segments = set.segments();
-  const auto add_flat = [&](const char* name, Start start = Start::kZeros) {
+  const auto add_flat = [&](const std::string& name, Start start = Start::kZeros) {
     for (size_t k = 0; k < segments.size(); ++k)
       state.push_back({.name = segment_name(name, k, segments.size()),
                        .shape = Shape{segments[k].size},
@@ -126,7 +136,8 @@ std::vector<StateTensor> train_state(const ParameterSet& set, const TrainStepOpt
   add_flat(state_name::kParameters, Start::kParameters);
   if (options.optimizer.has_first_moment()) add_flat(state_name::kFirstMoment);
   if (options.optimizer.has_second_moment()) add_flat(state_name::kSecondMoment);
-  if (options.optimizer.average.kept()) add_flat(state_name::kAverage, Start::kParameters);
+  for (size_t i = 0; i < options.optimizer.averages(); ++i)
+    add_flat(average_name(options.optimizer, i), Start::kParameters);
   add(state_name::kCounter, {}, DType::kU32);
   add(state_name::kLossHistory, Shape{options.loss_history});
   if (options.accumulation > 1) {

@@ -60,13 +60,16 @@ namespace state_name {
 inline constexpr const char* kParameters = "params";           // f32 [P]
 inline constexpr const char* kFirstMoment = "exp_avg";         // f32 [P]
 inline constexpr const char* kSecondMoment = "exp_avg_sq";     // f32 [P]
-inline constexpr const char* kAverage = "ema";                 // f32 [P]
+inline constexpr const char* kAverage = "ema";                 // f32 [P]: average_name()
 inline constexpr const char* kCounter = "counter";             // u32 []: updates done
 inline constexpr const char* kLossHistory = "loss_history";    // f32 [K]: update k's loss at k % K
 inline constexpr const char* kGradientSum = "grad_accum";      // f32 [P], accumulation only
 inline constexpr const char* kLossSum = "loss_accum";          // f32 [], accumulation only
 inline constexpr const char* kBatchCounter = "batch_counter";  // u32 [], accumulation only
 }  // namespace state_name
+
+// Of average i: kAverage for the first, "ema_0.9999" for a further one.
+std::string average_name(const Optimizer& optimizer, size_t i);
 
 // Every state tensor of a training with these options, in a fixed order: what to allocate, and what
 // a checkpoint holds (loss_history included).

@@ -73,7 +73,7 @@ allowed_text() {
     apps/sample.cpp) grep -q 'seed == kRandomSeed' <<<"$line" ;;
     api/sample_run.cpp) grep -q 'classes != kAllClasses' <<<"$line" ;;
     apps/evaluate.cpp) grep -q 'text == kAllSamplers\|part == "all"' <<<"$line" ;;
-    apps/interpolate.cpp|apps/toy.cpp|apps/verify.cpp) grep -q 'extension() != "\.' <<<"$line" ;;
+    apps/interpolate.cpp|apps/report.cpp|apps/toy.cpp|apps/verify.cpp) grep -q 'extension() != "\.' <<<"$line" ;;
     apps/likelihood_bound.cpp) grep -q 'ending == "\.\|split == "train"\|part == "all"\|cdf == "erf"' <<<"$line" ;;
     apps/rows.cpp) grep -q 'name == "all"' <<<"$line" ;;
     diffusion/torch_rng.cpp) grep -q 'used_ == kWords' <<<"$line" ;;

@@ -60,7 +60,7 @@ ObjectiveLoss ChainTraining::loss(ChainLoss each) const {
 
 Result<ChainTraining> chain_training(const TrainingInput& input, bool learned) {
   ChainTraining chain;
-  chain.scheduler = scheduler_config(input.options);
+  chain.scheduler = scheduler_config(input.options, input.initial);
   if (learned) chain.scheduler.variance_type = "learned_range";
   ITO_ASSIGN(chain.schedule, make_schedule(chain.scheduler));
   ITO_ASSIGN(chain.prediction, prediction_from_name(chain.scheduler.prediction_type));

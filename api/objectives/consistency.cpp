@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "api/initial_model.h"
 #include "api/objectives/support.h"
 #include "base/error.h"
 #include "diffusion/score.h"
@@ -51,6 +52,12 @@ Result<Trainee> consistency_objective(const TrainingInput& input) {
   objective.scheduler.sigma_data = options.sigma_data;
   objective.scheduler.rho = schedule.rho;
   objective.scheduler.clip_sample = false;
+  // What a model's own keys say of sampling stays; the levels are this training's.
+  const SchedulerConfig made = objective.scheduler;
+  objective.scheduler = kept_scheduler(input.initial, made);
+  objective.scheduler.sigma_min = made.sigma_min;
+  objective.scheduler.sigma_max = made.sigma_max;
+  objective.scheduler.sigma_data = made.sigma_data;
   objective.ports = image_ports(input);
   objective.pictures = {.sampler = "consistency", .steps = kPictureSteps};
   objective.loss = [schedule, scaling, denoiser = trained_denoiser(input, network)](

@@ -28,7 +28,7 @@ Tensor mean_loss(const Denoiser& network, const SchedulerConfig& scheduler, Tens
 Result<Trainee> edm_objective(const TrainingInput& input) {
   const double p_mean = input.options.p_mean, p_std = input.options.p_std;
   Objective objective;
-  objective.scheduler = scheduler_config(input.options);
+  objective.scheduler = scheduler_config(input.options, input.initial);
   ITO_ASSIGN(Network network, image_network(input));
   ITO_TRY(scheduler_sde(objective.scheduler));
   objective.ports = image_ports(input);

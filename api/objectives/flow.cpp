@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "api/initial_model.h"
 #include "api/objectives/support.h"
 #include "base/error.h"
 #include "diffusion/flow_matching.h"
@@ -24,7 +25,7 @@ Result<Trainee> flow_objective(const TrainingInput& input) {
   ITO_TRY(check_flow_options(flow));
   ITO_ASSIGN(Network network, image_network(input));
   Objective objective;
-  objective.scheduler = flow_scheduler(flow.path, flow.timesteps);
+  objective.scheduler = kept_scheduler(input.initial, flow_scheduler(flow.path, flow.timesteps));
   objective.ports = image_ports(input);
   objective.pictures = {.sampler = objective.scheduler.sampler,
                         .steps = std::min(kPictureSteps, flow.timesteps)};

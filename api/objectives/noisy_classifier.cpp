@@ -140,7 +140,7 @@ Result<Trainee> noisy_classifier_objective(const TrainingInput& input) {
   ITO_ASSIGN(config.image, classifier_config(input));
   ITO_ASSIGN(Network network, noisy_classifier_network(config));
   Objective objective;
-  objective.scheduler = scheduler_config(input.options);
+  objective.scheduler = scheduler_config(input.options, input.initial);
   ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(objective.scheduler));
   objective.ports = {.labels = true, .randomness = true};
   objective.loss = [config, schedule](const Scope& parameters, const Batch& batch,

@@ -84,7 +84,7 @@ ObjectiveLoss ScoreTraining::loss(ScoreTrainingLoss each) const {
 Result<ScoreTraining> score_training(const TrainingInput& input) {
   const TrainingOptions& options = input.options;
   ScoreTraining training;
-  training.scheduler = scheduler_config(options);
+  training.scheduler = scheduler_config(options, input.initial);
   ITO_ASSIGN(training.network, image_network(input));
   ITO_ASSIGN(const TrainedProcessRow* process, trained_process(options));
   if (process->sigma_from_data && options.sigma_max == 0) {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "api/initial_model.h"
 #include "api/validation.h"
 #include "diffusion/class_dropout.h"
 #include "graph/builder.h"
@@ -13,10 +14,17 @@ namespace ito {
 Result<Network> image_network(const TrainingInput& input, const NetworkWishes& wishes) {
   const TrainingOptions& options = input.options;
   const int null_class = options.class_dropout > 0 && input.classes > 0 ? 1 : 0;
-  UNet2DConfig config = unet_config(options, input.channels(), {input.height(), input.width()},
-                                    input.classes + null_class);
-  config.out_channels = config.in_channels * wishes.output_multiple;
-  if (options.energy != kNoEnergy) config.energy = options.energy;
+  const std::array<int, 2> size = {input.height(), input.width()};
+  const int classes = input.classes + null_class;
+  UNet2DConfig config;
+  if (input.initial != nullptr) {
+    ITO_ASSIGN(config, initial_unet(*input.initial, input.channels(),
+                                    input.channels() * wishes.output_multiple, size, classes));
+  } else {
+    config = unet_config(options, input.channels(), size, classes);
+    config.out_channels = config.in_channels * wishes.output_multiple;
+    if (options.energy != kNoEnergy) config.energy = options.energy;
+  }
   ITO_ASSIGN(Network network, unet2d_network(config));
   ITO_TRY(network.check_training());
   ITO_TRY(network.check_size(input.height(), input.width()));

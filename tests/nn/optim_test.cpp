@@ -177,6 +177,18 @@ TEST(LearningRate, LinearFall) {
   EXPECT_NEAR(at(9, [&](Tensor c) { return learning_rate(schedule, c); }), 0, 1e-12);
 }
 
+TEST(LearningRate, InverseRootFallsFromItsFirstStepOn) {
+  const LearningRate schedule{
+      .base = 2, .warmup_steps = 4, .decay = LearningRate::Decay::kInverseSqrt, .total_steps = 9};
+  const auto rate = [&](int64_t k) {
+    return at(k, [&](Tensor c) { return learning_rate(schedule, c); });
+  };
+  EXPECT_NEAR(rate(1), 1, 1e-12);  // the warm-up
+  for (const int64_t k : {3, 8}) EXPECT_NEAR(rate(k), 2, 1e-12);
+  EXPECT_NEAR(rate(35), 1, 1e-12);  // a quarter of 36
+  EXPECT_NEAR(rate(899), 0.2, 1e-12);
+}
+
 TEST(AverageDecay, OfEachKind) {
   using Kind = Average::Kind;
   const auto decay = [](const Average& average, int64_t k) {

@@ -5,6 +5,7 @@
 
 #include "finite_difference.h"
 #include "nn/mlp.h"
+#include "nn/network.h"
 #include "program_runner.h"
 #include "torch_random.h"
 
@@ -92,6 +93,60 @@ TEST(TrainStep, AverageFollowsTheNewParameters) {
       expected[i] = 0.75 * expected[i] + 0.25 * runner.state["params"].data[i];
       EXPECT_NEAR(runner.state["ema"].data[i], expected[i], 1e-14);
     }
+  }
+}
+
+// Each is what it would be alone.
+TEST(TrainStep, SeveralAveragesDoNotTouchEachOther) {
+  const ParameterSet set = mlp_parameters(network()).value();
+  const auto average_after_three = [&](double decay, std::vector<double> further,
+                                       const std::string& name) {
+    TrainStepOptions options = options_for(Optimizer::Kind::kAdam);
+    options.optimizer.average.decay = decay;
+    options.optimizer.further_decays = std::move(further);
+    const Program program = train_step_program(set, regression(kBatch), options);
+    ProgramRunner runner;
+    runner.state = initial_state(set, options);
+    for (uint32_t k = 0; k < 3; ++k) runner.run(program, batch_inputs(k));
+    return runner.state.at(name).data;
+  };
+  const std::vector<double> lengths = {0.5, 0.9375};
+  EXPECT_EQ(average_after_three(0.75, lengths, "ema"), average_after_three(0.75, {}, "ema"));
+  for (const double decay : lengths)
+    EXPECT_EQ(average_after_three(0.75, lengths, fmt::format("ema_{}", decay)),
+              average_after_three(decay, {}, "ema"));
+}
+
+// Weight decay, moments and averages pass by what is frozen; what is not moves as it did.
+TEST(TrainStep, FrozenParametersAndTheirAveragesStayToTheLastBit) {
+  const Network whole = mlp_network(network()).value();
+  const auto is_frozen = [](std::string_view name) { return name.ends_with("bias"); };
+  const Network part = whole.with_frozen(is_frozen);
+  const ParameterSet& set = part.set();
+  for (Optimizer::Kind kind :
+       {Optimizer::Kind::kAdamW, Optimizer::Kind::kAdam, Optimizer::Kind::kSgd}) {
+    TrainStepOptions options = options_for(kind);
+    options.optimizer.weight_decay = 0.1;
+    options.optimizer.average.decay = 0.7;  // d x + (1 - d) x is not always x
+    options.optimizer.further_decays = {0.3};
+    const Program program = train_step_program(set, regression(kBatch), options);
+    ProgramRunner runner;
+    runner.state = initial_state(set, options);
+    // Biases begin random too; none may move.
+    const HostValues before = runner.state;
+    for (uint32_t k = 0; k < 4; ++k) runner.run(program, batch_inputs(k));
+    size_t frozen = 0;
+    for (const Parameter& p : set.parameters()) {
+      for (const char* name : {"params", "ema", "ema_0.3"}) {
+        const auto values = [&](const HostValues& state) {
+          const auto begin = state.at(name).data.begin() + p.offset;
+          return std::vector<double>(begin, begin + p.numel());
+        };
+        EXPECT_EQ(values(runner.state) == values(before), is_frozen(p.name)) << name << p.name;
+      }
+      frozen += is_frozen(p.name) ? 1u : 0u;
+    }
+    EXPECT_EQ(frozen, 2u);
   }
 }
 

@@ -1,0 +1,260 @@
+#include "api/initial_model.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "api/objectives.h"
+#include "api/training_rows.h"
+#include "base/error.h"
+#include "io/network_file.h"
+#include "io/scheduler_config.h"
+#include "nn/networks.h"
+
+namespace ito {
+namespace {
+
+// Options that describe a network: the model's cannot be another.
+constexpr const char* kOfNetwork[] = {"channels", "layers-per-block", "norm-groups", "network",
+                                      "energy"};
+// Whether any of these says what is trained on which process.
+constexpr const char* kOfObjective[] = {"objective", "sde", "classifier", "noisy", "gan-steps"};
+// What depends on the number of classes: class tables, and the heads of classifiers.
+constexpr std::string_view kOfClasses[] = {"class_embedding.", "head."};
+
+bool gives_variance(const Network& network) {
+  const Signature& signature = network.signature();
+  return signature.image_out && signature.out_channels == 2 * signature.in_channels;
+}
+
+// Whether the row trains networks of this kind.
+bool trains(const ObjectiveRow& row, const Network& network) {
+  return row.from_model && row.network == network.row();
+}
+
+// The --sde name of a process.
+std::string_view sde_of(ProcessKind process) {
+  for (const TrainedProcessRow& row : trained_process_rows())
+    if (row.process == process) return row.name.name;
+  return "";
+}
+
+// The process that the options train on.
+ProcessKind process_of(const TrainingOptions& options) {
+  const auto row = objective_of(options);
+  if (row.ok() && (*row)->process) return *(*row)->process;
+  const auto process = trained_process(options);
+  return process.ok() ? (*process)->process : ProcessKind::kDiscrete;
+}
+
+// The first objective that the model can have been trained by.
+const ObjectiveRow* objective_of_model(const Model& model) {
+  for (const ObjectiveRow& row : objective_rows()) {
+    if (!trains(row, model.network) || row.learned_variance != gives_variance(model.network))
+      continue;
+    const bool fits = row.process ? *row.process == model.scheduler.process
+                                  : goes_with(row, sde_of(model.scheduler.process));
+    if (fits) return &row;
+  }
+  return nullptr;
+}
+
+// What the network's configuration says in the words of options.
+void take_network(const Network& network, TrainingOptions& o) {
+  if (const auto* config = network.config_as<ClassifierConfig>()) {
+    o.channels.assign(config->channels.begin(), config->channels.end());
+    o.norm_groups = static_cast<int>(config->norm_groups);
+  }
+  if (const auto* config = network.config_as<NoisyClassifierConfig>()) {
+    o.channels.assign(config->image.channels.begin(), config->image.channels.end());
+    o.norm_groups = static_cast<int>(config->image.norm_groups);
+  }
+  const auto* config = network.config_as<UNet2DConfig>();
+  if (config == nullptr) return;
+  o.channels = config->block_out_channels;
+  o.layers_per_block = config->layers_per_block;
+  if (config->norm_num_groups) o.norm_groups = *config->norm_num_groups;
+  if (config->energy) o.energy = *config->energy;
+  for (const TrainedNetworkRow& row : trained_network_rows())
+    if (row.time_embedding == config->time_embedding_type) o.network = row.name.name;
+}
+
+// What the scheduler says of its process.
+void take_process(const Model& model, const ObjectiveRow& row, TrainingOptions& o) {
+  const SchedulerConfig& scheduler = model.scheduler;
+  if (row.take != nullptr) return row.take(scheduler, o);
+  o.timesteps = scheduler.num_train_timesteps;
+  if (const auto* config = model.network.config_as<UNet2DConfig>())
+    if (config->sigma_data) o.sigma_data = *config->sigma_data;
+  for (const TrainedProcessRow& process : trained_process_rows()) {
+    if (process.process == scheduler.process) process.take(scheduler, o);
+  }
+}
+
+std::string merged_option(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : dump_json_line(value);
+}
+
+}  // namespace
+
+Result<InitialModel> open_initial_model(const std::string& folder) {
+  InitialModel initial{.folder = folder, .model = {}};
+  ITO_ASSIGN(initial.model, load_model(folder));
+  const Network& network = initial.model.network;
+  if (initial.model.decoder)
+    return unsupported("{}: a model of an autoencoder's latents, which are not trained on here",
+                       folder);
+  for (const ObjectiveRow& row : objective_rows())
+    if (row.from_model && row.network == network.row()) return initial;
+  return unsupported("{}: a training cannot start from a network {}", folder, network.row());
+}
+
+InitialModel without_weights(const InitialModel& initial) {
+  InitialModel bare{.folder = initial.folder, .model = {}};
+  bare.model.network = initial.model.network;
+  bare.model.extra = initial.model.extra;
+  bare.model.scheduler = initial.model.scheduler;
+  bare.model.scheduler_missing = initial.model.scheduler_missing;
+  bare.model.index = initial.model.index;
+  return bare;
+}
+
+Json initial_model_json(const InitialModel& initial) {
+  const Model& model = initial.model;
+  Json network = network_config_json(model.network.row(), model.network.config());
+  for (const auto& [key, value] : model.extra.items()) network[key] = value;
+  return {{"model", initial.folder},
+          {"network", std::move(network)},
+          {"scheduler",
+           model.scheduler_missing ? Json(nullptr) : scheduler_config_json(model.scheduler)},
+          {"index", model.index}};
+}
+
+Result<InitialModel> initial_model_from_json(const Json& json, const std::string& where) {
+  ITO_ASSIGN(JsonObject object, JsonObject::open(json, where));
+  for (const char* key : {"model", "network", "scheduler", "index"}) ITO_TRY(object.require(key));
+  InitialModel initial;
+  ITO_TRY(object.read("model", &initial.folder));
+  Model& model = initial.model;
+  ITO_ASSIGN(const NetworkFile file,
+             network_from_json(*object.find("network"), where + ": network"));
+  ITO_ASSIGN(model.network, make_network(file.network, file.config));
+  model.extra = file.extra;
+  const Json& scheduler = *object.find("scheduler");
+  model.scheduler_missing = scheduler.is_null();
+  if (!scheduler.is_null()) {
+    ITO_ASSIGN(model.scheduler, parse_scheduler_config(scheduler, where + ": scheduler"));
+  }
+  model.index = *object.find("index");
+  return initial;
+}
+
+Result<TrainingOptions> options_of_model(const InitialModel& initial, const TrainingOptions& asked,
+                                         const std::set<std::string>& given) {
+  const Model& model = initial.model;
+  const auto named = [&](const char* key) { return given.contains(key); };
+  const bool chosen = std::any_of(std::begin(kOfObjective), std::end(kOfObjective), named);
+  const ObjectiveRow* own = objective_of_model(model);
+  TrainingOptions o = asked;
+  const bool told_time = model.network.signature().told_time();
+  if (told_time && model.scheduler_missing && !chosen && !named("schedule"))
+    return invalid_argument(
+        "{} has no scheduler, so what it was trained for is unknown; say it with --schedule, --sde "
+        "or --objective",
+        initial.folder);
+  if (!chosen && (!model.scheduler_missing || !told_time)) {
+    if (own == nullptr)
+      return unsupported("{}: no objective trains such a network on the process of its scheduler",
+                         initial.folder);
+    o.objective = own->name.name;
+  }
+  if (!named("sde") && !model.scheduler_missing) {
+    ITO_ASSIGN(const ObjectiveRow* row, objective_of(o));
+    const std::string_view sde = sde_of(model.scheduler.process);
+    if (!row->process && goes_with(*row, sde)) o.sde = sde;
+  }
+  ITO_ASSIGN(const ObjectiveRow* row, objective_of(o));
+  if (!trains(*row, model.network))
+    return invalid_argument(
+        "--objective {} does not train the network of {}{}", row->name.name, initial.folder,
+        own == nullptr ? std::string() : fmt::format("; {} does", own->name.name));
+  if (row->defaults != nullptr) row->defaults(o, given);
+  take_network(model.network, o);
+  if (told_time && !model.scheduler_missing && process_of(o) == model.scheduler.process)
+    take_process(model, *row, o);
+  // What was asked for stands; but another network than the model's cannot be had.
+  const Json wants = to_json(asked);
+  Json has = to_json(o);
+  for (const char* key : kOfNetwork)
+    if (named(key) && wants[key] != has[key])
+      return invalid_argument(
+          "--{} {} contradicts {}, which has {}; leave the option out, or train without --init",
+          key, merged_option(wants[key]), initial.folder, merged_option(has[key]));
+  for (const std::string& key : given)
+    if (has.contains(key)) has[key] = wants[key];
+  // A table of classes is not added to a model without one unless it is asked for.
+  if (row->optional_classes && !named("classes") && !model.network.signature().classes.told())
+    has["classes"] = false;
+  return training_options_from_json(has, initial.folder);
+}
+
+Result<UNet2DConfig> initial_unet(const InitialModel& initial, int in, int out,
+                                  std::array<int, 2> size, int classes) {
+  const auto* model = initial.model.network.config_as<UNet2DConfig>();
+  if (model == nullptr)
+    return unsupported("{}: a network {}, expected one of images", initial.folder,
+                       initial.model.network.row());
+  if (model->class_embed_type)
+    return unsupported("{}: class_embed_type {} is not trained here", initial.folder,
+                       *model->class_embed_type);
+  if (model->in_channels != in)
+    return invalid_argument("the images have {} channels, but {} takes {}", in, initial.folder,
+                            model->in_channels);
+  if (model->out_channels != out)
+    return invalid_argument("the objective wants {} output channels, but {} has {}", out,
+                            initial.folder, model->out_channels);
+  UNet2DConfig config = *model;
+  config.sample_size = size;
+  config.num_class_embeds.reset();
+  if (classes > 0) config.num_class_embeds = classes;
+  return config;
+}
+
+SchedulerConfig kept_scheduler(const InitialModel* initial, const SchedulerConfig& made) {
+  if (initial == nullptr || initial->model.scheduler_missing ||
+      initial->model.scheduler.process != made.process)
+    return made;
+  SchedulerConfig kept = initial->model.scheduler;
+  kept.num_train_timesteps = made.num_train_timesteps;
+  return kept;
+}
+
+Result<std::vector<float>> initial_weights(const InitialModel& initial, const Network& network,
+                                           uint64_t seed, std::vector<std::string>& notes) {
+  const ParameterSet& from = initial.model.network.set();
+  const ParameterSet& set = network.set();
+  std::vector<float> weights = initial_parameters(set, seed);
+  for (const Parameter& parameter : set.parameters()) {
+    const Parameter* source = from.find(parameter.name);
+    if (source != nullptr && source->spec.foreign_shape == parameter.spec.foreign_shape) {
+      const auto begin = initial.model.weights.begin() + source->offset;
+      std::copy(begin, begin + source->numel(), weights.begin() + parameter.offset);
+      continue;
+    }
+    const std::string found = source == nullptr ? "none" : source->spec.foreign_shape.to_string();
+    const bool of_classes =
+        std::any_of(std::begin(kOfClasses), std::end(kOfClasses),
+                    [&](std::string_view start) { return parameter.name.starts_with(start); });
+    if (!of_classes)
+      return invalid_argument("tensor {} would have shape {}, and {} has {}", parameter.name,
+                              parameter.spec.foreign_shape.to_string(), initial.folder, found);
+    notes.push_back(fmt::format("{} is drawn anew: it has shape {}, and {} has {}", parameter.name,
+                                parameter.spec.foreign_shape.to_string(), initial.folder, found));
+  }
+  for (const Parameter& source : from.parameters())
+    if (set.find(source.name) == nullptr)
+      notes.push_back(fmt::format("{} of {} is left out", source.name, initial.folder));
+  return weights;
+}
+
+}  // namespace ito

@@ -1,0 +1,126 @@
+#include "api/run_data.h"
+
+#include <cmath>
+#include <string_view>
+#include <utility>
+
+#include "api/training_rows.h"
+#include "base/error.h"
+#include "base/hash.h"
+
+namespace ito {
+namespace {
+
+constexpr double kHoldOut = 0.02;
+constexpr int64_t kLeastHeldOut = 256;
+
+std::string fingerprint(const ImageDataset& data) {
+  const auto text = [](const void* bytes, size_t size) {
+    return std::string_view(static_cast<const char*>(bytes), size);
+  };
+  uint64_t hash = hash_bytes(text(data.pixels.data(), data.pixels.size()));
+  if (data.labels)
+    hash = hash_bytes(text(data.labels->data(), data.labels->size() * sizeof(int32_t)), hash);
+  if (!data.floats.empty())
+    hash = hash_bytes(text(data.floats.data(), data.floats.size() * sizeof(float)), hash);
+  return fmt::format("{:016x}", hash);
+}
+
+// How the data are read: as the run's run.json says, or as this call asks.
+Result<DatasetOptions> dataset_choice(const RunOptions& run, const RunFile* stored,
+                                      const InitialModel* initial) {
+  if (stored == nullptr) {
+    DatasetOptions options = run.dataset;
+    // Grey pictures become what the model takes.
+    if (initial != nullptr && options.channels == 0 &&
+        initial->model.network.signature().in_channels == 3)
+      options.channels = 3;
+    return options;
+  }
+  DatasetOptions asked = run.dataset;
+  asked.seed = stored->dataset.seed;  // --seed is compared with the other options
+  if (asked.channels == 0) asked.channels = stored->dataset.channels;
+  if (run.dataset_given && asked != stored->dataset)
+    return invalid_argument(
+        "the options that say how the images are read contradict the run in {}, which has {}; "
+        "leave them out to go on with that run, or use another --out, or --fresh to start over",
+        run.out.string(), dump_json_line(dataset_options_json(stored->dataset)));
+  return stored->dataset;
+}
+
+// The images to validate on: the test part, or some that are not trained on, or as a last resort
+// some that are.
+Status open_validation(const RunOptions& run, const RunFile* stored, RunData& data) {
+  const bool wanted = run.validate_every > 0 || data.task.objective.validation.at_the_end;
+  const bool asked = run.holdout && stored == nullptr;
+  if (!wanted && !asked && (stored == nullptr || stored->held_out == 0)) return {};
+  ITO_ASSIGN(std::optional<ImageDataset> test, open_test_images(run.data, data.options));
+  if (test) {
+    if (asked)
+      return invalid_argument("--holdout is {}, but {} has {}: leave it out", *run.holdout,
+                              run.data.string(), kind_of_images(*test));
+    if (wanted) data.test = std::move(*test);
+    return {};
+  }
+  std::optional<ImageDataset> held;
+  if (stored != nullptr) {
+    if (stored->held_out > 0) held = hold_out(data.train, 0, stored->held_out);
+  } else {
+    const double share = run.holdout.value_or(kHoldOut);
+    held = hold_out(data.train, share, kLeastHeldOut);
+    if (!held && asked) held = hold_out(data.train, share, 1);
+  }
+  if (held) {
+    data.held_out = held->count;
+    if (wanted) data.test = std::move(*held);
+    return {};
+  }
+  if (!wanted) return {};
+  data.test = data.train;
+  data.test.facts.notes = {
+      fmt::format("{} has no test part and {}: the validation is on images that are trained on",
+                  run.data.string(),
+                  stored != nullptr ? std::string("the run was begun with all images")
+                                    : fmt::format("too few images to hold {} out", kLeastHeldOut))};
+  return {};
+}
+
+int64_t steps_of(const RunOptions& run, const TrainingOptions& options, int64_t images) {
+  if (run.epochs == 0) return run.steps;
+  const double batches = run.epochs * static_cast<double>(images);
+  return std::max<int64_t>(
+      1,
+      std::llround(std::ceil(batches / static_cast<double>(options.batch * options.accumulate))));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RunData>> open_run_data(const RunOptions& run, const RunFile* stored,
+                                               const InitialModel* initial,
+                                               TrainingOptions& options) {
+  auto data = std::make_unique<RunData>();
+  ITO_ASSIGN(data->options, dataset_choice(run, stored, initial));
+  ITO_ASSIGN(data->train, open_dataset(run.data, Split::kTrain, data->options));
+  if (data->train.count < 1) return invalid_argument("{} has no images", run.data.string());
+  data->fingerprint = fingerprint(data->train);
+  ITO_ASSIGN(data->task, make_task(options, data->train, initial));
+  const Validation& validation = data->task.objective.validation;
+  if (run.validate_every > 0 && !validation.make)
+    return invalid_argument("--validate is {}, but {}: leave it out", run.validate_every,
+                            validation.why_not);
+  ITO_TRY(open_validation(run, stored, *data));
+  data->steps = steps_of(run, options, data->train.count);
+  ITO_ASSIGN(const DecayRow* decay, row_called(decay_rows(), options.lr_decay, "--lr-decay"));
+  const bool open_end = decay->falls && options.decay_steps == 0;
+  if (open_end) {
+    options.decay_steps = data->steps;
+    ITO_TRY(check_training_options(options));
+  }
+  // What is measured on the data is measured on those that are trained on.
+  if (data->held_out > 0 || open_end) {
+    ITO_ASSIGN(data->task, make_task(options, data->train, initial));
+  }
+  return data;
+}
+
+}  // namespace ito

@@ -1,0 +1,33 @@
+// The images of a training run and what is made of them: how they are read, which are held out,
+// what is trained on them and for how many steps. Not the loop (api/training_run.h).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "api/run_file.h"
+#include "api/task.h"
+#include "api/training_run.h"
+#include "io/dataset.h"
+
+namespace ito {
+
+struct RunData {
+  DatasetOptions options;   // how they are read
+  std::string fingerprint;  // of all images, those held out included
+  int64_t held_out = 0;
+  ImageDataset train;
+  ImageDataset test;  // to validate on; none where nothing is validated
+  TrainingTask task;
+  int64_t steps = 0;  // in all, of --steps or --epochs
+};
+
+// Opens the images as the run in run.out was begun (`stored`) or as this call asks, makes the task,
+// and gives `options` what depends on how long the run is. Errors: of the data; options that do not
+// fit them.
+Result<std::unique_ptr<RunData>> open_run_data(const RunOptions& run, const RunFile* stored,
+                                               const InitialModel* initial,
+                                               TrainingOptions& options);
+
+}  // namespace ito

@@ -1,0 +1,56 @@
+// Options of a command from a table of fields: visit_fields of api/training_options.h,
+// visit_sampler_fields of api/sampling_loop.h. One option a field, --KEY with - for _, a flag also
+// as
+// --no-KEY, a list with commas. Not what the fields mean, and not options that no table has.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+namespace ito::apps {
+
+inline std::string option_name(std::string_view key) {
+  std::string name = "--" + std::string(key);
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
+// Another spelling of an option.
+struct OptionAlias {
+  std::string_view key, also;
+};
+
+// What visits the table's fields.
+struct AddOption {
+  CLI::App& app;
+  CLI::Validator (*range)(std::string_view key) = nullptr;  // of the fields that are numbers
+  std::span<const OptionAlias> aliases = {};
+
+  template <typename T>
+  void operator()(const char* key, T& field, const char* help) const {
+    std::string name = option_name(key);
+    if constexpr (std::is_same_v<T, bool>) {
+      name += ",!--no-" + name.substr(2);
+      app.add_flag(name, field, help)->capture_default_str();
+      return;
+    } else {
+      for (const OptionAlias& alias : aliases)
+        if (alias.key == key) name += "," + option_name(alias.also);
+      CLI::Option* option = app.add_option(name, field, help);
+      if constexpr (std::is_arithmetic_v<T>) {
+        if (range != nullptr) option->check(range(key));
+        option->capture_default_str();
+      } else {
+        if constexpr (!std::is_same_v<T, std::string>) option->delimiter(',');
+        if (!field.empty()) option->capture_default_str();
+      }
+    }
+  }
+};
+
+}  // namespace ito::apps

@@ -1,0 +1,57 @@
+// ito report: a run as a page, or several beside each other.
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "api/run_report.h"
+#include "apps/command.h"
+#include "base/error.h"
+#include "io/json.h"
+
+namespace ito::apps {
+namespace {
+
+struct ReportCommand {
+  std::vector<std::string> runs;
+  std::string out;
+  bool json = false;
+};
+
+Status check(ReportCommand& c) {
+  if (!c.out.empty() && Path(c.out).extension() != ".html")
+    return invalid_argument("--out is {}, expected a name that ends in .html", c.out);
+  if (c.out.empty() && c.runs.size() > 1)
+    return invalid_argument("several runs are written to one page: name it with --out FILE.html");
+  return {};
+}
+
+Status run(ReportCommand& c) {
+  std::vector<RunRecord> records;
+  Json summaries = Json::array();
+  for (const std::string& folder : c.runs) {
+    ITO_ASSIGN(RunRecord record, read_run_record(folder));
+    summaries.push_back(run_summary(record));
+    records.push_back(std::move(record));
+  }
+  const Path out = c.out.empty() ? Path(c.runs[0]) / kReportFile : Path(c.out);
+  ITO_TRY(write_file_atomic(out, html_page(run_report(records))));
+  if (c.json)
+    fmt::print("{}", dump_json({{"out", out.string()}, {"runs", summaries}}));
+  else
+    fmt::print("wrote {}\n", out.string());
+  return {};
+}
+
+}  // namespace
+
+Command add_report_command(CLI::App& root) {
+  auto c = std::make_shared<ReportCommand>();
+  CLI::App* app = root.add_subcommand(
+      "report", "Write a page of a run's curves, samples, data and settings, or of several runs");
+  app->add_option("RUN", c->runs, "run folders of `ito train`")->required();
+  app->add_option("--out", c->out, "the page, FILE.html; of one run by default its report.html");
+  app->add_flag("--json", c->json, "print what the runs have come to as JSON");
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }};
+}
+
+}  // namespace ito::apps

@@ -1,0 +1,104 @@
+// report.html and the event file of a run, and `ito report` on one and on several.
+#include "api/run_report.h"
+
+#include <gtest/gtest.h>
+
+#include "io/checkpoint.h"
+#include "io/jsonl.h"
+#include "tests/apps/run_ito.h"
+
+namespace ito::test {
+namespace {
+
+bool says(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+size_t count(const std::string& text, const std::string& part) {
+  size_t n = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
+  return n;
+}
+
+class RunReport : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    scratch_ = new Scratch;
+    write_tiny_data(data());
+    outcome_ = run_ito(training("one", 4));
+  }
+  static void TearDownTestSuite() { delete scratch_; }
+  void SetUp() override { ASSERT_EQ(outcome_.code, 0) << outcome_.err; }
+
+  static Path data() { return *scratch_ / "data.npz"; }
+  static Path path(const std::string& name) { return *scratch_ / name; }
+  static std::vector<std::string> training(const std::string& name, int steps) {
+    return with(least_training(data(), path(name), steps, 2),
+                {"--sample-every", "2", "--validate", "4"});
+  }
+
+  inline static Scratch* scratch_ = nullptr;
+  inline static Outcome outcome_;
+};
+
+TEST_F(RunReport, ShowsCurvesSamplesDataAndSettings) {
+  const std::string html = read_file(path("one") / kReportFile).value();
+  for (const char* title : {"Loss", "Learning rate", "Norm of the gradient", "Images per second",
+                            "Samples", "Data", "Settings", "Classes"})
+    EXPECT_TRUE(says(html, title)) << title;
+  EXPECT_TRUE(says(html, ">step 4<"));
+  // Both grids, byte for byte.
+  for (const char* name : {"samples-2.png", "samples-4.png"})
+    EXPECT_EQ(count(html, base64(read_file(path("one") / name).value())), 1u) << name;
+  EXPECT_TRUE(says(html, "<th>images</th><td>48</td>"));
+  EXPECT_TRUE(says(html, "<th>batch</th><td>2</td>"));
+  const Json trainer = read_json(checkpoint_folder(path("one"), 4) / "trainer.json").value();
+  EXPECT_TRUE(
+      says(html, html_escaped(trainer["trainer"]["metadata"]["device"].get<std::string>())));
+  EXPECT_EQ(count(html, "<script"), 0u);
+}
+
+// A run that goes on has one page and one event file, with all that came before in them.
+TEST_F(RunReport, FollowsARunThatGoesOn) {
+  const Path run = path("longer");
+  std::filesystem::copy(path("one"), run, std::filesystem::copy_options::recursive);
+  const std::string before = read_file(run / kEventFile).value();
+  const Outcome more = run_ito(training("longer", 6));
+  ASSERT_EQ(more.code, 0) << more.err;
+  EXPECT_TRUE(says(read_file(run / kReportFile).value(), ">step 6<"));
+  const std::string after = read_file(run / kEventFile).value();
+  EXPECT_TRUE(after.starts_with(before));
+  EXPECT_GT(after.size(), before.size());
+  EXPECT_TRUE(says(before, "grad_norm"));
+  EXPECT_TRUE(says(before, read_file(run / "samples-4.png").value()));
+  // Starting over takes both away.
+  ASSERT_EQ(run_ito(with(training("longer", 2), {"--fresh"})).code, 0);
+  EXPECT_FALSE(says(read_file(run / kReportFile).value(), ">step 6<"));
+  EXPECT_LT(read_file(run / kEventFile).value().size(), before.size());
+}
+
+TEST_F(RunReport, ComparesRuns) {
+  const Outcome other = run_ito(with(training("two", 4), {"--lr", "0.01"}));
+  ASSERT_EQ(other.code, 0) << other.err;
+  const Path page = path("both.html");
+  const Outcome outcome = run_ito(
+      {"report", path("one").string(), path("two").string(), "--out", page.string(), "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json summary = parse_json(outcome.out, "report").value();
+  ASSERT_EQ(summary.at("runs").size(), 2u);
+  EXPECT_EQ(summary["runs"][1]["run"], "two");
+  EXPECT_EQ(summary["runs"][1]["step"], 4);
+  const std::string html = read_file(page).value();
+  EXPECT_TRUE(says(html, "one: loss"));
+  EXPECT_TRUE(says(html, "two: validation"));
+  // Only what differs.
+  EXPECT_TRUE(says(html, "<th>lr</th><td>0.002</td><td>0.01</td>"));
+  EXPECT_FALSE(says(html, "<th>batch</th>"));
+  EXPECT_EQ(run_ito({"report", path("one").string(), path("two").string()}).code, 2);
+  const Outcome none = run_ito({"report", scratch_->operator/("").string()});
+  EXPECT_EQ(none.code, 1);
+  EXPECT_TRUE(says(none.err, "is no run of ito train")) << none.err;
+}
+
+}  // namespace
+}  // namespace ito::test
