@@ -12,6 +12,9 @@
 namespace ito {
 namespace {
 
+constexpr const char* kCorrect = "correct";    // f32 [n]: 1 where the class is the label
+constexpr const char* kFeatures = "features";  // f32 [n, channels of the last block]
+
 Program judge_program(const Network& network, const Shape& shape) {
   Program program;
   program.name = "judge";
@@ -19,9 +22,9 @@ Program judge_program(const Network& network, const Shape& shape) {
   const FlatTensors flat = flat_inputs(graph, state_name::kParameters, network.set());
   const Tensor x = input(graph, batch_name::kImages, shape);
   const Tensor labels = input(graph, batch_name::kLabels, {shape[0]}, DType::kU32);
-  program.output("correct", is_correct(network.build(flat, x, {}), labels));
-  program.output("features", classifier_features(Scope(network.set(), flat),
-                                                 *network.config_as<ClassifierConfig>(), x));
+  program.output(kCorrect, is_correct(network.build(flat, x, {}), labels));
+  program.output(kFeatures, classifier_features(Scope(network.set(), flat),
+                                                *network.config_as<ClassifierConfig>(), x));
   return program;
 }
 
@@ -68,7 +71,7 @@ Result<int64_t> Scorer::count_recognised(std::span<const float> images,
                               classes_ - 1);
   }
   ITO_TRY(run(images, labels));
-  ITO_ASSIGN(const std::vector<float> correct, executor_->read<float>("correct"));
+  ITO_ASSIGN(const std::vector<float> correct, executor_->read<float>(kCorrect));
   int64_t count = 0;
   for (size_t i = 0; i < labels.size(); ++i) count += correct[i] > 0 ? 1 : 0;
   return count;
@@ -79,7 +82,7 @@ Result<std::vector<float>> Scorer::features_of(std::span<const float> images) {
   const int64_t count = static_cast<int64_t>(images.size()) / size;
   CHECK(count >= 1 && count <= shape_[0], "not 1 to the scorer's batch of images");
   ITO_TRY(run(images, {}));
-  ITO_ASSIGN(std::vector<float> features, executor_->read<float>("features"));
+  ITO_ASSIGN(std::vector<float> features, executor_->read<float>(kFeatures));
   features.resize(static_cast<size_t>(count * features_));
   return features;
 }

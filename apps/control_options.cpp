@@ -8,7 +8,9 @@
 #include <span>
 #include <utility>
 
+#include "apps/choices.h"
 #include "apps/command.h"
+#include "apps/rows.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/registry.h"
@@ -29,19 +31,19 @@ struct InverseRow {
   double noise_std;  // of the observation, unless --noise-std says otherwise
 };
 constexpr InverseRow kInverses[] = {
-    {{"blur", "means over KxK pixels", "", ""},
+    {{"blur", "blur:K, means over KxK pixels, K odd, periodic", "Kawar et al. 2022", ""},
      [](const Shape& size, double number) {
        return Measurement::blur(size, box_kernel(static_cast<int>(number)));
      },
      true,
      kRoundingStd},
-    {{"gaussian", "a Gaussian blur", "", ""},
+    {{"gaussian", "gaussian:D, a blur of deviation D pixels, periodic", "Kawar et al. 2022", ""},
      [](const Shape& size, double number) {
        return Measurement::blur(size, gaussian_kernel(number, std::min(size[0], size[1])));
      },
      false,
      kRoundingStd},
-    {{"downsample", "means over blocks", "", ""},
+    {{"downsample", "downsample:F, means over blocks of FxF", "Kawar et al. 2022", ""},
      [](const Shape& size, double number) {
        return Measurement::downsample(size, static_cast<int>(number));
      },
@@ -58,10 +60,11 @@ struct Inverse {
 Result<Inverse> parse_inverse(const std::string& text) {
   const size_t colon = text.find(':');
   const std::string name = text.substr(0, colon);
-  Inverse inverse{.row = find_row(std::span<const InverseRow>(kInverses), name)};
+  const std::span<const InverseRow> rows = kInverses;
+  Inverse inverse{.row = find_row(rows, name)};
   if (inverse.row == nullptr)
-    return invalid_argument("--inverse is \"{}\", expected blur:K, gaussian:D or downsample:F",
-                            text);
+    return invalid_argument("--inverse is \"{}\", expected NAME:NUMBER, the name {}", text,
+                            expected_names(rows));
   const char* first = text.data() + (colon == std::string::npos ? text.size() : colon + 1);
   const char* last = text.data() + text.size();
   const auto [end, error] = std::from_chars(first, last, inverse.number);
@@ -170,6 +173,8 @@ Result<Observation> inverse_problem(const ControlOptions& options, const Shape& 
 
 }  // namespace
 
+std::vector<Name> inverse_choices() { return names_of(kInverses); }
+
 void add_control_options(CLI::App& app, ControlOptions& options) {
   app.add_option("--guidance-classifier", options.classifier,
                  "folder of an `ito train --classifier --noisy`: guides each image to its class");
@@ -202,9 +207,7 @@ void add_control_options(CLI::App& app, ControlOptions& options) {
   app.add_option("--mask", options.mask, "grey picture: white 255 is kept, black 0 is filled");
   app.add_option("--colorize", options.colorize, "picture whose luminance is kept");
   app.add_option("--inverse", options.inverse,
-                 "how --observation was made: blur:K (means over KxK pixels, K odd, periodic), "
-                 "gaussian:D (blur of deviation D pixels, periodic), downsample:F (means over "
-                 "blocks of FxF)");
+                 with_choices("sample --inverse", "how --observation was made, NAME:NUMBER"));
   app.add_option("--observation", options.observation, "picture that --inverse made");
   app.add_option("--noise-std", options.noise_std,
                  "deviation of the noise in the picture that is matched, in units of [-1, 1]; left "

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "apps/command.h"
+#include "apps/rows.h"
 #include "base/error.h"
 
 namespace ito::apps {
@@ -59,7 +60,7 @@ void add_sampler_options(CLI::App& app, SampleOptions& options) {
       app.add_flag(field ? name + ",!--no-" + name.substr(2) : name, field, help)
           ->capture_default_str();
     } else if constexpr (std::is_same_v<Field, std::string>) {
-      app.add_option(name, field, help)->capture_default_str();
+      app.add_option(name, field, with_choices("sample " + name, help))->capture_default_str();
     } else {
       app.add_option(name, field, help)->check(range_of(key))->capture_default_str();
     }

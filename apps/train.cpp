@@ -5,6 +5,7 @@
 #include "api/training_run.h"
 #include "apps/command.h"
 #include "apps/data_options.h"
+#include "apps/rows.h"
 #include "base/error.h"
 #include "io/json.h"
 
@@ -34,7 +35,8 @@ struct AddOption {
   }
   template <typename T>
   void operator()(const char* key, T& field, const char* help) const {
-    app.add_option(fmt::format("--{}", key), field, help)->capture_default_str();
+    const std::string name = fmt::format("--{}", key);
+    app.add_option(name, field, with_choices("train " + name, help))->capture_default_str();
   }
 };
 
