@@ -222,23 +222,35 @@ class Fuser {
     return loads;
   }
 
-  // By kernel, whether it must run before one of `kernels`, directly or not; these themselves where
-  // another of them is behind. Gradients of gradients have thousands of kernels, so that this is
-  // asked once for each and not for each pair.
-  std::vector<bool> before(const std::vector<int>& kernels) const {
-    std::vector<bool> found(result_.kernels.size(), false);
-    std::vector<int> open = kernels;
-    while (!open.empty()) {
-      const int k = open.back();
-      open.pop_back();
-      for (int earlier : result_.kernels[static_cast<size_t>(k)].after) {
-        if (found[static_cast<size_t>(earlier)]) continue;
-        found[static_cast<size_t>(earlier)] = true;
-        open.push_back(earlier);
+  // Whether kernels must run before one of `kernels`, directly or not; of these themselves, whether
+  // another of them is behind. Found once for all kernels, when first asked: gradients of gradients
+  // have thousands.
+  class Before {
+   public:
+    Before(const FusedProgram& program, const std::vector<int>& kernels)
+        : program_(program), open_(kernels) {}
+    bool operator()(int kernel) {
+      if (found_.empty()) find();
+      return found_[static_cast<size_t>(kernel)];
+    }
+
+   private:
+    void find() {
+      found_.assign(program_.kernels.size(), false);
+      while (!open_.empty()) {
+        const int k = open_.back();
+        open_.pop_back();
+        for (int earlier : program_.kernels[static_cast<size_t>(k)].after) {
+          if (found_[static_cast<size_t>(earlier)]) continue;
+          found_[static_cast<size_t>(earlier)] = true;
+          open_.push_back(earlier);
+        }
       }
     }
-    return found;
-  }
+    const FusedProgram& program_;
+    std::vector<int> open_;
+    std::vector<bool> found_;
+  };
 
   void refresh(FusedKernel& kernel) {
     kernel.loads = loads_of(kernel.stores);
@@ -247,9 +259,8 @@ class Fuser {
       if (int k = result_.kernel_of[id]; k >= 0) kernel.after.push_back(k);
   }
 
-  // Whether `extra` may be computed by kernel `k` as well. `earlier`: before(extra.after).
-  bool can_join(int k, const FusedKernel& extra, const std::vector<bool>& earlier,
-                bool dependent_only) const {
+  // Whether `extra` may be computed by kernel `k` as well. `before`: of extra.after.
+  bool can_join(int k, const FusedKernel& extra, Before& before, bool dependent_only) const {
     const FusedKernel& kernel = result_.kernels[static_cast<size_t>(k)];
     if (kernel.kind == FusedKernel::Kind::kContract &&
         (extra.loads.size() > kMaxEpilogueLoads || tree_cost(extra.stores[0]) > kEpilogueCostLimit))
@@ -271,19 +282,17 @@ class Fuser {
     arguments.insert(extra.stores.begin(), extra.stores.end());
     if (arguments.size() > kMaxKernelArguments - 1) return false;
     if (!depends && (dependent_only || !shares)) return false;
-    return !earlier[static_cast<size_t>(k)];
+    return !before(k);
   }
 
   // Output and log-sum-exp, or the gradients of keys and values, from one walk over the scores.
-  bool can_share_attention(int k, const FusedKernel& extra,
-                           const std::vector<bool>& earlier) const {
+  bool can_share_attention(int k, const FusedKernel& extra, Before& before) const {
     const FusedKernel& kernel = result_.kernels[static_cast<size_t>(k)];
     if (kernel.kind != FusedKernel::Kind::kAttention || kernel.stores.size() != 1 ||
         !attention_shares_walk(node(kernel.stores[0]), node(extra.stores[0])))
       return false;
     const std::vector<int>& after = extra.after;
-    return !earlier[static_cast<size_t>(k)] &&
-           std::find(after.begin(), after.end(), k) == after.end();
+    return !before(k) && std::find(after.begin(), after.end(), k) == after.end();
   }
 
   void build_kernels() {
@@ -300,20 +309,20 @@ class Fuser {
                                                       : FusedKernel::Kind::kReduce;
       }
       refresh_placed(kernel);
-      const std::vector<bool> earlier = before(kernel.after);
+      Before before(result_, kernel.after);
       int target = -1;
       int newest = static_cast<int>(result_.kernels.size()) - 1;
       for (int k = newest; k >= 0 && k > newest - 96 && target < 0; --k) {
         const FusedKernel& other = result_.kernels[static_cast<size_t>(k)];
         if (kernel.kind == FusedKernel::Kind::kMap) {
           bool dependent_only = other.kind != FusedKernel::Kind::kMap;
-          if (can_join(k, kernel, earlier, dependent_only)) target = k;
+          if (can_join(k, kernel, before, dependent_only)) target = k;
         } else if (kernel.kind == FusedKernel::Kind::kReduce &&
                    other.kind == FusedKernel::Kind::kReduce && same_walk(other, kernel) &&
-                   can_join(k, kernel, earlier, false)) {
+                   can_join(k, kernel, before, false)) {
           target = k;
         } else if (kernel.kind == FusedKernel::Kind::kAttention &&
-                   can_share_attention(k, kernel, earlier)) {
+                   can_share_attention(k, kernel, before)) {
           target = k;
         }
       }
@@ -369,7 +378,7 @@ class Fuser {
         if (k == writer)
           possible &= load->second &&
                       result_.kernels[static_cast<size_t>(k)].kind == FusedKernel::Kind::kMap;
-        else if (before({k})[static_cast<size_t>(writer)])
+        else if (Before(result_, {k})(writer))
           possible = false;
         else
           readers.push_back(k);

@@ -91,9 +91,12 @@ TEST_P(Objectives, LossFallsAndTheFolderSaysWhatItIs) {
   ASSERT_EQ(rows.size(), static_cast<size_t>(c.steps));
   for (const Json& row : rows) ASSERT_TRUE(std::isfinite(row.at("loss").get<double>()));
   const size_t quarter = rows.size() / 4;
-  if (c.falls)
+  if (c.falls) {
     EXPECT_LT(mean_loss(rows, rows.size() - quarter, rows.size()), mean_loss(rows, 0, quarter));
-  if (c.judged != nullptr) EXPECT_NE(trained.err.find(c.judged), std::string::npos) << trained.err;
+  }
+  if (c.judged != nullptr) {
+    EXPECT_NE(trained.err.find(c.judged), std::string::npos) << trained.err;
+  }
   if (c.scheduler == nullptr) return;
   const Json scheduler = read_json(out / "scheduler/scheduler_config.json").value();
   EXPECT_EQ(scheduler.at("_class_name"), c.scheduler);

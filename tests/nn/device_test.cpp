@@ -162,8 +162,9 @@ TEST_F(NnOnDevice, AdamWTrainingMatchesTheInterpreter) {
 TEST_F(NnOnDevice, AttentionDownBlockMatchesDiffusers) {
   const BlockRun run =
       block_run({.n = 4, .c = 32, .h = 32, .w = 32, .embedding = true}, down("AttnDownBlock2D"));
-  ASSERT_OK_AND_ASSIGN(const HostValues found,
-                       test::run_on_device(device(), run.program, run.inputs));
+  ASSERT_OK_AND_ASSIGN(
+      const HostValues found,
+      test::run_on_device(device(), run.program, HostValues(run.inputs.begin(), run.inputs.end())));
   expect_slice(found.at("y"), {.0636, .8964, -.6234});
 }
 
