@@ -8,6 +8,7 @@
 #include <span>
 #include <utility>
 
+#include "api/choices.h"
 #include "base/error.h"
 #include "base/registry.h"
 #include "io/dataset.h"
@@ -27,19 +28,19 @@ struct InverseRow {
   double noise_std;  // of the observation, unless --noise-std says otherwise
 };
 constexpr InverseRow kInverses[] = {
-    {{"blur", "means over KxK pixels", "", ""},
+    {{"blur", "blur:K, means over KxK pixels, K odd, periodic", "Kawar et al. 2022", ""},
      [](const Shape& size, double number) {
        return Measurement::blur(size, box_kernel(static_cast<int>(number)));
      },
      true,
      kRoundingStd},
-    {{"gaussian", "a Gaussian blur", "", ""},
+    {{"gaussian", "gaussian:D, a blur of deviation D pixels, periodic", "Kawar et al. 2022", ""},
      [](const Shape& size, double number) {
        return Measurement::blur(size, gaussian_kernel(number, std::min(size[0], size[1])));
      },
      false,
      kRoundingStd},
-    {{"downsample", "means over blocks", "", ""},
+    {{"downsample", "downsample:F, means over blocks of FxF", "Kawar et al. 2022", ""},
      [](const Shape& size, double number) {
        return Measurement::downsample(size, static_cast<int>(number));
      },
@@ -56,10 +57,11 @@ struct Inverse {
 Result<Inverse> parse_inverse(const std::string& text) {
   const size_t colon = text.find(':');
   const std::string name = text.substr(0, colon);
-  Inverse inverse{.row = find_row(std::span<const InverseRow>(kInverses), name)};
+  const std::span<const InverseRow> rows = kInverses;
+  Inverse inverse{.row = find_row(rows, name)};
   if (inverse.row == nullptr)
-    return invalid_argument("--inverse is \"{}\", expected blur:K, gaussian:D or downsample:F",
-                            text);
+    return invalid_argument("--inverse is \"{}\", expected NAME:NUMBER, the name {}", text,
+                            expected_names(rows));
   const char* first = text.data() + (colon == std::string::npos ? text.size() : colon + 1);
   const char* last = text.data() + text.size();
   const auto [end, error] = std::from_chars(first, last, inverse.number);
@@ -169,6 +171,8 @@ Result<Observation> inverse_problem(const ControlFiles& files, const Shape& size
 }
 
 }  // namespace
+
+std::vector<Name> inverse_choices() { return names_of(kInverses); }
 
 Status check_inverse(const std::string& text) {
   ITO_TRY(parse_inverse(text));

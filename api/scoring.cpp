@@ -14,7 +14,8 @@
 namespace ito {
 namespace {
 
-constexpr const char *kCorrect = "correct", *kFeatures = "features";
+constexpr const char* kCorrect = "correct";    // f32 [n]: 1 where the class is the label
+constexpr const char* kFeatures = "features";  // f32 [n, count()]
 
 }  // namespace
 

@@ -89,12 +89,12 @@ struct TrainingOptions {
   bool operator==(const TrainingOptions&) const = default;
 };
 
-// Calls visit(key, field, help) for every field; the key is also the command line's --key.
+// Calls visit(key, field, help) for every field; the key is also the command line's --key, whose
+// help goes on with the names that there are, where it is a choice by name.
 template <typename Options, typename Visit>
 void visit_fields(Options& o, Visit&& visit) {
   visit("objective", o.objective,
-        "what is minimised (the table of objectives in docs/commands.md); auto: what the other "
-        "options ask for, else simple");
+        "what is minimised; auto: what the other options ask for, else simple");
   visit("classifier", o.classifier, "train an image classifier instead of a diffusion model");
   visit("noisy", o.noisy,
         "with --classifier: one for images with the noise of --schedule, to guide samplers with");
@@ -106,18 +106,12 @@ void visit_fields(Options& o, Visit&& visit) {
         "2^levels");
   visit("flip", o.flip, "show every other image mirrored, drawn anew each time");
   visit("classes", o.classes, "class embeddings from the data set's labels");
-  visit("schedule", o.schedule,
-        "noise schedule: linear, scaled_linear, squaredcos_cap_v2, sigmoid, laplace");
+  visit("schedule", o.schedule, "noise schedule");
   visit("timesteps", o.timesteps, "timesteps of the noise schedule");
-  visit("prediction", o.prediction, "what the network predicts: epsilon, sample, v_prediction");
-  visit("loss-weight", o.loss_weight, "weight of each timestep: none, min_snr, p2, elbo");
-  visit("sde", o.sde,
-        "train a score model on this process: ve, vp, subvp by denoising score matching, edm by "
-        "EDM's preconditioned loss; none: the "
-        "discrete chain of --schedule");
-  visit("network", o.network,
-        "ddpm; ncsnpp (noise level by Fourier features, image skips, FIR resampling); ncsnv2 (not "
-        "told the noise level, output divided by it)");
+  visit("prediction", o.prediction, "what the network predicts");
+  visit("loss-weight", o.loss_weight, "weight of each timestep");
+  visit("sde", o.sde, "process that the model is trained on; all but none are for score models");
+  visit("network", o.network, "what is trained");
   visit("sigma-min", o.sigma_min, "ve, edm: smallest noise level; left out with edm: 0.002");
   visit("sigma-max", o.sigma_max,
         "ve, edm: largest noise level; 0: the largest distance found between two training images "
@@ -130,41 +124,36 @@ void visit_fields(Options& o, Visit&& visit) {
   visit("p-std", o.p_std, "edm: deviation of ln(sigma) in training");
   visit("beta-min", o.beta_min, "vp, subvp: noise rate at time 0");
   visit("beta-max", o.beta_max, "vp, subvp: noise rate at time 1");
-  visit("dsm-weight", o.dsm_weight,
-        "weight of the score's squared error at time t: variance (of the noise); likelihood (g^2); "
-        "importance (likelihood, with times drawn where that weighs most)");
+  visit("dsm-weight", o.dsm_weight, "weight of the score's squared error at time t");
   visit("ladder", o.ladder,
         "ve: train on this many noise levels in geometric progression; auto: as many as let "
         "neighbours overlap by half; 0: on all in between");
   visit("zero-snr", o.zero_snr,
         "rescale the schedule so that the last timestep holds no signal; not with epsilon");
   visit("time-sampling", o.time_sampling,
-        "how timesteps are drawn: uniform; importance (simple, hybrid, vlb: by the loss's second "
-        "moment); logit-normal (flow)");
+        "how timesteps (of simple, hybrid, vlb) or times (of flow) are drawn");
   visit("time-mean", o.time_mean, "logit-normal: mean of the logits of the times");
   visit("time-std", o.time_std, "logit-normal: their deviation");
   visit("vb-weight", o.vb_weight, "hybrid: weight of the variational bound");
-  visit("variance", o.variance,
-        "vlb: variance of the reverse steps: learned_range, fixed_small, fixed_large");
-  visit("path", o.path, "flow: path between data and noise: linear, trigonometric");
+  visit("variance", o.variance, "vlb: variance of the reverse steps");
+  visit("path", o.path, "flow: path between data and noise");
   visit("curriculum-steps", o.curriculum_steps,
         "consistency: steps of the whole training, over which the noise levels are refined");
   visit("levels-first", o.levels_first, "consistency: pairs of noise levels at the start");
   visit("levels-last", o.levels_last, "consistency: pairs of noise levels at the end");
   visit("projections", o.projections, "ssm, ssm-vr: projections per image");
-  visit("projection", o.projection, "ssm, ssm-vr: rademacher or gaussian");
+  visit("projection", o.projection, "ssm, ssm-vr: what the slices look along");
   visit("energy", o.energy,
-        "make the network an energy, whose gradient is the prediction: norm, inner, head; none");
+        "make the network an energy, whose gradient is the prediction; none: leave it as it is");
   visit("class-dropout", o.class_dropout,
         "share of labels that are left out, for classifier-free guidance; the class table then has "
         "one row more, the last, for no class");
   visit("batch", o.batch, "images per batch");
   visit("accumulate", o.accumulate, "batches whose mean gradient makes one step");
-  visit("optimizer", o.optimizer, "adamw, adam or sgd");
+  visit("optimizer", o.optimizer, "how weights follow gradients");
   visit("lr", o.lr, "learning rate");
   visit("warmup", o.warmup, "steps over which the learning rate rises linearly");
-  visit("lr-decay", o.lr_decay,
-        "fall of the learning rate after the warm-up: constant, linear, cosine, inverse-sqrt");
+  visit("lr-decay", o.lr_decay, "fall of the learning rate after the warm-up");
   visit("decay-steps", o.decay_steps,
         "step at which the fall ends (linear, cosine; 0: the run's --steps) or begins "
         "(inverse-sqrt; 0: --warmup)");

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "apps/rows.h"
 #include "base/error.h"
 
 namespace ito::apps {
@@ -37,9 +38,7 @@ void add_control_options(CLI::App& app, ControlFiles& options) {
   app.add_option("--mask", options.mask, "grey picture: white 255 is kept, black 0 is filled");
   app.add_option("--colorize", options.colorize, "picture whose luminance is kept");
   app.add_option("--inverse", options.inverse,
-                 "how --observation was made: blur:K (means over KxK pixels, K odd, periodic), "
-                 "gaussian:D (blur of deviation D pixels, periodic), downsample:F (means over "
-                 "blocks of FxF)");
+                 with_choices("sample --inverse", "how --observation was made, NAME:NUMBER"));
   app.add_option("--observation", options.observation, "picture that --inverse made");
   app.add_option("--noise-std", options.noise_std,
                  "deviation of the noise in the picture that is matched, in units of [-1, 1]; left "

@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 
 #include "api/conversion.h"
+#include "apps/choices.h"
 #include "apps/command.h"
+#include "apps/rows.h"
 #include "base/registry.h"
 #include "io/json.h"
 
@@ -51,6 +53,8 @@ Status run(const ConvertCommand& c) {
 
 }  // namespace
 
+std::vector<Name> number_type_choices() { return names_of(kTypes); }
+
 Command add_convert_command(CLI::App& root) {
   auto c = std::make_shared<ConvertCommand>();
   CLI::App* app = root.add_subcommand(
@@ -67,7 +71,8 @@ Command add_convert_command(CLI::App& root) {
       "--prefix", c->options.prefix,
       "take only tensors whose name begins so, without it: \"ema_model.\"; without this, "
       "a prefix before all of a network's names is found");
-  app->add_option("--dtype", c->type, "float32, float16 or bfloat16; without it as they are");
+  app->add_option("--dtype", c->type,
+                  with_choices("convert --dtype", "type of the numbers; without it as they are"));
   app->add_flag("--json", c->json, "print JSON");
   return {app, [c] { return check(*c); }, [c] { return run(*c); }};
 }

@@ -5,6 +5,7 @@
 #include "api/interpolation.h"
 #include "apps/command.h"
 #include "apps/open_model.h"
+#include "apps/rows.h"
 #include "base/error.h"
 #include "io/json.h"
 #include "io/png.h"
@@ -34,13 +35,6 @@ Json settings_of(const InterpolateCommand& c) {
   used("rtol", c.options.ode.rtol);
   used("atol", c.options.ode.atol);
   return settings;
-}
-
-std::string method_help() {
-  std::string text = "for models of every process:";
-  for (const InterpolationRow& row : interpolation_rows())
-    text += fmt::format("\n{}: {}", row.name.name, row.name.help);
-  return text;
 }
 
 Status check(InterpolateCommand& c) {
@@ -106,7 +100,9 @@ Command add_interpolate_command(CLI::App& root) {
   app->add_option("--a", c->a, "the first picture; smaller ones are padded with -1")->required();
   app->add_option("--b", c->b, "the last picture")->required();
   app->add_option("--out", c->out, "FILE.png: a grid, --a's reconstruction first")->required();
-  app->add_option("--method", c->options.method, method_help())->capture_default_str();
+  app->add_option("--method", c->options.method,
+                  with_choices("interpolate --method", "way from one to the other"))
+      ->capture_default_str();
   app->add_option("--steps", c->options.steps, "latent, noise: steps of the sampler")
       ->check(at_least(1))
       ->capture_default_str();

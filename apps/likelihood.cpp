@@ -10,6 +10,7 @@
 
 #include "apps/likelihood_bound.h"
 #include "apps/open_model.h"
+#include "apps/rows.h"
 #include "base/error.h"
 #include "io/json.h"
 
@@ -184,9 +185,7 @@ Command add_likelihood_command(CLI::App& root) {
       ->check(at_least(1))
       ->capture_default_str();
   app->add_option("--probe", c->probe,
-                  "random vectors that estimate the divergence: rademacher or gaussian; exact: "
-                  "none, for images of at most 128 numbers")
-      ->check(CLI::IsMember({"rademacher", "gaussian", "exact"}))
+                  with_choices("likelihood --probe", "how the divergence is found"))
       ->capture_default_str();
   app->add_option("--probes", c->settings.likelihood.probes, "random vectors per image")
       ->check(CLI::Range(1, 1024))

@@ -7,6 +7,7 @@
 
 #include "api/likelihood.h"
 #include "apps/open_model.h"
+#include "apps/rows.h"
 #include "base/error.h"
 #include "io/class_names.h"
 #include "io/image.h"
@@ -162,23 +163,22 @@ void add_bound_options(CLI::App& app, BoundRequest& request) {
       ->check(at_least(0))
       ->capture_default_str();
   app.add_option("--variance", request.variance,
-                 "bound: variance of the reverse steps, as in a scheduler's variance_type, in "
-                 "place of the model's");
+                 with_choices("likelihood --variance",
+                              "bound: variance of the reverse steps, in place of the model's"));
   app.add_option("--cdf", request.cdf,
-                 "bound: how the decoder's Gaussian is integrated over a byte: tanh, as published "
-                 "numbers have it, or erf, exactly")
-      ->check(CLI::IsMember({"tanh", "erf"}))
+                 with_choices("likelihood --cdf",
+                              "bound: how the decoder's Gaussian is integrated over a byte"))
       ->capture_default_str();
   app.add_option("--picture", request.picture, "bound: FILE.png to draw rate and distortion in");
 }
 
 Status check_bound(BoundRequest& request) {
+  ITO_ASSIGN(request.settings.cdf, decoder_cdf_from_name(request.cdf));
   if (!request.wanted) {
     if (!request.variance.empty() || !request.picture.empty() || request.settings.terms != 0)
       return invalid_argument("--terms, --variance and --picture need --bound");
     return {};
   }
-  request.settings.cdf = request.cdf == "erf" ? DecoderCdf::kErf : DecoderCdf::kTanh;
   if (request.variance.empty()) return {};
   ITO_ASSIGN(request.settings.variance, variance_type_from_name(request.variance));
   return {};

@@ -1,7 +1,6 @@
 // Options of a command from a table of fields: visit_fields of api/training_options.h,
 // visit_sampler_fields of api/sampling_loop.h. One option a field, --KEY with - for _, a flag also
-// as
-// --no-KEY, a list with commas. Not what the fields mean, and not options that no table has.
+// as --no-KEY, a list with commas. Not what the fields mean, and not options that no table has.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -11,6 +10,8 @@
 #include <string_view>
 #include <type_traits>
 #include <vector>
+
+#include "apps/rows.h"
 
 namespace ito::apps {
 
@@ -28,6 +29,7 @@ struct OptionAlias {
 // What visits the table's fields.
 struct AddOption {
   CLI::App& app;
+  std::string_view command;                                 // "train", for apps/rows.h
   CLI::Validator (*range)(std::string_view key) = nullptr;  // of the fields that are numbers
   std::span<const OptionAlias> aliases = {};
 
@@ -41,7 +43,10 @@ struct AddOption {
     } else {
       for (const OptionAlias& alias : aliases)
         if (alias.key == key) name += "," + option_name(alias.also);
-      CLI::Option* option = app.add_option(name, field, help);
+      std::string text = help;
+      if constexpr (std::is_same_v<T, std::string>)
+        text = with_choices(std::string(command) + " " + option_name(key), std::move(text));
+      CLI::Option* option = app.add_option(name, field, text);
       if constexpr (std::is_arithmetic_v<T>) {
         if (range != nullptr) option->check(range(key));
         option->capture_default_str();

@@ -1,8 +1,10 @@
-// The registry rows as tables: samplers, objectives, networks and processes by name. What
-// `ito inspect --list` prints, and what the tables of docs/rows.md are made of.
+// Everything that is chosen by name, as tables made of the registry's rows: what `ito inspect
+// --list` prints, what docs/rows.md holds, and what the help of an option says that it may be. Not
+// the rows themselves, which stand where their kind is.
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/registry.h"
@@ -18,5 +20,9 @@ std::vector<std::string> row_kinds();
 // Errors: an unknown kind.
 Result<std::string> rows_text(const std::string& kind);
 Result<Json> rows_json(const std::string& kind);
+
+// `help` of the option ("train --schedule"), and what it may be: "name: what; name: what". An
+// option that is no choice by name keeps its help.
+std::string with_choices(std::string_view option, std::string help);
 
 }  // namespace ito::apps

@@ -6,10 +6,12 @@
 
 #include "api/sample_files.h"
 #include "api/sample_run.h"
+#include "apps/choices.h"
 #include "apps/command.h"
 #include "apps/control_options.h"
 #include "apps/farm_options.h"
 #include "apps/open_model.h"
+#include "apps/rows.h"
 #include "apps/sampler_options.h"
 #include "base/error.h"
 #include "io/json.h"
@@ -177,6 +179,8 @@ Status run(SampleCommand& c) {
 
 }  // namespace
 
+std::vector<Name> random_source_choices() { return names_of(kRandomSources); }
+
 Command add_sample_command(CLI::App& root) {
   auto c = std::make_shared<SampleCommand>();
   CLI::App* app = root.add_subcommand("sample", "Draw images from a trained model");
@@ -224,8 +228,9 @@ Command add_sample_command(CLI::App& root) {
                 "a model on latents: decode large ones in tiles that overlap");
   add_control_options(*app, c->job.control);
   app->add_option("--rng", c->random,
-                  "where noise comes from: device; torch: PyTorch's CPU generator seeded with each "
-                  "image's seed, for the images of diffusers")
+                  with_choices("sample --rng",
+                               "where noise comes from; with torch images are those of diffusers "
+                               "with the image's seed"))
       ->capture_default_str();
   app->add_option("--preview-every", c->job.preview_every,
                   "write the estimate of the finished images every so many steps; 0: never")

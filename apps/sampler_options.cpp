@@ -44,7 +44,7 @@ CLI::Validator range_of(std::string_view key) {
 void add_sampler_options(CLI::App& app, SampleOptions& options) {
   app.add_option("--sampler", options.sampler, sampler_help())
       ->transform(CLI::Validator(known_sampler, "NAME"));
-  visit_sampler_fields(options, AddOption{.app = app, .range = range_of});
+  visit_sampler_fields(options, AddOption{.app = app, .command = "sample", .range = range_of});
 }
 
 Status check_sampler_options(const CLI::App& app, SampleOptions& options) {

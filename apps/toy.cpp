@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include "apps/choices.h"
 #include "apps/command.h"
+#include "apps/rows.h"
 #include "apps/toy_figure.h"
 #include "base/error.h"
 #include "base/registry.h"
@@ -100,19 +102,20 @@ Status run(const ToyCommand& c) {
 
 }  // namespace
 
+std::vector<Name> toy_network_choices() { return names_of(kNetworks); }
+
 Command add_toy_command(CLI::App& root) {
   auto c = std::make_shared<ToyCommand>();
   CLI::App* app = root.add_subcommand(
       "toy", "Train a score or energy network on a data set in the plane and draw what it learnt");
   c->app = app;
-  app->add_option("name", c->options.data,
-                  fmt::format("data set: {}", fmt::join(toy_data_names(), ", ")))
+  app->add_option("name", c->options.data, with_choices("toy NAME", "data set in the plane"))
       ->required();
   app->add_option("--out", c->out, ".png to write")->required();
   app->add_option("--objective", c->options.objective,
-                  fmt::format("one of {}", fmt::join(toy_objective_names(), ", ")))
+                  with_choices("toy --objective", "what the network learns by"))
       ->capture_default_str();
-  app->add_option("--network", c->network, "score, or energy (its score is the gradient)")
+  app->add_option("--network", c->network, with_choices("toy --network", "what the network is"))
       ->capture_default_str();
   app->add_option("--steps", c->options.steps,
                   "training steps; 5000, or 2500 for an objective without noise levels")

@@ -181,7 +181,7 @@ Command add_train_command(CLI::App& root) {
          "test part")
       ->capture_default_str();
   add_data_options(*app, c->dataset);
-  visit_fields(c->training, AddOption{.app = *app, .aliases = kAliases});
+  visit_fields(c->training, AddOption{.app = *app, .command = "train", .aliases = kAliases});
   add_device_option(*app, c->device);
   app->add_flag("--json", c->json, "print the summary as JSON");
   app->footer(

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 
@@ -49,6 +50,14 @@ std::string expected_names(std::span<const Row> rows) {
     text += rows[i].name.name;
   }
   return text;
+}
+
+// The rows without what they make: what help texts and tables show of a kind.
+template <typename Rows>
+std::vector<Name> names_of(const Rows& rows) {
+  std::vector<Name> names;
+  for (const auto& row : rows) names.push_back(row.name);
+  return names;
 }
 
 // The row called `text`. Error kInvalidArgument: `what` is "--sampler", "key 'beta_schedule'" ...

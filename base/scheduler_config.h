@@ -25,12 +25,6 @@ enum class ProcessKind : uint8_t {
   kConsistency,  // σ(t) = t, the network maps to x_0 at once (Song et al. 2023)
 };
 
-// Whether models of the process are scores of an SDE in continuous time.
-inline bool is_continuous(ProcessKind kind) {
-  return kind == ProcessKind::kVe || kind == ProcessKind::kVp || kind == ProcessKind::kSubVp ||
-         kind == ProcessKind::kEdm;
-}
-
 struct SchedulerConfig {
   ProcessKind process = ProcessKind::kDiscrete;
   // The sampler that the configuration asks for: the name of a row of diffusion/samplers.h.

@@ -26,11 +26,33 @@ constexpr BlockKind kUpBlocks[] = {
 };
 
 constexpr std::string_view kActivations[] = {"silu", "swish", "mish", "gelu", "relu"};
-constexpr std::string_view kTimeEmbeddings[] = {"positional", "fourier", "learned", "none"};
+
+// How a network is told the time, by time_embedding_type.
+struct TimeEmbedding {
+  std::string_view name;
+  bool sigma = false;       // told the noise level instead of a timestep
+  bool sinusoidal = false;  // by sines of half the first level's channels
+  bool table = false;       // by a row for each timestep
+  bool conditions = true;   // there is an embedding that blocks may add others to
+};
+constexpr TimeEmbedding kTimeEmbeddings[] = {
+    {.name = "positional", .sinusoidal = true},
+    {.name = "fourier", .sigma = true},
+    {.name = "learned", .table = true},
+    {.name = "none", .sigma = true, .conditions = false},
+};
+
 constexpr std::string_view kSamplers[] = {"conv", "resnet"};
 constexpr std::string_view kTimeScaleShifts[] = {"default", "scale_shift"};
 constexpr std::string_view kClassEmbeddings[] = {"timestep", "identity"};
 constexpr std::string_view kMiddleBlocks[] = {"UNetMidBlock2D"};
+
+// Null for an unknown name, which check_names refuses.
+const TimeEmbedding* time_embedding(const UNet2DConfig& config) {
+  for (const TimeEmbedding& row : kTimeEmbeddings)
+    if (row.name == config.time_embedding_type) return &row;
+  return nullptr;
+}
 
 const BlockKind* find_block(std::span<const BlockKind> kinds, std::string_view name) {
   constexpr std::string_view kOldPrefix = "UNetRes";
@@ -73,7 +95,8 @@ int64_t embedding_dim(const UNet2DConfig& config) {
 }
 
 bool takes_sigma(const UNet2DConfig& config) {
-  return config.time_embedding_type == "fourier" || config.time_embedding_type == "none";
+  const TimeEmbedding* time = time_embedding(config);
+  return time != nullptr && time->sigma;
 }
 
 Status check_one_of(std::string_view field, std::string_view value,
@@ -126,7 +149,9 @@ Status check_heads(const UNet2DConfig& config) {
 }
 
 Status check_names(const UNet2DConfig& config) {
-  ITO_TRY(check_one_of("time_embedding_type", config.time_embedding_type, kTimeEmbeddings));
+  std::vector<std::string_view> embeddings;
+  for (const TimeEmbedding& row : kTimeEmbeddings) embeddings.push_back(row.name);
+  ITO_TRY(check_one_of("time_embedding_type", config.time_embedding_type, embeddings));
   ITO_TRY(check_one_of("downsample_type", config.downsample_type, kSamplers));
   ITO_TRY(check_one_of("upsample_type", config.upsample_type, kSamplers));
   ITO_TRY(
@@ -141,6 +166,7 @@ Status check_names(const UNet2DConfig& config) {
 }
 
 Status check_numbers(const UNet2DConfig& config) {
+  const TimeEmbedding& time = *time_embedding(config);  // known: check_names comes first
   ITO_TRY(check_count("in_channels", config.in_channels, config_limits::kChannels));
   ITO_TRY(check_count("out_channels", config.out_channels, config_limits::kChannels));
   ITO_TRY(check_count("layers_per_block", config.layers_per_block, config_limits::kLayers));
@@ -175,8 +201,7 @@ Status check_numbers(const UNet2DConfig& config) {
                             config.norm_eps);
   }
   const int first = config.block_out_channels[0], half = first / 2;
-  if (config.time_embedding_type == "positional" &&
-      (first < 2 || static_cast<float>(half) - config.freq_shift <= 0)) {
+  if (time.sinusoidal && (first < 2 || static_cast<float>(half) - config.freq_shift <= 0)) {
     return invalid_argument(
         "block_out_channels: expected a first entry above twice the freq_shift {} for positional "
         "time features, found {}",
@@ -194,20 +219,19 @@ Status check_numbers(const UNet2DConfig& config) {
         "found {} for {} and time_embedding_type \"{}\"",
         config.out_channels, config.in_channels, config.time_embedding_type);
   }
-  if (config.time_embedding_type == "none" && config.resnet_time_scale_shift == "scale_shift" &&
+  if (!time.conditions && config.resnet_time_scale_shift == "scale_shift" &&
       !config.num_class_embeds && !config.class_embed_type) {
     return invalid_argument(
         "resnet_time_scale_shift: expected \"default\" for a network that is conditioned on "
         "nothing, found \"scale_shift\"");
   }
-  if (config.time_embedding_type == "none" && config.class_embed_type == "timestep") {
+  if (!time.conditions && config.class_embed_type == "timestep") {
     return unsupported(
         "class_embed_type: expected null or \"identity\" with time_embedding_type \"none\", found "
         "\"timestep\"");
   }
-  if (config.time_embedding_type == "learned" &&
-      (!config.num_train_timesteps || *config.num_train_timesteps <= 0 ||
-       *config.num_train_timesteps > config_limits::kRows)) {
+  if (time.table && (!config.num_train_timesteps || *config.num_train_timesteps <= 0 ||
+                     *config.num_train_timesteps > config_limits::kRows)) {
     return invalid_argument(
         "num_train_timesteps: expected the positive number of rows of the time table that "
         "time_embedding_type \"learned\" makes, found {}",

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/registry.h"
+#include "diffusion/choices.h"
 
 namespace ito {
 namespace {
@@ -19,6 +20,8 @@ constexpr ShiftRow kShifts[] = {
 };
 
 }  // namespace
+
+std::vector<Name> time_shift_choices() { return names_of(kShifts); }
 
 double shifted_level(double shift, double t) { return shift * t / (1 + (shift - 1) * t); }
 

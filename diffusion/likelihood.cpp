@@ -2,11 +2,13 @@
 
 #include <cmath>
 #include <numbers>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
 #include "base/error.h"
+#include "diffusion/choices.h"
 #include "diffusion/divergence.h"
 #include "diffusion/sampling_program.h"
 #include "diffusion/streams.h"
@@ -14,6 +16,19 @@
 
 namespace ito {
 namespace {
+
+struct DivergenceRow {
+  Name name;
+  Divergence divergence;
+};
+constexpr DivergenceRow kDivergences[] = {
+    {{"rademacher", "estimated along independent signs", "Hutchinson 1990", ""},
+     Divergence::kRademacher},
+    {{"gaussian", "estimated along standard normals", "Grathwohl et al. 2019, eq. 7", ""},
+     Divergence::kGaussian},
+    {{"exact", "the whole trace, for images of at most 128 numbers", "Chen et al. 2018", ""},
+     Divergence::kExact},
+};
 
 using namespace likelihood_names;
 
@@ -59,23 +74,18 @@ Draw draw_inputs(Graph& graph, const Shape& shape) {
 
 }  // namespace
 
+std::vector<Name> divergence_choices() { return names_of(kDivergences); }
+
 std::string divergence_name(Divergence divergence) {
-  switch (divergence) {
-    case Divergence::kExact:
-      return "exact";
-    case Divergence::kRademacher:
-      return "rademacher";
-    case Divergence::kGaussian:
-      return "gaussian";
-  }
+  for (const DivergenceRow& row : kDivergences)
+    if (row.divergence == divergence) return std::string(row.name.name);
   CHECK(false, "unknown divergence");
 }
 
 Result<Divergence> divergence_from_name(const std::string& name) {
-  for (const Divergence divergence :
-       {Divergence::kExact, Divergence::kRademacher, Divergence::kGaussian})
-    if (name == divergence_name(divergence)) return divergence;
-  return invalid_argument("probe is \"{}\", expected rademacher, gaussian or exact", name);
+  ITO_ASSIGN(const DivergenceRow* row,
+             row_called(std::span<const DivergenceRow>(kDivergences), name, "probe"));
+  return row->divergence;
 }
 
 Status check_likelihood(const LikelihoodOptions& options, const Shape& shape) {

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/registry.h"
+#include "diffusion/choices.h"
 #include "diffusion/posterior.h"
 #include "diffusion/streams.h"
 #include "graph/builder.h"
@@ -58,6 +59,8 @@ double weight_of(const NoiseSchedule& schedule, int t, const LossOptions& option
 }
 
 }  // namespace
+
+std::vector<Name> loss_weight_choices() { return names_of(kWeights); }
 
 Result<LossWeight> loss_weight_from_name(const std::string& name) {
   ITO_ASSIGN(const LossWeightRow* row,

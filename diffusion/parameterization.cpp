@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/registry.h"
+#include "diffusion/choices.h"
 #include "graph/builder.h"
 
 namespace ito {
@@ -27,6 +28,8 @@ constexpr PredictionRow kPredictions[] = {
 constexpr const char* kField = "scheduler config: prediction_type";
 
 }  // namespace
+
+std::vector<Name> prediction_choices() { return names_of(kPredictions); }
 
 Result<Prediction> prediction_from_name(const std::string& name) {
   ITO_ASSIGN(const PredictionRow* row,

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/registry.h"
+#include "diffusion/choices.h"
 
 namespace ito {
 namespace {
@@ -68,6 +69,8 @@ LogVarianceRange log_variance_range_in(Real beta, Real variance) {
 }
 
 }  // namespace
+
+std::vector<Name> variance_choices() { return names_of(kVariances); }
 
 Posterior posterior(const NoiseSchedule& schedule, int t, int previous) {
   CHECK(t >= 0 && t < schedule.num_timesteps() && previous < t,

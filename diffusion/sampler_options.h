@@ -46,36 +46,34 @@ struct SamplerOptions {
 };
 
 // Calls visit(key, field, help) for every field but the sampler; "--" and the key, "_" as "-", is
-// the command line's option.
+// the command line's option, whose help goes on with the names that there are, where it is a choice
+// by name.
 template <typename Options, typename Visit>
 void visit_sampler_fields(Options& o, Visit&& visit) {
   visit("steps", o.steps, "steps of the method (ald: noise levels); left out: the sampler's own");
   visit("eta", o.eta, "ddim: 0 is deterministic, 1 as noisy as ddpm");
-  visit("spacing", o.spacing,
-        "which timesteps are visited: leading, trailing or linspace; left out: as the scheduler "
-        "says");
+  visit("spacing", o.spacing, "which timesteps are visited; left out: as the scheduler says");
   visit("timesteps", o.timesteps,
         "exactly these training timesteps, falling, as 999,700,400,0, in place of --steps spaced "
         "ones");
-  visit("sigmas", o.sigmas,
-        "spacing of the noise levels: uniform (in timesteps), karras, exponential, beta or lu");
-  visit("final_sigma", o.final_sigma, "the last noise level: zero or sigma_min");
-  visit("variance", o.variance,
-        "ddpm: variance of a step: fixed_small, fixed_large, their _log forms, learned or "
-        "learned_range");
+  visit("sigmas", o.sigmas, "spacing of the noise levels; left out: as the scheduler says");
+  visit("final_sigma", o.final_sigma, "the last noise level; left out: as the scheduler says");
+  visit("variance", o.variance, "ddpm: variance of a step; left out: as the scheduler says");
   visit("order", o.order, "order of the solver, 1 to 3 (lms: to 4)");
-  visit("algorithm", o.algorithm, "dpm: dpmsolver++, dpmsolver, sde-dpmsolver++ or sde-dpmsolver");
-  visit("solver_type", o.solver_type, "dpm: midpoint or heun; unipc: bh1 or bh2");
+  visit("algorithm", o.algorithm, "dpm: what is solved; left out: as the scheduler says");
+  visit(
+      "solver_type", o.solver_type,
+      "how the solver steps: of dpm the first two, of unipc the others; left out: as the scheduler "
+      "says");
   visit("shift", o.shift, "flow: shift of the noise levels towards noise");
-  visit("predictor", o.predictor,
-        "pc: none, em, reverse-diffusion, reverse-diffusion-ode, ancestral");
-  visit("corrector", o.corrector, "pc: none, langevin, ald");
+  visit("predictor", o.predictor, "pc: step to the next noise level");
+  visit("corrector", o.corrector, "pc: moves at each noise level");
   visit("snr", o.snr,
         "pc, ald: signal-to-noise ratio of a Langevin step; 0: the model's (pc), from the noise "
         "ladder (ald)");
   visit("corrector_steps", o.corrector_steps,
         "pc: Langevin steps per step, 0: 1; ald: per noise level, 0: 5, with ncsn 100");
-  visit("ald_form", o.ald_form, "ald of a VE model: ncsnv2 (Song & Ermon 2020) or ncsn (2019)");
+  visit("ald_form", o.ald_form, "ald of a VE model: how it moves");
   visit("epsilon", o.epsilon,
         "ald of a VE model: the step size at the last noise level; 0: by the ladder (ncsnv2), "
         "2e-5 (ncsn)");

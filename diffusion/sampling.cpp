@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "diffusion/choices.h"
 #include "diffusion/predictor_corrector.h"
 
 namespace ito {
@@ -37,17 +38,33 @@ constexpr SpacingRow kSigmaSpacings[] = {
     {{"lu", "log-SNR evenly", "Lu et al. 2022", ""}, &SchedulerConfig::use_lu_lambdas},
 };
 
-// What the other choices by name may be, by spaces; what they mean is a scheduler configuration's.
+std::vector<Name> solver_type_choices() {
+  std::vector<Name> names = dpm_step_choices();
+  for (const Name& name : unipc_step_choices()) names.push_back(name);
+  return names;
+}
+
+// What the other choices by name may be; what they mean is a scheduler configuration's.
 struct Choices {
-  std::string_view key, names;
+  std::string_view key;
+  std::vector<Name> (*names)();
 };
 constexpr Choices kChoices[] = {
-    {"spacing", "leading trailing linspace"},
-    {"final_sigma", "zero sigma_min"},
-    {"variance", "fixed_small fixed_small_log fixed_large fixed_large_log learned learned_range"},
-    {"algorithm", "dpmsolver++ dpmsolver sde-dpmsolver++ sde-dpmsolver"},
-    {"solver_type", "midpoint heun bh1 bh2"},
+    {"spacing", timestep_spacing_choices}, {"final_sigma", final_sigma_choices},
+    {"variance", variance_choices},        {"algorithm", dpm_algorithm_choices},
+    {"solver_type", solver_type_choices},
 };
+
+Status check_choice(std::string_view key, const std::vector<Name>& names, std::string_view value) {
+  std::string expected;
+  for (const Name& name : names) {
+    if (name.name == value) return {};
+    expected += (expected.empty() ? "" : ", ") + std::string(name.name);
+  }
+  std::string option(key);
+  std::replace(option.begin(), option.end(), '_', '-');
+  return invalid_argument("--{} is \"{}\", expected one of {}", option, value, expected);
+}
 
 Result<Sampling> solver_sampling(const SolverEntry& entry, const DiffusionModel& model,
                                  const SamplerOptions& options, int first_step) {
@@ -66,6 +83,8 @@ Result<Sampling> solver_sampling(const SolverEntry& entry, const DiffusionModel&
 }
 
 }  // namespace
+
+std::vector<Name> sigma_spacing_choices() { return names_of(kSigmaSpacings); }
 
 std::vector<Name> sampler_rows() {
   std::vector<Name> rows;
@@ -101,10 +120,7 @@ Status check_sampler_choices(const SamplerOptions& options) {
           if constexpr (std::is_same_v<std::remove_cvref_t<decltype(choice)>, std::string>)
             if (field == wanted) value = choice;
         });
-    if (value.empty() || lists(names, value)) continue;
-    std::string option(key);
-    std::replace(option.begin(), option.end(), '_', '-');
-    return invalid_argument("--{} is \"{}\", expected one of {}", option, value, names);
+    if (!value.empty()) ITO_TRY(check_choice(key, names(), value));
   }
   ITO_TRY(timestep_list(options));
   if (!options.sigmas.empty())

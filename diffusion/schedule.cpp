@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/registry.h"
+#include "diffusion/choices.h"
 
 namespace ito {
 namespace {
@@ -182,6 +183,8 @@ Result<NoiseSchedule> make(const SchedulerConfig& config, Arithmetic arithmetic)
 }
 
 }  // namespace
+
+std::vector<Name> beta_schedule_choices() { return names_of(kBetas); }
 
 Result<NoiseSchedule> make_schedule(const SchedulerConfig& config, Arithmetic arithmetic) {
   return arithmetic == Arithmetic::kDouble ? make<double>(config, arithmetic)

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "diffusion/annealed_langevin.h"
+#include "diffusion/choices.h"
 #include "diffusion/edm_sampler.h"
 #include "diffusion/marginal.h"
 #include "diffusion/noise_ladder.h"
@@ -210,6 +211,8 @@ constexpr ScoreSamplerEntry kScoreSamplers[] = {
 };
 
 }  // namespace
+
+std::vector<Name> annealed_form_choices() { return names_of(kAnnealedForms); }
 
 std::span<const ScoreSamplerEntry> score_sampler_rows() { return kScoreSamplers; }
 

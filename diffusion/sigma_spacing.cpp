@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/registry.h"
 #include "diffusion/beta_quantile.h"
+#include "diffusion/choices.h"
 #include "diffusion/flow_levels.h"
 #include "diffusion/timesteps.h"
 
@@ -180,6 +181,10 @@ std::vector<double> log_linear_levels(const SigmaTable& table, int steps, Arithm
 }
 
 }  // namespace
+
+std::vector<Name> final_sigma_choices() { return names_of(kFinals); }
+
+std::vector<Name> interpolation_type_choices() { return names_of(kInterpolations); }
 
 Result<bool> final_sigma_is_zero(const SchedulerConfig& config) {
   ITO_ASSIGN(const TwoWays* way,

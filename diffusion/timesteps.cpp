@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/registry.h"
+#include "diffusion/choices.h"
 
 namespace ito {
 
@@ -23,6 +24,8 @@ constexpr SpacingRow kSpacings[] = {
 };
 
 }  // namespace
+
+std::vector<Name> timestep_spacing_choices() { return names_of(kSpacings); }
 
 Result<Spacing> spacing_from_name(const std::string& name) {
   ITO_ASSIGN(const SpacingRow* row, row_called(std::span<const SpacingRow>(kSpacings), name,

@@ -32,29 +32,63 @@ GaussianMixture equal_mixture(std::vector<std::vector<double>> means, double dev
           std::vector<std::vector<double>>(count, {deviation * deviation, deviation * deviation})};
 }
 
-std::vector<ToyData> all_toy_data() {
-  std::vector<ToyData> all = {
-      {.name = "two_moons", .kind = Kind::kTwoMoons, .width = 0.12, .extent = 3.2, .mixture = {}},
-      {.name = "swiss_roll", .kind = Kind::kSwissRoll, .width = 0.12, .mixture = {}},
-      {.name = "rings", .kind = Kind::kRings, .width = 0.1, .extent = 3.4, .mixture = {}},
-      {.name = "checkerboard",
-       .kind = Kind::kCheckerboard,
-       .width = 0.08,
-       .extent = 3.4,
-       .mixture = {}}};
-  all.push_back(mixture_of("gaussian", {{1}, {{0.5, -0.25}}, {{1.44, 0.36}}}));
-  all.push_back(mixture_of("two_gaussians",
-                           {{0.8, 0.2}, {{1.8, 1.8}, {-1.8, -1.8}}, {{0.36, 0.36}, {0.36, 0.36}}}));
-  std::vector<std::vector<double>> circle, grid;
+ToyData eight_gaussians() {
+  std::vector<std::vector<double>> circle;
   for (int k = 0; k < 8; ++k) {
     const double angle = 2 * pi * k / 8;
     circle.push_back({2.6 * std::cos(angle), 2.6 * std::sin(angle)});
   }
-  for (int k = 0; k < 25; ++k) grid.push_back({1.4 * (k % 5 - 2), 1.4 * (k / 5 - 2)});
-  all.push_back(mixture_of("eight_gaussians", equal_mixture(std::move(circle), 0.25)));
-  all.push_back(mixture_of("grid_gaussians", equal_mixture(std::move(grid), 0.15)));
-  return all;
+  return mixture_of("eight_gaussians", equal_mixture(std::move(circle), 0.25));
 }
+
+ToyData grid_gaussians() {
+  std::vector<std::vector<double>> grid;
+  for (int k = 0; k < 25; ++k) grid.push_back({1.4 * (k % 5 - 2), 1.4 * (k / 5 - 2)});
+  return mixture_of("grid_gaussians", equal_mixture(std::move(grid), 0.15));
+}
+
+struct ToyRow {
+  Name name;
+  ToyData (*make)();
+};
+constexpr ToyRow kRows[] = {
+    {{"two_moons", "half circles, interleaved", "", ""},
+     [] {
+       return ToyData{.name = "two_moons",
+                      .kind = Kind::kTwoMoons,
+                      .width = 0.12,
+                      .extent = 3.2,
+                      .mixture = {}};
+     }},
+    {{"swiss_roll", "a spiral of one and a half turns", "", ""},
+     [] {
+       return ToyData{.name = "swiss_roll", .kind = Kind::kSwissRoll, .width = 0.12, .mixture = {}};
+     }},
+    {{"rings", "three circles", "", ""},
+     [] {
+       return ToyData{
+           .name = "rings", .kind = Kind::kRings, .width = 0.1, .extent = 3.4, .mixture = {}};
+     }},
+    {{"checkerboard", "every other square of 4 x 4", "", ""},
+     [] {
+       return ToyData{.name = "checkerboard",
+                      .kind = Kind::kCheckerboard,
+                      .width = 0.08,
+                      .extent = 3.4,
+                      .mixture = {}};
+     }},
+    {{"gaussian", "one, of unequal axes", "", ""},
+     [] {
+       return mixture_of("gaussian", {{1}, {{0.5, -0.25}}, {{1.44, 0.36}}});
+     }},
+    {{"two_gaussians", "of weights 4/5 and 1/5", "Song & Ermon 2019, section 3.2", ""},
+     [] {
+       return mixture_of("two_gaussians",
+                         {{0.8, 0.2}, {{1.8, 1.8}, {-1.8, -1.8}}, {{0.36, 0.36}, {0.36, 0.36}}});
+     }},
+    {{"eight_gaussians", "on a circle", "", ""}, eight_gaussians},
+    {{"grid_gaussians", "5 x 5", "", ""}, grid_gaussians},
+};
 
 Tensor column(Tensor x, int64_t i) { return slice_axis(x, 1, i, i + 1); }
 Tensor number(Graph& graph, double value) { return full(graph, {}, value); }
@@ -118,17 +152,11 @@ Tensor mixture_points(const GaussianMixture& mixture, Tensor u, Tensor z) {
 
 }  // namespace
 
-std::vector<std::string> toy_data_names() {
-  std::vector<std::string> names;
-  for (const ToyData& data : all_toy_data()) names.push_back(data.name);
-  return names;
-}
+std::vector<Name> toy_data_choices() { return names_of(kRows); }
 
 Result<ToyData> toy_data(const std::string& name) {
-  for (const ToyData& data : all_toy_data())
-    if (data.name == name) return data;
-  return invalid_argument("toy data set is \"{}\", expected {}", name,
-                          fmt::join(toy_data_names(), ", "));
+  ITO_ASSIGN(const ToyRow* row, row_called(std::span<const ToyRow>(kRows), name, "toy data set"));
+  return row->make();
 }
 
 Tensor toy_points(const ToyData& data, Tensor key, Tensor image, Tensor step) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/registry.h"
 #include "base/result.h"
 #include "diffusion/gaussian_mixture.h"
 #include "graph/graph.h"
@@ -34,7 +35,7 @@ struct ToyData {
 // two_moons, swiss_roll, rings, checkerboard, and the mixtures gaussian (one, of unequal axes),
 // two_gaussians (weights 4/5 and 1/5, as in Song & Ermon 2019, section 3.2), eight_gaussians (on a
 // circle) and grid_gaussians (5 x 5).
-std::vector<std::string> toy_data_names();
+std::vector<Name> toy_data_choices();
 // The error lists the names.
 Result<ToyData> toy_data(const std::string& name);
 

@@ -3,15 +3,28 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
+#include "base/error.h"
+#include "diffusion/choices.h"
 #include "diffusion/score.h"
 #include "graph/builder.h"
 
 namespace ito {
 namespace {
+
+struct DecoderCdfRow {
+  Name name;
+  DecoderCdf cdf;
+};
+constexpr DecoderCdfRow kCdfs[] = {
+    {{"tanh", "an approximation, as published numbers have it", "Page 1977", ""},
+     DecoderCdf::kTanh},
+    {{"erf", "exactly", "Ho et al. 2020, eq. 13", ""}, DecoderCdf::kErf},
+};
 
 constexpr double kHalfBin = 1.0 / 255;
 constexpr double kLeastProbability = 1e-12;
@@ -81,6 +94,14 @@ Tensor model_log_variance(VarianceType type, Tensor fixed, Tensor low, Tensor hi
 }
 
 }  // namespace
+
+std::vector<Name> decoder_cdf_choices() { return names_of(kCdfs); }
+
+Result<DecoderCdf> decoder_cdf_from_name(const std::string& name) {
+  ITO_ASSIGN(const DecoderCdfRow* row,
+             row_called(std::span<const DecoderCdfRow>(kCdfs), name, "--cdf"));
+  return row->cdf;
+}
 
 Tensor discretised_gaussian_log_likelihood(Tensor x, Tensor mean, Tensor log_std, DecoderCdf cdf) {
   Graph& graph = x.graph();

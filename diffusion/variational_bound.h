@@ -8,7 +8,9 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
+#include "base/result.h"
 #include "diffusion/loss.h"
 #include "diffusion/posterior.h"
 
@@ -19,6 +21,9 @@ enum class DecoderCdf : uint8_t {
   kTanh,  // ½(1 + tanh(√(2/π)(u + 0.044715 u³))), as published numbers of the bound have it
   kErf,   // exactly
 };
+
+// The rule of that name, "tanh" or "erf". Error: another name.
+Result<DecoderCdf> decoder_cdf_from_name(const std::string& name);
 
 // ln P(bin of x) for the Gaussian N(mean, exp(log_std)²) on values x in [-1, 1] that are bytes: the
 // bin reaches 1/255 to both sides, those of -1 and 1 to infinity; not less than ln 1e-12. Equal

@@ -35,9 +35,14 @@ void edm_defaults(SchedulerConfig& c) {
   c.sigma_max = 80;
 }
 
-void score_defaults(SchedulerConfig& c) {
+void ve_defaults(SchedulerConfig& c) {
   c.num_train_timesteps = 2000;
-  c.sampling_eps = c.process == ProcessKind::kVe ? 1e-5 : 1e-3;
+  c.sampling_eps = 1e-5;
+}
+
+void vp_defaults(SchedulerConfig& c) {
+  c.num_train_timesteps = 2000;
+  c.sampling_eps = 1e-3;
 }
 
 void flow_defaults(SchedulerConfig& c) {
@@ -129,6 +134,9 @@ const SchedulerClass kClasses[] = {
        solver_defaults(c);
        c.algorithm_type = "deis";
        c.solver_type = "logrho";
+     },
+     [](SchedulerConfig& c) {
+       if (c.algorithm_type == "dpmsolver") c.algorithm_type = "deis";
      }},
     {"LMSDiscreteScheduler",
      ProcessKind::kDiscrete,
@@ -187,20 +195,20 @@ const SchedulerClass kClasses[] = {
      "ScoreSdeVePipeline",
      {"num_train_timesteps sigma_min sigma_max snr correct_steps sampling_eps ladder", "", "", "",
       "", ""},
-     score_defaults},
+     ve_defaults},
     {"ScoreSdeVpScheduler",
      ProcessKind::kVp,
      "em",
      "ScoreSdeVpPipeline",
      {"num_train_timesteps beta_min beta_max sampling_eps", "", "", "", "", ""},
-     score_defaults},
+     vp_defaults},
     // Not a class of diffusers, whose ScoreSdeVp scheduler's keys it has.
     {"ScoreSdeSubVpScheduler",
      ProcessKind::kSubVp,
      "em",
      "ScoreSdeVpPipeline",
      {"num_train_timesteps beta_min beta_max sampling_eps", "", "", "", "", ""},
-     score_defaults},
+     vp_defaults},
     {"EDMEulerScheduler",
      ProcessKind::kEdm,
      "edm-euler",
@@ -255,6 +263,8 @@ bool owns_key(const SchedulerClass& row, std::string_view key) {
   }
   return false;
 }
+
+std::span<const SchedulerClass> scheduler_classes() { return kClasses; }
 
 const SchedulerClass* scheduler_class_called(std::string_view name) {
   for (const SchedulerClass& row : kClasses)

@@ -1,6 +1,6 @@
 #include "io/scheduler_config.h"
 
-#include <array>
+#include <cmath>
 #include <limits>
 #include <set>
 #include <utility>
@@ -127,29 +127,6 @@ std::string quote_infinities(std::string_view text) {
   return result;
 }
 
-constexpr std::array<std::string_view, 5> kBetaSchedules = {
-    "linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "laplace"};
-constexpr std::array<std::string_view, 6> kVarianceTypes = {
-    "fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log", "learned", "learned_range"};
-constexpr std::array<std::string_view, 4> kPredictionTypes = {"epsilon", "sample", "v_prediction",
-                                                              "flow_prediction"};
-constexpr std::array<std::string_view, 3> kSpacings = {"leading", "trailing", "linspace"};
-constexpr std::array<std::string_view, 2> kFinalSigmas = {"zero", "sigma_min"};
-constexpr std::array<std::string_view, 2> kInterpolations = {"linear", "log_linear"};
-constexpr std::array<std::string_view, 2> kTimestepTypes = {"discrete", "continuous"};
-constexpr std::array<std::string_view, 5> kAlgorithms = {
-    "dpmsolver++", "dpmsolver", "sde-dpmsolver++", "sde-dpmsolver", "deis"};
-constexpr std::array<std::string_view, 5> kSolvers = {"midpoint", "heun", "bh1", "bh2", "logrho"};
-constexpr std::array<std::string_view, 2> kSigmaSchedules = {"karras", "exponential"};
-constexpr std::array<std::string_view, 2> kTimeShifts = {"exponential", "linear"};
-
-// Values that earlier releases wrote and diffusers replaces when it reads them.
-void replace_old_values(const SchedulerClass& row, SchedulerConfig& c) {
-  if (owns_key(row, "algorithm_type") && c.algorithm_type == "dpmsolver" &&
-      row.sampler == std::string("deis"))
-    c.algorithm_type = "deis";
-}
-
 }  // namespace
 
 Result<SchedulerConfig> parse_scheduler_config(const Json& json, const std::string& where) {
@@ -176,9 +153,9 @@ Result<SchedulerConfig> parse_scheduler_config(const Json& json, const std::stri
     ITO_TRY(named.key.read(o, named.key.name, &c));
     owned.insert(named.key.name);
   }
-  replace_old_values(*row, c);
-  // Not everybody's own, but what says whether the network has variance channels.
-  if (c.process == ProcessKind::kDiscrete && !owned.contains("variance_type"))
+  if (row->modernise != nullptr) row->modernise(c);
+  // Not every chain's own, but what says whether the network has variance channels.
+  if (owns_key(*row, "beta_schedule") && !owned.contains("variance_type"))
     ITO_TRY(o.read("variance_type", &c.variance_type));
   for (const auto& [key, value] : json.items())
     if (!owned.contains(key)) c.extra[key] = dump_json_line(value);
@@ -200,37 +177,70 @@ Json scheduler_config_json(const SchedulerConfig& c) {
   return json;
 }
 
+std::span<const SchedulerKeyValues> scheduler_key_values() {
+  static const SchedulerKeyValues kRows[] = {
+      {"beta_schedule",
+       {"linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", "laplace"},
+       [](const SchedulerConfig& c) { return c.beta_schedule; }},
+      {"variance_type",
+       {"fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log", "learned",
+        "learned_range"},
+       [](const SchedulerConfig& c) { return c.variance_type; }},
+      {"variance_type",  // of DPM-Solver's classes
+       {"fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log", "learned",
+        "learned_range"},
+       [](const SchedulerConfig& c) { return c.solver_variance_type.value_or(c.variance_type); }},
+      {"prediction_type",
+       {"epsilon", "sample", "v_prediction", "flow_prediction"},
+       [](const SchedulerConfig& c) { return c.prediction_type; }},
+      {"timestep_spacing",
+       {"leading", "trailing", "linspace"},
+       [](const SchedulerConfig& c) { return c.timestep_spacing; }},
+      {"final_sigmas_type",
+       {"zero", "sigma_min"},
+       [](const SchedulerConfig& c) { return c.final_sigmas_type; }},
+      {"interpolation_type",
+       {"linear", "log_linear"},
+       [](const SchedulerConfig& c) { return c.interpolation_type; }},
+      {"timestep_type",
+       {"discrete", "continuous"},
+       [](const SchedulerConfig& c) { return c.timestep_type; }},
+      {"algorithm_type",
+       {"dpmsolver++", "dpmsolver", "sde-dpmsolver++", "sde-dpmsolver", "deis"},
+       [](const SchedulerConfig& c) { return c.algorithm_type; }},
+      {"solver_type",
+       {"midpoint", "heun", "bh1", "bh2", "logrho"},
+       [](const SchedulerConfig& c) { return c.solver_type; }},
+      {"sigma_schedule",
+       {"karras", "exponential"},
+       [](const SchedulerConfig& c) { return c.sigma_schedule; }},
+      {"time_shift_type",
+       {"exponential", "linear"},
+       [](const SchedulerConfig& c) { return c.time_shift_type; }},
+  };
+  return kRows;
+}
+
 Status validate_scheduler_config(const SchedulerConfig& c, const std::string& where) {
+  for (const SchedulerKeyValues& row : scheduler_key_values())
+    ITO_TRY(check_choice(where, row.key, row.value(c), row.values));
   ITO_TRY(check_range(where, "num_train_timesteps", c.num_train_timesteps, 1, 1 << 20));
   ITO_TRY(check_range(where, "beta_start", c.beta_start, 0, 1));
   ITO_TRY(check_range(where, "beta_end", c.beta_end, 0, 1));
-  ITO_TRY(check_choice(where, "beta_schedule", c.beta_schedule, kBetaSchedules));
   if (c.trained_betas) {
     if (c.trained_betas->size() != static_cast<size_t>(c.num_train_timesteps))
       return corrupt("{}: key 'trained_betas' has {} entries, num_train_timesteps is {}", where,
                      c.trained_betas->size(), c.num_train_timesteps);
     for (double beta : *c.trained_betas) ITO_TRY(check_range(where, "trained_betas", beta, 0, 1));
   }
-  ITO_TRY(check_choice(where, "variance_type", c.variance_type, kVarianceTypes));
-  if (c.solver_variance_type)
-    ITO_TRY(check_choice(where, "variance_type", *c.solver_variance_type, kVarianceTypes));
   ITO_TRY(check_range(where, "clip_sample_range", c.clip_sample_range, 0, 1e30));
-  ITO_TRY(check_choice(where, "prediction_type", c.prediction_type, kPredictionTypes));
   ITO_TRY(check_range(where, "dynamic_thresholding_ratio", c.dynamic_thresholding_ratio, 0, 1));
   ITO_TRY(check_range(where, "sample_max_value", c.sample_max_value, 0, 1e30));
-  ITO_TRY(check_choice(where, "timestep_spacing", c.timestep_spacing, kSpacings));
   ITO_TRY(check_range(where, "steps_offset", c.steps_offset, -(1 << 20), 1 << 20));
-  ITO_TRY(check_choice(where, "final_sigmas_type", c.final_sigmas_type, kFinalSigmas));
-  ITO_TRY(check_choice(where, "interpolation_type", c.interpolation_type, kInterpolations));
-  ITO_TRY(check_choice(where, "timestep_type", c.timestep_type, kTimestepTypes));
   ITO_TRY(check_range(where, "sigma_min", c.least_sigma, 0, 1e30));
   ITO_TRY(check_range(where, "sigma_max", c.largest_sigma, 0, 1e30));
   ITO_TRY(check_range(where, "flow_shift", c.flow_shift, 1e-30, 1e30));
   ITO_TRY(check_range(where, "solver_order", c.solver_order, 1, 3));
-  ITO_TRY(check_choice(where, "algorithm_type", c.algorithm_type, kAlgorithms));
-  ITO_TRY(check_choice(where, "solver_type", c.solver_type, kSolvers));
-  ITO_TRY(check_choice(where, "sigma_schedule", c.sigma_schedule, kSigmaSchedules));
-  ITO_TRY(check_choice(where, "time_shift_type", c.time_shift_type, kTimeShifts));
   ITO_TRY(check_range(where, "original_inference_steps", c.original_inference_steps, 1, 1 << 20));
   ITO_TRY(check_range(where, "timestep_scaling", c.timestep_scaling, 0, 1e30));
   ITO_TRY(check_range(where, "shift", c.shift, 1e-30, 1e30));

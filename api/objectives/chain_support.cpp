@@ -4,7 +4,7 @@
 #include <span>
 #include <utility>
 
-#include "base/registry.h"
+#include "api/choices.h"
 #include "diffusion/importance_timesteps.h"
 #include "graph/builder.h"
 
@@ -34,6 +34,8 @@ std::vector<StateTensor> history_state(int timesteps) {
 }
 
 }  // namespace
+
+std::vector<Name> timestep_sampling_choices() { return names_of(kSamplings); }
 
 ObjectiveLoss ChainTraining::loss(ChainLoss each) const {
   return

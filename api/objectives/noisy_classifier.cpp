@@ -19,6 +19,10 @@
 namespace ito {
 namespace {
 
+constexpr const char* kTimestep = "timestep";  // u32 []: the same for the whole batch
+constexpr const char* kFirst = "first";        // u32 []: the batch's first image in the data set
+constexpr const char* kCorrect = "correct";    // f32 [n]
+
 constexpr int64_t kValidationImages = 1024;
 constexpr int64_t kValidationBatch = 128;
 constexpr int kValidationLevels = 9;
@@ -32,8 +36,7 @@ Tensor noisy_logits(const Scope& scope, const NoisyClassifierConfig& config,
   return noisy_classifier(scope, config, x, level.mean, level.std);
 }
 
-// Inputs: images, labels, "timestep" u32 [], "first" u32 []: the place of the batch's first image
-// in the data set. Output "correct" f32 [n].
+// Inputs: images, labels, kTimestep, kFirst. Output kCorrect.
 Program accuracy_program(const TrainingTask& task, const ParameterSet& set,
                          const NoisyClassifierConfig& config, const NoiseSchedule& schedule,
                          int64_t n) {
@@ -43,15 +46,15 @@ Program accuracy_program(const TrainingTask& task, const ParameterSet& set,
   Shape shape = task.batch_shape;
   shape[0] = n;
   const FlatTensors flat = flat_inputs(graph, state_name::kParameters, set);
-  const Tensor timestep = input(graph, "timestep", {}, DType::kU32);
+  const Tensor timestep = input(graph, kTimestep, {}, DType::kU32);
   const Tensor image =
-      iota(graph, {n}, 0) + broadcast_to(input(graph, "first", {}, DType::kU32), {n});
+      iota(graph, {n}, 0) + broadcast_to(input(graph, kFirst, {}, DType::kU32), {n});
   const Tensor key = constant(graph, {2}, {kValidationSeed, 0}, DType::kU32);
   const Tensor noise = random_normal(shape, key, image, timestep, kStreamTrainNoise);
   const Batch batch = batch_inputs(graph, task.objective.ports, shape);
   const Tensor logits = noisy_logits(Scope(set, flat), config, schedule, batch.images,
                                      broadcast_to(timestep, {n}), noise);
-  program.output("correct", is_correct(logits, batch.labels));
+  program.output(kCorrect, is_correct(logits, batch.labels));
   return program;
 }
 
@@ -110,12 +113,12 @@ class NoisyAccuracy : public Validator {
     std::vector<double> correct(levels_.size(), 0);
     for (int64_t first = 0; first < images_; first += batch_) {
       ITO_TRY(write_test_batch(*executor_, task_, data_, first, batch_));
-      ITO_TRY(executor_->write("first", std::vector<uint32_t>{static_cast<uint32_t>(first)}));
+      ITO_TRY(executor_->write(kFirst, std::vector<uint32_t>{static_cast<uint32_t>(first)}));
       for (size_t k = 0; k < levels_.size(); ++k) {
         const std::vector<uint32_t> timestep{static_cast<uint32_t>(levels_[k].timestep)};
-        ITO_TRY(executor_->write("timestep", timestep));
+        ITO_TRY(executor_->write(kTimestep, timestep));
         ITO_TRY(executor_->run());
-        ITO_ASSIGN(const std::vector<float> each, executor_->read<float>("correct"));
+        ITO_ASSIGN(const std::vector<float> each, executor_->read<float>(kCorrect));
         for (int64_t i = 0; i < std::min(batch_, images_ - first); ++i)
           correct[k] += each[static_cast<size_t>(i)];
       }

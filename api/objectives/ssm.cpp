@@ -4,6 +4,7 @@
 // has the same minimum.
 #include <utility>
 
+#include "api/choices.h"
 #include "api/objectives/score_support.h"
 #include "base/error.h"
 #include "diffusion/noised_score_matching.h"
@@ -39,6 +40,8 @@ Result<Trainee> matching(const TrainingInput& input, ScoreEstimator estimator) {
 }
 
 }  // namespace
+
+std::vector<Name> projection_choices() { return names_of(kProjections); }
 
 Result<Trainee> ssm_objective(const TrainingInput& input) {
   return matching(input, ScoreEstimator::kSliced);

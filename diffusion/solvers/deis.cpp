@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/registry.h"
+#include "diffusion/choices.h"
 #include "diffusion/solvers/log_snr.h"
 
 namespace ito {
@@ -61,6 +62,10 @@ Affine interpolated(const LogSnrRun& run, int i, int order) {
 }
 
 }  // namespace
+
+std::vector<Name> deis_algorithm_choices() { return names_of(kAlgorithms); }
+
+std::vector<Name> deis_step_choices() { return names_of(kSolvers); }
 
 Result<Solver> deis_solver(const SchedulerConfig& config, const SolverOptions& options) {
   ITO_TRY(row_called(std::span<const Kind>(kAlgorithms), config.algorithm_type,

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "diffusion/choices.h"
 
 namespace ito {
 namespace {
@@ -113,6 +114,10 @@ Affine first_order(const DpmChoice& choice, const LogSnrRun& run, int i) {
 }
 
 }  // namespace
+
+std::vector<Name> dpm_algorithm_choices() { return names_of(kAlgorithms); }
+
+std::vector<Name> dpm_step_choices() { return names_of(kSecondOrders); }
 
 Affine multistep(const DpmChoice& choice, const LogSnrRun& run, int i, int order) {
   if (order == 2) return second_order(choice, run, i);

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/registry.h"
+#include "diffusion/choices.h"
 #include "diffusion/edm.h"
 #include "diffusion/score_model.h"
 #include "diffusion/sigma_spacing.h"
@@ -25,6 +26,8 @@ constexpr EdmLevels kLevels[] = {
 };
 
 }  // namespace
+
+std::vector<Name> sigma_schedule_choices() { return names_of(kLevels); }
 
 Result<std::vector<double>> edm_levels(const SchedulerConfig& config,
                                        const SolverOptions& options) {

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/registry.h"
+#include "diffusion/choices.h"
 #include "diffusion/solvers/sigma_row.h"
 
 namespace ito {
@@ -28,6 +29,8 @@ constexpr TimestepType kTimestepTypes[] = {
 };
 
 }  // namespace
+
+std::vector<Name> timestep_type_choices() { return names_of(kTimestepTypes); }
 
 Result<Solver> euler_solver(const SchedulerConfig& config, const SolverOptions& options) {
   const SigmaRules rules{

@@ -25,6 +25,7 @@
 
 #include "base/error.h"
 #include "base/registry.h"
+#include "diffusion/choices.h"
 #include "diffusion/solvers/log_snr.h"
 
 namespace ito {
@@ -121,6 +122,8 @@ struct UniPc {
 };
 
 }  // namespace
+
+std::vector<Name> unipc_step_choices() { return names_of(kStepSizes); }
 
 Result<Solver> unipc_solver(const SchedulerConfig& config, const SolverOptions& options) {
   const SigmaRules rules{.grid = SigmaRules::Grid::kWhole,

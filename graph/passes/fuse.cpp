@@ -222,18 +222,35 @@ class Fuser {
     return loads;
   }
 
-  // Whether kernel `from` must run before kernel `to`, directly or not.
-  bool reaches(int from, int to) const {
-    std::set<int> seen;
-    std::function<bool(int)> visit = [&](int k) {
-      if (k == from) return true;
-      if (!seen.insert(k).second) return false;
-      for (int before : result_.kernels[static_cast<size_t>(k)].after)
-        if (visit(before)) return true;
-      return false;
-    };
-    return visit(to);
-  }
+  // Whether kernels must run before one of `kernels`, directly or not; of these themselves, whether
+  // another of them is behind. Found once for all kernels, when first asked: gradients of gradients
+  // have thousands.
+  class Before {
+   public:
+    Before(const FusedProgram& program, const std::vector<int>& kernels)
+        : program_(program), open_(kernels) {}
+    bool operator()(int kernel) {
+      if (found_.empty()) find();
+      return found_[static_cast<size_t>(kernel)];
+    }
+
+   private:
+    void find() {
+      found_.assign(program_.kernels.size(), false);
+      while (!open_.empty()) {
+        const int k = open_.back();
+        open_.pop_back();
+        for (int earlier : program_.kernels[static_cast<size_t>(k)].after) {
+          if (found_[static_cast<size_t>(earlier)]) continue;
+          found_[static_cast<size_t>(earlier)] = true;
+          open_.push_back(earlier);
+        }
+      }
+    }
+    const FusedProgram& program_;
+    std::vector<int> open_;
+    std::vector<bool> found_;
+  };
 
   void refresh(FusedKernel& kernel) {
     kernel.loads = loads_of(kernel.stores);
@@ -242,8 +259,8 @@ class Fuser {
       if (int k = result_.kernel_of[id]; k >= 0) kernel.after.push_back(k);
   }
 
-  // Whether `extra` may be computed by kernel `k` as well.
-  bool can_join(int k, const FusedKernel& extra, bool dependent_only) const {
+  // Whether `extra` may be computed by kernel `k` as well. `before`: of extra.after.
+  bool can_join(int k, const FusedKernel& extra, Before& before, bool dependent_only) const {
     const FusedKernel& kernel = result_.kernels[static_cast<size_t>(k)];
     if (kernel.kind == FusedKernel::Kind::kContract &&
         (extra.loads.size() > kMaxEpilogueLoads || tree_cost(extra.stores[0]) > kEpilogueCostLimit))
@@ -265,20 +282,17 @@ class Fuser {
     arguments.insert(extra.stores.begin(), extra.stores.end());
     if (arguments.size() > kMaxKernelArguments - 1) return false;
     if (!depends && (dependent_only || !shares)) return false;
-    for (int before : extra.after)
-      if (before != k && reaches(k, before)) return false;
-    return true;
+    return !before(k);
   }
 
   // Output and log-sum-exp, or the gradients of keys and values, from one walk over the scores.
-  bool can_share_attention(int k, const FusedKernel& extra) const {
+  bool can_share_attention(int k, const FusedKernel& extra, Before& before) const {
     const FusedKernel& kernel = result_.kernels[static_cast<size_t>(k)];
     if (kernel.kind != FusedKernel::Kind::kAttention || kernel.stores.size() != 1 ||
         !attention_shares_walk(node(kernel.stores[0]), node(extra.stores[0])))
       return false;
-    for (int before : extra.after)
-      if (before == k || reaches(k, before)) return false;
-    return true;
+    const std::vector<int>& after = extra.after;
+    return !before(k) && std::find(after.begin(), after.end(), k) == after.end();
   }
 
   void build_kernels() {
@@ -295,18 +309,20 @@ class Fuser {
                                                       : FusedKernel::Kind::kReduce;
       }
       refresh_placed(kernel);
+      Before before(result_, kernel.after);
       int target = -1;
       int newest = static_cast<int>(result_.kernels.size()) - 1;
       for (int k = newest; k >= 0 && k > newest - 96 && target < 0; --k) {
         const FusedKernel& other = result_.kernels[static_cast<size_t>(k)];
         if (kernel.kind == FusedKernel::Kind::kMap) {
           bool dependent_only = other.kind != FusedKernel::Kind::kMap;
-          if (can_join(k, kernel, dependent_only)) target = k;
+          if (can_join(k, kernel, before, dependent_only)) target = k;
         } else if (kernel.kind == FusedKernel::Kind::kReduce &&
                    other.kind == FusedKernel::Kind::kReduce && same_walk(other, kernel) &&
-                   can_join(k, kernel, false)) {
+                   can_join(k, kernel, before, false)) {
           target = k;
-        } else if (kernel.kind == FusedKernel::Kind::kAttention && can_share_attention(k, kernel)) {
+        } else if (kernel.kind == FusedKernel::Kind::kAttention &&
+                   can_share_attention(k, kernel, before)) {
           target = k;
         }
       }
@@ -362,7 +378,7 @@ class Fuser {
         if (k == writer)
           possible &= load->second &&
                       result_.kernels[static_cast<size_t>(k)].kind == FusedKernel::Kind::kMap;
-        else if (reaches(writer, k))
+        else if (Before(result_, {k})(writer))
           possible = false;
         else
           readers.push_back(k);

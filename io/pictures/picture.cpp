@@ -16,20 +16,20 @@ constexpr uint64_t kMaxFileBytes = uint64_t{1} << 30;
 constexpr int64_t kBelievedPixels = int64_t{1} << 24;
 
 constexpr std::array<PictureFormat, 6> kFormats = {{
-    {{"PNG", "", "W3C PNG, third edition", "png apng"},
+    {{"PNG", "every form; animations as their first picture", "W3C PNG, third edition", "png apng"},
      [](std::string_view bytes) {
        return bytes.starts_with(std::string_view("\x89PNG\r\n\x1a\n", 8));
      },
      decode_png},
-    {{"JPEG", "", "ITU-T T.81", "jpg jpeg jpe jfif"},
+    {{"JPEG", "grey, colour and CMYK", "ITU-T T.81", "jpg jpeg jpe jfif"},
      [](std::string_view bytes) { return bytes.starts_with("\xff\xd8\xff"); },
      decode_jpeg},
-    {{"WebP", "", "RFC 9649", "webp"},
+    {{"WebP", "with and without loss", "RFC 9649", "webp"},
      [](std::string_view bytes) {
        return bytes.starts_with("RIFF") && bytes.size() >= 12 && bytes.substr(8, 4) == "WEBP";
      },
      decode_webp},
-    {{"TIFF", "", "TIFF 6.0", "tif tiff"},
+    {{"TIFF", "the first picture", "TIFF 6.0", "tif tiff"},
      [](std::string_view bytes) {
        return bytes.starts_with(std::string_view("II*\0", 4)) ||
               bytes.starts_with(std::string_view("MM\0*", 4)) ||
@@ -37,15 +37,25 @@ constexpr std::array<PictureFormat, 6> kFormats = {{
               bytes.starts_with(std::string_view("MM\0+", 4));
      },
      decode_tiff},
-    {{"GIF", "", "GIF89a", "gif"},
+    {{"GIF", "the first frame", "GIF89a", "gif"},
      [](std::string_view bytes) {
        return bytes.starts_with("GIF87a") || bytes.starts_with("GIF89a");
      },
      decode_gif},
-    {{"BMP", "", "Windows' device-independent bitmaps", "bmp dib"},
+    {{"BMP", "1 to 32 bits, also packed", "Windows' device-independent bitmaps", "bmp dib"},
      [](std::string_view bytes) { return bytes.starts_with("BM") && bytes.size() >= 26; },
      decode_bmp},
 }};
+
+struct BackgroundRow {
+  Name name;
+  int level;
+};
+constexpr BackgroundRow kBackgrounds[] = {
+    {{"white", "level 255", "", ""}, 255},
+    {{"black", "level 0", "", ""}, 0},
+    {{"grey", "level 128", "", "gray"}, 128},
+};
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -114,17 +124,16 @@ Result<Picture> read_picture(const Path& path) {
 }
 
 Result<Background> parse_background(std::string_view text, std::string_view option) {
-  const Error wrong = invalid_argument(
-      "{} is \"{}\", expected white, black, grey, a level from 0 to 255, or a colour #rrggbb",
-      option, text);
+  const std::span<const BackgroundRow> rows = kBackgrounds;
+  const Error wrong =
+      invalid_argument("{} is \"{}\", expected {}, a level from 0 to 255, or a colour #rrggbb",
+                       option, text, expected_names(rows));
   const std::string name = lower(text);
   const auto grey = [](int level) {
     const auto byte = static_cast<uint8_t>(level);
     return Background{{byte, byte, byte}};
   };
-  if (name == "white") return grey(255);
-  if (name == "black") return grey(0);
-  if (name == "grey" || name == "gray") return grey(128);
+  if (const BackgroundRow* row = find_row(rows, name)) return grey(row->level);
   const bool hex = name.starts_with("#");
   const std::string digits = hex ? name.substr(1) : name;
   uint32_t value = 0;

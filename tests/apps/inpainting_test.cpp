@@ -18,6 +18,7 @@
 #include "nn/unet2d.h"
 #include "nn/unet2d_condition.h"
 #include "tests/apps/run_ito.h"
+#include "tests/apps/tiny_pipeline.h"
 #include "tests/support/vulkan_fixture.h"
 
 namespace ito::test {
@@ -27,39 +28,9 @@ constexpr int kSide = 4, kLatents = 4, kFactor = 2, kContext = 6, kStates = 5;
 constexpr double kScale = 8.5, kVaeScale = 0.18215;
 constexpr uint32_t kSeed = 11;
 
-std::vector<float> waves(int64_t count, float step) {
-  std::vector<float> values;
-  for (int64_t i = 0; i < count; ++i) values.push_back(std::sin(step * static_cast<float>(i + 1)));
-  return values;
-}
-
 // 2 * 4 + 1 input channels; `guidance` features of an embedded guidance scale, or none.
 Model inpainting_pipeline(std::optional<int> guidance) {
-  UNet2DConditionConfig unet;
-  unet.sample_size = std::array<int, 2>{kSide, kSide};
-  unet.in_channels = 2 * kLatents + 1;
-  unet.block_out_channels = {8};
-  unet.down_block_types = {"CrossAttnDownBlock2D"};
-  unet.up_block_types = {"CrossAttnUpBlock2D"};
-  unet.layers_per_block = {1};
-  unet.norm_num_groups = 4;
-  unet.cross_attention_dim = {kContext};
-  unet.attention_head_dim = {2};
-  unet.time_cond_proj_dim = guidance;
-  AutoencoderKLConfig vae;
-  vae.block_out_channels = {4, 8};
-  vae.down_block_types.assign(2, "DownEncoderBlock2D");
-  vae.up_block_types.assign(2, "UpDecoderBlock2D");
-  vae.norm_num_groups = 4;
-  vae.sample_size = std::array<int, 2>{8, 8};
-  Model model;
-  model.network = unet2d_condition_network(unet).value();
-  model.weights = initial_parameters(model.network.set(), 1);
-  model.scheduler.clip_sample = false;
-  model.decoder.emplace();
-  model.decoder->network = autoencoder_kl_network(vae).value();
-  model.decoder->weights = initial_parameters(model.decoder->network.set(), 2);
-  return model;
+  return tiny_pipeline({.in_channels = 2 * kLatents + 1, .guidance = guidance});
 }
 
 // A picture of 8x8x3 and a mask whose lower half and upper left corner are to be filled.

@@ -152,7 +152,8 @@ TEST_F(Interpolate, EndsAreThePicturesAndTheMiddleIsNeither) {
         Case{"chain", "flow", {"--rtol", "1e-5", "--atol", "1e-5"}, 1},
         Case{"ve", "latent", {"--steps", "500"}, 6}, Case{"vp", "latent", {"--steps", "500"}, 6},
         Case{"edm", "latent", {"--steps", "500"}, 6},
-        Case{"ve", "flow", {"--rtol", "1e-5", "--atol", "1e-5"}, 1}}) {
+        Case{"ve", "flow", {"--rtol", "1e-5", "--atol", "1e-5"}, 1},
+        Case{"flow", "flow", {"--rtol", "1e-5", "--atol", "1e-5"}, 1}}) {
     SCOPED_TRACE(std::string(c.model) + " by " + c.method);
     const std::vector<Pixels> pictures = row(c.model, c.method, "b.png", c.options);
     EXPECT_LE(distance(pictures.front(), a), c.levels);

@@ -9,49 +9,14 @@
 #include "io/layout.h"
 #include "io/png.h"
 #include "io/safetensors.h"
-#include "nn/autoencoder_kl.h"
-#include "nn/unet2d_condition.h"
 #include "tests/apps/run_ito.h"
+#include "tests/apps/tiny_pipeline.h"
 #include "tests/support/vulkan_fixture.h"
 
 namespace ito::test {
 namespace {
 
 constexpr int64_t kFactor = 2;  // pixels per latent
-
-// A U-Net on 4x4x4 latents with a context of 6 numbers per state, and its autoencoder.
-Model tiny_pipeline() {
-  UNet2DConditionConfig unet;
-  unet.sample_size = std::array<int, 2>{4, 4};
-  unet.block_out_channels = {8};
-  unet.down_block_types = {"CrossAttnDownBlock2D"};
-  unet.up_block_types = {"CrossAttnUpBlock2D"};
-  unet.layers_per_block = {1};
-  unet.norm_num_groups = 4;
-  unet.cross_attention_dim = {6};
-  unet.attention_head_dim = {2};
-  AutoencoderKLConfig vae;
-  vae.block_out_channels = {4, 8};
-  vae.down_block_types.assign(2, "DownEncoderBlock2D");
-  vae.up_block_types.assign(2, "UpDecoderBlock2D");
-  vae.norm_num_groups = 4;
-  vae.sample_size = std::array<int, 2>{8, 8};
-  vae.shift_factor = 0.25;
-  Model model;
-  model.network = unet2d_condition_network(unet).value();
-  model.weights = initial_parameters(model.network.set(), 1);
-  model.scheduler.clip_sample = false;
-  model.decoder.emplace();
-  model.decoder->network = autoencoder_kl_network(vae).value();
-  model.decoder->weights = initial_parameters(model.decoder->network.set(), 2);
-  return model;
-}
-
-std::vector<float> waves(int64_t count, float step) {
-  std::vector<float> values;
-  for (int64_t i = 0; i < count; ++i) values.push_back(std::sin(step * static_cast<float>(i + 1)));
-  return values;
-}
 
 // Each latent's value in a square of pixels: what needs no blending.
 Result<std::vector<float>> squares(const Shape& shape, std::span<const float> latents) {
@@ -108,7 +73,7 @@ class LatentDiffusion : public VulkanTest {};
 
 TEST_F(LatentDiffusion, SamplesAreDecodedLatentsOfTheirContext) {
   const Scratch scratch;
-  Model model = tiny_pipeline();
+  Model model = tiny_pipeline({.shift_factor = 0.25});
   ASSERT_OK(save_model(scratch / "model", model));
   ASSERT_OK_AND_ASSIGN(Model loaded, load_model(scratch / "model"));
   EXPECT_EQ(loaded.weights, model.weights);
@@ -152,7 +117,7 @@ TEST_F(LatentDiffusion, SamplesAreDecodedLatentsOfTheirContext) {
 // u + s (c - u): at scale 1 the context alone, at scale 0 the negative one alone, and with both the
 // same no change at any scale. One step of DDIM is affine in it, so that scale 2 lies on the line.
 TEST_F(LatentDiffusion, GuidanceLeadsFromTheNegativeContextToTheContext) {
-  Model model = tiny_pipeline();
+  Model model = tiny_pipeline({.shift_factor = 0.25});
   model.decoder.reset();
   const ContextStates states{.rows = 2, .length = 5, .features = 6, .values = waves(60, 1.1f)};
   const ContextStates none{.rows = 1, .length = 5, .features = 6, .values = waves(30, 0.7f)};
@@ -312,7 +277,7 @@ TEST_F(LatentDiffusion, InversionGivesLatentsThatLeadBack) {
 
 TEST_F(LatentDiffusion, CommandsTakeContextsAndAutoencoders) {
   const Scratch scratch;
-  ASSERT_OK(save_model(scratch / "model", tiny_pipeline()));
+  ASSERT_OK(save_model(scratch / "model", tiny_pipeline({.shift_factor = 0.25})));
   TensorFile context;
   context.tensors.emplace("encoder_hidden_states", tensor_from_floats({1, 5, 6}, waves(30, 1.1f)));
   ASSERT_OK(write_safetensors(scratch / "context.safetensors", context));

@@ -1,8 +1,11 @@
-// The documentation's tables are the registry's rows.
+// The documentation's tables and the help of options are the registry's rows.
 #include <fstream>
+#include <set>
 #include <sstream>
 
+#include "diffusion/choices.h"
 #include "io/json.h"
+#include "io/scheduler_classes.h"
 #include "tests/apps/run_ito.h"
 #include "tests/support/folders.h"
 
@@ -28,9 +31,75 @@ TEST(Rows, AreListedAsJsonToo) {
     found = found || row.at("name") == "unipc";
     EXPECT_FALSE(row.at("help").get<std::string>().empty());
     EXPECT_FALSE(row.at("source").get<std::string>().empty());
+    EXPECT_FALSE(row.at("options").get<std::string>().empty()) << row;
   }
   EXPECT_TRUE(found);
   EXPECT_EQ(run_ito({"inspect", "--list", "colours"}).code, 2);
+}
+
+// The parser breaks lines, so that words are compared.
+std::string words_of(const std::string& text) {
+  std::istringstream in(text);
+  std::string word, words;
+  while (in >> word) words += word + " ";
+  return words;
+}
+
+TEST(Rows, HelpNamesEveryRowThatAnOptionMayBe) {
+  struct Case {
+    const char *command, *kind;
+  };
+  for (const Case& c :
+       {Case{"sample", "samplers"}, Case{"train", "objectives"}, Case{"train", "schedules"},
+        Case{"train", "trained-processes"}, Case{"train", "trained-networks"},
+        Case{"train", "loss-weights"}, Case{"train", "timestep-samplings"},
+        Case{"train", "time-samplings"}, Case{"train", "optimizers"}, Case{"train", "labels"},
+        Case{"sample", "sigma-spacings"}, Case{"sample", "inverse-problems"},
+        Case{"sample", "unipc-steps"}, Case{"sample", "random-sources"},
+        Case{"interpolate", "interpolations"}, Case{"likelihood", "probes"},
+        Case{"toy", "toy-data"}, Case{"convert", "number-types"}}) {
+    SCOPED_TRACE(std::string(c.command) + ": " + c.kind);
+    const Outcome help = run_ito({c.command, "--help"});
+    ASSERT_EQ(help.code, 0);
+    const std::string words = words_of(help.out);
+    const Outcome listed = run_ito({"inspect", "--list", c.kind, "--json"});
+    ASSERT_EQ(listed.code, 0) << listed.err;
+    const Json json = parse_json(listed.out, "rows").value();
+    for (const Json& row : json.at(c.kind)) {
+      const std::string name = row.at("name").get<std::string>() + ": ";
+      EXPECT_NE(words.find(name), std::string::npos) << name;
+    }
+  }
+}
+
+// io knows what a scheduler_config.json may say, diffusion what it means: the same names.
+TEST(Rows, KeysOfSchedulersHaveTheNamesOfDiffusionsRows) {
+  const auto joined = [](std::initializer_list<std::vector<Name> (*)()> kinds) {
+    std::set<std::string_view> names;
+    for (const auto& kind : kinds)
+      for (const Name& name : kind()) names.insert(name.name);
+    return names;
+  };
+  const std::map<std::string, std::set<std::string_view>> rows = {
+      {"beta_schedule", joined({beta_schedule_choices})},
+      {"variance_type", joined({variance_choices})},
+      {"prediction_type", joined({prediction_choices})},
+      {"timestep_spacing", joined({timestep_spacing_choices})},
+      {"final_sigmas_type", joined({final_sigma_choices})},
+      {"interpolation_type", joined({interpolation_type_choices})},
+      {"timestep_type", joined({timestep_type_choices})},
+      {"algorithm_type", joined({dpm_algorithm_choices, deis_algorithm_choices})},
+      {"solver_type", joined({dpm_step_choices, unipc_step_choices, deis_step_choices})},
+      {"sigma_schedule", joined({sigma_schedule_choices})},
+      {"time_shift_type", joined({time_shift_choices})}};
+  std::set<std::string> keys;
+  for (const SchedulerKeyValues& key : scheduler_key_values()) {
+    ASSERT_TRUE(rows.contains(key.key)) << key.key;
+    EXPECT_EQ(std::set<std::string_view>(key.values.begin(), key.values.end()), rows.at(key.key))
+        << key.key;
+    keys.insert(key.key);
+  }
+  EXPECT_EQ(keys.size(), rows.size());
 }
 
 }  // namespace

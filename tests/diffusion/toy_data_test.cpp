@@ -24,7 +24,8 @@ std::vector<double> points_of(const ToyData& data) {
 }
 
 TEST(ToyData, LieWithinTheirExtent) {
-  for (const std::string& name : toy_data_names()) {
+  for (const Name& row : toy_data_choices()) {
+    const std::string name(row.name);
     const ToyData data = toy_data(name).value();
     EXPECT_EQ(data.name, name);
     int64_t outside = 0;

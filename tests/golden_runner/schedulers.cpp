@@ -269,7 +269,7 @@ Result<Outcome> run_scheduler(vk::Device& device, const Case& golden) {
   config_json["_class_name"] = class_name;
   ITO_ASSIGN(const SchedulerConfig config,
              parse_scheduler_config(config_json, golden.name + ": config"));
-  if (is_continuous(config.process) && config.process != ProcessKind::kEdm)
+  if (find_row(score_sampler_rows(), config.sampler) != nullptr)
     return run_score_scheduler(device, golden, config);
   ITO_ASSIGN(const std::string space, text(golden.json, "space"));
   ITO_ASSIGN(const SolverOptions options, read_options(golden));

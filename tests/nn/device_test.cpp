@@ -5,6 +5,7 @@
 
 #include "nn/train_step.h"
 #include "nn/unet2d.h"
+#include "published_blocks.h"
 #include "tests/support/run_program.h"
 #include "tests/support/vulkan_fixture.h"
 #include "torch_random.h"
@@ -154,6 +155,17 @@ TEST_F(NnOnDevice, AdamWTrainingMatchesTheInterpreter) {
   optimizer.max_grad_norm = 1;
   // Where a gradient is near eps, its rounding error moves the step by a good part of the rate.
   expect_training_matches(device(), optimizer, 2e-4);
+}
+
+// The block of diffusers' tests that is too much for the interpreter: four images of 32x32 that
+// attend to themselves in 32 heads.
+TEST_F(NnOnDevice, AttentionDownBlockMatchesDiffusers) {
+  const BlockRun run =
+      block_run({.n = 4, .c = 32, .h = 32, .w = 32, .embedding = true}, down("AttnDownBlock2D"));
+  ASSERT_OK_AND_ASSIGN(
+      const HostValues found,
+      test::run_on_device(device(), run.program, HostValues(run.inputs.begin(), run.inputs.end())));
+  expect_slice(found.at("y"), {.0636, .8964, -.6234});
 }
 
 }  // namespace

@@ -13,12 +13,10 @@
 #include "nn/train_step.h"
 #include "nn/unet2d.h"
 #include "program_runner.h"
-#include "torch_random.h"
+#include "regression.h"
 
 namespace ito {
 namespace {
-
-constexpr int64_t kBatch = 4;
 
 MlpConfig config() {
   return {.in_features = 2, .out_features = 1, .hidden_features = 5, .hidden_layers = 2};
@@ -91,21 +89,6 @@ TEST(Segments, ADeviceSetsTheirSize) {
   EXPECT_FALSE(network.for_device({.max_allocation_bytes = 64}).ok());
 }
 
-LossFunction regression(int64_t batch) {
-  return [batch](Graph& graph, const Scope& parameters, Tensor) {
-    const Tensor x = input(graph, "x", Shape{batch, 2});
-    const Tensor y = input(graph, "y", Shape{batch, 1});
-    return mean_all(square(mlp(parameters, config(), x) - y));
-  };
-}
-
-HostValues batch_inputs(uint32_t seed) {
-  TorchRandom random(seed);
-  const std::vector<float> x = random.normal(16), y = random.normal(16);
-  return {{"x", host_value(Shape{kBatch, 2}, std::vector<float>(x.begin(), x.begin() + 8))},
-          {"y", host_value(Shape{kBatch, 1}, std::vector<float>(y.begin(), y.begin() + 4))}};
-}
-
 // The states after a few updates, whole.
 std::map<std::string, std::vector<double>> train(const ParameterSet& set,
                                                  const TrainStepOptions& options) {
@@ -120,11 +103,11 @@ std::map<std::string, std::vector<double>> train(const ParameterSet& set,
   }
   for (uint32_t k = 0; k < 3; ++k) {
     if (options.accumulation == 1) {
-      runner.run(train_step_program(set, regression(kBatch), options), batch_inputs(k));
+      runner.run(train_step_program(set, regression(config()), options), batch_inputs(k));
       continue;
     }
     for (uint32_t i = 0; i < 2; ++i)
-      runner.run(accumulate_program(set, regression(kBatch), options), batch_inputs(2 * k + i));
+      runner.run(accumulate_program(set, regression(config()), options), batch_inputs(2 * k + i));
     runner.run(apply_program(set, options), {});
   }
   std::map<std::string, std::vector<double>> whole;

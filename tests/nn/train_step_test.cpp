@@ -7,33 +7,13 @@
 #include "nn/mlp.h"
 #include "nn/network.h"
 #include "program_runner.h"
-#include "torch_random.h"
+#include "regression.h"
 
 namespace ito {
 namespace {
 
-constexpr int64_t kBatch = 4;
-
 MlpConfig network() {
   return {.in_features = 2, .out_features = 1, .hidden_features = 5, .hidden_layers = 1};
-}
-
-// Mean squared error of the network on a batch of the given size.
-LossFunction regression(int64_t batch) {
-  return [batch](Graph& graph, const Scope& parameters, Tensor) {
-    const Tensor x = input(graph, "x", Shape{batch, 2});
-    const Tensor y = input(graph, "y", Shape{batch, 1});
-    return mean_all(square(mlp(parameters, network(), x) - y));
-  };
-}
-
-HostValues batch_inputs(uint32_t seed) {
-  TorchRandom random(seed);
-  const std::vector<float> values = random.normal(16);
-  return {{"x", host_value(Shape{kBatch, 2},
-                           std::vector<float>(values.begin(), values.begin() + 2 * kBatch))},
-          {"y", host_value(Shape{kBatch, 1},
-                           std::vector<float>(values.begin() + 8, values.begin() + 8 + kBatch))}};
 }
 
 HostValues initial_state(const ParameterSet& set, const TrainStepOptions& options) {
@@ -60,7 +40,7 @@ TrainStepOptions options_for(Optimizer::Kind kind) {
 TEST(TrainStep, LowersTheLossAndFillsTheRing) {
   const ParameterSet set = mlp_parameters(network()).value();
   const TrainStepOptions options = options_for(Optimizer::Kind::kAdamW);
-  const Program program = train_step_program(set, regression(kBatch), options);
+  const Program program = train_step_program(set, regression(network()), options);
   ProgramRunner runner;
   runner.state = initial_state(set, options);
   const HostValues batch = batch_inputs(1);
@@ -83,7 +63,7 @@ TEST(TrainStep, LowersTheLossAndFillsTheRing) {
 TEST(TrainStep, AverageFollowsTheNewParameters) {
   const ParameterSet set = mlp_parameters(network()).value();
   const TrainStepOptions options = options_for(Optimizer::Kind::kAdam);
-  const Program program = train_step_program(set, regression(kBatch), options);
+  const Program program = train_step_program(set, regression(network()), options);
   ProgramRunner runner;
   runner.state = initial_state(set, options);
   std::vector<double> expected = runner.state["ema"].data;
@@ -154,7 +134,7 @@ TEST(TrainStep, GapsBetweenParametersStayZero) {
   const ParameterSet set = mlp_parameters(network()).value();
   TrainStepOptions options = options_for(Optimizer::Kind::kAdamW);
   options.optimizer.weight_decay = 0.1;
-  const Program program = train_step_program(set, regression(kBatch), options);
+  const Program program = train_step_program(set, regression(network()), options);
   ProgramRunner runner;
   runner.state = initial_state(set, options);
   for (int k = 0; k < 3; ++k) runner.run(program, batch_inputs(2));
@@ -195,7 +175,7 @@ TEST(TrainStep, EveryStateTensorIsUpdated) {
   for (Optimizer::Kind kind :
        {Optimizer::Kind::kAdamW, Optimizer::Kind::kAdam, Optimizer::Kind::kSgd}) {
     const TrainStepOptions options = options_for(kind);
-    const Program program = train_step_program(set, regression(kBatch), options);
+    const Program program = train_step_program(set, regression(network()), options);
     size_t donated = 0;
     for (const ProgramOutput& output : program.outputs) donated += output.donated;
     EXPECT_EQ(donated, train_state(set, options).size());
@@ -208,11 +188,11 @@ TEST(Accumulation, TwoHalvesMakeTheWholeBatch) {
   options.optimizer.max_grad_norm = 0.3;  // clips the mean gradient, not its parts
   ProgramRunner whole;
   whole.state = initial_state(set, options);
-  const Program step = train_step_program(set, regression(kBatch), options);
+  const Program step = train_step_program(set, regression(network()), options);
   options.accumulation = 2;
   ProgramRunner halves;
   halves.state = initial_state(set, options);
-  const Program accumulate = accumulate_program(set, regression(kBatch / 2), options);
+  const Program accumulate = accumulate_program(set, regression(network(), kBatch / 2), options);
   const Program apply = apply_program(set, options);
   for (uint32_t k = 0; k < 3; ++k) {
     const HostValues batch = batch_inputs(k);
@@ -329,7 +309,7 @@ TEST(TrainStep, ALossCarriesItsOwnStateFromBatchToBatch) {
   const LossFunction counting = [](Graph& graph, const Scope& parameters,
                                    Tensor counter) -> LossResult {
     const Tensor seen = input(graph, "seen", Shape{});
-    LossResult result = regression(kBatch)(graph, parameters, counter).loss + seen;
+    LossResult result = regression(network())(graph, parameters, counter).loss + seen;
     result.updates = {{seen, seen + 1.0}};
     return result;
   };
