@@ -86,8 +86,8 @@ constexpr int64_t kSide = 4;
 // All files of a folder by name.
 std::map<std::string, std::string> contents(const Path& folder) {
   std::map<std::string, std::string> all;
-  for (const std::string& name : list_folder(folder).value())
-    all[name] = read_file(folder / name).value();
+  const std::vector<std::string> names = list_folder(folder).value();
+  for (const std::string& name : names) all[name] = read_file(folder / name).value();
   return all;
 }
 
