@@ -301,7 +301,9 @@ TEST_P(Farm, MergeRefusesWhatIsNotWhole) {
   EXPECT_TRUE(says(merge_refusal("out"), "run shard 1/4 again"));
   ASSERT_TRUE(remove_tree(scratch_ / "out" / name).ok());
   EXPECT_TRUE(says(merge_refusal("out"), name));
-  if (!archives()) ASSERT_TRUE(remove_tree(scratch_ / "out" / manifest_name({1, kShards})).ok());
+  if (!archives()) {
+    ASSERT_TRUE(remove_tree(scratch_ / "out" / manifest_name({1, kShards})).ok());
+  }
   EXPECT_TRUE(draw("out", {1, kShards}));
   EXPECT_EQ(merge_refusal("out"), "");
   EXPECT_EQ(contents(scratch_ / "out"), before);
