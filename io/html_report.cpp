@@ -40,8 +40,10 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .15rem 1rem .15rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; } td { overflow-wrap: anywhere; }
 svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: var(--soft); }
-.axis { stroke: var(--line); } .series { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
-.key { display: inline-block; width: .9rem; height: .2rem; margin: 0 .4rem .2rem 0; }
+.c0 { --c: var(--s0); } .c1 { --c: var(--s1); } .c2 { --c: var(--s2); } .c3 { --c: var(--s3); }
+.c4 { --c: var(--s4); } .c5 { --c: var(--s5); } .dot { fill: var(--c); }
+.axis { stroke: var(--line); } .series { fill: none; stroke: var(--c); stroke-width: 1.8; stroke-linejoin: round; }
+.key { background: var(--c); display: inline-block; width: .9rem; height: .2rem; margin: 0 .4rem .2rem 0; }
 .legend span { margin-right: 1rem; color: var(--soft); white-space: nowrap; }
 )";
 
@@ -173,11 +175,10 @@ class Chart {
                             at_y(log_ ? std::log10(series.y[i]) : series.y[i]));
     const size_t colour = k % kColours;
     if (series.x.size() == 1)
-      return fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"var(--s{})\"/>",
+      return fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" class=\"dot c{}\"/>",
                          at_x(series.x[0]), at_y(log_ ? std::log10(series.y[0]) : series.y[0]),
                          colour);
-    return fmt::format("<polyline class=\"series\" stroke=\"var(--s{})\" points=\"{}\"/>", colour,
-                       points);
+    return fmt::format("<polyline class=\"series c{}\" points=\"{}\"/>", colour, points);
   }
 
   const ReportChart& chart_;
@@ -192,8 +193,8 @@ std::string chart_html(const ReportChart& chart) {
   if (chart.series.size() > 1) {
     out += "<div class=\"legend\">";
     for (size_t k = 0; k < chart.series.size(); ++k)
-      out += fmt::format("<span><i class=\"key\" style=\"background:var(--s{})\"></i>{}</span>",
-                         k % kColours, html_escaped(chart.series[k].name));
+      out += fmt::format("<span><i class=\"key c{}\"></i>{}</span>", k % kColours,
+                         html_escaped(chart.series[k].name));
     out += "</div>";
   }
   return out + "</div>\n";

@@ -260,8 +260,9 @@ TEST(Advice, NamesOptionsThatExist) {
       options.insert((*it)[1]);
   };
   add({});
-  for (const char* command : {"devices", "train", "sample", "interpolate", "forward", "likelihood",
-                              "evaluate", "inspect", "convert", "bench", "toy", "verify"})
+  for (const char* command :
+       {"devices", "train", "report", "sample", "interpolate", "forward", "likelihood", "evaluate",
+        "inspect", "convert", "bench", "toy", "verify"})
     add({command});
   EXPECT_GT(options.size(), 60u);
   int seen = 0;
