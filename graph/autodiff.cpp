@@ -78,6 +78,45 @@ class Sweep {
   std::vector<Tensor> adjoints_;
 };
 
+// `results`, which were built on the inputs `stand_ins`, on `operands` instead.
+std::vector<Tensor> with_operands(Graph& graph, std::span<const Tensor> results,
+                                  std::span<const Tensor> stand_ins,
+                                  std::span<const Tensor> operands) {
+  const NodeId first = stand_ins[0].id(), end = graph.size();
+  std::vector<bool> needed(end, false);
+  for (Tensor result : results)
+    if (result) needed[result.id()] = true;
+  for (NodeId id = end; id-- > first;)
+    if (needed[id])
+      for (NodeId x : graph.node(id).inputs) needed[x] = true;
+  std::vector<Tensor> now;  // of the nodes from `first` on
+  const auto of = [&](NodeId id) { return id < first ? Tensor(&graph, id) : now[id - first]; };
+  const std::string label = graph.label();
+  for (NodeId id = first; id < end; ++id) {
+    const auto stand_in = std::find(stand_ins.begin(), stand_ins.end(), Tensor(&graph, id));
+    if (stand_in != stand_ins.end()) {
+      now.push_back(operands[static_cast<size_t>(stand_in - stand_ins.begin())]);
+      continue;
+    }
+    now.push_back(Tensor(&graph, id));
+    if (!needed[id]) continue;
+    const Node node = graph.node(id);  // a copy: adding moves nodes
+    std::vector<Tensor> inputs;
+    bool moved = false;
+    for (NodeId x : node.inputs) {
+      inputs.push_back(of(x));
+      moved = moved || inputs.back().id() != x;
+    }
+    if (!moved) continue;
+    graph.set_label(node.label);
+    now.back() = graph.add(node.op, node.dtype, node.shape, inputs, node.attrs);
+  }
+  graph.set_label(label);
+  std::vector<Tensor> moved;
+  for (Tensor result : results) moved.push_back(result ? of(result.id()) : result);
+  return moved;
+}
+
 // The op's own rule, or else the gradient of its decomposition.
 std::vector<Tensor> Sweep::node_gradient(Tensor self, std::span<const Tensor> inputs, Tensor dy) {
   const OpDef& def = op_def(self.node().op);
@@ -87,16 +126,29 @@ std::vector<Tensor> Sweep::node_gradient(Tensor self, std::span<const Tensor> in
     return gradients;
   }
   CHECK(def.decompose != nullptr, fmt::format("{} has no gradient", def.name));
-  Tensor simple = def.decompose(self, inputs);
-  Sweep sweep(simple, inputs, true);
+  // Decomposed on inputs of its own in place of the operands. On these themselves simplification
+  // would see through one that is, say, a reshape, so that the decomposition would not depend on
+  // it, and nothing would flow to it.
+  Graph& graph = self.graph();
+  std::vector<Tensor> stand_ins;
+  const std::string name = fmt::format("operand of {}", graph.size());  // none has it yet
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const auto same = std::find(inputs.begin(), inputs.begin() + i, inputs[i]);
+    const size_t first = static_cast<size_t>(same - inputs.begin());
+    stand_ins.push_back(first < i ? stand_ins[first]
+                                  : input(graph, fmt::format("{}.{}", name, i), inputs[i].shape(),
+                                          inputs[i].dtype()));
+  }
+  Tensor simple = def.decompose(self, stand_ins);
+  Sweep sweep(simple, stand_ins, true);
   sweep.run(simple, dy);
   std::vector<Tensor> gradients;
   for (size_t i = 0; i < inputs.size(); ++i) {
     // An operand which occurs twice has its whole gradient at the first place.
     bool first = std::find(inputs.begin(), inputs.begin() + i, inputs[i]) == inputs.begin() + i;
-    gradients.push_back(first ? sweep.adjoint(inputs[i]) : Tensor());
+    gradients.push_back(first ? sweep.adjoint(stand_ins[i]) : Tensor());
   }
-  return gradients;
+  return with_operands(graph, gradients, stand_ins, inputs);
 }
 
 }  // namespace

@@ -92,6 +92,25 @@ TEST(Gradient, ThirdOrderOfAConvolutionNetworkIsRight) {
   expect_gradient(loss, {x, w}, grad(loss, {x, w}), values, "third order");
 }
 
+// What attention's gradient is told may be a reshape of what a linear map gave, through which the
+// simplification of its decomposition sees.
+TEST(Gradient, SecondOrderOfAttentionBetweenLinearMapsIsRight) {
+  Graph graph;
+  const Tensor x = input(graph, "x0", {2, 3, 2}), wq = input(graph, "x1", {2, 2});
+  const Tensor wv = input(graph, "x2", {2, 2}), out = input(graph, "x3", {2, 2});
+  const Tensor y = linear(attention(linear(x, wq), x, linear(x, wv), 1, 0.7), out);
+  const Tensor first = grad(weighted_sum(y, 5), {x})[0];
+  const Tensor loss = weighted_sum(square(first), 6);
+  std::mt19937 rng(8);
+  Values values;
+  const std::vector<Tensor> inputs = {x, wq, wv, out};
+  for (size_t i = 0; i < inputs.size(); ++i)
+    values[test::operand_name(i)] = test::random_value(inputs[i].shape(), -1, 1, rng);
+  expect_gradient(loss, inputs, grad(loss, inputs), values, "attention between linear maps");
+  const Tensor third = weighted_sum(square(grad(loss, {x})[0]), 7) * 1e-2;
+  expect_gradient(third, inputs, grad(third, inputs), values, "its third order");
+}
+
 // --- conventions at points where the derivative is a choice -----------------------------------
 
 std::vector<double> gradient_at(Tensor (*fn)(Tensor), std::vector<double> at) {
