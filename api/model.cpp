@@ -251,10 +251,4 @@ Result<Component> load_classifier(const Path& folder) {
   return Component(std::move(model));
 }
 
-Denoiser network_denoiser(const Network& network, Tensor flat, const Conditioning& conditioning) {
-  return [network, flat, conditioning](Tensor x, Tensor t) {
-    return network.build(flat, x, t, conditioning);
-  };
-}
-
 }  // namespace ito

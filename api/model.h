@@ -14,7 +14,6 @@
 
 #include "base/config.h"
 #include "base/result.h"
-#include "diffusion/denoiser.h"
 #include "io/file.h"
 #include "io/host_tensor.h"
 #include "io/json.h"
@@ -86,8 +85,5 @@ Result<std::vector<float>> weights_from_file(const ParameterSet& set, const Tens
 // The parameters of `own`, which lie among those of `set`.
 TensorFile weights_to_file(const ParameterSet& set, const ParameterSet& own,
                            std::span<const float> weights);
-
-// The network on parameters `flat` as a Denoiser.
-Denoiser network_denoiser(const Network& network, Tensor flat, const Conditioning& conditioning);
 
 }  // namespace ito

@@ -201,9 +201,10 @@ bool goes_with(const ObjectiveRow& row, std::string_view name) {
 Result<const ObjectiveRow*> objective_of(const TrainingOptions& options) {
   if (options.objective != kImpliedObjective)
     return row_called(objective_rows(), options.objective, "--objective");
-  for (const ObjectiveRow& row : kObjectives)
-    if (row.implied(options)) return &row;
-  return &kObjectives[0];
+  const auto row = std::find_if(std::begin(kObjectives), std::end(kObjectives),
+                                [&](const ObjectiveRow& one) { return one.implied(options); });
+  CHECK(row != std::end(kObjectives), "some objective is always implied");
+  return row;
 }
 
 TrainingOptions with_preset(const ObjectiveRow& row, TrainingOptions options) {

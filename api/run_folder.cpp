@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "io/json.h"
+#include "io/network_file.h"
 
 namespace ito {
 namespace {
@@ -28,7 +29,6 @@ constexpr const char* kExported[] = {"model_index.json",
                                      "latent_mapping/model.safetensors"};
 constexpr const char* kOwnConfig = "config.json";
 constexpr const char* kOwnWeights = "model.safetensors";
-constexpr std::string_view kOwnClasses = "Ito";  // how their "_class_name" begins
 
 // `prefix`, digits, and one of the endings.
 bool is_numbered(std::string_view name, std::string_view prefix,
@@ -42,10 +42,7 @@ bool is_numbered(std::string_view name, std::string_view prefix,
 
 bool is_own_config(const Path& path) {
   const auto json = read_json(path);
-  if (!json.ok() || !json->is_object()) return false;
-  const auto name = json->find("_class_name");
-  return name != json->end() && name->is_string() &&
-         name->get_ref<const std::string&>().starts_with(kOwnClasses);
+  return json.ok() && is_network_of_ito(*json);
 }
 
 // Weights of further averages, "….ema-0.9999.safetensors".

@@ -15,12 +15,12 @@ namespace ito {
 
 // External tensors of a task's programs besides the state.
 namespace batch_name {
-inline constexpr const char* kImages = "x0";      // f32 [n,h,w,c] in [-1, 1]
-inline constexpr const char* kLabels = "labels";  // u32 [n]; only where the ports ask for labels
-// Of the unconditional half of classifier-free guidance, like kContext.
-inline constexpr const char* kNoContext = "no_context";
+inline constexpr const char* kImages = "x0";        // f32 [n,h,w,c] in [-1, 1]
+inline constexpr const char* kLabels = "labels";    // u32 [n]; only where the ports ask for labels
 inline constexpr const char* kContext = "context";  // f32 [n, length, features]; likewise
-inline constexpr const char* kKey = "key";          // u32 [2], the seed; only where noise is drawn
+// The same for the unconditional half of classifier-free guidance.
+inline constexpr const char* kNoContext = "no_context";
+inline constexpr const char* kKey = "key";  // u32 [2], the seed; only where noise is drawn
 }  // namespace batch_name
 
 // The inputs of those names that the ports ask for; no key.

@@ -4,17 +4,11 @@
 
 #include "api/sample_files.h"
 #include "apps/command.h"
+#include "apps/rows.h"
 #include "base/error.h"
 
 namespace ito::apps {
 namespace {
-
-std::string form_help() {
-  std::string text = "how the folder keeps images; any --form, like --shard, keeps a manifest too:";
-  for (const SampleStoreRow& row : sample_store_rows())
-    text += fmt::format("\n{}: {}", row.name.name, row.name.help);
-  return text;
-}
 
 Json json_of(const FarmProgress& farm, std::optional<double> rate, std::optional<double> left) {
   Json all = {{"images", farm.all_images}, {"done", farm.all_done}};
@@ -29,7 +23,10 @@ void add_farm_options(CLI::App& app, FarmChoice& choice) {
   app.add_option("--shard", choice.shard,
                  "K/N: draw part K (0 to N-1) of the images only, so that N processes share a job; "
                  "all may have one folder --out, and `ito merge` joins them");
-  app.add_option("--form", choice.form, form_help())->capture_default_str();
+  app.add_option("--form", choice.form,
+                 with_choices("sample --form",
+                              "how the folder keeps images; any, like --shard, keeps a manifest"))
+      ->capture_default_str();
   app.add_option("--images-per-file", choice.images_per_file, "of --form tar and npz")
       ->check(CLI::Range(size_t{1}, size_t{1'000'000}))
       ->capture_default_str();

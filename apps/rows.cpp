@@ -8,6 +8,7 @@
 #include "api/choices.h"
 #include "api/interpolation.h"
 #include "api/objectives.h"
+#include "api/sample_stores.h"
 #include "api/training_rows.h"
 #include "apps/choices.h"
 #include "base/error.h"
@@ -129,6 +130,7 @@ constexpr Kind kKinds[] = {
     {{"processes", "what models are trained on", "", ""}, "", rows<process_rows>},
     {{"networks", "what folders hold", "", ""}, "", rows<network_rows>},
     {{"schedulers", "classes of scheduler_config.json", "", ""}, "", schedulers},
+    {{"forms", "how a folder keeps images", "", ""}, "sample --form", rows<sample_store_rows>},
     {{"trained-processes", "processes to train on", "", ""},
      "train --sde",
      rows<trained_process_rows>},

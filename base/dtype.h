@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 namespace ito {
@@ -21,7 +20,6 @@ enum class DType : uint8_t {
 size_t dtype_size(DType dtype);
 // Text form: "f32", "f16", "bf16", "i32", "u32", "bool".
 std::string_view dtype_name(DType dtype);
-std::optional<DType> dtype_from_name(std::string_view name);
 bool is_float(DType dtype);
 
 }  // namespace ito

@@ -57,8 +57,6 @@ constexpr NetworkClass kClasses[] = {
 
 }  // namespace
 
-std::span<const NetworkClass> network_classes() { return kClasses; }
-
 Result<const NetworkClass*> network_class(std::string_view class_name, const std::string& where) {
   std::string known;
   for (const NetworkClass& entry : kClasses) {
@@ -67,6 +65,14 @@ Result<const NetworkClass*> network_class(std::string_view class_name, const std
   }
   return unsupported("{}: key '_class_name': unknown value \"{}\"; known are {}", where, class_name,
                      known);
+}
+
+bool is_network_of_ito(const Json& config) {
+  if (!config.is_object()) return false;
+  const auto name = config.find("_class_name");
+  if (name == config.end() || !name->is_string()) return false;
+  const auto found = network_class(name->get_ref<const std::string&>(), "config.json");
+  return found.ok() && !(*found)->diffusers;
 }
 
 const NetworkClass& class_of_network(std::string_view network) {

@@ -27,9 +27,10 @@ struct NetworkClass {
   Result<NetworkConfig> (*parse)(const Json& json, const std::string& where);
   Json (*write)(const NetworkConfig& config);
 };
-std::span<const NetworkClass> network_classes();
 // Error kUnsupported naming `where` for an unknown class.
 Result<const NetworkClass*> network_class(std::string_view class_name, const std::string& where);
+// Whether a config.json says that it is a network of Ito's own.
+bool is_network_of_ito(const Json& config);
 // CHECK: the network has a class.
 const NetworkClass& class_of_network(std::string_view network);
 

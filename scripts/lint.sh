@@ -11,8 +11,8 @@ cd "$ITO_ROOT"
 files=("$@")
 if [ "${#files[@]}" -eq 0 ]; then
   files=(base/*.cpp graph/passes/*.cpp
-    io/{compress,file,file_kind,file_lock,host_tensor,image,json,jsonl,npy,pickle,png,safetensors,torch_file,weights,zip}.cpp
-    io/pictures/*.cpp)
+    io/{append_file,compress,file,file_kind,file_lock,host_tensor,image,json,jsonl,npy,pickle,png,safetensors,tar,torch_file,weights,zip}.cpp
+    io/pictures/*.cpp statistics/*.cpp)
 fi
 printf '%s\0' "${files[@]}" |
   xargs -0 -n 1 -P "$(nproc)" clang-tidy -p build/release --quiet 2> >(grep -v 'warnings\? generated' >&2)

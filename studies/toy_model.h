@@ -93,7 +93,6 @@ class ToyModel {
   Tensor points(Tensor key, int64_t n, Tensor step, Tensor t) const;
 
   Program train_step() const;
-  const TrainStepOptions& train_options() const { return train_; }
 
  private:
   ToyModel() = default;

@@ -10,7 +10,7 @@
 set -u
 source=$1
 least=-1  # branches that there are in own files, or the search has read nothing
-rooms="api apps base diffusion io nn studies"
+rooms="api apps base diffusion io nn plots statistics studies"
 
 # Type of the enumerators → its own files (of the header where it is defined and the source beside it).
 own_files() {

@@ -42,7 +42,6 @@ class UploadRing {
   // submitted() with the value of that submission.
   Result<const CommandBuffer*> take();
   void submitted(uint64_t value);
-  bool has_pending() const { return !pending_.empty(); }
 
  private:
   struct Region {
