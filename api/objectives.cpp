@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/training_rows.h"
+#include "base/check.h"
 #include "base/error.h"
 #include "nn/classifier.h"
 #include "nn/ddgan.h"
