@@ -179,9 +179,9 @@ Result<TensorFile> TrainingSession::save() const {
     if (tensor.bytes.empty()) {
       tensor.type = state.description.dtype == DType::kU32 ? HostType::kU32 : HostType::kF32;
       tensor.shape = whole_shape(name);
-      tensor.bytes.resize(tensor.shape.numel() * dtype_size(state.description.dtype));
+      tensor.bytes.own().resize(tensor.shape.numel() * dtype_size(state.description.dtype));
     }
-    ITO_TRY(state.tensor.read(part_of(state.description, writable_bytes_of(tensor.bytes))));
+    ITO_TRY(state.tensor.read(part_of(state.description, writable_bytes_of(tensor.bytes.own()))));
   }
   return file;
 }
@@ -197,7 +197,7 @@ Status TrainingSession::load(const TensorFile& file, int64_t step) {
       return corrupt("checkpoint: tensor '{}' is {} {}, expected {} {}", name,
                      host_type_name(tensor->type), tensor->shape.to_string(), host_type_name(type),
                      shape.to_string());
-    ITO_TRY(state.tensor.write(part_of(wanted, bytes_of(tensor->bytes))));
+    ITO_TRY(state.tensor.write(part_of(wanted, std::as_bytes(std::span(tensor->bytes)))));
   }
   step_ = step;
   batches_ = step * task_.step.accumulation;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -66,7 +67,11 @@ Result<Entry> parse_entry(const std::string& name, const Json& value, uint64_t d
 
 }  // namespace
 
-Result<TensorFile> parse_safetensors(std::string_view bytes, std::string_view where) {
+namespace {
+
+// With `owner` the tensors are parts of `bytes`, which it keeps.
+Result<TensorFile> parse(std::string_view bytes, std::string_view where,
+                         const std::shared_ptr<const void>& owner) {
   const FileKind kind = kind_of_bytes(bytes.substr(0, kFileKindBytes));
   if (kind != FileKind::kSafetensors && kind != FileKind::kUnknown)
     return corrupt("{} is no safetensors file{}", where, kind_remark(kind));
@@ -120,15 +125,24 @@ Result<TensorFile> parse_safetensors(std::string_view bytes, std::string_view wh
 
   for (Entry& entry : entries) {
     std::string_view part = data.substr(entry.begin, entry.end - entry.begin);
-    file.tensors[entry.name] = HostTensor{entry.type, std::move(entry.shape),
-                                          std::vector<uint8_t>(part.begin(), part.end())};
+    file.tensors[entry.name] =
+        HostTensor{entry.type, std::move(entry.shape),
+                   owner ? TensorBytes::part_of(owner, part)
+                         : TensorBytes(std::vector<uint8_t>(part.begin(), part.end()))};
   }
   return file;
 }
 
+}  // namespace
+
+Result<TensorFile> parse_safetensors(std::string_view bytes, std::string_view where) {
+  return parse(bytes, where, nullptr);
+}
+
 Result<TensorFile> read_safetensors(const Path& path) {
   ITO_ASSIGN(MappedFile mapped, MappedFile::open(path));
-  return parse_safetensors(mapped.bytes(), path.string());
+  const auto owner = std::make_shared<const MappedFile>(std::move(mapped));
+  return parse(owner->bytes(), path.string(), owner);
 }
 
 Status write_safetensors(const Path& path, const TensorFile& file) {
