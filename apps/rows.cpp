@@ -8,7 +8,6 @@
 #include "api/choices.h"
 #include "api/interpolation.h"
 #include "api/objectives.h"
-#include "api/toy_model.h"
 #include "api/training_rows.h"
 #include "apps/choices.h"
 #include "base/error.h"
@@ -23,6 +22,7 @@
 #include "io/scheduler_classes.h"
 #include "nn/energy.h"
 #include "nn/networks.h"
+#include "studies/toy_model.h"
 
 namespace ito::apps {
 namespace {

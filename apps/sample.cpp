@@ -115,6 +115,7 @@ void print(const SampleCommand& c, const SampleSummary& s) {
     fmt::print("{}", dump_json(json));
     return;
   }
+  if (s.stopped) return;  // the error says it
   fmt::print("{} images in {:.1f} s{} in {}\n", s.images, s.seconds,
              s.skipped > 0 ? fmt::format(" ({} more were there already)", s.skipped) : "", c.out);
   if (s.recognised)

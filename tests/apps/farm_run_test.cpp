@@ -25,7 +25,8 @@ class FarmRun : public ::testing::Test {
   // The images' files: all but manifests.
   std::map<std::string, std::string> images(const std::string& out) {
     std::map<std::string, std::string> all;
-    for (const std::string& name : list_folder(scratch_ / out).value())
+    const std::vector<std::string> names = list_folder(scratch_ / out).value();
+    for (const std::string& name : names)
       if (!name.starts_with("manifest")) all[name] = read_file(scratch_ / out / name).value();
     return all;
   }
@@ -101,7 +102,8 @@ TEST_F(FarmRun, ASignalFinishesTheBatchAndEndsWith130) {
     EXPECT_EQ(stopped.code, 130) << stopped.err;
     EXPECT_TRUE(says(stopped.err, "run the same command again to go on")) << stopped.err;
     int64_t count = 0;
-    for (const Json& row : read_jsonl(manifest).value()) count += row.contains("image") ? 1 : 0;
+    const std::vector<Json> rows = read_jsonl(manifest).value();
+    for (const Json& row : rows) count += row.contains("image") ? 1 : 0;
     EXPECT_EQ(count % 8, 0) << "whole batches only";
   }
 }

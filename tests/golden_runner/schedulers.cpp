@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "diffusion/samplers.h"
+#include "diffusion/sampling.h"
 #include "diffusion/solver.h"
 #include "graph/compile.h"
 #include "io/diffusers.h"
