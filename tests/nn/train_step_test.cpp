@@ -84,7 +84,7 @@ TEST(TrainStep, SeveralAveragesDoNotTouchEachOther) {
     TrainStepOptions options = options_for(Optimizer::Kind::kAdam);
     options.optimizer.average.decay = decay;
     options.optimizer.further_decays = std::move(further);
-    const Program program = train_step_program(set, regression(kBatch), options);
+    const Program program = train_step_program(set, regression(network()), options);
     ProgramRunner runner;
     runner.state = initial_state(set, options);
     for (uint32_t k = 0; k < 3; ++k) runner.run(program, batch_inputs(k));
@@ -109,7 +109,7 @@ TEST(TrainStep, FrozenParametersAndTheirAveragesStayToTheLastBit) {
     options.optimizer.weight_decay = 0.1;
     options.optimizer.average.decay = 0.7;  // d x + (1 - d) x is not always x
     options.optimizer.further_decays = {0.3};
-    const Program program = train_step_program(set, regression(kBatch), options);
+    const Program program = train_step_program(set, regression(network()), options);
     ProgramRunner runner;
     runner.state = initial_state(set, options);
     // Biases begin random too; none may move.
