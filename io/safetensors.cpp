@@ -133,6 +133,16 @@ Result<TensorFile> parse(std::string_view bytes, std::string_view where,
   return file;
 }
 
+// With its length before it, padded so that the data are aligned.
+std::string header_text(const Json& header) {
+  std::string text = dump_json_line(header);
+  text.append((8 - text.size() % 8) % 8, ' ');
+  const uint64_t size = text.size();
+  char prefix[8];
+  std::memcpy(prefix, &size, 8);
+  return std::string(prefix, 8) + text;
+}
+
 }  // namespace
 
 Result<TensorFile> parse_safetensors(std::string_view bytes, std::string_view where) {
@@ -168,20 +178,35 @@ Status write_safetensors(const Path& path, const TensorFile& file) {
                      {"data_offsets", {position, end}}};
     position = end;
   }
-  std::string text = dump_json_line(header);
-  text.append((8 - text.size() % 8) % 8, ' ');
+  const std::string text = header_text(header);
   if (text.size() > kMaxHeaderBytes)
     return invalid_argument("cannot write {}: its header would take {} bytes, at most {} allowed",
                             path.string(), text.size(), kMaxHeaderBytes);
 
   return write_file_atomic(path, [&](const ByteSink& sink) -> Status {
-    uint64_t size = text.size();
-    char prefix[8];
-    std::memcpy(prefix, &size, 8);
-    ITO_TRY(sink({prefix, 8}));
     ITO_TRY(sink(text));
     for (const auto& [name, tensor] : order)
       ITO_TRY(sink({reinterpret_cast<const char*>(tensor->bytes.data()), tensor->bytes.size()}));
+    return {};
+  });
+}
+
+Status write_safetensors_stream(const Path& path, const std::string& name, HostType type,
+                                const Shape& shape,
+                                const std::function<Status(const ByteSink&)>& body) {
+  const uint64_t size = static_cast<uint64_t>(shape.numel()) * host_type_size(type);
+  const Json header = {{name,
+                        {{"dtype", host_type_name(type)},
+                         {"shape", shape.dims()},
+                         {"data_offsets", {uint64_t{0}, size}}}}};
+  return write_file_atomic(path, [&](const ByteSink& sink) -> Status {
+    ITO_TRY(sink(header_text(header)));
+    uint64_t written = 0;
+    ITO_TRY(body([&](std::string_view bytes) {
+      written += bytes.size();
+      return sink(bytes);
+    }));
+    CHECK(written == size, "as many bytes as the shape has");
     return {};
   });
 }
