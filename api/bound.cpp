@@ -112,7 +112,7 @@ Result<std::vector<ImageBound>> BoundMeter::measure(const ImageDataset& data,
     const int64_t index = indices[static_cast<size_t>(std::min(i, count - 1))];
     if (index < 0 || index >= data.count)
       return invalid_argument("image {} does not exist; the data set has {}", index, data.count);
-    const uint8_t* first = data.pixels.data() + static_cast<size_t>(index) * size;
+    const std::span<const uint8_t> first = data.bytes_of(index);
     for (size_t k = 0; k < size; ++k)
       pixels.push_back(static_cast<float>(first[k] / kByteScale - 1));
     images.push_back(static_cast<uint32_t>(index));

@@ -30,12 +30,13 @@ HostTensor cast(const HostTensor& tensor, HostType type) {
   HostTensor result = tensor_from_floats(tensor.shape, values);
   if (type == HostType::kF32) return result;
   result.type = type;
-  result.bytes.resize(2 * values.size());
+  std::vector<uint8_t>& bytes = result.bytes.own();
+  bytes.resize(2 * values.size());
   for (size_t i = 0; i < values.size(); ++i) {
     const uint16_t bits =
         type == HostType::kF16 ? float_to_half(values[i]) : float_to_bfloat16(values[i]);
-    result.bytes[2 * i] = static_cast<uint8_t>(bits & 0xff);
-    result.bytes[2 * i + 1] = static_cast<uint8_t>(bits >> 8);
+    bytes[2 * i] = static_cast<uint8_t>(bits & 0xff);
+    bytes[2 * i + 1] = static_cast<uint8_t>(bits >> 8);
   }
   return result;
 }

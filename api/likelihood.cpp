@@ -79,14 +79,13 @@ Result<std::unique_ptr<LikelihoodMeter>> LikelihoodMeter::create(
 }
 
 Status LikelihoodMeter::write_batch(const ImageDataset& data, std::span<const int64_t> indices) {
-  const size_t size = data.image_size();
   std::vector<float> pixels;
   std::vector<uint32_t> labels, images;
   for (const int64_t index : indices) {
     if (index < 0 || index >= data.count)
       return invalid_argument("image {} does not exist; the data set has {}", index, data.count);
-    const uint8_t* first = data.pixels.data() + static_cast<size_t>(index) * size;
-    pixels.insert(pixels.end(), first, first + size);
+    const std::span<const uint8_t> bytes = data.bytes_of(index);
+    pixels.insert(pixels.end(), bytes.begin(), bytes.end());
     images.push_back(static_cast<uint32_t>(index));
     if (classes_ > 0)
       labels.push_back(static_cast<uint32_t>((*data.labels)[static_cast<size_t>(index)]));

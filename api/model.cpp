@@ -1,5 +1,7 @@
 #include "api/model.h"
 
+#include <map>
+#include <string_view>
 #include <utility>
 
 #include "api/composition.h"
@@ -85,21 +87,36 @@ Result<std::vector<float>> weights_from_file(const ParameterSet& set, const Tens
     if (!names.unused.empty())
       notes->push_back(fmt::format("{}: {}", where, unused_note(names.unused)));
   }
-  ForeignTensors tensors;
+  std::map<std::string_view, const HostTensor*> found;
   for (const auto& [full, tensor] : file.tensors) {
-    const std::string name =
-        full.starts_with(names.prefix) ? full.substr(names.prefix.size()) : full;
+    std::string_view name = full;
+    if (name.starts_with(names.prefix)) name.remove_prefix(names.prefix.size());
     const bool used = full.starts_with(names.prefix) && set.find(name) != nullptr;
     if (!used && notes != nullptr) continue;
     if (!is_float(tensor.type))
       return corrupt("{}: tensor {} is {}, expected a floating type", where, name,
                      host_type_name(tensor.type));
-    tensors.emplace(name, ForeignTensor{tensor.shape, to_floats(tensor)});
+    if (!used)
+      return corrupt("{}: tensor {} (shape {}) is not part of the network, which has {} tensors",
+                     where, name, tensor.shape.to_string(), set.parameters().size());
+    found.emplace(name, &tensor);
   }
-  auto packed = pack_parameters(set, tensors);
-  if (!packed.ok())
-    return Error{ErrorKind::kCorrupt, std::string(where) + ": " + packed.error().message};
-  return packed;
+  // From the file's pages into place, in one go.
+  std::vector<float> flat(static_cast<size_t>(set.size()), 0.0f);
+  for (const Parameter& parameter : set.parameters()) {
+    const auto it = found.find(parameter.name);
+    const HostTensor* tensor = it == found.end() ? nullptr : it->second;
+    const Status fits = check_foreign_shape(parameter, tensor ? &tensor->shape : nullptr);
+    if (!fits.ok())
+      return Error{ErrorKind::kCorrupt, std::string(where) + ": " + fits.error().message};
+    float* const place = flat.data() + parameter.offset;
+    with_elements(*tensor, [&](auto element) {
+      for_each_element(parameter.spec, [&](int64_t internal, int64_t foreign) {
+        place[internal] = static_cast<float>(element(static_cast<size_t>(foreign)));
+      });
+    });
+  }
+  return flat;
 }
 
 TensorFile weights_to_file(const ParameterSet& set, const ParameterSet& own,

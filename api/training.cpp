@@ -75,30 +75,15 @@ Result<std::unique_ptr<Executor>> TrainingSession::make_executor(const Program& 
   return executor;
 }
 
-void TrainingSession::mirror(float* image) const {
-  const int64_t w = task_.width(), c = task_.batch_shape[3];
-  for (int64_t y = 0; y < task_.height(); ++y)
-    for (int64_t left = 0, right = w - 1; left < right; ++left, --right)
-      std::swap_ranges(image + (y * w + left) * c, image + (y * w + left + 1) * c,
-                       image + (y * w + right) * c);
-}
-
 Status TrainingSession::upload_batch() {
-  const int64_t n = task_.batch_shape[0];
-  const std::vector<int64_t> indices = order_.images(batches_ * n, n);
-  images_.resize(static_cast<size_t>(task_.batch_shape.numel()));
-  normalised_images(data_, indices, task_.height(), task_.width(), images_.data());
-  for (int64_t i = 0; i < n && task_.flip; ++i)
-    if (order_.mirrored(batches_ * n + i))
-      mirror(images_.data() + i * (task_.batch_shape.numel() / n));
-  ITO_TRY(train_->enqueue_write(batch_name::kImages, images_));
-  if (task_.classes > 0) {
-    labels_.clear();
-    for (int64_t i : indices)
-      labels_.push_back(static_cast<uint32_t>((*data_.labels)[static_cast<size_t>(i)]));
-    ITO_TRY(train_->enqueue_write(batch_name::kLabels, labels_));
-  }
-  ++batches_;
+  if (!loader_)
+    loader_ = std::make_unique<BatchLoader>(
+        data_,
+        BatchShape{.images = task_.batch_shape, .labels = task_.classes > 0, .flip = task_.flip},
+        seed_, step_ * task_.step.accumulation);
+  const Batch& batch = loader_->next();
+  ITO_TRY(train_->enqueue_write(batch_name::kImages, batch.images));
+  if (task_.classes > 0) ITO_TRY(train_->enqueue_write(batch_name::kLabels, batch.labels));
   return {};
 }
 
@@ -179,9 +164,9 @@ Result<TensorFile> TrainingSession::save() const {
     if (tensor.bytes.empty()) {
       tensor.type = state.description.dtype == DType::kU32 ? HostType::kU32 : HostType::kF32;
       tensor.shape = whole_shape(name);
-      tensor.bytes.resize(tensor.shape.numel() * dtype_size(state.description.dtype));
+      tensor.bytes.own().resize(tensor.shape.numel() * dtype_size(state.description.dtype));
     }
-    ITO_TRY(state.tensor.read(part_of(state.description, writable_bytes_of(tensor.bytes))));
+    ITO_TRY(state.tensor.read(part_of(state.description, writable_bytes_of(tensor.bytes.own()))));
   }
   return file;
 }
@@ -197,10 +182,10 @@ Status TrainingSession::load(const TensorFile& file, int64_t step) {
       return corrupt("checkpoint: tensor '{}' is {} {}, expected {} {}", name,
                      host_type_name(tensor->type), tensor->shape.to_string(), host_type_name(type),
                      shape.to_string());
-    ITO_TRY(state.tensor.write(part_of(wanted, bytes_of(tensor->bytes))));
+    ITO_TRY(state.tensor.write(part_of(wanted, std::as_bytes(std::span(tensor->bytes)))));
   }
   step_ = step;
-  batches_ = step * task_.step.accumulation;
+  loader_ = nullptr;
   pending_.clear();
   return {};
 }

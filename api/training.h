@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "api/batch_loader.h"
 #include "api/device_weights.h"
 #include "api/task.h"
 #include "io/dataset.h"
-#include "io/datasets/batch_order.h"
 #include "io/host_tensor.h"
 #include "runtime/executor.h"
 
@@ -58,6 +58,9 @@ class TrainingSession {
   Result<TensorFile> save() const;
   Status load(const TensorFile& file, int64_t step);
 
+  // Of the batches taken since the last load(): how often, and for how long, this thread waited.
+  const BatchLoader* loader() const { return loader_.get(); }
+
   const Plan& plan() const { return train_->plan(); }
 
  private:
@@ -72,27 +75,23 @@ class TrainingSession {
 
   TrainingSession(vk::Device& device, const TrainingTask& task, const ImageDataset& data,
                   uint64_t seed)
-      : device_(device), task_(task), data_(data), order_(data.count, seed) {}
+      : device_(device), task_(task), data_(data), seed_(seed) {}
   Status make_state(uint64_t seed);
   Result<std::unique_ptr<Executor>> make_executor(const Program& program, uint64_t seed);
   Status upload_batch();
   // Of a state, or of all segments of it.
   Shape whole_shape(std::string_view name) const;
-  void mirror(float* image) const;  // left to right
-
   vk::Device& device_;
   const TrainingTask& task_;
   const ImageDataset& data_;
-  BatchOrder order_;
+  const uint64_t seed_;
   Network network_;  // the task's, cut for the device
   std::vector<State> state_;
   std::unique_ptr<Executor> train_;  // one update, or with accumulation one batch
   std::unique_ptr<Executor> apply_;  // with accumulation: the update
   std::deque<Pending> pending_;
-  std::vector<float> images_;
-  std::vector<uint32_t> labels_;
+  std::unique_ptr<BatchLoader> loader_;  // of the batches from here on; made when first needed
   int64_t step_ = 0;
-  int64_t batches_ = 0;
 };
 
 }  // namespace ito

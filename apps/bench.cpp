@@ -11,6 +11,7 @@
 
 #include "api/device.h"
 #include "apps/bench_cases.h"
+#include "apps/bench_data.h"
 #include "apps/command.h"
 #include "apps/plan_report.h"
 #include "base/error.h"
@@ -24,6 +25,14 @@ namespace ito::apps {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr const char* kDataWorkload = "data";
+
+std::vector<std::string> workloads() {
+  std::vector<std::string> names = bench_workloads();
+  names.push_back(kDataWorkload);
+  return names;
+}
 
 struct BenchCommand {
   DeviceChoice device;
@@ -248,7 +257,24 @@ Status profile(vk::Device& device, const BenchCase& benchmark,
   return measured.write_trace(executor->plan(), trace);
 }
 
+Status run_data(const BenchCommand& c) {
+  ITO_ASSIGN(auto device, open_and_announce(c.device, "measuring how pictures become batches"));
+  ITO_ASSIGN(Json rows, bench_data(*device));
+  if (c.json) {
+    for (Json& row : rows) row["device"] = device->info().name;
+    fmt::print("{}", dump_json(rows));
+    return {};
+  }
+  for (const Json& row : rows)
+    fmt::print(
+        "{:<34} {:>10.4f} ms/image {:>10.0f} images/s{}\n", row["name"].get<std::string>(),
+        row["ms"].get<double>(), row["images_per_second"].get<double>(),
+        row.contains("idle") ? fmt::format("  idle {:.2f}%", 100 * row["idle"].get<double>()) : "");
+  return {};
+}
+
 Status run(const BenchCommand& c) {
+  if (c.workload == kDataWorkload) return run_data(c);
   const ScratchCache cache;
   vk::DeviceOptions options;
   ITO_ASSIGN(auto device, open_and_announce(c.device, fmt::format("measuring {}", c.workload)));
@@ -315,9 +341,11 @@ Command add_bench_command(CLI::App& root) {
   auto c = std::make_shared<BenchCommand>();
   CLI::App* app = root.add_subcommand(
       "bench", "Measure kernels and training steps beside what the device can do at most");
-  app->add_option("workload", c->workload, "what to measure; the roof is measured with each")
+  app->add_option("workload", c->workload,
+                  "what to measure; the roof is measured with each but data, which "
+                  "is how fast pictures become batches and whether a training waits for them")
       ->required()
-      ->check(CLI::IsMember(bench_workloads()));
+      ->check(CLI::IsMember(workloads()));
   app->add_option("--filter", c->filter, "only cases whose name holds this text");
   app->add_option("--attention", c->attention, "how attention is computed")
       ->transform(CLI::CheckedTransformer(

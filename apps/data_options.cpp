@@ -1,7 +1,12 @@
 #include "apps/data_options.h"
 
-#include <charconv>
+#include <fmt/format.h>
 
+#include <charconv>
+#include <chrono>
+#include <memory>
+
+#include "apps/command.h"
 #include "base/error.h"
 
 namespace ito::apps {
@@ -18,6 +23,26 @@ std::string choices(const Rows& rows) {
   for (const auto& row : rows)
     text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", row.name.name, row.name.help);
   return text;
+}
+
+// A line of progress for what takes long; Ctrl-C ends the reading.
+std::function<Status(int64_t, int64_t)> reading_progress() {
+  using Clock = std::chrono::steady_clock;
+  const auto line = std::make_shared<ProgressLine>();
+  const auto begun = std::make_shared<Clock::time_point>(Clock::now());
+  return [line, begun](int64_t done, int64_t all) -> Status {
+    if (done == 1) *begun = Clock::now();
+    const double seconds = std::chrono::duration<double>(Clock::now() - *begun).count();
+    if (done == all) {
+      line->finish();
+    } else if (seconds > 1) {
+      const double rate = static_cast<double>(done) / seconds;
+      line->update(fmt::format("reading pictures: {} of {}  {:.0f} pictures/s  {} left", done, all,
+                               rate, duration_text(static_cast<double>(all - done) / rate)));
+    }
+    if (stop_requested()) return interrupted("the reading of pictures was stopped");
+    return {};
+  };
 }
 
 }  // namespace
@@ -59,6 +84,9 @@ void add_data_options(CLI::App& app, DataOptions& options) {
   app.add_option("--range", options.range,
                  "values of floating-point images; " + choices(value_ranges()))
       ->capture_default_str();
+  app.add_option("--cache", options.cache,
+                 "folder for decoded pictures: they are decoded once, and a data set may be larger "
+                 "than memory");
 }
 
 bool data_options_given(const CLI::App& app) {
@@ -87,6 +115,8 @@ Result<DatasetOptions> dataset_options(const DataOptions& options, const CLI::Ap
   out.crop = crop->place;
   out.labels = labels->source;
   out.range = range->range;
+  out.reading.cache = options.cache;
+  out.reading.progress = reading_progress();
   return out;
 }
 

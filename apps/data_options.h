@@ -10,7 +10,7 @@
 namespace ito::apps {
 
 struct DataOptions {
-  std::string resize, crop = "center", background = "white", labels = "auto", range = "auto";
+  std::string resize, crop = "center", background = "white", labels = "auto", range = "auto", cache;
   bool pad = false;
 };
 

@@ -243,13 +243,10 @@ Status run_line(const LikelihoodInput& input, const LineRequest& request) {
   ITO_ASSIGN(auto device,
              open_and_announce(input.device, fmt::format("ln p from {} to {}", from, to)));
   const auto floats = [&](const ImageDataset& data) {
-    const size_t size = static_cast<size_t>(flow.image.numel());
-    const auto begin =
-        data.pixels.begin() + static_cast<ptrdiff_t>(static_cast<size_t>(input.first) * size);
     std::vector<float> values;
-    for (auto at = begin; at != begin + static_cast<ptrdiff_t>(static_cast<size_t>(count) * size);
-         ++at)
-      values.push_back(static_cast<float>(*at / 127.5 - 1));
+    for (int64_t i = input.first; i < input.first + count; ++i)
+      for (const uint8_t value : data.bytes_of(i))
+        values.push_back(static_cast<float>(value / 127.5 - 1));
     return values;
   };
   std::vector<uint32_t> labels;

@@ -5,12 +5,16 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "io/file.h"
+#include "io/host_tensor.h"
 #include "io/json.h"
 #include "io/pictures/picture.h"
 
@@ -31,15 +35,28 @@ struct DatasetFacts {
   std::vector<std::string> notes;  // one sentence each, without a full stop
 };
 
+// Pixels of a data set in mapped files, of which only what is looked at takes memory.
+struct PixelStore {
+  std::string key;    // of what is in it
+  HostTensor bytes;   // U8 [n,h,w,c]
+  HostTensor floats;  // F32 [n,h,w,c] of deep images, or empty
+};
+
 struct ImageDataset {
   int64_t count = 0;
   int h = 0, w = 0, c = 0;
-  std::vector<uint8_t> pixels;                 // [count,h,w,c]
+  std::vector<uint8_t> pixels;                 // [count,h,w,c]; empty where `store` has them
   std::optional<std::vector<int32_t>> labels;  // [count], each ≥ 0
   std::vector<std::string> names;              // of the classes, where the source has them
   // [count,h,w,c] in [-1,1], where the source has more than 8 bits; `pixels` are then rounded.
   std::vector<float> floats = {};
   DatasetFacts facts = {};
+  std::shared_ptr<const PixelStore> store = {};
+  std::vector<int64_t> rows = {};  // [count], image i's place in `store`; empty: i
+
+  // Image i, [h,w,c], as bytes; and in [-1,1], empty where the source has 8 bits.
+  std::span<const uint8_t> bytes_of(int64_t i) const;
+  std::span<const float> floats_of(int64_t i) const;
 
   // Number of classes: of names, or else the largest label + 1; 0 without labels.
   int num_classes() const;
@@ -78,6 +95,15 @@ struct ValueRangeRow {
 };
 std::span<const ValueRangeRow> value_ranges();
 
+// How a data set is read, which does not change what is read.
+struct DatasetReading {
+  Path cache;  // folder for decoded pictures, which are then mapped; empty: they lie in memory
+  // Told of pictures decoded, of all; an error ends the reading. May be empty.
+  std::function<Status(int64_t done, int64_t all)> progress;
+
+  bool operator==(const DatasetReading&) const { return true; }
+};
+
 struct DatasetOptions {
   // Width and height that all images get; 0: all must have one size already. A picture is scaled
   // until it covers that and cut, or with `pad` until it fits into it and surrounded by
@@ -90,6 +116,7 @@ struct DatasetOptions {
   ValueRange range = ValueRange::kAuto;
   int channels = 0;   // 1 or 3; 0: 3 if any picture has colour
   uint64_t seed = 0;  // of random crops
+  DatasetReading reading = {};
 
   bool operator==(const DatasetOptions&) const = default;
 };

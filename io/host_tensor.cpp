@@ -7,7 +7,6 @@
 
 #include "base/check.h"
 #include "base/error.h"
-#include "base/half.h"
 
 namespace ito {
 namespace {
@@ -38,53 +37,9 @@ template <typename T>
 HostTensor tensor_of(HostType type, Shape shape, const std::vector<T>& values) {
   CHECK(shape.numel() == static_cast<int64_t>(values.size()),
         fmt::format("{} values for shape {}", values.size(), shape.to_string()));
-  HostTensor tensor{type, std::move(shape), std::vector<uint8_t>(values.size() * sizeof(T))};
-  if (!values.empty()) std::memcpy(tensor.bytes.data(), values.data(), tensor.bytes.size());
-  return tensor;
-}
-
-// Calls visit(index, value) for every element, with the stored type's nearest C++ type.
-template <typename T, typename Visit>
-void visit_as(const HostTensor& tensor, Visit&& visit) {
-  size_t count = tensor.bytes.size() / sizeof(T);
-  for (size_t i = 0; i < count; ++i) {
-    T value;
-    std::memcpy(&value, tensor.bytes.data() + i * sizeof(T), sizeof(T));
-    visit(i, value);
-  }
-}
-
-template <typename Visit>
-void visit_elements(const HostTensor& tensor, Visit&& visit) {
-  switch (tensor.type) {
-    case HostType::kBool:
-      return visit_as<uint8_t>(tensor, [&](size_t i, uint8_t v) { visit(i, uint8_t{v != 0}); });
-    case HostType::kU8:
-      return visit_as<uint8_t>(tensor, visit);
-    case HostType::kI8:
-      return visit_as<int8_t>(tensor, visit);
-    case HostType::kU16:
-      return visit_as<uint16_t>(tensor, visit);
-    case HostType::kI16:
-      return visit_as<int16_t>(tensor, visit);
-    case HostType::kF16:
-      return visit_as<uint16_t>(tensor, [&](size_t i, uint16_t v) { visit(i, half_to_float(v)); });
-    case HostType::kBF16:
-      return visit_as<uint16_t>(tensor,
-                                [&](size_t i, uint16_t v) { visit(i, bfloat16_to_float(v)); });
-    case HostType::kU32:
-      return visit_as<uint32_t>(tensor, visit);
-    case HostType::kI32:
-      return visit_as<int32_t>(tensor, visit);
-    case HostType::kF32:
-      return visit_as<float>(tensor, visit);
-    case HostType::kU64:
-      return visit_as<uint64_t>(tensor, visit);
-    case HostType::kI64:
-      return visit_as<int64_t>(tensor, visit);
-    case HostType::kF64:
-      return visit_as<double>(tensor, visit);
-  }
+  std::vector<uint8_t> bytes(values.size() * sizeof(T));
+  if (!values.empty()) std::memcpy(bytes.data(), values.data(), bytes.size());
+  return HostTensor{type, std::move(shape), std::move(bytes)};
 }
 
 }  // namespace
@@ -117,7 +72,9 @@ HostTensor tensor_from_bytes(Shape shape, const std::vector<uint8_t>& values) {
 
 std::vector<float> to_floats(const HostTensor& tensor) {
   std::vector<float> values(tensor.bytes.size() / host_type_size(tensor.type));
-  visit_elements(tensor, [&](size_t i, auto v) { values[i] = static_cast<float>(v); });
+  with_elements(tensor, [&](auto element) {
+    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(element(i));
+  });
   return values;
 }
 
@@ -132,7 +89,9 @@ Result<std::vector<int64_t>> to_int64(const HostTensor& tensor, std::string_view
       break;
   }
   std::vector<int64_t> values(tensor.bytes.size() / host_type_size(tensor.type));
-  visit_elements(tensor, [&](size_t i, auto v) { values[i] = static_cast<int64_t>(v); });
+  with_elements(tensor, [&](auto element) {
+    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<int64_t>(element(i));
+  });
   if (tensor.type == HostType::kU64)
     for (int64_t value : values)
       if (value < 0) return corrupt("tensor {}: a U64 value exceeds 2^63 - 1", name);

@@ -3,14 +3,17 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/half.h"
 #include "base/result.h"
 #include "base/shape.h"
+#include "io/tensor_bytes.h"
 
 namespace ito {
 
@@ -41,7 +44,7 @@ std::optional<HostType> host_type_from_name(std::string_view name);
 struct HostTensor {
   HostType type = HostType::kF32;
   Shape shape;
-  std::vector<uint8_t> bytes;
+  TensorBytes bytes;
 
   bool operator==(const HostTensor&) const = default;
 };
@@ -59,6 +62,48 @@ HostTensor tensor_from_floats(Shape shape, const std::vector<float>& values);
 HostTensor tensor_from_uint32(Shape shape, const std::vector<uint32_t>& values);
 HostTensor tensor_from_int64(Shape shape, const std::vector<int64_t>& values);
 HostTensor tensor_from_bytes(Shape shape, const std::vector<uint8_t>& values);
+
+// Calls f with a function from an element's index to its value, in the stored type's nearest C++
+// type: what loops over elements without a copy of them.
+template <typename F>
+void with_elements(const HostTensor& tensor, F&& f) {
+  const uint8_t* bytes = tensor.bytes.data();
+  const auto as = [bytes]<typename T>(T) {
+    return [bytes](size_t i) {
+      T value;
+      std::memcpy(&value, bytes + i * sizeof(T), sizeof(T));
+      return value;
+    };
+  };
+  switch (tensor.type) {
+    case HostType::kBool:
+      return f([bytes](size_t i) { return static_cast<uint8_t>(bytes[i] != 0); });
+    case HostType::kU8:
+      return f(as(uint8_t{}));
+    case HostType::kI8:
+      return f(as(int8_t{}));
+    case HostType::kU16:
+      return f(as(uint16_t{}));
+    case HostType::kI16:
+      return f(as(int16_t{}));
+    case HostType::kF16:
+      return f([half = as(uint16_t{})](size_t i) { return half_to_float(half(i)); });
+    case HostType::kBF16:
+      return f([half = as(uint16_t{})](size_t i) { return bfloat16_to_float(half(i)); });
+    case HostType::kU32:
+      return f(as(uint32_t{}));
+    case HostType::kI32:
+      return f(as(int32_t{}));
+    case HostType::kF32:
+      return f(as(float{}));
+    case HostType::kU64:
+      return f(as(uint64_t{}));
+    case HostType::kI64:
+      return f(as(int64_t{}));
+    case HostType::kF64:
+      return f(as(double{}));
+  }
+}
 
 // Values of any floating, integer or BOOL tensor as fp32 (F64 and wide integers are rounded to
 // nearest). Never fails.

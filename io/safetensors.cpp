@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -66,7 +67,11 @@ Result<Entry> parse_entry(const std::string& name, const Json& value, uint64_t d
 
 }  // namespace
 
-Result<TensorFile> parse_safetensors(std::string_view bytes, std::string_view where) {
+namespace {
+
+// With `owner` the tensors are parts of `bytes`, which it keeps.
+Result<TensorFile> parse(std::string_view bytes, std::string_view where,
+                         const std::shared_ptr<const void>& owner) {
   const FileKind kind = kind_of_bytes(bytes.substr(0, kFileKindBytes));
   if (kind != FileKind::kSafetensors && kind != FileKind::kUnknown)
     return corrupt("{} is no safetensors file{}", where, kind_remark(kind));
@@ -120,15 +125,34 @@ Result<TensorFile> parse_safetensors(std::string_view bytes, std::string_view wh
 
   for (Entry& entry : entries) {
     std::string_view part = data.substr(entry.begin, entry.end - entry.begin);
-    file.tensors[entry.name] = HostTensor{entry.type, std::move(entry.shape),
-                                          std::vector<uint8_t>(part.begin(), part.end())};
+    file.tensors[entry.name] =
+        HostTensor{entry.type, std::move(entry.shape),
+                   owner ? TensorBytes::part_of(owner, part)
+                         : TensorBytes(std::vector<uint8_t>(part.begin(), part.end()))};
   }
   return file;
 }
 
+// With its length before it, padded so that the data are aligned.
+std::string header_text(const Json& header) {
+  std::string text = dump_json_line(header);
+  text.append((8 - text.size() % 8) % 8, ' ');
+  const uint64_t size = text.size();
+  char prefix[8];
+  std::memcpy(prefix, &size, 8);
+  return std::string(prefix, 8) + text;
+}
+
+}  // namespace
+
+Result<TensorFile> parse_safetensors(std::string_view bytes, std::string_view where) {
+  return parse(bytes, where, nullptr);
+}
+
 Result<TensorFile> read_safetensors(const Path& path) {
   ITO_ASSIGN(MappedFile mapped, MappedFile::open(path));
-  return parse_safetensors(mapped.bytes(), path.string());
+  const auto owner = std::make_shared<const MappedFile>(std::move(mapped));
+  return parse(owner->bytes(), path.string(), owner);
 }
 
 Status write_safetensors(const Path& path, const TensorFile& file) {
@@ -154,20 +178,35 @@ Status write_safetensors(const Path& path, const TensorFile& file) {
                      {"data_offsets", {position, end}}};
     position = end;
   }
-  std::string text = dump_json_line(header);
-  text.append((8 - text.size() % 8) % 8, ' ');
+  const std::string text = header_text(header);
   if (text.size() > kMaxHeaderBytes)
     return invalid_argument("cannot write {}: its header would take {} bytes, at most {} allowed",
                             path.string(), text.size(), kMaxHeaderBytes);
 
   return write_file_atomic(path, [&](const ByteSink& sink) -> Status {
-    uint64_t size = text.size();
-    char prefix[8];
-    std::memcpy(prefix, &size, 8);
-    ITO_TRY(sink({prefix, 8}));
     ITO_TRY(sink(text));
     for (const auto& [name, tensor] : order)
       ITO_TRY(sink({reinterpret_cast<const char*>(tensor->bytes.data()), tensor->bytes.size()}));
+    return {};
+  });
+}
+
+Status write_safetensors_stream(const Path& path, const std::string& name, HostType type,
+                                const Shape& shape,
+                                const std::function<Status(const ByteSink&)>& body) {
+  const uint64_t size = static_cast<uint64_t>(shape.numel()) * host_type_size(type);
+  const Json header = {{name,
+                        {{"dtype", host_type_name(type)},
+                         {"shape", shape.dims()},
+                         {"data_offsets", {uint64_t{0}, size}}}}};
+  return write_file_atomic(path, [&](const ByteSink& sink) -> Status {
+    ITO_TRY(sink(header_text(header)));
+    uint64_t written = 0;
+    ITO_TRY(body([&](std::string_view bytes) {
+      written += bytes.size();
+      return sink(bytes);
+    }));
+    CHECK(written == size, "as many bytes as the shape has");
     return {};
   });
 }

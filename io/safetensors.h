@@ -4,6 +4,8 @@
 // Not for what the tensors mean (io/diffusers.h, io/checkpoint.h).
 #pragma once
 
+#include <functional>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -26,5 +28,11 @@ Result<TensorFile> parse_safetensors(std::string_view bytes, std::string_view wh
 // in order of falling element size, then name, after a header padded to 8 bytes, so each is
 // aligned.
 Status write_safetensors(const Path& path, const TensorFile& file);
+
+// One tensor whose bytes `body` produces, in order; another number of them than the shape has is a
+// CHECK. Atomic.
+Status write_safetensors_stream(const Path& path, const std::string& name, HostType type,
+                                const Shape& shape,
+                                const std::function<Status(const ByteSink&)>& body);
 
 }  // namespace ito

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <utility>
@@ -85,11 +86,21 @@ class Storages {
 
 constexpr int kDeepest = 64;
 
+// A file in memory; with `owner`, which keeps it, tensors are parts of it.
+struct Source {
+  std::string_view bytes, where;
+  std::shared_ptr<const void> owner = nullptr;
+};
+
 // The tensors that a pickle describes.
 class Reader {
  public:
-  Reader(const Pickle& pickle, Storages& storages, std::string_view where, uint64_t file_size)
-      : pickle_(pickle), storages_(storages), where_(where), left_(4 * file_size + 4096) {}
+  Reader(const Pickle& pickle, Storages& storages, const Source& source)
+      : pickle_(pickle),
+        storages_(storages),
+        where_(source.where),
+        owner_(source.owner),
+        left_(4 * source.bytes.size() + 4096) {}
 
   Result<TensorFile> read() {
     if (is_tensor(pickle_.root())) {
@@ -224,17 +235,21 @@ class Reader {
     const uint64_t bytes = static_cast<uint64_t>(*numel) * size;
     if (bytes > left_) return corrupt("{}: its tensors take more than four times the file", where_);
     left_ -= bytes;
-    HostTensor tensor{storage.type, Shape(shape), std::vector<uint8_t>(bytes)};
+    HostTensor tensor{storage.type, Shape(shape), {}};
     if (*numel == 0) return tensor;
     const char* const source = storage.bytes.data();
     if (is_row_major(shape, strides)) {
-      std::memcpy(tensor.bytes.data(), source + static_cast<size_t>(offset) * size, bytes);
+      const std::string_view part(source + static_cast<size_t>(offset) * size, bytes);
+      tensor.bytes = owner_ ? TensorBytes::part_of(owner_, part)
+                            : TensorBytes(std::vector<uint8_t>(part.begin(), part.end()));
       return tensor;
     }
+    std::vector<uint8_t>& values = tensor.bytes.own();
+    values.resize(bytes);
     std::vector<int64_t> place(shape.size(), 0);
     int64_t from = offset;
     for (uint64_t to = 0; to < bytes; to += size) {
-      std::memcpy(tensor.bytes.data() + to, source + static_cast<size_t>(from) * size, size);
+      std::memcpy(values.data() + to, source + static_cast<size_t>(from) * size, size);
       for (size_t i = shape.size(); i-- > 0;) {
         from += strides[i];
         if (++place[i] < shape[i]) break;
@@ -257,6 +272,7 @@ class Reader {
   const Pickle& pickle_;
   Storages& storages_;
   std::string_view where_;
+  std::shared_ptr<const void> owner_;
   uint64_t left_;
   std::set<PickleIndex> seen_;
   TensorFile file_;
@@ -291,7 +307,8 @@ class ZipStorages : public Storages {
   std::map<std::string, std::string_view> checked_;
 };
 
-Result<TensorFile> parse_zip_file(std::string_view bytes, std::string_view where) {
+Result<TensorFile> parse_zip_file(const Source& source) {
+  const auto [bytes, where, owner] = source;
   constexpr std::string_view kPickleName = "data.pkl", kOrder = "byteorder";
   ITO_ASSIGN(const std::vector<ZipEntry> entries, parse_zip(bytes, where));
   const ZipEntry* description = nullptr;
@@ -311,7 +328,7 @@ Result<TensorFile> parse_zip_file(std::string_view bytes, std::string_view where
   ITO_ASSIGN(const std::string text, read_zip_entry(*description, where));
   ITO_ASSIGN(const Pickle pickle, parse_pickle(text, where, known));
   ZipStorages storages(entries, root, where);
-  return Reader(pickle, storages, where, bytes.size()).read();
+  return Reader(pickle, storages, source).read();
 }
 
 // Storages one after another behind the pickles: a count of numbers, then these.
@@ -343,7 +360,8 @@ std::map<std::string, HostType> storage_types(const Pickle& pickle, size_t value
   return types;
 }
 
-Result<TensorFile> parse_legacy_file(std::string_view bytes, std::string_view where) {
+Result<TensorFile> parse_legacy_file(const Source& source) {
+  const auto [bytes, where, owner] = source;
   // A magic number of 80 bits, then pickles: the protocol, the writer's word sizes, the object, the
   // keys of the storages.
   constexpr size_t kMagic = 15;
@@ -374,22 +392,28 @@ Result<TensorFile> parse_legacy_file(std::string_view bytes, std::string_view wh
     storages.bytes_[key] = bytes.substr(at, size);
     at += size;
   }
-  return Reader(object, storages, where, bytes.size()).read();
+  return Reader(object, storages, source).read();
+}
+
+Result<TensorFile> parse(const Source& source) {
+  const FileKind kind = kind_of_bytes(source.bytes.substr(0, kFileKindBytes));
+  if (kind == FileKind::kZip || kind == FileKind::kNpz || kind == FileKind::kTorchZip)
+    return parse_zip_file(source);
+  if (kind == FileKind::kTorchLegacy) return parse_legacy_file(source);
+  return corrupt("{} is no PyTorch checkpoint{}", source.where, kind_remark(kind));
 }
 
 }  // namespace
 
 Result<TensorFile> parse_torch_file(std::string_view bytes, std::string_view where) {
-  const FileKind kind = kind_of_bytes(bytes.substr(0, kFileKindBytes));
-  if (kind == FileKind::kZip || kind == FileKind::kNpz || kind == FileKind::kTorchZip)
-    return parse_zip_file(bytes, where);
-  if (kind == FileKind::kTorchLegacy) return parse_legacy_file(bytes, where);
-  return corrupt("{} is no PyTorch checkpoint{}", where, kind_remark(kind));
+  return parse({.bytes = bytes, .where = where});
 }
 
 Result<TensorFile> read_torch_file(const Path& path) {
-  ITO_ASSIGN(const MappedFile mapped, MappedFile::open(path));
-  return parse_torch_file(mapped.bytes(), path.string());
+  ITO_ASSIGN(MappedFile mapped, MappedFile::open(path));
+  const auto owner = std::make_shared<const MappedFile>(std::move(mapped));
+  const std::string where = path.string();
+  return parse({.bytes = owner->bytes(), .where = where, .owner = owner});
 }
 
 }  // namespace ito

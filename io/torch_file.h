@@ -11,11 +11,11 @@
 
 namespace ito {
 
-// Reads every tensor, strided ones into row-major order. The file is mapped, and tensors take at
-// most four times its size (those that share a storage are copied). Numbers, texts and lists beside
-// the tensors are left out. Errors naming the file: kNotFound, kIo; kCorrupt; kUnsupported for a
-// pickle that refers to anything but tensors and plain containers (by its name), sparse or
-// quantised tensors, and types that HostType lacks.
+// Reads every tensor, strided ones into row-major order. The file is mapped and stays so while a
+// tensor that is a part of it lives; all together take at most four times its size. Numbers, texts
+// and lists beside the tensors are left out. Errors naming the file: kNotFound, kIo; kCorrupt;
+// kUnsupported for a pickle that refers to anything but tensors and plain containers (by its name),
+// sparse or quantised tensors, and types that HostType lacks.
 Result<TensorFile> read_torch_file(const Path& path);
 
 // The same from memory; `where` names the source in errors.

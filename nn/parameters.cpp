@@ -19,33 +19,6 @@ int64_t align_up(int64_t n) {
   return ceil_div(n, ParameterSet::kAlignment) * ParameterSet::kAlignment;
 }
 
-// Calls f(internal index, foreign index) for every element.
-template <typename F>
-void for_each_element(const ParameterSpec& spec, F f) {
-  const Shape& s = spec.foreign_shape;
-  switch (spec.layout) {
-    case Layout::kPlain:
-      for (int64_t i = 0; i < s.numel(); ++i) f(i, i);
-      return;
-    case Layout::kLinear:
-      for (int64_t o = 0; o < s[0]; ++o) {
-        for (int64_t i = 0; i < s[1]; ++i) f(i * s[0] + o, o * s[1] + i);
-      }
-      return;
-    case Layout::kConv: {
-      const int64_t taps = s[2] * s[3];
-      for (int64_t o = 0; o < s[0]; ++o) {
-        for (int64_t i = 0; i < s[1]; ++i) {
-          for (int64_t k = 0; k < taps; ++k) {
-            f((k * s[1] + i) * s[0] + o, (o * s[1] + i) * taps + k);
-          }
-        }
-      }
-      return;
-    }
-  }
-}
-
 // Values of one parameter in PyTorch's element order.
 std::vector<float> draw(const Parameter& parameter, uint64_t seed) {
   const ParameterSpec& spec = parameter.spec;
@@ -184,20 +157,24 @@ std::vector<float> to_foreign(const ParameterSpec& spec, std::span<const float> 
   return out;
 }
 
+Status check_foreign_shape(const Parameter& parameter, const Shape* found) {
+  const Shape& expected = parameter.spec.foreign_shape;
+  if (found == nullptr)
+    return not_found("tensor {} is missing: the network expects it with shape {}, found none",
+                     parameter.name, expected.to_string());
+  if (*found != expected)
+    return invalid_argument("tensor {} has the wrong shape: expected {}, found {}", parameter.name,
+                            expected.to_string(), found->to_string());
+  return {};
+}
+
 Result<std::vector<float>> pack_parameters(const ParameterSet& set, const ForeignTensors& tensors) {
   std::vector<float> flat(static_cast<size_t>(set.size()), 0.0f);
   for (const Parameter& parameter : set.parameters()) {
     const auto it = tensors.find(parameter.name);
     const Shape& expected = parameter.spec.foreign_shape;
-    if (it == tensors.end()) {
-      return not_found("tensor {} is missing: the network expects it with shape {}, found none",
-                       parameter.name, expected.to_string());
-    }
+    ITO_TRY(check_foreign_shape(parameter, it == tensors.end() ? nullptr : &it->second.shape));
     const ForeignTensor& tensor = it->second;
-    if (tensor.shape != expected) {
-      return invalid_argument("tensor {} has the wrong shape: expected {}, found {}",
-                              parameter.name, expected.to_string(), tensor.shape.to_string());
-    }
     if (static_cast<int64_t>(tensor.data.size()) != expected.numel()) {
       return invalid_argument("tensor {} has the wrong number of values: expected {}, found {}",
                               parameter.name, expected.numel(), tensor.data.size());

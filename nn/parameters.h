@@ -116,10 +116,41 @@ struct ForeignTensor {
 // Such tensors by name.
 using ForeignTensors = std::map<std::string, ForeignTensor>;
 
+// Calls f(internal index, foreign index) for every element.
+template <typename F>
+void for_each_element(const ParameterSpec& spec, F f) {
+  const Shape& s = spec.foreign_shape;
+  switch (spec.layout) {
+    case Layout::kPlain:
+      for (int64_t i = 0; i < s.numel(); ++i) f(i, i);
+      return;
+    case Layout::kLinear:
+      for (int64_t o = 0; o < s[0]; ++o) {
+        for (int64_t i = 0; i < s[1]; ++i) f(i * s[0] + o, o * s[1] + i);
+      }
+      return;
+    case Layout::kConv: {
+      const int64_t taps = s[2] * s[3];
+      for (int64_t o = 0; o < s[0]; ++o) {
+        for (int64_t i = 0; i < s[1]; ++i) {
+          for (int64_t k = 0; k < taps; ++k) {
+            f((k * s[1] + i) * s[0] + o, (o * s[1] + i) * taps + k);
+          }
+        }
+      }
+      return;
+    }
+  }
+}
+
 // PyTorch's layout → ours, and back. `data` has spec.foreign_shape.numel() elements.
 std::vector<float> to_internal(const ParameterSpec& spec, std::span<const float> data);
 std::vector<float> to_foreign(const ParameterSpec& spec, std::span<const float> data);
 Shape internal_shape(const ParameterSpec& spec);
+
+// Whether a tensor of the parameter's name has its shape; null: there is none. Errors name it, with
+// expected and found.
+Status check_foreign_shape(const Parameter& parameter, const Shape* found);
 
 // Named tensors → flat [set.size()]. A missing tensor, one that the network does not have, or one
 // of another shape is an error that names it, with expected and found.

@@ -198,7 +198,7 @@ Result<ImageDataset> dataset_from_tensor(HostTensor tensor, const DatasetOptions
   ITO_ASSIGN(const HostTensor images, images_last(std::move(tensor), ours, labels, data, where));
   ITO_TRY(set_extents(data, images.shape.dims(), where));
   if (images.type == HostType::kU8) {
-    data.pixels = images.bytes;
+    data.pixels.assign(images.bytes.begin(), images.bytes.end());
   } else if (is_floating(images.type)) {
     ITO_TRY(take_floats(data, images, options, ours, where));
   } else {

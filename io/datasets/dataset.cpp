@@ -23,16 +23,15 @@ uint64_t draw(uint64_t seed, uint64_t index) {
 }
 
 Picture picture_at(const ImageDataset& data, size_t index) {
-  Picture picture{data.h, data.w, data.c, data.floats.empty() ? 8 : 16, {}};
-  const size_t size = data.image_size();
-  if (data.floats.empty()) {
-    const auto begin = data.pixels.begin() + static_cast<ptrdiff_t>(index * size);
-    picture.samples.assign(begin, begin + static_cast<ptrdiff_t>(size));
+  const std::span<const float> deep = data.floats_of(static_cast<int64_t>(index));
+  Picture picture{data.h, data.w, data.c, deep.empty() ? 8 : 16, {}};
+  if (deep.empty()) {
+    const std::span<const uint8_t> bytes = data.bytes_of(static_cast<int64_t>(index));
+    picture.samples.assign(bytes.begin(), bytes.end());
     return picture;
   }
-  for (size_t i = 0; i < size; ++i)
-    picture.samples.push_back(
-        static_cast<uint16_t>(std::lround((data.floats[index * size + i] + 1) / 2 * 65535)));
+  for (const float value : deep)
+    picture.samples.push_back(static_cast<uint16_t>(std::lround((value + 1) / 2 * 65535)));
   return picture;
 }
 
@@ -109,6 +108,25 @@ Result<DatasetOptions> dataset_options_from_json(const Json& json, const std::st
   o.labels = source->source;
   o.range = values->range;
   return o;
+}
+
+std::span<const uint8_t> ImageDataset::bytes_of(int64_t i) const {
+  CHECK(i >= 0 && i < count, "image index out of range");
+  const size_t size = image_size();
+  if (!store) return std::span(pixels).subspan(static_cast<size_t>(i) * size, size);
+  const size_t row = static_cast<size_t>(rows.empty() ? i : rows[static_cast<size_t>(i)]);
+  return {store->bytes.bytes.data() + row * size, size};
+}
+
+std::span<const float> ImageDataset::floats_of(int64_t i) const {
+  CHECK(i >= 0 && i < count, "image index out of range");
+  const size_t size = image_size();
+  if (!store)
+    return floats.empty() ? std::span<const float>()
+                          : std::span(floats).subspan(static_cast<size_t>(i) * size, size);
+  if (store->floats.bytes.empty()) return {};
+  const size_t row = static_cast<size_t>(rows.empty() ? i : rows[static_cast<size_t>(i)]);
+  return {reinterpret_cast<const float*>(store->floats.bytes.data()) + row * size, size};
 }
 
 int ImageDataset::num_classes() const {
@@ -238,14 +256,17 @@ ImageDataset selected(const ImageDataset& data, const std::vector<int64_t>& indi
   out.names = data.names;
   out.facts = data.facts;
   if (data.labels) out.labels.emplace();
-  const auto size = static_cast<ptrdiff_t>(data.image_size());
+  out.store = data.store;
   for (const int64_t i : indices) {
     CHECK(i >= 0 && i < data.count, "image index out of range");
-    const auto begin = data.pixels.begin() + i * size;
-    out.pixels.insert(out.pixels.end(), begin, begin + size);
-    if (!data.floats.empty())
-      out.floats.insert(out.floats.end(), data.floats.begin() + i * size,
-                        data.floats.begin() + (i + 1) * size);
+    if (data.store) {
+      out.rows.push_back(data.rows.empty() ? i : data.rows[static_cast<size_t>(i)]);
+    } else {
+      const auto bytes = data.bytes_of(i);
+      out.pixels.insert(out.pixels.end(), bytes.begin(), bytes.end());
+      const auto deep = data.floats_of(i);
+      out.floats.insert(out.floats.end(), deep.begin(), deep.end());
+    }
     if (data.labels) out.labels->push_back((*data.labels)[static_cast<size_t>(i)]);
   }
   // Names may be missing: then the number of classes must not shrink with the largest label.
@@ -279,20 +300,28 @@ Result<ImageDataset> pad_to(const ImageDataset& data, int size, uint8_t value) {
   if (size < data.h || size < data.w)
     return invalid_argument("images of {}x{} cannot be padded to {}x{}", data.h, data.w, size,
                             size);
-  ImageDataset out = data;
+  ImageDataset out;
+  out.count = data.count;
+  out.c = data.c;
+  out.labels = data.labels;
+  out.names = data.names;
+  out.facts = data.facts;
   out.h = out.w = size;
   auto row = static_cast<ptrdiff_t>(data.w) * data.c;
   ptrdiff_t top = (size - data.h) / 2, left = (size - data.w) / 2;
-  const auto surround = [&](const auto& from, auto& to, auto around) {
+  const auto surround = [&](const auto& image_of, auto& to, auto around) {
     to.assign(static_cast<size_t>(data.count) * out.image_size(), around);
-    for (int64_t n = 0; n < data.count; ++n)
+    for (int64_t n = 0; n < data.count; ++n) {
+      const auto from = image_of(n);
       for (ptrdiff_t y = 0; y < data.h; ++y)
-        std::copy_n(from.begin() + (n * data.h + y) * row, row,
+        std::copy_n(from.begin() + y * row, row,
                     to.begin() + ((n * size + top + y) * size + left) * data.c);
+    }
   };
-  surround(data.pixels, out.pixels, value);
-  if (!data.floats.empty())
-    surround(data.floats, out.floats, static_cast<float>(value) / 127.5f - 1.0f);
+  surround([&](int64_t n) { return data.bytes_of(n); }, out.pixels, value);
+  if (data.count > 0 && !data.floats_of(0).empty())
+    surround([&](int64_t n) { return data.floats_of(n); }, out.floats,
+             static_cast<float>(value) / 127.5f - 1.0f);
   return out;
 }
 
@@ -306,15 +335,14 @@ void normalised_images(const ImageDataset& data, const std::vector<int64_t>& ind
   size_t padded_image = static_cast<size_t>(padded_h) * padded_row;
   std::fill_n(out, indices.size() * padded_image, -1.0f);
   for (size_t n = 0; n < indices.size(); ++n) {
-    CHECK(indices[n] >= 0 && indices[n] < data.count, "image index out of range");
-    const size_t first = static_cast<size_t>(indices[n]) * data.image_size();
+    const std::span<const uint8_t> bytes = data.bytes_of(indices[n]);
+    const std::span<const float> deep = data.floats_of(indices[n]);
     float* image = out + n * padded_image;
     for (size_t y = 0; y < static_cast<size_t>(data.h); ++y)
       for (size_t x = 0; x < w; ++x) {
-        const size_t at = first + y * w + x;
+        const size_t at = y * w + x;
         image[(top + y) * padded_row + left + x] =
-            data.floats.empty() ? static_cast<float>(data.pixels[at]) / 127.5f - 1.0f
-                                : data.floats[at];
+            deep.empty() ? static_cast<float>(bytes[at]) / 127.5f - 1.0f : deep[at];
       }
   }
 }

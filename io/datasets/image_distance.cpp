@@ -26,7 +26,7 @@ int64_t squared_distance(const uint8_t* a, const uint8_t* b, size_t size) {
 
 double largest_image_distance(const ImageDataset& data) {
   const size_t size = data.image_size();
-  const auto image = [&](int64_t i) { return data.pixels.data() + static_cast<size_t>(i) * size; };
+  const auto image = [&](int64_t i) { return data.bytes_of(i).data(); };
   int64_t largest = 0;
   for (int64_t walk = 0; walk < std::min(kWalks, data.count); ++walk) {
     int64_t from = walk * data.count / kWalks;

@@ -3,7 +3,7 @@
 #include <cctype>
 
 #include "base/error.h"
-#include "io/datasets/picture_list.h"
+#include "io/datasets/picture_cache.h"
 
 namespace ito {
 namespace {
@@ -21,29 +21,42 @@ Path part_called(const Path& folder, std::initializer_list<std::string_view> nam
   return {};
 }
 
+// Into memory, picture by picture.
+Status decode_into(ImageDataset& data, const PictureList& list, const DatasetOptions& options,
+                   int64_t* transparent) {
+  return decode_all(list, options, [&](int64_t i, DecodedPicture decoded) -> Status {
+    if (data.count > 0) ITO_TRY(check_same_size(list, i, decoded.picture, data.h, data.w));
+    if (data.pixels.size() > kMaxDatasetBytes)
+      return unsupported(
+          "{}: more than {} GB of pixels; --cache FOLDER keeps them in a file, --resize N makes "
+          "them smaller",
+          list.folder.string(), kMaxDatasetBytes >> 30);
+    append_picture(data, decoded.picture);
+    *transparent += decoded.transparent ? 1 : 0;
+    return {};
+  });
+}
+
 Result<ImageDataset> decode(const PictureList& list, const DatasetOptions& options) {
   ImageDataset data;
-  if (list.labelled) data.labels.emplace();
   data.names = list.classes;
   int64_t transparent = 0;
-  for (size_t i = 0; i < list.entries.size(); ++i) {
-    const Path& path = list.entries[i].path;
-    ITO_ASSIGN(Picture picture, read_picture(path));
-    if (picture.is_transparent()) ++transparent;
-    picture = flattened(picture, options.background);
-    if (options.channels != 0) picture = with_channels(picture, options.channels);
-    picture = fitted(picture, options, i);
-    if (data.count > 0 && (picture.h != data.h || picture.w != data.w))
-      return corrupt(
-          "{}: image of {}x{}, but {} has {}x{}; expected one size: --resize N scales and cuts all "
-          "to "
-          "N pixels, with --pad it surrounds instead of cutting",
-          path.string(), picture.w, picture.h, list.entries[0].path.string(), data.w, data.h);
-    if (data.pixels.size() > kMaxDatasetBytes)
-      return unsupported("{}: more than {} GB of pixels; --resize N makes them smaller",
-                         list.folder.string(), kMaxDatasetBytes >> 30);
-    append_picture(data, picture);
-    if (list.labelled) data.labels->push_back(list.entries[i].label);
+  if (options.reading.cache.empty()) {
+    ITO_TRY(decode_into(data, list, options, &transparent));
+  } else {
+    ITO_ASSIGN(CachedPictures cached, cached_pictures(list, options));
+    data.count = static_cast<int64_t>(list.entries.size());
+    data.h = cached.seen.h;
+    data.w = cached.seen.w;
+    data.c = cached.seen.c;
+    data.facts.least = cached.seen.least;
+    data.facts.most = cached.seen.most;
+    data.store = std::move(cached.store);
+    transparent = cached.seen.transparent;
+  }
+  if (list.labelled) {
+    data.labels.emplace();
+    for (const PictureList::Entry& entry : list.entries) data.labels->push_back(entry.label);
   }
   data.facts.format = "pictures";
   data.facts.from = list.folder;

@@ -42,7 +42,7 @@ TEST(Safetensors, RoundTripsEveryTypeAlignedAndDeterministic) {
   for (int t = 0; t < 13; ++t) {
     auto type = static_cast<HostType>(t);
     HostTensor tensor{type, Shape{3}, std::vector<uint8_t>(3 * host_type_size(type))};
-    for (size_t i = 0; i < tensor.bytes.size(); ++i) tensor.bytes[i] = static_cast<uint8_t>(i + 1);
+    for (size_t i = 0; i < tensor.bytes.size(); ++i) tensor.bytes.own()[i] = static_cast<uint8_t>(i + 1);
     file.tensors["t." + std::string(host_type_name(type))] = tensor;
   }
   file.tensors["empty"] = {HostType::kF32, Shape{0, 4}, {}};
