@@ -6,8 +6,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 
+#include "api/measuring.h"
 #include "apps/likelihood_bound.h"
 #include "apps/open_model.h"
 #include "apps/rows.h"
@@ -60,42 +60,32 @@ struct Results {
   bool stopped = false;
 };
 
-Result<Results> measure(const LikelihoodCommand& c, LikelihoodMeter& session,
+Result<Results> measure(const LikelihoodCommand& c, LikelihoodMeter& meter,
                         const ImageDataset& data) {
-  Results results;
-  std::vector<int64_t> indices(static_cast<size_t>(std::min(c.num, data.count - c.first)));
-  std::iota(indices.begin(), indices.end(), c.first);
+  const int64_t count = std::min(c.num, data.count - c.first);
   ProgressLine line;
   const Clock::time_point start = Clock::now();
   const std::atomic<bool>& stop = stop_requested();
-  const size_t batch = static_cast<size_t>(session.batch());
   const auto elapsed = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
-  for (size_t at = 0; at < indices.size() && !results.stopped; at += batch) {
-    const auto part = std::span(indices).subspan(at, std::min(batch, indices.size() - at));
+  const auto measure_batch = [&](std::span<const int64_t> part, int64_t done) {
     int64_t attempts = 0;
-    const auto after_attempt = [&] {
+    return meter.measure(data, part, [&, done] {
       ++attempts;
       const double seconds = elapsed();
       std::string text =
-          fmt::format("{} of {} images, step {} of this batch", at, indices.size(), attempts);
-      if (at > 0)
-        text += fmt::format("  {:.2f} images/s  {} left", static_cast<double>(at) / seconds,
-                            duration_text(seconds * static_cast<double>(indices.size() - at) /
-                                          static_cast<double>(at)));
+          fmt::format("{} of {} images, step {} of this batch", done, count, attempts);
+      if (done > 0)
+        text += fmt::format(
+            "  {:.2f} images/s  {} left", static_cast<double>(done) / seconds,
+            duration_text(seconds * static_cast<double>(count - done) / static_cast<double>(done)));
       line.update(text);
-      return !stop;
-    };
-    auto measured = session.measure(data, part, after_attempt);
-    if (!measured.ok()) {
-      results.stopped = measured.error().kind == ErrorKind::kInterrupted;
-      // What was measured before a signal still counts.
-      if (!results.stopped || results.images.empty()) return std::move(measured).error();
-      break;
-    }
-    results.images.insert(results.images.end(), measured->begin(), measured->end());
-  }
-  results.seconds = elapsed();
-  return results;
+      return !stop.load();
+    });
+  };
+  ITO_ASSIGN(Measured<ImageLikelihood> measured,
+             measure_all<ImageLikelihood>(c.first, count, meter.batch(), measure_batch));
+  return Results{
+      .images = std::move(measured.items), .seconds = elapsed(), .stopped = measured.stopped};
 }
 
 Status write_table(const LikelihoodCommand& c, const Results& results, const ImageDataset& data) {

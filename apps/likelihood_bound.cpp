@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "api/likelihood.h"
+#include "api/measuring.h"
 #include "apps/open_model.h"
 #include "apps/rows.h"
 #include "base/error.h"
@@ -196,22 +196,22 @@ Status run_bound(const LikelihoodInput& input, const BoundRequest& request) {
   if (input.first >= data.count)
     return invalid_argument("--first is {}, but {} has {} {} images", input.first, input.data,
                             data.count, input.split);
-  std::vector<int64_t> indices(static_cast<size_t>(std::min(input.num, data.count - input.first)));
-  std::iota(indices.begin(), indices.end(), input.first);
+  const int64_t count = std::min(input.num, data.count - input.first);
   const auto start = std::chrono::steady_clock::now();
   const auto elapsed = [&] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   };
   ProgressLine line;
-  std::vector<ImageBound> images;
-  const size_t batch = static_cast<size_t>(session->batch());
-  for (size_t at = 0; at < indices.size(); at += batch) {
-    if (stop_requested() && !images.empty()) break;
-    line.update(fmt::format("{} of {} images", at, indices.size()));
-    const auto part = std::span(indices).subspan(at, std::min(batch, indices.size() - at));
-    ITO_ASSIGN(const std::vector<ImageBound> measured, session->measure(data, part));
-    images.insert(images.end(), measured.begin(), measured.end());
-  }
+  const std::atomic<bool>& stop = stop_requested();
+  const auto measure_batch = [&](std::span<const int64_t> part,
+                                 int64_t done) -> Result<std::vector<ImageBound>> {
+    if (stop.load()) return interrupted("the bound was stopped");
+    line.update(fmt::format("{} of {} images", done, count));
+    return session->measure(data, part);
+  };
+  ITO_ASSIGN(const Measured<ImageBound> measured,
+             measure_all<ImageBound>(input.first, count, session->batch(), measure_batch));
+  const std::vector<ImageBound>& images = measured.items;
   line.finish();
   const std::vector<RateDistortion> curve = session->curve();
   ITO_TRY(write_curve(input, request, curve));

@@ -1,0 +1,199 @@
+#include "api/evaluation_run.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "api/likelihood.h"
+#include "api/measuring.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "io/class_names.h"
+
+namespace ito {
+namespace {
+
+std::string weights_of(const Component& component) {
+  return fmt::format("{:016x}", hash_bytes({reinterpret_cast<const char*>(component.weights.data()),
+                                            component.weights.size() * sizeof(float)}));
+}
+
+class Evaluation {
+ public:
+  Evaluation(vk::Device& device, const EvaluationJob& job, const EvaluationObserver& observer)
+      : device_(device), job_(job), observer_(observer), table_(job.out) {}
+
+  Result<EvaluationResult> run();
+
+ private:
+  Status evaluate(const std::string& name, const Model& model, const ClassNames* names);
+  Result<Json> likelihood(const std::string& name, const Model& model, const Json& identity);
+  Result<Json> score(const std::string& name, const Model& model, const ClassNames* names,
+                     const std::string& sampler, const SampleOptions& options, const Json& key);
+  std::string preface() const;
+  const Path& features_folder() const {
+    return job_.features.empty() ? job_.classifier : job_.features;
+  }
+  void progress(const std::string& text) const {
+    if (observer_.progress) observer_.progress(text);
+  }
+  void note(const std::string& text) const {
+    if (observer_.note) observer_.note(text);
+  }
+  bool goes_on() const { return !observer_.stop || !observer_.stop(); }
+
+  vk::Device& device_;
+  const EvaluationJob& job_;
+  const EvaluationObserver& observer_;
+  EvaluationTable table_;
+  ImageDataset train_, test_;
+  std::optional<Component> classifier_, features_;
+  std::unique_ptr<Evaluator> evaluator_;
+  Json known_likelihood_;  // "model identity" → numbers, of this call
+};
+
+std::string Evaluation::preface() const {
+  return fmt::format(
+      "<!-- written by `ito evaluate`; do not edit -->\n"
+      "Distances, precision and recall are between what the classifier in {} sees in samples (its "
+      "last block, averaged over pixels: {} numbers) and in the first {} test images; ± is a "
+      "standard error over {} blocks of seeds. Samples have seeds from 0 on, class = seed modulo "
+      "classes. They were computed on {}.{}\n",
+      features_folder().string(), evaluator_->features(), evaluator_->reference_images(),
+      job_.judging.blocks, device_.info().name,
+      job_.likelihoods > 0
+          ? fmt::format(" Bits per dimension are of the first test images, integrated to {}.",
+                        job_.tolerance)
+          : "");
+}
+
+Result<Json> Evaluation::likelihood(const std::string& name, const Model& model,
+                                    const Json& identity) {
+  ITO_ASSIGN(const ModelFlow flow, model_flow(model));
+  LikelihoodSettings settings;
+  settings.batch = std::min(job_.judging.batch, job_.likelihoods);
+  settings.ode = {job_.tolerance, job_.tolerance};
+  ITO_ASSIGN(auto session, LikelihoodMeter::create(device_, flow, settings));
+  ImageDataset data = test_;
+  const int size = static_cast<int>(flow.image[0]);
+  if (data.h < size || data.w < size) {
+    ITO_ASSIGN(data, pad_to(data, size, 0));
+  }
+  const int64_t count = std::min(job_.likelihoods, data.count);
+  ITO_ASSIGN(const Measured<ImageLikelihood> measured,
+             measure_all<ImageLikelihood>(
+                 0, count, settings.batch, [&](std::span<const int64_t> part, int64_t done) {
+                   return session->measure(data, part, [&, done] {
+                     progress(fmt::format("likelihood of {}: {} of {} images", name, done, count));
+                     return goes_on();
+                   });
+                 }));
+  if (measured.stopped) return interrupted("the evaluation was stopped");
+  const LikelihoodSummary summary = summarise(measured.items);
+  return Json{{"identity", identity},
+              {"bits_per_dim", summary.mean},
+              {"bits_error", summary.standard_error},
+              {"likelihood_images", measured.items.size()}};
+}
+
+Result<Json> Evaluation::score(const std::string& name, const Model& model, const ClassNames* names,
+                               const std::string& sampler, const SampleOptions& options,
+                               const Json& key) {
+  const auto after = [&](int64_t done) {
+    progress(fmt::format("{} by {}: {} of {} images", name, sampler, done, job_.samples));
+    return goes_on();
+  };
+  const Result<SampleScore> scored = evaluator_->score(model, options, job_.samples, after);
+  if (!scored.ok()) {
+    // A sampler that this model does not take is a row too, not the end of the table.
+    const ErrorKind kind = scored.error().kind;
+    if (kind != ErrorKind::kInvalidArgument && kind != ErrorKind::kUnsupported &&
+        kind != ErrorKind::kDiverged)
+      return scored.error();
+    return Json{{"key", key}, {"refused", scored.error().message}};
+  }
+  Json row = row_of(*scored, names);
+  row["key"] = key;
+  return row;
+}
+
+Status Evaluation::evaluate(const std::string& name, const Model& model, const ClassNames* names) {
+  const std::string weights = weights_of(model);
+  for (const auto& [sampler, asked] : job_.samplers) {
+    const SampleOptions options = resolved(asked, model.network, model.scheduler);
+    Json key = {{"weights", weights},
+                {"settings", sample_settings(options)},
+                {"samples", job_.samples},
+                {"reference", evaluator_->reference_images()},
+                {"likelihood", job_.likelihoods},
+                {"tolerance", job_.tolerance}};
+    // Older tables have no such member; their features were the classifier's.
+    if (!job_.features.empty()) key["features"] = weights_of(*features_);
+    if (job_.judging.blocks != EvaluatorOptions().blocks) key["blocks"] = job_.judging.blocks;
+    Json row;
+    if (const Json* known = table_.find(key)) {
+      row = *known;
+    } else {
+      ITO_ASSIGN(row, score(name, model, names, sampler, options, key));
+      if (job_.likelihoods > 0 && !row.contains("refused")) {
+        if (known_likelihood_.is_null() || known_likelihood_["identity"] != weights) {
+          ITO_ASSIGN(known_likelihood_, likelihood(name, model, weights));
+        }
+        for (const char* number : {"bits_per_dim", "bits_error", "likelihood_images"})
+          row[number] = known_likelihood_[number];
+      }
+    }
+    row["model"] = name;
+    row["sampler"] = sampler;
+    ITO_TRY(table_.add(std::move(row), preface()));
+    note(fmt::format("{} by {} is done", name, sampler));
+  }
+  return {};
+}
+
+Result<EvaluationResult> Evaluation::run() {
+  ITO_TRY(table_.load());
+  ITO_ASSIGN(train_, open_dataset(job_.data, Split::kTrain, job_.dataset));
+  ITO_ASSIGN(test_, open_dataset(job_.data, Split::kTest, job_.dataset));
+  for (const ImageDataset* data : {&train_, &test_}) {
+    note(describe(*data, kind_of_images(*data)));
+    for (const std::string& text : data->facts.notes) note("note: " + text);
+  }
+  if (test_.facts.part == "all")
+    note("note: the data have no test part; samples are compared with all images");
+  if (!job_.classifier.empty()) {
+    ITO_ASSIGN(classifier_, load_classifier(job_.classifier));
+  }
+  if (!job_.features.empty()) {
+    ITO_ASSIGN(Model model, load_model(job_.features));
+    for (const std::string& text : model.notes) note("note: " + text);
+    features_ = std::move(model);
+  }
+  ITO_ASSIGN(evaluator_, Evaluator::create(device_, features_ ? *features_ : *classifier_,
+                                           features_folder().string(),
+                                           classifier_ ? &*classifier_ : nullptr, job_.judging));
+  ITO_TRY(evaluator_->set_reference(test_, job_.reference));
+  ITO_ASSIGN(const SetScore real, evaluator_->score_of(train_, job_.samples));
+  Json row = row_of(real);
+  row.update({{"model", "training images"},
+              {"sampler", "–"},
+              {"key", {{"training images", real.images}}}});
+  ITO_TRY(table_.add(std::move(row), preface()));
+  for (const auto& [name, folder] : job_.models) {
+    ITO_ASSIGN(const Model model, load_scheduled_model(folder));
+    for (const std::string& text : model.notes) note("note: " + text);
+    ITO_ASSIGN(const std::optional<ClassNames> names, read_class_names(folder));
+    ITO_TRY(evaluate(name, model, names ? &*names : nullptr));
+  }
+  return EvaluationResult{.rows = table_.rows(), .text = table_.text(preface())};
+}
+
+}  // namespace
+
+Result<EvaluationResult> run_evaluation(vk::Device& device, const EvaluationJob& job,
+                                        const EvaluationObserver& observer) {
+  return Evaluation(device, job, observer).run();
+}
+
+}  // namespace ito
