@@ -71,7 +71,7 @@ allowed_text() {
     apps/sampler_options.cpp) grep -q 'key == "' <<<"$line" ;;
     diffusion/score_samplers.cpp) grep -q 'key == "snr"' <<<"$line" ;;
     apps/inspect.cpp) grep -q 'c.plan == "\|extension() == ".png"' <<<"$line" ;;
-    apps/bench.cpp|apps/bench_cases.cpp) grep -q 'row\["name"\]\|workload == "all"\|state_name::k' <<<"$line" ;;
+    apps/bench.cpp|apps/bench_cases.cpp) grep -q 'row\["name"\]\|workload == "all"\|workload == kDataWorkload\|state_name::k' <<<"$line" ;;
     # Endings of files, splits of data sets, "all".
     api/sample_files.cpp) grep -q 'ending == "\.' <<<"$line" ;;
     api/sample_identity.cpp) grep -q 'kSoftware\] == kIto' <<<"$line" ;;
@@ -80,6 +80,7 @@ allowed_text() {
     apps/sample.cpp) grep -q 'seed == kRandomSeed' <<<"$line" ;;
     api/sample_run.cpp) grep -q 'classes != kAllClasses' <<<"$line" ;;
     apps/evaluate.cpp) grep -q 'text == kAllSamplers\|part == "all"' <<<"$line" ;;
+    api/evaluation_run.cpp) grep -q 'part == "all"' <<<"$line" ;;
     apps/interpolate.cpp|apps/report.cpp|apps/toy.cpp|apps/verify.cpp) grep -q 'extension() != "\.' <<<"$line" ;;
     apps/likelihood_bound.cpp) grep -q 'ending == "\.\|split == "train"\|part == "all"' <<<"$line" ;;
     apps/rows.cpp) grep -q 'name == "all"' <<<"$line" ;;
