@@ -40,7 +40,7 @@ BatchLoader::~BatchLoader() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void BatchLoader::fill(Batch& batch, int64_t number, BatchOrder& order) const {
+void BatchLoader::fill(LoadedBatch& batch, int64_t number, BatchOrder& order) const {
   const int64_t n = shape_.images[0], h = shape_.images[1], w = shape_.images[2],
                 c = shape_.images[3];
   const std::vector<int64_t> indices = order.images(number * n, n);
@@ -72,7 +72,7 @@ void BatchLoader::work() {
   }
 }
 
-const Batch& BatchLoader::next() {
+const LoadedBatch& BatchLoader::next() {
   using Clock = std::chrono::steady_clock;
   std::unique_lock lock(mutex_);
   const int64_t number = wanted_;

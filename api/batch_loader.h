@@ -21,7 +21,7 @@ struct BatchShape {
   bool flip = false;    // every other image left to right, as BatchOrder::mirrored says
 };
 
-struct Batch {
+struct LoadedBatch {
   std::vector<float> images;     // [n,h,w,c] in [-1, 1]
   std::vector<uint32_t> labels;  // [n], or empty
 };
@@ -36,7 +36,7 @@ class BatchLoader {
   BatchLoader& operator=(const BatchLoader&) = delete;
 
   // The next batch; waits where it is not ready. Good until the next call.
-  const Batch& next();
+  const LoadedBatch& next();
 
   // How often next() waited, and for how long in all: what a device may have stood idle for.
   int64_t waits() const { return waits_; }
@@ -44,11 +44,11 @@ class BatchLoader {
 
  private:
   struct Slot {
-    Batch batch;
+    LoadedBatch batch;
     int64_t number = -1;  // of the batch that is ready in it
   };
   void work();
-  void fill(Batch& batch, int64_t number, BatchOrder& order) const;
+  void fill(LoadedBatch& batch, int64_t number, BatchOrder& order) const;
 
   const ImageDataset& data_;
   const BatchShape shape_;

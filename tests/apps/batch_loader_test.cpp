@@ -28,7 +28,7 @@ TEST(BatchLoader, GivesTheBatchesOfTheOrder) {
   BatchOrder order(data.count, 7);
   BatchLoader loader(data, shape, 7, 0);
   for (int64_t k = 0; k < 40; ++k) {
-    const Batch& batch = loader.next();
+    const LoadedBatch& batch = loader.next();
     const std::vector<int64_t> indices = order.images(4 * k, 4);
     ASSERT_EQ(batch.images.size(), 24u);
     ASSERT_EQ(batch.labels.size(), 4u);
