@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -16,6 +17,7 @@ class TensorBytes {
  public:
   TensorBytes() = default;
   TensorBytes(std::vector<uint8_t> own) : own_(std::move(own)) {}
+  TensorBytes(std::initializer_list<uint8_t> own) : own_(own) {}
   // A part of what `owner` keeps alive and unchanged.
   static TensorBytes part_of(std::shared_ptr<const void> owner, std::string_view part) {
     TensorBytes bytes;

@@ -50,7 +50,9 @@ TEST(BatchLoader, BeginsAnywhereAndMirrors) {
   int mirrored = 0;
   for (int64_t k = 0; k < 20; ++k) {
     const std::vector<float> images = whole.next().images, unturned = straight.next().images;
-    if (k >= 11) EXPECT_EQ(part.next().images, images) << k;
+    if (k >= 11) {
+      EXPECT_EQ(part.next().images, images) << k;
+    }
     for (int64_t i = 0; i < 4; ++i) {
       const bool turned = order.mirrored(4 * k + i);
       mirrored += turned ? 1 : 0;
