@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
-#include <regex>
 
 #include "io/image.h"
 #include "io/png.h"
@@ -62,7 +61,8 @@ TEST(HtmlPage, NeedsNothingFromOutside) {
   const std::string html = html_page(page());
   for (const char* word : {"<script", "http:", "https:", "url(", "@import", "<link"})
     EXPECT_EQ(count(html, word), 0u) << word;
-  EXPECT_FALSE(std::regex_search(html, std::regex("src=\"(?!data:)")));
+  for (size_t at = html.find("src=\""); at != std::string::npos; at = html.find("src=\"", at + 1))
+    EXPECT_EQ(html.substr(at, 10), "src=\"data:") << html.substr(at, 60);
 }
 
 // The chart is 640 x 260 with margins of 64, 12, 12 and 40.
