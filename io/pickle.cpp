@@ -1,4 +1,5 @@
-// Opcodes after the comments of CPython's Lib/pickletools.py.
+// Opcodes after the comments of CPython's Lib/pickletools.py. All of one stack machine, so one
+// file.
 #include "io/pickle.h"
 
 #include <algorithm>

@@ -143,7 +143,7 @@ TEST_F(FineTuning, LoadingAndSavingLeavesTensorsAndKeysAlone) {
 
 TEST_F(FineTuning, TheShippedModelGoesOnWhereItIs) {
   const Path model = Path(source_folder()) / "models/fashion-mnist";
-  if (!file_exists(model / kWeights)) GTEST_SKIP() << model << " has no weights";
+  ASSERT_TRUE(file_exists(model / kWeights)) << model << " is part of the repository";
   const Path out = path("shipped-run");
   const Outcome outcome = run_ito(training(model, out, 1));
   ASSERT_EQ(outcome.code, 0) << outcome.err;
