@@ -5,18 +5,13 @@
 #include <numeric>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 namespace ito {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr int64_t kNeighbours = 3;  // Kynkäänniemi et al. 2019, section 3
-
-double since(Clock::time_point time) {
-  return std::chrono::duration<double>(Clock::now() - time).count();
-}
 
 }  // namespace
 
@@ -121,9 +116,9 @@ Result<SampleScore> Evaluator::score(const Model& model, const SampleOptions& op
         score.recognised[labels[i]] += right[i];
       }
     }
-    judging += since(begin);
+    judging += seconds_since(begin);
   }
-  score.seconds = since(start) - judging;
+  score.seconds = seconds_since(start) - judging;
   ITO_ASSIGN(score.set, compare(set));
   return score;
 }

@@ -10,8 +10,8 @@
 namespace ito {
 namespace {
 
-constexpr const char *kKey = "key", *kModel = "model", *kSampler = "sampler", *kRefused = "refused",
-                     *kByClass = "recognised_by_class";
+constexpr const char *kRowKey = "key", *kModel = "model", *kSampler = "sampler",
+                     *kRefused = "refused", *kByClass = "recognised_by_class";
 constexpr const char* kNothing = "–";
 
 struct Column {
@@ -132,7 +132,7 @@ Status EvaluationTable::load() {
   if (!json.is_object() || !json.contains("rows") || !json["rows"].is_array())
     return corrupt("{}: not a table of `ito evaluate`", json_.string());
   for (const Json& row : json["rows"]) {
-    if (!row.is_object() || !row.contains(kKey))
+    if (!row.is_object() || !row.contains(kRowKey))
       return corrupt("{}: a row without a key", json_.string());
     old_.push_back(row);
   }
@@ -141,7 +141,7 @@ Status EvaluationTable::load() {
 
 const Json* EvaluationTable::find(const Json& key) const {
   for (const Json& row : old_)
-    if (row[kKey] == key) return &row;
+    if (row[kRowKey] == key) return &row;
   return nullptr;
 }
 
@@ -151,7 +151,7 @@ Status EvaluationTable::add(Json row, const std::string& preface) {
   for (const Json& done : rows_) all.push_back(done);
   for (const Json& old : old_)
     if (std::none_of(rows_.begin(), rows_.end(),
-                     [&](const Json& done) { return done[kKey] == old[kKey]; }))
+                     [&](const Json& done) { return done[kRowKey] == old[kRowKey]; }))
       all.push_back(old);
   const Path folder = markdown_.parent_path();
   if (!folder.empty()) ITO_TRY(make_folders(folder));

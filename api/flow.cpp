@@ -71,7 +71,7 @@ Result<std::vector<uint32_t>> padded_labels(std::span<const uint32_t> labels, in
 }
 
 Result<std::unique_ptr<FlowCoder>> FlowCoder::create(vk::Device& device, const ModelFlow& given,
-                                                     const FlowOptions& options) {
+                                                     const FlowCoderOptions& options) {
   ITO_ASSIGN(const ModelFlow model, flow_on_device(given, device.caps()));
   std::unique_ptr<FlowCoder> session(new FlowCoder);
   session->batch_ = options.batch;

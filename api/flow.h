@@ -43,7 +43,7 @@ Result<std::vector<float>> padded_batch(std::span<const float> values, int64_t r
 Result<std::vector<uint32_t>> padded_labels(std::span<const uint32_t> labels, int64_t rows,
                                             int64_t n, int classes);
 
-struct FlowOptions {
+struct FlowCoderOptions {
   OdeOptions ode;
   int64_t batch = 16;
   int64_t max_evaluations = 10'000;  // per image
@@ -53,7 +53,7 @@ class FlowCoder {
  public:
   // `model` and what it refers to must outlive the session's making only.
   static Result<std::unique_ptr<FlowCoder>> create(vk::Device& device, const ModelFlow& model,
-                                                   const FlowOptions& options);
+                                                   const FlowCoderOptions& options);
   // Images [k, h, w, c] in about [-1, 1], k from 1 to batch(), to latents of the same shape, about
   // N(0, prior_std² I); and back. labels [k] for a model with classes, else empty. An image's
   // result does not depend on the others. after_attempt as in OdeSolver::solve. Waits.

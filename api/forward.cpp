@@ -15,8 +15,8 @@
 namespace ito {
 namespace {
 
-constexpr const char* kSample = "sample";
-constexpr const char* kTimestep = "timestep";
+constexpr const char* kSampleInput = "sample";
+constexpr const char* kTimestepInput = "timestep";
 constexpr ConditioningNames kNames = {.classes = "class_labels",
                                       .context = "encoder_hidden_states",
                                       .guidance = "timestep_cond",
@@ -99,10 +99,10 @@ Program forward_program(const Network& network, const Shape& shape, bool gradien
   Graph& graph = *program.graph;
   const Signature& signature = network.signature();
   const FlatTensors flat = flat_inputs(graph, state_name::kParameters, network.set());
-  const Tensor sample = input(graph, kSample, shape);
+  const Tensor sample = input(graph, kSampleInput, shape);
   const Conditioning conditioning = conditioning_inputs(graph, signature, shape[0], kNames);
   Tensor timestep;
-  if (signature.told_time()) timestep = input(graph, kTimestep, {shape[0]});
+  if (signature.told_time()) timestep = input(graph, kTimestepInput, {shape[0]});
   const Tensor out = network.build(flat, sample, timestep, conditioning);
   program.output("out", out);
   if (!gradients) return program;
@@ -117,12 +117,12 @@ Program forward_program(const Network& network, const Shape& shape, bool gradien
 
 // One time per sample.
 Result<std::vector<float>> read_times(const TensorFile& inputs, int64_t n, std::string_view where) {
-  ITO_ASSIGN(const HostTensor* timestep, require(inputs, kTimestep, where));
+  ITO_ASSIGN(const HostTensor* timestep, require(inputs, kTimestepInput, where));
   std::vector<float> t = to_floats(*timestep);
   if (t.size() == 1) t.resize(static_cast<size_t>(n), t[0]);
   if (static_cast<int64_t>(t.size()) == n) return t;
-  return invalid_argument("{}: tensor '{}' has shape {}, expected [{}] or []", where, kTimestep,
-                          timestep->shape.to_string(), n);
+  return invalid_argument("{}: tensor '{}' has shape {}, expected [{}] or []", where,
+                          kTimestepInput, timestep->shape.to_string(), n);
 }
 
 // PyTorch's shape of a tensor of ours: channels first where it is an image.
@@ -149,11 +149,11 @@ Result<TensorFile> forward(vk::Device& device, const Model& model, const TensorF
     return forward_autoencoder(device, model, inputs, where);
   }
   const Signature& signature = network.signature();
-  ITO_ASSIGN(const HostTensor* sample, require(inputs, kSample, where));
+  ITO_ASSIGN(const HostTensor* sample, require(inputs, kSampleInput, where));
   const Shape nchw = sample->shape;
   if (nchw.rank() != 4 || nchw[0] < 1 || nchw[1] != signature.in_channels)
-    return invalid_argument("{}: tensor '{}' has shape {}, expected [n,{},h,w]", where, kSample,
-                            nchw.to_string(), signature.in_channels);
+    return invalid_argument("{}: tensor '{}' has shape {}, expected [n,{},h,w]", where,
+                            kSampleInput, nchw.to_string(), signature.in_channels);
   const int64_t n = nchw[0];
   const Shape shape{n, nchw[2], nchw[3], nchw[1]};
   ITO_TRY(network.check_size(shape[1], shape[2]));
@@ -170,10 +170,10 @@ Result<TensorFile> forward(vk::Device& device, const Model& model, const TensorF
   ITO_ASSIGN(const DeviceWeights weights,
              DeviceWeights::upload(device, network.set(), model.weights));
   ITO_TRY(weights.bind(*executor));
-  ITO_TRY(executor->write(kSample, nchw_to_nhwc(to_floats(*sample), nchw)));
+  ITO_TRY(executor->write(kSampleInput, nchw_to_nhwc(to_floats(*sample), nchw)));
   if (signature.told_time()) {
     ITO_ASSIGN(const std::vector<float> t, read_times(inputs, n, where));
-    ITO_TRY(executor->write(kTimestep, t));
+    ITO_TRY(executor->write(kTimestepInput, t));
   }
   ITO_TRY(write_conditionings(*executor, signature, inputs, n, context_length, where));
   const Shape out_shape = signature.image_out ? Shape{n, nchw[2], nchw[3], signature.out_channels}

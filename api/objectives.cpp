@@ -36,14 +36,14 @@ constexpr std::string_view kNoSde = "none", kSdes = "ve vp subvp", kEdm = "edm";
 bool never(const Options&) { return false; }
 
 // The row of --sde; of an unknown name, which is refused elsewhere, that of the chain.
-const TrainedProcessRow& process_of(const Options& o) {
+const TrainedProcessRow& row_of_process(const Options& o) {
   const auto row = trained_process(o);
   return row.ok() ? **row : trained_process_rows().front();
 }
 
 // A name for --sde where there is none.
 void to_sde(Options& o, std::string_view name) {
-  if (!process_of(o).score()) o.sde = name;
+  if (!row_of_process(o).score()) o.sde = name;
 }
 void to_score(Options& o) { to_sde(o, "ve"); }
 
@@ -98,14 +98,14 @@ constexpr ObjectiveRow kObjectives[] = {
      .network = kDdganGenerator,
      .from_model = false},  // whose folder lacks the discriminator
     {.name = {"edm", "EDM's preconditioned loss", "Karras et al. 2022, table 1", ""},
-     .implied = [](const Options& o) { return process_of(o).preconditioned; },
+     .implied = [](const Options& o) { return row_of_process(o).preconditioned; },
      .processes = kEdm,
      .options = "class-dropout sde timesteps",
      .preset = [](Options& o) { to_sde(o, kEdm); },
      .make = edm_objective,
      .defaults = edm_defaults},
     {.name = {"dsm", "denoising score matching", "Song et al. 2021, eq. 7", ""},
-     .implied = [](const Options& o) { return process_of(o).score(); },
+     .implied = [](const Options& o) { return row_of_process(o).score(); },
      .processes = kSdes,
      .options = ITO_SCORE "dsm-weight ladder",
      .preset = to_score,

@@ -14,7 +14,7 @@ namespace {
 constexpr double kHoldOut = 0.02;
 constexpr int64_t kLeastHeldOut = 256;
 
-std::string fingerprint(const ImageDataset& data) {
+std::string fingerprint_of(const ImageDataset& data) {
   const auto text = [](const void* bytes, size_t size) {
     return std::string_view(static_cast<const char*>(bytes), size);
   };
@@ -105,7 +105,7 @@ Result<std::unique_ptr<RunData>> open_run_data(const RunOptions& run, const RunF
   ITO_ASSIGN(data->options, dataset_choice(run, stored, initial));
   ITO_ASSIGN(data->train, open_dataset(run.data, Split::kTrain, data->options));
   if (data->train.count < 1) return invalid_argument("{} has no images", run.data.string());
-  data->fingerprint = fingerprint(data->train);
+  data->fingerprint = fingerprint_of(data->train);
   ITO_ASSIGN(data->task, make_task(options, data->train, initial));
   const Validation& validation = data->task.objective.validation;
   if (run.validate_every > 0 && !validation.make)

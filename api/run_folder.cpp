@@ -17,7 +17,7 @@ namespace ito {
 namespace {
 
 constexpr const char* kLockFile = ".lock";
-constexpr std::chrono::milliseconds kPatience{5000}, kPause{50};
+constexpr std::chrono::milliseconds kPatience{5000}, kLockPause{50};
 
 // What a run exports: the parts of a pipeline, or a network of Ito's own in the folder itself.
 constexpr const char* kExported[] = {"model_index.json",
@@ -85,7 +85,7 @@ Result<FileLock> lock_run_folder(const Path& out) {
     ITO_ASSIGN(std::optional<FileLock> lock, FileLock::take(out / kLockFile, &holder));
     if (lock) return std::move(*lock);
     if (std::chrono::steady_clock::now() >= deadline) break;
-    std::this_thread::sleep_for(kPause);
+    std::this_thread::sleep_for(kLockPause);
   }
   return invalid_argument(
       "another process{} is training in {}; wait for it or choose another --out",

@@ -18,7 +18,7 @@ constexpr std::string_view kSamples = "samples-";
 constexpr std::string_view kPng = ".png";
 constexpr const char* kTrainerFile = "trainer.json";
 
-struct Column {
+struct ChartColumn {
   const char* key;   // in metrics.jsonl
   const char* name;  // of the curve
 };
@@ -26,7 +26,7 @@ struct Column {
 struct ChartRow {
   const char* title;
   bool log_y;
-  std::vector<Column> columns;
+  std::vector<ChartColumn> columns;
 };
 const std::vector<ChartRow>& chart_rows() {
   static const std::vector<ChartRow> rows = {
@@ -45,7 +45,7 @@ std::optional<double> number(const Json& row, const char* key) {
 }
 
 // A row of metrics.jsonl against the step.
-ReportSeries series_of(const RunRecord& run, const Column& column, const std::string& name) {
+ReportSeries series_of(const RunRecord& run, const ChartColumn& column, const std::string& name) {
   ReportSeries series{.name = name, .x = {}, .y = {}};
   for (const Json& row : run.metrics) {
     const auto step = number(row, "step"), value = number(row, column.key);
@@ -242,7 +242,7 @@ Report run_report(const std::vector<RunRecord>& runs) {
   for (const ChartRow& row : chart_rows()) {
     ReportChart chart{.title = row.title, .x_label = "step", .log_y = row.log_y, .series = {}};
     for (const RunRecord& run : runs)
-      for (const Column& column : row.columns) {
+      for (const ChartColumn& column : row.columns) {
         const std::string name = one                       ? std::string(column.name)
                                  : row.columns.size() == 1 ? run.name
                                                            : run.name + ": " + column.name;

@@ -13,6 +13,7 @@
 #include "api/latents_file.h"
 #include "api/sample_files.h"
 #include "api/scoring.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "diffusion/process.h"
 #include "io/png.h"
@@ -20,19 +21,14 @@
 namespace ito {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr const char* kAllClasses = "all";
 constexpr double kSecondsBetweenLooks = 2;
 constexpr size_t kMostWriters = 8;
 
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-class Run {
+class SamplingJob {
  public:
-  Run(vk::Device& device, const Model& model, const SampleJob& job, const SampleObserver& observer)
+  SamplingJob(vk::Device& device, const Model& model, const SampleJob& job,
+              const SampleObserver& observer)
       : device_(device), model_(model), job_(job), observer_(observer) {}
 
   // Reads what the job names, chooses the images and opens the files.
@@ -97,12 +93,12 @@ class Run {
 };
 
 // Pixels of a picture's side per element of what the network denoises.
-int64_t Run::factor() const {
+int64_t SamplingJob::factor() const {
   return model_.decoder ? model_.decoder->network.autoencoder()->factor : 1;
 }
 
 // [h, w, c] of the pictures.
-Result<Shape> Run::picture_shape() const {
+Result<Shape> SamplingJob::picture_shape() const {
   const Signature& signature = model_.network.signature();
   const auto size = signature.sample_size;
   if (!size && job_.size == 0)
@@ -115,13 +111,13 @@ Result<Shape> Run::picture_shape() const {
 }
 
 // [h, w, c] of what the network denoises.
-Result<Shape> Run::image_shape() const {
+Result<Shape> SamplingJob::image_shape() const {
   ITO_ASSIGN(const Shape shape, picture_shape());
   return Shape{shape[0] / factor(), shape[1] / factor(),
                sample_channels(model_.network.signature())};
 }
 
-Status Run::load_controls() {
+Status SamplingJob::load_controls() {
   const Signature& signature = model_.network.signature();
   const ControlFiles& control = job_.control;
   const bool fills = fills_in(signature);
@@ -156,7 +152,7 @@ Status Run::load_controls() {
 }
 
 // Where all images begin: at a picture, noised or as it is, or at latents.
-Status Run::load_initial() {
+Status SamplingJob::load_initial() {
   const ControlFiles& control = job_.control;
   if (control.initial.empty() && control.latents.empty()) return {};
   if (!control.latents.empty()) {
@@ -177,7 +173,7 @@ Status Run::load_initial() {
   return {};
 }
 
-Status Run::load_context() {
+Status SamplingJob::load_context() {
   if (job_.context.empty()) return {};
   const int64_t features = model_.network.signature().context;
   if (features == 0)
@@ -191,7 +187,7 @@ Status Run::load_context() {
 }
 
 // Of the labels: the model's, or else those of the classifier that guides it.
-uint32_t Run::classes() const {
+uint32_t SamplingJob::classes() const {
   if (model_.num_classes() > 0 || !control_.guidance)
     return static_cast<uint32_t>(model_.num_classes());
   return static_cast<uint32_t>(control_.guidance->classifier.network.signature().out_channels);
@@ -199,7 +195,7 @@ uint32_t Run::classes() const {
 
 // Image i gets the i-th seed and, where classes cycle, the class (i mod number). Without --class it
 // is the seed that chooses, so that a seed means one image however a job is split.
-Status Run::choose_requests() {
+Status SamplingJob::choose_requests() {
   const uint32_t classes = this->classes();
   std::vector<uint32_t> drawn;
   // The model may have a row more, for images of no class.
@@ -229,14 +225,14 @@ Status Run::choose_requests() {
   return {};
 }
 
-Json Run::inpainting_settings() const {
+Json SamplingJob::inpainting_settings() const {
   if (!inpainting_) return Json::object();
   return {{"known", fingerprint(inpainting_->known.mean)},
           {"fill", fingerprint(inpainting_->fill)}};
 }
 
 // What all images have in common and depend on, besides the model.
-Json Run::settings() const {
+Json SamplingJob::settings() const {
   Json settings = sample_settings(job_.options);
   if (job_.size > 0) settings["size"] = job_.size;
   if (job_.options.tiled) settings["vae_tiling"] = true;
@@ -251,7 +247,7 @@ Json Run::settings() const {
   return settings;
 }
 
-SampleIdentity Run::identity() const {
+SampleIdentity SamplingJob::identity() const {
   Json remarks = control_remarks(job_.control);
   remarks["model"] = job_.model.string();
   return {.settings = settings(),
@@ -261,7 +257,7 @@ SampleIdentity Run::identity() const {
           .with_context = context_.has_value()};
 }
 
-Status Run::open_files() {
+Status SamplingJob::open_files() {
   ITO_ASSIGN(files_, SampleFiles::open({.out = job_.out,
                                         .images = identity(),
                                         .columns = job_.columns,
@@ -274,7 +270,7 @@ Status Run::open_files() {
   return {};
 }
 
-Status Run::open_farm() {
+Status SamplingJob::open_farm() {
   FarmOptions options = *job_.farm;
   options.out = job_.out;
   options.threads = std::clamp<size_t>(std::thread::hardware_concurrency() / 2, 1, kMostWriters);
@@ -287,7 +283,7 @@ Status Run::open_farm() {
   return {};
 }
 
-Status Run::prepare() {
+Status SamplingJob::prepare() {
   ITO_TRY(load_controls());
   ITO_TRY(load_initial());
   ITO_TRY(load_context());
@@ -300,7 +296,7 @@ Status Run::prepare() {
 }
 
 // The job's options with what was read.
-Result<SampleOptions> Run::session_options() const {
+Result<SampleOptions> SamplingJob::session_options() const {
   SampleOptions options = job_.options;
   if (control_.guidance || control_.observation) options.control = &control_;
   options.inpainting = inpainting_;
@@ -315,7 +311,7 @@ Result<SampleOptions> Run::session_options() const {
 }
 
 // Pictures of the batch under way, beside a grid's file or in the folder.
-Status Run::prepare_previews(SamplingSession& session) {
+Status SamplingJob::prepare_previews(SamplingSession& session) {
   if (job_.preview_every == 0) return {};
   return session.preview(job_.preview_every, [this, &session](int step, const auto& images) {
     const Shape one = session.shape(1);
@@ -326,7 +322,7 @@ Status Run::prepare_previews(SamplingSession& session) {
   });
 }
 
-Status Run::score(std::span<const SampleRequest> batch, const std::vector<float>& images) {
+Status SamplingJob::score(std::span<const SampleRequest> batch, const std::vector<float>& images) {
   std::vector<uint32_t> labels;
   for (const SampleRequest& request : batch) labels.push_back(request.label);
   ITO_ASSIGN(const int64_t count, scorer_->count_recognised(images, labels));
@@ -334,7 +330,7 @@ Status Run::score(std::span<const SampleRequest> batch, const std::vector<float>
   return {};
 }
 
-Result<std::vector<SampleRequest>> Run::next(size_t most) {
+Result<std::vector<SampleRequest>> SamplingJob::next(size_t most) {
   if (farm_) return farm_->next(most);
   const size_t first = next_;
   next_ = std::min(first + most, requests_.size());
@@ -342,22 +338,22 @@ Result<std::vector<SampleRequest>> Run::next(size_t most) {
                                     requests_.begin() + static_cast<ptrdiff_t>(next_));
 }
 
-Status Run::add(std::span<const SampleRequest> part, std::vector<float> images,
-                const Shape& shape) {
+Status SamplingJob::add(std::span<const SampleRequest> part, std::vector<float> images,
+                        const Shape& shape) {
   if (farm_) return farm_->add(std::move(images), shape);
   ITO_TRY(files_->add(part, images, shape));
   return scorer_ ? score(part, images) : Status{};
 }
 
 // The other shards' manifests are read every so often only: they may lie far away.
-void Run::look_at_shards() {
+void SamplingJob::look_at_shards() {
   if (!farm_ || seconds_since(looked_) < kSecondsBetweenLooks) return;
   shards_ = farm_->progress();
   looked_ = Clock::now();
 }
 
 // steps_in_all is 0 where nobody knows.
-void Run::report(size_t done, double steps, double steps_in_all) {
+void SamplingJob::report(size_t done, double steps, double steps_in_all) {
   if (!observer_.progress) return;
   look_at_shards();
   SampleProgress progress{.done = done, .images = images_, .steps = steps, .farm = shards_};
@@ -371,14 +367,14 @@ void Run::report(size_t done, double steps, double steps_in_all) {
 }
 
 // Images a second of all shards since this one was begun, and the seconds that the rest will take.
-std::pair<std::optional<double>, std::optional<double>> Run::rate_of_all() const {
+std::pair<std::optional<double>, std::optional<double>> SamplingJob::rate_of_all() const {
   const double seconds = std::chrono::duration<double>(looked_ - start_).count();
   if (shards_->all_done <= all_at_start_ || seconds <= 0) return {};
   const double rate = static_cast<double>(shards_->all_done - all_at_start_) / seconds;
   return {rate, static_cast<double>(shards_->all_images - shards_->all_done) / rate};
 }
 
-Result<SampleSummary> Run::draw() {
+Result<SampleSummary> SamplingJob::draw() {
   SampleSummary summary{.skipped = farm_ ? 0 : files_->skipped()};
   if (classifier_) summary.recognised = 0;
   images_ = remaining();
@@ -396,7 +392,7 @@ Result<SampleSummary> Run::draw() {
   return summary;
 }
 
-Status Run::draw_from(std::vector<SampleRequest> part, SampleSummary& summary) {
+Status SamplingJob::draw_from(std::vector<SampleRequest> part, SampleSummary& summary) {
   ITO_ASSIGN(const SampleOptions options, session_options());
   ITO_ASSIGN(auto session, SamplingSession::create(device_, model_, options));
   ITO_TRY(prepare_previews(*session));
@@ -434,7 +430,7 @@ Status Run::draw_from(std::vector<SampleRequest> part, SampleSummary& summary) {
 
 Result<SampleSummary> run_sample_job(vk::Device& device, const Model& model, const SampleJob& job,
                                      const SampleObserver& observer) {
-  Run run(device, model, job, observer);
+  SamplingJob run(device, model, job, observer);
   ITO_TRY(run.prepare());
   return run.draw();
 }

@@ -14,8 +14,8 @@
 namespace ito {
 namespace {
 
-constexpr const char* kCorrect = "correct";    // f32 [n]: 1 where the class is the label
-constexpr const char* kFeatures = "features";  // f32 [n, count()]
+constexpr const char* kScoreCorrect = "correct";  // f32 [n]: 1 where the class is the label
+constexpr const char* kFeatures = "features";     // f32 [n, count()]
 
 }  // namespace
 
@@ -92,7 +92,7 @@ Result<std::unique_ptr<Scorer>> Scorer::create(vk::Device& device, const Compone
     const FlatTensors flat = flat_inputs(graph, state_name::kParameters, network.set());
     const Tensor x = input(graph, batch_name::kImages, batch_shape);
     const Tensor labels = input(graph, batch_name::kLabels, {batch_shape[0]}, DType::kU32);
-    program.output(kCorrect, is_correct(network.build(flat, x, {}), labels));
+    program.output(kScoreCorrect, is_correct(network.build(flat, x, {}), labels));
     return program;
   }));
   return scorer;
@@ -111,7 +111,7 @@ Result<std::vector<uint8_t>> Scorer::recognised(std::span<const float> images,
   padded.resize(static_cast<size_t>(batch()));
   ITO_TRY(executor_->write(batch_name::kLabels, padded));
   ITO_TRY(executor_->run());
-  ITO_ASSIGN(const std::vector<float> correct, executor_->read<float>(kCorrect));
+  ITO_ASSIGN(const std::vector<float> correct, executor_->read<float>(kScoreCorrect));
   std::vector<uint8_t> result;
   for (size_t i = 0; i < labels.size(); ++i) result.push_back(correct[i] > 0 ? 1 : 0);
   return result;

@@ -15,6 +15,7 @@
 #include "api/training.h"
 #include "api/training_rows.h"
 #include "api/validation.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "io/checkpoint.h"
 #include "io/class_names.h"
@@ -26,8 +27,6 @@
 namespace ito {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr double kSecondsPerHour = 3600;
 
 std::string decay_text(const Optimizer& optimizer, size_t i) {
@@ -36,10 +35,6 @@ std::string decay_text(const Optimizer& optimizer, size_t i) {
 
 double seconds_since_1970() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 // One run under way; run() is the loop.

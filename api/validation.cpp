@@ -16,9 +16,9 @@ namespace {
 constexpr int64_t kLossImages = 1024;
 constexpr int64_t kBatch = 128;
 constexpr uint64_t kDrawSeed = 7;
-constexpr const char* kTimestep = "timestep";  // [n], what the objective draws
-constexpr const char* kCorrect = "correct";    // f32 [n]: 1 where the class is the label
-constexpr const char* kNoise = "noise";        // as the images
+constexpr const char* kTimestep = "timestep";          // [n], what the objective draws
+constexpr const char* kValidationCorrect = "correct";  // f32 [n]: 1 where the class is the label
+constexpr const char* kNoise = "noise";                // as the images
 
 Shape batch_of(const TrainingTask& task, int64_t batch) {
   Shape shape = task.batch_shape;
@@ -48,14 +48,15 @@ Program loss_program(const TrainingTask& task, const Network& network, int64_t b
   return program;
 }
 
-// Output kCorrect.
+// Output kValidationCorrect.
 Program accuracy_program(const TrainingTask& task, const Network& network, int64_t batch) {
   Program program;
   program.name = "accuracy";
   Graph& graph = *program.graph;
   const Batch inputs = batch_inputs(graph, task.objective.ports, batch_of(task, batch));
   const FlatTensors flat = flat_inputs(graph, state_name::kParameters, network.set());
-  program.output(kCorrect, is_correct(network.build(flat, inputs.images, {}), inputs.labels));
+  program.output(kValidationCorrect,
+                 is_correct(network.build(flat, inputs.images, {}), inputs.labels));
   return program;
 }
 
@@ -125,7 +126,7 @@ class AccuracyValidator : public Validator {
     for (int64_t first = 0; first < data_.count; first += batch_) {
       ITO_TRY(write_test_batch(*executor_, task_, data_, first, batch_));
       ITO_TRY(executor_->run());
-      ITO_ASSIGN(const std::vector<float> each, executor_->read<float>(kCorrect));
+      ITO_ASSIGN(const std::vector<float> each, executor_->read<float>(kValidationCorrect));
       for (int64_t i = 0; i < std::min(batch_, data_.count - first); ++i)
         correct += each[static_cast<size_t>(i)];
     }

@@ -14,6 +14,7 @@
 #include "apps/bench_data.h"
 #include "apps/command.h"
 #include "apps/plan_report.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "diffusion/philox.h"
 #include "graph/compile.h"
@@ -23,8 +24,6 @@
 
 namespace ito::apps {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr const char* kDataWorkload = "data";
 
@@ -45,10 +44,6 @@ struct BenchCommand {
   bool compile_times = true;
   bool json = false;
 };
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // Processor time of this thread: what the host works, not what it waits.
 double thread_ms() {
@@ -195,7 +190,7 @@ Json row_json(const Running& r, bool compile_times) {
 }
 
 // One row for each name: the fastest of its shapes. Work per time, since shapes differ in work.
-Json rows_json(const std::vector<Running>& running, bool compile_times) {
+Json running_json(const std::vector<Running>& running, bool compile_times) {
   const auto speed = [](const Running& r) {
     return std::max(flops(r), bytes(r)) / representative_ms(r);
   };
@@ -316,7 +311,7 @@ Status run(const BenchCommand& c) {
     }
   }
   line.finish();
-  Json rows = rows_json(running, c.compile_times);
+  Json rows = running_json(running, c.compile_times);
   if (c.json) {
     for (Json& row : rows) {
       row["device"] = device->info().name;

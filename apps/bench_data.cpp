@@ -10,6 +10,7 @@
 #include "api/task.h"
 #include "api/training.h"
 #include "apps/command.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/philox.h"
 #include "io/png.h"
@@ -17,16 +18,10 @@
 namespace ito::apps {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr int64_t kPictures = 20'000;
 constexpr int kSide = 64;
 constexpr int64_t kBatch = 16;
 constexpr int kSteps = 40, kWarmUp = 5;
-
-double seconds_since(Clock::time_point begun) {
-  return std::chrono::duration<double>(Clock::now() - begun).count();
-}
 
 // A folder of this process, removed at the end.
 struct Folder {

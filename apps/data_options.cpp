@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "apps/command.h"
+#include "base/clock.h"
 #include "base/error.h"
 
 namespace ito::apps {
@@ -27,12 +28,11 @@ std::string choices(const Rows& rows) {
 
 // A line of progress for what takes long; Ctrl-C ends the reading.
 std::function<Status(int64_t, int64_t)> reading_progress() {
-  using Clock = std::chrono::steady_clock;
   const auto line = std::make_shared<ProgressLine>();
   const auto begun = std::make_shared<Clock::time_point>(Clock::now());
   return [line, begun](int64_t done, int64_t all) -> Status {
     if (done == 1) *begun = Clock::now();
-    const double seconds = std::chrono::duration<double>(Clock::now() - *begun).count();
+    const double seconds = seconds_since(*begun);
     if (done == all) {
       line->finish();
     } else if (seconds > 1) {

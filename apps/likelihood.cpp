@@ -11,13 +11,12 @@
 #include "apps/likelihood_bound.h"
 #include "apps/open_model.h"
 #include "apps/rows.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "io/json.h"
 
 namespace ito::apps {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 struct LikelihoodCommand : LikelihoodInput {
   LikelihoodSettings settings;
@@ -66,7 +65,7 @@ Result<Results> measure(const LikelihoodCommand& c, LikelihoodMeter& meter,
   ProgressLine line;
   const Clock::time_point start = Clock::now();
   const std::atomic<bool>& stop = stop_requested();
-  const auto elapsed = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
+  const auto elapsed = [&] { return seconds_since(start); };
   const auto measure_batch = [&](std::span<const int64_t> part, int64_t done) {
     int64_t attempts = 0;
     return meter.measure(data, part, [&, done] {

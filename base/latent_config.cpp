@@ -11,10 +11,10 @@ namespace ito {
 namespace {
 
 constexpr std::string_view kCrossDown = "CrossAttnDownBlock2D", kCrossUp = "CrossAttnUpBlock2D";
-constexpr std::string_view kDownBlocks[] = {kCrossDown, "DownBlock2D"};
-constexpr std::string_view kUpBlocks[] = {kCrossUp, "UpBlock2D"};
-constexpr std::string_view kMiddleBlocks[] = {"UNetMidBlock2DCrossAttn"};
-constexpr std::string_view kTimeScaleShifts[] = {"default", "scale_shift"};
+constexpr std::string_view kConditionDownBlocks[] = {kCrossDown, "DownBlock2D"};
+constexpr std::string_view kConditionUpBlocks[] = {kCrossUp, "UpBlock2D"};
+constexpr std::string_view kConditionMiddleBlocks[] = {"UNetMidBlock2DCrossAttn"};
+constexpr std::string_view kConditionTimeScaleShifts[] = {"default", "scale_shift"};
 constexpr std::string_view kEncoderBlocks[] = {"DownEncoderBlock2D"};
 constexpr std::string_view kDecoderBlocks[] = {"UpDecoderBlock2D"};
 
@@ -79,11 +79,13 @@ Status check_unet2d_condition(const UNet2DConditionConfig& c) {
   const std::vector<int>& channels = c.block_out_channels;
   const size_t levels = channels.size();
   ITO_TRY(check_levels(channels, c.down_block_types, c.up_block_types));
-  ITO_TRY(check_names("down_block_types", c.down_block_types, kDownBlocks));
-  ITO_TRY(check_names("up_block_types", c.up_block_types, kUpBlocks));
-  if (c.mid_block_type) ITO_TRY(check_one_of("mid_block_type", *c.mid_block_type, kMiddleBlocks));
+  ITO_TRY(check_names("down_block_types", c.down_block_types, kConditionDownBlocks));
+  ITO_TRY(check_names("up_block_types", c.up_block_types, kConditionUpBlocks));
+  if (c.mid_block_type)
+    ITO_TRY(check_one_of("mid_block_type", *c.mid_block_type, kConditionMiddleBlocks));
   ITO_TRY(check_activation(c.act_fn));
-  ITO_TRY(check_one_of("resnet_time_scale_shift", c.resnet_time_scale_shift, kTimeScaleShifts));
+  ITO_TRY(check_one_of("resnet_time_scale_shift", c.resnet_time_scale_shift,
+                       kConditionTimeScaleShifts));
   ITO_TRY(check_size(c.sample_size));
   ITO_TRY(check_count("in_channels", c.in_channels, config_limits::kChannels));
   ITO_TRY(check_count("out_channels", c.out_channels, config_limits::kChannels));

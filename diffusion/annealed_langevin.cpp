@@ -11,7 +11,9 @@ namespace ito {
 namespace {
 
 // Columns of the table.
-enum Column : size_t { kTime, kOnScore, kNoise };
+struct AnnealedTable {
+  enum Column : size_t { kTime, kOnScore, kNoise };
+};
 
 Status check(const std::vector<double>& sigmas, const std::vector<double>& times,
              const AnnealedLangevinOptions& options) {
@@ -47,6 +49,7 @@ Result<Method> annealed_langevin(const std::vector<double>& sigmas,
     for (double value : {times.back(), last * last, 0.0}) chain.table.push_back(value);
   chain.steps = static_cast<int>(chain.table.size() / chain.columns.size());
   chain.build = [score = std::move(score)](const MethodStep& in) {
+    using enum AnnealedTable::Column;
     const Tensor s = score(in.x, in.for_images(kTime));
     const Tensor mean = in.x + in.row[kOnScore] * s;
     const Tensor x = mean + in.row[kNoise] * in.noise[0];

@@ -15,16 +15,19 @@ namespace {
 
 // Columns of the table. The first evaluation of a step, at t̂, starts from x raised to t̂; the
 // second, at t_{i+1}, corrects the step made. d = -t s is dx/dt (eq. 3, 4).
-enum Column : size_t {
-  kStepIndex,
-  kTime,   // where the score is evaluated
-  kChurn,  // deviation of the noise added before, √(t̂² - t²) S_noise
-  kFirst,  // 1 for the first evaluation
-  kOnNew,  // (t_{i+1} - t̂) times the weight of this evaluation's slope
-  kOnOld,  // the same for the first evaluation's slope
+struct EdmTable {
+  enum Column : size_t {
+    kStepIndex,
+    kTime,   // where the score is evaluated
+    kChurn,  // deviation of the noise added before, √(t̂² - t²) S_noise
+    kFirst,  // 1 for the first evaluation
+    kOnNew,  // (t_{i+1} - t̂) times the weight of this evaluation's slope
+    kOnOld,  // the same for the first evaluation's slope
+  };
 };
 
 MethodResult build_step(const MethodStep& in, const ScoreFunction& score) {
+  using enum EdmTable::Column;
   const Tensor old_base = in.states[0], old_slope = in.states[1];
   const Tensor x = in.noise.empty() ? in.x : in.x + in.row[kChurn] * in.noise[0];
   const Tensor s = score(x, in.for_images(kTime));

@@ -8,8 +8,9 @@
 namespace ito {
 namespace {
 
-// Columns of the table.
-enum Column : size_t { kTime, kOnX, kNoise };
+struct ForwardTable {
+  enum Column : size_t { kTime, kOnX, kNoise };
+};
 
 }  // namespace
 
@@ -30,6 +31,7 @@ Result<Method> forward_process(const Sde& sde, double end_time, int steps) {
       chain.table.push_back(value);
   }
   chain.build = [](const MethodStep& in) {
+    using enum ForwardTable::Column;
     return MethodResult{.x = in.row[kOnX] * in.x + in.row[kNoise] * in.noise[0],
                         .watched = {},
                         .states = {},

@@ -10,10 +10,14 @@ namespace ito {
 namespace {
 
 // Columns of the table.
-enum Column : size_t { kTime, kOnScore, kNoise };
+struct LangevinTable {
+  enum Column : size_t { kTime, kOnScore, kNoise };
+};
 
 // States of the adjusted chain.
-enum State : size_t { kScore, kLogDensity, kAccepted };
+struct AdjustedChain {
+  enum State : size_t { kScore, kLogDensity, kAccepted };
+};
 
 Status check(const LangevinOptions& options) {
   if (!(options.step_size > 0) || !std::isfinite(options.step_size))
@@ -48,6 +52,8 @@ std::pair<Tensor, Tensor> density_and_score(const EnergyFunction& log_density, T
 }
 
 MethodResult adjusted_step(const MethodStep& in, const EnergyFunction& log_density) {
+  using enum LangevinTable::Column;
+  using enum AdjustedChain::State;
   const Tensor t = in.for_images(kTime);
   const Tensor score = in.states[kScore], before = in.states[kLogDensity], z = in.noise[0];
   const Tensor half = in.row[kOnScore], root = in.row[kNoise];
@@ -75,6 +81,7 @@ Result<Method> langevin(ScoreFunction score, const LangevinOptions& options) {
   ITO_TRY(check(options));
   Method chain = one_row_chain(options.noise ? "langevin" : "gradient ascent", options);
   chain.build = [score = std::move(score)](const MethodStep& in) {
+    using enum LangevinTable::Column;
     const Tensor s = score(in.x, in.for_images(kTime));
     const Tensor mean = in.x + in.row[kOnScore] * s;
     const Tensor x = in.noise.empty()

@@ -14,7 +14,9 @@ namespace ito {
 namespace {
 
 // Columns of the table.
-enum Column : size_t { kTime, kOnX, kOnScore, kNoise, kCorrector, kCorrectorNoise };
+struct PredictorCorrectorTable {
+  enum Column : size_t { kTime, kOnX, kOnScore, kNoise, kCorrector, kCorrectorNoise };
+};
 
 // The predictor's move at one step: x' = on_x x + on_score s + noise z.
 using Move = ReverseStep;
@@ -75,6 +77,7 @@ int corrector_moves(const PredictorCorrectorOptions& options) {
 
 MethodResult build_step(const MethodStep& in, const ScoreFunction& score,
                         const PredictorCorrectorOptions& options) {
+  using enum PredictorCorrectorTable::Column;
   const Tensor t = in.for_images(kTime);
   MethodResult result{.x = in.x, .watched = {}, .states = {}, .outputs = {}};
   Tensor mean = in.x;

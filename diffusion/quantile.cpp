@@ -13,7 +13,7 @@ namespace {
 // Values of x are [n, 1, m] here: m per image.
 
 // How many values of each row satisfy the condition; exact, being below 2^24.
-Tensor count(Tensor condition) {
+Tensor count_in_rows(Tensor condition) {
   Graph& graph = condition.graph();
   const Tensor ones =
       select(condition, full(graph, condition.shape(), 1), full(graph, condition.shape(), 0));
@@ -56,7 +56,7 @@ Tensor order_statistic(Tensor x, int64_t k) {
   for (int shift = 32 - kDigitBits; shift >= 0; shift -= kDigitBits) {
     const Tensor place = scalar(graph, shift, DType::kU32);
     const Tensor raised = bit_or(bits, shift_left(raise, place));
-    const Tensor too_far = less(rank, count(less(x, float_from_bits(raised))));
+    const Tensor too_far = less(rank, count_in_rows(less(x, float_from_bits(raised))));
     const Tensor digit =
         sum(select(too_far, full(graph, too_far.shape(), 0), full(graph, too_far.shape(), 1)), {1},
             true);
@@ -74,7 +74,7 @@ Tensor quantile_of_magnitudes(Tensor magnitudes, double q) {
   const int64_t m = magnitudes.shape().numel() / n;
   CHECK(m <= (int64_t{1} << 24), "quantile: at most 2^24 values per image");
   CHECK(q >= 0 && q <= 1, "quantile: q outside [0, 1]");
-  // Denormals count as zero, whether or not the device keeps them.
+  // Denormals count_in_rows as zero, whether or not the device keeps them.
   Graph& graph = magnitudes.graph();
   Tensor x = reshape(magnitudes, {n, 1, m});
   const Tensor denormal = less(x, scalar(graph, std::numeric_limits<float>::min()));
@@ -89,7 +89,7 @@ Tensor quantile_of_magnitudes(Tensor magnitudes, double q) {
     const Tensor low = result;
     const Tensor above = less(low, x);
     const double above_if_single = static_cast<double>(m - k - 1);
-    const Tensor repeated = less(count(above), scalar(graph, above_if_single));
+    const Tensor repeated = less(count_in_rows(above), scalar(graph, above_if_single));
     const Tensor high = select(repeated, low, least(x, logical_not(above)));
     result = weight < 0.5 ? low + (high - low) * weight : high - (high - low) * (1 - weight);
   }

@@ -12,11 +12,11 @@ namespace ito {
 
 namespace {
 
-struct SpacingRow {
+struct TimestepSpacing {
   Name name;
   Spacing spacing;
 };
-constexpr SpacingRow kSpacings[] = {
+constexpr TimestepSpacing kSpacings[] = {
     {{"leading", "from timestep 0 up", "Lin et al. 2023, table 2", ""}, Spacing::kLeading},
     {{"trailing", "from the last timestep down", "Lin et al. 2023, table 2", ""},
      Spacing::kTrailing},
@@ -28,13 +28,13 @@ constexpr SpacingRow kSpacings[] = {
 std::vector<Name> timestep_spacing_choices() { return names_of(kSpacings); }
 
 Result<Spacing> spacing_from_name(const std::string& name) {
-  ITO_ASSIGN(const SpacingRow* row, row_called(std::span<const SpacingRow>(kSpacings), name,
-                                               "scheduler config: timestep_spacing"));
+  ITO_ASSIGN(const TimestepSpacing* row, row_called(std::span<const TimestepSpacing>(kSpacings),
+                                                    name, "scheduler config: timestep_spacing"));
   return row->spacing;
 }
 
 double first_deviation(const std::string& spacing, double sigma) {
-  const SpacingRow* row = find_row(std::span<const SpacingRow>(kSpacings), spacing);
+  const TimestepSpacing* row = find_row(std::span<const TimestepSpacing>(kSpacings), spacing);
   const bool leading = row != nullptr && row->spacing == Spacing::kLeading;
   return leading ? std::sqrt(sigma * sigma + 1) : sigma;
 }

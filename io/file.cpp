@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "io/append_file.h"
 
 namespace ito {
 namespace fs = std::filesystem;
@@ -68,15 +69,6 @@ Status write_all(int fd, std::string_view bytes, const Path& path) {
     }
     bytes.remove_prefix(static_cast<size_t>(n));
   }
-  return {};
-}
-
-// Makes renames in a folder durable. A file system which cannot sync folders is not an error.
-Status sync_folder(const Path& folder) {
-  Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid()) return system_error("sync", folder, errno);
-  if (::fsync(fd.get()) != 0 && errno != EINVAL && errno != ENOTSUP)
-    return system_error("sync", folder, errno);
   return {};
 }
 

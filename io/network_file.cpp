@@ -35,7 +35,7 @@ std::string_view stem_of(const NetworkClass& entry) {
   return entry.weights.substr(0, entry.weights.size() - std::string_view(kEnding).size());
 }
 
-constexpr NetworkClass kClasses[] = {
+constexpr NetworkClass kNetworkClasses[] = {
     {kFirstClass, "unet2d", kWeights, true, parse<UNet2DConfig, parse_unet_config>,
      write<UNet2DConfig, unet_config_json>},
     {"UNet2DConditionModel", "unet2d_condition", kWeights, true,
@@ -59,7 +59,7 @@ constexpr NetworkClass kClasses[] = {
 
 Result<const NetworkClass*> network_class(std::string_view class_name, const std::string& where) {
   std::string known;
-  for (const NetworkClass& entry : kClasses) {
+  for (const NetworkClass& entry : kNetworkClasses) {
     if (entry.class_name == class_name) return &entry;
     known += (known.empty() ? "" : ", ") + std::string(entry.class_name);
   }
@@ -76,7 +76,7 @@ bool is_network_of_ito(const Json& config) {
 }
 
 const NetworkClass& class_of_network(std::string_view network) {
-  for (const NetworkClass& entry : kClasses)
+  for (const NetworkClass& entry : kNetworkClasses)
     if (entry.network == network) return entry;
   CHECK(false, "no file holds the network " + std::string(network));
 }

@@ -56,7 +56,7 @@ constexpr const char* kAny = "DiffusionPipeline";  // none of diffusers' samples
 // The first row of a class is the one that a file of that class becomes, the first row of a process
 // and sampler the one that it is written as. Classes without a pipeline of a plain U-Net in
 // diffusers 0.40 are indexed as DDPM's, whose loop suits whatever has timesteps and step().
-const SchedulerClass kClasses[] = {
+const SchedulerClass kSchedulerClasses[] = {
     {"DDPMScheduler",
      ProcessKind::kDiscrete,
      "ddpm",
@@ -264,10 +264,10 @@ bool owns_key(const SchedulerClass& row, std::string_view key) {
   return false;
 }
 
-std::span<const SchedulerClass> scheduler_classes() { return kClasses; }
+std::span<const SchedulerClass> scheduler_classes() { return kSchedulerClasses; }
 
 const SchedulerClass* scheduler_class_called(std::string_view name) {
-  for (const SchedulerClass& row : kClasses)
+  for (const SchedulerClass& row : kSchedulerClasses)
     if (row.class_name == name) return &row;
   return nullptr;
 }
@@ -275,7 +275,7 @@ const SchedulerClass* scheduler_class_called(std::string_view name) {
 // The class of a process and sampler; where the sampler is none of diffusers', the process's first.
 const SchedulerClass& scheduler_class_of(ProcessKind process, const std::string& sampler) {
   const SchedulerClass* first = nullptr;
-  for (const SchedulerClass& row : kClasses) {
+  for (const SchedulerClass& row : kSchedulerClasses) {
     if (row.process != process) continue;
     if (row.sampler == sampler) return row;
     if (first == nullptr) first = &row;
@@ -286,7 +286,7 @@ const SchedulerClass& scheduler_class_of(ProcessKind process, const std::string&
 
 std::string known_scheduler_classes() {
   std::string names;
-  for (const SchedulerClass& row : kClasses)
+  for (const SchedulerClass& row : kSchedulerClasses)
     names += (names.empty() ? "" : ", ") + std::string(row.class_name);
   return names;
 }

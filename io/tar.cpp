@@ -12,7 +12,7 @@ namespace {
 
 constexpr size_t kBlock = 512, kNameSize = 100;
 constexpr size_t kMode = 100, kUid = 108, kGid = 116, kSize = 124, kTime = 136, kSum = 148;
-constexpr size_t kSumSize = 8, kType = 156, kMagic = 257;
+constexpr size_t kSumSize = 8, kType = 156, kMagicAt = 257;
 constexpr std::string_view kUstar("ustar\00000", 8);
 constexpr uint64_t kMaxContent = uint64_t{1} << 33;
 
@@ -54,7 +54,7 @@ std::string tar_entry(std::string_view name, std::string_view content) {
   put(entry, kSize, octal(content.size(), 11));
   put(entry, kTime, octal(0, 11));
   put(entry, kType, "0");
-  put(entry, kMagic, kUstar);
+  put(entry, kMagicAt, kUstar);
   put(entry, kSum, octal(sum_of(entry), 6));
   entry[kSum + 7] = ' ';
   entry += content;

@@ -16,7 +16,7 @@ namespace {
 
 constexpr uint64_t kMostBytes = uint64_t{4} << 30;
 constexpr size_t kHeader = 12, kFooter = 4;  // length and its checksum; the data's checksum
-constexpr const char* kVersion = "brain.Event:2";
+constexpr const char* kEventVersion = "brain.Event:2";
 
 std::array<uint32_t, 256> make_crc_table() {
   std::array<uint32_t, 256> table{};
@@ -73,7 +73,7 @@ void put_bytes(std::string& out, uint64_t field, std::string_view bytes) {
 std::string version_event(double seconds) {
   std::string event;
   put_double(event, 1, seconds);
-  put_bytes(event, 3, kVersion);
+  put_bytes(event, 3, kEventVersion);
   return event;
 }
 
@@ -96,7 +96,7 @@ std::string record(std::string_view data) {
 }
 
 // The step of an event as written here: the field 2 right behind the time; 0 without one.
-int64_t step_of(std::string_view event) {
+int64_t step_of_event(std::string_view event) {
   constexpr size_t kTime = 9;
   if (event.size() <= kTime || event[kTime] != (2 << 3 | kVarint)) return 0;
   uint64_t step = 0;
@@ -119,7 +119,7 @@ std::string kept_records(std::string_view bytes, int64_t last_step) {
     const std::string_view data = bytes.substr(kHeader, length);
     if (get_fixed(bytes.substr(kHeader + length), 4) != masked_crc32c(data)) break;
     const size_t whole = kHeader + length + kFooter;
-    if (step_of(data) <= last_step) kept += bytes.substr(0, whole);
+    if (step_of_event(data) <= last_step) kept += bytes.substr(0, whole);
     bytes.remove_prefix(whole);
   }
   return kept;

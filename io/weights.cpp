@@ -16,14 +16,15 @@
 namespace ito {
 namespace {
 
-struct Format {
+struct WeightFormat {
   std::string_view ending;
   bool index;
 };
 // In the order in which they are taken.
-constexpr Format kFormats[] = {{".safetensors", false}, {".safetensors.index.json", true},
-                               {".bin", false},         {".bin.index.json", true},
-                               {".pt", false},          {".ckpt", false}};
+constexpr WeightFormat kWeightFormats[] = {
+    {".safetensors", false}, {".safetensors.index.json", true},
+    {".bin", false},         {".bin.index.json", true},
+    {".pt", false},          {".ckpt", false}};
 
 // "diffusion_pytorch_model.fp16.safetensors" → "fp16"; nothing for another stem, or for one shard
 // of several ("…-00001-of-00002.safetensors").
@@ -44,7 +45,7 @@ std::optional<std::string> variant_of(std::string_view name, std::string_view st
 std::vector<WeightsChoice> choices(const Path& folder, const std::vector<std::string>& names,
                                    std::string_view stem) {
   std::vector<WeightsChoice> found;
-  for (const Format& format : kFormats) {
+  for (const WeightFormat& format : kWeightFormats) {
     for (const std::string& name : names) {
       if (const auto variant = variant_of(name, stem, format.ending))
         found.push_back({folder / name, format.index, *variant});

@@ -11,12 +11,12 @@
 namespace ito {
 namespace {
 
-constexpr double kNormEps = 1e-6;
+constexpr double kAutoencoderNormEps = 1e-6;
 
 ResnetOptions resnet_options(const AutoencoderKLConfig& config) {
   ResnetOptions options;
   options.groups = config.norm_num_groups;
-  options.eps = kNormEps;
+  options.eps = kAutoencoderNormEps;
   options.act_fn = config.act_fn;
   return options;
 }
@@ -33,13 +33,15 @@ Tensor middle_block(const Scope& scope, const AutoencoderKLConfig& config, Tenso
   const int64_t channels = config.block_out_channels.back();
   x = resnet_block(scope / "resnets" / 0, x, {}, channels, resnet_options(config));
   if (config.mid_block_add_attention)
-    x = attention_block(scope / "attentions" / 0, x,
-                        {.head_dim = 0, .norm_groups = config.norm_num_groups, .eps = kNormEps});
+    x = attention_block(
+        scope / "attentions" / 0, x,
+        {.head_dim = 0, .norm_groups = config.norm_num_groups, .eps = kAutoencoderNormEps});
   return resnet_block(scope / "resnets" / 1, x, {}, channels, resnet_options(config));
 }
 
 Tensor output(const Scope& scope, const AutoencoderKLConfig& config, Tensor x, int64_t channels) {
-  const Tensor y = group_norm(scope / "conv_norm_out", x, config.norm_num_groups, kNormEps);
+  const Tensor y =
+      group_norm(scope / "conv_norm_out", x, config.norm_num_groups, kAutoencoderNormEps);
   return conv2d(scope / "conv_out", silu(y), channels);
 }
 

@@ -7,7 +7,7 @@
 namespace ito {
 namespace {
 
-constexpr double kNormEps = 1e-5;
+constexpr double kClassifierNormEps = 1e-5;
 
 // The logit of each row's label: [n, 1].
 Tensor label_logit(Tensor logits, Tensor labels) {
@@ -96,7 +96,7 @@ Tensor last_block(const Scope& scope, const ClassifierConfig& config, Tensor x) 
     const Scope block = scope / "blocks" / static_cast<int64_t>(i);
     if (i > 0) x = average_pool(x);
     x = conv2d(block / "conv", x, config.channels[i]);
-    x = silu(group_norm(block / "norm", x, config.norm_groups, kNormEps));
+    x = silu(group_norm(block / "norm", x, config.norm_groups, kClassifierNormEps));
   }
   return x;
 }

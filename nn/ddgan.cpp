@@ -13,7 +13,7 @@ namespace ito {
 namespace {
 
 constexpr double kSlope = 0.2;  // of the leaky ReLU
-constexpr double kNormEps = 1e-8;
+constexpr double kLatentNormEps = 1e-8;
 
 Tensor leaky_relu(Tensor x) { return maximum(x, x * kSlope); }
 
@@ -102,7 +102,7 @@ Tensor latent_mapping(const Scope& scope, const LatentMappingConfig& config, Ten
                       Tensor labels) {
   CHECK(static_cast<bool>(labels) == (config.classes > 0),
         "labels are given exactly where the mapping is class-conditional");
-  Tensor h = z * rsqrt(mean(square(z), {1}, /*keepdim=*/true) + kNormEps);
+  Tensor h = z * rsqrt(mean(square(z), {1}, /*keepdim=*/true) + kLatentNormEps);
   for (int64_t i = 1; i <= config.layers; ++i)
     h = silu(linear(scope / ("fc" + std::to_string(i)), h, config.features));
   if (labels) h = h + embedding(scope / "class_embedding", labels, config.classes, config.features);

@@ -8,7 +8,7 @@
 namespace ito {
 namespace {
 
-constexpr EnergyRow kRows[] = {
+constexpr EnergyRow kEnergies[] = {
     {{"norm", "-|x - h(x)|^2/2, the error of an autoencoder h", "Salimans & Ho 2021, section 2",
       ""},
      EnergyForm::kNorm},
@@ -25,7 +25,7 @@ Tensor sum_per_image(Tensor x) {
 
 }  // namespace
 
-std::span<const EnergyRow> energy_rows() { return kRows; }
+std::span<const EnergyRow> energy_rows() { return kEnergies; }
 
 Tensor energy(EnergyForm form, Tensor x, Tensor h) {
   CHECK(h.shape() == x.shape(), "energy: the network gives " + h.shape().to_string() +

@@ -18,7 +18,7 @@ Result<Network> make(const NetworkConfig& config) {
   return kMake(*own);
 }
 
-constexpr NetworkRow kRows[] = {
+constexpr NetworkRow kNetworks[] = {
     {{.name = kUNet2D,
       .help = "U-Net of residual and attention blocks (DDPM, ADM, NCSN++)",
       .source = "Ho et al. 2020; Dhariwal and Nichol 2021; Song et al. 2021",
@@ -68,7 +68,7 @@ constexpr NetworkRow kRows[] = {
 
 }  // namespace
 
-std::span<const NetworkRow> network_rows() { return kRows; }
+std::span<const NetworkRow> network_rows() { return kNetworks; }
 
 Result<Network> make_network(std::string_view row, const NetworkConfig& config) {
   const NetworkRow* found = find_row(network_rows(), row);

@@ -7,7 +7,7 @@
 namespace ito {
 namespace {
 
-constexpr double kNormEps = 1e-5;
+constexpr double kNoisyNormEps = 1e-5;
 constexpr double kLeastLogSigma = -8, kMostLogSigma = 10;
 // Sinusoids of 50 (ln σ + 8): periods from an eighth of a factor e on.
 constexpr double kNoiseScale = 50;
@@ -45,7 +45,7 @@ Block last_block(const Scope& scope, const NoisyClassifierConfig& config, Tensor
     const int64_t channels = image.channels[i];
     if (i > 0) x = average_pool(x);
     x = conv2d(block / "conv", x, channels);
-    x = group_norm(block / "norm", x, image.norm_groups, kNormEps);
+    x = group_norm(block / "norm", x, image.norm_groups, kNoisyNormEps);
     const Tensor modulation =
         reshape(linear(block / "noise_proj", embedding, 2 * channels), {n, 1, 1, 2 * channels});
     const Tensor scale = slice_axis(modulation, 3, 0, channels);

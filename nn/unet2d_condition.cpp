@@ -12,7 +12,7 @@
 namespace ito {
 namespace {
 
-struct State {
+struct Walk {
   Tensor x;
   std::vector<Tensor> skips;  // pushed on the way down, popped on the way up
   Tensor embedding, context;
@@ -58,7 +58,7 @@ Tensor attend(const Scope& scope, const UNet2DConditionConfig& config, size_t le
 }
 
 void down_block(const Scope& scope, const UNet2DConditionConfig& config, size_t level,
-                State& state) {
+                Walk& state) {
   const int64_t channels = config.block_out_channels[level];
   const bool cross = has_cross_attention(config.down_block_types[level]);
   for (int i = 0; i < at_level(config.layers_per_block, level); ++i) {
@@ -75,7 +75,7 @@ void down_block(const Scope& scope, const UNet2DConditionConfig& config, size_t 
   state.skips.push_back(state.x);
 }
 
-void middle_block(const Scope& scope, const UNet2DConditionConfig& config, State& state) {
+void middle_block(const Scope& scope, const UNet2DConditionConfig& config, Walk& state) {
   const size_t level = config.block_out_channels.size() - 1;
   const int64_t channels = config.block_out_channels[level];
   ResnetOptions options = resnet_options(config);
@@ -86,7 +86,7 @@ void middle_block(const Scope& scope, const UNet2DConditionConfig& config, State
 }
 
 // `block` counts from the innermost.
-void up_block(const Scope& scope, const UNet2DConditionConfig& config, size_t block, State& state) {
+void up_block(const Scope& scope, const UNet2DConditionConfig& config, size_t block, Walk& state) {
   const size_t level = config.block_out_channels.size() - 1 - block;
   const int64_t channels = config.block_out_channels[level];
   const bool cross = has_cross_attention(config.up_block_types[block]);
@@ -162,7 +162,7 @@ Result<Network> unet2d_condition_network(const UNet2DConditionConfig& config) {
 Tensor unet2d_condition(const Scope& scope, const UNet2DConditionConfig& config, Tensor sample,
                         Tensor timestep, const Conditioning& conditioning) {
   if (config.center_input_sample) sample = sample * 2.0 - 1.0;
-  State state;
+  Walk state;
   state.x = conv2d(scope / "conv_in", sample, config.block_out_channels[0],
                    same_size(config.conv_in_kernel));
   state.skips.push_back(state.x);

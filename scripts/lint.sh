@@ -2,7 +2,7 @@
 # clang-tidy with the checks of .clang-tidy over a bounded set of files, so that it stays within two
 # minutes on two cores: base, the readers of untrusted files, and the passes of the compiler.
 #   scripts/lint.sh [FILE.cpp...]
-# Needs a configured build/release (its compile_commands.json). Exit status 0 only when nothing is found.
+# Needs nothing built. Exit status 0 only when nothing is found.
 set -euo pipefail
 # shellcheck source=lib/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
@@ -15,10 +15,12 @@ if [ "${#files[@]}" -eq 0 ]; then
     io/pictures/*.cpp statistics/*.cpp)
 fi
 # clang reads neither g++'s precompiled headers nor its names of warnings; the includes of each file do.
-commands=build/release/lint
+# One file at a time, where the build takes several.
+commands=build/lint/clang
 mkdir -p "$commands"
+cmake --preset release -B build/lint -DITO_UNITY=OFF -DITO_BUILD_TESTS=OFF >/dev/null
 sed -E 's/ -Winvalid-pch| -fpch-preprocess| -include [^ "]*cmake_pch\.hxx| -Wno-(array-bounds|restrict|stringop-[a-z]+)//g' \
-  build/release/compile_commands.json >"$commands/compile_commands.json"
+  build/lint/compile_commands.json >"$commands/compile_commands.json"
 printf '%s\0' "${files[@]}" |
-  xargs -0 -n 1 -P "$(nproc)" clang-tidy -p build/release/lint --quiet 2> >(grep -v 'warnings\? generated' >&2)
+  xargs -0 -n 1 -P "$(nproc)" clang-tidy -p "$commands" --quiet 2> >(grep -v 'warnings\? generated' >&2)
 note "clang-tidy: ${#files[@]} files, nothing found"

@@ -26,9 +26,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Progress = std::function<bool(const ToyProgress&)>;
 
-constexpr int64_t kPoints = 2000;  // shown and compared
-constexpr int kFieldSide = 23;     // arrows per row
-constexpr int kDensitySide = 72;   // cells per row
+constexpr int64_t kShownPoints = 2000;  // shown and compared
+constexpr int kFieldSide = 23;          // arrows per row
+constexpr int kDensitySide = 72;        // cells per row
 constexpr int kPaths = 8, kPathSteps = 250;
 constexpr int64_t kFisherPoints = 8192;
 constexpr uint32_t kFreshStep = 1u << 30;  // step word of draws that training never makes
@@ -144,13 +144,13 @@ Status ToyRun::draw_data() {
   Graph& graph = *program.graph;
   const Tensor drawn =
       toy_points(model_.data(), input(graph, kToyKey, {2}, DType::kU32),
-                 iota(graph, {2 * kPoints}, 0), scalar(graph, kFreshStep, DType::kU32));
+                 iota(graph, {2 * kShownPoints}, 0), scalar(graph, kFreshStep, DType::kU32));
   program.output("points", drawn);
   ITO_ASSIGN(auto executor, executor_of(program));
   ITO_TRY(executor->run());
   ITO_ASSIGN(const std::vector<float> points, executor->read<float>("points"));
-  result_.data.assign(points.begin(), points.begin() + 2 * kPoints);
-  other_data_.assign(points.begin() + 2 * kPoints, points.end());
+  result_.data.assign(points.begin(), points.begin() + 2 * kShownPoints);
+  other_data_.assign(points.begin() + 2 * kShownPoints, points.end());
   return {};
 }
 
@@ -241,7 +241,7 @@ Status ToyRun::sample() {
                                          .steps = 1500,
                                          .time = model_.shown_time()}));
   }
-  const Shape shape{kPoints, 2};
+  const Shape shape{kShownPoints, 2};
   ITO_ASSIGN(auto executor, executor_of(method_program(
                                 chain, {.shape = shape, .noise_input = false, .outputs = false})));
   ITO_ASSIGN(auto noise, executor_of(initial_noise_program(shape, start_std)));
@@ -250,7 +250,7 @@ Status ToyRun::sample() {
     ITO_TRY(executor->bind(name, std::move(tensor)));
   }
   ITO_TRY(noise->write(sampling_names::kKey, key()));
-  ITO_TRY(noise->write(sampling_names::kImage, numbers(kPoints)));
+  ITO_TRY(noise->write(sampling_names::kImage, numbers(kShownPoints)));
   ITO_TRY(noise->run());
   ITO_TRY(run_method(chain, *executor, "sampling"));
   ITO_ASSIGN(result_.samples, executor->read<float>(sampling_names::kX));

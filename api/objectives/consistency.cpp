@@ -17,7 +17,7 @@ namespace {
 
 constexpr double kSigmaMax = 80;  // Song et al. 2023, appendix C
 constexpr int kLevelsSaved = 40;  // of diffusers' configuration: what multistep sampling visits
-constexpr int kPictureSteps = 2;
+constexpr int kConsistencyPictureSteps = 2;
 
 // Neighbouring levels for uniform numbers u in (0, 1), at the finest stage, as host numbers.
 size_t pair_of(const std::vector<double>& probabilities, double u) {
@@ -59,7 +59,7 @@ Result<Trainee> consistency_objective(const TrainingInput& input) {
   objective.scheduler.sigma_max = made.sigma_max;
   objective.scheduler.sigma_data = made.sigma_data;
   objective.ports = image_ports(input);
-  objective.pictures = {.sampler = "consistency", .steps = kPictureSteps};
+  objective.pictures = {.sampler = "consistency", .steps = kConsistencyPictureSteps};
   objective.loss = [schedule, scaling, denoiser = trained_denoiser(input, network)](
                        const Scope& parameters, const Batch& batch,
                        const Randomness& random) -> LossResult {

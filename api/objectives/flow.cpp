@@ -12,7 +12,7 @@
 namespace ito {
 namespace {
 
-constexpr int kPictureSteps = 20;
+constexpr int kFlowPictureSteps = 20;
 
 }  // namespace
 
@@ -28,7 +28,7 @@ Result<Trainee> flow_objective(const TrainingInput& input) {
   objective.scheduler = kept_scheduler(input.initial, flow_scheduler(flow.path, flow.timesteps));
   objective.ports = image_ports(input);
   objective.pictures = {.sampler = objective.scheduler.sampler,
-                        .steps = std::min(kPictureSteps, flow.timesteps)};
+                        .steps = std::min(kFlowPictureSteps, flow.timesteps)};
   objective.loss = [flow, denoiser = trained_denoiser(input, network)](
                        const Scope& parameters, const Batch& batch,
                        const Randomness& random) -> LossResult {

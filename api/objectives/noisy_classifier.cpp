@@ -19,9 +19,9 @@
 namespace ito {
 namespace {
 
-constexpr const char* kTimestep = "timestep";  // u32 []: the same for the whole batch
-constexpr const char* kFirst = "first";        // u32 []: the batch's first image in the data set
-constexpr const char* kCorrect = "correct";    // f32 [n]
+constexpr const char* kBatchTimestep = "timestep";  // u32 []: the same for the whole batch
+constexpr const char* kFirst = "first";      // u32 []: the batch's first image in the data set
+constexpr const char* kCorrect = "correct";  // f32 [n]
 
 constexpr int64_t kValidationImages = 1024;
 constexpr int64_t kValidationBatch = 128;
@@ -36,7 +36,7 @@ Tensor noisy_logits(const Scope& scope, const NoisyClassifierConfig& config,
   return noisy_classifier(scope, config, x, level.mean, level.std);
 }
 
-// Inputs: images, labels, kTimestep, kFirst. Output kCorrect.
+// Inputs: images, labels, kBatchTimestep, kFirst. Output kCorrect.
 Program accuracy_program(const TrainingTask& task, const ParameterSet& set,
                          const NoisyClassifierConfig& config, const NoiseSchedule& schedule,
                          int64_t n) {
@@ -46,7 +46,7 @@ Program accuracy_program(const TrainingTask& task, const ParameterSet& set,
   Shape shape = task.batch_shape;
   shape[0] = n;
   const FlatTensors flat = flat_inputs(graph, state_name::kParameters, set);
-  const Tensor timestep = input(graph, kTimestep, {}, DType::kU32);
+  const Tensor timestep = input(graph, kBatchTimestep, {}, DType::kU32);
   const Tensor image =
       iota(graph, {n}, 0) + broadcast_to(input(graph, kFirst, {}, DType::kU32), {n});
   const Tensor key = constant(graph, {2}, {kValidationSeed, 0}, DType::kU32);
@@ -116,7 +116,7 @@ class NoisyAccuracy : public Validator {
       ITO_TRY(executor_->write(kFirst, std::vector<uint32_t>{static_cast<uint32_t>(first)}));
       for (size_t k = 0; k < levels_.size(); ++k) {
         const std::vector<uint32_t> timestep{static_cast<uint32_t>(levels_[k].timestep)};
-        ITO_TRY(executor_->write(kTimestep, timestep));
+        ITO_TRY(executor_->write(kBatchTimestep, timestep));
         ITO_TRY(executor_->run());
         ITO_ASSIGN(const std::vector<float> each, executor_->read<float>(kCorrect));
         for (int64_t i = 0; i < std::min(batch_, images_ - first); ++i)

@@ -23,7 +23,7 @@ Status check_told(const DiffusionModel& model) {
                            "scheduler");
 }
 
-Result<ScoreModel> score(const DiffusionModel& model, bool clip) {
+Result<ScoreModel> discrete_score(const DiffusionModel& model, bool clip) {
   ITO_TRY(check_told(model));
   ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(model.config));
   ITO_ASSIGN(const Prediction prediction, prediction_from_name(model.config.prediction_type));
@@ -44,7 +44,7 @@ Result<ProbabilityFlow> flow(const DiffusionModel& model) {
 
 // Timestep i has σ in geometric progression, which is what a multistep solver in log-SNR steps
 // evenly through.
-DiffusionModel from_edm(const ScoreModel& edm, const SchedulerConfig& config) {
+DiffusionModel discrete_from_edm(const ScoreModel& edm, const SchedulerConfig& config) {
   const double low = std::log(std::max(edm.sde.sigma_min, kLeastSigma));
   const double high = std::log(edm.sde.sigma_max);
   const double gap = (high - low) / (kTimesteps - 1);
@@ -84,8 +84,8 @@ ProcessRow discrete_process() {
   return {.name = {"discrete", "the variance-preserving chain of betas", "Ho et al. 2020, eq. 2",
                    "ddpm"},
           .kind = ProcessKind::kDiscrete,
-          .score = score,
-          .from_edm = from_edm,
+          .score = discrete_score,
+          .from_edm = discrete_from_edm,
           .flow = flow,
           .guided_network = guided_network,
           .schedule = make_schedule};

@@ -30,7 +30,7 @@ ScoreFunction score_of_f(Denoiser network, NoiseInput, const SchedulerConfig& co
   return score_of_denoiser(scheduler_denoiser(std::move(network), config));
 }
 
-Result<ScoreModel> score(const DiffusionModel& model, bool) {
+Result<ScoreModel> edm_score(const DiffusionModel& model, bool) {
   ITO_ASSIGN(const Sde process, scheduler_sde(model.config));
   ITO_TRY(check_noise_input(model.input, NoiseInput::kTimestep,
                             "process edm: a network that is told sigma, expected one told "
@@ -41,7 +41,7 @@ Result<ScoreModel> score(const DiffusionModel& model, bool) {
 }
 
 // F = (D - c_skip x)/c_out at x = input/c_in, D = x + σ² s.
-DiffusionModel from_edm(const ScoreModel& edm, const SchedulerConfig&) {
+DiffusionModel edm_from_edm(const ScoreModel& edm, const SchedulerConfig&) {
   DiffusionModel model;
   model.config.process = ProcessKind::kEdm;
   model.config.sampler = "edm-euler";
@@ -69,8 +69,8 @@ ProcessRow edm_process() {
           .sde = sde,
           .sampling_end = [](const SchedulerConfig& config) { return config.sigma_min; },
           .network_score = score_of_f,
-          .score = score,
-          .from_edm = from_edm,
+          .score = edm_score,
+          .from_edm = edm_from_edm,
           .predicts = false};
 }
 

@@ -13,7 +13,7 @@ constexpr double kEnd = 0.999;
 
 // At x_t = m x_0 + std ε the straight path has x_t/(m + std), s = std/(m + std) and is told s T; of
 // the velocity ε - x_0 there, ε = x/(…) + (1 - s) v.
-Result<ScoreModel> score(const DiffusionModel& model, bool) {
+Result<ScoreModel> flow_score(const DiffusionModel& model, bool) {
   const Sde sde;  // VP with the rates of Song et al. 2021
   const double timesteps = model.config.num_train_timesteps;
   return ScoreModel{.sde = sde,
@@ -28,7 +28,7 @@ Result<ScoreModel> score(const DiffusionModel& model, bool) {
 }
 
 // At s = t/T: σ = s/(1 - s), x = path/(1 - s), ε = -σ score, x_0 = x - σ ε.
-DiffusionModel from_edm(const ScoreModel& edm, const SchedulerConfig&) {
+DiffusionModel flow_from_edm(const ScoreModel& edm, const SchedulerConfig&) {
   DiffusionModel model;
   model.config.process = ProcessKind::kFlow;
   model.config.sampler = "flow-euler";
@@ -53,8 +53,8 @@ ProcessRow flow_process() {
   return {.name = {"flow", "straight paths between images and noise",
                    "Liu et al. 2022; Lipman et al. 2022", "rectified-flow"},
           .kind = ProcessKind::kFlow,
-          .score = score,
-          .from_edm = from_edm};
+          .score = flow_score,
+          .from_edm = flow_from_edm};
 }
 
 }  // namespace ito

@@ -38,7 +38,7 @@ ScoreFunction score_of(Denoiser network, NoiseInput input, const SchedulerConfig
   return score(std::move(network), sde, config.num_train_timesteps - 1);
 }
 
-Result<ScoreModel> score(const DiffusionModel& model, bool) {
+Result<ScoreModel> sde_score(const DiffusionModel& model, bool) {
   ITO_ASSIGN(const Sde sde, scheduler_sde(model.config));
   return ScoreModel{.sde = sde,
                     .score = score_of(model.network, model.input, model.config),
@@ -51,7 +51,7 @@ ProcessRow sde_process(Name name, ProcessKind kind, Result<Sde> (*sde)(const Sch
           .sde = sde,
           .sampling_end = [](const SchedulerConfig& config) { return config.sampling_eps; },
           .network_score = score_of,
-          .score = score,
+          .score = sde_score,
           .predicts = false};
 }
 

@@ -20,13 +20,13 @@ namespace ito {
 namespace {
 
 // Files of other schedulers are read as the one kind that there is.
-struct Kind {
+struct DeisChoice {
   Name name;
 };
-constexpr Kind kAlgorithms[] = {
+constexpr DeisChoice kDeisAlgorithms[] = {
     {{"deis", "exponential integrator in the noise", "Zhang & Chen 2023", "dpmsolver dpmsolver++"}},
 };
-constexpr Kind kSolvers[] = {
+constexpr DeisChoice kDeisSolvers[] = {
     {{"logrho", "polynomials in log(σ/α)", "Zhang & Chen 2023", "midpoint heun bh1 bh2"}},
 };
 
@@ -63,14 +63,14 @@ Affine interpolated(const LogSnrRun& run, int i, int order) {
 
 }  // namespace
 
-std::vector<Name> deis_algorithm_choices() { return names_of(kAlgorithms); }
+std::vector<Name> deis_algorithm_choices() { return names_of(kDeisAlgorithms); }
 
-std::vector<Name> deis_step_choices() { return names_of(kSolvers); }
+std::vector<Name> deis_step_choices() { return names_of(kDeisSolvers); }
 
 Result<Solver> deis_solver(const SchedulerConfig& config, const SolverOptions& options) {
-  ITO_TRY(row_called(std::span<const Kind>(kAlgorithms), config.algorithm_type,
+  ITO_TRY(row_called(std::span<const DeisChoice>(kDeisAlgorithms), config.algorithm_type,
                      "scheduler config: algorithm_type"));
-  ITO_TRY(row_called(std::span<const Kind>(kSolvers), config.solver_type,
+  ITO_TRY(row_called(std::span<const DeisChoice>(kDeisSolvers), config.solver_type,
                      "scheduler config: solver_type"));
   const SigmaRules rules{.grid = SigmaRules::Grid::kWhole,
                          .final_sigma = SigmaRules::Final::kLeast,

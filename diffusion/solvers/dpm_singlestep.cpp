@@ -19,7 +19,9 @@
 namespace ito {
 namespace {
 
-enum State : size_t { kBase, kM1 };  // x where the step began; earlier outputs, the newest first
+struct SinglestepHistory {
+  enum State : size_t { kBase, kM1 };  // x where the step began; earlier outputs, the newest first
+};
 
 // The order of the interval that each entry begins, within the cycles.
 std::vector<int> order_list(const SchedulerConfig& config, const LogSnrRun& run) {
@@ -35,6 +37,7 @@ std::vector<int> order_list(const SchedulerConfig& config, const LogSnrRun& run)
 
 // x at entry i + 1 from the base, by the outputs at entries i, i - 1, ..., i - order + 1.
 Affine interval(const DpmChoice& choice, const LogSnrRun& run, int i, int order) {
+  using enum SinglestepHistory::State;
   const Affine newest = choice.algorithm->output();
   const Moment &t = run.at(i + 1), &s = run.at(i - order + 1);
   const DpmWeights w = choice.weights(s, t);
@@ -77,6 +80,7 @@ Result<Solver> dpm_singlestep_solver(const SchedulerConfig& config, const Solver
         choice.algorithm->name.name);
 
   ITO_ASSIGN(Solver solver, dpm_solver("dpm-singlestep", config, choice));
+  using enum SinglestepHistory::State;
   const int history = config.solver_order - 1;
   if (history > 0) solver.states.push_back("base");
   add_history(solver, history);

@@ -22,8 +22,6 @@
 namespace ito {
 namespace {
 
-enum State : size_t { kBase, kSum, kM1, kM2, kM3 };  // m₁ is the newest of the earlier outputs
-
 constexpr size_t kRungeKuttaSteps = 3;  // as many as the history that PLMS needs
 
 class PndmRows {
@@ -84,6 +82,8 @@ class PndmRows {
   std::vector<SolverRow> take() { return std::move(rows_); }
 
  private:
+  enum State : size_t { kBase, kSum, kM1, kM2, kM3 };  // m₁ is the newest of the earlier outputs
+
   // The row's "epsilon" is the raw output: transfer makes ε of what is combined of it.
   inline static const Affine kOutput = affine::kEpsilon;
 

@@ -23,7 +23,7 @@ struct UnclipVariance {
   Name name;
   bool learned;
 };
-constexpr UnclipVariance kVariances[] = {
+constexpr UnclipVariance kUnclipVariances[] = {
     {{"fixed_small_log", "the posterior's", "Ho et al. 2020, eq. 7", ""}, false},
     {{"learned_range", "as the network says", "Nichol & Dhariwal 2021, eq. 15", ""}, true},
 };
@@ -63,7 +63,7 @@ Step step_in(const NoiseSchedule& schedule, int t, int previous) {
 Result<Solver> unclip_solver(const SchedulerConfig& config, const SolverOptions& options) {
   ITO_TRY(check(config, options));
   ITO_ASSIGN(const UnclipVariance* variance,
-             row_called(std::span<const UnclipVariance>(kVariances), config.variance_type,
+             row_called(std::span<const UnclipVariance>(kUnclipVariances), config.variance_type,
                         "sampler unclip: variance_type"));
   const bool learned = variance->learned;
   ITO_ASSIGN(const Prediction prediction,

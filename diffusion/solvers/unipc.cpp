@@ -31,7 +31,9 @@
 namespace ito {
 namespace {
 
-enum State : size_t { kBase, kM1 };  // x_s as corrected; earlier outputs, the newest first
+struct UniPcHistory {
+  enum State : size_t { kBase, kM1 };  // x_s as corrected; earlier outputs, the newest first
+};
 
 struct StepSize {
   Name name;
@@ -147,6 +149,7 @@ Result<Solver> unipc_solver(const SchedulerConfig& config, const SolverOptions& 
 
   ITO_ASSIGN(Solver solver, log_snr_solver("unipc", config));
   if (!config.predict_x0) solver.limit = X0Limit{};
+  using enum UniPcHistory::State;
   const int outputs = config.solver_order;  // the corrector looks back further than the predictor
   solver.states.push_back("base");
   add_history(solver, outputs);

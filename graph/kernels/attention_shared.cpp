@@ -20,11 +20,11 @@ constexpr int64_t kChannels = 16;  // channels of a step of the products
 constexpr int64_t kMicroColumns = kColumns / kColumnThreads;
 // Workgroups below which blocks of 32 rows fill a device better than blocks of 64.
 constexpr int64_t kFewGroups = 256;
-constexpr const char* kLowest = "-3.0e38";
+constexpr const char* kLowestScore = "-3.0e38";
 
-class SharedEmitter : KernelBody {
+class SharedAttention : KernelBody {
  public:
-  SharedEmitter(KernelWriter& writer, const AttentionWalk& walk, const DeviceCaps& caps)
+  SharedAttention(KernelWriter& writer, const AttentionWalk& walk, const DeviceCaps& caps)
       : writer_(writer), w_(walk) {
     const int64_t heads = walk.heads * walk.batch;
     rows_ = walk.row_tiles(64) * heads < kFewGroups ? 32 : 64;
@@ -99,7 +99,7 @@ class SharedEmitter : KernelBody {
       line("for (int i = 0; i < {0}; ++i) o{1}[i] = 0.0;", micro_rows_ * micro_width_, s);
     }
     for (int64_t i = 0; i < micro_rows_; ++i) {
-      if (w_.online) line("float top{0} = {1}, total{0} = 0.0;", i, kLowest);
+      if (w_.online) line("float top{0} = {1}, total{0} = 0.0;", i, kLowestScore);
       if (w_.online || !w_.rows_are_queries) continue;
       statistics(fmt::format("min({}, {}u)", row_of(i), w_.rows - 1), fmt::format("{}", i));
     }
@@ -159,8 +159,8 @@ class SharedEmitter : KernelBody {
     for (int64_t i = 0; i < micro_rows_; ++i) {
       for (int64_t j = 0; j < kMicroColumns; ++j)
         line("{0} = {1} < {2}u ? {0} * {3:.9e} : {4};", at("p0_", i, j), column_of(j), w_.columns,
-             to_log2, kLowest);
-      line("float most{} = {};", i, kLowest);
+             to_log2, kLowestScore);
+      line("float most{} = {};", i, kLowestScore);
       for (int64_t j = 0; j < kMicroColumns; ++j)
         line("most{0} = max(most{0}, {1});", i, at("p0_", i, j));
       line("tile[(tr + {}u) * {}u + tc] = most{};", i * kRowThreads, kColumnThreads, i);
@@ -281,7 +281,7 @@ class SharedEmitter : KernelBody {
 
 EmittedKernel emit_attention_shared(KernelWriter& writer, const AttentionWalk& walk,
                                     const DeviceCaps& caps) {
-  return SharedEmitter(writer, walk, caps).emit();
+  return SharedAttention(writer, walk, caps).emit();
 }
 
 }  // namespace ito

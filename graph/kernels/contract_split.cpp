@@ -17,13 +17,13 @@ constexpr double kSumPerElement = 3;
 // More parts than workers pay where a part's operands then fit a core's cache.
 constexpr int64_t kMaxCpuParts = 16;
 
-struct Extents {
+struct MatrixExtents {
   int64_t outputs = 1;
   int64_t steps = 1;
 };
 
-Extents extents(const ContractAttr& attr) {
-  Extents e;
+MatrixExtents extents(const ContractAttr& attr) {
+  MatrixExtents e;
   for (const Dim& dim : attr.dims) (dim.reduced() ? e.steps : e.outputs) *= dim.size;
   return e;
 }
@@ -54,7 +54,7 @@ struct Split {
 };
 
 Split cpu_split(const ContractAttr& attr, const DeviceCaps& caps) {
-  const Extents whole = extents(attr);
+  const MatrixExtents whole = extents(attr);
   const int64_t units = caps.compute_units == 0 ? 8 : caps.compute_units;
   Split best;
   double best_cycles = cpu_cycles(attr, caps);
@@ -77,7 +77,7 @@ Split cpu_split(const ContractAttr& attr, const DeviceCaps& caps) {
 
 // Only where the tiles leave a third of the device idle and the reduction is long.
 Split gpu_split(const ContractAttr& attr, const DeviceCaps& caps) {
-  const Extents whole = extents(attr);
+  const MatrixExtents whole = extents(attr);
   const int64_t units = caps.compute_units == 0 ? 8 : caps.compute_units;
   const int64_t tiles = gpu_tiles(attr, caps);
   Split best;

@@ -7,18 +7,18 @@
 namespace ito {
 namespace {
 
-constexpr int64_t kRepeats = 4;
-constexpr int64_t kMaxRepeatedLines = 32;
+constexpr int64_t kMapRepeats = 4;
+constexpr int64_t kMapRepeatedLines = 32;
 
-struct Walk {
+struct MapWalk {
   uint32_t lanes = 1;     // invocations of a workgroup
   int64_t chunks = 1;     // groups of `lanes` elements
   int64_t per_group = 1;  // chunks one workgroup handles
   uint32_t groups = 1;
 };
 
-Walk plan_walk(int64_t elements, const DeviceCaps& caps) {
-  Walk walk;
+MapWalk plan_walk(int64_t elements, const DeviceCaps& caps) {
+  MapWalk walk;
   walk.lanes =
       caps.is_cpu ? caps.subgroup_size : std::min<uint32_t>(128, caps.max_workgroup_size_x);
   walk.chunks = (elements + walk.lanes - 1) / walk.lanes;
@@ -28,7 +28,7 @@ Walk plan_walk(int64_t elements, const DeviceCaps& caps) {
   walk.per_group = std::min<int64_t>(walk.per_group, caps.is_cpu ? 256 : 8);
   // Equal shares, where there are some of about that size, need no test for surplus turns.
   for (int64_t share = walk.per_group; caps.is_cpu && share * 2 > walk.per_group; --share) {
-    if (walk.chunks % share != 0 || (walk.per_group >= 2 * kRepeats && share % kRepeats != 0))
+    if (walk.chunks % share != 0 || (walk.per_group >= 2 * kMapRepeats && share % kMapRepeats != 0))
       continue;
     walk.per_group = share;
     break;
@@ -45,7 +45,7 @@ EmittedKernel emit_map(const Graph& graph, const FusedKernel& kernel, const Stor
                        const DeviceCaps& caps) {
   const Shape& shape = graph.node(kernel.stores.back()).shape;
   int64_t elements = shape.numel();
-  Walk walk = plan_walk(elements, caps);
+  MapWalk walk = plan_walk(elements, caps);
   KernelWriter writer;
   ExpressionWriter expression(graph, writer, storage);
 
@@ -70,9 +70,9 @@ EmittedKernel emit_map(const Graph& graph, const FusedKernel& kernel, const Stor
     emit_stores(graph, kernel, storage, writer, expression, ElementIndex{o, {}}, shape,
                 surplus ? "turn == chunk" : "");
     // A turn of the loop costs a CPU driver about forty cycles: cheap bodies share one.
-    if (k == 0 && caps.is_cpu && !guard && !surplus && walk.per_group % kRepeats == 0 &&
-        std::count(expression.text().begin(), expression.text().end(), '\n') <= kMaxRepeatedLines)
-      repeats = kRepeats;
+    if (k == 0 && caps.is_cpu && !guard && !surplus && walk.per_group % kMapRepeats == 0 &&
+        std::count(expression.text().begin(), expression.text().end(), '\n') <= kMapRepeatedLines)
+      repeats = kMapRepeats;
     body += expression.take_text();
     if (guard) body += "  }\n";
   }

@@ -12,7 +12,7 @@
 namespace ito {
 namespace {
 
-struct Walk {
+struct ReduceWalk {
   const Shape& shape;         // of the operand
   std::vector<bool> reduced;  // by axis
   Shape out;                  // reduced axes are 1
@@ -33,9 +33,9 @@ std::string combine(Op op, const std::string& a, const std::string& b) {
 
 // Long walks repeat their body in one turn of the loop, which costs a CPU driver about forty cycles
 // for masks and counters; short ones do not repay the driver's compile time.
-constexpr int64_t kRepeats = 4;
+constexpr int64_t kReduceRepeats = 4;
 constexpr int64_t kLongWalk = 32768;
-constexpr int64_t kMaxRepeatedLines = 24;
+constexpr int64_t kReduceRepeatedLines = 24;
 
 int64_t lines_of(const std::string& text) { return std::count(text.begin(), text.end(), '\n'); }
 
@@ -168,10 +168,10 @@ class ReduceEmitter {
     accumulate(coords);
     const int last = loops.empty() ? 0 : loops.back();
     int64_t repeats = 1;
-    if (!loops.empty() && caps_.is_cpu && walk_.shape[last] % kRepeats == 0 &&
+    if (!loops.empty() && caps_.is_cpu && walk_.shape[last] % kReduceRepeats == 0 &&
         walk_.length * walk_.outputs >= kLongWalk &&
-        lines_of(expression_.text()) <= kMaxRepeatedLines)
-      repeats = kRepeats;
+        lines_of(expression_.text()) <= kReduceRepeatedLines)
+      repeats = kReduceRepeats;
     for (int64_t k = 1; k < repeats; ++k) {
       coords[static_cast<size_t>(last)] =
           expression_.variable("uint", fmt::format("(r{} + {}u)", last, k));
@@ -237,10 +237,10 @@ class ReduceEmitter {
       for (int i = 0; i < walk_.shape.rank(); ++i)
         if (walk_.reduced[static_cast<size_t>(i)]) coords[static_cast<size_t>(i)] = at[next++];
       accumulate(coords);
-      if (k == 0 && subgroup && walk_.length % (lanes * kRepeats) == 0 &&
+      if (k == 0 && subgroup && walk_.length % (lanes * kReduceRepeats) == 0 &&
           walk_.length * walk_.outputs >= kLongWalk &&
-          lines_of(expression_.text()) <= kMaxRepeatedLines)
-        repeats = kRepeats;
+          lines_of(expression_.text()) <= kReduceRepeatedLines)
+        repeats = kReduceRepeats;
     }
     std::string turn = expression_.take_text();
     std::set<std::string> changing = {"r", "r_base"};
@@ -302,7 +302,7 @@ class ReduceEmitter {
   const StorageMap& storage_;
   const DeviceCaps& caps_;
   const Node& first_;
-  Walk walk_;
+  ReduceWalk walk_;
   KernelWriter writer_;
   ExpressionWriter expression_;
 };

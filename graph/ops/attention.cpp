@@ -15,7 +15,9 @@ namespace {
 using Inputs = std::span<const Tensor>;
 using Host = std::span<const HostValue* const>;
 
-const AttentionAttr& attr_of(const Node& node) { return std::get<AttentionAttr>(node.attrs); }
+const AttentionAttr& attention_attr(const Node& node) {
+  return std::get<AttentionAttr>(node.attrs);
+}
 
 // --- checks -----------------------------------------------------------------------------------
 
@@ -97,20 +99,16 @@ void add_scaled(HostValue& to, size_t i, double factor, const HostValue& from, s
   for (size_t c = 0; c < static_cast<size_t>(d); ++c) to.data[i + c] += factor * from.data[j + c];
 }
 
-HostValue zeros(const Shape& shape) {
-  return {shape, std::vector<double>(static_cast<size_t>(shape.numel()), 0)};
-}
-
 HostValue eval_lse(const Node& node, Host in) {
-  const Layout l(in[0]->shape, in[1]->shape, attr_of(node).heads);
-  HostValue lse = zeros(Shape{l.batch, l.heads, l.sq});
+  const Layout l(in[0]->shape, in[1]->shape, attention_attr(node).heads);
+  HostValue lse = host_zeros(Shape{l.batch, l.heads, l.sq});
   for (int64_t b = 0; b < l.batch; ++b)
     for (int64_t h = 0; h < l.heads; ++h)
       for (int64_t i = 0; i < l.sq; ++i) {
         std::vector<double> scores;
         double top = -std::numeric_limits<double>::infinity(), total = 0;
         for (int64_t j = 0; j < l.sk; ++j) {
-          scores.push_back(attr_of(node).scale *
+          scores.push_back(attention_attr(node).scale *
                            dot(*in[0], l.query(b, i, h), *in[1], l.key(b, j, h), l.d));
           top = std::max(top, scores.back());
         }
@@ -124,21 +122,21 @@ HostValue eval_lse(const Node& node, Host in) {
 template <typename Fn>
 void for_each_pair(const Node& node, const HostValue& q, const HostValue& k, const HostValue& lse,
                    Fn fn) {
-  const Layout l(q.shape, k.shape, attr_of(node).heads);
+  const Layout l(q.shape, k.shape, attention_attr(node).heads);
   for (int64_t b = 0; b < l.batch; ++b)
     for (int64_t h = 0; h < l.heads; ++h)
       for (int64_t i = 0; i < l.sq; ++i)
         for (int64_t j = 0; j < l.sk; ++j) {
           const double score =
-              attr_of(node).scale * dot(q, l.query(b, i, h), k, l.key(b, j, h), l.d);
+              attention_attr(node).scale * dot(q, l.query(b, i, h), k, l.key(b, j, h), l.d);
           fn(b, h, i, j, std::exp(score - lse.data[l.row(b, h, i)]));
         }
 }
 
 HostValue eval_attention(const Node& node, Host in) {
-  const Layout l(in[0]->shape, in[1]->shape, attr_of(node).heads);
+  const Layout l(in[0]->shape, in[1]->shape, attention_attr(node).heads);
   const HostValue lse = eval_lse(node, in);
-  HostValue y = zeros(node.shape);
+  HostValue y = host_zeros(node.shape);
   for_each_pair(node, *in[0], *in[1], lse, [&](auto b, auto h, auto i, auto j, double p) {
     add_scaled(y, l.query(b, i, h), p, *in[2], l.key(b, j, h), l.d);
   });
@@ -148,16 +146,16 @@ HostValue eval_attention(const Node& node, Host in) {
 // Gradient of the scores, ds = p (dy·v - delta) scale, handed to `fn`.
 template <typename Fn>
 void for_each_score_gradient(const Node& node, Host in, Fn fn) {
-  const Layout l(in[0]->shape, in[1]->shape, attr_of(node).heads);
+  const Layout l(in[0]->shape, in[1]->shape, attention_attr(node).heads);
   for_each_pair(node, *in[0], *in[1], *in[4], [&](auto b, auto h, auto i, auto j, double p) {
     const double dp = dot(*in[3], l.query(b, i, h), *in[2], l.key(b, j, h), l.d);
     const double delta = in[5]->data[l.row(b, h, i)];
-    fn(l.query(b, i, h), l.key(b, j, h), l.d, p * (dp - delta) * attr_of(node).scale);
+    fn(l.query(b, i, h), l.key(b, j, h), l.d, p * (dp - delta) * attention_attr(node).scale);
   });
 }
 
 HostValue eval_grad_q(const Node& node, Host in) {
-  HostValue dq = zeros(node.shape);
+  HostValue dq = host_zeros(node.shape);
   for_each_score_gradient(node, in, [&](size_t i, size_t j, int64_t d, double ds) {
     add_scaled(dq, i, ds, *in[1], j, d);
   });
@@ -165,7 +163,7 @@ HostValue eval_grad_q(const Node& node, Host in) {
 }
 
 HostValue eval_grad_k(const Node& node, Host in) {
-  HostValue dk = zeros(node.shape);
+  HostValue dk = host_zeros(node.shape);
   for_each_score_gradient(node, in, [&](size_t i, size_t j, int64_t d, double ds) {
     add_scaled(dk, j, ds, *in[0], i, d);
   });
@@ -173,8 +171,8 @@ HostValue eval_grad_k(const Node& node, Host in) {
 }
 
 HostValue eval_grad_v(const Node& node, Host in) {
-  const Layout l(in[0]->shape, in[1]->shape, attr_of(node).heads);
-  HostValue dv = zeros(node.shape);
+  const Layout l(in[0]->shape, in[1]->shape, attention_attr(node).heads);
+  HostValue dv = host_zeros(node.shape);
   for_each_pair(node, *in[0], *in[1], *in[3], [&](auto b, auto h, auto i, auto j, double p) {
     add_scaled(dv, l.key(b, j, h), p, *in[2], l.query(b, i, h), l.d);
   });
@@ -194,7 +192,7 @@ Tensor merge_heads(Tensor x) {
 }
 
 Tensor scores(Tensor self, Tensor q, Tensor k) {
-  const AttentionAttr attr = attr_of(self.node());
+  const AttentionAttr attr = attention_attr(self.node());
   return matmul(split_heads(q, attr.heads), split_heads(k, attr.heads), false, true) * attr.scale;
 }
 
@@ -207,30 +205,30 @@ Tensor probabilities(Tensor self, Tensor q, Tensor k, Tensor lse) {
 
 // operands: (q, k, v, dy, lse, delta)
 Tensor score_gradient(Tensor self, Inputs x) {
-  const AttentionAttr attr = attr_of(self.node());
+  const AttentionAttr attr = attention_attr(self.node());
   Tensor dp = matmul(split_heads(x[3], attr.heads), split_heads(x[2], attr.heads), false, true);
   return probabilities(self, x[0], x[1], x[4]) * (dp - column(x[5])) * attr.scale;
 }
 
 Tensor decompose_attention(Tensor self, Inputs x) {
-  Tensor v = split_heads(x[2], attr_of(self.node()).heads);
+  Tensor v = split_heads(x[2], attention_attr(self.node()).heads);
   return merge_heads(matmul(softmax(scores(self, x[0], x[1])), v));
 }
 
 Tensor decompose_lse(Tensor self, Inputs x) { return logsumexp(scores(self, x[0], x[1]), {3}); }
 
 Tensor decompose_grad_q(Tensor self, Inputs x) {
-  Tensor k = split_heads(x[1], attr_of(self.node()).heads);
+  Tensor k = split_heads(x[1], attention_attr(self.node()).heads);
   return merge_heads(matmul(score_gradient(self, x), k));
 }
 
 Tensor decompose_grad_k(Tensor self, Inputs x) {
-  Tensor q = split_heads(x[0], attr_of(self.node()).heads);
+  Tensor q = split_heads(x[0], attention_attr(self.node()).heads);
   return merge_heads(matmul(score_gradient(self, x), q, true));
 }
 
 Tensor decompose_grad_v(Tensor self, Inputs x) {
-  Tensor dy = split_heads(x[2], attr_of(self.node()).heads);
+  Tensor dy = split_heads(x[2], attention_attr(self.node()).heads);
   return merge_heads(matmul(probabilities(self, x[0], x[1], x[3]), dy, true));
 }
 
@@ -238,7 +236,7 @@ Tensor decompose_grad_v(Tensor self, Inputs x) {
 
 std::vector<Tensor> grad_attention(Tensor y, Inputs x, Tensor dy) {
   Graph& graph = y.graph();
-  const AttentionAttr attr = attr_of(y.node());
+  const AttentionAttr attr = attention_attr(y.node());
   const Tensor q = x[0], k = x[1], v = x[2];
   const Shape rows{q.dim(0), attr.heads, q.dim(1)};
   const Tensor qk[] = {q, k};
@@ -267,7 +265,7 @@ constexpr OpDef row(Op op, std::string_view name, int arity, decltype(OpDef::inf
   return def;
 }
 
-constexpr OpDef kRows[] = {
+constexpr OpDef kAttentionOps[] = {
     row(Op::kAttention, "attention", 3, infer_attention, eval_attention, grad_attention,
         decompose_attention),
     row(Op::kAttentionLse, "attention_lse", 2, infer_lse, eval_lse, nullptr, decompose_lse),
@@ -281,6 +279,6 @@ constexpr OpDef kRows[] = {
 
 }  // namespace
 
-std::span<const OpDef> attention_ops() { return kRows; }
+std::span<const OpDef> attention_ops() { return kAttentionOps; }
 
 }  // namespace ito

@@ -56,16 +56,16 @@ HostValue eval_contract(const Node& node, std::span<const HostValue* const> in) 
   }
 }
 
-constexpr OpDef kRows[] = {{.op = Op::kContract,
-                            .name = "contract",
-                            .op_class = OpClass::kContraction,
-                            .arity = 2,
-                            .infer = infer_contract,
-                            .eval = eval_contract,
-                            .differentiable = false}};
+constexpr OpDef kContractOps[] = {{.op = Op::kContract,
+                                   .name = "contract",
+                                   .op_class = OpClass::kContraction,
+                                   .arity = 2,
+                                   .infer = infer_contract,
+                                   .eval = eval_contract,
+                                   .differentiable = false}};
 
 }  // namespace
 
-std::span<const OpDef> contract_ops() { return kRows; }
+std::span<const OpDef> contract_ops() { return kContractOps; }
 
 }  // namespace ito

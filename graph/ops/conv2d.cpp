@@ -63,11 +63,7 @@ void for_each_product(const Shape& x, const Shape& w, const Shape& y, const Conv
         }
 }
 
-HostValue zeros(const Shape& shape) {
-  return {shape, std::vector<double>(static_cast<size_t>(shape.numel()), 0)};
-}
-
-const ConvAttr& attr_of(const Node& node) { return std::get<ConvAttr>(node.attrs); }
+const ConvAttr& conv_attr(const Node& node) { return std::get<ConvAttr>(node.attrs); }
 
 // --- conv2d(x, w) ---
 
@@ -77,15 +73,15 @@ Result<Shape> infer_conv(const Graph& graph, const Node& node) {
 }
 
 HostValue eval_conv(const Node& node, std::span<const HostValue* const> in) {
-  HostValue y = zeros(node.shape);
+  HostValue y = host_zeros(node.shape);
   for_each_product(
-      in[0]->shape, in[1]->shape, node.shape, attr_of(node),
+      in[0]->shape, in[1]->shape, node.shape, conv_attr(node),
       [&](size_t x, size_t w, size_t o) { y.data[o] += in[0]->data[x] * in[1]->data[w]; });
   return y;
 }
 
 Grads grad_conv(Tensor y, Inputs x, Tensor dy) {
-  const ConvAttr& attr = attr_of(y.node());
+  const ConvAttr& attr = conv_attr(y.node());
   return {conv2d_grad_input(dy, x[1], x[0].shape(), attr),
           conv2d_grad_weight(x[0], dy, x[1].shape(), attr)};
 }
@@ -102,15 +98,15 @@ Result<Shape> infer_grad_input(const Graph& graph, const Node& node) {
 }
 
 HostValue eval_grad_input(const Node& node, std::span<const HostValue* const> in) {
-  HostValue dx = zeros(node.shape);
+  HostValue dx = host_zeros(node.shape);
   for_each_product(
-      node.shape, in[1]->shape, in[0]->shape, attr_of(node),
+      node.shape, in[1]->shape, in[0]->shape, conv_attr(node),
       [&](size_t x, size_t w, size_t o) { dx.data[x] += in[0]->data[o] * in[1]->data[w]; });
   return dx;
 }
 
 Grads grad_grad_input(Tensor y, Inputs x, Tensor g) {
-  const ConvAttr& attr = attr_of(y.node());
+  const ConvAttr& attr = conv_attr(y.node());
   return {conv2d(g, x[1], attr), conv2d_grad_weight(g, x[0], x[1].shape(), attr)};
 }
 
@@ -126,15 +122,15 @@ Result<Shape> infer_grad_weight(const Graph& graph, const Node& node) {
 }
 
 HostValue eval_grad_weight(const Node& node, std::span<const HostValue* const> in) {
-  HostValue dw = zeros(node.shape);
+  HostValue dw = host_zeros(node.shape);
   for_each_product(
-      in[0]->shape, node.shape, in[1]->shape, attr_of(node),
+      in[0]->shape, node.shape, in[1]->shape, conv_attr(node),
       [&](size_t x, size_t w, size_t o) { dw.data[w] += in[0]->data[x] * in[1]->data[o]; });
   return dw;
 }
 
 Grads grad_grad_weight(Tensor y, Inputs x, Tensor g) {
-  const ConvAttr& attr = attr_of(y.node());
+  const ConvAttr& attr = conv_attr(y.node());
   return {conv2d_grad_input(x[1], g, x[0].shape(), attr), conv2d(x[0], g, attr)};
 }
 
@@ -151,7 +147,7 @@ constexpr OpDef row(Op op, std::string_view name, decltype(OpDef::infer) infer,
   return def;
 }
 
-constexpr OpDef kRows[] = {
+constexpr OpDef kConv2dOps[] = {
     row(Op::kConv2d, "conv2d", infer_conv, eval_conv, grad_conv),
     row(Op::kConv2dGradInput, "conv2d_grad_input", infer_grad_input, eval_grad_input,
         grad_grad_input),
@@ -161,6 +157,6 @@ constexpr OpDef kRows[] = {
 
 }  // namespace
 
-std::span<const OpDef> conv2d_ops() { return kRows; }
+std::span<const OpDef> conv2d_ops() { return kConv2dOps; }
 
 }  // namespace ito

@@ -295,7 +295,7 @@ constexpr Infer kAnyToNode = infer_same<Takes::kAny, Gives::kNode>;
 constexpr Infer kNumbersToBool = infer_same<Takes::kNumber, Gives::kBool>;
 constexpr Infer kAnyToBool = infer_same<Takes::kAny, Gives::kBool>;
 
-constexpr OpDef kRows[] = {
+constexpr OpDef kElementwiseOps[] = {
     row(Op::kNeg, "neg", 1, kNumbers, eval_unary<negate>, grad_neg, "(-$0)", 1),
     row(Op::kAbs, "abs", 1, kSigned, eval_unary<std::fabs>, grad_abs, "abs($0)", 1),
     row(Op::kSign, "sign", 1, kSigned, eval_unary<sign_of>, nullptr, "sign($0)", 1),
@@ -338,6 +338,6 @@ constexpr OpDef kRows[] = {
 
 }  // namespace
 
-std::span<const OpDef> elementwise_ops() { return kRows; }
+std::span<const OpDef> elementwise_ops() { return kElementwiseOps; }
 
 }  // namespace ito

@@ -75,7 +75,7 @@ HostValue eval_scatter_add(const Node& node, std::span<const HostValue* const> i
 
 Grads grad_scatter_add(Tensor, Inputs x, Tensor dy) { return {gather(dy, x[1]), Tensor()}; }
 
-constexpr OpDef kRows[] = {
+constexpr OpDef kIndexedOps[] = {
     {.op = Op::kGather,
      .name = "gather",
      .op_class = OpClass::kIndexed,
@@ -94,6 +94,6 @@ constexpr OpDef kRows[] = {
 
 }  // namespace
 
-std::span<const OpDef> indexed_ops() { return kRows; }
+std::span<const OpDef> indexed_ops() { return kIndexedOps; }
 
 }  // namespace ito

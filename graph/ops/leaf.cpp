@@ -53,7 +53,7 @@ HostValue eval_iota(const Node& node, std::span<const HostValue* const>) {
   return out;
 }
 
-constexpr OpDef kRows[] = {
+constexpr OpDef kLeafOps[] = {
     {.op = Op::kInput, .name = "input", .infer = infer_input, .differentiable = false},
     {.op = Op::kConstant,
      .name = "constant",
@@ -74,6 +74,6 @@ constexpr OpDef kRows[] = {
 
 }  // namespace
 
-std::span<const OpDef> leaf_ops() { return kRows; }
+std::span<const OpDef> leaf_ops() { return kLeafOps; }
 
 }  // namespace ito

@@ -64,16 +64,16 @@ std::vector<Tensor> grad_matmul(Tensor y, std::span<const Tensor> x, Tensor dy) 
   return {da, db};
 }
 
-constexpr OpDef kRows[] = {{.op = Op::kMatmul,
-                            .name = "matmul",
-                            .op_class = OpClass::kContraction,
-                            .arity = 2,
-                            .infer = infer_matmul,
-                            .eval = eval_matmul,
-                            .grad = grad_matmul}};
+constexpr OpDef kMatmulOps[] = {{.op = Op::kMatmul,
+                                 .name = "matmul",
+                                 .op_class = OpClass::kContraction,
+                                 .arity = 2,
+                                 .infer = infer_matmul,
+                                 .eval = eval_matmul,
+                                 .grad = grad_matmul}};
 
 }  // namespace
 
-std::span<const OpDef> matmul_ops() { return kRows; }
+std::span<const OpDef> matmul_ops() { return kMatmulOps; }
 
 }  // namespace ito

@@ -254,7 +254,7 @@ constexpr OpDef row(Op op, std::string_view name, int arity, decltype(OpDef::inf
   return def;
 }
 
-constexpr OpDef kRows[] = {
+constexpr OpDef kMovementOps[] = {
     row(Op::kReshape, "reshape", 1, infer_reshape, eval_reshape, grad_reshape),
     row(Op::kPermute, "permute", 1, infer_permute, eval_permute, grad_permute),
     row(Op::kBroadcast, "broadcast", 1, infer_broadcast, eval_broadcast, grad_broadcast),
@@ -265,6 +265,6 @@ constexpr OpDef kRows[] = {
 
 }  // namespace
 
-std::span<const OpDef> movement_ops() { return kRows; }
+std::span<const OpDef> movement_ops() { return kMovementOps; }
 
 }  // namespace ito

@@ -35,7 +35,7 @@ Status check_scale_and_shift(const Graph& graph, const Node& node) {
   return {};
 }
 
-const NormAttr& attr_of(const Node& node) { return std::get<NormAttr>(node.attrs); }
+const NormAttr& norm_attr(const Node& node) { return std::get<NormAttr>(node.attrs); }
 
 // --- group norm -------------------------------------------------------------------------------
 
@@ -54,15 +54,15 @@ Normalised normalise_groups(Tensor x, const NormAttr& attr) {
 Result<Shape> infer_group_norm(const Graph& graph, const Node& node) {
   ITO_TRY(check_scale_and_shift(graph, node));
   const Shape& x = operand(graph, node, 0).shape;
-  if (x[-1] % attr_of(node).groups != 0)
+  if (x[-1] % norm_attr(node).groups != 0)
     return node_error(graph, node, "{} channels are no multiple of {} groups", x[-1],
-                      attr_of(node).groups);
+                      norm_attr(node).groups);
   return x;
 }
 
 // One (image, group): spatial positions times channels of the group.
 HostValue eval_group_norm(const Node& node, std::span<const HostValue* const> in) {
-  const NormAttr& attr = attr_of(node);
+  const NormAttr& attr = norm_attr(node);
   const Shape s = grouped_shape(node.shape, attr.groups);
   const std::vector<double>& x = in[0]->data;
   HostValue y{node.shape, std::vector<double>(x.size())};
@@ -86,7 +86,7 @@ HostValue eval_group_norm(const Node& node, std::span<const HostValue* const> in
 }
 
 Tensor decompose_group_norm(Tensor self, Inputs x) {
-  Tensor x_hat = normalise_groups(x[0], attr_of(self.node())).x_hat;
+  Tensor x_hat = normalise_groups(x[0], norm_attr(self.node())).x_hat;
   return reshape(x_hat, x[0].shape()) * x[1] + x[2];
 }
 
@@ -94,7 +94,7 @@ Tensor decompose_group_norm(Tensor self, Inputs x) {
 //   dx = rstd (dy γ - m(dy γ) - x_hat m(dy γ x_hat)), dγ = sum dy x_hat, dβ = sum dy.
 // All four sums follow from two sums per (image, channel) over the positions, taken in one pass.
 Grads grad_group_norm(Tensor self, Inputs x, Tensor dy) {
-  const NormAttr& attr = attr_of(self.node());
+  const NormAttr& attr = norm_attr(self.node());
   const Shape s = grouped_shape(x[0].shape(), attr.groups);
   const Normalised norm = normalise_groups(x[0], attr);
   const Tensor gamma = reshape(x[1], Shape{1, 1, s[2], s[3]});
@@ -124,7 +124,7 @@ HostValue eval_layer_norm(const Node& node, std::span<const HostValue* const> in
     double mean = 0, variance = 0;
     for (double e : v) mean += e / static_cast<double>(width);
     for (double e : v) variance += (e - mean) * (e - mean) / static_cast<double>(width);
-    const double rstd = 1 / std::sqrt(variance + attr_of(node).eps);
+    const double rstd = 1 / std::sqrt(variance + norm_attr(node).eps);
     for (size_t c = 0; c < v.size(); ++c)
       v[c] = (v[c] - mean) * rstd * in[1]->data[c] + in[2]->data[c];
   }
@@ -132,14 +132,14 @@ HostValue eval_layer_norm(const Node& node, std::span<const HostValue* const> in
 }
 
 Tensor decompose_layer_norm(Tensor self, Inputs x) {
-  Tensor x_hat = normalise(x[0], {x[0].rank() - 1}, attr_of(self.node()).eps).x_hat;
+  Tensor x_hat = normalise(x[0], {x[0].rank() - 1}, norm_attr(self.node()).eps).x_hat;
   return x_hat * x[1] + x[2];
 }
 
 // As for group norm, with one group per row.
 Grads grad_layer_norm(Tensor self, Inputs x, Tensor dy) {
   const std::vector<int64_t> last = {x[0].rank() - 1};
-  const Normalised norm = normalise(x[0], last, attr_of(self.node()).eps);
+  const Normalised norm = normalise(x[0], last, norm_attr(self.node()).eps);
   const Tensor scaled = dy * x[1];
   const Tensor dx = norm.rstd * (scaled - mean(scaled, last, true) -
                                  norm.x_hat * mean(scaled * norm.x_hat, last, true));
@@ -148,7 +148,7 @@ Grads grad_layer_norm(Tensor self, Inputs x, Tensor dy) {
   return {dx, sum(dy * norm.x_hat, rows), sum(dy, rows)};
 }
 
-constexpr OpDef kRows[] = {
+constexpr OpDef kNormOps[] = {
     {.op = Op::kGroupNorm,
      .name = "group_norm",
      .op_class = OpClass::kComposite,
@@ -169,6 +169,6 @@ constexpr OpDef kRows[] = {
 
 }  // namespace
 
-std::span<const OpDef> norm_ops() { return kRows; }
+std::span<const OpDef> norm_ops() { return kNormOps; }
 
 }  // namespace ito

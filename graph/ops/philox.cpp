@@ -29,18 +29,18 @@ HostValue eval_philox(const Node& node, std::span<const HostValue* const> in) {
   return out;
 }
 
-constexpr OpDef kRows[] = {{.op = Op::kPhilox,
-                            .name = "philox",
-                            .op_class = OpClass::kElementwise,
-                            .arity = 7,
-                            .infer = infer_philox,
-                            .eval = eval_philox,
-                            .differentiable = false,
-                            .glsl = "ito_philox($0, $1, $2, $3, $4, $5, $6)",
-                            .cost = 100}};
+constexpr OpDef kPhiloxOps[] = {{.op = Op::kPhilox,
+                                 .name = "philox",
+                                 .op_class = OpClass::kElementwise,
+                                 .arity = 7,
+                                 .infer = infer_philox,
+                                 .eval = eval_philox,
+                                 .differentiable = false,
+                                 .glsl = "ito_philox($0, $1, $2, $3, $4, $5, $6)",
+                                 .cost = 100}};
 
 }  // namespace
 
-std::span<const OpDef> philox_ops() { return kRows; }
+std::span<const OpDef> philox_ops() { return kPhiloxOps; }
 
 }  // namespace ito

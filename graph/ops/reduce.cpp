@@ -53,13 +53,13 @@ HostValue eval_max(const Node& node, std::span<const HostValue* const> in) {
 Grads grad_sum(Tensor, Inputs x, Tensor dy) { return {broadcast_to(dy, x[0].shape())}; }
 
 // Ties share evenly, as in PyTorch's amax.
-Grads grad_max(Tensor y, Inputs x, Tensor dy) {
+Grads grad_reduce_max(Tensor y, Inputs x, Tensor dy) {
   const std::vector<int64_t>& axes = std::get<AxesAttr>(y.node().attrs).axes;
   Tensor hit = cast(equal(x[0], broadcast_to(y, x[0].shape())), dy.dtype());
   return {hit * (dy / sum(hit, axes, true))};
 }
 
-constexpr OpDef kRows[] = {
+constexpr OpDef kReduceOps[] = {
     {.op = Op::kReduceSum,
      .name = "reduce_sum",
      .op_class = OpClass::kReduce,
@@ -73,11 +73,11 @@ constexpr OpDef kRows[] = {
      .arity = 1,
      .infer = infer_reduce,
      .eval = eval_max,
-     .grad = grad_max},
+     .grad = grad_reduce_max},
 };
 
 }  // namespace
 
-std::span<const OpDef> reduce_ops() { return kRows; }
+std::span<const OpDef> reduce_ops() { return kReduceOps; }
 
 }  // namespace ito

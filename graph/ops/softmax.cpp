@@ -43,17 +43,17 @@ std::vector<Tensor> grad_softmax(Tensor y, Inputs, Tensor dy) {
   return {y * (dy - sum(dy * y, {y.rank() - 1}, true))};
 }
 
-constexpr OpDef kRows[] = {{.op = Op::kSoftmax,
-                            .name = "softmax",
-                            .op_class = OpClass::kComposite,
-                            .arity = 1,
-                            .infer = infer_softmax,
-                            .eval = eval_softmax,
-                            .grad = grad_softmax,
-                            .decompose = decompose_softmax}};
+constexpr OpDef kSoftmaxOps[] = {{.op = Op::kSoftmax,
+                                  .name = "softmax",
+                                  .op_class = OpClass::kComposite,
+                                  .arity = 1,
+                                  .infer = infer_softmax,
+                                  .eval = eval_softmax,
+                                  .grad = grad_softmax,
+                                  .decompose = decompose_softmax}};
 
 }  // namespace
 
-std::span<const OpDef> softmax_ops() { return kRows; }
+std::span<const OpDef> softmax_ops() { return kSoftmaxOps; }
 
 }  // namespace ito

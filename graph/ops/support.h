@@ -59,4 +59,8 @@ std::vector<int64_t> broadcast_strides(const Shape& inner, const Shape& outer);
 // The shape with the given axes set to extent 1.
 Shape reduced_shape(Shape shape, const std::vector<int64_t>& axes);
 
+inline HostValue host_zeros(const Shape& shape) {
+  return {shape, std::vector<double>(static_cast<size_t>(shape.numel()), 0)};
+}
+
 }  // namespace ito

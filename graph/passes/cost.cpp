@@ -9,10 +9,6 @@
 namespace ito {
 namespace {
 
-uint64_t bytes_of(const Node& node) {
-  return static_cast<uint64_t>(node.shape.numel()) * dtype_size(node.dtype);
-}
-
 // Elements of a stored operand that a user can see: slices see less than all.
 class LoadCounter {
  public:

@@ -6,6 +6,11 @@
 
 namespace ito {
 
+// What a node's value takes where it is stored.
+inline uint64_t bytes_of(const Node& node) {
+  return static_cast<uint64_t>(node.shape.numel()) * dtype_size(node.dtype);
+}
+
 struct KernelCost {
   uint64_t flops = 0;
   uint64_t bytes_read = 0;

@@ -6,6 +6,7 @@
 
 #include "base/half.h"
 #include "base/integer.h"
+#include "graph/passes/cost.h"
 #include "graph/passes/rewrite.h"
 
 namespace ito {
@@ -14,10 +15,6 @@ namespace {
 constexpr uint64_t kAlignment = 64;
 
 uint64_t align(uint64_t bytes) { return round_up(bytes, kAlignment); }
-
-uint64_t bytes_of(const Node& node) {
-  return static_cast<uint64_t>(node.shape.numel()) * dtype_size(node.dtype);
-}
 
 // A stretch of the arena that is needed from the first to the last call, both included.
 struct Block {

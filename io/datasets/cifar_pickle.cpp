@@ -10,7 +10,7 @@
 namespace ito {
 namespace {
 
-constexpr size_t kPixels = 32 * 32;
+constexpr size_t kPicturePixels = 32 * 32;
 using Kind = PickleValue::Kind;
 
 // What NumPy's arrays and bytes of Python 3 are made by.
@@ -21,15 +21,15 @@ constexpr std::array<std::string_view, 6> kAllowed = {"numpy.core.multiarray._re
                                                       "_codecs.encode",
                                                       "collections.OrderedDict"};
 
-struct Layout {
+struct PickledSet {
   const char* name;
   std::vector<std::string> train;
   std::string test, labels, names_file, names;
   int classes;
 };
 
-const Layout& layout_of(const Path& folder) {
-  static const Layout k10 = {
+const PickledSet& pickled_set(const Path& folder) {
+  static const PickledSet k10 = {
       "CIFAR-10",
       {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"},
       "test_batch",
@@ -37,8 +37,8 @@ const Layout& layout_of(const Path& folder) {
       "batches.meta",
       "label_names",
       10};
-  static const Layout k100 = {"CIFAR-100", {"train"},          "test", "fine_labels",
-                              "meta",      "fine_label_names", 100};
+  static const PickledSet k100 = {"CIFAR-100", {"train"},          "test", "fine_labels",
+                                  "meta",      "fine_label_names", 100};
   return file_exists(folder / "data_batch_1") || file_exists(folder / "test_batch") ? k10 : k100;
 }
 
@@ -97,14 +97,14 @@ Result<Pickle> read_dict(const Path& path) {
   return pickle;
 }
 
-Status read_batch(const Path& path, const Layout& layout, ImageDataset& data) {
+Status read_batch(const Path& path, const PickledSet& layout, ImageDataset& data) {
   ITO_ASSIGN(const Pickle dict, read_dict(path));
   const PickleValue *images = dict.find(dict.root(), "data"),
                     *labels = dict.find(dict.root(), layout.labels);
   if (images == nullptr || labels == nullptr || labels->kind != Kind::kList)
     return corrupt("{}: no 'data' and '{}' in it", path.string(), layout.labels);
-  ITO_ASSIGN(const std::string raw, array_bytes(dict, *images, 3 * kPixels, path.string()));
-  const size_t count = raw.size() / (3 * kPixels);
+  ITO_ASSIGN(const std::string raw, array_bytes(dict, *images, 3 * kPicturePixels, path.string()));
+  const size_t count = raw.size() / (3 * kPicturePixels);
   if (labels->items.size() != count)
     return corrupt("{}: {} labels, but {} images", path.string(), labels->items.size(), count);
   for (size_t n = 0; n < count; ++n) {
@@ -113,9 +113,9 @@ Status read_batch(const Path& path, const Layout& layout, ImageDataset& data) {
       return corrupt("{}: image {} has label {}; expected 0 to {}", path.string(), n, label.integer,
                      layout.classes - 1);
     data.labels->push_back(static_cast<int32_t>(label.integer));
-    for (size_t p = 0; p < kPixels; ++p)
+    for (size_t p = 0; p < kPicturePixels; ++p)
       for (size_t k = 0; k < 3; ++k)
-        data.pixels.push_back(static_cast<uint8_t>(raw[(n * 3 + k) * kPixels + p]));
+        data.pixels.push_back(static_cast<uint8_t>(raw[(n * 3 + k) * kPicturePixels + p]));
   }
   data.count += static_cast<int64_t>(count);
   return {};
@@ -130,7 +130,7 @@ bool is_cifar_pickle(const Path& folder) {
 }
 
 Result<ImageDataset> read_cifar_pickle(const Path& folder, Split split, const DatasetOptions&) {
-  const Layout& layout = layout_of(folder);
+  const PickledSet& layout = pickled_set(folder);
   ImageDataset data;
   data.h = data.w = 32;
   data.c = 3;

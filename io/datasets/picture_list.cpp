@@ -12,7 +12,7 @@
 namespace ito {
 namespace {
 
-constexpr int kMaxDepth = 16;
+constexpr int kFoldersDeep = 16;
 constexpr int64_t kMostNumbered = 1'000'000;
 
 // Pictures for other programs, by ending; they are named where they are left out.
@@ -60,8 +60,8 @@ bool may_be_class(const Path& folder) {
 }
 
 Status walk(const Path& folder, const std::string& relative, int depth, Walk& out) {
-  if (depth > kMaxDepth)
-    return corrupt("{}: folders in folders, more than {} deep", folder.string(), kMaxDepth);
+  if (depth > kFoldersDeep)
+    return corrupt("{}: folders in folders, more than {} deep", folder.string(), kFoldersDeep);
   ITO_ASSIGN(const std::vector<std::string> names, list_folder(folder));
   for (const std::string& name : names) {
     if (is_hidden(name)) continue;

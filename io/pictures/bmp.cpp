@@ -12,8 +12,8 @@ namespace {
 
 constexpr size_t kFileHeader = 14, kCoreHeader = 12, kInfoHeader = 40;
 // A run of 255 pixels is two bytes.
-constexpr int64_t kPixelsPerByte = 128;
-enum Compression : uint32_t { kRgb = 0, kRle8 = 1, kRle4 = 2, kBitFields = 3, kAlphaFields = 6 };
+constexpr int64_t kBmpPixelsPerByte = 128;
+enum BmpCompression : uint32_t { kRgb = 0, kRle8 = 1, kRle4 = 2, kBitFields = 3, kAlphaFields = 6 };
 
 struct Bmp {
   std::string_view bytes, where;
@@ -85,7 +85,7 @@ Status check(const Bmp& bmp) {
                        b.compression);
   const bool runs = b.compression == kRle8 || b.compression == kRle4;
   if (runs && b.top_down) return b.damaged("runs from the top down");
-  ITO_TRY(check_picture_size(b.w, b.h, b.bytes.size(), kPixelsPerByte, b.where));
+  ITO_TRY(check_picture_size(b.w, b.h, b.bytes.size(), kBmpPixelsPerByte, b.where));
   if (b.pixels < kFileHeader + kCoreHeader || b.pixels >= b.bytes.size())
     return b.damaged("the pixels lie outside the file");
   const int64_t stride = (b.w * b.bits + 31) / 32 * 4;

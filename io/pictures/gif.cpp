@@ -11,26 +11,26 @@ namespace ito {
 namespace {
 
 // A code of 12 bits stands for at most 4096 pixels.
-constexpr int64_t kPixelsPerByte = 4096;
+constexpr int64_t kGifPixelsPerByte = 4096;
 
-struct Source {
+struct GifSource {
   std::string_view rest;
 };
 
 int on_read(GifFileType* file, GifByteType* out, int n) {
-  auto* source = static_cast<Source*>(file->UserData);
+  auto* source = static_cast<GifSource*>(file->UserData);
   const size_t size = std::min(static_cast<size_t>(n), source->rest.size());
   std::memcpy(out, source->rest.data(), size);
   source->rest.remove_prefix(size);
   return static_cast<int>(size);
 }
 
-class Reader {
+class GifReader {
  public:
-  explicit Reader(Source* source) { file_ = DGifOpen(source, on_read, &error_); }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
-  ~Reader() {
+  explicit GifReader(GifSource* source) { file_ = DGifOpen(source, on_read, &error_); }
+  GifReader(const GifReader&) = delete;
+  GifReader& operator=(const GifReader&) = delete;
+  ~GifReader() {
     if (file_ != nullptr) DGifCloseFile(file_, nullptr);
   }
   GifFileType* file() { return file_; }
@@ -77,8 +77,8 @@ std::vector<int> row_order(int h, bool interlaced) {
 }  // namespace
 
 Result<Picture> decode_gif(std::string_view bytes, std::string_view where) {
-  Source source{bytes};
-  Reader reader(&source);
+  GifSource source{bytes};
+  GifReader reader(&source);
   GifFileType* file = reader.file();
   int transparent = NO_TRANSPARENT_COLOR;
   if (file == nullptr || !find_frame(file, &transparent))
@@ -90,8 +90,8 @@ Result<Picture> decode_gif(std::string_view bytes, std::string_view where) {
     return corrupt("{}: damaged image (an empty frame)", where);
   const int w = std::max(file->SWidth, frame.Left + frame.Width);
   const int h = std::max(file->SHeight, frame.Top + frame.Height);
-  ITO_TRY(check_picture_size(frame.Width, frame.Height, bytes.size(), kPixelsPerByte, where));
-  ITO_TRY(check_picture_size(w, h, bytes.size(), kPixelsPerByte, where));
+  ITO_TRY(check_picture_size(frame.Width, frame.Height, bytes.size(), kGifPixelsPerByte, where));
+  ITO_TRY(check_picture_size(w, h, bytes.size(), kGifPixelsPerByte, where));
 
   bool grey = true;
   for (int i = 0; i < map->ColorCount; ++i) {

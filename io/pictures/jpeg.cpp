@@ -16,7 +16,7 @@ namespace {
 
 // A block of 64 pixels takes a bit at least, and of a colour picture two planes may have a quarter
 // of the pixels each.
-constexpr int64_t kPixelsPerByte = 64 * 8;
+constexpr int64_t kJpegPixelsPerByte = 64 * 8;
 // A progressive file may ask for any number of walks over the whole picture.
 constexpr int kMostScans = 500;
 
@@ -79,7 +79,7 @@ void read_header(JpegJob& job) {
   jpeg_save_markers(&job.info, JPEG_APP0 + 1, 0xffff);
   jpeg_read_header(&job.info, TRUE);
   job.size = check_picture_size(job.info.image_width, job.info.image_height, job.bytes.size(),
-                                kPixelsPerByte, job.where);
+                                kJpegPixelsPerByte, job.where);
   for (const jpeg_marker_struct* m = job.info.marker_list; m != nullptr; m = m->next) {
     const std::string_view data(reinterpret_cast<const char*>(m->data), m->data_length);
     if (data.starts_with(std::string_view("Exif\0\0", 6))) {
