@@ -8,6 +8,7 @@
 #include "api/sampling.h"
 #include "api/task.h"
 #include "base/error.h"
+#include "base/integer.h"
 
 namespace ito {
 namespace {
@@ -94,7 +95,7 @@ class Interpolation {
   // Replays of a session over so many images.
   static int64_t replays(const SamplingSession& session, size_t rows) {
     const int64_t batch = session.batch();
-    return (static_cast<int64_t>(rows) + batch - 1) / batch * session.steps();
+    return ceil_div(static_cast<int64_t>(rows), batch) * session.steps();
   }
 
   // The session's images from x [rows, h, w, c], a batch at a time.

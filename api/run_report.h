@@ -1,7 +1,7 @@
 // A run as a page: losses, learning rate, norm of the gradient, speed, grids of samples over time,
 // what it was trained on, its device and settings, gathered from the files of its folder; and
-// several runs beside each other. Not for how a page is written (io/html_report.h) and not for what
-// a run writes while it trains (api/training_run.h).
+// several runs beside each other. Not for how a page is written (plots/html_report.h) and not for
+// what a run writes while it trains (api/training_run.h).
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@
 #include "api/run_folder.h"
 #include "base/result.h"
 #include "io/file.h"
-#include "io/html_report.h"
 #include "io/json.h"
+#include "plots/html_report.h"
 
 namespace ito {
 

@@ -15,6 +15,7 @@
 #include "api/scoring.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/integer.h"
 #include "diffusion/process.h"
 #include "io/png.h"
 
@@ -401,7 +402,7 @@ Status SamplingJob::draw_from(std::vector<SampleRequest> part, SampleSummary& su
   }
   start_ = looked_ = Clock::now();
   const size_t batch = static_cast<size_t>(session->batch());
-  const double steps_in_all = static_cast<double>((images_ + batch - 1) / batch) * session->steps();
+  const double steps_in_all = static_cast<double>(ceil_div(images_, batch)) * session->steps();
   double steps = 0, busy = 0;
   while (!part.empty() && !stopped()) {
     const auto after_step = [&] {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <string>
 
+#include "base/integer.h"
 #include "base/result.h"
 
 namespace ito {
@@ -31,7 +32,7 @@ struct SampleBlocks {
   size_t images = 0;     // of the job
   size_t per_block = 1;  // the last block may have fewer
 
-  size_t count() const { return (images + per_block - 1) / per_block; }
+  size_t count() const { return ceil_div(images, per_block); }
   size_t block_of(size_t image) const { return image / per_block; }
   Span images_of(size_t block) const;
   // Contiguous: shard k of n has the blocks ⌊kB/n⌋ to ⌊(k+1)B/n⌋ - 1 of B, so that the shards

@@ -9,6 +9,7 @@
 #include "apps/open_model.h"
 #include "apps/rows.h"
 #include "base/error.h"
+#include "base/integer.h"
 #include "io/class_names.h"
 #include "io/image.h"
 #include "io/json.h"
@@ -88,7 +89,7 @@ void print_bound(const LikelihoodInput& input, const BoundRequest& request,
   fmt::print("  sum of L_t {}\n", text(summary.rate));
   fmt::print("  L_0        {}\n", text(summary.decoder));
   fmt::print("{:>8}  {:>10}  {:>12}\n", "timestep", "rate", "distortion");
-  const size_t stride = std::max<size_t>(1, (curve.size() + kRowsPrinted - 1) / kRowsPrinted);
+  const size_t stride = std::max<size_t>(1, ceil_div(curve.size(), kRowsPrinted));
   for (size_t i = 0; i < curve.size(); ++i) {
     if (i % stride != 0 && i + 1 != curve.size()) continue;
     fmt::print("{:>8}  {:>10.4f}  {:>12.3f}\n", curve[i].timestep, curve[i].rate,

@@ -6,11 +6,11 @@
 #include "apps/choices.h"
 #include "apps/command.h"
 #include "apps/rows.h"
-#include "apps/toy_figure.h"
 #include "base/error.h"
 #include "base/registry.h"
 #include "io/json.h"
 #include "io/png.h"
+#include "studies/toy_figure.h"
 
 namespace ito::apps {
 namespace {

@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "apps/command.h"
 #include "base/error.h"
 #include "io/file.h"
 #include "io/json.h"
+#include "plots/html_report.h"
 
 namespace ito::apps {
 namespace {
@@ -55,27 +57,21 @@ void print_table(const std::vector<VerifyRow>& rows) {
   }
 }
 
-std::string html_of(const VerifyCommand& c, const std::vector<VerifyRow>& rows,
-                    const std::string& device) {
-  std::string html = fmt::format(
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>ito verify</title>\n"
-      "<style>body{{font:15px/1.4 sans-serif;margin:2em;color:#222}}"
-      "table{{border-collapse:collapse}}"
-      "td,th{{padding:.2em .8em;text-align:right;border-bottom:1px solid #ddd}}"
-      "td:nth-child(-n+2),th:nth-child(-n+2){{text-align:left}}"
-      ".wrong{{background:#fde0c8;font-weight:bold}}</style></head><body>\n"
-      "<h1>ito verify</h1>\n<p>{} chains, {} Euler-Maruyama steps, seed {}, on {}. "
-      "z = (measured - theory - method bias) / standard error; a row is wrong beyond 4.</p>\n"
-      "<table><tr><th>check</th><th>quantity</th><th>measured</th><th>theory</th>"
-      "<th>method bias</th><th>standard error</th><th>z</th><th></th></tr>\n",
-      c.options.chains, c.options.steps, c.options.seed, device);
+Report report_of(const VerifyCommand& c, const std::vector<VerifyRow>& rows,
+                 const std::string& device) {
+  ReportTable table{.head = {"check", "quantity", "measured", "theory", "method bias",
+                             "standard error", "z", ""}};
+  const auto digits = [](double value) { return fmt::format("{:.5f}", value); };
   for (const VerifyRow& row : rows)
-    html += fmt::format(
-        "<tr{}><td>{}</td><td>{}</td><td>{:.5f}</td><td>{:.5f}</td><td>{:.5f}</td><td>{:.5f}</td>"
-        "<td>{:.2f}</td><td>{}</td></tr>\n",
-        row.passed() ? "" : " class=\"wrong\"", row.check, row.quantity, row.measured, row.theory,
-        row.bias, row.standard_error, row.z, verdict(row));
-  return html + "</table></body></html>\n";
+    table.rows.push_back({row.check, row.quantity, digits(row.measured), digits(row.theory),
+                          digits(row.bias), digits(row.standard_error),
+                          fmt::format("{:.2f}", row.z), verdict(row)});
+  return {.title = "ito verify",
+          .subtitle = fmt::format("{} chains, {} Euler-Maruyama steps, seed {}, on {}",
+                                  c.options.chains, c.options.steps, c.options.seed, device),
+          .sections = {{.title = "z = (measured - theory - method bias) / standard error; a row is "
+                                 "wrong beyond 4",
+                        .tables = {std::move(table)}}}};
 }
 
 Status run(const VerifyCommand& c) {
@@ -96,7 +92,7 @@ Status run(const VerifyCommand& c) {
   else
     print_table(rows);
   if (!c.report.empty())
-    ITO_TRY(write_file_atomic(c.report, html_of(c, rows, device->info().name)));
+    ITO_TRY(write_file_atomic(c.report, html_page(report_of(c, rows, device->info().name))));
   const auto wrong =
       std::count_if(rows.begin(), rows.end(), [](const VerifyRow& row) { return !row.passed(); });
   if (wrong > 0)

@@ -76,12 +76,6 @@ Draw draw_inputs(Graph& graph, const Shape& shape) {
 
 std::vector<Name> divergence_choices() { return names_of(kDivergences); }
 
-std::string divergence_name(Divergence divergence) {
-  for (const DivergenceRow& row : kDivergences)
-    if (row.divergence == divergence) return std::string(row.name.name);
-  CHECK(false, "unknown divergence");
-}
-
 Result<Divergence> divergence_from_name(const std::string& name) {
   ITO_ASSIGN(const DivergenceRow* row,
              row_called(std::span<const DivergenceRow>(kDivergences), name, "probe"));

@@ -18,7 +18,6 @@ enum class Divergence : uint8_t {
   kRademacher,  // Hutchinson 1990: E[vᵀ J v] over v of independent ±1, which has less variance than
   kGaussian,  // ... over standard normals (FFJORD: Grathwohl et al. 2019)
 };
-std::string divergence_name(Divergence divergence);
 // "exact", "rademacher" or "gaussian".
 Result<Divergence> divergence_from_name(const std::string& name);
 

@@ -69,19 +69,6 @@ ScoreLoss ladder_score_matching(Tensor x0, Tensor t, Tensor noise, Tensor sigma,
   return loss_of(half_square(s * sigmas + noise));
 }
 
-Result<ScoreWeighting> score_weighting_from_name(const std::string& name) {
-  struct Row {
-    Name name;
-    ScoreWeighting weighting;
-  };
-  static constexpr Row kRows[] = {
-      {{"std2", "the noise's variance", "Song et al. 2021", ""}, ScoreWeighting::kStd2},
-      {{"likelihood", "the diffusion's square", "Song, Durkan, Murray, Ermon 2021", ""},
-       ScoreWeighting::kLikelihood}};
-  ITO_ASSIGN(const Row* row, row_called(std::span<const Row>(kRows), name, "score weighting"));
-  return row->weighting;
-}
-
 Status check_continuous_loss(const ContinuousLoss& options, const Sde& sde) {
   if (!(options.start >= 0 && options.start < sde.end()))
     return invalid_argument("start is {}, expected a time of at least 0 and less than {}",

@@ -52,8 +52,6 @@ enum class ScoreWeighting : uint8_t {
   kStd2,        // λ(t) = std(t)²
   kLikelihood,  // λ(t) = g(t)² (Song, Durkan, Murray, Ermon 2021, theorem 1)
 };
-// "std2", "likelihood".
-Result<ScoreWeighting> score_weighting_from_name(const std::string& name);
 
 enum class TimeSampling : uint8_t {
   kUniform,

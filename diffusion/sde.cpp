@@ -214,12 +214,6 @@ std::string sde_name(Sde::Kind kind) {
   CHECK(false, "unknown SDE");
 }
 
-Result<Sde::Kind> sde_kind_from_name(const std::string& name) {
-  for (const Sde::Kind kind : {Sde::Kind::kVe, Sde::Kind::kVp, Sde::Kind::kSubVp, Sde::Kind::kEdm})
-    if (name == sde_name(kind)) return kind;
-  return invalid_argument("SDE is \"{}\", expected ve, vp, subvp or edm", name);
-}
-
 Status check_sde(const Sde& sde) {
   if (sde.keeps_images()) {
     if (!(sde.sigma_min > 0) || !std::isfinite(sde.sigma_max))

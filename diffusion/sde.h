@@ -76,7 +76,6 @@ struct Sde {
 
 // "ve", "vp", "subvp", "edm".
 std::string sde_name(Sde::Kind kind);
-Result<Sde::Kind> sde_kind_from_name(const std::string& name);
 // Errors name the field: 0 < sigma_min < sigma_max, 0 <= beta_min <= beta_max, beta_max > 0, all
 // finite.
 Status check_sde(const Sde& sde);

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "base/integer.h"
 #include "base/registry.h"
 #include "diffusion/beta_quantile.h"
 #include "diffusion/choices.h"
@@ -120,7 +121,7 @@ Result<std::vector<double>> spaced(const SchedulerConfig& config, const NoiseSch
       break;
     case Spacing::kTrailing: {
       const double ratio = static_cast<double>(T) / steps;
-      const int count = static_cast<int>((int64_t{last} * steps + T - 1) / T);
+      const int count = static_cast<int>(ceil_div(int64_t{last} * steps, T));
       for (int i = 0; i < count; ++i) timesteps.push_back(nearest(last - i * ratio) - 1);
       return timesteps;
     }

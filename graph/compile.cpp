@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 
+#include "base/integer.h"
 #include "graph/kernels/emit.h"
 #include "graph/passes/cost.h"
 #include "graph/passes/fuse.h"
@@ -122,7 +123,7 @@ class PlanBuilder {
     std::string to = writer.argument(1, node.dtype, false, /*written=*/true);
     auto lanes = caps_.is_cpu ? caps_.subgroup_size : 64u;
     int64_t n = node.shape.numel();
-    int64_t groups = std::min<int64_t>((n + lanes - 1) / lanes, caps_.is_cpu ? 64 : 4096);
+    int64_t groups = std::min<int64_t>(ceil_div(n, lanes), caps_.is_cpu ? 64 : 4096);
     std::string body = fmt::format(
         "  for (uint o = gl_GlobalInvocationID.x; o < {}u; o += {}u) {{\n    {}\n  }}\n", n,
         groups * lanes, writer.store(to, "o", writer.load(from, "o")));

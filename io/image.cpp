@@ -103,18 +103,6 @@ Result<Image> read_image(const Path& path, int channels, const Background& backg
   return image_of(picture, channels, background);
 }
 
-Image centre_crop_square(const Image& image) {
-  int side = std::min(image.h, image.w);
-  int top = (image.h - side) / 2, left = (image.w - side) / 2;
-  Image out{side, side, image.c, {}};
-  for (int y = 0; y < side; ++y) {
-    auto begin =
-        image.pixels.begin() + (static_cast<ptrdiff_t>(top + y) * image.w + left) * image.c;
-    out.pixels.insert(out.pixels.end(), begin, begin + static_cast<ptrdiff_t>(side) * image.c);
-  }
-  return out;
-}
-
 Image resize(const Image& image, int h, int w) {
   return {h, w, image.c, resized(image.pixels, image.h, image.w, image.c, h, w, 255)};
 }

@@ -30,9 +30,6 @@ Result<Image> read_image(const Path& path, int channels = 0, const Background& b
 // The same of a decoded picture.
 Image image_of(const Picture& picture, int channels = 0, const Background& background = {});
 
-// The largest centred square.
-Image centre_crop_square(const Image& image);
-
 // Resizes to h x w with a triangle filter, widened when shrinking so that every source pixel counts
 // (antialiased bilinear). Rounds to nearest.
 Image resize(const Image& image, int h, int w);

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/integer.h"
 #include "io/compress.h"
 
 namespace ito {
@@ -121,7 +122,7 @@ Image grid_of(const std::vector<Image>& images, int columns, int gap, uint8_t ba
   CHECK(!images.empty() && gap >= 0, "a grid needs images");
   const Image& first = images[0];
   columns = columns_for(images.size(), columns);
-  int rows = (static_cast<int>(images.size()) + columns - 1) / columns;
+  int rows = ceil_div(static_cast<int>(images.size()), columns);
   Image grid{rows * (first.h + gap) + gap, columns * (first.w + gap) + gap, first.c, {}};
   grid.pixels.assign(
       static_cast<size_t>(grid.h) * static_cast<size_t>(grid.w) * static_cast<size_t>(grid.c),

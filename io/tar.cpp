@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/integer.h"
 
 namespace ito {
 namespace {
@@ -83,7 +84,7 @@ Result<std::vector<TarEntry>> parse_tar(std::string_view bytes, std::string_view
     if (size > bytes.size() - at)
       return corrupt("{}: {} lies outside the tar archive", where, name);
     entries.push_back({std::move(name), bytes.substr(at, size)});
-    const uint64_t padded = (size + kBlock - 1) / kBlock * kBlock;
+    const uint64_t padded = round_up(size, kBlock);
     at += std::min<uint64_t>(padded, bytes.size() - at);
   }
 }

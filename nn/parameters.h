@@ -152,9 +152,6 @@ Shape internal_shape(const ParameterSpec& spec);
 // expected and found.
 Status check_foreign_shape(const Parameter& parameter, const Shape* found);
 
-// Named tensors → flat [set.size()]. A missing tensor, one that the network does not have, or one
-// of another shape is an error that names it, with expected and found.
-Result<std::vector<float>> pack_parameters(const ParameterSet& set, const ForeignTensors& tensors);
 // Flat [set.size()] → named tensors.
 ForeignTensors unpack_parameters(const ParameterSet& set, std::span<const float> flat);
 

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/integer.h"
 #include "plots/plot.h"
 
 namespace ito {
@@ -188,7 +189,7 @@ int panel_height(const Figure& figure) { return kTop + figure.side + kBottom; }
 Image draw_figure(const Figure& figure) {
   CHECK(figure.columns >= 1 && figure.side >= 50, "a figure needs some room");
   const int count = static_cast<int>(figure.panels.size());
-  const int rows = (count + figure.columns - 1) / figure.columns;
+  const int rows = ceil_div(count, figure.columns);
   const int h = panel_height(figure);
   // Where each column starts; one with a colour bar is wider.
   std::vector<int> starts = {0};

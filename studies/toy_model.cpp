@@ -140,12 +140,6 @@ Tensor ToyDraw::noise() const { return draw_score_noise(x0.shape(), key, image, 
 
 std::span<const ToyObjective> toy_objective_rows() { return kObjectives; }
 
-std::vector<std::string> toy_objective_names() {
-  std::vector<std::string> names;
-  for (const ToyObjective& row : kObjectives) names.emplace_back(row.name.name);
-  return names;
-}
-
 Result<const ToyObjective*> toy_objective(const std::string& name) {
   return row_called(toy_objective_rows(), name, "objective");
 }

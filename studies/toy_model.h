@@ -45,7 +45,6 @@ struct ToyObjective {
   int64_t default_steps() const { return conditional ? 5000 : 2500; }
 };
 std::span<const ToyObjective> toy_objective_rows();
-std::vector<std::string> toy_objective_names();
 Result<const ToyObjective*> toy_objective(const std::string& name);
 
 struct ToyOptions {

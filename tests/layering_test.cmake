@@ -15,7 +15,7 @@ set(io "io/;base/")
 set(plots "plots/;io/;base/")
 set(statistics "statistics/;base/")
 set(api "api/;plots/;statistics/;nn/;diffusion/;io/;runtime/;graph/;base/")
-set(studies "studies/;api/;nn/;diffusion/;runtime/;graph/;base/")
+set(studies "studies/;api/;plots/;nn/;diffusion/;runtime/;graph/;base/")
 set(apps "apps/;studies/;api/;plots/;statistics/;nn/;diffusion/;io/;runtime/;graph/;base/")
 
 set(rooms base graph runtime_vk runtime nn diffusion io plots statistics api studies apps)

@@ -4,6 +4,7 @@
 
 #include "api/objectives.h"
 #include "base/error.h"
+#include "base/integer.h"
 #include "diffusion/ddgan.h"
 #include "graph/builder.h"
 #include "nn/ddgan.h"
@@ -33,7 +34,7 @@ ObjectiveLoss gan_loss(const DdganConfig& config, const NoiseSchedule& schedule,
     const DdganGenerator generator = [&](Tensor x, Tensor t, Tensor z) {
       return ddgan_generator(parameters, config.unet, config.mapping, x, t, z, labels);
     };
-    const int64_t some = (shape[0] + kPenaltyShare - 1) / kPenaltyShare;
+    const int64_t some = ceil_div(shape[0], kPenaltyShare);
     const DdganLoss loss =
         ddgan_loss(batch.images, draw, schedule, generator, discriminator_on(parameters),
                    discriminator_on(parameters.frozen()), penalty_weight > 0 ? some : 0);

@@ -141,7 +141,7 @@ NodeId attention_operand_base(const Graph& graph, NodeId operand) {
 
 std::array<uint32_t, 3> attention_groups(int64_t tiles, const DeviceCaps& caps) {
   if (tiles <= caps.max_groups_x) return {static_cast<uint32_t>(tiles), 1, 1};
-  const int64_t y = (tiles + caps.max_groups_x - 1) / caps.max_groups_x;
+  const int64_t y = ceil_div(tiles, caps.max_groups_x);
   return {static_cast<uint32_t>(ceil_div(tiles, y)), static_cast<uint32_t>(y), 1};
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/device_caps.h"
+#include "base/integer.h"
 #include "graph/attrs.h"
 #include "graph/kernels/emit.h"
 
@@ -65,7 +66,7 @@ struct AttentionWalk {
   Statistic lse, delta;
   bool rows_are_queries = true;
 
-  int64_t row_tiles(int64_t tile) const { return (rows + tile - 1) / tile; }
+  int64_t row_tiles(int64_t tile) const { return ceil_div(rows, tile); }
 };
 
 EmittedKernel emit_attention_lanes(KernelWriter& writer, const AttentionWalk& walk,

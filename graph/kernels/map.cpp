@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/integer.h"
 #include "graph/kernels/emit.h"
 
 namespace ito {
@@ -21,7 +22,7 @@ MapWalk plan_walk(int64_t elements, const DeviceCaps& caps) {
   MapWalk walk;
   walk.lanes =
       caps.is_cpu ? caps.subgroup_size : std::min<uint32_t>(128, caps.max_workgroup_size_x);
-  walk.chunks = (elements + walk.lanes - 1) / walk.lanes;
+  walk.chunks = ceil_div(elements, walk.lanes);
   // A CPU driver pays for each workgroup; a GPU wants many.
   int64_t wanted_groups = caps.is_cpu ? 64 : 4096;
   walk.per_group = std::max<int64_t>(1, walk.chunks / wanted_groups);
@@ -33,9 +34,8 @@ MapWalk plan_walk(int64_t elements, const DeviceCaps& caps) {
     walk.per_group = share;
     break;
   }
-  while ((walk.chunks + walk.per_group - 1) / walk.per_group > caps.max_groups_x)
-    walk.per_group *= 2;
-  walk.groups = static_cast<uint32_t>((walk.chunks + walk.per_group - 1) / walk.per_group);
+  while (ceil_div(walk.chunks, walk.per_group) > caps.max_groups_x) walk.per_group *= 2;
+  walk.groups = static_cast<uint32_t>(ceil_div(walk.chunks, walk.per_group));
   return walk;
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/integer.h"
 #include "graph/builder.h"
 #include "graph/kernels/contract.h"
 #include "graph/passes/passes.h"
@@ -80,8 +81,8 @@ Tensor lower_conv_grad_input_phases(Tensor dy, Tensor w, const ConvAttr& conv, c
   std::vector<int64_t> reversed = {0, 2};
   for (int i = 0; i < 2; ++i) {
     const int64_t s = conv.stride[i], padding = conv.pad[2 * i];
-    taps[i] = (w.dim(i) + s - 1) / s;
-    whole[i] = (out[1 + i] + s - 1) / s * s;
+    taps[i] = ceil_div(w.dim(i), s);
+    whole[i] = ceil_div(out[1 + i], s) * s;
     low[i] = taps[i] - 1 - padding / s;
     high[i] = whole[i] / s - 1 + (s - 1 + padding) / s - (dy.dim(1 + i) - 1);
     step[i] = (s - 1 + padding) / s - padding / s;  // from the first phase's rows to the last's

@@ -1,6 +1,9 @@
 // Latent diffusion: a conditional pipeline on files, its context and its autoencoder; and tiles.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "api/autoencoder.h"
 #include "api/forward.h"
 #include "api/sampling.h"
@@ -289,6 +292,35 @@ TEST_F(LatentDiffusion, CommandsTakeContextsAndAutoencoders) {
                                    "--out", (scratch / "none.npz").string()});
   EXPECT_NE(without.code, 0);
   EXPECT_NE(without.err.find("--context"), std::string::npos) << without.err;
+
+  // Twice the size of the autoencoder's pictures: in tiles by the command as in a session.
+  const Outcome tiled = run_ito(
+      {"sample", "--model", (scratch / "model").string(), "--context",
+       (scratch / "context.safetensors").string(), "--seeds", "1", "--steps", "2", "--sampler",
+       "ddim", "--size", "16", "--vae-tiling", "--out", (scratch / "tiled.safetensors").string()});
+  ASSERT_EQ(tiled.code, 0) << tiled.err;
+  const HostTensor found =
+      read_safetensors(scratch / "tiled.safetensors").value().tensors.at("images");
+  ASSERT_EQ(found.shape, (Shape{1, 3, 16, 16}));
+  const std::vector<float> values = nchw_to_nhwc(to_floats(found), found.shape);
+  const ContextStates states{.rows = 1, .length = 5, .features = 6, .values = waves(30, 1.1f)};
+  SampleOptions options;
+  options.sampler = "ddim";
+  options.steps = 2;
+  options.batch = 1;
+  options.height = options.width = 8;
+  options.context = &states;
+  ASSERT_OK_AND_ASSIGN(const Model model, load_model(scratch / "model"));
+  for (const bool in_tiles : {true, false}) {
+    options.tiled = in_tiles;
+    ASSERT_OK_AND_ASSIGN(const auto session, SamplingSession::create(device(), model, options));
+    ASSERT_OK_AND_ASSIGN(const std::vector<float> own,
+                         session->sample(std::vector<SampleRequest>{{.seed = 1}}));
+    double most = 0;
+    for (size_t i = 0; i < values.size(); ++i)
+      most = std::max(most, std::fabs(double{values[i]} - own[i]));
+    EXPECT_EQ(most < 1e-5, in_tiles) << most;
+  }
 
   TensorFile pictures;
   pictures.tensors.emplace("sample", tensor_from_floats({1, 3, 8, 12}, waves(288, 0.2f)));

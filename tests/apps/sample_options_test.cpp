@@ -8,6 +8,7 @@
 #include "io/image.h"
 #include "io/json.h"
 #include "io/png.h"
+#include "io/safetensors.h"
 #include "tests/apps/run_ito.h"
 #include "tests/apps/tiny_model.h"
 #include "tests/nn/torch_random.h"
@@ -149,6 +150,50 @@ TEST_F(SampleOptionsTest, ClassifierFreeGuidanceMixesTheTwoPredictions) {
   EXPECT_GT(distance(strong, conditional), 1e-3);
   options.classifier_free->null_class = 3;
   EXPECT_FALSE(sample(options).ok());
+}
+
+// What the program samples is what a session with these options samples.
+TEST_F(SampleOptionsTest, TheCommandsGuidanceIsTheSessions) {
+  SampleOptions options = options_for("ddim", 3);
+  const auto command = [&](const std::vector<std::string>& more) {
+    const Path out = *scratch_ / "guided.safetensors";
+    std::filesystem::remove(out);
+    const Outcome outcome =
+        run_ito(with({"sample", "--model", (*scratch_ / "model").string(), "--sampler", "ddim",
+                      "--steps", "3", "--seeds", "1,2", "--class", "1", "--out", out.string()},
+                     more));
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return to_floats(read_safetensors(out).value().tensors.at("images"));  // of one channel
+  };
+  options.classifier_free = ClassifierFree{.scale = 4, .null_class = 0, .rescale = 0.7};
+  ASSERT_OK_AND_ASSIGN(const std::vector<float> own, sample(options, 1));
+  const std::vector<float> guided =
+      command({"--guidance-scale", "4", "--null-class", "0", "--guidance-rescale", "0.7"});
+  ASSERT_EQ(guided.size(), own.size());
+  EXPECT_LT(distance(guided, own), 1e-5);
+  EXPECT_GT(distance(guided, command({"--guidance-scale", "4", "--null-class", "0"})), 1e-3);
+  EXPECT_GT(distance(guided, command({"--guidance-scale", "4", "--guidance-rescale", "0.7"})),
+            1e-3);
+}
+
+TEST_F(SampleOptionsTest, TheCommandWritesPreviewsBesideTheGrid) {
+  const Path folder = *scratch_ / "previews";
+  std::filesystem::create_directories(folder);
+  const Outcome outcome =
+      run_ito({"sample", "--model", (*scratch_ / "model").string(), "--sampler", "ddim", "--steps",
+               "5", "--num", "2", "--preview-every", "2", "--out", (folder / "grid.png").string()});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  ASSERT_OK_AND_ASSIGN(const Image grid, read_image(folder / "grid.png"));
+  int previews = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().filename() == "grid.png") continue;
+    ++previews;
+    ASSERT_OK_AND_ASSIGN(const Image preview, read_image(entry.path()));
+    EXPECT_EQ(preview.h, grid.h);
+    EXPECT_EQ(preview.w, grid.w);
+    EXPECT_NE(preview.pixels, grid.pixels);
+  }
+  EXPECT_EQ(previews, 2);  // after steps 2 and 4
 }
 
 TEST_F(SampleOptionsTest, PreviewsAreEstimatesOfTheImages) {

@@ -187,9 +187,9 @@ TEST_F(LikelihoodOnDevice, HutchinsonEstimatesTheTrace) {
     double squares = 0;
     for (const double value : found.delta) squares += (value - mean) * (value - mean);
     const double variance = squares / (count - 1);
-    EXPECT_GT(variance, 1e-6) << divergence_name(divergence);
-    EXPECT_NEAR(mean, exact.delta[0], 4 * std::sqrt(variance / count))
-        << divergence_name(divergence);
+    SCOPED_TRACE(static_cast<int>(divergence));
+    EXPECT_GT(variance, 1e-6);
+    EXPECT_NEAR(mean, exact.delta[0], 4 * std::sqrt(variance / count));
     variances.push_back(variance);
   }
   EXPECT_LT(variances[0], variances[1]);
@@ -379,9 +379,9 @@ TEST(Likelihood, BadRequestsAreNamed) {
   ASSERT_FALSE(large.ok());
   EXPECT_NE(large.error().message.find("784"), std::string::npos);
   EXPECT_FALSE(divergence_from_name("sobol").ok());
-  for (const Divergence divergence :
-       {Divergence::kExact, Divergence::kRademacher, Divergence::kGaussian})
-    EXPECT_EQ(divergence_from_name(divergence_name(divergence)).value(), divergence);
+  EXPECT_EQ(divergence_from_name("exact").value(), Divergence::kExact);
+  EXPECT_EQ(divergence_from_name("rademacher").value(), Divergence::kRademacher);
+  EXPECT_EQ(divergence_from_name("gaussian").value(), Divergence::kGaussian);
   NoiseSchedule flat{.betas = {0.1, 0.1}, .alphas_cumprod = {0.9, 0.9}};
   EXPECT_FALSE(probability_flow(flat, Prediction::kEpsilon, {}).ok());
   NoiseSchedule gone{.betas = {0.1, 1}, .alphas_cumprod = {0.9, 0}};

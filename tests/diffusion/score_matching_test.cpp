@@ -276,7 +276,6 @@ TEST(ContinuousLoss, OptionsThatDoNotFitAreNamed) {
             std::string::npos);
   EXPECT_FALSE(check_continuous_loss({.start = -0.5}, vp).ok());
   EXPECT_FALSE(check_continuous_loss({.sampling = TimeSampling::kImportance}, vp).ok());
-  EXPECT_FALSE(score_weighting_from_name("snr").ok());
 }
 
 struct Draws {

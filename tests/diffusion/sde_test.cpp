@@ -139,7 +139,6 @@ TEST(Sde, BadParametersAreNamed) {
   EXPECT_NE(message({.kind = Sde::Kind::kVp, .beta_min = 3, .beta_max = 2}).find("beta_min"),
             std::string::npos);
   EXPECT_NE(message({.kind = Sde::Kind::kVp, .beta_max = NAN}).find("beta_max"), std::string::npos);
-  EXPECT_FALSE(sde_kind_from_name("vpsde").ok());
 }
 
 // N steps of the forward chain give mean and deviation of the marginal, up to O(1/N).

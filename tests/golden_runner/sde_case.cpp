@@ -3,11 +3,20 @@
 #include "base/error.h"
 
 namespace ito::golden {
+namespace {
+
+Result<Sde::Kind> sde_kind(const std::string& name) {
+  for (const Sde::Kind kind : {Sde::Kind::kVe, Sde::Kind::kVp, Sde::Kind::kSubVp})
+    if (name == sde_name(kind)) return kind;
+  return corrupt("kind is \"{}\", expected ve, vp or subvp", name);
+}
+
+}  // namespace
 
 Result<Sde> sde_of(const Case& golden) {
   Sde sde;
   ITO_ASSIGN(const std::string kind, text(golden.json, "kind"));
-  ITO_ASSIGN(sde.kind, sde_kind_from_name(kind));
+  ITO_ASSIGN(sde.kind, sde_kind(kind));
   if (sde.kind == Sde::Kind::kVe) {
     ITO_ASSIGN(sde.sigma_min, number(golden.json, "s0"));
     ITO_ASSIGN(sde.sigma_max, number(golden.json, "s1"));

@@ -112,12 +112,5 @@ TEST(Image, ResizeKeepsConstantsAndRamps) {
   EXPECT_EQ(resize(ramp, 1, 4), ramp);
 }
 
-TEST(Image, CropTakesTheMiddle) {
-  Image image{1, 4, 1, {1, 2, 3, 4}};
-  EXPECT_EQ(centre_crop_square(image), (Image{1, 1, 1, {2}}));
-  Image tall{3, 1, 2, {1, 2, 3, 4, 5, 6}};
-  EXPECT_EQ(centre_crop_square(tall), (Image{1, 1, 2, {3, 4}}));
-}
-
 }  // namespace
 }  // namespace ito

@@ -11,6 +11,7 @@
 #include "nn/networks.h"
 #include "nn/unet2d.h"
 #include "nn/unet2d_condition.h"
+#include "tests/nn/pack_parameters.h"
 
 namespace ito {
 namespace {

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "tests/nn/pack_parameters.h"
+
 namespace ito {
 namespace {
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "nn/parameters.h"
+#include "tests/nn/pack_parameters.h"
 
 namespace ito {
 

@@ -1,5 +1,5 @@
 // Pages: what stands in them, and that they need nothing else.
-#include "io/html_report.h"
+#include "plots/html_report.h"
 
 #include <gtest/gtest.h>
 

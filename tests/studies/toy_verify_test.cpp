@@ -1,4 +1,6 @@
 // `ito toy` and `ito verify` at small settings, and what of them can be known beforehand.
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cmath>
 

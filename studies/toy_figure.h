@@ -4,11 +4,11 @@
 #include "plots/figure.h"
 #include "studies/toy.h"
 
-namespace ito::apps {
+namespace ito {
 
 Figure toy_figure(const ToyOptions& options, const ToyResult& result);
 
 // The figures of merit as lines of text.
 std::vector<std::string> toy_summary(const ToyResult& result);
 
-}  // namespace ito::apps
+}  // namespace ito

@@ -1,4 +1,4 @@
-#include "apps/toy_figure.h"
+#include "studies/toy_figure.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 
 #include "plots/plot.h"
 
-namespace ito::apps {
+namespace ito {
 namespace {
 
 Points points_of(const std::vector<float>& xy, Colour colour, double radius, double alpha) {
@@ -178,4 +178,4 @@ Figure toy_figure(const ToyOptions& options, const ToyResult& result) {
   return figure;
 }
 
-}  // namespace ito::apps
+}  // namespace ito

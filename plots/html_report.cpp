@@ -1,4 +1,4 @@
-#include "io/html_report.h"
+#include "plots/html_report.h"
 
 #include <fmt/format.h>
 
@@ -6,12 +6,14 @@
 #include <cmath>
 #include <limits>
 
+#include "base/integer.h"
+
 namespace ito {
 namespace {
 
 // A chart's own units; the page scales it.
 constexpr double kWidth = 640, kHeight = 260;
-constexpr double kLeft = 64, kRight = 12, kTop = 12, kBottom = 40;
+constexpr double kMarginLeft = 64, kMarginRight = 12, kMarginTop = 12, kMarginBottom = 40;
 constexpr int kTicks = 5;
 // More points than that along x are no more to be seen.
 constexpr size_t kMostPoints = 600;
@@ -47,7 +49,7 @@ svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; 
 .legend span { margin-right: 1rem; color: var(--soft); white-space: nowrap; }
 )";
 
-struct Range {
+struct SeriesRange {
   double low = std::numeric_limits<double>::infinity();
   double high = -std::numeric_limits<double>::infinity();
   void take(double value) {
@@ -67,7 +69,7 @@ double tick_step(double span) {
   return 10 * power;
 }
 
-std::string tick_text(double value) {
+std::string axis_text(double value) {
   if (value != 0 && (std::abs(value) < 1e-3 || std::abs(value) >= 1e6))
     return fmt::format("{:.2g}", value);
   return fmt::format("{:.6g}", value);
@@ -81,7 +83,7 @@ ReportSeries thinned(const ReportSeries& series) {
     finite.x.push_back(series.x[i]);
     finite.y.push_back(series.y[i]);
   }
-  const size_t group = (finite.x.size() + kMostPoints - 1) / kMostPoints;
+  const size_t group = ceil_div(finite.x.size(), kMostPoints);
   if (group <= 1) return finite;
   ReportSeries thin{.name = series.name, .x = {}, .y = {}};
   for (size_t first = 0; first < finite.x.size(); first += group) {
@@ -111,7 +113,7 @@ class Chart {
     }
     log_ = chart.log_y && positive && !y_.empty();
     if (log_) y_ = {std::log10(y_.low), std::log10(y_.high)};
-    for (Range* range : {&x_, &y_})
+    for (SeriesRange* range : {&x_, &y_})
       if (!range->empty() && range->span() < 1e-12 * std::max(1.0, std::abs(range->high)))
         *range = {range->low - 0.5, range->high + 0.5};
   }
@@ -123,22 +125,23 @@ class Chart {
     if (x_.empty()) return out + "<text x=\"64\" y=\"40\">nothing yet</text></svg>";
     const double xs = tick_step(x_.span());
     for (double x = std::ceil(x_.low / xs) * xs; x <= x_.high; x += xs)
-      out += label(at_x(x), kHeight - kBottom + 18, "middle", tick_text(x));
+      out += label(at_x(x), kHeight - kMarginBottom + 18, "middle", axis_text(x));
     for (const auto& [y, text] : y_ticks())
       out += fmt::format("<line class=\"axis\" x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>",
-                         kLeft, kWidth - kRight, at_y(y), at_y(y)) +
-             label(kLeft - 8, at_y(y) + 4, "end", text);
-    out += label((kLeft + kWidth - kRight) / 2, kHeight - 4, "middle", chart_.x_label);
+                         kMarginLeft, kWidth - kMarginRight, at_y(y), at_y(y)) +
+             label(kMarginLeft - 8, at_y(y) + 4, "end", text);
+    out += label((kMarginLeft + kWidth - kMarginRight) / 2, kHeight - 4, "middle", chart_.x_label);
     for (size_t k = 0; k < series_.size(); ++k) out += line(series_[k], k);
     return out + "</svg>";
   }
 
  private:
   double at_x(double x) const {
-    return kLeft + (x - x_.low) / x_.span() * (kWidth - kLeft - kRight);
+    return kMarginLeft + (x - x_.low) / x_.span() * (kWidth - kMarginLeft - kMarginRight);
   }
   double at_y(double y) const {
-    return kHeight - kBottom - (y - y_.low) / y_.span() * (kHeight - kTop - kBottom);
+    return kHeight - kMarginBottom -
+           (y - y_.low) / y_.span() * (kHeight - kMarginTop - kMarginBottom);
   }
 
   static std::string label(double x, double y, const char* anchor, const std::string& text) {
@@ -154,7 +157,7 @@ class Chart {
         for (const double factor : {1.0, 2.0, 5.0}) {
           const double y = power + std::log10(factor);
           if (y >= y_.low && y <= y_.high)
-            ticks.emplace_back(y, tick_text(factor * std::pow(10, power)));
+            ticks.emplace_back(y, axis_text(factor * std::pow(10, power)));
         }
       // Over many decades the whole ones suffice; within less than one there may be none.
       if (ticks.size() > 3 * kTicks)
@@ -164,7 +167,7 @@ class Chart {
     }
     const double step = tick_step(y_.span());
     for (double y = std::ceil(y_.low / step) * step; y <= y_.high; y += step)
-      ticks.emplace_back(y, log_ ? fmt::format("{:.3g}", std::pow(10, y)) : tick_text(y));
+      ticks.emplace_back(y, log_ ? fmt::format("{:.3g}", std::pow(10, y)) : axis_text(y));
     return ticks;
   }
 
@@ -183,7 +186,7 @@ class Chart {
 
   const ReportChart& chart_;
   std::vector<ReportSeries> series_;
-  Range x_, y_;
+  SeriesRange x_, y_;
   bool log_ = false;
 };
 

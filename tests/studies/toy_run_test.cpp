@@ -46,8 +46,8 @@ TEST_F(ToyRunOnDevice, EveryObjectiveLearnsAGaussian) {
   ASSERT_OK_AND_ASSIGN(const ToyResult untrained, run_toy(device(), options_of({"ve", false}, 1)));
   EXPECT_GT(untrained.energy_distance, 0.2);
   std::vector<Case> cases = {{"ism", true}, {"dsm", true}, {"ve", true}};
-  const std::vector<std::string> names = toy_objective_names();
-  for (const std::string& name : names) cases.push_back({name.c_str(), false});
+  for (const ToyObjective& row : toy_objective_rows())
+    cases.push_back({row.name.name.data(), false});
   for (const Case& c : cases) {
     SCOPED_TRACE(std::string(c.objective) + (c.energy ? " energy" : " score"));
     // VP and sub-VP need longer: their scores are far from nothing at all times up to the prior.
