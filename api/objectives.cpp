@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "nn/classifier.h"
 #include "nn/ddgan.h"
+#include "nn/networks.h"
 #include "nn/noisy_classifier.h"
 
 namespace ito {
@@ -67,6 +68,7 @@ constexpr ObjectiveRow kObjectives[] = {
     {.name = {"noisy-classifier", "the class of noisy images, to guide samplers with",
               "Dhariwal & Nichol 2021, section 4", ""},
      .implied = [](const Options& o) { return o.classifier && o.noisy; },
+     .implied_by = "classifier noisy",
      .processes = kNoSde,
      .options = "classifier noisy schedule timesteps prediction loss-weight zero-snr",
      .preset = [](Options& o) { o.classifier = o.noisy = true; },
@@ -77,6 +79,7 @@ constexpr ObjectiveRow kObjectives[] = {
      .optional_classes = false},
     {.name = {"classifier", "the class of images", "cross-entropy", ""},
      .implied = [](const Options& o) { return o.classifier; },
+     .implied_by = "classifier",
      .processes = kNoSde,
      .options = "classifier schedule timesteps prediction loss-weight",
      .preset = [](Options& o) { o.classifier = true; },
@@ -88,6 +91,7 @@ constexpr ObjectiveRow kObjectives[] = {
     {.name = {"gan", "a denoising diffusion GAN of few large steps", "Xiao, Kreis, Vahdat 2022",
               ""},
      .implied = [](const Options& o) { return o.gan_steps > 0; },
+     .implied_by = "gan-steps",
      .processes = kNoSde,
      .options = "gan-steps",
      .preset =
@@ -99,6 +103,7 @@ constexpr ObjectiveRow kObjectives[] = {
      .from_model = false},  // whose folder lacks the discriminator
     {.name = {"edm", "EDM's preconditioned loss", "Karras et al. 2022, table 1", ""},
      .implied = [](const Options& o) { return row_of_process(o).preconditioned; },
+     .implied_by = "sde",
      .processes = kEdm,
      .options = "class-dropout sde timesteps",
      .preset = [](Options& o) { to_sde(o, kEdm); },
@@ -106,6 +111,7 @@ constexpr ObjectiveRow kObjectives[] = {
      .defaults = edm_defaults},
     {.name = {"dsm", "denoising score matching", "Song et al. 2021, eq. 7", ""},
      .implied = [](const Options& o) { return row_of_process(o).score(); },
+     .implied_by = "sde",
      .processes = kSdes,
      .options = ITO_SCORE "dsm-weight ladder",
      .preset = to_score,
@@ -181,14 +187,26 @@ bool lists(std::string_view list, std::string_view word) {
 }
 
 // The rows that take an option.
-std::string takers(std::string_view key) {
+template <typename Row>
+std::string takers(std::span<const Row> rows, std::string_view key) {
   std::string names;
-  for (const ObjectiveRow& row : kObjectives) {
+  for (const Row& row : rows) {
     if (!lists(row.options, key)) continue;
     if (!names.empty()) names += ", ";
     names += row.name.name;
   }
   return names;
+}
+
+// Whether the row takes an option, or no row has it for its own; `what` is "--objective".
+template <typename Row>
+Status check_taken(std::string_view key, std::span<const Row> rows, const Row& row,
+                   std::string_view what) {
+  if (lists(row.options, key)) return {};
+  const std::string names = takers(rows, key);
+  if (names.empty()) return {};
+  return invalid_argument("--{} is of {} {}; leave it out with {}", key, what, names,
+                          row.name.name);
 }
 
 }  // namespace
@@ -208,6 +226,30 @@ Result<const ObjectiveRow*> objective_of(const TrainingOptions& options) {
   return row;
 }
 
+bool trains(const ObjectiveRow& row, const Network& network) {
+  return row.network.empty() ? !training_of(network).designs.empty() : row.network == network.row();
+}
+
+Status set_defaults(TrainingOptions& options, const std::set<std::string>& given) {
+  ITO_ASSIGN(const ObjectiveRow* row, objective_of(options));
+  if (row->defaults != nullptr) row->defaults(options, given);
+  ITO_ASSIGN(const NetworkDesign* design,
+             row_called(network_designs(), options.network, "--network"));
+  if (design->defaults != nullptr) design->defaults(options, given);
+  return {};
+}
+
+std::set<std::string_view> objective_keys() {
+  std::set<std::string_view> keys = {"objective"};
+  for (const ObjectiveRow& row : kObjectives)
+    for (std::string_view rest = row.implied_by; !rest.empty();) {
+      const size_t end = std::min(rest.find(' '), rest.size());
+      keys.insert(rest.substr(0, end));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+  return keys;
+}
+
 TrainingOptions with_preset(const ObjectiveRow& row, TrainingOptions options) {
   if (row.preset != nullptr) row.preset(options);
   return options;
@@ -219,13 +261,19 @@ Status check_objective_options(const TrainingOptions& given) {
   if (!lists(row->processes, options.sde))
     return invalid_argument("--objective {} goes with --sde {}, found {}", row->name.name,
                             row->processes, options.sde);
-  const Json defaults = to_json(TrainingOptions{}), asked = to_json(options);
+  ITO_ASSIGN(const NetworkDesign* design,
+             row_called(network_designs(), options.network, "--network"));
+  const TrainingOptions untouched;
+  if (!row->network.empty() && options.network != untouched.network)
+    return invalid_argument(
+        "--network is not of --objective {}, which has one of its own; leave "
+        "it out",
+        row->name.name);
+  const Json defaults = to_json(untouched), asked = to_json(options);
   for (const auto& [key, value] : asked.items()) {
-    if (value == defaults[key] || lists(row->options, key)) continue;
-    const std::string names = takers(key);
-    if (!names.empty())
-      return invalid_argument("--{} is of --objective {}; leave it out with {}", key, names,
-                              row->name.name);
+    if (value == defaults[key]) continue;
+    ITO_TRY(check_taken(key, objective_rows(), *row, "--objective"));
+    ITO_TRY(check_taken(key, network_designs(), *design, "--network"));
   }
   return {};
 }

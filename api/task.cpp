@@ -14,11 +14,9 @@ namespace {
 // Images that fit into what a model was trained on are padded to that, unless --size says more.
 std::array<int, 2> image_size(const TrainingOptions& options, const ImageDataset& data,
                               const InitialModel* initial) {
-  const auto* model =
-      initial == nullptr ? nullptr : initial->model.network.config_as<UNet2DConfig>();
-  if (model != nullptr && model->sample_size && options.size == TrainingOptions().size) {
-    const auto [h, w] = *model->sample_size;
-    if (data.h <= h && data.w <= w) return {h, w};
+  if (initial != nullptr && options.size == TrainingOptions().size) {
+    const auto size = initial->model.network.signature().sample_size;
+    if (size && data.h <= (*size)[0] && data.w <= (*size)[1]) return *size;
   }
   return padded_size(options, data.h, data.w);
 }

@@ -1,8 +1,7 @@
 #include "api/training_rows.h"
 
-#include <numbers>
-
 #include "base/error.h"
+#include "nn/networks.h"
 
 namespace ito {
 namespace {
@@ -94,44 +93,6 @@ constexpr TrainedProcessRow kProcesses[] = {
      .preconditioned = true},
 };
 
-void ncsnv2(const TrainingOptions&, UNet2DConfig& config) { config.time_embedding_type = "none"; }
-
-// NCSN++ as diffusers configures it (Song et al. 2021, appendix H).
-void ncsnpp(const TrainingOptions& options, UNet2DConfig& config) {
-  const size_t levels = options.channels.size();
-  config.time_embedding_type = "fourier";
-  config.norm_num_groups.reset();
-  config.norm_eps = 1e-6;
-  config.mid_block_scale_factor = std::numbers::sqrt2;
-  const auto process = trained_process(options);
-  if (process.ok() && (*process)->sigma_data && options.sigma_data > 0)
-    config.sigma_data = options.sigma_data;
-  config.down_block_types.assign(levels, "SkipDownBlock2D");
-  config.up_block_types.assign(levels, "SkipUpBlock2D");
-  if (options.channels.back() % 32 != 0) return;  // attention's groups there
-  config.down_block_types.back() = "AttnSkipDownBlock2D";
-  config.up_block_types.front() = "AttnSkipUpBlock2D";
-}
-
-constexpr TrainedNetworkRow kNetworks[] = {
-    {.name = {"ddpm", "U-Net with sinusoidal time features", "Ho et al. 2020", ""},
-     .processes = "none ve vp subvp edm",
-     .own_groups = false,
-     .time_embedding = "positional",
-     .shape = [](const TrainingOptions&, UNet2DConfig&) {}},
-    {.name = {"ncsnpp", "noise level by Fourier features, image skips, FIR resampling",
-              "Song et al. 2021, appendix H", ""},
-     .processes = "ve vp subvp",
-     .own_groups = true,
-     .time_embedding = "fourier",
-     .shape = ncsnpp},
-    {.name = {"ncsnv2", "not told the noise level, output divided by it", "Song & Ermon 2020", ""},
-     .processes = "ve",
-     .own_groups = false,
-     .time_embedding = "none",
-     .shape = ncsnv2},
-};
-
 constexpr OptimizerRow kOptimizers[] = {
     {{"adamw", "Adam with decoupled weight decay", "Loshchilov & Hutter 2019", ""},
      Optimizer::Kind::kAdamW},
@@ -167,7 +128,6 @@ constexpr ScoreWeightRow kScoreWeights[] = {
 }  // namespace
 
 std::span<const TrainedProcessRow> trained_process_rows() { return kProcesses; }
-std::span<const TrainedNetworkRow> trained_network_rows() { return kNetworks; }
 std::span<const OptimizerRow> optimizer_rows() { return kOptimizers; }
 std::span<const DecayRow> decay_rows() { return kDecays; }
 std::span<const ScoreWeightRow> score_weight_rows() { return kScoreWeights; }
@@ -176,9 +136,8 @@ Result<const TrainedProcessRow*> trained_process(const TrainingOptions& options)
   return row_called(trained_process_rows(), options.sde, "--sde");
 }
 
-Result<const TrainedNetworkRow*> trained_network(const TrainingOptions& options) {
-  ITO_ASSIGN(const TrainedNetworkRow* row,
-             row_called(trained_network_rows(), options.network, "--network"));
+Result<const NetworkDesign*> trained_network(const TrainingOptions& options) {
+  ITO_ASSIGN(const NetworkDesign* row, row_called(network_designs(), options.network, "--network"));
   if (is_called({.name = {}, .help = {}, .source = {}, .aliases = row->processes}, options.sde))
     return row;
   std::string processes;

@@ -105,8 +105,8 @@ Table interpolations() {
 
 Table trained_networks() {
   Table table;
-  for (const TrainedNetworkRow& row : trained_network_rows()) {
-    table.push_back(listed(row.name));
+  for (const NetworkDesign& row : network_designs()) {
+    table.push_back(listed(row.name, row.options));
     table.back().help += fmt::format("; with --sde {}", row.processes);
   }
   return table;

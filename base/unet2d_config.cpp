@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "base/check.h"
 #include "base/error.h"
 
 namespace ito {
@@ -75,6 +76,20 @@ Status check_blocks(std::string_view field, const std::vector<std::string>& name
 
 const BlockKind* find_down_block(std::string_view name) { return find_block(kDownBlocks, name); }
 const BlockKind* find_up_block(std::string_view name) { return find_block(kUpBlocks, name); }
+
+void set_blocks(UNet2DConfig& config, bool image_skip, bool attention) {
+  const auto name = [&](std::span<const BlockKind> kinds, bool attends) {
+    for (const BlockKind& kind : kinds)
+      if (!kind.resnet_sampler && kind.image_skip == image_skip && kind.attention == attends)
+        return std::string(kind.name);
+    CHECK(false, "there is a block of every kind");
+  };
+  const size_t levels = config.block_out_channels.size();
+  config.down_block_types.assign(levels, name(kDownBlocks, false));
+  config.up_block_types.assign(levels, name(kUpBlocks, false));
+  config.down_block_types.back() = name(kDownBlocks, attention);
+  config.up_block_types.front() = name(kUpBlocks, attention);
+}
 
 std::span<const std::string_view> activation_names() { return kActivations; }
 Status check_activation(std::string_view name) {

@@ -1,6 +1,7 @@
 #include "io/network_file.h"
 
 #include <array>
+#include <iterator>
 #include <utility>
 
 #include "base/check.h"
@@ -15,6 +16,7 @@ namespace {
 constexpr const char* kEnding = ".safetensors";
 constexpr const char* kWeights = "diffusion_pytorch_model.safetensors";
 constexpr const char* kOwnWeights = "model.safetensors";
+constexpr const char* kNetworkKey = "network";
 constexpr const char* kFirstClass = "UNet2DModel";  // of files that name no class
 
 template <typename Config, Result<Config> (*kParse)(const Json&, const std::string&)>
@@ -53,6 +55,9 @@ constexpr NetworkClass kNetworkClasses[] = {
     {"ItoLatentMapping", "latent_mapping", kOwnWeights, false,
      parse<LatentMappingConfig, parse_latent_mapping_config>,
      write<LatentMappingConfig, latent_mapping_config_json>},
+    // Every other network.
+    {"ItoNetwork", "", kOwnWeights, false, parse<ConfigValues, parse_config_values>,
+     write<ConfigValues, config_values_json>},
 };
 
 }  // namespace
@@ -78,13 +83,14 @@ bool is_network_of_ito(const Json& config) {
 const NetworkClass& class_of_network(std::string_view network) {
   for (const NetworkClass& entry : kNetworkClasses)
     if (entry.network == network) return entry;
-  CHECK(false, "no file holds the network " + std::string(network));
+  return kNetworkClasses[std::size(kNetworkClasses) - 1];
 }
 
 Json network_config_json(std::string_view network, const NetworkConfig& config) {
   const NetworkClass& entry = class_of_network(network);
   Json json = entry.write(config);
   json["_class_name"] = entry.class_name;
+  if (entry.network.empty()) json[kNetworkKey] = network;
   return json;
 }
 
@@ -95,8 +101,12 @@ Result<NetworkFile> network_from_json(const Json& json, const std::string& where
   ITO_ASSIGN(const NetworkClass* entry, network_class(class_name, where));
   NetworkFile file;
   file.network = entry->network;
+  if (entry->network.empty()) {
+    ITO_TRY(object.require(kNetworkKey));
+    ITO_TRY(object.read(kNetworkKey, &file.network));
+  }
   ITO_ASSIGN(file.config, entry->parse(json, where));
-  const Json own = network_config_json(entry->network, file.config);
+  const Json own = network_config_json(file.network, file.config);
   for (const auto& [key, value] : json.items())
     if (!own.contains(key)) file.extra[key] = value;
   return file;
