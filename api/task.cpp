@@ -6,6 +6,7 @@
 #include "api/initial_model.h"
 #include "api/objectives.h"
 #include "base/error.h"
+#include "base/name_list.h"
 #include "base/name_pattern.h"
 
 namespace ito {
@@ -28,10 +29,8 @@ Result<Network> with_frozen(const Network& network, const std::vector<std::strin
     if (std::any_of(names.begin(), names.end(),
                     [&](const std::string& name) { return matches_pattern(pattern, name); }))
       continue;
-    std::string near;
-    for (const std::string& name : near_patterns(pattern, names, 3))
-      near += (near.empty() ? "" : ", ") + name;
-    return invalid_argument("--freeze {} matches no tensor; near it are {}", pattern, near);
+    return invalid_argument("--freeze {} matches no tensor; near it are {}", pattern,
+                            joined(near_patterns(pattern, names, 3)));
   }
   Network frozen = network.with_frozen([&](std::string_view name) {
     return std::any_of(patterns.begin(), patterns.end(),

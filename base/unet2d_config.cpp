@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/name_list.h"
 
 namespace ito {
 namespace {
@@ -117,12 +118,7 @@ bool takes_sigma(const UNet2DConfig& config) {
 Status check_one_of(std::string_view field, std::string_view value,
                     std::span<const std::string_view> known) {
   if (std::find(known.begin(), known.end(), value) != known.end()) return {};
-  std::string expected;
-  for (std::string_view name : known) {
-    if (!expected.empty()) expected += ", ";
-    expected += name;
-  }
-  return unsupported("{}: expected one of {}, found \"{}\"", field, expected, value);
+  return unsupported("{}: expected one of {}, found \"{}\"", field, joined(known), value);
 }
 
 Status check_positive(std::string_view field, int64_t value) {

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/name_list.h"
 #include "io/network_configs.h"
 #include "io/safetensors.h"
 #include "io/weights.h"
@@ -63,13 +64,13 @@ constexpr NetworkClass kNetworkClasses[] = {
 }  // namespace
 
 Result<const NetworkClass*> network_class(std::string_view class_name, const std::string& where) {
-  std::string known;
+  std::vector<std::string_view> known;
   for (const NetworkClass& entry : kNetworkClasses) {
     if (entry.class_name == class_name) return &entry;
-    known += (known.empty() ? "" : ", ") + std::string(entry.class_name);
+    known.push_back(entry.class_name);
   }
   return unsupported("{}: key '_class_name': unknown value \"{}\"; known are {}", where, class_name,
-                     known);
+                     joined(known));
 }
 
 bool is_network_of_ito(const Json& config) {
