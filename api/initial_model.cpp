@@ -67,9 +67,10 @@ void take_process(const Model& model, std::optional<double> sigma_data, const Ob
   const SchedulerConfig& scheduler = model.scheduler;
   if (row.take != nullptr) return row.take(scheduler, o);
   o.timesteps = scheduler.num_train_timesteps;
-  if (sigma_data) o.sigma_data = *sigma_data;
   for (const TrainedProcessRow& process : trained_process_rows()) {
-    if (process.process == scheduler.process) process.take(scheduler, o);
+    if (process.process != scheduler.process) continue;
+    if (sigma_data && process.sigma_data) o.sigma_data = *sigma_data;
+    process.take(scheduler, o);
   }
 }
 

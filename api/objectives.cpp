@@ -5,6 +5,7 @@
 #include "api/training_rows.h"
 #include "base/check.h"
 #include "base/error.h"
+#include "base/name_list.h"
 #include "nn/classifier.h"
 #include "nn/ddgan.h"
 #include "nn/networks.h"
@@ -70,7 +71,7 @@ constexpr ObjectiveRow kObjectives[] = {
      .implied = [](const Options& o) { return o.classifier && o.noisy; },
      .implied_by = "classifier noisy",
      .processes = kNoSde,
-     .options = "classifier noisy schedule timesteps prediction loss-weight zero-snr",
+     .options = "classifier noisy schedule timesteps prediction zero-snr",
      .preset = [](Options& o) { o.classifier = o.noisy = true; },
      .make = noisy_classifier_objective,
      .defaults = classifier_defaults,
@@ -81,7 +82,7 @@ constexpr ObjectiveRow kObjectives[] = {
      .implied = [](const Options& o) { return o.classifier; },
      .implied_by = "classifier",
      .processes = kNoSde,
-     .options = "classifier schedule timesteps prediction loss-weight",
+     .options = "classifier",
      .preset = [](Options& o) { o.classifier = true; },
      .make = classifier_objective,
      .defaults = classifier_defaults,
@@ -93,7 +94,7 @@ constexpr ObjectiveRow kObjectives[] = {
      .implied = [](const Options& o) { return o.gan_steps > 0; },
      .implied_by = "gan-steps",
      .processes = kNoSde,
-     .options = "gan-steps",
+     .options = "gan-steps latent r1 discriminator-channels",
      .preset =
          [](Options& o) {
            if (o.gan_steps == 0) o.gan_steps = 4;  // the paper's choice for CIFAR-10
@@ -147,7 +148,8 @@ constexpr ObjectiveRow kObjectives[] = {
     {.name = {"consistency", "consistency training without a teacher", "Song & Dhariwal 2023", ""},
      .implied = never,
      .processes = kNoSde,
-     .options = "class-dropout curriculum-steps levels-first levels-last",
+     .options = "class-dropout sigma-min sigma-max sigma-data curriculum-steps levels-first "
+                "levels-last",
      .preset = nullptr,
      .make = consistency_objective,
      .defaults = edm_defaults,
@@ -177,36 +179,13 @@ constexpr ObjectiveRow kObjectives[] = {
 #undef ITO_CHAIN
 #undef ITO_IMAGE
 
-bool lists(std::string_view list, std::string_view word) {
-  for (size_t at = 0; at < list.size();) {
-    const size_t end = std::min(list.find(' ', at), list.size());
-    if (list.substr(at, end - at) == word) return true;
-    at = end + 1;
-  }
-  return false;
-}
-
-// The rows that take an option.
+// The rows of `what` ("--objective") whose own an option is; empty: it is every row's.
 template <typename Row>
-std::string takers(std::span<const Row> rows, std::string_view key) {
-  std::string names;
-  for (const Row& row : rows) {
-    if (!lists(row.options, key)) continue;
-    if (!names.empty()) names += ", ";
-    names += row.name.name;
-  }
-  return names;
-}
-
-// Whether the row takes an option, or no row has it for its own; `what` is "--objective".
-template <typename Row>
-Status check_taken(std::string_view key, std::span<const Row> rows, const Row& row,
-                   std::string_view what) {
-  if (lists(row.options, key)) return {};
-  const std::string names = takers(rows, key);
-  if (names.empty()) return {};
-  return invalid_argument("--{} is of {} {}; leave it out with {}", key, what, names,
-                          row.name.name);
+std::string takers(std::span<const Row> rows, std::string_view what, std::string_view key) {
+  std::vector<std::string_view> names;
+  for (const Row& row : rows)
+    if (lists(row.options, key)) names.push_back(row.name.name);
+  return names.empty() ? "" : fmt::format("{} {}", what, joined(names));
 }
 
 }  // namespace
@@ -242,11 +221,7 @@ Status set_defaults(TrainingOptions& options, const std::set<std::string>& given
 std::set<std::string_view> objective_keys() {
   std::set<std::string_view> keys = {"objective"};
   for (const ObjectiveRow& row : kObjectives)
-    for (std::string_view rest = row.implied_by; !rest.empty();) {
-      const size_t end = std::min(rest.find(' '), rest.size());
-      keys.insert(rest.substr(0, end));
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-    }
+    for (const std::string_view key : names_in(row.implied_by)) keys.insert(key);
   return keys;
 }
 
@@ -269,11 +244,23 @@ Status check_objective_options(const TrainingOptions& given) {
         "--network is not of --objective {}, which has one of its own; leave "
         "it out",
         row->name.name);
+  ITO_ASSIGN(const TrainedProcessRow* process, trained_process(options));
   const Json defaults = to_json(untouched), asked = to_json(options);
   for (const auto& [key, value] : asked.items()) {
     if (value == defaults[key]) continue;
-    ITO_TRY(check_taken(key, objective_rows(), *row, "--objective"));
-    ITO_TRY(check_taken(key, network_designs(), *design, "--network"));
+    const std::string networks = takers(network_designs(), "--network", key);
+    if (!networks.empty() && !lists(design->options, key))
+      return invalid_argument("--{} is of {}; leave it out with {}", key, networks,
+                              design->name.name);
+    // What a process looks at is an option of every objective on it.
+    if (lists(row->options, key) || lists(process->options, key)) continue;
+    const std::string objectives = takers(objective_rows(), "--objective", key);
+    const std::string processes = takers(trained_process_rows(), "--sde", key);
+    if (objectives.empty() && processes.empty()) continue;
+    const bool by_process = objectives.empty();
+    return invalid_argument("--{} is of {}{}{}; leave it out with {}", key, objectives,
+                            objectives.empty() || processes.empty() ? "" : " and of ", processes,
+                            by_process ? process->name.name : row->name.name);
   }
   return {};
 }

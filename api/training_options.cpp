@@ -34,8 +34,6 @@ Status check_score_options(const TrainingOptions& o) {
   const bool score = process->score(), edm = process->preconditioned;
   if (edm && o.dsm_weight != defaults.dsm_weight)
     return invalid_argument("--sde edm does not take --dsm-weight");
-  if (!edm && (o.p_mean != defaults.p_mean || o.p_std != defaults.p_std))
-    return invalid_argument("--p-mean and --p-std need --sde edm");
   if (!std::isfinite(o.p_mean) || !(o.p_std >= 0) || !std::isfinite(o.p_std))
     return invalid_argument("--p-mean is {} and --p-std {}, expected numbers, the latter 0 or more",
                             o.p_mean, o.p_std);

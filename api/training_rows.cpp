@@ -1,6 +1,7 @@
 #include "api/training_rows.h"
 
 #include "base/error.h"
+#include "base/name_list.h"
 #include "nn/networks.h"
 
 namespace ito {
@@ -42,12 +43,15 @@ void take_chain(const SchedulerConfig& config, TrainingOptions& options) {
   options.zero_snr = config.rescale_betas_zero_snr;
 }
 
-void take_sde(const SchedulerConfig& config, TrainingOptions& options) {
+void take_sigmas(const SchedulerConfig& config, TrainingOptions& options) {
   options.sigma_min = config.sigma_min;
   options.sigma_max = config.sigma_max;
+  if (config.ladder) options.ladder = std::to_string(config.num_train_timesteps);
+}
+
+void take_rates(const SchedulerConfig& config, TrainingOptions& options) {
   options.beta_min = config.beta_min;
   options.beta_max = config.beta_max;
-  if (config.ladder) options.ladder = std::to_string(config.num_train_timesteps);
 }
 
 void take_edm(const SchedulerConfig& config, TrainingOptions& options) {
@@ -56,36 +60,43 @@ void take_edm(const SchedulerConfig& config, TrainingOptions& options) {
   options.sigma_data = config.sigma_data;
 }
 
+constexpr std::string_view kRates = "beta-min beta-max";
+
 constexpr TrainedProcessRow kProcesses[] = {
     {.name = {"none", "the discrete chain of --schedule", "Ho et al. 2020, eq. 2", ""},
      .process = ProcessKind::kDiscrete,
+     .options = "",
      .sampler = "ddpm",
      .sampling_eps = kVeSamplingEps,
      .describe = discrete_chain,
      .take = take_chain},
     {.name = {"ve", "variance-exploding SDE", "Song et al. 2021, eq. 9", ""},
      .process = ProcessKind::kVe,
+     .options = "sigma-min sigma-max sigma-data ladder",
      .sampler = "pc",
      .sampling_eps = kVeSamplingEps,
      .describe = continuous,
-     .take = take_sde,
+     .take = take_sigmas,
      .sigma_from_data = true,
      .ladder = true,
      .sigma_data = true},
     {.name = {"vp", "variance-preserving SDE", "Song et al. 2021, eq. 11", ""},
      .process = ProcessKind::kVp,
+     .options = kRates,
      .sampler = "em",
      .sampling_eps = kVpSamplingEps,
      .describe = continuous,
-     .take = take_sde},
+     .take = take_rates},
     {.name = {"subvp", "sub-variance-preserving SDE", "Song et al. 2021, eq. 12", ""},
      .process = ProcessKind::kSubVp,
+     .options = kRates,
      .sampler = "em",
      .sampling_eps = kVpSamplingEps,
      .describe = continuous,
-     .take = take_sde},
+     .take = take_rates},
     {.name = {"edm", "EDM's preconditioned network and loss", "Karras et al. 2022", ""},
      .process = ProcessKind::kEdm,
+     .options = "sigma-min sigma-max sigma-data p-mean p-std",
      .sampler = "edm-euler",
      .sampling_eps = kVeSamplingEps,
      .describe = edm,
@@ -138,12 +149,9 @@ Result<const TrainedProcessRow*> trained_process(const TrainingOptions& options)
 
 Result<const NetworkDesign*> trained_network(const TrainingOptions& options) {
   ITO_ASSIGN(const NetworkDesign* row, row_called(network_designs(), options.network, "--network"));
-  if (is_called({.name = {}, .help = {}, .source = {}, .aliases = row->processes}, options.sde))
-    return row;
-  std::string processes;
-  for (char c : row->processes) processes += c == ' ' ? std::string(", ") : std::string(1, c);
-  return invalid_argument("--network {} needs --sde {}, found {}", row->name.name, processes,
-                          options.sde);
+  if (lists(row->processes, options.sde)) return row;
+  return invalid_argument("--network {} needs --sde {}, found {}", row->name.name,
+                          joined(names_in(row->processes)), options.sde);
 }
 
 }  // namespace ito

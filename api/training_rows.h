@@ -20,6 +20,8 @@ namespace ito {
 struct TrainedProcessRow {
   Name name;
   ProcessKind process;
+  // The keys of the options that not every process looks at, which this one does, by spaces.
+  std::string_view options;
   const char* sampler;  // what the saved scheduler configuration asks for
   double sampling_eps;  // when its sampling ends
   // Writes the process's own numbers.
