@@ -1,26 +1,26 @@
-// Networks that files keep in parts: a U-Net in unet/, and beside it the folder of another network
-// that feeds it. One row each says how the parts make one network and its weights, and how they
-// come apart again. Not for pipelines of networks that run one after the other.
+// Networks that files keep in parts (NetworkParts of nn/networks.h): how two folders' files become
+// one network's and come apart again. Not for pipelines of networks that run one after the other.
 #pragma once
 
-#include <span>
-#include <string_view>
+#include <string>
+#include <vector>
 
 #include "io/network_file.h"
+#include "nn/networks.h"
 
 namespace ito {
 
-struct Composition {
-  std::string_view network;  // row of nn/networks.h
-  const char* folder;        // of the part beside unet/
-  // The whole from its U-Net and the part, both as read. Errors name `where`.
-  Result<NetworkFile> (*join)(NetworkFile unet, NetworkFile part, const std::string& where);
-  // The U-Net and the part of the whole.
-  struct Parts {
-    NetworkFile unet, part;
-  };
-  Parts (*split)(NetworkFile whole);
+// The rows of networks that are kept so.
+std::vector<const NetworkRow*> composed_rows();
+// The parts of a network of that row; null: one folder holds it.
+const NetworkParts* parts_of(std::string_view network);
+
+// The whole, a network of `row`, from its body and the part, both as read. Errors name `where`.
+Result<NetworkFile> join_parts(const NetworkRow& row, NetworkFile body, NetworkFile part,
+                               const std::string& where);
+struct PartFiles {
+  NetworkFile body, part;
 };
-std::span<const Composition> compositions();
+PartFiles split_parts(const NetworkParts& parts, NetworkFile whole);
 
 }  // namespace ito

@@ -115,7 +115,7 @@ Status convert_index(const Path& source, const Path& out, const std::set<std::st
 Status convert_folder(const Path& source, const Path& out, const ConversionOptions& options,
                       Conversion& report) {
   std::set<std::string> names = {"", "unet", "vae"};
-  for (const Composition& composition : compositions()) names.insert(composition.folder);
+  for (const NetworkRow* row : composed_rows()) names.insert(row->parts->folder);
   std::set<std::string> parts = {"scheduler"};
   for (const std::string& name : names) {
     if (!file_exists((name.empty() ? source : source / name) / kConfig)) continue;

@@ -14,22 +14,14 @@
 namespace ito {
 namespace {
 
-// Options that describe a network: the model's cannot be another.
-constexpr const char* kOfNetwork[] = {"channels", "layers-per-block", "norm-groups", "network",
-                                      "energy"};
-// Whether any of these says what is trained on which process.
-constexpr const char* kOfObjective[] = {"objective", "sde", "classifier", "noisy", "gan-steps"};
-// What depends on the number of classes: class tables, and the heads of classifiers.
-constexpr std::string_view kOfClasses[] = {"class_embedding.", "head."};
-
 bool gives_variance(const Network& network) {
   const Signature& signature = network.signature();
   return signature.image_out && signature.out_channels == 2 * signature.in_channels;
 }
 
-// Whether the row trains networks of this kind.
-bool trains(const ObjectiveRow& row, const Network& network) {
-  return row.from_model && row.network == network.row();
+// Whether a training by the row can start from a network of this kind.
+bool starts_from(const ObjectiveRow& row, const Network& network) {
+  return row.from_model && trains(row, network);
 }
 
 // The --sde name of a process.
@@ -50,7 +42,7 @@ ProcessKind process_of(const TrainingOptions& options) {
 // The first objective that the model can have been trained by.
 const ObjectiveRow* objective_of_model(const Model& model) {
   for (const ObjectiveRow& row : objective_rows()) {
-    if (!trains(row, model.network) || row.learned_variance != gives_variance(model.network))
+    if (!starts_from(row, model.network) || row.learned_variance != gives_variance(model.network))
       continue;
     const bool fits = row.process ? *row.process == model.scheduler.process
                                   : goes_with(row, sde_of(model.scheduler.process));
@@ -59,35 +51,26 @@ const ObjectiveRow* objective_of_model(const Model& model) {
   return nullptr;
 }
 
-// What the network's configuration says in the words of options.
-void take_network(const Network& network, TrainingOptions& o) {
-  if (const auto* config = network.config_as<ClassifierConfig>()) {
-    o.channels.assign(config->channels.begin(), config->channels.end());
-    o.norm_groups = static_cast<int>(config->norm_groups);
-  }
-  if (const auto* config = network.config_as<NoisyClassifierConfig>()) {
-    o.channels.assign(config->image.channels.begin(), config->image.channels.end());
-    o.norm_groups = static_cast<int>(config->image.norm_groups);
-  }
-  const auto* config = network.config_as<UNet2DConfig>();
-  if (config == nullptr) return;
-  o.channels = config->block_out_channels;
-  o.layers_per_block = config->layers_per_block;
-  if (config->norm_num_groups) o.norm_groups = *config->norm_num_groups;
-  if (config->energy) o.energy = *config->energy;
-  for (const TrainedNetworkRow& row : trained_network_rows())
-    if (row.time_embedding == config->time_embedding_type) o.network = row.name.name;
+// What the network's configuration says in the words of options; gives its deviation of the data.
+std::optional<double> take_network(const Network& network, TrainingOptions& o) {
+  const NetworkTraining& training = training_of(network);
+  ImageNeeds needs;
+  if (training.read != nullptr) training.read(network.config(), o, needs);
+  for (const NetworkDesign& design : training.designs)
+    if (design.made == nullptr || design.made(network.config())) o.network = design.name.name;
+  return needs.sigma_data;
 }
 
 // What the scheduler says of its process.
-void take_process(const Model& model, const ObjectiveRow& row, TrainingOptions& o) {
+void take_process(const Model& model, std::optional<double> sigma_data, const ObjectiveRow& row,
+                  TrainingOptions& o) {
   const SchedulerConfig& scheduler = model.scheduler;
   if (row.take != nullptr) return row.take(scheduler, o);
   o.timesteps = scheduler.num_train_timesteps;
-  if (const auto* config = model.network.config_as<UNet2DConfig>())
-    if (config->sigma_data) o.sigma_data = *config->sigma_data;
   for (const TrainedProcessRow& process : trained_process_rows()) {
-    if (process.process == scheduler.process) process.take(scheduler, o);
+    if (process.process != scheduler.process) continue;
+    if (sigma_data && process.sigma_data) o.sigma_data = *sigma_data;
+    process.take(scheduler, o);
   }
 }
 
@@ -105,7 +88,7 @@ Result<InitialModel> open_initial_model(const std::string& folder) {
     return unsupported("{}: a model of an autoencoder's latents, which are not trained on here",
                        folder);
   for (const ObjectiveRow& row : objective_rows())
-    if (row.from_model && row.network == network.row()) return initial;
+    if (starts_from(row, network)) return initial;
   return unsupported("{}: a training cannot start from a network {}", folder, network.row());
 }
 
@@ -152,8 +135,10 @@ Result<InitialModel> initial_model_from_json(const Json& json, const std::string
 Result<TrainingOptions> options_of_model(const InitialModel& initial, const TrainingOptions& asked,
                                          const std::set<std::string>& given) {
   const Model& model = initial.model;
-  const auto named = [&](const char* key) { return given.contains(key); };
-  const bool chosen = std::any_of(std::begin(kOfObjective), std::end(kOfObjective), named);
+  const auto named = [&](std::string_view key) { return given.contains(std::string(key)); };
+  const std::set<std::string_view> choosers = objective_keys();
+  const bool chosen = std::any_of(choosers.begin(), choosers.end(),
+                                  [&](std::string_view key) { return named(key); });
   const ObjectiveRow* own = objective_of_model(model);
   TrainingOptions o = asked;
   const bool told_time = model.network.signature().told_time();
@@ -174,22 +159,25 @@ Result<TrainingOptions> options_of_model(const InitialModel& initial, const Trai
     if (!row->process && goes_with(*row, sde)) o.sde = sde;
   }
   ITO_ASSIGN(const ObjectiveRow* row, objective_of(o));
-  if (!trains(*row, model.network))
+  if (!starts_from(*row, model.network))
     return invalid_argument(
         "--objective {} does not train the network of {}{}", row->name.name, initial.folder,
         own == nullptr ? std::string() : fmt::format("; {} does", own->name.name));
-  if (row->defaults != nullptr) row->defaults(o, given);
-  take_network(model.network, o);
+  ITO_TRY(set_defaults(o, given));
+  const std::optional<double> sigma_data = take_network(model.network, o);
   if (told_time && !model.scheduler_missing && process_of(o) == model.scheduler.process)
-    take_process(model, *row, o);
+    take_process(model, sigma_data, *row, o);
   // What was asked for stands; but another network than the model's cannot be had.
   const Json wants = to_json(asked);
   Json has = to_json(o);
-  for (const char* key : kOfNetwork)
-    if (named(key) && wants[key] != has[key])
-      return invalid_argument(
+  Status same;
+  visit_network_options(o, [&](const char* key, const auto&, const char*) {
+    if (same.ok() && named(key) && wants[key] != has[key])
+      same = invalid_argument(
           "--{} {} contradicts {}, which has {}; leave the option out, or train without --init",
           key, merged_option(wants[key]), initial.folder, merged_option(has[key]));
+  });
+  ITO_TRY(same);
   for (const std::string& key : given)
     if (has.contains(key)) has[key] = wants[key];
   // A table of classes is not added to a model without one unless it is asked for.
@@ -198,26 +186,23 @@ Result<TrainingOptions> options_of_model(const InitialModel& initial, const Trai
   return training_options_from_json(has, initial.folder);
 }
 
-Result<UNet2DConfig> initial_unet(const InitialModel& initial, int in, int out,
-                                  std::array<int, 2> size, int classes) {
-  const auto* model = initial.model.network.config_as<UNet2DConfig>();
-  if (model == nullptr)
-    return unsupported("{}: a network {}, expected one of images", initial.folder,
-                       initial.model.network.row());
-  if (model->class_embed_type)
-    return unsupported("{}: class_embed_type {} is not trained here", initial.folder,
-                       *model->class_embed_type);
-  if (model->in_channels != in)
-    return invalid_argument("the images have {} channels, but {} takes {}", in, initial.folder,
-                            model->in_channels);
-  if (model->out_channels != out)
-    return invalid_argument("the objective wants {} output channels, but {} has {}", out,
-                            initial.folder, model->out_channels);
-  UNet2DConfig config = *model;
-  config.sample_size = size;
-  config.num_class_embeds.reset();
-  if (classes > 0) config.num_class_embeds = classes;
-  return config;
+Result<Network> initial_network(const InitialModel& initial, const ImageNeeds& needs) {
+  const Network& model = initial.model.network;
+  const NetworkTraining& training = training_of(model);
+  if (training.adapt == nullptr)
+    return unsupported("{}: a network {}, expected one of images", initial.folder, model.row());
+  const Signature& signature = model.signature();
+  if (signature.in_channels != needs.in_channels)
+    return invalid_argument("the images have {} channels, but {} takes {}", needs.in_channels,
+                            initial.folder, signature.in_channels);
+  if (signature.out_channels != needs.out_channels)
+    return invalid_argument("the objective wants {} output channels, but {} has {}",
+                            needs.out_channels, initial.folder, signature.out_channels);
+  NetworkConfig config = model.config();
+  const Status adapted = training.adapt(config, needs);
+  if (!adapted.ok())
+    return Error{adapted.error().kind, initial.folder + ": " + adapted.error().message};
+  return make_network(model.row(), config);
 }
 
 SchedulerConfig kept_scheduler(const InitialModel* initial, const SchedulerConfig& made) {
@@ -233,6 +218,7 @@ Result<std::vector<float>> initial_weights(const InitialModel& initial, const Ne
                                            uint64_t seed, std::vector<std::string>& notes) {
   const ParameterSet& from = initial.model.network.set();
   const ParameterSet& set = network.set();
+  const std::string_view of_classes = training_of(network).class_parameters;
   std::vector<float> weights = initial_parameters(set, seed);
   for (const Parameter& parameter : set.parameters()) {
     const Parameter* source = from.find(parameter.name);
@@ -242,10 +228,7 @@ Result<std::vector<float>> initial_weights(const InitialModel& initial, const Ne
       continue;
     }
     const std::string found = source == nullptr ? "none" : source->spec.foreign_shape.to_string();
-    const bool of_classes =
-        std::any_of(std::begin(kOfClasses), std::end(kOfClasses),
-                    [&](std::string_view start) { return parameter.name.starts_with(start); });
-    if (!of_classes)
+    if (of_classes.empty() || !parameter.name.starts_with(of_classes))
       return invalid_argument("tensor {} would have shape {}, and {} has {}", parameter.name,
                               parameter.spec.foreign_shape.to_string(), initial.folder, found);
     notes.push_back(fmt::format("{} is drawn anew: it has shape {}, and {} has {}", parameter.name,

@@ -33,10 +33,9 @@ Result<InitialModel> initial_model_from_json(const Json& json, const std::string
 Result<TrainingOptions> options_of_model(const InitialModel& initial, const TrainingOptions& asked,
                                          const std::set<std::string>& given);
 
-// The model's U-Net for images of this size and a class table of `classes` rows (0: none). Errors:
-// another number of channels than `in` and `out`.
-Result<UNet2DConfig> initial_unet(const InitialModel& initial, int in, int out,
-                                  std::array<int, 2> size, int classes);
+// The model's network for images of this size and a class table of so many rows. Errors: another
+// number of channels than the model's; what else its family does not train so.
+Result<Network> initial_network(const InitialModel& initial, const ImageNeeds& needs);
 
 // The model's scheduler with what the options say, where it is of the process of `made`; else
 // `made`.

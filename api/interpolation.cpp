@@ -9,6 +9,7 @@
 #include "api/task.h"
 #include "base/error.h"
 #include "base/integer.h"
+#include "base/name_list.h"
 
 namespace ito {
 namespace {
@@ -200,8 +201,7 @@ std::span<const InterpolationRow> interpolation_rows() { return kMethods; }
 
 bool interpolation_uses(const std::string& method, std::string_view option) {
   const InterpolationRow* row = find_row(interpolation_rows(), method);
-  return row != nullptr &&
-         is_called({.name = {}, .help = {}, .source = {}, .aliases = row->options}, option);
+  return row != nullptr && lists(row->options, option);
 }
 
 std::vector<float> slerp(const std::vector<float>& a, const std::vector<float>& b, double lambda) {

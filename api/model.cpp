@@ -68,12 +68,6 @@ NetworkFile file_of(const Component& component) {
   return file;
 }
 
-const Composition* composition_of(std::string_view network) {
-  for (const Composition& composition : compositions())
-    if (composition.network == network) return &composition;
-  return nullptr;
-}
-
 }  // namespace
 
 Result<std::vector<float>> weights_from_file(const ParameterSet& set, const TensorFile& file,
@@ -142,10 +136,11 @@ Result<Model> load_model(const Path& folder, std::string_view variant) {
   model.scheduler_missing = !file.scheduler;
   if (file.scheduler) model.scheduler = std::move(*file.scheduler);
   const std::string where = folder.string();
-  for (const Composition& composition : compositions()) {
-    if (!file_exists(folder / composition.folder / "config.json")) continue;
-    ITO_ASSIGN(NetworkFile part, read_network(folder / composition.folder, true, variant));
-    ITO_ASSIGN(file.unet, composition.join(std::move(file.unet), std::move(part), where));
+  for (const NetworkRow* row : composed_rows()) {
+    const Path beside = folder / row->parts->folder;
+    if (!file_exists(beside / "config.json")) continue;
+    ITO_ASSIGN(NetworkFile part, read_network(beside, true, variant));
+    ITO_ASSIGN(file.unet, join_parts(*row, std::move(file.unet), std::move(part), where));
   }
   ITO_ASSIGN(static_cast<Component&>(model), component_of(file.unet, where, model.notes));
   model.index = std::move(file.index);
@@ -159,7 +154,7 @@ Result<Model> load_model(const Path& folder, std::string_view variant) {
       return corrupt("{}: the autoencoder has {} latent channels, the network {}", where, latents,
                      model.network.signature().out_channels);
   }
-  if (composition_of(file.unet.network) == nullptr &&
+  if (parts_of(file.unet.network) == nullptr &&
       keeps_schedule(model.network, class_of_network(file.unet.network))) {
     ITO_ASSIGN(model.scheduler, kept_schedule(file.unet, (folder / "config.json").string()));
     model.scheduler_missing = false;
@@ -207,10 +202,10 @@ Status save_model(const Path& folder, const Model& model) {
   DiffusersModel file{
       .unet = file_of(model), .vae = {}, .scheduler = model.scheduler, .index = model.index};
   if (model.decoder) file.vae = file_of(*model.decoder);
-  if (const Composition* composition = composition_of(network.row())) {
-    Composition::Parts parts = composition->split(std::move(file.unet));
-    ITO_TRY(write_network(folder / composition->folder, parts.part));
-    file.unet = std::move(parts.unet);
+  if (const NetworkParts* parts = parts_of(network.row())) {
+    PartFiles files = split_parts(*parts, std::move(file.unet));
+    ITO_TRY(write_network(folder / parts->folder, files.part));
+    file.unet = std::move(files.body);
   }
   const NetworkClass& entry = class_of_network(file.unet.network);
   // An autoencoder alone is no pipeline.
@@ -227,11 +222,10 @@ Status save_average(const Path& folder, const Network& network, std::span<const 
                               .extra = Json::object(),
                               .average = decay});
   const std::string variant = std::string(kAverageVariant) + decay;
-  if (const Composition* composition = composition_of(network.row())) {
-    Composition::Parts parts = composition->split(std::move(file));
-    ITO_TRY(write_weights(folder / composition->folder, parts.part.network, parts.part.weights,
-                          variant));
-    file = std::move(parts.unet);
+  if (const NetworkParts* parts = parts_of(network.row())) {
+    PartFiles files = split_parts(*parts, std::move(file));
+    ITO_TRY(write_weights(folder / parts->folder, files.part.network, files.part.weights, variant));
+    file = std::move(files.body);
   }
   const NetworkClass& entry = class_of_network(file.network);
   const bool pipeline = entry.diffusers && network.autoencoder() == nullptr;
@@ -246,10 +240,10 @@ std::map<std::string, Json> model_configs(const Model& model) {
                    .extra = Json::object(),
                    .weights = {}};
   std::map<std::string, Json> configs;
-  if (const Composition* composition = composition_of(network.row())) {
-    Composition::Parts parts = composition->split(std::move(file));
-    configs[composition->folder] = network_config_json(parts.part.network, parts.part.config);
-    file = std::move(parts.unet);
+  if (const NetworkParts* parts = parts_of(network.row())) {
+    PartFiles files = split_parts(*parts, std::move(file));
+    configs[parts->folder] = network_config_json(files.part.network, files.part.config);
+    file = std::move(files.body);
   }
   const NetworkClass& entry = class_of_network(file.network);
   const bool pipeline = entry.diffusers && network.autoencoder() == nullptr;

@@ -10,22 +10,11 @@
 #include "nn/noisy_classifier.h"
 
 namespace ito {
-namespace {
-
-const NoisyClassifierConfig& config_of(const Network& classifier) {
-  const auto* config = classifier.config_as<NoisyClassifierConfig>();
-  CHECK(config != nullptr, "guidance and its training need a noise-conditional classifier");
-  return *config;
-}
-
-}  // namespace
-
 Result<Model> load_noisy_classifier(const Path& folder) {
   if (!folder_exists(folder)) return not_found("there is no classifier folder {}", folder.string());
   ITO_ASSIGN(Model model, load_model(folder));
   const Signature& signature = model.network.signature();
-  if (!signature.image_out && !signature.told_time() && !signature.classes.told() &&
-      model.network.config_as<NoisyClassifierConfig>() == nullptr)
+  if (!signature.image_out && !signature.told_time() && !signature.classes.told())
     return invalid_argument(
         "{} is a classifier of noise-free images; guidance needs one of `ito train --classifier "
         "--noisy`",
@@ -36,13 +25,16 @@ Result<Model> load_noisy_classifier(const Path& folder) {
 
 LogProbability class_log_probability(const Network& classifier, MarginalFunction marginal,
                                      Tensor labels) {
-  return [classifier, marginal = std::move(marginal), labels](Tensor x, Tensor t) {
-    const Tensor flat = input(x.graph(), kGuidanceWeights, {classifier.set().size()});
-    const Marginal level = marginal(t);
-    const Tensor logits = noisy_classifier(Scope(classifier.set(), flat), config_of(classifier), x,
-                                           level.mean, level.std);
-    return label_log_probability(logits, labels);
-  };
+  const NoisyClassifierConfig* config = noisy_classifier_config(classifier);
+  CHECK(config != nullptr, "guidance needs a noise-conditional classifier");
+  return
+      [classifier, config = *config, marginal = std::move(marginal), labels](Tensor x, Tensor t) {
+        const Tensor flat = input(x.graph(), kGuidanceWeights, {classifier.set().size()});
+        const Marginal level = marginal(t);
+        const Tensor logits =
+            noisy_classifier(Scope(classifier.set(), flat), config, x, level.mean, level.std);
+        return label_log_probability(logits, labels);
+      };
 }
 
 }  // namespace ito

@@ -5,8 +5,10 @@
 #include "api/training_rows.h"
 #include "base/check.h"
 #include "base/error.h"
+#include "base/name_list.h"
 #include "nn/classifier.h"
 #include "nn/ddgan.h"
+#include "nn/networks.h"
 #include "nn/noisy_classifier.h"
 
 namespace ito {
@@ -67,8 +69,9 @@ constexpr ObjectiveRow kObjectives[] = {
     {.name = {"noisy-classifier", "the class of noisy images, to guide samplers with",
               "Dhariwal & Nichol 2021, section 4", ""},
      .implied = [](const Options& o) { return o.classifier && o.noisy; },
+     .implied_by = "classifier noisy",
      .processes = kNoSde,
-     .options = "classifier noisy schedule timesteps prediction loss-weight zero-snr",
+     .options = "classifier noisy schedule timesteps prediction zero-snr",
      .preset = [](Options& o) { o.classifier = o.noisy = true; },
      .make = noisy_classifier_objective,
      .defaults = classifier_defaults,
@@ -77,8 +80,9 @@ constexpr ObjectiveRow kObjectives[] = {
      .optional_classes = false},
     {.name = {"classifier", "the class of images", "cross-entropy", ""},
      .implied = [](const Options& o) { return o.classifier; },
+     .implied_by = "classifier",
      .processes = kNoSde,
-     .options = "classifier schedule timesteps prediction loss-weight",
+     .options = "classifier",
      .preset = [](Options& o) { o.classifier = true; },
      .make = classifier_objective,
      .defaults = classifier_defaults,
@@ -88,8 +92,9 @@ constexpr ObjectiveRow kObjectives[] = {
     {.name = {"gan", "a denoising diffusion GAN of few large steps", "Xiao, Kreis, Vahdat 2022",
               ""},
      .implied = [](const Options& o) { return o.gan_steps > 0; },
+     .implied_by = "gan-steps",
      .processes = kNoSde,
-     .options = "gan-steps",
+     .options = "gan-steps latent r1 discriminator-channels",
      .preset =
          [](Options& o) {
            if (o.gan_steps == 0) o.gan_steps = 4;  // the paper's choice for CIFAR-10
@@ -99,6 +104,7 @@ constexpr ObjectiveRow kObjectives[] = {
      .from_model = false},  // whose folder lacks the discriminator
     {.name = {"edm", "EDM's preconditioned loss", "Karras et al. 2022, table 1", ""},
      .implied = [](const Options& o) { return row_of_process(o).preconditioned; },
+     .implied_by = "sde",
      .processes = kEdm,
      .options = "class-dropout sde timesteps",
      .preset = [](Options& o) { to_sde(o, kEdm); },
@@ -106,6 +112,7 @@ constexpr ObjectiveRow kObjectives[] = {
      .defaults = edm_defaults},
     {.name = {"dsm", "denoising score matching", "Song et al. 2021, eq. 7", ""},
      .implied = [](const Options& o) { return row_of_process(o).score(); },
+     .implied_by = "sde",
      .processes = kSdes,
      .options = ITO_SCORE "dsm-weight ladder",
      .preset = to_score,
@@ -141,7 +148,8 @@ constexpr ObjectiveRow kObjectives[] = {
     {.name = {"consistency", "consistency training without a teacher", "Song & Dhariwal 2023", ""},
      .implied = never,
      .processes = kNoSde,
-     .options = "class-dropout curriculum-steps levels-first levels-last",
+     .options = "class-dropout sigma-min sigma-max sigma-data curriculum-steps levels-first "
+                "levels-last",
      .preset = nullptr,
      .make = consistency_objective,
      .defaults = edm_defaults,
@@ -171,24 +179,13 @@ constexpr ObjectiveRow kObjectives[] = {
 #undef ITO_CHAIN
 #undef ITO_IMAGE
 
-bool lists(std::string_view list, std::string_view word) {
-  for (size_t at = 0; at < list.size();) {
-    const size_t end = std::min(list.find(' ', at), list.size());
-    if (list.substr(at, end - at) == word) return true;
-    at = end + 1;
-  }
-  return false;
-}
-
-// The rows that take an option.
-std::string takers(std::string_view key) {
-  std::string names;
-  for (const ObjectiveRow& row : kObjectives) {
-    if (!lists(row.options, key)) continue;
-    if (!names.empty()) names += ", ";
-    names += row.name.name;
-  }
-  return names;
+// The rows of `what` ("--objective") whose own an option is; empty: it is every row's.
+template <typename Row>
+std::string takers(std::span<const Row> rows, std::string_view what, std::string_view key) {
+  std::vector<std::string_view> names;
+  for (const Row& row : rows)
+    if (lists(row.options, key)) names.push_back(row.name.name);
+  return names.empty() ? "" : fmt::format("{} {}", what, joined(names));
 }
 
 }  // namespace
@@ -208,6 +205,26 @@ Result<const ObjectiveRow*> objective_of(const TrainingOptions& options) {
   return row;
 }
 
+bool trains(const ObjectiveRow& row, const Network& network) {
+  return row.network.empty() ? !training_of(network).designs.empty() : row.network == network.row();
+}
+
+Status set_defaults(TrainingOptions& options, const std::set<std::string>& given) {
+  ITO_ASSIGN(const ObjectiveRow* row, objective_of(options));
+  if (row->defaults != nullptr) row->defaults(options, given);
+  ITO_ASSIGN(const NetworkDesign* design,
+             row_called(network_designs(), options.network, "--network"));
+  if (design->defaults != nullptr) design->defaults(options, given);
+  return {};
+}
+
+std::set<std::string_view> objective_keys() {
+  std::set<std::string_view> keys = {"objective"};
+  for (const ObjectiveRow& row : kObjectives)
+    for (const std::string_view key : names_in(row.implied_by)) keys.insert(key);
+  return keys;
+}
+
 TrainingOptions with_preset(const ObjectiveRow& row, TrainingOptions options) {
   if (row.preset != nullptr) row.preset(options);
   return options;
@@ -219,13 +236,31 @@ Status check_objective_options(const TrainingOptions& given) {
   if (!lists(row->processes, options.sde))
     return invalid_argument("--objective {} goes with --sde {}, found {}", row->name.name,
                             row->processes, options.sde);
-  const Json defaults = to_json(TrainingOptions{}), asked = to_json(options);
+  ITO_ASSIGN(const NetworkDesign* design,
+             row_called(network_designs(), options.network, "--network"));
+  const TrainingOptions untouched;
+  if (!row->network.empty() && options.network != untouched.network)
+    return invalid_argument(
+        "--network is not of --objective {}, which has one of its own; leave "
+        "it out",
+        row->name.name);
+  ITO_ASSIGN(const TrainedProcessRow* process, trained_process(options));
+  const Json defaults = to_json(untouched), asked = to_json(options);
   for (const auto& [key, value] : asked.items()) {
-    if (value == defaults[key] || lists(row->options, key)) continue;
-    const std::string names = takers(key);
-    if (!names.empty())
-      return invalid_argument("--{} is of --objective {}; leave it out with {}", key, names,
-                              row->name.name);
+    if (value == defaults[key]) continue;
+    const std::string networks = takers(network_designs(), "--network", key);
+    if (!networks.empty() && !lists(design->options, key))
+      return invalid_argument("--{} is of {}; leave it out with {}", key, networks,
+                              design->name.name);
+    // What a process looks at is an option of every objective on it.
+    if (lists(row->options, key) || lists(process->options, key)) continue;
+    const std::string objectives = takers(objective_rows(), "--objective", key);
+    const std::string processes = takers(trained_process_rows(), "--sde", key);
+    if (objectives.empty() && processes.empty()) continue;
+    const bool by_process = objectives.empty();
+    return invalid_argument("--{} is of {}{}{}; leave it out with {}", key, objectives,
+                            objectives.empty() || processes.empty() ? "" : " and of ", processes,
+                            by_process ? process->name.name : row->name.name);
   }
   return {};
 }

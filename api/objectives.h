@@ -39,6 +39,7 @@ struct ObjectiveRow {
   Name name;
   // Whether these options, without --objective, ask for it. The first row that they ask for is it.
   bool (*implied)(const TrainingOptions& options);
+  std::string_view implied_by = {};  // the keys of those options
   // The --sde values that it takes.
   std::string_view processes;
   // Those of the options that not every objective takes, which this one does.
@@ -50,9 +51,9 @@ struct ObjectiveRow {
   void (*defaults)(TrainingOptions& options, const std::set<std::string>& given) = nullptr;
   bool samples = true;  // whether its models draw images
 
-  // Which models a training by it can start from: those with a network of this row of
-  // nn/networks.h ...
-  std::string_view network = "unet2d";
+  // The row of nn/networks.h that it trains; empty: the network of --network. Models with such a
+  // network are what a training by it can start from ...
+  std::string_view network = {};
   bool from_model = true;
   bool learned_variance = false;  // ... that gives a variance too
   bool optional_classes = true;   // ... with or without classes
@@ -71,8 +72,18 @@ TrainingOptions with_preset(const ObjectiveRow& row, TrainingOptions options);
 // Whether --sde `name` is one of the row's `processes`.
 bool goes_with(const ObjectiveRow& row, std::string_view name);
 
-// Whether every option that was changed is one that the objective takes; the error names option and
-// objectives.
+// Whether it trains such networks.
+bool trains(const ObjectiveRow& row, const Network& network);
+
+// The objective's and the network's own defaults for options whose keys are not in `given`. Errors:
+// of --objective and --network.
+Status set_defaults(TrainingOptions& options, const std::set<std::string>& given);
+
+// The keys that say, given alone, what is trained on which process.
+std::set<std::string_view> objective_keys();
+
+// Whether every option that was changed is one that objective and network take; the error names
+// option and takers.
 Status check_objective_options(const TrainingOptions& options);
 
 }  // namespace ito

@@ -81,10 +81,10 @@ Result<std::vector<float>> Features::of(std::span<const float> images) {
 
 Result<std::unique_ptr<Scorer>> Scorer::create(vk::Device& device, const Component& model,
                                                const Shape& batch_shape) {
-  const ClassifierConfig* config = model.network.config_as<ClassifierConfig>();
-  CHECK(config != nullptr, "images are judged by the small classifier");
+  const Signature& signature = model.network.signature();
+  CHECK(!signature.image_out && !signature.told_time(), "images are judged by a classifier");
   std::unique_ptr<Scorer> scorer(new Scorer);
-  scorer->classes_ = config->classes;
+  scorer->classes_ = signature.out_channels;
   ITO_TRY(scorer->prepare(device, model, batch_shape, "classifier", [&](const Network& network) {
     Program program;
     program.name = "judge";

@@ -6,6 +6,7 @@
 #include "api/initial_model.h"
 #include "api/objectives.h"
 #include "base/error.h"
+#include "base/name_list.h"
 #include "base/name_pattern.h"
 
 namespace ito {
@@ -14,11 +15,9 @@ namespace {
 // Images that fit into what a model was trained on are padded to that, unless --size says more.
 std::array<int, 2> image_size(const TrainingOptions& options, const ImageDataset& data,
                               const InitialModel* initial) {
-  const auto* model =
-      initial == nullptr ? nullptr : initial->model.network.config_as<UNet2DConfig>();
-  if (model != nullptr && model->sample_size && options.size == TrainingOptions().size) {
-    const auto [h, w] = *model->sample_size;
-    if (data.h <= h && data.w <= w) return {h, w};
+  if (initial != nullptr && options.size == TrainingOptions().size) {
+    const auto size = initial->model.network.signature().sample_size;
+    if (size && data.h <= (*size)[0] && data.w <= (*size)[1]) return *size;
   }
   return padded_size(options, data.h, data.w);
 }
@@ -30,10 +29,8 @@ Result<Network> with_frozen(const Network& network, const std::vector<std::strin
     if (std::any_of(names.begin(), names.end(),
                     [&](const std::string& name) { return matches_pattern(pattern, name); }))
       continue;
-    std::string near;
-    for (const std::string& name : near_patterns(pattern, names, 3))
-      near += (near.empty() ? "" : ", ") + name;
-    return invalid_argument("--freeze {} matches no tensor; near it are {}", pattern, near);
+    return invalid_argument("--freeze {} matches no tensor; near it are {}", pattern,
+                            joined(near_patterns(pattern, names, 3)));
   }
   Network frozen = network.with_frozen([&](std::string_view name) {
     return std::any_of(patterns.begin(), patterns.end(),

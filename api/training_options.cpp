@@ -16,6 +16,7 @@
 #include "diffusion/schedule.h"
 #include "diffusion/score_model.h"
 #include "nn/energy.h"
+#include "nn/networks.h"
 
 namespace ito {
 
@@ -31,10 +32,8 @@ Status check_score_options(const TrainingOptions& o) {
   const TrainingOptions defaults;
   ITO_ASSIGN(const TrainedProcessRow* process, trained_process(o));
   const bool score = process->score(), edm = process->preconditioned;
-  if (edm && (o.network != defaults.network || o.dsm_weight != defaults.dsm_weight))
-    return invalid_argument("--sde edm takes neither --network nor --dsm-weight");
-  if (!edm && (o.p_mean != defaults.p_mean || o.p_std != defaults.p_std))
-    return invalid_argument("--p-mean and --p-std need --sde edm");
+  if (edm && o.dsm_weight != defaults.dsm_weight)
+    return invalid_argument("--sde edm does not take --dsm-weight");
   if (!std::isfinite(o.p_mean) || !(o.p_std >= 0) || !std::isfinite(o.p_std))
     return invalid_argument("--p-mean is {} and --p-std {}, expected numbers, the latter 0 or more",
                             o.p_mean, o.p_std);
@@ -73,8 +72,8 @@ Status check_gan_options(const TrainingOptions& o) {
   if (!(o.r1 >= 0) || !std::isfinite(o.r1))
     return invalid_argument("--r1 is {}, expected 0 or more", o.r1);
   if (o.gan_steps == 0) return {};
-  if (o.classifier || o.sde != defaults.sde || o.network != defaults.network)
-    return invalid_argument("--gan-steps excludes --classifier, --sde and --network");
+  if (o.classifier || o.sde != defaults.sde)
+    return invalid_argument("--gan-steps excludes --classifier and --sde");
   if (o.prediction != defaults.prediction || o.loss_weight != defaults.loss_weight ||
       o.schedule != defaults.schedule || o.timesteps != defaults.timesteps)
     return invalid_argument(
@@ -119,12 +118,16 @@ Status check_new_options(const TrainingOptions& o) {
         "image: expected --prediction v_prediction or sample");
   if (o.energy == kNoEnergy) return {};
   ITO_TRY(row_called(energy_rows(), o.energy, "--energy"));
-  const TrainingOptions defaults;
-  if (o.prediction != defaults.prediction || o.network != defaults.network)
-    return invalid_argument(
-        "--energy {} is a prediction of epsilon by --network ddpm, found {} by {}", o.energy,
-        o.prediction, o.network);
+  if (o.prediction != TrainingOptions().prediction)
+    return invalid_argument("--energy {} is a prediction of epsilon, found {}", o.energy,
+                            o.prediction);
   return {};
+}
+
+// Of an unknown network, which is refused elsewhere, any.
+ImageSides image_sides(const TrainingOptions& options) {
+  const NetworkDesign* design = find_row(network_designs(), options.network);
+  return design == nullptr ? ImageSides() : design->sides(options);
 }
 
 }  // namespace
@@ -154,15 +157,8 @@ Status check_training_options(const TrainingOptions& given) {
   ITO_TRY(at_most("accumulate", o.accumulate, 65536));
   ITO_TRY(at_most("layers-per-block", o.layers_per_block, 64));
   ITO_TRY(at_most("timesteps", o.timesteps, 1'000'000));
-  if (o.channels.empty() || o.channels.size() > 8)
-    return invalid_argument("--channels has {} levels, expected 1 to 8", o.channels.size());
-  ITO_ASSIGN(const TrainedNetworkRow* network,
-             row_called(trained_network_rows(), o.network, "--network"));
-  for (int c : o.channels) {
-    if (c < 1 || c > 65536 || (!network->own_groups && c % o.norm_groups != 0))
-      return invalid_argument("--channels has {}, which --norm-groups {} does not divide", c,
-                              o.norm_groups);
-  }
+  ITO_ASSIGN(const NetworkDesign* network, row_called(network_designs(), o.network, "--network"));
+  if (network->check != nullptr) ITO_TRY(network->check(o));
   ITO_TRY(size_of(o));
   if (!(o.lr > 0) || !std::isfinite(o.lr))
     return invalid_argument("--lr is {}, expected a positive number", o.lr);
@@ -313,40 +309,20 @@ Result<std::array<int, 2>> size_of(const TrainingOptions& options) {
   const int w = side(0, std::min(cross, text.size()));
   const int h = cross == std::string::npos ? w : side(cross + 1, text.size());
   if (w < 0 || h < 0 || (cross != std::string::npos && (w == 0 || h == 0))) return wrong;
-  const int multiple = 1 << (options.channels.size() - 1);
-  if (w % multiple != 0 || h % multiple != 0)
-    return invalid_argument("--size is {}, expected {} of {} for {} levels", text,
-                            cross == std::string::npos ? "a multiple" : "multiples", multiple,
-                            options.channels.size());
+  const ImageSides sides = image_sides(options);
+  if (w % sides.multiple != 0 || h % sides.multiple != 0)
+    return invalid_argument("--size is {}, expected {} of {} for {}", text,
+                            cross == std::string::npos ? "a multiple" : "multiples", sides.multiple,
+                            sides.why);
   return std::array<int, 2>{h, w};
 }
 
 std::array<int, 2> padded_size(const TrainingOptions& options, int h, int w) {
   const auto size = size_of(options);
   if (size.ok() && (*size)[0] > 0) return *size;
-  const int multiple = 1 << options.channels.size();
+  const int multiple = image_sides(options).padded;
   const int side = (std::max(h, w) + multiple - 1) / multiple * multiple;
   return {side, side};
-}
-
-UNet2DConfig unet_config(const TrainingOptions& options, int image_channels,
-                         std::array<int, 2> size, int classes) {
-  UNet2DConfig config;
-  config.sample_size = size;
-  config.in_channels = config.out_channels = image_channels;
-  config.block_out_channels = options.channels;
-  config.layers_per_block = options.layers_per_block;
-  config.norm_num_groups = options.norm_groups;
-  config.attention_head_dim.reset();
-  const size_t levels = options.channels.size();
-  config.down_block_types.assign(levels, "DownBlock2D");
-  config.up_block_types.assign(levels, "UpBlock2D");
-  config.down_block_types.back() = "AttnDownBlock2D";
-  config.up_block_types.front() = "AttnUpBlock2D";
-  if (classes > 0) config.num_class_embeds = classes;
-  const auto network = trained_network(options);
-  if (network.ok()) (*network)->shape(options, config);
-  return config;
 }
 
 }  // namespace ito

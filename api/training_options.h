@@ -13,26 +13,23 @@
 #include "base/config.h"
 #include "base/result.h"
 #include "io/json.h"
+#include "nn/network_design.h"
 #include "nn/train_step.h"
 
 namespace ito {
 
 struct InitialModel;  // api/initial_model.h
 
-// Of --objective: the one that other options ask for. Of --energy: the network's output as it is.
+// Of --objective: the one that other options ask for.
 inline constexpr const char* kImpliedObjective = "auto";
-inline constexpr const char* kNoEnergy = "none";
 // Of --ladder: as many levels as technique 2 of NCSNv2 wants.
 inline constexpr const char* kAutomaticLadder = "auto";
 
 // Defaults: a small class-conditional U-Net that trains on 32x32 images in minutes.
-struct TrainingOptions {
+struct TrainingOptions : NetworkOptions {
   std::string objective = kImpliedObjective;
   bool classifier = false;
   bool noisy = false;
-  std::vector<int> channels = {16, 32, 64};
-  int layers_per_block = 1;
-  int norm_groups = 8;
   std::string size = "0";
   bool flip = false;
   bool classes = true;
@@ -41,7 +38,6 @@ struct TrainingOptions {
   std::string prediction = "epsilon";
   std::string loss_weight = "none";
   std::string sde = "none";
-  std::string network = "ddpm";
   double sigma_min = 0.01;
   double sigma_max = 0;
   double sigma_data = 0.5;
@@ -63,7 +59,6 @@ struct TrainingOptions {
   int levels_last = 1280;
   int projections = 1;
   std::string projection = "rademacher";
-  std::string energy = kNoEnergy;
   double class_dropout = 0;
   int64_t batch = 32;
   int64_t accumulate = 1;
@@ -90,7 +85,8 @@ struct TrainingOptions {
 };
 
 // Calls visit(key, field, help) for every field; the key is also the command line's --key, whose
-// help goes on with the names that there are, where it is a choice by name.
+// help begins with the rows that look at it, where not all do, and goes on with the names that
+// there are, where it is a choice by name.
 template <typename Options, typename Visit>
 void visit_fields(Options& o, Visit&& visit) {
   visit("objective", o.objective,
@@ -98,9 +94,7 @@ void visit_fields(Options& o, Visit&& visit) {
   visit("classifier", o.classifier, "train an image classifier instead of a diffusion model");
   visit("noisy", o.noisy,
         "with --classifier: one for images with the noise of --schedule, to guide samplers with");
-  visit("channels", o.channels, "channels of each level, outermost first");
-  visit("layers-per-block", o.layers_per_block, "residual blocks per level");
-  visit("norm-groups", o.norm_groups, "groups of the group norms");
+  visit_network_options(o, visit);
   visit("size", o.size,
         "side, or WIDTHxHEIGHT, to which images are padded with -1; 0: the next multiple of "
         "2^levels");
@@ -111,40 +105,36 @@ void visit_fields(Options& o, Visit&& visit) {
   visit("prediction", o.prediction, "what the network predicts");
   visit("loss-weight", o.loss_weight, "weight of each timestep");
   visit("sde", o.sde, "process that the model is trained on; all but none are for score models");
-  visit("network", o.network, "what is trained");
-  visit("sigma-min", o.sigma_min, "ve, edm: smallest noise level; left out with edm: 0.002");
+  visit("sigma-min", o.sigma_min, "smallest noise level; left out with edm and consistency: 0.002");
   visit("sigma-max", o.sigma_max,
-        "ve, edm: largest noise level; 0: the largest distance found between two training images "
-        "(ve), 80 (edm)");
-  visit(
-      "sigma-data", o.sigma_data,
-      "edm, and ve with ncsnpp: deviation of the data for EDM's preconditioning of the network; 0, "
-      "not for edm: none, as diffusers has it");
-  visit("p-mean", o.p_mean, "edm: mean of ln(sigma) in training");
-  visit("p-std", o.p_std, "edm: deviation of ln(sigma) in training");
-  visit("beta-min", o.beta_min, "vp, subvp: noise rate at time 0");
-  visit("beta-max", o.beta_max, "vp, subvp: noise rate at time 1");
+        "largest noise level; 0: the largest distance found between two training images "
+        "(ve), 80 (the others)");
+  visit("sigma-data", o.sigma_data,
+        "deviation of the data for EDM's preconditioning of the network (with ve: of ncsnpp); 0, "
+        "only there: none, as diffusers has it");
+  visit("p-mean", o.p_mean, "mean of ln(sigma) in training");
+  visit("p-std", o.p_std, "deviation of ln(sigma) in training");
+  visit("beta-min", o.beta_min, "noise rate at time 0");
+  visit("beta-max", o.beta_max, "noise rate at time 1");
   visit("dsm-weight", o.dsm_weight, "weight of the score's squared error at time t");
   visit("ladder", o.ladder,
-        "ve: train on this many noise levels in geometric progression; auto: as many as let "
+        "train on this many noise levels in geometric progression; auto: as many as let "
         "neighbours overlap by half; 0: on all in between");
   visit("zero-snr", o.zero_snr,
         "rescale the schedule so that the last timestep holds no signal; not with epsilon");
   visit("time-sampling", o.time_sampling,
-        "how timesteps (of simple, hybrid, vlb) or times (of flow) are drawn");
-  visit("time-mean", o.time_mean, "logit-normal: mean of the logits of the times");
-  visit("time-std", o.time_std, "logit-normal: their deviation");
-  visit("vb-weight", o.vb_weight, "hybrid: weight of the variational bound");
-  visit("variance", o.variance, "vlb: variance of the reverse steps");
-  visit("path", o.path, "flow: path between data and noise");
+        "how timesteps of a chain, or times of a path, are drawn");
+  visit("time-mean", o.time_mean, "mean of the logits of logit-normal times");
+  visit("time-std", o.time_std, "their deviation");
+  visit("vb-weight", o.vb_weight, "weight of the variational bound");
+  visit("variance", o.variance, "variance of the reverse steps");
+  visit("path", o.path, "path between data and noise");
   visit("curriculum-steps", o.curriculum_steps,
-        "consistency: steps of the whole training, over which the noise levels are refined");
-  visit("levels-first", o.levels_first, "consistency: pairs of noise levels at the start");
-  visit("levels-last", o.levels_last, "consistency: pairs of noise levels at the end");
-  visit("projections", o.projections, "ssm, ssm-vr: projections per image");
-  visit("projection", o.projection, "ssm, ssm-vr: what the slices look along");
-  visit("energy", o.energy,
-        "make the network an energy, whose gradient is the prediction; none: leave it as it is");
+        "steps of the whole training, over which the noise levels are refined");
+  visit("levels-first", o.levels_first, "pairs of noise levels at the start");
+  visit("levels-last", o.levels_last, "pairs of noise levels at the end");
+  visit("projections", o.projections, "projections per image");
+  visit("projection", o.projection, "what the slices look along");
   visit("class-dropout", o.class_dropout,
         "share of labels that are left out, for classifier-free guidance; the class table then has "
         "one row more, the last, for no class");
@@ -171,10 +161,10 @@ void visit_fields(Options& o, Visit&& visit) {
   visit("gan-steps", o.gan_steps,
         "train a denoising diffusion GAN of this many large steps (2 to 8 in the paper); 0: a "
         "diffusion model");
-  visit("latent", o.latent, "gan: length of the latent vector");
-  visit("r1", o.r1, "gan: weight of the penalty on the discriminator's slope");
+  visit("latent", o.latent, "length of the latent vector");
+  visit("r1", o.r1, "weight of the penalty on the discriminator's slope");
   visit("discriminator-channels", o.discriminator_channels,
-        "gan: channels of each level of the discriminator, outermost first");
+        "channels of each level of the discriminator, outermost first");
   visit("seed", o.seed, "seed of weights, noise and order of images");
 }
 
@@ -208,12 +198,9 @@ Result<TrainStepOptions> step_options(const TrainingOptions& options);
 SchedulerConfig scheduler_config(const TrainingOptions& options,
                                  const InitialModel* initial = nullptr);
 // Of --size: height and width, 0 where it is 0. Errors: another text, more than 16384, sides that
-// the levels of --channels do not divide.
+// the network does not take.
 Result<std::array<int, 2>> size_of(const TrainingOptions& options);
 // Height and width of the training images made of h x w ones.
 std::array<int, 2> padded_size(const TrainingOptions& options, int h, int w);
-// Attention at the innermost level only (ncsnpp: where its 32 groups allow); classes 0: none.
-UNet2DConfig unet_config(const TrainingOptions& options, int image_channels,
-                         std::array<int, 2> size, int classes);
 
 }  // namespace ito

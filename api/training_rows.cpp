@@ -1,8 +1,8 @@
 #include "api/training_rows.h"
 
-#include <numbers>
-
 #include "base/error.h"
+#include "base/name_list.h"
+#include "nn/networks.h"
 
 namespace ito {
 namespace {
@@ -43,12 +43,15 @@ void take_chain(const SchedulerConfig& config, TrainingOptions& options) {
   options.zero_snr = config.rescale_betas_zero_snr;
 }
 
-void take_sde(const SchedulerConfig& config, TrainingOptions& options) {
+void take_sigmas(const SchedulerConfig& config, TrainingOptions& options) {
   options.sigma_min = config.sigma_min;
   options.sigma_max = config.sigma_max;
+  if (config.ladder) options.ladder = std::to_string(config.num_train_timesteps);
+}
+
+void take_rates(const SchedulerConfig& config, TrainingOptions& options) {
   options.beta_min = config.beta_min;
   options.beta_max = config.beta_max;
-  if (config.ladder) options.ladder = std::to_string(config.num_train_timesteps);
 }
 
 void take_edm(const SchedulerConfig& config, TrainingOptions& options) {
@@ -57,79 +60,48 @@ void take_edm(const SchedulerConfig& config, TrainingOptions& options) {
   options.sigma_data = config.sigma_data;
 }
 
+constexpr std::string_view kRates = "beta-min beta-max";
+
 constexpr TrainedProcessRow kProcesses[] = {
     {.name = {"none", "the discrete chain of --schedule", "Ho et al. 2020, eq. 2", ""},
      .process = ProcessKind::kDiscrete,
+     .options = "",
      .sampler = "ddpm",
      .sampling_eps = kVeSamplingEps,
      .describe = discrete_chain,
      .take = take_chain},
     {.name = {"ve", "variance-exploding SDE", "Song et al. 2021, eq. 9", ""},
      .process = ProcessKind::kVe,
+     .options = "sigma-min sigma-max sigma-data ladder",
      .sampler = "pc",
      .sampling_eps = kVeSamplingEps,
      .describe = continuous,
-     .take = take_sde,
+     .take = take_sigmas,
      .sigma_from_data = true,
      .ladder = true,
      .sigma_data = true},
     {.name = {"vp", "variance-preserving SDE", "Song et al. 2021, eq. 11", ""},
      .process = ProcessKind::kVp,
+     .options = kRates,
      .sampler = "em",
      .sampling_eps = kVpSamplingEps,
      .describe = continuous,
-     .take = take_sde},
+     .take = take_rates},
     {.name = {"subvp", "sub-variance-preserving SDE", "Song et al. 2021, eq. 12", ""},
      .process = ProcessKind::kSubVp,
+     .options = kRates,
      .sampler = "em",
      .sampling_eps = kVpSamplingEps,
      .describe = continuous,
-     .take = take_sde},
+     .take = take_rates},
     {.name = {"edm", "EDM's preconditioned network and loss", "Karras et al. 2022", ""},
      .process = ProcessKind::kEdm,
+     .options = "sigma-min sigma-max sigma-data p-mean p-std",
      .sampler = "edm-euler",
      .sampling_eps = kVeSamplingEps,
      .describe = edm,
      .take = take_edm,
      .preconditioned = true},
-};
-
-void ncsnv2(const TrainingOptions&, UNet2DConfig& config) { config.time_embedding_type = "none"; }
-
-// NCSN++ as diffusers configures it (Song et al. 2021, appendix H).
-void ncsnpp(const TrainingOptions& options, UNet2DConfig& config) {
-  const size_t levels = options.channels.size();
-  config.time_embedding_type = "fourier";
-  config.norm_num_groups.reset();
-  config.norm_eps = 1e-6;
-  config.mid_block_scale_factor = std::numbers::sqrt2;
-  const auto process = trained_process(options);
-  if (process.ok() && (*process)->sigma_data && options.sigma_data > 0)
-    config.sigma_data = options.sigma_data;
-  config.down_block_types.assign(levels, "SkipDownBlock2D");
-  config.up_block_types.assign(levels, "SkipUpBlock2D");
-  if (options.channels.back() % 32 != 0) return;  // attention's groups there
-  config.down_block_types.back() = "AttnSkipDownBlock2D";
-  config.up_block_types.front() = "AttnSkipUpBlock2D";
-}
-
-constexpr TrainedNetworkRow kNetworks[] = {
-    {.name = {"ddpm", "U-Net with sinusoidal time features", "Ho et al. 2020", ""},
-     .processes = "none ve vp subvp edm",
-     .own_groups = false,
-     .time_embedding = "positional",
-     .shape = [](const TrainingOptions&, UNet2DConfig&) {}},
-    {.name = {"ncsnpp", "noise level by Fourier features, image skips, FIR resampling",
-              "Song et al. 2021, appendix H", ""},
-     .processes = "ve vp subvp",
-     .own_groups = true,
-     .time_embedding = "fourier",
-     .shape = ncsnpp},
-    {.name = {"ncsnv2", "not told the noise level, output divided by it", "Song & Ermon 2020", ""},
-     .processes = "ve",
-     .own_groups = false,
-     .time_embedding = "none",
-     .shape = ncsnv2},
 };
 
 constexpr OptimizerRow kOptimizers[] = {
@@ -167,7 +139,6 @@ constexpr ScoreWeightRow kScoreWeights[] = {
 }  // namespace
 
 std::span<const TrainedProcessRow> trained_process_rows() { return kProcesses; }
-std::span<const TrainedNetworkRow> trained_network_rows() { return kNetworks; }
 std::span<const OptimizerRow> optimizer_rows() { return kOptimizers; }
 std::span<const DecayRow> decay_rows() { return kDecays; }
 std::span<const ScoreWeightRow> score_weight_rows() { return kScoreWeights; }
@@ -176,15 +147,11 @@ Result<const TrainedProcessRow*> trained_process(const TrainingOptions& options)
   return row_called(trained_process_rows(), options.sde, "--sde");
 }
 
-Result<const TrainedNetworkRow*> trained_network(const TrainingOptions& options) {
-  ITO_ASSIGN(const TrainedNetworkRow* row,
-             row_called(trained_network_rows(), options.network, "--network"));
-  if (is_called({.name = {}, .help = {}, .source = {}, .aliases = row->processes}, options.sde))
-    return row;
-  std::string processes;
-  for (char c : row->processes) processes += c == ' ' ? std::string(", ") : std::string(1, c);
-  return invalid_argument("--network {} needs --sde {}, found {}", row->name.name, processes,
-                          options.sde);
+Result<const NetworkDesign*> trained_network(const TrainingOptions& options) {
+  ITO_ASSIGN(const NetworkDesign* row, row_called(network_designs(), options.network, "--network"));
+  if (lists(row->processes, options.sde)) return row;
+  return invalid_argument("--network {} needs --sde {}, found {}", row->name.name,
+                          joined(names_in(row->processes)), options.sde);
 }
 
 }  // namespace ito

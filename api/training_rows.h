@@ -1,6 +1,6 @@
 // What `ito train` may be told by name and what each name puts into a configuration: the process of
-// --sde, the network of --network, the optimiser and the fall of its learning rate. One row each.
-// Not the objectives (api/objectives.h).
+// --sde, the optimiser and the fall of its learning rate. One row each. Not the objectives
+// (api/objectives.h) and not the networks (nn/networks.h).
 #pragma once
 
 #include <span>
@@ -12,6 +12,7 @@
 #include "base/registry.h"
 #include "diffusion/process.h"
 #include "diffusion/score_matching.h"
+#include "nn/network_design.h"
 #include "nn/optim.h"
 
 namespace ito {
@@ -19,6 +20,8 @@ namespace ito {
 struct TrainedProcessRow {
   Name name;
   ProcessKind process;
+  // The keys of the options that not every process looks at, which this one does, by spaces.
+  std::string_view options;
   const char* sampler;  // what the saved scheduler configuration asks for
   double sampling_eps;  // when its sampling ends
   // Writes the process's own numbers.
@@ -27,7 +30,7 @@ struct TrainedProcessRow {
   void (*take)(const SchedulerConfig& config, TrainingOptions& options);
   bool sigma_from_data = false;  // --sigma-max 0: the largest distance between two images
   bool ladder = false;           // takes --ladder
-  bool preconditioned = false;   // EDM's: p-mean and p-std, and neither --network nor --dsm-weight
+  bool preconditioned = false;   // EDM's: p-mean and p-std, and not --dsm-weight
   bool sigma_data = false;       // a network may be preconditioned by the data's deviation
 
   // Whether it is an SDE, whose models are scores; else it is a chain of --schedule.
@@ -37,18 +40,8 @@ std::span<const TrainedProcessRow> trained_process_rows();
 // That of --sde. Errors name the option.
 Result<const TrainedProcessRow*> trained_process(const TrainingOptions& options);
 
-struct TrainedNetworkRow {
-  Name name;
-  // Names of trained_process_rows() that it goes with, by spaces.
-  std::string_view processes;
-  bool own_groups;                  // --norm-groups need not divide its channels
-  std::string_view time_embedding;  // "time_embedding_type" of its configurations
-  // Makes the plain U-Net into it.
-  void (*shape)(const TrainingOptions& options, UNet2DConfig& config);
-};
-std::span<const TrainedNetworkRow> trained_network_rows();
 // That of --network, where it goes with --sde. Errors name the option.
-Result<const TrainedNetworkRow*> trained_network(const TrainingOptions& options);
+Result<const NetworkDesign*> trained_network(const TrainingOptions& options);
 
 struct OptimizerRow {
   Name name;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/name_list.h"
 
 namespace ito {
 namespace {
@@ -76,12 +77,10 @@ Result<WeightNames> find_weight_names(const ParameterSet& set, const TensorFile&
       if (has_all(set, file, prefix)) whole.push_back(prefix);
     if (whole.empty()) return missing(set, file, where);
     if (whole.size() > 1) {
-      std::string listed;
-      for (const std::string& prefix : whole) listed += (listed.empty() ? "" : ", ") + prefix;
       return corrupt(
           "{}: the network's tensors are there below several prefixes: {}; keep one with `ito "
           "convert --prefix {}`",
-          where, listed, whole.front());
+          where, joined(whole), whole.front());
     }
     names.prefix = whole.front();
   }

@@ -13,4 +13,11 @@ std::vector<Name> random_source_choices();  // of `ito sample --rng`
 std::vector<Name> toy_network_choices();    // of `ito toy --network`
 std::vector<Name> number_type_choices();    // of `ito convert --dtype`
 
+// Of `ito inspect --plan`, with the options that not all plans look at.
+struct PlanChoice {
+  Name name;
+  std::string_view options;
+};
+std::vector<PlanChoice> plan_choices();
+
 }  // namespace ito::apps

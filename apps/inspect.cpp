@@ -8,10 +8,13 @@
 #include "api/model.h"
 #include "api/sampling.h"
 #include "api/task.h"
+#include "apps/choices.h"
 #include "apps/command.h"
 #include "apps/open_model.h"
+#include "apps/option_table.h"
 #include "apps/plan_report.h"
 #include "apps/rows.h"
+#include "apps/sampler_options.h"
 #include "base/error.h"
 #include "graph/compile.h"
 #include "io/png.h"
@@ -33,16 +36,29 @@ struct InspectCommand {
   bool json = false;
 };
 
+// Of --plan.
+struct PlanRow {
+  Name name;
+  bool of_model;  // made of a model folder, else of options
+  Result<Plan> (*make)(const InspectCommand& c, const DeviceCaps& caps);
+  std::string_view options;  // that not all plans look at
+};
+std::span<const PlanRow> plan_rows();
+
 Status check(InspectCommand& c) {
   if (!c.list.empty()) return {};
   if (c.plan.empty() && c.path.empty())
     return invalid_argument(
         "give a model folder, a file of tensors or a .png file, --plan train or --list all");
-  if ((c.plan == "sample" || c.plan == "forward") && c.path.empty())
-    return invalid_argument("--plan {} needs a model folder", c.plan);
-  if (c.plan == "train" && !c.path.empty())
-    return invalid_argument("--plan train is made from options, not from {}", c.path);
   c.sampling.batch = c.training.batch;
+  if (!c.plan.empty()) {
+    ITO_ASSIGN(const PlanRow* plan, row_called(plan_rows(), c.plan, "--plan"));
+    if (plan->of_model && c.path.empty())
+      return invalid_argument("--plan {} needs a model folder", c.plan);
+    if (!plan->of_model && !c.path.empty())
+      return invalid_argument("--plan {} is made from options, not from {}", c.plan, c.path);
+  }
+  ITO_TRY(check_sampler_options(*c.app, c.sampling));
   return check_training_options(c.training);
 }
 
@@ -129,20 +145,25 @@ Status inspect_file(const InspectCommand& c) {
   return {};
 }
 
-Result<Plan> make_plan(const InspectCommand& c, const DeviceCaps& caps) {
-  if (c.plan == "train") {
-    ImageDataset shape_only;  // a task needs no more of its data than this
-    shape_only.h = shape_only.w = c.image_size;
-    shape_only.c = c.image_channels;
-    if (c.classes > 0) shape_only.labels = std::vector<int32_t>{c.classes - 1};
-    ITO_ASSIGN(const TrainingTask task, make_task(c.training, shape_only));
-    ITO_ASSIGN(const Network network, task.network.for_device(caps));
-    if (c.training.accumulate > 1)
-      return compile(accumulate_program(network.set(), task.loss, task.step), caps);
-    return compile(train_step_program(network.set(), task.loss, task.step), caps);
-  }
+Result<Plan> train_plan(const InspectCommand& c, const DeviceCaps& caps) {
+  ImageDataset shape_only;  // a task needs no more of its data than this
+  shape_only.h = shape_only.w = c.image_size;
+  shape_only.c = c.image_channels;
+  if (c.classes > 0) shape_only.labels = std::vector<int32_t>{c.classes - 1};
+  ITO_ASSIGN(const TrainingTask task, make_task(c.training, shape_only));
+  ITO_ASSIGN(const Network network, task.network.for_device(caps));
+  if (c.training.accumulate > 1)
+    return compile(accumulate_program(network.set(), task.loss, task.step), caps);
+  return compile(train_step_program(network.set(), task.loss, task.step), caps);
+}
+
+Result<Plan> sample_plan(const InspectCommand& c, const DeviceCaps& caps) {
   ITO_ASSIGN(const Model model, open_model(c.path));
-  if (c.plan == "sample") return sampling_plan(model.network, model.scheduler, c.sampling, caps);
+  return sampling_plan(model.network, model.scheduler, c.sampling, caps);
+}
+
+Result<Plan> network_plan(const InspectCommand& c, const DeviceCaps& caps) {
+  ITO_ASSIGN(const Model model, open_model(c.path));
   const Signature& signature = model.network.signature();
   const int size = c.app->count("--image-size") > 0 || !signature.sample_size
                        ? c.image_size
@@ -150,6 +171,17 @@ Result<Plan> make_plan(const InspectCommand& c, const DeviceCaps& caps) {
   return forward_plan(model.network, {c.training.batch, size, size, signature.in_channels},
                       kPlannedContext, c.gradients, caps);
 }
+
+constexpr PlanRow kPlans[] = {
+    {{"train", "a training step, of the options", "", ""},
+     false,
+     train_plan,
+     "network channels layers-per-block norm-groups energy accumulate image-size image-channels "
+     "num-classes"},
+    {{"sample", "a step of a sampler on a model", "", ""}, true, sample_plan, "sampler"},
+    {{"forward", "a model's network", "", ""}, true, network_plan, "image-size grad"}};
+
+std::span<const PlanRow> plan_rows() { return kPlans; }
 
 Status run(const InspectCommand& c) {
   if (!c.list.empty()) {
@@ -164,12 +196,19 @@ Status run(const InspectCommand& c) {
   }
   if (c.plan.empty()) return folder_exists(c.path) ? inspect_folder(c) : inspect_file(c);
   ITO_ASSIGN(auto device, open_and_announce(c.device, fmt::format("the plan of {}", c.plan)));
-  ITO_ASSIGN(const Plan plan, make_plan(c, device->caps()));
+  ITO_ASSIGN(const PlanRow* row, row_called(plan_rows(), c.plan, "--plan"));
+  ITO_ASSIGN(const Plan plan, row->make(c, device->caps()));
   fmt::print("{}", c.json ? dump_json(plan_json(plan)) : plan_text(plan));
   return {};
 }
 
 }  // namespace
+
+std::vector<PlanChoice> plan_choices() {
+  std::vector<PlanChoice> choices;
+  for (const PlanRow& row : kPlans) choices.push_back({row.name, row.options});
+  return choices;
+}
 
 Command add_inspect_command(CLI::App& root) {
   auto c = std::make_shared<InspectCommand>();
@@ -181,40 +220,35 @@ Command add_inspect_command(CLI::App& root) {
       "model folder (layers and configuration), .safetensors, PyTorch checkpoint, .npz or "
       ".npy (tensors), or .png (settings it was made with)");
   app->add_option("--plan", c->plan,
-                  "print the plan compiled for the device: train (from the options below), sample "
-                  "or forward (of the model): kernels, expressions, bytes, FLOPs, places in memory")
-      ->check(CLI::IsMember({"train", "sample", "forward"}));
+                  with_choices("inspect --plan",
+                               "print the plan compiled for the device: kernels, expressions, "
+                               "bytes, FLOPs, places in memory"));
   app->add_option("--batch", c->training.batch, "images per batch of the plan")
       ->check(at_least(1))
       ->capture_default_str();
-  app->add_option("--channels", c->training.channels, "train: channels of each level")
-      ->delimiter(',')
+  const auto own = [](const char* key, const char* help) {
+    return with_takers("inspect", key, help);
+  };
+  visit_network_options(c->training,
+                        AddOption{.app = *app, .command = "inspect", .choices = "train"});
+  app->add_option("--accumulate", c->training.accumulate,
+                  own("accumulate", "batches whose mean gradient makes one step"))
       ->capture_default_str();
-  app->add_option("--layers-per-block", c->training.layers_per_block, "train")
-      ->capture_default_str();
-  app->add_option("--norm-groups", c->training.norm_groups, "train")->capture_default_str();
-  app->add_option("--accumulate", c->training.accumulate, "train")->capture_default_str();
-  app->add_option("--image-size", c->image_size, "train, forward: side of the data set's images")
+  app->add_option("--image-size", c->image_size, own("image-size", "side of the data set's images"))
       ->check(at_least(1))
       ->capture_default_str();
-  app->add_option("--image-channels", c->image_channels, "train: their channels")
+  app->add_option("--image-channels", c->image_channels, own("image-channels", "their channels"))
       ->check(at_least(1))
       ->capture_default_str();
-  app->add_option("--num-classes", c->classes, "train: classes; 0: none")
+  app->add_option("--num-classes", c->classes, own("num-classes", "classes; 0: none"))
       ->check(at_least(0))
       ->capture_default_str();
-  app->add_option("--sampler", c->sampling.sampler, "sample: method")->capture_default_str();
-  app->add_option("--steps", c->sampling.steps, "sample: steps")
-      ->check(at_least(1))
-      ->capture_default_str();
-  app->add_option("--eta", c->sampling.eta, "sample: ddim's eta")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
+  add_sampler_options(*app, c->sampling);
   std::vector<std::string> kinds = row_kinds();
   kinds.push_back("all");
   app->add_option("--list", c->list, "print what can be chosen by name: a table of a kind, or all")
       ->check(CLI::IsMember(kinds));
-  app->add_flag("--grad", c->gradients, "forward: with the gradients");
+  app->add_flag("--grad", c->gradients, own("grad", "with the gradients"));
   add_device_option(*app, c->device);
   app->add_flag("--json", c->json, "print JSON");
   return {app, [c] { return check(*c); }, [c] { return run(*c); }};

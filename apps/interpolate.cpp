@@ -103,22 +103,26 @@ Command add_interpolate_command(CLI::App& root) {
   app->add_option("--method", c->options.method,
                   with_choices("interpolate --method", "way from one to the other"))
       ->capture_default_str();
-  app->add_option("--steps", c->options.steps, "latent, noise: steps of the sampler")
+  const auto own = [](const char* key, const char* help) {
+    return with_takers("interpolate", key, help);
+  };
+  app->add_option("--steps", c->options.steps, own("steps", "steps of the sampler"))
       ->check(at_least(1))
       ->capture_default_str();
   app->add_option("--points", c->options.points, "images, the ends included")
       ->check(CLI::Range(2, 4096))
       ->capture_default_str();
-  app->add_option("--strength", c->options.strength,
-                  "noise: share of the steps that are run; more is smoother and further from both")
+  app->add_option(
+         "--strength", c->options.strength,
+         own("strength", "share of the steps that are run; more is smoother and further from both"))
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
-  app->add_option("--seed", c->options.seed, "noise: of the noise that all images share")
+  app->add_option("--seed", c->options.seed, own("seed", "of the noise that all images share"))
       ->capture_default_str();
-  app->add_option("--rtol", c->options.ode.rtol, "flow: relative tolerance")
+  app->add_option("--rtol", c->options.ode.rtol, own("rtol", "relative tolerance"))
       ->check(positive_number())
       ->capture_default_str();
-  app->add_option("--atol", c->options.ode.atol, "flow: absolute tolerance")
+  app->add_option("--atol", c->options.ode.atol, own("atol", "absolute tolerance"))
       ->check(positive_number())
       ->capture_default_str();
   app->add_option("--class", c->options.label, "class, for a model with classes")

@@ -27,6 +27,7 @@ struct LikelihoodCommand : LikelihoodInput {
 };
 
 Status check(LikelihoodCommand& c) {
+  ITO_TRY(row_called(split_rows(), c.split, "--split"));
   ITO_ASSIGN(c.settings.likelihood.divergence, divergence_from_name(c.probe));
   ITO_TRY(check_ode_options(c.settings.ode));
   ITO_TRY(check_bound(c.bound));
@@ -163,8 +164,8 @@ Command add_likelihood_command(CLI::App& root) {
   app->add_option("--model", c->model, "model folder in diffusers' layout, or a run of `ito train`")
       ->required();
   app->add_option("--data", c->data, "data set, as for `ito train`");
-  app->add_option("--split", c->split, "which part of the data set")
-      ->check(CLI::IsMember({"train", "test"}))
+  app->add_option("--split", c->split,
+                  with_choices("likelihood --split", "which part of the data set"))
       ->capture_default_str();
   add_data_options(*app, c->data_options);
   app->add_option("--first", c->first, "the first image")

@@ -140,12 +140,11 @@ Result<uint32_t> label_of(const LineRequest& request, const ImageDataset& a, con
 
 Result<ImageDataset> open_images(const LikelihoodInput& input, const std::string& path, int64_t h,
                                  int64_t w) {
-  const bool train = input.split == "train";
-  ITO_ASSIGN(ImageDataset data,
-             open_dataset(path, train ? Split::kTrain : Split::kTest, input.dataset));
+  ITO_ASSIGN(const SplitRow* row, row_called(split_rows(), input.split, "--split"));
+  ITO_ASSIGN(ImageDataset data, open_dataset(path, row->split, input.dataset));
   fmt::print(stderr, "{}\n", describe(data, "images"));
   for (const std::string& text : data.facts.notes) fmt::print(stderr, "note: {}\n", text);
-  if (data.facts.part == "all" && !train)
+  if (data.facts.part == "all" && row->split == Split::kTest)
     fmt::print(stderr, "note: {} has no test part; all its images are taken\n", path);
   ITO_ASSIGN(const std::optional<ClassNames> names, read_class_names(input.model));
   ITO_TRY(match_classes(data, names));

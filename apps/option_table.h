@@ -4,7 +4,6 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,12 +13,6 @@
 #include "apps/rows.h"
 
 namespace ito::apps {
-
-inline std::string option_name(std::string_view key) {
-  std::string name = "--" + std::string(key);
-  std::replace(name.begin(), name.end(), '_', '-');
-  return name;
-}
 
 // Another spelling of an option.
 struct OptionAlias {
@@ -32,20 +25,22 @@ struct AddOption {
   std::string_view command;                                 // "train", for apps/rows.h
   CLI::Validator (*range)(std::string_view key) = nullptr;  // of the fields that are numbers
   std::span<const OptionAlias> aliases = {};
+  std::string_view choices = {};  // command whose choices by name these are; empty: `command`
 
   template <typename T>
   void operator()(const char* key, T& field, const char* help) const {
-    std::string name = option_name(key);
+    std::string name = option_name(key), text = with_takers(command, key, help);
     if constexpr (std::is_same_v<T, bool>) {
       name += ",!--no-" + name.substr(2);
-      app.add_flag(name, field, help)->capture_default_str();
+      app.add_flag(name, field, text)->capture_default_str();
       return;
     } else {
       for (const OptionAlias& alias : aliases)
         if (alias.key == key) name += "," + option_name(alias.also);
-      std::string text = help;
       if constexpr (std::is_same_v<T, std::string>)
-        text = with_choices(std::string(command) + " " + option_name(key), std::move(text));
+        text =
+            with_choices(std::string(choices.empty() ? command : choices) + " " + option_name(key),
+                         std::move(text));
       CLI::Option* option = app.add_option(name, field, text);
       if constexpr (std::is_arithmetic_v<T>) {
         if (range != nullptr) option->check(range(key));

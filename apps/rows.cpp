@@ -12,6 +12,7 @@
 #include "api/training_rows.h"
 #include "apps/choices.h"
 #include "base/error.h"
+#include "base/name_list.h"
 #include "diffusion/choices.h"
 #include "diffusion/flow_matching.h"
 #include "diffusion/predictor_corrector.h"
@@ -31,7 +32,7 @@ namespace {
 // A row as a table has it.
 struct Listed {
   std::string name, help, source, aliases;
-  std::string options;  // that it looks at; empty where the kind has no such column
+  std::string options;  // keys of those that it looks at; empty where the kind has no such column
 };
 using Table = std::vector<Listed>;
 
@@ -44,22 +45,15 @@ struct Kind {
 
 // "a_b c" as "`--a-b`, `--c`".
 std::string option_list(std::string_view keys) {
-  std::string text;
-  for (size_t at = 0; at < keys.size();) {
-    const size_t end = std::min(keys.find(' ', at), keys.size());
-    if (end > at) {
-      std::string key(keys.substr(at, end - at));
-      std::replace(key.begin(), key.end(), '_', '-');
-      text += fmt::format("{}`--{}`", text.empty() ? "" : ", ", key);
-    }
-    at = end + 1;
-  }
-  return text;
+  std::vector<std::string> options;
+  for (const std::string_view key : names_in(keys))
+    options.push_back(fmt::format("`{}`", option_name(key)));
+  return joined(options);
 }
 
 Listed listed(const Name& name, std::string_view options = {}) {
   return {std::string(name.name), std::string(name.help), std::string(name.source),
-          std::string(name.aliases), option_list(options)};
+          std::string(name.aliases), std::string(options)};
 }
 
 Table table_of(const std::vector<Name>& names) {
@@ -96,6 +90,19 @@ Table objectives() {
   return table;
 }
 
+Table trained_processes() {
+  Table table;
+  for (const TrainedProcessRow& row : trained_process_rows())
+    table.push_back(listed(row.name, row.options));
+  return table;
+}
+
+Table plans() {
+  Table table;
+  for (const PlanChoice& row : plan_choices()) table.push_back(listed(row.name, row.options));
+  return table;
+}
+
 Table interpolations() {
   Table table;
   for (const InterpolationRow& row : interpolation_rows())
@@ -105,8 +112,8 @@ Table interpolations() {
 
 Table trained_networks() {
   Table table;
-  for (const TrainedNetworkRow& row : trained_network_rows()) {
-    table.push_back(listed(row.name));
+  for (const NetworkDesign& row : network_designs()) {
+    table.push_back(listed(row.name, row.options));
     table.back().help += fmt::format("; with --sde {}", row.processes);
   }
   return table;
@@ -131,9 +138,7 @@ constexpr Kind kKinds[] = {
     {{"networks", "what folders hold", "", ""}, "", rows<network_rows>},
     {{"schedulers", "classes of scheduler_config.json", "", ""}, "", schedulers},
     {{"forms", "how a folder keeps images", "", ""}, "sample --form", rows<sample_store_rows>},
-    {{"trained-processes", "processes to train on", "", ""},
-     "train --sde",
-     rows<trained_process_rows>},
+    {{"trained-processes", "processes to train on", "", ""}, "train --sde", trained_processes},
     {{"trained-networks", "networks to train", "", ""}, "train --network", trained_networks},
     {{"schedules", "betas of a discrete chain", "", ""},
      "train --schedule",
@@ -212,6 +217,8 @@ constexpr Kind kKinds[] = {
      "toy --objective",
      rows<toy_objective_rows>},
     {{"toy-networks", "in the plane", "", ""}, "toy --network", names<toy_network_choices>},
+    {{"data-sets", "what `--data` may be", "", ""}, "", names<data_set_formats>},
+    {{"splits", "parts of a data set", "", ""}, "likelihood --split", rows<split_rows>},
     {{"pictures", "formats that are read", "", ""}, "", rows<picture_formats>},
     {{"labels", "where the classes of pictures come from", "", ""},
      "train --labels",
@@ -221,6 +228,7 @@ constexpr Kind kKinds[] = {
     {{"number-types", "of the tensors in a file", "", ""},
      "convert --dtype",
      names<number_type_choices>},
+    {{"plans", "programs whose compiled form is shown", "", ""}, "inspect --plan", plans},
 };
 
 Result<std::vector<Kind>> kinds_called(const std::string& name) {
@@ -259,7 +267,7 @@ std::string kind_text(const Kind& kind) {
   for (const Listed& row : table) {
     const std::string aliases = row.aliases.empty() ? "" : fmt::format(" (also {})", row.aliases);
     text += fmt::format("| `{}` | {}{} |", row.name, row.help, aliases);
-    if (columns) text += fmt::format(" {} |", row.options);
+    if (columns) text += fmt::format(" {} |", option_list(row.options));
     if (sources) text += fmt::format(" {} |", row.source);
     text += "\n";
   }
@@ -291,9 +299,34 @@ Result<Json> rows_json(const std::string& name) {
                       {"help", row.help},
                       {"source", row.source},
                       {"aliases", row.aliases},
-                      {"options", row.options}});
+                      {"options", option_list(row.options)}});
   }
   return json;
+}
+
+std::string with_takers(std::string_view command, std::string_view key, std::string help) {
+  constexpr size_t kMostNames = 7;  // of a kind; more tell nothing
+  std::vector<std::string> takers;
+  for (const Kind& kind : kKinds) {
+    const std::vector<std::string_view> by = choosers(kind);
+    const bool own = std::any_of(by.begin(), by.end(), [&](std::string_view option) {
+      return option.starts_with(std::string(command) + " ");
+    });
+    if (!own) continue;
+    const Table table = kind.table();
+    std::vector<std::string> names;
+    for (const Listed& row : table)
+      if (lists(row.options, key)) names.push_back(row.name);
+    if (names.size() == table.size() || names.size() > kMostNames) continue;
+    takers.insert(takers.end(), names.begin(), names.end());
+  }
+  return takers.empty() ? help : joined(takers) + ": " + help;
+}
+
+std::string option_name(std::string_view key) {
+  std::string name = "--" + std::string(key);
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
 }
 
 std::string with_choices(std::string_view option, std::string help) {

@@ -21,6 +21,13 @@ std::vector<std::string> row_kinds();
 Result<std::string> rows_text(const std::string& kind);
 Result<Json> rows_json(const std::string& kind);
 
+// "--a-b" of a key "a_b".
+std::string option_name(std::string_view key);
+
+// `help` of a command's option with the names before it of the rows that look at it, "ve, edm:
+// ...", of those kinds of which some rows do and others do not.
+std::string with_takers(std::string_view command, std::string_view key, std::string help);
+
 // `help` of the option ("train --schedule"), and what it may be: "name: what; name: what". An
 // option that is no choice by name keeps its help.
 std::string with_choices(std::string_view option, std::string help);

@@ -5,6 +5,7 @@
 #include "apps/command.h"
 #include "apps/option_table.h"
 #include "base/error.h"
+#include "base/name_list.h"
 
 namespace ito::apps {
 namespace {
@@ -24,9 +25,8 @@ std::string known_sampler(std::string& text) {
     text = row.name;
     return "";
   }
-  std::string names;
-  for (const std::string& name : sampler_names()) names += (names.empty() ? "" : ", ") + name;
-  return fmt::format("there is no sampler \"{}\", expected one of {}", text, names);
+  return fmt::format("there is no sampler \"{}\", expected one of {}", text,
+                     joined(sampler_names()));
 }
 
 // Ranges of the options that are numbers.

@@ -51,9 +51,7 @@ Status settle_start(TrainCommand& c) {
     c.run.initial = std::make_shared<const InitialModel>(std::move(initial));
     return {};
   }
-  ITO_ASSIGN(const ObjectiveRow* row, objective_of(c.training));
-  if (row->defaults != nullptr) row->defaults(c.training, c.run.given);
-  return {};
+  return set_defaults(c.training, c.run.given);
 }
 
 Status check(TrainCommand& c) {

@@ -4,7 +4,9 @@
 #include <array>
 #include <cmath>
 
+#include "base/check.h"
 #include "base/error.h"
+#include "base/name_list.h"
 
 namespace ito {
 namespace {
@@ -76,6 +78,20 @@ Status check_blocks(std::string_view field, const std::vector<std::string>& name
 const BlockKind* find_down_block(std::string_view name) { return find_block(kDownBlocks, name); }
 const BlockKind* find_up_block(std::string_view name) { return find_block(kUpBlocks, name); }
 
+void set_blocks(UNet2DConfig& config, bool image_skip, bool attention) {
+  const auto name = [&](std::span<const BlockKind> kinds, bool attends) {
+    for (const BlockKind& kind : kinds)
+      if (!kind.resnet_sampler && kind.image_skip == image_skip && kind.attention == attends)
+        return std::string(kind.name);
+    CHECK(false, "there is a block of every kind");
+  };
+  const size_t levels = config.block_out_channels.size();
+  config.down_block_types.assign(levels, name(kDownBlocks, false));
+  config.up_block_types.assign(levels, name(kUpBlocks, false));
+  config.down_block_types.back() = name(kDownBlocks, attention);
+  config.up_block_types.front() = name(kUpBlocks, attention);
+}
+
 std::span<const std::string_view> activation_names() { return kActivations; }
 Status check_activation(std::string_view name) {
   return check_one_of("act_fn", name, kActivations);
@@ -102,12 +118,7 @@ bool takes_sigma(const UNet2DConfig& config) {
 Status check_one_of(std::string_view field, std::string_view value,
                     std::span<const std::string_view> known) {
   if (std::find(known.begin(), known.end(), value) != known.end()) return {};
-  std::string expected;
-  for (std::string_view name : known) {
-    if (!expected.empty()) expected += ", ";
-    expected += name;
-  }
-  return unsupported("{}: expected one of {}, found \"{}\"", field, expected, value);
+  return unsupported("{}: expected one of {}, found \"{}\"", field, joined(known), value);
 }
 
 Status check_positive(std::string_view field, int64_t value) {

@@ -24,6 +24,10 @@ struct BlockKind {
 const BlockKind* find_down_block(std::string_view name);
 const BlockKind* find_up_block(std::string_view name);
 
+// Makes the blocks of every level of block_out_channels: residual ones (of NCSN++ with
+// `image_skip`), and `attention` in the innermost.
+void set_blocks(UNet2DConfig& config, bool image_skip, bool attention);
+
 // The names of activation functions in configurations.
 std::span<const std::string_view> activation_names();
 // Error kUnsupported: an unknown name.

@@ -46,47 +46,47 @@ struct SamplerOptions {
 };
 
 // Calls visit(key, field, help) for every field but the sampler; "--" and the key, "_" as "-", is
-// the command line's option, whose help goes on with the names that there are, where it is a choice
-// by name.
+// the command line's option, whose help begins with the samplers that look at it, where not all do,
+// and goes on with the names that there are, where it is a choice by name.
 template <typename Options, typename Visit>
 void visit_sampler_fields(Options& o, Visit&& visit) {
   visit("steps", o.steps, "steps of the method (ald: noise levels); left out: the sampler's own");
-  visit("eta", o.eta, "ddim: 0 is deterministic, 1 as noisy as ddpm");
+  visit("eta", o.eta, "0 is deterministic, 1 as noisy as ddpm");
   visit("spacing", o.spacing, "which timesteps are visited; left out: as the scheduler says");
   visit("timesteps", o.timesteps,
         "exactly these training timesteps, falling, as 999,700,400,0, in place of --steps spaced "
         "ones");
   visit("sigmas", o.sigmas, "spacing of the noise levels; left out: as the scheduler says");
   visit("final_sigma", o.final_sigma, "the last noise level; left out: as the scheduler says");
-  visit("variance", o.variance, "ddpm: variance of a step; left out: as the scheduler says");
+  visit("variance", o.variance, "variance of a step; left out: as the scheduler says");
   visit("order", o.order, "order of the solver, 1 to 3 (lms: to 4)");
-  visit("algorithm", o.algorithm, "dpm: what is solved; left out: as the scheduler says");
+  visit("algorithm", o.algorithm, "what is solved; left out: as the scheduler says");
   visit(
       "solver_type", o.solver_type,
       "how the solver steps: of dpm the first two, of unipc the others; left out: as the scheduler "
       "says");
-  visit("shift", o.shift, "flow: shift of the noise levels towards noise");
-  visit("predictor", o.predictor, "pc: step to the next noise level");
-  visit("corrector", o.corrector, "pc: moves at each noise level");
+  visit("shift", o.shift, "shift of the noise levels towards noise");
+  visit("predictor", o.predictor, "step to the next noise level");
+  visit("corrector", o.corrector, "moves at each noise level");
   visit("snr", o.snr,
-        "pc, ald: signal-to-noise ratio of a Langevin step; 0: the model's (pc), from the noise "
+        "signal-to-noise ratio of a Langevin step; 0: the model's (pc), from the noise "
         "ladder (ald)");
   visit("corrector_steps", o.corrector_steps,
-        "pc: Langevin steps per step, 0: 1; ald: per noise level, 0: 5, with ncsn 100");
-  visit("ald_form", o.ald_form, "ald of a VE model: how it moves");
+        "Langevin steps at a noise level; 0: one (pc), 5, with ncsn 100 (ald)");
+  visit("ald_form", o.ald_form, "how it moves on a VE model");
   visit("epsilon", o.epsilon,
-        "ald of a VE model: the step size at the last noise level; 0: by the ladder (ncsnv2), "
-        "2e-5 (ncsn)");
-  visit("eps", o.eps, "SDEs: time at which sampling ends; 0: the model's");
-  visit("denoise", o.denoise, "SDEs: end without noise");
-  visit("rho", o.rho, "edm: shape of the noise levels; larger: more small ones");
+        "on a VE model: the step size at the last noise level; 0: by the ladder (ncsnv2), 2e-5 "
+        "(ncsn)");
+  visit("eps", o.eps, "time at which sampling ends; 0: the model's");
+  visit("denoise", o.denoise, "end without noise");
+  visit("rho", o.rho, "shape of the noise levels; larger: more small ones");
   visit("churn", o.churn, "noise added over all steps (S_churn of Karras et al. 2022); 0: none");
   visit("s_min", o.s_min, "with --churn: smallest noise level that gets noise");
   visit("s_max", o.s_max, "with --churn: largest; 0: no bound");
   visit("s_noise", o.s_noise, "with --churn: the noise's deviation");
-  visit("euler", o.euler, "edm: Euler steps, one evaluation each, in place of Heun");
-  visit("rtol", o.rtol, "ode: relative tolerance");
-  visit("atol", o.atol, "ode: absolute tolerance");
+  visit("euler", o.euler, "Euler steps, one evaluation each, in place of Heun");
+  visit("rtol", o.rtol, "relative tolerance");
+  visit("atol", o.atol, "absolute tolerance");
 }
 
 }  // namespace ito

@@ -7,16 +7,12 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/name_list.h"
 #include "diffusion/choices.h"
 #include "diffusion/predictor_corrector.h"
 
 namespace ito {
 namespace {
-
-// "a b c" holds "b".
-bool lists(std::string_view list, std::string_view word) {
-  return is_called({.name = {}, .help = {}, .source = {}, .aliases = list}, word);
-}
 
 const ScoreSamplerEntry* score_sampler(std::string_view name) {
   return find_row(score_sampler_rows(), name);
@@ -56,14 +52,14 @@ constexpr Choices kChoices[] = {
 };
 
 Status check_choice(std::string_view key, const std::vector<Name>& names, std::string_view value) {
-  std::string expected;
+  std::vector<std::string_view> expected;
   for (const Name& name : names) {
     if (name.name == value) return {};
-    expected += (expected.empty() ? "" : ", ") + std::string(name.name);
+    expected.push_back(name.name);
   }
   std::string option(key);
   std::replace(option.begin(), option.end(), '_', '-');
-  return invalid_argument("--{} is \"{}\", expected one of {}", option, value, expected);
+  return invalid_argument("--{} is \"{}\", expected one of {}", option, value, joined(expected));
 }
 
 Result<Sampling> solver_sampling(const SolverEntry& entry, const DiffusionModel& model,
@@ -216,10 +212,8 @@ Result<Sampling> make_sampling(const DiffusionModel& model, const SamplerOptions
   if (solver != nullptr) return solver_sampling(*solver, model, options, first_step);
   const ScoreSamplerEntry* row = score_sampler(options.sampler);
   if (row == nullptr) {
-    std::string names;
-    for (const std::string& name : sampler_names()) names += (names.empty() ? "" : ", ") + name;
     return invalid_argument("there is no sampler \"{}\"; expected one of {}", options.sampler,
-                            names);
+                            joined(sampler_names()));
   }
   ITO_ASSIGN(const ScoreModel score, model_score(model));
   return row->make(score, model.config, options);

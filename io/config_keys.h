@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/name_list.h"
 #include "io/json.h"
 
 namespace ito {
@@ -20,17 +21,11 @@ using Choices = std::span<const std::string_view>;
 inline constexpr int kMaxLayers = 1000;  // far beyond any model; keeps products inside an int
 inline constexpr int kMaxChannels = 1 << 20;
 
-inline std::string known(Choices choices) {
-  std::string text;
-  for (std::string_view choice : choices) text += (text.empty() ? "" : ", ") + std::string(choice);
-  return text;
-}
-
 inline Status check_choice(const std::string& where, const char* key, const std::string& value,
                            Choices choices) {
   if (std::find(choices.begin(), choices.end(), value) != choices.end()) return {};
   return unsupported("{}: key '{}': unknown value \"{}\"; known are {}", where, key, value,
-                     known(choices));
+                     joined(choices));
 }
 
 inline Status check_range(const std::string& where, const char* key, double value, double low,

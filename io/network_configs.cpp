@@ -1,6 +1,12 @@
 // The JSON forms of Ito's own networks. Every key has to be there.
 #include "io/network_configs.h"
 
+#include <algorithm>
+#include <limits>
+#include <optional>
+
+#include "base/error.h"
+
 namespace ito {
 namespace {
 
@@ -19,7 +25,48 @@ Status read_image_classifier(JsonObject& object, ClassifierConfig* config) {
   return {};
 }
 
+constexpr const char* kValuesKey = "config";
+
+// Nothing for a value of another kind.
+std::optional<ConfigValue> config_value(const Json& json) {
+  if (json.is_boolean()) return ConfigValue(json.get<bool>());
+  if (json.is_string()) return ConfigValue(json.get<std::string>());
+  if (json.is_number_float()) return ConfigValue(json.get<double>());
+  const auto fits = [](const Json& number) {
+    return number.is_number_integer() &&
+           (!number.is_number_unsigned() ||
+            number.get<uint64_t>() <= uint64_t{std::numeric_limits<int64_t>::max()});
+  };
+  if (fits(json)) return ConfigValue(json.get<int64_t>());
+  if (!json.is_array() || !std::all_of(json.begin(), json.end(), fits)) return {};
+  return ConfigValue(json.get<std::vector<int64_t>>());
+}
+
 }  // namespace
+
+Result<ConfigValues> parse_config_values(const Json& json, const std::string& where) {
+  ITO_ASSIGN(JsonObject object, JsonObject::open(json, where));
+  ITO_TRY(object.require(kValuesKey));
+  const Json& config = *object.find(kValuesKey);
+  if (!config.is_object()) return object.wrong(kValuesKey, "an object of plain values");
+  ConfigValues values;
+  for (const auto& [key, value] : config.items()) {
+    const std::optional<ConfigValue> plain = config_value(value);
+    if (!plain)
+      return corrupt(
+          "{}: key '{}': expected a number, a text, true, false or a list of integers, found {}",
+          where, key, describe_json(value));
+    values.values[key] = *plain;
+  }
+  return values;
+}
+
+Json config_values_json(const ConfigValues& values) {
+  Json config = Json::object();
+  for (const auto& [key, value] : values.values)
+    std::visit([&, &name = key](const auto& plain) { config[name] = plain; }, value);
+  return {{kValuesKey, config}};
+}
 
 Error file_error(const Error& error, const std::string& where) {
   const bool corrupt = error.kind == ErrorKind::kInvalidArgument;

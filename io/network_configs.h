@@ -4,6 +4,7 @@
 // embedding type; each names `where` and the key.
 #pragma once
 
+#include "base/config_values.h"
 #include "base/latent_config.h"
 #include "base/network_config.h"
 #include "io/diffusers.h"
@@ -27,6 +28,10 @@ Json noisy_classifier_config_json(const NoisyClassifierConfig& config);
 
 Result<LatentMappingConfig> parse_latent_mapping_config(const Json& json, const std::string& where);
 Json latent_mapping_config_json(const LatentMappingConfig& config);
+
+// Of a network without a class of its own: the object "config" of plain values.
+Result<ConfigValues> parse_config_values(const Json& json, const std::string& where);
+Json config_values_json(const ConfigValues& values);
 
 // The error of a configuration that a check of base/ refused, as one of the file `where`.
 Error file_error(const Error& error, const std::string& where);

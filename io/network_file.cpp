@@ -1,10 +1,12 @@
 #include "io/network_file.h"
 
 #include <array>
+#include <iterator>
 #include <utility>
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/name_list.h"
 #include "io/network_configs.h"
 #include "io/safetensors.h"
 #include "io/weights.h"
@@ -15,6 +17,7 @@ namespace {
 constexpr const char* kEnding = ".safetensors";
 constexpr const char* kWeights = "diffusion_pytorch_model.safetensors";
 constexpr const char* kOwnWeights = "model.safetensors";
+constexpr const char* kNetworkKey = "network";
 constexpr const char* kFirstClass = "UNet2DModel";  // of files that name no class
 
 template <typename Config, Result<Config> (*kParse)(const Json&, const std::string&)>
@@ -53,18 +56,21 @@ constexpr NetworkClass kNetworkClasses[] = {
     {"ItoLatentMapping", "latent_mapping", kOwnWeights, false,
      parse<LatentMappingConfig, parse_latent_mapping_config>,
      write<LatentMappingConfig, latent_mapping_config_json>},
+    // Every other network.
+    {"ItoNetwork", "", kOwnWeights, false, parse<ConfigValues, parse_config_values>,
+     write<ConfigValues, config_values_json>},
 };
 
 }  // namespace
 
 Result<const NetworkClass*> network_class(std::string_view class_name, const std::string& where) {
-  std::string known;
+  std::vector<std::string_view> known;
   for (const NetworkClass& entry : kNetworkClasses) {
     if (entry.class_name == class_name) return &entry;
-    known += (known.empty() ? "" : ", ") + std::string(entry.class_name);
+    known.push_back(entry.class_name);
   }
   return unsupported("{}: key '_class_name': unknown value \"{}\"; known are {}", where, class_name,
-                     known);
+                     joined(known));
 }
 
 bool is_network_of_ito(const Json& config) {
@@ -78,13 +84,14 @@ bool is_network_of_ito(const Json& config) {
 const NetworkClass& class_of_network(std::string_view network) {
   for (const NetworkClass& entry : kNetworkClasses)
     if (entry.network == network) return entry;
-  CHECK(false, "no file holds the network " + std::string(network));
+  return kNetworkClasses[std::size(kNetworkClasses) - 1];
 }
 
 Json network_config_json(std::string_view network, const NetworkConfig& config) {
   const NetworkClass& entry = class_of_network(network);
   Json json = entry.write(config);
   json["_class_name"] = entry.class_name;
+  if (entry.network.empty()) json[kNetworkKey] = network;
   return json;
 }
 
@@ -95,8 +102,12 @@ Result<NetworkFile> network_from_json(const Json& json, const std::string& where
   ITO_ASSIGN(const NetworkClass* entry, network_class(class_name, where));
   NetworkFile file;
   file.network = entry->network;
+  if (entry->network.empty()) {
+    ITO_TRY(object.require(kNetworkKey));
+    ITO_TRY(object.read(kNetworkKey, &file.network));
+  }
   ITO_ASSIGN(file.config, entry->parse(json, where));
-  const Json own = network_config_json(entry->network, file.config);
+  const Json own = network_config_json(file.network, file.config);
   for (const auto& [key, value] : json.items())
     if (!own.contains(key)) file.extra[key] = value;
   return file;

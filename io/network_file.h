@@ -19,7 +19,9 @@ namespace ito {
 // One "_class_name" of config.json.
 struct NetworkClass {
   std::string_view class_name;
-  std::string_view network;  // its row in nn/networks.h
+  // Its row in nn/networks.h. Empty: the file names the row, and holds the configuration as a
+  // ConfigValues.
+  std::string_view network;
   std::string_view weights;  // file beside config.json
   bool diffusers;            // one of diffusers' own, else Ito's
   // The configuration from JSON and back. Errors of parse: kCorrupt or kUnsupported, naming `where`
@@ -31,7 +33,7 @@ struct NetworkClass {
 Result<const NetworkClass*> network_class(std::string_view class_name, const std::string& where);
 // Whether a config.json says that it is a network of Ito's own.
 bool is_network_of_ito(const Json& config);
-// CHECK: the network has a class.
+// The network's own class, or the one of networks that have none.
 const NetworkClass& class_of_network(std::string_view network);
 
 // config.json's text form of a configuration.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/name_list.h"
 #include "io/file_kind.h"
 #include "io/json.h"
 #include "io/npy.h"
@@ -92,8 +93,7 @@ Result<WeightsChoice> find_weights(const Path& folder, std::string_view stem,
     if (!choice.variant.empty()) variants.insert(choice.variant);
   }
   if (variant.empty() && variants.size() == 1) return all.front();
-  std::string listed;
-  for (const std::string& name : variants) listed += (listed.empty() ? "" : ", ") + name;
+  const std::string listed = joined(variants);
   if (variant.empty() && !variants.empty())
     return invalid_argument("{}: weights of the variants {} are there; name one with --variant",
                             folder.string(), listed);

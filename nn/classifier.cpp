@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "nn/layers.h"
+#include "nn/network_design.h"
 
 namespace ito {
 namespace {
@@ -62,6 +63,24 @@ Result<Network> classifier_network(const ClassifierConfig& config) {
     return check_classifier_size(config, h, w);
   };
   return Network(std::move(definition), std::move(set));
+}
+
+namespace {
+
+constexpr NetworkTraining kClassifierTraining = {
+    .read =
+        [](const NetworkConfig& config, NetworkOptions& options, ImageNeeds&) {
+          read_classifier(std::any_cast<const ClassifierConfig&>(config), options);
+        },
+    .class_parameters = kClassifierHead};
+
+}  // namespace
+
+const NetworkTraining& classifier_training() { return kClassifierTraining; }
+
+void read_classifier(const ClassifierConfig& config, NetworkOptions& options) {
+  options.channels.assign(config.channels.begin(), config.channels.end());
+  options.norm_groups = static_cast<int>(config.norm_groups);
 }
 
 Signature classifier_signature(const ClassifierConfig& config) {

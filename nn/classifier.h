@@ -11,6 +11,14 @@ namespace ito {
 inline constexpr std::string_view kClassifier = "classifier";
 Result<Network> classifier_network(const ClassifierConfig& config);
 
+struct NetworkTraining;  // nn/network_design.h
+struct NetworkOptions;
+const NetworkTraining& classifier_training();
+// What a configuration says in the words of options: its levels and their groups.
+void read_classifier(const ClassifierConfig& config, NetworkOptions& options);
+// How the names of the parameters begin that depend on the number of classes.
+inline constexpr std::string_view kClassifierHead = "head.";
+
 // The error names the field, expected and found.
 Status check_classifier(const ClassifierConfig& config);
 // What the classifiers of this file and of nn/noisy_classifier.h share as networks.

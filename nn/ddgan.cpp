@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "nn/layers.h"
+#include "nn/networks.h"
 #include "nn/unet2d.h"
 
 namespace ito {
@@ -77,6 +78,29 @@ ClassInput class_input(const LatentMappingConfig& config) {
 }
 
 }  // namespace
+
+namespace {
+
+Result<NetworkConfig> join_latent_unet(const NetworkConfig& body, const NetworkConfig& part) {
+  const auto* unet = std::any_cast<UNet2DConfig>(&body);
+  const auto* mapping = std::any_cast<LatentMappingConfig>(&part);
+  if (unet == nullptr || mapping == nullptr)
+    return corrupt("{} beside a network that takes no latent", kLatentUNetParts.folder);
+  return NetworkConfig(LatentUNetConfig{*unet, *mapping});
+}
+
+NetworkParts::Configs split_latent_unet(const NetworkConfig& whole) {
+  const auto& config = std::any_cast<const LatentUNetConfig&>(whole);
+  return {.body = config.unet, .part = config.mapping};
+}
+
+}  // namespace
+
+const NetworkParts kLatentUNetParts = {.folder = "latent_mapping",
+                                       .body = kUNet2D,
+                                       .part = kLatentMapping,
+                                       .join = join_latent_unet,
+                                       .split = split_latent_unet};
 
 Status check_latent_mapping(const LatentMappingConfig& config) {
   for (const auto& [field, value] : {std::pair{"latent", config.latent},

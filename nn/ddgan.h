@@ -42,6 +42,10 @@ struct DdganConfig {
   bool operator==(const DdganConfig&) const = default;
 };
 
+// The generator as folders keep it (nn/networks.h): the U-Net, and in latent_mapping/ the mapping.
+struct NetworkParts;
+extern const NetworkParts kLatentUNetParts;
+
 // Errors name the field, expected and found.
 Status check_latent_unet(const UNet2DConfig& unet, const LatentMappingConfig& mapping);
 Status check_ddgan(const DdganConfig& config);

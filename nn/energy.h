@@ -20,6 +20,9 @@ enum class EnergyForm : uint8_t {
   kHead,   // f = Σ h(x,t): a scalar head that sums a linear map of the last features
 };
 
+// What options call a network that is none.
+inline constexpr const char* kNoEnergy = "none";
+
 struct EnergyRow {
   Name name;
   EnergyForm form;

@@ -7,6 +7,7 @@
 #include "nn/noisy_classifier.h"
 #include "nn/unet2d.h"
 #include "nn/unet2d_condition.h"
+#include "nn/unet2d_training.h"
 
 namespace ito {
 namespace {
@@ -23,7 +24,8 @@ constexpr NetworkRow kNetworks[] = {
       .help = "U-Net of residual and attention blocks (DDPM, ADM, NCSN++)",
       .source = "Ho et al. 2020; Dhariwal and Nichol 2021; Song et al. 2021",
       .aliases = {}},
-     make<UNet2DConfig, unet2d_network>},
+     make<UNet2DConfig, unet2d_network>,
+     unet2d_training},
     {{.name = kUNet2DCondition,
       .help = "U-Net that attends to a context (latent diffusion)",
       .source = "Rombach et al. 2022",
@@ -43,7 +45,9 @@ constexpr NetworkRow kNetworks[] = {
       .help = "generator of a denoising diffusion GAN",
       .source = "Xiao, Kreis and Vahdat 2022",
       .aliases = {}},
-     make<LatentUNetConfig, ddgan_generator_network>},
+     make<LatentUNetConfig, ddgan_generator_network>,
+     /*training=*/nullptr,
+     &kLatentUNetParts},
     {{.name = kDdganDiscriminator,
       .help = "discriminator of a denoising diffusion GAN",
       .source = "Xiao, Kreis and Vahdat 2022; Miyato and Koyama 2018",
@@ -53,12 +57,14 @@ constexpr NetworkRow kNetworks[] = {
       .help = "small convolutional image classifier",
       .source = "Wu and He 2018 (group norm)",
       .aliases = {}},
-     make<ClassifierConfig, classifier_network>},
+     make<ClassifierConfig, classifier_network>,
+     classifier_training},
     {{.name = kNoisyClassifier,
       .help = "classifier of noisy images, for guidance",
       .source = "Dhariwal and Nichol 2021, section 4",
       .aliases = {}},
-     make<NoisyClassifierConfig, noisy_classifier_network>},
+     make<NoisyClassifierConfig, noisy_classifier_network>,
+     noisy_classifier_training},
     {{.name = kMlp,
       .help = "multi-layer perceptron for points in the plane",
       .source = "Song and Ermon 2019, appendix",
@@ -70,10 +76,37 @@ constexpr NetworkRow kNetworks[] = {
 
 std::span<const NetworkRow> network_rows() { return kNetworks; }
 
+const NetworkRow& network_row(std::string_view name) {
+  const NetworkRow* found = find_row(network_rows(), name);
+  CHECK(found != nullptr, "there is no network " + std::string(name));
+  return *found;
+}
+
 Result<Network> make_network(std::string_view row, const NetworkConfig& config) {
   const NetworkRow* found = find_row(network_rows(), row);
-  CHECK(found != nullptr, "there is no network " + std::string(row));
+  if (found == nullptr)
+    return unsupported("there is no network \"{}\", expected {}", row,
+                       expected_names(network_rows()));
   return found->make(config);
+}
+
+std::span<const NetworkDesign> network_designs() {
+  static const std::vector<NetworkDesign> all = [] {
+    std::vector<NetworkDesign> designs;
+    for (const NetworkRow& row : network_rows()) {
+      if (row.training == nullptr) continue;
+      const std::span<const NetworkDesign> own = row.training().designs;
+      designs.insert(designs.end(), own.begin(), own.end());
+    }
+    return designs;
+  }();
+  return all;
+}
+
+const NetworkTraining& training_of(const Network& network) {
+  static constexpr NetworkTraining kNone;
+  const NetworkRow& row = network_row(network.row());
+  return row.training == nullptr ? kNone : row.training();
 }
 
 }  // namespace ito

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "nn/layers.h"
+#include "nn/network_design.h"
 
 namespace ito {
 namespace {
@@ -88,6 +89,23 @@ Result<Network> noisy_classifier_network(const NoisyClassifierConfig& config) {
     return check_classifier_size(image, h, w);
   };
   return Network(std::move(definition), std::move(set));
+}
+
+namespace {
+
+constexpr NetworkTraining kNoisyTraining = {
+    .read =
+        [](const NetworkConfig& config, NetworkOptions& options, ImageNeeds&) {
+          read_classifier(std::any_cast<const NoisyClassifierConfig&>(config).image, options);
+        },
+    .class_parameters = kClassifierHead};
+
+}  // namespace
+
+const NetworkTraining& noisy_classifier_training() { return kNoisyTraining; }
+
+const NoisyClassifierConfig* noisy_classifier_config(const Network& network) {
+  return network.config_as<NoisyClassifierConfig>();
 }
 
 Result<ParameterSet> noisy_classifier_parameters(const NoisyClassifierConfig& config) {

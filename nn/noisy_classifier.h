@@ -13,6 +13,11 @@ namespace ito {
 inline constexpr std::string_view kNoisyClassifier = "noisy_classifier";
 Result<Network> noisy_classifier_network(const NoisyClassifierConfig& config);
 
+const NetworkTraining& noisy_classifier_training();
+
+// The configuration of such a network; null of another.
+const NoisyClassifierConfig* noisy_classifier_config(const Network& network);
+
 // The error names the field, expected and found.
 Status check_noisy_classifier(const NoisyClassifierConfig& config);
 // Parameters of nn/classifier.h; noise_embedding.linear_{1,2}.{weight,bias},

@@ -3,10 +3,10 @@
 # No branch on a family outside the family's own file: a family (process, sampler, objective, network,
 # parameterisation, ...) is a value, and what depends on it is a function or a member of its row
 # (docs/decisions/0008). This lists every comparison or case with an enumerator, with a constant or with
-# a string in the rooms below and fails on any that the tables do not know: a family's type may be
-# looked at in its own files only, and a string may be compared only where it names no family. In base
-# and io, which are full of keys, chunks and magic numbers of files, a string counts that is the name
-# of a row (docs/rows.md).
+# a string, and every question whose configuration a network's is, in the rooms below and fails on any
+# that the tables do not know: a family's type may be looked at in its own files only, and a string may
+# be compared only where it names no family. In base and io, which are full of keys, chunks and magic
+# numbers of files, a string counts that is the name of a row (docs/rows.md).
 set -u
 source=$1
 least=-1  # branches that there are in own files, or the search has read nothing
@@ -40,6 +40,11 @@ own_files() {
     ValueRange) echo io/datasets/arrays.cpp ;;
     RandomSource) echo api/sampling_loop.cpp ;;
     SampleForm) echo "api/sample_files.h api/sample_files.cpp" ;;
+    # Configurations of networks.
+    UNet2DConfig) echo "nn/unet2d.cpp nn/unet2d_training.cpp nn/ddgan.cpp" ;;
+    LatentUNetConfig|LatentMappingConfig|DdganConfig) echo nn/ddgan.cpp ;;
+    ClassifierConfig) echo nn/classifier.cpp ;;
+    NoisyClassifierConfig) echo nn/noisy_classifier.cpp ;;
   esac
 }
 
@@ -70,7 +75,7 @@ allowed_text() {
     # Keys of options, to look up a range or another option; plans, workloads and columns of a report.
     apps/sampler_options.cpp) grep -q 'key == "' <<<"$line" ;;
     diffusion/score_samplers.cpp) grep -q 'key == "snr"' <<<"$line" ;;
-    apps/inspect.cpp) grep -q 'c.plan == "\|extension() == ".png"' <<<"$line" ;;
+    apps/inspect.cpp) grep -q 'extension() == ".png"' <<<"$line" ;;
     apps/bench.cpp|apps/bench_cases.cpp) grep -q 'row\["name"\]\|workload == "all"\|workload == kDataWorkload\|state_name::k' <<<"$line" ;;
     # Endings of files, splits of data sets, "all".
     api/sample_files.cpp) grep -q 'ending == "\.' <<<"$line" ;;
@@ -82,16 +87,17 @@ allowed_text() {
     apps/evaluate.cpp) grep -q 'text == kAllSamplers\|part == "all"' <<<"$line" ;;
     api/evaluation_run.cpp) grep -q 'part == "all"' <<<"$line" ;;
     apps/interpolate.cpp|apps/report.cpp|apps/toy.cpp|apps/verify.cpp) grep -q 'extension() != "\.' <<<"$line" ;;
-    apps/likelihood_bound.cpp) grep -q 'ending == "\.\|split == "train"\|part == "all"' <<<"$line" ;;
+    apps/likelihood_bound.cpp) grep -q 'ending == "\.\|part == "all"' <<<"$line" ;;
     apps/rows.cpp) grep -q 'name == "all"' <<<"$line" ;;
     diffusion/torch_rng.cpp) grep -q 'used_ == kWords' <<<"$line" ;;
     # What an option says when it is left alone.
     api/training_options.cpp) grep -q 'kNoEnergy\|kAutomaticLadder' <<<"$line" ;;
     api/objectives.cpp) grep -q 'kImpliedObjective' <<<"$line" ;;
-    api/objectives/support.cpp) grep -q 'kNoEnergy' <<<"$line" ;;
+    nn/unet2d_training.cpp) grep -q 'kNoEnergy\|time_embedding_type == "' <<<"$line" ;;
     # What earlier releases of diffusers wrote, in the class's own row.
     io/scheduler_classes.cpp) grep -q 'c.algorithm_type == "dpmsolver"' <<<"$line" ;;
-    # Words of a file's format: columns of a table.
+    # What a file's name says of its part; words of a file's format: columns of a table.
+    io/datasets/idx.cpp|io/datasets/summary.cpp|io/datasets/arrays.cpp) grep -q 'part [!=]= "' <<<"$line" ;;
     io/datasets/picture_metadata.cpp) grep -q 'name == "label"' <<<"$line" ;;
     *) return 1 ;;
   esac
@@ -108,12 +114,13 @@ names_a_row() {
 
 # Reads lines "file:number:code" and prints those that the tables do not know; counts the others.
 scan() {
-  local inside=0 outside=0 file rest line types type
+  local inside=0 outside=0 file rest line types type asked='(config_as|any_cast)<(const )?[A-Z][A-Za-z0-9]*Config[ &*]*>'
   while IFS= read -r hit; do
     file=${hit%%:*}; rest=${hit#*:}; line=${rest#*:}
     line=${line%%//*}
     types=$(grep -oE '(case +|[=!<>]=? +)([A-Za-z_0-9]+::)+k[A-Z][A-Za-z0-9_]*|([A-Za-z_0-9]+::)+k[A-Z][A-Za-z0-9_]* *([=!<>]=)' <<<"$line" |
       grep -oE '([A-Za-z_0-9]+::)+k[A-Z]' | sed -E 's/::k[A-Z]$//; s/^ito:://' | sort -u)
+    types+=" $(grep -oE "$asked" <<<"$line" | grep -oE '[A-Z][A-Za-z0-9]*Config')"
     for type in $types; do
       case $type in [a-z]*) continue ;; esac  # a namespace of names of tensors
       [ "$type" = Kind ] && type=$(class_of_kind "$file" "$line")
@@ -144,12 +151,14 @@ planted='api/x.cpp:1:  if (sde.kind == Sde::Kind::kVe) return;
 api/x.cpp:2:    case ProcessKind::kFlow:
 io/x.cpp:3:  if (key == "IEND") return;
 io/x.cpp:4:  if (config.algorithm_type == "dpmsolver++") return;
-api/x.cpp:5:  if (options.sampler != "ddim") return;'
-if [ "$(scan <<<"$planted" | wc -l)" != 5 ]; then
+api/x.cpp:5:  if (options.sampler != "ddim") return;
+api/x.cpp:6:  if (const auto* config = network.config_as<UNet2DConfig>()) return;
+nn/x.cpp:7:  const auto& config = std::any_cast<const ClassifierConfig&>(network.config());'
+if [ "$(scan <<<"$planted" | wc -l)" != 7 ]; then
   echo "families: the search does not find what was planted"; exit 1
 fi
 
 least=50
-scan < <(grep -rnE 'case +([A-Za-z_0-9]+::)*k[A-Z]|[=!]= *"|"[a-z_+-]*" *[=!]= |[=!<>]=? *([A-Za-z_0-9]+::)*k[A-Z]|([A-Za-z_0-9]+::)+k[A-Z][A-Za-z0-9_]* *[=!<>]=' $rooms \
+scan < <(grep -rnE 'config_as<|any_cast<|case +([A-Za-z_0-9]+::)*k[A-Z]|[=!]= *"|"[a-z_+-]*" *[=!]= |[=!<>]=? *([A-Za-z_0-9]+::)*k[A-Z]|([A-Za-z_0-9]+::)+k[A-Z][A-Za-z0-9_]* *[=!<>]=' $rooms \
   --include='*.h' --include='*.cpp' | grep -vE '^[^:]+:[0-9]+: *//' |
-  grep -E 'case +([A-Za-z_0-9]+::)*k[A-Z]|[=!]= *"|"[a-z_+-]*" *[=!]= |[=!]= *([A-Za-z_0-9]+::)*k[A-Z]|[<>]=? *([A-Za-z_0-9]+::)+k[A-Z]|([A-Za-z_0-9]+::)+k[A-Z][A-Za-z0-9_]* *[=!<>]=')
+  grep -E 'config_as<|any_cast<|case +([A-Za-z_0-9]+::)*k[A-Z]|[=!]= *"|"[a-z_+-]*" *[=!]= |[=!]= *([A-Za-z_0-9]+::)*k[A-Z]|[<>]=? *([A-Za-z_0-9]+::)+k[A-Z]|([A-Za-z_0-9]+::)+k[A-Z][A-Za-z0-9_]* *[=!<>]=')

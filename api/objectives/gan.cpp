@@ -8,6 +8,7 @@
 #include "diffusion/ddgan.h"
 #include "graph/builder.h"
 #include "nn/ddgan.h"
+#include "nn/unet2d_training.h"
 
 namespace ito {
 namespace {
@@ -51,7 +52,9 @@ Result<Trainee> gan_objective(const TrainingInput& input) {
   ITO_ASSIGN(objective.scheduler, ddgan_scheduler(options.gan_steps));
   ITO_ASSIGN(const NoiseSchedule schedule, make_schedule(objective.scheduler));
   DdganConfig config;
-  config.unet = unet_config(options, input.channels(), {input.height(), input.width()}, 0);
+  config.unet = plain_unet2d(options, {.in_channels = input.channels(),
+                                       .out_channels = input.channels(),
+                                       .size = {input.height(), input.width()}});
   config.unet.class_embed_type = "identity";
   config.unet.resnet_time_scale_shift = "scale_shift";
   config.mapping = {.latent = options.latent,

@@ -3,29 +3,30 @@
 #include <utility>
 
 #include "api/initial_model.h"
+#include "api/training_rows.h"
 #include "api/validation.h"
 #include "diffusion/class_dropout.h"
 #include "graph/builder.h"
-#include "nn/energy.h"
-#include "nn/unet2d.h"
+#include "nn/networks.h"
 
 namespace ito {
 
 Result<Network> image_network(const TrainingInput& input, const NetworkWishes& wishes) {
   const TrainingOptions& options = input.options;
   const int null_class = options.class_dropout > 0 && input.classes > 0 ? 1 : 0;
-  const std::array<int, 2> size = {input.height(), input.width()};
-  const int classes = input.classes + null_class;
-  UNet2DConfig config;
+  ITO_ASSIGN(const TrainedProcessRow* process, trained_process(options));
+  ImageNeeds needs{.in_channels = input.channels(),
+                   .out_channels = input.channels() * wishes.output_multiple,
+                   .size = {input.height(), input.width()},
+                   .classes = input.classes + null_class};
+  if (process->sigma_data && options.sigma_data > 0) needs.sigma_data = options.sigma_data;
+  Network network;
   if (input.initial != nullptr) {
-    ITO_ASSIGN(config, initial_unet(*input.initial, input.channels(),
-                                    input.channels() * wishes.output_multiple, size, classes));
+    ITO_ASSIGN(network, initial_network(*input.initial, needs));
   } else {
-    config = unet_config(options, input.channels(), size, classes);
-    config.out_channels = config.in_channels * wishes.output_multiple;
-    if (options.energy != kNoEnergy) config.energy = options.energy;
+    ITO_ASSIGN(const NetworkDesign* design, trained_network(options));
+    ITO_ASSIGN(network, make_network(design->network, design->configure(options, needs)));
   }
-  ITO_ASSIGN(Network network, unet2d_network(config));
   ITO_TRY(network.check_training());
   ITO_TRY(network.check_size(input.height(), input.width()));
   return network;

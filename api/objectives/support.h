@@ -15,9 +15,9 @@ namespace ito {
 struct NetworkWishes {
   int output_multiple = 1;  // channels of the output per channel of the sample
 };
-// The U-Net of the options, with a row of the class table for images without a label where
-// --class-dropout asks for it, and an energy's gradient where --energy does. Errors: a network that
-// is impossible, cannot be trained, or not on images of this size.
+// The network of the options (or that of the model that the training starts from), with a row of
+// the class table for images without a label where --class-dropout asks for it. Errors: a network
+// that is impossible, cannot be trained, or not on images of this size.
 Result<Network> image_network(const TrainingInput& input, const NetworkWishes& wishes = {});
 
 // Of an objective that trains `network` on random draws.

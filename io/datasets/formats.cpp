@@ -135,6 +135,21 @@ std::span<const FolderFormat> folder_formats() {
   return kFormats;
 }
 
+std::vector<Name> data_set_formats() {
+  std::vector<Name> names = names_of(folder_formats());
+  names.push_back({"pictures",
+                   "a folder of them, or one in it for each class, or with train/ and test/",
+                   "torchvision's ImageFolder", ""});
+  return names;
+}
+
+std::span<const SplitRow> split_rows() {
+  static constexpr SplitRow kSplits[] = {
+      {{"train", "images to train on", "", ""}, Split::kTrain},
+      {{"test", "images to test on, or all where no part is for that", "", ""}, Split::kTest}};
+  return kSplits;
+}
+
 bool is_hidden(const std::string& name) {
   return name.starts_with(".") || name == "__MACOSX" || name == "Thumbs.db" ||
          name == "desktop.ini" || name == "Icon\r" || name == "@eaDir";

@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 
 #include "api/initial_model.h"
+#include "api/objectives.h"
 #include "api/task.h"
 #include "api/training_rows.h"
 #include "io/diffusers.h"
 #include "io/jsonl.h"
+#include "io/network_file.h"
 #include "io/safetensors.h"
 #include "io/scheduler_config.h"
+#include "nn/networks.h"
 #include "tests/apps/run_ito.h"
 #include "tests/apps/tiny_model.h"
 #include "tests/support/folders.h"
@@ -59,6 +62,19 @@ void write_colour_data(const Path& path) {
   file.tensors.emplace("images", tensor_from_bytes({24, 8, 8, 3}, pixels));
   const Status status = write_npz(path, file);
   ASSERT_TRUE(status.ok()) << status.error().message;
+}
+
+// What trainings ask of a set of 8x8 grey images of three classes.
+ImageDataset three_classes() {
+  ImageDataset data;
+  data.h = data.w = 8;
+  data.c = 1;
+  data.labels = std::vector<int32_t>{2};
+  return data;
+}
+
+Json config_of(const Network& network) {
+  return network_config_json(network.row(), network.config());
 }
 
 class FineTuning : public ::testing::Test {
@@ -212,20 +228,17 @@ TEST_F(FineTuning, EveryProcessComesBackAsItself) {
       {ProcessKind::kFlow, "flow"},
       {ProcessKind::kConsistency, "consistency"}};
   for (const auto& [process, objective] : processes) {
-    const TrainingOptions made{.objective = objective,
-                               .channels = {8},
-                               .norm_groups = 4,
-                               .size = "8",
-                               .sde = std::string([&, kind = process]() -> std::string_view {
-                                 for (const TrainedProcessRow& row : trained_process_rows())
-                                   if (row.process == kind) return row.name.name;
-                                 return "none";
-                               }()),
-                               .sigma_max = 8};
-    ImageDataset data;
-    data.h = data.w = 8;
-    data.c = 1;
-    data.labels = std::vector<int32_t>{2};
+    TrainingOptions made{.objective = objective,
+                         .size = "8",
+                         .sde = std::string([&, kind = process]() -> std::string_view {
+                           for (const TrainedProcessRow& row : trained_process_rows())
+                             if (row.process == kind) return row.name.name;
+                           return "none";
+                         }()),
+                         .sigma_max = 8};
+    made.channels = {8};
+    made.norm_groups = 4;
+    const ImageDataset data = three_classes();
     const auto task = make_task(made, data);
     ASSERT_TRUE(task.ok()) << objective << ": " << task.error().message;
     const Path folder = path("model-" + std::to_string(static_cast<int>(process)));
@@ -244,8 +257,49 @@ TEST_F(FineTuning, EveryProcessComesBackAsItself) {
     const auto kept = initial_model_from_json(initial_model_json(initial), "run.json");
     ASSERT_TRUE(kept.ok()) << kept.error().message;
     EXPECT_EQ(kept->model.scheduler, initial.model.scheduler);
-    EXPECT_EQ(*kept->model.network.config_as<UNet2DConfig>(),
-              *initial.model.network.config_as<UNet2DConfig>());
+    EXPECT_EQ(config_of(kept->model.network), config_of(initial.model.network));
+  }
+}
+
+// What --network makes, a folder keeps, and a training that starts from it takes for what it is:
+// whatever the network.
+TEST_F(FineTuning, EveryNetworkComesBackAsItself) {
+  ASSERT_GE(network_designs().size(), 3u);
+  for (const NetworkDesign& design : network_designs()) {
+    SCOPED_TRACE(design.name.name);
+    const std::string_view sde = design.processes.substr(0, design.processes.find(' '));
+    TrainingOptions made{.size = "8", .sde = std::string(sde)};
+    if (sde == "ve") made.sigma_max = 8;  // not looked for in the pixels
+    made.network = design.name.name;
+    ASSERT_TRUE(set_defaults(made, {}).ok());
+    const Status possible = check_training_options(made);
+    ASSERT_TRUE(possible.ok()) << possible.error().message;
+    const ImageDataset data = three_classes();
+    const auto task = make_task(made, data);
+    ASSERT_TRUE(task.ok()) << task.error().message;
+    EXPECT_EQ(task->network.row(), design.network);
+    EXPECT_EQ(task->network.signature().classes.classes(), 3);
+    const Path folder = path("model-" + std::string(design.name.name));
+    ASSERT_TRUE(save_model(folder, task->network, task->objective.scheduler,
+                           initial_parameters(task->network.set(), 1))
+                    .ok());
+    const InitialModel initial = open_initial_model(folder.string()).value();
+    EXPECT_EQ(config_of(initial.model.network), config_of(task->network));
+    const auto options = options_of_model(initial, TrainingOptions{}, {});
+    ASSERT_TRUE(options.ok()) << options.error().message;
+    EXPECT_EQ(static_cast<const NetworkOptions&>(*options),
+              static_cast<const NetworkOptions&>(made));
+    const auto again = make_task(*options, data, &initial);
+    ASSERT_TRUE(again.ok()) << again.error().message;
+    EXPECT_EQ(config_of(again->network), config_of(task->network));
+    EXPECT_EQ(again->initial_weights, initial.model.weights);
+    // With another number of classes only what depends on it is new.
+    ImageDataset more = data;
+    more.labels->push_back(6);
+    const auto wider = make_task(*options, more, &initial);
+    ASSERT_TRUE(wider.ok()) << wider.error().message;
+    EXPECT_EQ(wider->network.signature().classes.classes(), 7);
+    EXPECT_FALSE(wider->objective.notes.empty());
   }
 }
 

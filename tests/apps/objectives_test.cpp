@@ -279,8 +279,9 @@ TEST(ObjectiveRows, OptionsImplyTheirObjective) {
 // A name says all that its options would have said.
 TEST(ObjectiveRows, EveryNameMakesATask) {
   for (const ObjectiveRow& row : objective_rows()) {
-    TrainingOptions options{.objective = std::string(row.name.name), .channels = {8}, .size = "8"};
-    options.sigma_max = 8;
+    TrainingOptions options{.objective = std::string(row.name.name), .size = "8"};
+    options.channels = {8};
+    if (row.processes != "none") options.sigma_max = 8;
     if (row.name.name.starts_with("ssm")) options.projections = 2;
     if (row.defaults != nullptr) row.defaults(options, {"channels"});
     const Status status = check_training_options(options);
@@ -298,7 +299,8 @@ TEST(ObjectiveRows, EveryNameMakesATask) {
 }
 
 TEST(ObjectiveRows, OptionsOfOthersAreRefusedByName) {
-  const auto error = [](const TrainingOptions& options) {
+  const auto error = [](TrainingOptions options, const NetworkOptions& network = {}) {
+    static_cast<NetworkOptions&>(options) = network;
     const Status status = check_training_options(options);
     return status.ok() ? std::string() : status.error().message;
   };
@@ -309,14 +311,16 @@ TEST(ObjectiveRows, OptionsOfOthersAreRefusedByName) {
   EXPECT_NE(error({.objective = "ddqn"}).find("--objective is \"ddqn\", expected"),
             std::string::npos);
   EXPECT_NE(error({.zero_snr = true}).find("--zero-snr"), std::string::npos);
-  EXPECT_NE(error({.sde = "ve", .network = "ncsnpp", .energy = "norm"}).find("--energy"),
+  EXPECT_EQ(error({.sde = "ve"}, {.network = "ncsnpp", .energy = "norm"}),
+            "--energy is of --network ddpm; leave it out with ncsnpp");
+  EXPECT_NE(error({}, {.energy = "kinetic"}).find("--energy is \"kinetic\", expected norm"),
             std::string::npos);
-  EXPECT_NE(error({.energy = "kinetic"}).find("--energy is \"kinetic\", expected norm"),
-            std::string::npos);
-  EXPECT_NE(make_task({.objective = "ism", .channels = {8}, .size = "32"}, shapes())
-                .error()
-                .message.find("expected ssm"),
-            std::string::npos);
+  EXPECT_NE(error({.gan_steps = 4}, {.network = "ncsnpp"}).find("--network"), std::string::npos);
+  EXPECT_EQ(error({.sde = "edm"}, {.network = "ncsnpp"}),
+            "--network ncsnpp needs --sde ve, vp, subvp, found edm");
+  TrainingOptions exact{.objective = "ism", .size = "32"};
+  exact.channels = {8};
+  EXPECT_NE(make_task(exact, shapes()).error().message.find("expected ssm"), std::string::npos);
 }
 
 TEST(ObjectiveRows, NetworksAreWhatTheObjectiveNeeds) {

@@ -3,9 +3,13 @@
 #include <set>
 #include <sstream>
 
+#include "api/objectives.h"
+#include "api/training_rows.h"
 #include "diffusion/choices.h"
+#include "diffusion/sampling.h"
 #include "io/json.h"
 #include "io/scheduler_classes.h"
+#include "nn/networks.h"
 #include "tests/apps/run_ito.h"
 #include "tests/support/folders.h"
 
@@ -51,15 +55,27 @@ TEST(Rows, HelpNamesEveryRowThatAnOptionMayBe) {
   struct Case {
     const char *command, *kind;
   };
-  for (const Case& c :
-       {Case{"sample", "samplers"}, Case{"train", "objectives"}, Case{"train", "schedules"},
-        Case{"train", "trained-processes"}, Case{"train", "trained-networks"},
-        Case{"train", "loss-weights"}, Case{"train", "timestep-samplings"},
-        Case{"train", "time-samplings"}, Case{"train", "optimizers"}, Case{"train", "labels"},
-        Case{"sample", "sigma-spacings"}, Case{"sample", "inverse-problems"},
-        Case{"sample", "unipc-steps"}, Case{"sample", "random-sources"},
-        Case{"interpolate", "interpolations"}, Case{"likelihood", "probes"},
-        Case{"toy", "toy-data"}, Case{"convert", "number-types"}}) {
+  for (const Case& c : {Case{"sample", "samplers"},
+                        Case{"train", "objectives"},
+                        Case{"train", "schedules"},
+                        Case{"train", "trained-processes"},
+                        Case{"train", "trained-networks"},
+                        Case{"train", "loss-weights"},
+                        Case{"train", "timestep-samplings"},
+                        Case{"train", "time-samplings"},
+                        Case{"train", "optimizers"},
+                        Case{"train", "labels"},
+                        Case{"sample", "sigma-spacings"},
+                        Case{"sample", "inverse-problems"},
+                        Case{"sample", "unipc-steps"},
+                        Case{"sample", "random-sources"},
+                        Case{"interpolate", "interpolations"},
+                        Case{"likelihood", "probes"},
+                        Case{"toy", "toy-data"},
+                        Case{"convert", "number-types"},
+                        Case{"likelihood", "splits"},
+                        Case{"inspect", "plans"},
+                        Case{"inspect", "trained-networks"}}) {
     SCOPED_TRACE(std::string(c.command) + ": " + c.kind);
     const Outcome help = run_ito({c.command, "--help"});
     ASSERT_EQ(help.code, 0);
@@ -72,6 +88,40 @@ TEST(Rows, HelpNamesEveryRowThatAnOptionMayBe) {
       EXPECT_NE(words.find(name), std::string::npos) << name;
     }
   }
+}
+
+// Whether the help names a row before anything else: "ve: ...", "ssm, ssm-vr: ...".
+bool begins_with_a_row(std::string_view help) {
+  const std::string_view first = help.substr(0, help.find_first_of(":, "));
+  if (first.size() == help.size() || help[first.size()] == ' ') return false;
+  std::vector<Name> names = sampler_rows();
+  for (const auto& more :
+       {names_of(objective_rows()), names_of(trained_process_rows()), names_of(network_designs())})
+    names.insert(names.end(), more.begin(), more.end());
+  return std::any_of(names.begin(), names.end(),
+                     [&](const Name& name) { return is_called(name, first); });
+}
+
+TEST(Rows, HelpBeginsWithTheRowsThatLookAtTheOption) {
+  // They are put there by the tables alone.
+  EXPECT_TRUE(begins_with_a_row("ssm, ssm-vr: projections"));
+  EXPECT_FALSE(begins_with_a_row("flow of the noise: what"));
+  const auto plain = [](const char* key, const auto&, const char* help) {
+    EXPECT_FALSE(begins_with_a_row(help)) << key << ": " << help;
+  };
+  TrainingOptions training;
+  visit_fields(training, plain);
+  SamplerOptions sampling;
+  visit_sampler_fields(sampling, plain);
+  const std::string train = words_of(run_ito({"train", "--help"}).out);
+  for (const char* text : {" ssm, ssm-vr: projections per image ", " gan: length of the latent ",
+                           " consistency, ve, edm: smallest noise level", " edm: mean of ln(sigma)",
+                           " vp, subvp: noise rate at time 0 "})
+    EXPECT_NE(train.find(text), std::string::npos) << text;
+  const std::string sample = words_of(run_ito({"sample", "--help"}).out);
+  for (const char* text : {" ddim: 0 is deterministic", " pc: step to the next ",
+                           " pc, ald: signal-to-noise ratio", " ode: relative tolerance "})
+    EXPECT_NE(sample.find(text), std::string::npos) << text;
 }
 
 // io knows what a scheduler_config.json may say, diffusion what it means: the same names.
