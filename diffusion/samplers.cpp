@@ -10,7 +10,7 @@ SolverMaker ddpm_solver, ddim_solver, ddim_inverse_solver;
 SolverMaker pndm_solver, dpm_multistep_solver, dpm_singlestep_solver, unipc_solver, deis_solver;
 SolverMaker unclip_solver, lcm_solver;
 SolverMaker euler_solver, euler_ancestral_solver, heun_solver, kdpm2_solver, kdpm2_ancestral_solver,
-    lms_solver, dpm_sde_solver;
+    lms_solver, ipndm_solver, dpm_sde_solver;
 SolverMaker edm_euler_solver, edm_dpm_solver, flow_euler_solver, flow_heun_solver,
     consistency_solver;
 
@@ -169,6 +169,12 @@ constexpr SolverEntry kSolvers[] = {
     {{"lms", "linear multistep method in sigma, orders 1 to 4", "Liu et al. 2022, section 3", ""},
      kDiscrete,
      lms_solver,
+     nullptr,
+     "steps timesteps spacing sigmas order"},
+    {{"ipndm", "linear multistep method in sigma with weights of even steps, orders 1 to 4",
+      "Zhang & Chen 2023", ""},
+     kDiscrete,
+     ipndm_solver,
      nullptr,
      "steps timesteps spacing sigmas order"},
     {{"dpm-sde", "DPM-Solver++ of the SDE, two evaluations per step",
