@@ -37,6 +37,10 @@ const OrderCase kFlows[] = {
     {"LMS 2", "lms", karras, 2, kDiscrete, 2},
     {"LMS 3", "lms", karras, 3, kDiscrete, 3},
     {"LMS 4", "lms", karras, 4, kDiscrete, 4},
+    {"iPNDM 1", "ipndm", karras, 1, kDiscrete, 1},
+    // Its weights are those of even steps (solvers/ipndm.cpp).
+    {"iPNDM 2", "ipndm", karras, 2, kDiscrete, 2},
+    {"iPNDM 4", "ipndm", karras, 2, kDiscrete, 4},
     {"EDM Euler", "edm-euler", [](SchedulerConfig&) {}, 1, ProcessKind::kEdm},
     {"EDM DPM-Solver++ 1", "edm-dpm", [](SchedulerConfig& c) { c.solver_order = 1; }, 1,
      ProcessKind::kEdm},
