@@ -31,6 +31,7 @@ std::vector<Name> unipc_step_choices();
 std::vector<Name> sigma_spacing_choices();
 std::vector<Name> annealed_form_choices();
 std::vector<Name> loss_weight_choices();
+std::vector<Name> huber_width_choices();
 std::vector<Name> divergence_choices();
 std::vector<Name> decoder_cdf_choices();
 

@@ -110,7 +110,9 @@ TrainingLoss denoising_loss(Tensor x0, const TrainingDraw& draw, const NoiseSche
                                           ", expected " + x0.shape().to_string());
   std::vector<int64_t> axes;
   for (int axis = 1; axis < x0.rank(); ++axis) axes.push_back(axis);
-  Tensor per = mean(square(output - target), axes);
+  const Tensor difference = output - target;
+  Tensor per =
+      mean(options.error ? options.error(difference, draw.timestep) : square(difference), axes);
   if (options.weight != LossWeight::kNone) per = w * per;
   return {.loss = mean_all(per), .per_image = per, .x_t = x_t, .target = target};
 }

@@ -1,9 +1,11 @@
 // The simple training objective and its weighted forms as graph functions:
 // E over t, x_0, ε of w(t) mean((network(x_t, t) - target)²), x_t = √ᾱ_t x_0 + √(1-ᾱ_t) ε
-// (L_simple: Ho et al. 2020, eq. 14). Not the variational bound in bits/dim.
+// (L_simple: Ho et al. 2020, eq. 14), or of another error than the square. Not the variational
+// bound in bits/dim.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,10 @@ enum class LossWeight : uint8_t {
 // "none", "min_snr", "p2", "elbo".
 Result<LossWeight> loss_weight_from_name(const std::string& name);
 
+// What an output costs that differs from its target, number by number: difference [n, ...],
+// timestep u32 [n] → difference's shape.
+using DenoisingError = std::function<Tensor(Tensor difference, Tensor timestep)>;
+
 struct LossOptions {
   Prediction prediction = Prediction::kEpsilon;
   LossWeight weight = LossWeight::kNone;
@@ -33,6 +39,7 @@ struct LossOptions {
   double p2_k = 1;
   double p2_gamma = 1;
   bool elbo_small_variance = false;  // σ_t² = β̃_t, with β̃_0 replaced by β̃_1; else σ_t² = β_t
+  DenoisingError error = {};         // empty: the square
 };
 
 // w(t) of every timestep for the squared error of options.prediction.
@@ -53,7 +60,7 @@ TrainingDraw draw_training(const Shape& shape, Tensor key, Tensor image, Tensor 
 
 struct TrainingLoss {
   Tensor loss;       // f32 []: mean of per_image, that is, over everything
-  Tensor per_image;  // f32 [n]: w(t) times the mean squared error of the image
+  Tensor per_image;  // f32 [n]: w(t) times the mean error of the image
   Tensor x_t;        // what the network was given
   Tensor target;     // what it should have given
 };

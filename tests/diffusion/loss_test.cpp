@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "diffusion/gaussian_mixture.h"
+#include "diffusion/huber.h"
 #include "diffusion/philox.h"
 #include "diffusion/posterior.h"
 #include "diffusion/streams.h"
@@ -41,6 +42,58 @@ TEST(Loss, IsTheMeanSquaredErrorOverEverything) {
   EXPECT_NEAR((*values)[1].data[0], per_image[0], 1e-9);
   EXPECT_NEAR((*values)[1].data[1], per_image[1], 1e-9);
   EXPECT_NEAR((*values)[0].data[0], (per_image[0] + per_image[1]) / 2, 1e-9);
+}
+
+// PyTorch's values of 2c (√(d² + c²) - c) and its gradient, in double; the third difference would
+// be lost in single precision as the formula stands.
+TEST(PseudoHuber, AndItsGradientAreThoseOfPyTorch) {
+  Graph graph;
+  const Tensor d = constant(graph, {3}, {0.3, -2, 1e-6});
+  const Tensor loss = pseudo_huber(d, scalar(graph, 0.25));
+  const auto values = interpret({loss, grad(loss, {d})[0]}, {});
+  ASSERT_TRUE(values.ok()) << values.error().message;
+  const double expected[] = {0.07025624189766635, 0.8827822185373186, 1.0000056338554941e-12};
+  const double slope[] = {0.3841106397986879, -0.49613893835683387, 1.999999999984e-06};
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_NEAR((*values)[0].data[i], expected[i], 1e-5 * expected[i]) << i;
+    EXPECT_NEAR((*values)[1].data[i], slope[i], 1e-9 * std::fabs(slope[i])) << i;
+  }
+}
+
+// The loss of diffusers' training scripts for a network x/2 + t/1000, in PyTorch and double.
+TEST(PseudoHuber, LossHasTheWidthOfEachTimestep) {
+  const NoiseSchedule schedule = linear();
+  struct Case {
+    const char* fall;
+    double width[2], per_image[2];
+  };
+  for (const Case& c : {Case{"constant", {0.1, 0.1}, {0.09279582697883648, 0.050857626207240395}},
+                        Case{"exponential",
+                             {0.9772372209558107, 0.12589254117941673},
+                             {0.37784286876712525, 0.060588096982885774}},
+                        Case{"snr",
+                             {0.9211909382856975, 0.10023547898144373},
+                             {0.3717067454567706, 0.05095103432635368}}}) {
+    SCOPED_TRACE(c.fall);
+    const std::vector<double> widths = huber_widths(c.fall, 0.1, schedule).value();
+    ASSERT_EQ(widths.size(), 1000u);
+    Graph graph;
+    const Shape shape{2, 1, 2, 1};
+    const TrainingDraw draw{.timestep = constant(graph, {2}, {10, 900}, DType::kU32),
+                            .noise = constant(graph, shape, {0.1, -1.2, 0.7, 2})};
+    const auto half = [](Tensor x, Tensor t) { return x * 0.5 + reshape(t, {2, 1, 1, 1}) * 1e-3; };
+    const TrainingLoss loss = denoising_loss(constant(graph, shape, {0.5, -0.5, 1, 0}), draw,
+                                             schedule, half, {.error = huber_error(widths)});
+    const auto values = interpret({loss.per_image}, {});
+    ASSERT_TRUE(values.ok()) << values.error().message;
+    for (size_t i = 0; i < 2; ++i) {
+      EXPECT_NEAR(widths[i == 0 ? 10 : 900], c.width[i], 1e-9);
+      EXPECT_NEAR((*values)[0].data[i], c.per_image[i], 1e-9);
+    }
+  }
+  EXPECT_FALSE(huber_widths("linear", 0.1, schedule).ok());
+  for (const double least : {0.0, -1.0, std::nan("")})
+    EXPECT_FALSE(huber_widths("snr", least, schedule).ok());
 }
 
 // One and the same estimate of x_0, stated in any parameterisation, has the same weighted loss.
