@@ -20,7 +20,7 @@ Result<int> TrainingInput::side() const {
 }
 
 // One file each in api/objectives/.
-ObjectiveMaker simple_objective, hybrid_objective, vlb_objective, flow_objective,
+ObjectiveMaker simple_objective, huber_objective, hybrid_objective, vlb_objective, flow_objective,
     consistency_objective, dsm_objective, ssm_objective, ssm_vr_objective, ism_objective,
     edm_objective, gan_objective, classifier_objective, noisy_classifier_objective;
 
@@ -123,6 +123,14 @@ constexpr ObjectiveRow kObjectives[] = {
      .options = ITO_CHAIN "loss-weight",
      .preset = nullptr,
      .make = simple_objective},
+    {.name = {"huber", "pseudo-Huber error of the prediction, for data with wrong images",
+              "Khrapov et al. 2024", ""},
+     .implied = never,
+     .processes = kNoSde,
+     .options = "class-dropout schedule timesteps prediction zero-snr time-sampling loss-weight "
+                "huber-c huber-schedule",
+     .preset = nullptr,
+     .make = huber_objective},
     {.name = {"hybrid", "squared error, and the bound for a learned variance",
               "Nichol & Dhariwal 2021, eq. 16", ""},
      .implied = never,

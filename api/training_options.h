@@ -52,6 +52,8 @@ struct TrainingOptions : NetworkOptions {
   double time_mean = 0;
   double time_std = 1;
   double vb_weight = 0.001;
+  double huber_c = 0.1;
+  std::string huber_schedule = "snr";
   std::string variance = "learned_range";
   std::string path = "linear";
   int64_t curriculum_steps = 4000;
@@ -127,6 +129,9 @@ void visit_fields(Options& o, Visit&& visit) {
   visit("time-mean", o.time_mean, "mean of the logits of logit-normal times");
   visit("time-std", o.time_std, "their deviation");
   visit("vb-weight", o.vb_weight, "weight of the variational bound");
+  visit("huber-c", o.huber_c,
+        "size of an error from which on it counts as its absolute value, where it is least");
+  visit("huber-schedule", o.huber_schedule, "fall of that size from 1 at the least noise");
   visit("variance", o.variance, "variance of the reverse steps");
   visit("path", o.path, "path between data and noise");
   visit("curriculum-steps", o.curriculum_steps,

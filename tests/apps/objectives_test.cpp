@@ -125,6 +125,7 @@ const std::vector<Case>& cases() {
        {"--zero-snr", "--prediction", "v_prediction", "--class-dropout", "0.2"},
        "DDPMScheduler",
        kDdim},
+      {"huber", "huber", {"--huber-c", "0.05"}, "DDPMScheduler", kDdim},
       {"hybrid",
        "hybrid",
        {"--vb-weight", "0.01", "--timesteps", "50"},
