@@ -114,7 +114,8 @@ Status convert_index(const Path& source, const Path& out, const std::set<std::st
 
 Status convert_folder(const Path& source, const Path& out, const ConversionOptions& options,
                       Conversion& report) {
-  std::set<std::string> names = {"", "unet", "vae"};
+  std::set<std::string> names = {"", "vae"};
+  for (const std::string& name : denoiser_folders()) names.insert(name);
   for (const NetworkRow* row : composed_rows()) names.insert(row->parts->folder);
   std::set<std::string> parts = {"scheduler"};
   for (const std::string& name : names) {
@@ -124,9 +125,8 @@ Status convert_folder(const Path& source, const Path& out, const ConversionOptio
   }
   if (parts.size() == 1)
     return not_found(
-        "{}: neither unet/{} nor {} is there; expected a diffusers pipeline or model "
-        "folder",
-        source.string(), kConfig, kConfig);
+        "{}: neither {} nor {} is there; expected a diffusers pipeline or model folder",
+        source.string(), denoiser_configs(), kConfig);
   for (const char* name : {"scheduler/scheduler_config.json", "scheduler_config.json"})
     ITO_TRY(copy_file(source, out, name, report));
   return convert_index(source, out, parts, report);

@@ -17,7 +17,6 @@
 namespace ito {
 namespace {
 
-constexpr const char* kUnetFolder = "unet";
 constexpr const char* kVaeFolder = "vae";
 constexpr const char* kNoiseSchedule = "noise_schedule";
 constexpr const char* kAverageKey = "ema";            // in the header of a file of weights
@@ -140,9 +139,9 @@ Result<Model> load_model(const Path& folder, std::string_view variant) {
     const Path beside = folder / row->parts->folder;
     if (!file_exists(beside / "config.json")) continue;
     ITO_ASSIGN(NetworkFile part, read_network(beside, true, variant));
-    ITO_ASSIGN(file.unet, join_parts(*row, std::move(file.unet), std::move(part), where));
+    ITO_ASSIGN(file.denoiser, join_parts(*row, std::move(file.denoiser), std::move(part), where));
   }
-  ITO_ASSIGN(static_cast<Component&>(model), component_of(file.unet, where, model.notes));
+  ITO_ASSIGN(static_cast<Component&>(model), component_of(file.denoiser, where, model.notes));
   model.index = std::move(file.index);
   if (file.vae) {
     ITO_ASSIGN(model.decoder, component_of(*file.vae, (folder / kVaeFolder).string(), model.notes));
@@ -154,9 +153,9 @@ Result<Model> load_model(const Path& folder, std::string_view variant) {
       return corrupt("{}: the autoencoder has {} latent channels, the network {}", where, latents,
                      model.network.signature().out_channels);
   }
-  if (parts_of(file.unet.network) == nullptr &&
-      keeps_schedule(model.network, class_of_network(file.unet.network))) {
-    ITO_ASSIGN(model.scheduler, kept_schedule(file.unet, (folder / "config.json").string()));
+  if (parts_of(file.denoiser.network) == nullptr &&
+      keeps_schedule(model.network, class_of_network(file.denoiser.network))) {
+    ITO_ASSIGN(model.scheduler, kept_schedule(file.denoiser, (folder / "config.json").string()));
     model.scheduler_missing = false;
   }
   return model;
@@ -165,7 +164,7 @@ Result<Model> load_model(const Path& folder, std::string_view variant) {
 Result<std::string> variant_of_average(const Path& folder, const std::string& decay) {
   ITO_ASSIGN(const Model model, load_model(folder));
   if (model.average == decay) return std::string();
-  ITO_ASSIGN(const Path weights, unet_folder(folder));
+  ITO_ASSIGN(const Path weights, denoiser_folder(folder));
   ITO_ASSIGN(const std::vector<std::string> variants, weight_variants(weights));
   std::string there = model.average;
   for (const std::string& variant : variants) {
@@ -200,19 +199,18 @@ Status save_model(const Path& folder, const Network& network, const SchedulerCon
 Status save_model(const Path& folder, const Model& model) {
   const Network& network = model.network;
   DiffusersModel file{
-      .unet = file_of(model), .vae = {}, .scheduler = model.scheduler, .index = model.index};
+      .denoiser = file_of(model), .vae = {}, .scheduler = model.scheduler, .index = model.index};
   if (model.decoder) file.vae = file_of(*model.decoder);
   if (const NetworkParts* parts = parts_of(network.row())) {
-    PartFiles files = split_parts(*parts, std::move(file.unet));
+    PartFiles files = split_parts(*parts, std::move(file.denoiser));
     ITO_TRY(write_network(folder / parts->folder, files.part));
-    file.unet = std::move(files.body);
+    file.denoiser = std::move(files.body);
   }
-  const NetworkClass& entry = class_of_network(file.unet.network);
-  // An autoencoder alone is no pipeline.
-  if (entry.diffusers && network.autoencoder() == nullptr) return write_diffusers(folder, file);
+  const NetworkClass& entry = class_of_network(file.denoiser.network);
+  if (!entry.folder.empty()) return write_diffusers(folder, file);
   if (keeps_schedule(network, entry))
-    file.unet.extra[kNoiseSchedule] = scheduler_config_json(model.scheduler);
-  return write_network(folder, file.unet);
+    file.denoiser.extra[kNoiseSchedule] = scheduler_config_json(model.scheduler);
+  return write_network(folder, file.denoiser);
 }
 
 Status save_average(const Path& folder, const Network& network, std::span<const float> weights,
@@ -228,9 +226,7 @@ Status save_average(const Path& folder, const Network& network, std::span<const 
     file = std::move(files.body);
   }
   const NetworkClass& entry = class_of_network(file.network);
-  const bool pipeline = entry.diffusers && network.autoencoder() == nullptr;
-  return write_weights(pipeline ? folder / kUnetFolder : folder, file.network, file.weights,
-                       variant);
+  return write_weights(folder / entry.folder, file.network, file.weights, variant);
 }
 
 std::map<std::string, Json> model_configs(const Model& model) {
@@ -246,8 +242,9 @@ std::map<std::string, Json> model_configs(const Model& model) {
     file = std::move(files.body);
   }
   const NetworkClass& entry = class_of_network(file.network);
-  const bool pipeline = entry.diffusers && network.autoencoder() == nullptr;
-  configs[pipeline ? kUnetFolder : file.network] = network_config_json(file.network, file.config);
+  const bool pipeline = !entry.folder.empty();
+  configs[pipeline ? std::string(entry.folder) : file.network] =
+      network_config_json(file.network, file.config);
   if (model.decoder)
     configs[kVaeFolder] =
         network_config_json(model.decoder->network.row(), model.decoder->network.config());

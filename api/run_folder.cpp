@@ -20,13 +20,15 @@ constexpr const char* kLockFile = ".lock";
 constexpr std::chrono::milliseconds kPatience{5000}, kLockPause{50};
 
 // What a run exports: the parts of a pipeline, or a network of Ito's own in the folder itself.
-constexpr const char* kExported[] = {"model_index.json",
-                                     "classes.json",
-                                     "unet/config.json",
-                                     "unet/diffusion_pytorch_model.safetensors",
-                                     "scheduler/scheduler_config.json",
-                                     "latent_mapping/config.json",
-                                     "latent_mapping/model.safetensors"};
+std::vector<std::string> exported() {
+  std::vector<std::string> names = {"model_index.json", "classes.json",
+                                    "scheduler/scheduler_config.json", "latent_mapping/config.json",
+                                    "latent_mapping/model.safetensors"};
+  for (const std::string& folder : denoiser_folders())
+    for (const char* file : {"config.json", "diffusion_pytorch_model.safetensors"})
+      names.push_back(fmt::format("{}/{}", folder, file));
+  return names;
+}
 constexpr const char* kOwnConfig = "config.json";
 constexpr const char* kOwnWeights = "model.safetensors";
 
@@ -66,10 +68,9 @@ Status remove_if_empty(const Path& folder) {
 
 Status check_run_folder(const Path& out) {
   if (!folder_exists(out) || file_exists(out / kRunFile)) return {};
-  std::vector<const char*> overwritten(std::begin(kExported), std::end(kExported));
-  overwritten.push_back(kOwnConfig);
-  overwritten.push_back(kOwnWeights);
-  for (const char* name : overwritten)
+  std::vector<std::string> overwritten = exported();
+  overwritten.insert(overwritten.end(), {kOwnConfig, kOwnWeights});
+  for (const std::string& name : overwritten)
     if (file_exists(out / name))
       return invalid_argument(
           "{} holds {}, which no run of ito train wrote there; choose another --out", out.string(),
@@ -101,10 +102,14 @@ Status remove_run(const Path& out) {
       ITO_TRY(remove_tree(out / name));
   for (const char* name : {kMetricsFile, kReportFile, kEventFile, "loss_curve.png"})
     ITO_TRY(remove_tree(out / name));
-  for (const char* name : kExported) ITO_TRY(remove_tree(out / name));
-  for (const char* folder : {"", "unet", "latent_mapping"}) ITO_TRY(remove_variants(out / folder));
-  for (const char* folder : {"unet", "scheduler", "latent_mapping"})
+  for (const std::string& name : exported()) ITO_TRY(remove_tree(out / name));
+  std::vector<std::string> folders = denoiser_folders();
+  folders.insert(folders.end(), {"latent_mapping", "scheduler"});
+  ITO_TRY(remove_variants(out));
+  for (const std::string& folder : folders) {
+    ITO_TRY(remove_variants(out / folder));
     ITO_TRY(remove_if_empty(out / folder));
+  }
   if (is_own_config(out / kOwnConfig)) {
     ITO_TRY(remove_tree(out / kOwnWeights));
     ITO_TRY(remove_tree(out / kOwnConfig));

@@ -22,6 +22,7 @@
 #include "io/dataset.h"
 #include "io/image.h"
 #include "io/jsonl.h"
+#include "io/network_file.h"
 #include "io/tensorboard.h"
 
 namespace ito {
@@ -146,8 +147,9 @@ RunFile Run::run_file() const {
 Status Run::open_folder() {
   ITO_TRY(make_folders(run_.out));
   ITO_TRY(take_folder());
-  for (const Path& folder : {run_.out, run_.out / "unet", run_.out / "scheduler"})
-    ITO_TRY(remove_temporaries(folder));
+  std::vector<std::string> parts = denoiser_folders();
+  parts.insert(parts.end(), {"", "scheduler"});
+  for (const std::string& part : parts) ITO_TRY(remove_temporaries(run_.out / part));
   ITO_ASSIGN(std::optional<Checkpoint> checkpoint, load_latest_checkpoint(run_.out, device_.log()));
   if (!checkpoint) {
     ITO_TRY(write_run_file(run_.out, run_file()));

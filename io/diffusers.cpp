@@ -7,33 +7,36 @@
 namespace ito {
 namespace {
 
-// model_index.json, or an empty object. Where present it must name a U-Net that we can run.
+// model_index.json, or an empty object. Where present it must name a denoiser that we can run.
 Result<Json> read_model_index(const Path& folder) {
   Path path = folder / "model_index.json";
   if (!file_exists(path)) return Json::object();
   ITO_ASSIGN(Json json, read_json(path));
   ITO_ASSIGN(JsonObject index, JsonObject::open(json, path.string()));
-  const Json* unet = index.find("unet");
-  if (unet == nullptr) return json;
-  std::vector<std::string> parts;
-  ITO_TRY(index.read("unet", &parts));
-  if (parts.size() == 2 && network_class(parts[1], path.string()).ok()) return json;
-  return unsupported(
-      "{}: key 'unet': expected [\"diffusers\", \"UNet2DModel\"] or another known network, found "
-      "{}",
-      path.string(), describe_json(*unet));
+  for (const std::string& folder : denoiser_folders()) {
+    const Json* denoiser = index.find(folder.c_str());
+    if (denoiser == nullptr) continue;
+    std::vector<std::string> parts;
+    ITO_TRY(index.read(folder.c_str(), &parts));
+    if (parts.size() == 2 && network_class(parts[1], path.string()).ok()) continue;
+    return unsupported(
+        "{}: key '{}': expected [\"diffusers\", \"UNet2DModel\"] or another known network, found "
+        "{}",
+        path.string(), folder, describe_json(*denoiser));
+  }
+  return json;
 }
 
 }  // namespace
 
-Result<Path> unet_folder(const Path& folder) {
+Result<Path> denoiser_folder(const Path& folder) {
   if (!folder_exists(folder)) return not_found("no model folder {}", folder.string());
-  if (file_exists(folder / "unet" / "config.json")) return folder / "unet";
+  for (const std::string& name : denoiser_folders())
+    if (file_exists(folder / name / "config.json")) return folder / name;
   if (file_exists(folder / "config.json")) return folder;
   return not_found(
-      "{}: neither unet/config.json nor config.json is there; expected a diffusers "
-      "pipeline or model folder",
-      folder.string());
+      "{}: neither {} nor config.json is there; expected a diffusers pipeline or model folder",
+      folder.string(), denoiser_configs());
 }
 
 Result<std::optional<SchedulerConfig>> read_scheduler_config(const Path& folder) {
@@ -54,9 +57,9 @@ Result<std::optional<SchedulerConfig>> read_scheduler_config(const Path& folder)
 Result<DiffusersModel> read_diffusers(const Path& folder, std::string_view variant) {
   DiffusersModel model;
   ITO_ASSIGN(model.index, read_model_index(folder));
-  ITO_ASSIGN(const Path unet, unet_folder(folder));
+  ITO_ASSIGN(const Path denoiser, denoiser_folder(folder));
   ITO_ASSIGN(model.scheduler, read_scheduler_config(folder));
-  ITO_ASSIGN(model.unet, read_network(unet, true, variant));
+  ITO_ASSIGN(model.denoiser, read_network(denoiser, true, variant));
   if (file_exists(folder / "vae" / "config.json")) {
     ITO_ASSIGN(model.vae, read_network(folder / "vae", true, variant));
   }
@@ -71,7 +74,8 @@ constexpr const char* kLatentPipeline = "StableDiffusionPipeline";
 }  // namespace
 
 Status write_diffusers(const Path& folder, const DiffusersModel& model) {
-  ITO_TRY(write_network(folder / "unet", model.unet));
+  const NetworkClass& entry = class_of_network(model.denoiser.network);
+  ITO_TRY(write_network(folder / entry.folder, model.denoiser));
   if (!model.scheduler) return {};
   const SchedulerConfig& scheduler = *model.scheduler;
   ITO_TRY(make_folders(folder / "scheduler"));
@@ -83,10 +87,12 @@ Status write_diffusers(const Path& folder, const DiffusersModel& model) {
     if (value.is_array() && value.size() == 2) value = {nullptr, nullptr};
   const bool on_latents = model.vae.has_value();
   if (!index.contains("_class_name"))
-    index["_class_name"] = on_latents ? kLatentPipeline : scheduler_pipeline_name(scheduler);
+    index["_class_name"] = !entry.pipeline.empty() ? std::string(entry.pipeline)
+                           : on_latents            ? kLatentPipeline
+                                                   : scheduler_pipeline_name(scheduler);
   index["_diffusers_version"] = "0.40.0";
   index["scheduler"] = {"diffusers", scheduler_class_name(scheduler)};
-  index["unet"] = {"diffusers", class_of_network(model.unet.network).class_name};
+  index[std::string(entry.folder)] = {"diffusers", entry.class_name};
   if (on_latents) index["vae"] = {"diffusers", class_of_network(model.vae->network).class_name};
   return write_file_atomic(folder / "model_index.json", dump_json(index));
 }

@@ -1,8 +1,9 @@
-// Folders as diffusers writes them: model_index.json, unet/ (config.json beside
-// diffusion_pytorch_model.safetensors) and scheduler/scheduler_config.json; also a bare model
-// folder and the flat folders of the first releases. Names and layouts of tensors stay PyTorch's
-// (NCHW, OIHW, [out,in]); who builds the network converts with io/layout.h. Not for what a network
-// computes (nn) and not for other model families.
+// Folders as diffusers writes them: model_index.json, the denoiser's folder (unet/, or what its
+// class says; config.json beside diffusion_pytorch_model.safetensors) and
+// scheduler/scheduler_config.json; also a bare model folder and the flat folders of the first
+// releases. Names and layouts of tensors stay PyTorch's (NCHW, OIHW, [out,in]); who builds the
+// network converts with io/layout.h. Not for what a network computes (nn) and not for other model
+// families.
 #pragma once
 
 #include <optional>
@@ -26,7 +27,7 @@ Json unet_config_json(const UNet2DConfig& config);
 
 // A pipeline as files hold it.
 struct DiffusersModel {
-  NetworkFile unet;
+  NetworkFile denoiser;
   std::optional<NetworkFile> vae;            // of a pipeline on latents
   std::optional<SchedulerConfig> scheduler;  // nothing in a bare model folder without one
   // model_index.json as read, or empty. What it names besides the above (text encoders, tokenizers)
@@ -34,17 +35,18 @@ struct DiffusersModel {
   Json index = Json::object();
 };
 
-// Reads a pipeline folder (with unet/) or a model folder (config.json beside the weights).
+// Reads a pipeline folder (with the denoiser's) or a model folder (config.json beside the weights).
 // `variant`: of the weights, where several are there (io/weights.h). Errors name the file that is
 // missing or wrong; kUnsupported for pipelines of other classes.
 Result<DiffusersModel> read_diffusers(const Path& folder, std::string_view variant = {});
-// The folder of the U-Net's config.json and weights: folder/unet, or folder itself.
-Result<Path> unet_folder(const Path& folder);
+// The folder of the denoiser's config.json and weights: folder/unet or of another name that a class
+// has (io/network_file.h), or folder itself.
+Result<Path> denoiser_folder(const Path& folder);
 // Nothing if the folder has no scheduler file.
 Result<std::optional<SchedulerConfig>> read_scheduler_config(const Path& folder);
 
 // Writes a pipeline folder file by file, each atomically, the weights first; `folder` is created.
-// Without a scheduler only unet/ is written and no model_index.json.
+// Without a scheduler only the denoiser is written and no model_index.json.
 // For a class-conditional U-Net model_index.json still names DDPMPipeline or DDIMPipeline (from the
 // scheduler), as diffusers has no other pipeline for it.
 Status write_diffusers(const Path& folder, const DiffusersModel& model);

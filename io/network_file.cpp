@@ -1,5 +1,6 @@
 #include "io/network_file.h"
 
+#include <algorithm>
 #include <array>
 #include <iterator>
 #include <utility>
@@ -19,6 +20,7 @@ constexpr const char* kWeights = "diffusion_pytorch_model.safetensors";
 constexpr const char* kOwnWeights = "model.safetensors";
 constexpr const char* kNetworkKey = "network";
 constexpr const char* kFirstClass = "UNet2DModel";  // of files that name no class
+constexpr std::string_view kUnet = "unet", kNoPipeline = "";
 
 template <typename Config, Result<Config> (*kParse)(const Json&, const std::string&)>
 Result<NetworkConfig> parse(const Json& json, const std::string& where) {
@@ -39,25 +41,25 @@ std::string_view stem_of(const NetworkClass& entry) {
 }
 
 constexpr NetworkClass kNetworkClasses[] = {
-    {kFirstClass, "unet2d", kWeights, true, parse<UNet2DConfig, parse_unet_config>,
+    {kFirstClass, "unet2d", kWeights, true, kUnet, parse<UNet2DConfig, parse_unet_config>,
      write<UNet2DConfig, unet_config_json>},
-    {"UNet2DConditionModel", "unet2d_condition", kWeights, true,
+    {"UNet2DConditionModel", "unet2d_condition", kWeights, true, kUnet,
      parse<UNet2DConditionConfig, parse_unet_condition_config>,
      write<UNet2DConditionConfig, unet_condition_config_json>},
-    {"AutoencoderKL", "autoencoder_kl", kWeights, true,
+    {"AutoencoderKL", "autoencoder_kl", kWeights, true, kNoPipeline,
      parse<AutoencoderKLConfig, parse_autoencoder_config>,
      write<AutoencoderKLConfig, autoencoder_config_json>},
-    {"ItoClassifier", "classifier", kOwnWeights, false,
+    {"ItoClassifier", "classifier", kOwnWeights, false, kNoPipeline,
      parse<ClassifierConfig, parse_classifier_config>,
      write<ClassifierConfig, classifier_config_json>},
-    {"ItoNoisyClassifier", "noisy_classifier", kOwnWeights, false,
+    {"ItoNoisyClassifier", "noisy_classifier", kOwnWeights, false, kNoPipeline,
      parse<NoisyClassifierConfig, parse_noisy_classifier_config>,
      write<NoisyClassifierConfig, noisy_classifier_config_json>},
-    {"ItoLatentMapping", "latent_mapping", kOwnWeights, false,
+    {"ItoLatentMapping", "latent_mapping", kOwnWeights, false, kNoPipeline,
      parse<LatentMappingConfig, parse_latent_mapping_config>,
      write<LatentMappingConfig, latent_mapping_config_json>},
     // Every other network.
-    {"ItoNetwork", "", kOwnWeights, false, parse<ConfigValues, parse_config_values>,
+    {"ItoNetwork", "", kOwnWeights, false, kNoPipeline, parse<ConfigValues, parse_config_values>,
      write<ConfigValues, config_values_json>},
 };
 
@@ -85,6 +87,22 @@ const NetworkClass& class_of_network(std::string_view network) {
   for (const NetworkClass& entry : kNetworkClasses)
     if (entry.network == network) return entry;
   return kNetworkClasses[std::size(kNetworkClasses) - 1];
+}
+
+std::vector<std::string> denoiser_folders() {
+  std::vector<std::string> folders;
+  for (const NetworkClass& entry : kNetworkClasses)
+    if (!entry.folder.empty() &&
+        std::find(folders.begin(), folders.end(), entry.folder) == folders.end())
+      folders.emplace_back(entry.folder);
+  return folders;
+}
+
+std::string denoiser_configs() {
+  std::string text;
+  for (const std::string& folder : denoiser_folders())
+    text += (text.empty() ? "" : ", ") + folder + "/config.json";
+  return text;
 }
 
 Json network_config_json(std::string_view network, const NetworkConfig& config) {

@@ -24,10 +24,14 @@ struct NetworkClass {
   std::string_view network;
   std::string_view weights;  // file beside config.json
   bool diffusers;            // one of diffusers' own, else Ito's
+  // Its folder in a pipeline that denoises with it; empty: it is in none as such.
+  std::string_view folder;
   // The configuration from JSON and back. Errors of parse: kCorrupt or kUnsupported, naming `where`
   // and the key.
   Result<NetworkConfig> (*parse)(const Json& json, const std::string& where);
   Json (*write)(const NetworkConfig& config);
+  // diffusers' class of such pipelines; empty: by what else is in them.
+  std::string_view pipeline = {};
 };
 // Error kUnsupported naming `where` for an unknown class.
 Result<const NetworkClass*> network_class(std::string_view class_name, const std::string& where);
@@ -35,6 +39,10 @@ Result<const NetworkClass*> network_class(std::string_view class_name, const std
 bool is_network_of_ito(const Json& config);
 // The network's own class, or the one of networks that have none.
 const NetworkClass& class_of_network(std::string_view network);
+// The folders of all classes, each once.
+std::vector<std::string> denoiser_folders();
+// "unet/config.json", for messages: where a denoiser's configuration may be.
+std::string denoiser_configs();
 
 // config.json's text form of a configuration.
 Json network_config_json(std::string_view network, const NetworkConfig& config);

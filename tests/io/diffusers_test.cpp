@@ -265,17 +265,17 @@ TEST(SchedulerConfig, BadValuesNameFileKeyAndValue) {
 }
 
 UNet2DConfig unet_of(const DiffusersModel& model) {
-  return std::any_cast<UNet2DConfig>(model.unet.config);
+  return std::any_cast<UNet2DConfig>(model.denoiser.config);
 }
 
 TEST(Diffusers, PipelineRoundTrips) {
   TempFolder folder;
   DiffusersModel model;
-  model.unet.network = "unet2d";
-  model.unet.config = *parse_unet_config(json_of(kOldConfig), "c");
+  model.denoiser.network = "unet2d";
+  model.denoiser.config = *parse_unet_config(json_of(kOldConfig), "c");
   model.scheduler = SchedulerConfig{};
   model.scheduler->sampler = "ddim";
-  model.unet.weights.tensors["conv_in.weight"] =
+  model.denoiser.weights.tensors["conv_in.weight"] =
       tensor_from_floats({2, 1, 1, 1}, std::vector<float>{1.5f, -2.0f});
   ASSERT_TRUE(succeeds(write_diffusers(folder / "out", model)));
   DiffusersModel read = *read_diffusers(folder / "out");
@@ -283,8 +283,8 @@ TEST(Diffusers, PipelineRoundTrips) {
   EXPECT_EQ(read.scheduler->extra.size(), 1u);  // _diffusers_version
   read.scheduler->extra.clear();
   EXPECT_EQ(read.scheduler, model.scheduler);
-  EXPECT_EQ(read.unet.weights.tensors, model.unet.weights.tensors);
-  EXPECT_EQ(read.unet.weights.metadata.at("format"), "pt");
+  EXPECT_EQ(read.denoiser.weights.tensors, model.denoiser.weights.tensors);
+  EXPECT_EQ(read.denoiser.weights.metadata.at("format"), "pt");
   EXPECT_EQ(*read_json(folder / "out" / "model_index.json"), json_of(R"({
     "_class_name": "DDIMPipeline", "_diffusers_version": "0.40.0",
     "scheduler": ["diffusers", "DDIMScheduler"], "unet": ["diffusers", "UNet2DModel"]})"));
@@ -308,7 +308,7 @@ TEST(Diffusers, FlatFoldersOfTheFirstReleasesAreRead) {
       succeeds(write_safetensors(folder / "diffusion_pytorch_model.fp16.safetensors", weights)));
   DiffusersModel model = *read_diffusers(folder.path());
   EXPECT_EQ(model.scheduler->beta_end, 0.01);
-  EXPECT_EQ(model.unet.weights.tensors.count("mid_block.attentions.0.to_q.weight"), 1u);
+  EXPECT_EQ(model.denoiser.weights.tensors.count("mid_block.attentions.0.to_q.weight"), 1u);
 }
 
 TEST(Diffusers, LegacyAttentionKeysAreRenamedAndFlattened) {

@@ -85,9 +85,9 @@ TEST(LatentConfig, WhatIsNotImplementedIsRefusedByKey) {
 TEST(Diffusers, PipelinesOnLatentsRoundTrip) {
   TempFolder folder;
   DiffusersModel model;
-  model.unet.network = "unet2d_condition";
-  model.unet.config = parse_unet_condition_config(json_of(kCondition), "c").value();
-  model.unet.weights.tensors["conv_in.bias"] = tensor_from_floats({1}, {1.5f});
+  model.denoiser.network = "unet2d_condition";
+  model.denoiser.config = parse_unet_condition_config(json_of(kCondition), "c").value();
+  model.denoiser.weights.tensors["conv_in.bias"] = tensor_from_floats({1}, {1.5f});
   model.vae.emplace();
   model.vae->network = "autoencoder_kl";
   model.vae->config = parse_autoencoder_config(json_of(kAutoencoder), "c").value();
@@ -103,7 +103,7 @@ TEST(Diffusers, PipelinesOnLatentsRoundTrip) {
     "text_encoder": [null, null], "unet": ["diffusers", "UNet2DConditionModel"],
     "vae": ["diffusers", "AutoencoderKL"]})"));
   const DiffusersModel read = read_diffusers(folder / "out").value();
-  EXPECT_EQ(read.unet.network, "unet2d_condition");
+  EXPECT_EQ(read.denoiser.network, "unet2d_condition");
   ASSERT_TRUE(read.vae.has_value());
   EXPECT_EQ(read.vae->weights.tensors, model.vae->weights.tensors);
   EXPECT_EQ(std::any_cast<AutoencoderKLConfig>(read.vae->config),
