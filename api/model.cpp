@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "api/composition.h"
+#include "api/inpainting.h"
 #include "api/weight_names.h"
 #include "base/error.h"
 #include "io/diffusers.h"
@@ -149,9 +150,10 @@ Result<Model> load_model(const Path& folder, std::string_view variant) {
       return unsupported("{}: expected an autoencoder, found a network {}",
                          (folder / kVaeFolder).string(), model.decoder->network.row());
     const int64_t latents = model.decoder->network.autoencoder()->latent_channels;
-    if (latents != model.network.signature().out_channels)
+    const int64_t channels = sample_channels(model.network.signature());
+    if (latents != channels)
       return corrupt("{}: the autoencoder has {} latent channels, the network {}", where, latents,
-                     model.network.signature().out_channels);
+                     channels);
   }
   if (parts_of(file.denoiser.network) == nullptr &&
       keeps_schedule(model.network, class_of_network(file.denoiser.network))) {
