@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/name_list.h"
 #include "io/json.h"
+#include "io/network_configs.h"
 
 namespace ito {
 
@@ -130,5 +131,34 @@ Status check_fixed_keys(const Json& json, const std::string& where, std::span<co
 
 // The JSON text of a key that a struct does not know, as it was read.
 inline Json parse_extra(const std::string& text) { return Json::parse(text, nullptr, false); }
+
+// A configuration of which every key is in `keys` or has but one value. `check` judges the others;
+// what the struct does not know becomes its `extra`. Errors: as of the readers
+// (io/network_configs.h).
+template <typename Config>
+Result<Config> parse_keys(const Json& json, const std::string& where,
+                          std::span<const Key<Config>> keys, std::span<const FixedKey> fixed,
+                          Status (*check)(const Config&)) {
+  ITO_ASSIGN(JsonObject object, JsonObject::open(json, where));
+  std::string class_name;
+  ITO_TRY(object.read("_class_name", &class_name));  // judged by who chose this reader
+  Config config;
+  for (const Key<Config>& key : keys) ITO_TRY(key.read(object, key.name, &config));
+  ITO_TRY(check_fixed_keys(json, where, fixed));
+  for (const std::string& key : object.unknown_keys())
+    config.extra[key] = dump_json_line(json[key]);
+  const Status valid = check(config);
+  if (!valid.ok()) return file_error(valid.error(), where);
+  return config;
+}
+
+template <typename Config>
+Json write_keys(const Config& config, std::span<const Key<Config>> keys) {
+  Json json = Json::object();
+  json["_diffusers_version"] = "0.40.0";
+  for (const auto& [key, text] : config.extra) json[key] = parse_extra(text);
+  for (const Key<Config>& key : keys) json[key.name] = key.write(config);
+  return json;
+}
 
 }  // namespace ito

@@ -74,32 +74,6 @@ constexpr Key<AutoencoderKLConfig> kAutoencoderKeys[] = {
 
 constexpr FixedKey kAutoencoderFixed[] = {{"latents_mean", "null"}, {"latents_std", "null"}};
 
-// What both readers do. `check` judges the values.
-template <typename Config>
-Result<Config> parse(const Json& json, const std::string& where, std::span<const Key<Config>> keys,
-                     std::span<const FixedKey> fixed, Status (*check)(const Config&)) {
-  ITO_ASSIGN(JsonObject object, JsonObject::open(json, where));
-  std::string class_name;
-  ITO_TRY(object.read("_class_name", &class_name));  // judged by who chose this reader
-  Config config;
-  for (const Key<Config>& key : keys) ITO_TRY(key.read(object, key.name, &config));
-  ITO_TRY(check_fixed_keys(json, where, fixed));
-  for (const std::string& key : object.unknown_keys())
-    config.extra[key] = dump_json_line(json[key]);
-  const Status valid = check(config);
-  if (!valid.ok()) return file_error(valid.error(), where);
-  return config;
-}
-
-template <typename Config>
-Json write(const Config& config, std::span<const Key<Config>> keys) {
-  Json json = Json::object();
-  json["_diffusers_version"] = "0.40.0";
-  for (const auto& [key, text] : config.extra) json[key] = parse_extra(text);
-  for (const Key<Config>& key : keys) json[key.name] = key.write(config);
-  return json;
-}
-
 }  // namespace
 
 Status check_fixed_keys(const Json& json, const std::string& where,
@@ -117,21 +91,21 @@ Status check_fixed_keys(const Json& json, const std::string& where,
 
 Result<UNet2DConditionConfig> parse_unet_condition_config(const Json& json,
                                                           const std::string& where) {
-  return parse<UNet2DConditionConfig>(json, where, kConditionKeys, kConditionFixed,
-                                      check_unet2d_condition);
+  return parse_keys<UNet2DConditionConfig>(json, where, kConditionKeys, kConditionFixed,
+                                           check_unet2d_condition);
 }
 
 Json unet_condition_config_json(const UNet2DConditionConfig& config) {
-  return write<UNet2DConditionConfig>(config, kConditionKeys);
+  return write_keys<UNet2DConditionConfig>(config, kConditionKeys);
 }
 
 Result<AutoencoderKLConfig> parse_autoencoder_config(const Json& json, const std::string& where) {
-  return parse<AutoencoderKLConfig>(json, where, kAutoencoderKeys, kAutoencoderFixed,
-                                    check_autoencoder_kl);
+  return parse_keys<AutoencoderKLConfig>(json, where, kAutoencoderKeys, kAutoencoderFixed,
+                                         check_autoencoder_kl);
 }
 
 Json autoencoder_config_json(const AutoencoderKLConfig& config) {
-  return write<AutoencoderKLConfig>(config, kAutoencoderKeys);
+  return write_keys<AutoencoderKLConfig>(config, kAutoencoderKeys);
 }
 
 }  // namespace ito

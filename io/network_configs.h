@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/config_values.h"
+#include "base/dit_config.h"
 #include "base/latent_config.h"
 #include "base/network_config.h"
 #include "io/diffusers.h"
@@ -18,6 +19,9 @@ Json unet_condition_config_json(const UNet2DConditionConfig& config);
 
 Result<AutoencoderKLConfig> parse_autoencoder_config(const Json& json, const std::string& where);
 Json autoencoder_config_json(const AutoencoderKLConfig& config);
+
+Result<DiTConfig> parse_dit_config(const Json& json, const std::string& where);
+Json dit_config_json(const DiTConfig& config);
 
 Result<ClassifierConfig> parse_classifier_config(const Json& json, const std::string& where);
 Json classifier_config_json(const ClassifierConfig& config);
