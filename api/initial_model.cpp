@@ -228,7 +228,7 @@ Result<std::vector<float>> initial_weights(const InitialModel& initial, const Ne
       continue;
     }
     const std::string found = source == nullptr ? "none" : source->spec.foreign_shape.to_string();
-    if (of_classes.empty() || !parameter.name.starts_with(of_classes))
+    if (of_classes.empty() || parameter.name.find(of_classes) == std::string::npos)
       return invalid_argument("tensor {} would have shape {}, and {} has {}", parameter.name,
                               parameter.spec.foreign_shape.to_string(), initial.folder, found);
     notes.push_back(fmt::format("{} is drawn anew: it has shape {}, and {} has {}", parameter.name,

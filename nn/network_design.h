@@ -86,7 +86,7 @@ struct NetworkTraining {
   // another number of classes (channels are as they were). Errors: what cannot be trained on them.
   // Null: such a model's network is made anew of the options.
   Status (*adapt)(NetworkConfig& config, const ImageNeeds& needs) = nullptr;
-  // How the names of parameters begin whose shape depends on the number of classes.
+  // What is in the names of parameters whose shape depends on the number of classes.
   std::string_view class_parameters = {};
 };
 
