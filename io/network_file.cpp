@@ -49,6 +49,8 @@ constexpr NetworkClass kNetworkClasses[] = {
     {"AutoencoderKL", "autoencoder_kl", kWeights, true, kNoPipeline,
      parse<AutoencoderKLConfig, parse_autoencoder_config>,
      write<AutoencoderKLConfig, autoencoder_config_json>},
+    {"DiTTransformer2DModel", "dit", kWeights, true, "transformer",
+     parse<DiTConfig, parse_dit_config>, write<DiTConfig, dit_config_json>, "DiTPipeline"},
     {"ItoClassifier", "classifier", kOwnWeights, false, kNoPipeline,
      parse<ClassifierConfig, parse_classifier_config>,
      write<ClassifierConfig, classifier_config_json>},

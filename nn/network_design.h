@@ -24,6 +24,9 @@ struct NetworkOptions {
   std::vector<int> channels = {16, 32, 64};
   int layers_per_block = 1;
   int norm_groups = 8;
+  int depth = 6;
+  int heads = 4;
+  int patch = 4;
   std::string energy = kNoEnergy;
 
   bool operator==(const NetworkOptions&) const = default;
@@ -33,9 +36,13 @@ struct NetworkOptions {
 template <typename Options, typename Visit>
 void visit_network_options(Options& o, Visit&& visit) {
   visit("network", o.network, "what is trained");
-  visit("channels", o.channels, "channels of each level, outermost first");
+  visit("channels", o.channels,
+        "channels of each level, outermost first; of dit one number, its width");
   visit("layers-per-block", o.layers_per_block, "residual blocks per level");
   visit("norm-groups", o.norm_groups, "groups of the group norms");
+  visit("depth", o.depth, "transformer blocks");
+  visit("heads", o.heads, "attention heads of each block");
+  visit("patch", o.patch, "side of the patches that an image is cut into");
   visit("energy", o.energy,
         "make the network an energy, whose gradient is the prediction; none: leave it as it is");
 }

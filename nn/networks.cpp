@@ -3,6 +3,7 @@
 #include "nn/autoencoder_kl.h"
 #include "nn/classifier.h"
 #include "nn/ddgan.h"
+#include "nn/dit.h"
 #include "nn/mlp.h"
 #include "nn/noisy_classifier.h"
 #include "nn/unet2d.h"
@@ -36,6 +37,12 @@ constexpr NetworkRow kNetworks[] = {
       .source = "Rombach et al. 2022, section 3.1",
       .aliases = {}},
      make<AutoencoderKLConfig, autoencoder_kl_network>},
+    {{.name = kDiT,
+      .help = "transformer of patches, told time and class by its norms",
+      .source = "Peebles and Xie 2023",
+      .aliases = {}},
+     make<DiTConfig, dit_network>,
+     dit_training},
     {{.name = kLatentMapping,
       .help = "latent and class to an embedding",
       .source = "Karras et al. 2019",

@@ -1,0 +1,291 @@
+#include "nn/dit.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "nn/layers.h"
+
+namespace ito {
+namespace {
+
+constexpr int64_t kTimeFeatures = 256;
+constexpr int64_t kWidening = 4;
+constexpr double kModulatedNormEps = 1e-6;
+constexpr double kEmbeddingStd = 0.02;
+
+// A linear layer with weights of that initialisation, and without bias at first.
+Tensor dense(const Scope& scope, Tensor x, int64_t features, const ParameterSpec& init,
+             bool bias = true) {
+  const ScopeLabel label(x.graph(), scope);
+  ParameterSpec spec = init;
+  spec.foreign_shape = Shape{features, x.dim(-1)};
+  spec.layout = Layout::kLinear;
+  spec.fan_in = x.dim(-1);
+  const Tensor weight = scope.parameter("weight", spec);
+  if (!bias) return linear(x, weight);
+  return linear(x, weight, scope.parameter("bias", {.foreign_shape = Shape{features}}));
+}
+
+// Weights uniform within ±√(6/(in + out)) (Glorot & Bengio 2010), as in vision transformers.
+Tensor glorot_dense(const Scope& scope, Tensor x, int64_t features, bool bias = true) {
+  const double in = static_cast<double>(x.dim(-1)), out = static_cast<double>(features);
+  return dense(
+      scope, x, features,
+      {.foreign_shape = {}, .init = Init::kUniform, .init_scale = std::sqrt(6 * in / (in + out))},
+      bias);
+}
+
+// Zero at first, so that a block begins as the identity and the network as 0.
+Tensor zero_dense(const Scope& scope, Tensor x, int64_t features) {
+  return dense(scope, x, features, {.foreign_shape = {}, .init = Init::kZeros});
+}
+
+// Sines and cosines of the columns' places, then of the rows' (diffusers' order): [1, rows columns,
+// width].
+Tensor positions(Graph& graph, const DiTConfig& config, int64_t rows, int64_t columns) {
+  const int64_t width = dit_width(config), quarter = width / 4;
+  const auto base = static_cast<double>(config.sample_size / config.patch_size);
+  std::vector<double> table;
+  table.reserve(static_cast<size_t>(rows * columns * width));
+  const auto add = [&](double place) {
+    const auto angle = [&](int64_t i) {
+      return place * std::pow(10000.0, -static_cast<double>(i) / static_cast<double>(quarter));
+    };
+    for (int64_t i = 0; i < quarter; ++i) table.push_back(std::sin(angle(i)));
+    for (int64_t i = 0; i < quarter; ++i) table.push_back(std::cos(angle(i)));
+  };
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t column = 0; column < columns; ++column) {
+      add(static_cast<double>(column) * base / static_cast<double>(columns));
+      add(static_cast<double>(row) * base / static_cast<double>(rows));
+    }
+  }
+  return constant(graph, Shape{1, rows * columns, width}, std::move(table));
+}
+
+// What a block is told: the embeddings of time and class, [n, width].
+Tensor time_and_class(const Scope& scope, const DiTConfig& config, Tensor features,
+                      Tensor classes) {
+  const ParameterSpec normal{
+      .foreign_shape = {}, .init = Init::kNormal, .init_scale = kEmbeddingStd};
+  const int64_t width = dit_width(config);
+  const Scope time = scope / "timestep_embedder";
+  const Tensor hidden = silu(dense(time / "linear_1", features, width, normal));
+  const Tensor told = dense(time / "linear_2", hidden, width, normal);
+  ParameterSpec table = normal;
+  table.foreign_shape = Shape{config.num_embeds_ada_norm + 1, width};
+  return told +
+         gather((scope / "class_embedder" / "embedding_table").parameter("weight", table), classes);
+}
+
+// `count` vectors [n, 1, width] for a norm, of what the block is told.
+std::vector<Tensor> modulations(const Scope& scope, Tensor told, int count) {
+  const int64_t n = told.dim(0), width = told.dim(1);
+  const Tensor all = zero_dense(scope, silu(told), count * width);
+  std::vector<Tensor> parts;
+  for (int64_t i = 0; i < count; ++i)
+    parts.push_back(reshape(slice_axis(all, 1, i * width, (i + 1) * width), Shape{n, 1, width}));
+  return parts;
+}
+
+Tensor plain_norm(Tensor x, double eps) {
+  const Shape width{x.dim(-1)};
+  return layer_norm(x, full(x.graph(), width, 1), full(x.graph(), width, 0), eps);
+}
+
+Tensor modulated(Tensor normed, Tensor shift, Tensor scale) { return normed * (scale + 1) + shift; }
+
+Tensor feed_forward_norm(const Scope& scope, const DiTConfig& config, Tensor x) {
+  if (!config.norm_elementwise_affine) return plain_norm(x, config.norm_eps);
+  const Shape width{x.dim(-1)};
+  const Tensor gamma = scope.parameter("weight", {.foreign_shape = width, .init = Init::kOnes});
+  return layer_norm(x, gamma, scope.parameter("bias", {.foreign_shape = width}), config.norm_eps);
+}
+
+Tensor self_attention(const Scope& scope, const DiTConfig& config, Tensor x) {
+  const int64_t width = dit_width(config);
+  const Tensor q = glorot_dense(scope / "to_q", x, width, config.attention_bias);
+  const Tensor k = glorot_dense(scope / "to_k", x, width, config.attention_bias);
+  const Tensor v = glorot_dense(scope / "to_v", x, width, config.attention_bias);
+  const Tensor attended = attention(q, k, v, config.num_attention_heads,
+                                    1 / std::sqrt(static_cast<double>(config.attention_head_dim)));
+  return glorot_dense(scope / "to_out" / 0, attended, width);
+}
+
+Tensor widened(const Scope& scope, const DiTConfig& config, Tensor x) {
+  const Tensor wide = glorot_dense(scope / "net" / 0 / "proj", x, kWidening * dit_width(config));
+  const Tensor bent = has_approximate_gelu(config) ? gelu_tanh(wide) : gelu(wide);
+  return glorot_dense(scope / "net" / 2, bent, dit_width(config));
+}
+
+Tensor dit_block(const Scope& scope, const DiTConfig& config, Tensor x, Tensor told) {
+  const std::vector<Tensor> m = modulations(scope / "norm1" / "linear", told, 6);
+  const Tensor attended = self_attention(scope / "attn1", config,
+                                         modulated(plain_norm(x, kModulatedNormEps), m[0], m[1]));
+  x = x + m[2] * attended;
+  const Tensor normed = feed_forward_norm(scope / "norm3", config, x);
+  return x + m[5] * widened(scope / "ff", config, modulated(normed, m[3], m[4]));
+}
+
+int64_t dit_out_channels(const DiTConfig& config) {
+  return config.out_channels.value_or(config.in_channels);
+}
+
+Signature dit_signature(const DiTConfig& config) {
+  Signature signature{.in_channels = config.in_channels, .out_channels = dit_out_channels(config)};
+  signature.sample_size = {config.sample_size, config.sample_size};
+  if (config.num_embeds_ada_norm > 0)
+    signature.classes = {ClassInput::Kind::kIndices, config.num_embeds_ada_norm + 1};
+  return signature;
+}
+
+Status check_dit_size(const DiTConfig& config, int64_t h, int64_t w) {
+  for (const auto& [field, size] : {std::pair{"height", h}, std::pair{"width", w}})
+    if (size < 1 || size % config.patch_size != 0)
+      return invalid_argument("{}: expected a multiple of the network's patch_size {}, found {}",
+                              field, config.patch_size, size);
+  return {};
+}
+
+const DiTConfig& dit_config(const NetworkConfig& config) {
+  return std::any_cast<const DiTConfig&>(config);
+}
+
+Status check_dit_options(const NetworkOptions& o) {
+  constexpr int kMost = 65536;
+  if (o.channels.size() != 1)
+    return invalid_argument("--channels has {} numbers, expected one with --network {}, its width",
+                            o.channels.size(), kDiT);
+  for (const auto& [key, value] :
+       {std::pair{"depth", o.depth}, std::pair{"heads", o.heads}, std::pair{"patch", o.patch}})
+    if (value < 1 || value > kMost)
+      return invalid_argument("--{} is {}, expected 1 to {}", key, value, kMost);
+  const int width = o.channels[0];
+  if (width < 1 || width > kMost || width % 4 != 0 || width % o.heads != 0)
+    return invalid_argument("--channels is {}, expected a multiple of 4 and of --heads {}", width,
+                            o.heads);
+  return {};
+}
+
+ImageSides dit_sides(const NetworkOptions& o) {
+  return {.multiple = o.patch, .padded = o.patch, .why = fmt::format("patches of {}", o.patch)};
+}
+
+// One class of an only one cannot be told from none.
+void set_dit_needs(DiTConfig& config, const ImageNeeds& needs) {
+  config.sample_size = std::max(needs.size[0], needs.size[1]);
+  config.num_embeds_ada_norm = needs.classes == 0 ? 0 : std::max(1, needs.classes - 1);
+}
+
+NetworkConfig design_dit(const NetworkOptions& o, const ImageNeeds& needs) {
+  DiTConfig config;
+  config.in_channels = needs.in_channels;
+  config.out_channels = needs.out_channels;
+  config.patch_size = o.patch;
+  config.num_layers = o.depth;
+  config.num_attention_heads = o.heads;
+  config.attention_head_dim = o.channels[0] / o.heads;
+  set_dit_needs(config, needs);
+  return config;
+}
+
+void dit_defaults(NetworkOptions& o, const std::set<std::string>& given) {
+  if (given.count("channels") == 0) o.channels = {128};
+}
+
+void read_dit(const NetworkConfig& from, NetworkOptions& o, ImageNeeds& needs) {
+  const DiTConfig& config = dit_config(from);
+  o.channels = {static_cast<int>(dit_width(config))};
+  o.depth = config.num_layers;
+  o.heads = config.num_attention_heads;
+  o.patch = config.patch_size;
+  needs.in_channels = config.in_channels;
+  needs.out_channels = config.out_channels.value_or(config.in_channels);
+  needs.size = {config.sample_size, config.sample_size};
+  needs.classes = dit_signature(config).classes.classes();
+}
+
+Status adapt_dit(NetworkConfig& config, const ImageNeeds& needs) {
+  set_dit_needs(std::any_cast<DiTConfig&>(config), needs);
+  return {};
+}
+
+constexpr NetworkDesign kDiTDesigns[] = {
+    {.name = {"dit", "transformer of patches", "Peebles & Xie 2023", ""},
+     .network = kDiT,
+     .processes = "none ve vp subvp edm",
+     .options = "channels depth heads patch",
+     .check = check_dit_options,
+     .sides = dit_sides,
+     .configure = design_dit,
+     .defaults = dit_defaults},
+};
+
+constexpr NetworkTraining kDiTTraining = {.designs = kDiTDesigns,
+                                          .read = read_dit,
+                                          .adapt = adapt_dit,
+                                          .class_parameters = ".class_embedder."};
+
+}  // namespace
+
+const NetworkTraining& dit_training() { return kDiTTraining; }
+
+Result<Network> dit_network(const DiTConfig& config) {
+  ITO_TRY(check_dit(config));
+  NetworkDefinition definition{.row = kDiT, .config = config};
+  definition.signature = dit_signature(config);
+  definition.build = [config](const Scope& scope, Tensor x, Tensor t, const Conditioning& given) {
+    return dit(scope, config, x, t, given.classes);
+  };
+  definition.check_size = [config](int64_t h, int64_t w) { return check_dit_size(config, h, w); };
+  definition.check_training = [config]() -> Status {
+    if (config.dropout == 0) return {};
+    return unsupported("dropout: expected 0 for training, found {}; dropout is not implemented",
+                       config.dropout);
+  };
+  ParameterSet set = declare_parameters([&](Graph& graph, const Scope& scope) {
+    // One patch will do: shapes of parameters do not depend on how many there are.
+    const int64_t side = config.patch_size;
+    dit(scope, config, input(graph, "sample", Shape{1, side, side, config.in_channels}),
+        input(graph, "timestep", Shape{1}),
+        conditioning_inputs(graph, dit_signature(config), 1).classes);
+  });
+  return Network(std::move(definition), std::move(set));
+}
+
+Tensor dit(const Scope& scope, const DiTConfig& config, Tensor sample, Tensor timestep,
+           Tensor classes) {
+  Graph& graph = sample.graph();
+  const int64_t n = sample.dim(0), p = config.patch_size, channels = dit_out_channels(config);
+  CHECK(sample.dim(1) % p == 0 && sample.dim(2) % p == 0, "an image that is no whole patches");
+  const int64_t rows = sample.dim(1) / p, columns = sample.dim(2) / p;
+  if (!classes) classes = full(graph, Shape{n}, 0, DType::kU32);  // the table's only row
+  const Tensor t = timestep.dtype() == DType::kF32 ? timestep : cast(timestep, DType::kF32);
+  const Tensor features = timestep_embedding(t, kTimeFeatures, /*flip_sin_to_cos=*/true,
+                                             /*downscale_freq_shift=*/1);
+
+  const Tensor patches = conv2d(scope / "pos_embed" / "proj", sample, dit_width(config),
+                                {.kernel = p, .stride = p, .pad = {0, 0, 0, 0}});
+  Tensor x = reshape(patches, Shape{n, rows * columns, dit_width(config)}) +
+             positions(graph, config, rows, columns);
+  Tensor first;
+  for (int64_t i = 0; i < config.num_layers; ++i) {
+    const Scope own = scope / "transformer_blocks" / i;
+    const Tensor told = time_and_class(own / "norm1" / "emb", config, features, classes);
+    if (i == 0) first = told;
+    x = dit_block(own, config, x, told);
+  }
+  const std::vector<Tensor> m = modulations(scope / "proj_out_1", first, 2);
+  x = modulated(plain_norm(x, kModulatedNormEps), m[0], m[1]);
+  x = zero_dense(scope / "proj_out_2", x, p * p * channels);
+  x = permute(reshape(x, Shape{n, rows, columns, p, p, channels}), {0, 1, 3, 2, 4, 5});
+  return reshape(x, Shape{n, rows * p, columns * p, channels});
+}
+
+}  // namespace ito
