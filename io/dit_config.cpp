@@ -23,12 +23,20 @@ constexpr Key<DiTConfig> kDiTKeys[] = {
 };
 #undef ITO_KEY
 
-constexpr FixedKey kDiTFixed[] = {{"norm_type", "\"ada_norm_zero\""}};
+constexpr const char* kNormType = "norm_type";
+constexpr FixedKey kDiTFixed[] = {{kNormType, "\"ada_norm_zero\""}};
 
 }  // namespace
 
 Result<DiTConfig> parse_dit_config(const Json& json, const std::string& where) {
   return parse_keys<DiTConfig>(json, where, kDiTKeys, kDiTFixed, check_dit);
+}
+
+Result<DiTConfig> parse_transformer2d_config(const Json& json, const std::string& where) {
+  if (json.is_object() && !json.contains(kNormType))
+    return unsupported("{}: key '{}' is missing, expected {}, which alone is implemented", where,
+                       kNormType, kDiTFixed[0].value);
+  return parse_dit_config(json, where);
 }
 
 Json dit_config_json(const DiTConfig& config) { return write_keys<DiTConfig>(config, kDiTKeys); }

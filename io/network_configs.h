@@ -21,6 +21,9 @@ Result<AutoencoderKLConfig> parse_autoencoder_config(const Json& json, const std
 Json autoencoder_config_json(const AutoencoderKLConfig& config);
 
 Result<DiTConfig> parse_dit_config(const Json& json, const std::string& where);
+// Of the class Transformer2DModel, which is several transformers: by norm_type "ada_norm_zero"
+// this.
+Result<DiTConfig> parse_transformer2d_config(const Json& json, const std::string& where);
 Json dit_config_json(const DiTConfig& config);
 
 Result<ClassifierConfig> parse_classifier_config(const Json& json, const std::string& where);

@@ -51,6 +51,10 @@ constexpr NetworkClass kNetworkClasses[] = {
      write<AutoencoderKLConfig, autoencoder_config_json>},
     {"DiTTransformer2DModel", "dit", kWeights, true, "transformer",
      parse<DiTConfig, parse_dit_config>, write<DiTConfig, dit_config_json>, "DiTPipeline"},
+    // What older releases call it; written as today's.
+    {"Transformer2DModel", "dit", kWeights, true, "transformer",
+     parse<DiTConfig, parse_transformer2d_config>, write<DiTConfig, dit_config_json>,
+     "DiTPipeline"},
     {"ItoClassifier", "classifier", kOwnWeights, false, kNoPipeline,
      parse<ClassifierConfig, parse_classifier_config>,
      write<ClassifierConfig, classifier_config_json>},

@@ -38,6 +38,24 @@ TEST(DiTConfig, KeysAreReadAndWrittenBack) {
   EXPECT_EQ(parse_dit_config(written, "c").value(), config);
 }
 
+// As the published DiT-XL/2 is: keys of other transformers have no meaning in this one.
+TEST(DiTConfig, OfOldReleasesIsATransformer2DModelWithItsNorm) {
+  Json json = json_of(kConfig);
+  json["_class_name"] = "Transformer2DModel";
+  json["_diffusers_version"] = "0.12.0.dev0";
+  json["cross_attention_dim"] = nullptr;
+  json["use_linear_projection"] = false;
+  const NetworkFile file = network_from_json(json, "c").value();
+  EXPECT_EQ(file.network, "dit");
+  EXPECT_EQ(std::any_cast<DiTConfig>(file.config).out_channels, 8);
+  EXPECT_EQ(network_config_json(file.network, file.config).at("_class_name"),
+            "DiTTransformer2DModel");
+  json["norm_type"] = "layer_norm";
+  EXPECT_TRUE(fails(network_from_json(json, "c"), ErrorKind::kUnsupported, "norm_type"));
+  json.erase("norm_type");
+  EXPECT_TRUE(fails(network_from_json(json, "c"), ErrorKind::kUnsupported, "norm_type"));
+}
+
 TEST(DiTConfig, WhatIsNotImplementedIsRefusedByKey) {
   const auto refuses = [](const char* key, const char* value, ErrorKind kind) {
     Json json = json_of(kConfig);
