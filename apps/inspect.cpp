@@ -23,6 +23,7 @@ namespace {
 constexpr int64_t kPlannedContext = 77;  // states of a context: the text encoders' usual number
 
 struct InspectCommand {
+  VariantChoice variant;
   CLI::App* app = nullptr;
   DeviceChoice device;
   std::string path, plan, list;
@@ -97,7 +98,7 @@ Json set_json(const ParameterSet& set) {
 }
 
 Status inspect_folder(const InspectCommand& c) {
-  ITO_ASSIGN(const Model model, open_model(c.path));
+  ITO_ASSIGN(const Model model, open_model(c.path, c.variant));
   const ParameterSet& set = model.network.set();
   const std::map<std::string, Json> configs = model_configs(model);
   if (c.json) {
@@ -121,6 +122,8 @@ Status inspect_file(const InspectCommand& c) {
     return {};
   }
   ITO_ASSIGN(const TensorFile file, read_tensors(c.path));
+  for (const auto& [name, type] : file.unread)
+    print_note(fmt::format("tensor {} is of type {}, which is not read", name, type));
   if (c.json) {
     fmt::print("{}", dump_json(tensors_json(file)));
   } else {
@@ -141,7 +144,7 @@ Result<Plan> make_plan(const InspectCommand& c, const DeviceCaps& caps) {
       return compile(accumulate_program(network.set(), task.loss, task.step), caps);
     return compile(train_step_program(network.set(), task.loss, task.step), caps);
   }
-  ITO_ASSIGN(const Model model, open_model(c.path));
+  ITO_ASSIGN(const Model model, open_model(c.path, c.variant));
   if (c.plan == "sample") return sampling_plan(model.network, model.scheduler, c.sampling, caps);
   const Signature& signature = model.network.signature();
   const int size = c.app->count("--image-size") > 0 || !signature.sample_size
@@ -180,6 +183,7 @@ Command add_inspect_command(CLI::App& root) {
       "path", c->path,
       "model folder (layers and configuration), .safetensors, PyTorch checkpoint, .npz or "
       ".npy (tensors), or .png (settings it was made with)");
+  add_variant_option(*app, c->variant, "a folder");
   app->add_option("--plan", c->plan,
                   "print the plan compiled for the device: train (from the options below), sample "
                   "or forward (of the model): kernels, expressions, bytes, FLOPs, places in memory")

@@ -9,12 +9,17 @@
 #include "api/flow.h"
 #include "apps/command.h"
 #include "apps/data_options.h"
+#include "apps/open_model.h"
 
 namespace ito::apps {
+
+// What --split may be.
+std::vector<std::string> split_names();
 
 // What the modes of `ito likelihood` share.
 struct LikelihoodInput {
   DeviceChoice device;
+  VariantChoice variant;
   std::string model, data, split = "test", table;
   DataOptions data_options;
   DatasetOptions dataset;  // what they say
@@ -39,7 +44,7 @@ Status run_bound(const LikelihoodInput& input, const BoundRequest& request);
 
 struct LineRequest {
   std::vector<std::string> ends;  // empty, or two data sets or pictures
-  int label = -1;                 // --class
+  std::string label;              // --class, a name or number; empty: each image's own
   OdeOptions ode;
   int64_t max_evaluations = 10'000;
 };
