@@ -17,7 +17,7 @@ Status check_guidance(const ClassGuidance& guidance, const Shape& shape, int mod
   if (shape[1] != h || shape[2] != w || shape[3] != image.in_channels)
     return invalid_argument("the guiding classifier judges {}x{}x{} images, these are {}x{}x{}", h,
                             w, image.in_channels, shape[1], shape[2], shape[3]);
-  if (model_classes > 0 && model_classes != image.out_channels)
+  if (guidance.classes.empty() && model_classes > 0 && model_classes != image.out_channels)
     return invalid_argument("the guiding classifier has {} classes, the model {}",
                             image.out_channels, model_classes);
   if (!std::isfinite(guidance.scale))
@@ -45,7 +45,8 @@ Status check_observation(const Observation& observation, const Shape& shape) {
 LogProbability log_probability(const ClassGuidance& guidance, const MarginalFunction& marginal) {
   return [&guidance, marginal](Tensor x, Tensor t) {
     const Tensor labels = input(x.graph(), batch_name::kLabels, {x.dim(0)}, DType::kU32);
-    return class_log_probability(guidance.classifier.network, marginal, labels)(x, t);
+    return class_log_probability(guidance.classifier.network, marginal, labels, guidance.classes)(
+        x, t);
   };
 }
 

@@ -16,6 +16,8 @@ namespace ito {
 
 struct ClassGuidance {
   Model classifier;  // load_noisy_classifier
+  // Its number of each class of the model; empty: they are the same.
+  std::vector<uint32_t> classes = {};
   double scale = 1;
 };
 

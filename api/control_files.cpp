@@ -224,6 +224,8 @@ Json control_settings(const ControlFiles& files, const SampleControl& control) {
   if (control.guidance) {
     settings["guidance_scale"] = files.scale;
     settings["guidance_weights"] = fingerprint(control.guidance->classifier.weights);
+    if (!control.guidance->classes.empty())
+      settings["guidance_classes"] = control.guidance->classes;
   }
   if (!control.observation) return settings;
   if (!files.inverse.empty()) settings["inverse"] = files.inverse;

@@ -47,7 +47,9 @@ void cast_all(TensorFile& file, const std::optional<HostType>& type) {
     if (is_floating(tensor.type) && tensor.type != *type) tensor = cast(tensor, *type);
 }
 
-void count(const TensorFile& file, Conversion& report) {
+void count(const TensorFile& file, const std::string& where, Conversion& report) {
+  if (!file.unread.empty())
+    report.notes.push_back(fmt::format("{}: {}", where, unread_note(file.unread)));
   for (const auto& [name, tensor] : file.tensors) {
     ++report.tensors;
     report.bytes += static_cast<int64_t>(tensor.bytes.size());
@@ -80,7 +82,8 @@ Status convert_component(const Path& source, const Path& out, const std::string&
     ITO_TRY(keep_prefix(file.weights, options.prefix, from.string()));
   }
   cast_all(file.weights, options.type);
-  count(file.weights, report);
+  count(file.weights, from.string(), report);
+  report.notes.insert(report.notes.end(), file.notes.begin(), file.notes.end());
   report.written.push_back((Path(name) / class_of_network(file.network).weights).string());
   return write_network(name.empty() ? out : out / name, file);
 }
@@ -150,7 +153,7 @@ Result<Conversion> convert_model(const Path& source, const Path& out,
   if (!options.prefix.empty()) ITO_TRY(keep_prefix(file, options.prefix, source.string()));
   cast_all(file, options.type);
   file.metadata.emplace("format", "pt");
-  count(file, report);
+  count(file, source.string(), report);
   ITO_TRY(write_safetensors(out, file));
   report.written.push_back(out.filename().string());
   return report;

@@ -76,8 +76,8 @@ Result<SetScore> Evaluator::score_of(const ImageDataset& data, int64_t count) {
 }
 
 Result<SampleScore> Evaluator::score(const Model& model, const SampleOptions& options,
-                                     int64_t count,
-                                     const std::function<bool(int64_t)>& after_step) {
+                                     int64_t count, const std::function<bool(int64_t)>& after_step,
+                                     std::span<const uint32_t> classes_judged) {
   SampleOptions batched = options;
   batched.batch = std::min(options_.batch, count);
   ITO_ASSIGN(auto session, SamplingSession::create(device_, model, batched));
@@ -110,7 +110,10 @@ Result<SampleScore> Evaluator::score(const Model& model, const SampleOptions& op
     ITO_ASSIGN(const std::vector<float> seen, features_->of(images));
     set.add(seen);
     if (!score.drawn.empty()) {
-      ITO_ASSIGN(const std::vector<uint8_t> right, scorer_->recognised(images, labels));
+      std::vector<uint32_t> seen_as = labels;
+      for (uint32_t& label : seen_as)
+        if (label < classes_judged.size()) label = classes_judged[label];
+      ITO_ASSIGN(const std::vector<uint8_t> right, scorer_->recognised(images, seen_as));
       for (size_t i = 0; i < labels.size(); ++i) {
         ++score.drawn[labels[i]];
         score.recognised[labels[i]] += right[i];

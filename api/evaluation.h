@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -63,8 +64,11 @@ class Evaluator {
   // value clipped to [-1, 1]. after_step is called after each step of the sampler with the number
   // of images finished; false stops with kInterrupted. Errors: as of SamplingSession; a model whose
   // images or classes are not the judges'.
+  // `judged`: the classifier's number of each class of the model (io/class_names.h); empty: the
+  // same.
   Result<SampleScore> score(const Model& model, const SampleOptions& options, int64_t count,
-                            const std::function<bool(int64_t)>& after_step);
+                            const std::function<bool(int64_t)>& after_step,
+                            std::span<const uint32_t> judged = {});
 
  private:
   Evaluator(vk::Device& device, const EvaluatorOptions& options)

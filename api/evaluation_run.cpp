@@ -7,6 +7,7 @@
 
 #include "api/likelihood.h"
 #include "api/measuring.h"
+#include "api/run_data.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "io/class_names.h"
@@ -27,7 +28,8 @@ class Evaluation {
   Result<EvaluationResult> run();
 
  private:
-  Status evaluate(const std::string& name, const Model& model, const ClassNames* names);
+  Status evaluate(const std::string& name, const Model& model,
+                  const std::optional<ClassNames>& names);
   Result<Json> likelihood(const std::string& name, const Model& model, const Json& identity);
   Result<Json> score(const std::string& name, const Model& model, const ClassNames* names,
                      const std::string& sampler, const SampleOptions& options, const Json& key);
@@ -49,6 +51,7 @@ class Evaluation {
   EvaluationTable table_;
   ImageDataset train_, test_;
   std::optional<Component> classifier_, features_;
+  JudgedClasses judged_;  // the classifier's classes of the model's under way
   std::unique_ptr<Evaluator> evaluator_;
   Json known_likelihood_;  // "model identity" → numbers, of this call
 };
@@ -57,14 +60,14 @@ std::string Evaluation::preface() const {
   return fmt::format(
       "<!-- written by `ito evaluate`; do not edit -->\n"
       "Distances, precision and recall are between what the classifier in {} sees in samples (its "
-      "last block, averaged over pixels: {} numbers) and in the first {} test images; ± is a "
+      "last block, averaged over pixels: {} numbers) and in the first {} {}; ± is a "
       "standard error over {} blocks of seeds. Samples have seeds from 0 on, class = seed modulo "
       "classes. They were computed on {}.{}\n",
       features_folder().string(), evaluator_->features(), evaluator_->reference_images(),
-      job_.judging.blocks, device_.info().name,
+      kind_of_images(test_), job_.judging.blocks, device_.info().name,
       job_.likelihoods > 0
-          ? fmt::format(" Bits per dimension are of the first test images, integrated to {}.",
-                        job_.tolerance)
+          ? fmt::format(" Bits per dimension are of the first {}, integrated to {}.",
+                        kind_of_images(test_), job_.tolerance)
           : "");
 }
 
@@ -104,7 +107,8 @@ Result<Json> Evaluation::score(const std::string& name, const Model& model, cons
     progress(fmt::format("{} by {}: {} of {} images", name, sampler, done, job_.samples));
     return goes_on();
   };
-  const Result<SampleScore> scored = evaluator_->score(model, options, job_.samples, after);
+  const Result<SampleScore> scored =
+      evaluator_->score(model, options, job_.samples, after, judged_.numbers);
   if (!scored.ok()) {
     // A sampler that this model does not take is a row too, not the end of the table.
     const ErrorKind kind = scored.error().kind;
@@ -118,8 +122,18 @@ Result<Json> Evaluation::score(const std::string& name, const Model& model, cons
   return row;
 }
 
-Status Evaluation::evaluate(const std::string& name, const Model& model, const ClassNames* names) {
+Status Evaluation::evaluate(const std::string& name, const Model& model,
+                            const std::optional<ClassNames>& names) {
   const std::string weights = weights_of(model);
+  judged_ = {};
+  if (classifier_ && model.num_classes() > 0) {
+    ITO_ASSIGN(const std::optional<ClassNames> judge_names, read_class_names(job_.classifier));
+    ITO_ASSIGN(judged_,
+               judged_classes(names, static_cast<uint32_t>(model.num_classes()), judge_names,
+                              static_cast<uint32_t>(classifier_->network.signature().out_channels),
+                              job_.classifier.string()));
+    if (!judged_.note.empty()) note("note: " + judged_.note);
+  }
   for (const auto& [sampler, asked] : job_.samplers) {
     const SampleOptions options = resolved(asked, model.network, model.scheduler);
     Json key = {{"weights", weights},
@@ -130,12 +144,13 @@ Status Evaluation::evaluate(const std::string& name, const Model& model, const C
                 {"tolerance", job_.tolerance}};
     // Older tables have no such member; their features were the classifier's.
     if (!job_.features.empty()) key["features"] = weights_of(*features_);
+    if (judged_.moved) key["judged"] = judged_.numbers;
     if (job_.judging.blocks != EvaluatorOptions().blocks) key["blocks"] = job_.judging.blocks;
     Json row;
     if (const Json* known = table_.find(key)) {
       row = *known;
     } else {
-      ITO_ASSIGN(row, score(name, model, names, sampler, options, key));
+      ITO_ASSIGN(row, score(name, model, names ? &*names : nullptr, sampler, options, key));
       if (job_.likelihoods > 0 && !row.contains("refused")) {
         if (known_likelihood_.is_null() || known_likelihood_["identity"] != weights) {
           ITO_ASSIGN(known_likelihood_, likelihood(name, model, weights));
@@ -154,8 +169,12 @@ Status Evaluation::evaluate(const std::string& name, const Model& model, const C
 
 Result<EvaluationResult> Evaluation::run() {
   ITO_TRY(table_.load());
-  ITO_ASSIGN(train_, open_dataset(job_.data, Split::kTrain, job_.dataset));
-  ITO_ASSIGN(test_, open_dataset(job_.data, Split::kTest, job_.dataset));
+  if (job_.held_out.empty()) {
+    ITO_ASSIGN(train_, open_dataset(job_.data, Split::kTrain, job_.dataset));
+    ITO_ASSIGN(test_, open_dataset(job_.data, Split::kTest, job_.dataset));
+  } else {
+    ITO_ASSIGN(test_, open_held_out(job_.held_out, job_.data, &train_));
+  }
   for (const ImageDataset* data : {&train_, &test_}) {
     note(describe(*data, kind_of_images(*data)));
     for (const std::string& text : data->facts.notes) note("note: " + text);
@@ -181,10 +200,10 @@ Result<EvaluationResult> Evaluation::run() {
               {"key", {{"training images", real.images}}}});
   ITO_TRY(table_.add(std::move(row), preface()));
   for (const auto& [name, folder] : job_.models) {
-    ITO_ASSIGN(const Model model, load_scheduled_model(folder));
+    ITO_ASSIGN(const Model model, load_scheduled_model(folder, job_.variant));
     for (const std::string& text : model.notes) note("note: " + text);
     ITO_ASSIGN(const std::optional<ClassNames> names, read_class_names(folder));
-    ITO_TRY(evaluate(name, model, names ? &*names : nullptr));
+    ITO_TRY(evaluate(name, model, names));
   }
   return EvaluationResult{.rows = table_.rows(), .text = table_.text(preface())};
 }

@@ -18,8 +18,10 @@ namespace ito {
 struct EvaluationJob {
   std::vector<std::pair<std::string, Path>> models;             // a name and a folder
   std::vector<std::pair<std::string, SampleOptions>> samplers;  // as the table calls it
-  Path classifier, features;                                    // folders; one of them may be empty
+  std::string variant = {};   // of the models' weights, where they have several
+  Path classifier, features;  // folders; one of them may be empty
   Path data;
+  Path held_out = {};  // a run: the images that it held out of `data` take the test part's place
   DatasetOptions dataset = {};
   int64_t samples = 1000, reference = 10'000;  // per row; test images
   int64_t likelihoods = 0;                     // test images whose bits/dim are measured per model

@@ -80,9 +80,9 @@ std::string merged_option(const Json& value) {
 
 }  // namespace
 
-Result<InitialModel> open_initial_model(const std::string& folder) {
+Result<InitialModel> open_initial_model(const std::string& folder, std::string_view variant) {
   InitialModel initial{.folder = folder, .model = {}};
-  ITO_ASSIGN(initial.model, load_model(folder));
+  ITO_ASSIGN(initial.model, load_whole_model(folder, variant));
   const Network& network = initial.model.network;
   if (initial.model.decoder)
     return unsupported("{}: a model of an autoencoder's latents, which are not trained on here",

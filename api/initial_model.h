@@ -18,8 +18,9 @@ struct InitialModel {
   Model model;         // without weights where a run goes on, which has its own
 };
 
-// Errors: as of load_model; a model that no training of images can start from.
-Result<InitialModel> open_initial_model(const std::string& folder);
+// Errors: as of load_whole_model; a model that no training of images can start from.
+// `variant`: of the weights, where several are there (io/weights.h).
+Result<InitialModel> open_initial_model(const std::string& folder, std::string_view variant = {});
 
 InitialModel without_weights(const InitialModel& initial);
 

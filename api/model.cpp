@@ -73,7 +73,20 @@ NetworkFile file_of(const Component& component) {
 Result<std::vector<float>> weights_from_file(const ParameterSet& set, const TensorFile& file,
                                              std::string_view where,
                                              std::vector<std::string>* notes) {
-  ITO_ASSIGN(const WeightNames names, find_weight_names(set, file, where));
+  const Result<WeightNames> found_names = find_weight_names(set, file, where);
+  if (!found_names.ok()) {
+    // What is missing may be there as something that is not read.
+    for (const Parameter& parameter : set.parameters())
+      for (const auto& [full, type] : file.unread)
+        if (full == parameter.name || full.ends_with("." + parameter.name))
+          return unsupported(
+              "{}: tensor {} is of type {}, expected a floating type of 16 to 64 bits", where, full,
+              type);
+    return found_names.error();
+  }
+  const WeightNames& names = *found_names;
+  if (notes != nullptr && !file.unread.empty())
+    notes->push_back(fmt::format("{}: {}", where, unread_note(file.unread)));
   if (notes != nullptr) {
     if (!names.prefix.empty())
       notes->push_back(
@@ -135,6 +148,12 @@ Result<Model> load_model(const Path& folder, std::string_view variant) {
   Model model;
   model.scheduler_missing = !file.scheduler;
   if (file.scheduler) model.scheduler = std::move(*file.scheduler);
+  model.unread = std::move(file.unread);
+  model.notes = std::move(file.notes);
+  if (!model.unread.empty()) model.notes.push_back(model.unread);
+  for (const NetworkFile* part : {&file.unet, file.vae ? &*file.vae : nullptr})
+    if (part != nullptr)
+      model.notes.insert(model.notes.end(), part->notes.begin(), part->notes.end());
   const std::string where = folder.string();
   for (const NetworkRow* row : composed_rows()) {
     const Path beside = folder / row->parts->folder;
@@ -163,6 +182,12 @@ Result<Model> load_model(const Path& folder, std::string_view variant) {
   return model;
 }
 
+Result<Model> load_whole_model(const Path& folder, std::string_view variant) {
+  ITO_ASSIGN(Model model, load_model(folder, variant));
+  if (!model.unread.empty()) return unsupported("{}", model.unread);
+  return model;
+}
+
 Result<std::string> variant_of_average(const Path& folder, const std::string& decay) {
   ITO_ASSIGN(const Model model, load_model(folder));
   if (model.average == decay) return std::string();
@@ -181,7 +206,7 @@ Result<std::string> variant_of_average(const Path& folder, const std::string& de
 }
 
 Result<Model> load_scheduled_model(const Path& folder, std::string_view variant) {
-  ITO_ASSIGN(Model model, load_model(folder, variant));
+  ITO_ASSIGN(Model model, load_whole_model(folder, variant));
   if (!model.scheduler_missing) return model;
   return not_found(
       "{} has no scheduler: neither scheduler/scheduler_config.json in it or beside it nor "

@@ -36,7 +36,10 @@ struct Model : Component {
   bool scheduler_missing = false;    // the folder has none: `scheduler` says nothing
   std::optional<Component> decoder;  // where the network works on latents: their autoencoder
   Json index = Json::object();       // a pipeline's model_index.json as read (io/diffusers.h)
-  std::vector<std::string> notes;    // what was read otherwise than a reader may think, a line each
+  // Why the network makes no pictures by itself: a part of its pipeline that is not read (empty:
+  // none; io/diffusers.h).
+  std::string unread;
+  std::vector<std::string> notes;  // what was read otherwise than a reader may think, a line each
 
   // Rows of the class table; 0 for a model without classes.
   int num_classes() const { return network.signature().classes.classes(); }
@@ -48,7 +51,12 @@ struct Model : Component {
 // block this build does not know (kUnsupported).
 Result<Model> load_model(const Path& folder, std::string_view variant = {});
 
-// The same for those who need to know the process: an error where the folder has no scheduler.
+// The same for those who make or judge pictures: kUnsupported where a part of the pipeline is not
+// read that its pictures need.
+Result<Model> load_whole_model(const Path& folder, std::string_view variant = {});
+
+// The same for those who need to know the process as well: an error where the folder has no
+// scheduler.
 Result<Model> load_scheduled_model(const Path& folder, std::string_view variant = {});
 
 // The variant of a run's weights that is its average of a decay, "0.9999"; empty: they are what

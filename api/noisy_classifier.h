@@ -3,6 +3,9 @@
 // (diffusion/guidance.h).
 #pragma once
 
+#include <cstdint>
+#include <vector>
+
 #include "api/model.h"
 #include "diffusion/guidance.h"
 #include "io/file.h"
@@ -14,9 +17,10 @@ Result<Model> load_noisy_classifier(const Path& folder);
 
 // log p(labels | x_t) for guidance, with the weights in the input kGuidanceWeights f32
 // [set().size()]; labels u32 [n]. `marginal` says how noisy x_t is: any process will do, whatever
-// the classifier was trained on. CHECK: `classifier` is a noise-conditional one.
+// the classifier was trained on. `classes`: the classifier's number of each label, as many as there
+// are labels; empty: the same. CHECK: `classifier` is a noise-conditional one.
 inline constexpr const char* kGuidanceWeights = "guidance_params";
 LogProbability class_log_probability(const Network& classifier, MarginalFunction marginal,
-                                     Tensor labels);
+                                     Tensor labels, const std::vector<uint32_t>& classes = {});
 
 }  // namespace ito

@@ -98,6 +98,23 @@ int64_t steps_of(const RunOptions& run, const TrainingOptions& options, int64_t 
 
 }  // namespace
 
+Result<ImageDataset> open_held_out(const Path& run, const Path& data, ImageDataset* rest) {
+  ITO_ASSIGN(const std::optional<RunFile> stored, read_run_file(run));
+  if (!stored || stored->held_out == 0)
+    return invalid_argument("{} {}, so there are no held-out images", run.string(),
+                            stored ? "was trained on all images" : "is no run of ito train");
+  ITO_ASSIGN(ImageDataset train, open_dataset(data, Split::kTrain, stored->dataset));
+  if (fingerprint_of(train) != stored->fingerprint)
+    return invalid_argument("the images in {} are not those that the run in {} was trained on",
+                            data.string(), run.string());
+  std::optional<ImageDataset> held = hold_out(train, 0, stored->held_out);
+  if (!held)
+    return corrupt("{}: {} images were held out of {}", run.string(), stored->held_out,
+                   train.count);
+  if (rest != nullptr) *rest = std::move(train);
+  return std::move(*held);
+}
+
 Result<std::unique_ptr<RunData>> open_run_data(const RunOptions& run, const RunFile* stored,
                                                const InitialModel* initial,
                                                TrainingOptions& options) {

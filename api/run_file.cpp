@@ -11,6 +11,7 @@
 namespace ito {
 
 Result<std::optional<RunFile>> read_run_file(const Path& out) {
+  if (!file_exists(out / kRunFile)) return std::optional<RunFile>{};
   ITO_ASSIGN(const std::vector<int64_t> steps, checkpoint_steps(out));
   if (steps.empty()) return std::optional<RunFile>{};
   const Path path = out / kRunFile;

@@ -46,12 +46,32 @@ Result<SampleFiles> SampleFiles::open(SampleFilesOptions options,
   }
   ITO_TRY(files.options_.images.know(requests));
   ITO_TRY(make_folders(out));
+  files.keep_other_classes(requests);
   ITO_TRY(files.find_finished(requests));
   return files;
 }
 
 Path SampleFiles::path_of(const SampleRequest& request) const {
   return options_.out / (options_.images.name_of(request) + ".png");
+}
+
+// A seed whose picture of another class is there gets the name that seeds of several classes have.
+void SampleFiles::keep_other_classes(std::span<const SampleRequest> requests) {
+  SampleIdentity& images = options_.images;
+  if (!images.labelled) return;
+  std::vector<uint32_t> taken;
+  for (const SampleRequest& request : requests) {
+    const Path path = path_of(request);
+    if (!file_exists(path)) continue;
+    const auto found = read_png_settings(path);
+    if (found.ok() && is_own(*found) && found->contains("class") &&
+        (*found)["class"] != request.label)
+      taken.push_back(request.seed);
+  }
+  images.several.insert(images.several.end(), taken.begin(), taken.end());
+  std::sort(images.several.begin(), images.several.end());
+  images.several.erase(std::unique(images.several.begin(), images.several.end()),
+                       images.several.end());
 }
 
 Status SampleFiles::find_finished(std::vector<SampleRequest>& requests) {

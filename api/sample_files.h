@@ -51,6 +51,7 @@ class SampleFiles {
 
  private:
   Path path_of(const SampleRequest& request) const;
+  void keep_other_classes(std::span<const SampleRequest> requests);
   Status find_finished(std::vector<SampleRequest>& requests);
 
   SampleFilesOptions options_;

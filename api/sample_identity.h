@@ -19,12 +19,13 @@ namespace ito {
 std::string model_key(const Model& model);
 
 struct SampleIdentity {
-  Json settings = Json::object();      // what the images have in common, and their key depends on
-  Json remarks = Json::object();       // what is kept beside it, and their key does not depend on
-  std::string model = {};              // model_key
-  bool labelled = false;               // requests have classes
-  bool with_context = false;           // requests have rows of a context
-  std::vector<uint32_t> several = {};  // seeds of more than one image, sorted: see know()
+  Json settings = Json::object();  // what the images have in common, and their key depends on
+  Json remarks = Json::object();   // what is kept beside it, and their key does not depend on
+  std::string model = {};          // model_key
+  bool labelled = false;           // requests have classes
+  bool with_context = false;       // requests have rows of a context
+  std::vector<uint32_t> several =
+      {};  // seeds of more than one image, sorted, each once: see know()
 
   // Learns which seeds have several images. Error kInvalidArgument: one image is asked for twice.
   Status know(std::span<const SampleRequest> requests);

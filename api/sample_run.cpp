@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 #include <span>
 #include <thread>
 #include <tuple>
@@ -41,6 +42,8 @@ class SamplingJob {
   Result<Shape> picture_shape() const;
   Result<Shape> image_shape() const;
   Status load_controls();
+  Status load_guide();
+  Result<JudgedClasses> classes_in(const std::string& folder, const Component& classifier) const;
   Status load_initial();
   Status load_context();
   uint32_t classes() const;
@@ -74,7 +77,8 @@ class SamplingJob {
   const SampleJob& job_;
   const SampleObserver& observer_;
   SampleControl control_;
-  std::optional<Inpainting> inpainting_;  // of a model that fills in
+  std::optional<ClassNames> names_ = job_.names;  // of the classes that are drawn
+  std::optional<Inpainting> inpainting_;          // of a model that fills in
   std::optional<InitialImage> initial_;
   std::optional<Latents> latents_;
   std::optional<ContextStates> context_, negative_;
@@ -87,8 +91,10 @@ class SamplingJob {
   size_t all_at_start_ = 0;   // images of all shards
   Clock::time_point looked_;  // at the other shards
   std::optional<Component> classifier_;
+  JudgedClasses judged_;  // the classifier's classes of the model's
   std::unique_ptr<Scorer> scorer_;
   Status preview_status_;
+  std::set<Path> written_previews_;  // by this call
   int64_t recognised_ = 0;
   Clock::time_point start_;
 };
@@ -149,6 +155,21 @@ Status SamplingJob::load_controls() {
     files.inpaint.clear();
   }
   ITO_ASSIGN(control_, load_control(files, shape, notes()));
+  return load_guide();
+}
+
+// The classes of the classifier that guides are the model's by name; a model without classes has
+// the classifier's.
+Status SamplingJob::load_guide() {
+  if (!control_.guidance) return {};
+  const std::string& folder = job_.control.classifier;
+  ClassGuidance& guidance = *control_.guidance;
+  if (model_.num_classes() == 0) {
+    ITO_ASSIGN(names_, read_class_names(folder));
+    return {};
+  }
+  ITO_ASSIGN(const JudgedClasses judged, classes_in(folder, guidance.classifier));
+  if (judged.moved) guidance.classes = judged.numbers;
   return {};
 }
 
@@ -200,15 +221,14 @@ Status SamplingJob::choose_requests() {
   const uint32_t classes = this->classes();
   std::vector<uint32_t> drawn;
   // The model may have a row more, for images of no class.
-  if (job_.names && job_.names->names.size() <= static_cast<size_t>(model_.num_classes()))
-    drawn = job_.names->trained();
+  if (names_ && names_->names.size() <= static_cast<size_t>(classes)) drawn = names_->trained();
   if (classes == 0 && job_.classes != kAllClasses)
     return invalid_argument("the model in {} has no classes, --class {} was given",
                             job_.model.string(), job_.classes);
   std::vector<uint32_t> asked;
   if (job_.classes != kAllClasses) {
     ITO_ASSIGN(asked,
-               classes_called(job_.classes, job_.names, classes, "--class", job_.model.string()));
+               classes_called(job_.classes, names_, classes, "--class", job_.model.string()));
   }
   requests_.reserve(job_.seeds.size());
   for (size_t i = 0; i < job_.seeds.size(); ++i) {
@@ -284,6 +304,18 @@ Status SamplingJob::open_farm() {
   return {};
 }
 
+// The classes of a classifier in a folder that the model's are.
+Result<JudgedClasses> SamplingJob::classes_in(const std::string& folder,
+                                              const Component& classifier) const {
+  ITO_ASSIGN(const std::optional<ClassNames> names, read_class_names(folder));
+  ITO_ASSIGN(
+      JudgedClasses judged,
+      judged_classes(names_, classes(), names,
+                     static_cast<uint32_t>(classifier.network.signature().out_channels), folder));
+  if (!judged.note.empty()) note("note: " + judged.note);
+  return judged;
+}
+
 Status SamplingJob::prepare() {
   ITO_TRY(load_controls());
   ITO_TRY(load_initial());
@@ -292,6 +324,7 @@ Status SamplingJob::prepare() {
   if (!job_.classifier.empty()) {
     if (classes() == 0) return invalid_argument("--classifier needs a model with classes");
     ITO_ASSIGN(classifier_, load_classifier(job_.classifier));
+    ITO_ASSIGN(judged_, classes_in(job_.classifier, *classifier_));
   }
   return job_.farm ? open_farm() : open_files();
 }
@@ -317,15 +350,25 @@ Status SamplingJob::prepare_previews(SamplingSession& session) {
   return session.preview(job_.preview_every, [this, &session](int step, const auto& images) {
     const Shape one = session.shape(1);
     const Shape shape = session.shape(static_cast<int64_t>(images.size()) / one.numel());
+    const Path path = files_->preview_path(step);
+    if (preview_status_.ok() && file_exists(path) && !written_previews_.contains(path))
+      if (const auto there = read_png_settings(path); !there.ok() || !is_own(*there))
+        preview_status_ = invalid_argument(
+            "{} is there already and is no preview of ito sample; move it away or choose another "
+            "--out",
+            path.string());
+    written_previews_.insert(path);
+    const Json settings = {{"software", "ito"}, {"preview_step", step}};
     if (preview_status_.ok())
-      preview_status_ =
-          write_png(files_->preview_path(step), grid_from_floats(images, shape, job_.columns));
+      preview_status_ = write_png(path, grid_from_floats(images, shape, job_.columns), &settings);
   });
 }
 
 Status SamplingJob::score(std::span<const SampleRequest> batch, const std::vector<float>& images) {
   std::vector<uint32_t> labels;
-  for (const SampleRequest& request : batch) labels.push_back(request.label);
+  for (const SampleRequest& request : batch)
+    labels.push_back(request.label < judged_.numbers.size() ? judged_.numbers[request.label]
+                                                            : request.label);
   ITO_ASSIGN(const int64_t count, scorer_->count_recognised(images, labels));
   recognised_ += count;
   return {};

@@ -147,15 +147,14 @@ RunFile Run::run_file() const {
 Status Run::open_folder() {
   ITO_TRY(make_folders(run_.out));
   ITO_TRY(take_folder());
-  std::vector<std::string> parts = denoiser_folders();
-  parts.insert(parts.end(), {"", "scheduler"});
-  for (const std::string& part : parts) ITO_TRY(remove_temporaries(run_.out / part));
+  ITO_TRY(remove_half_written(run_.out));
   ITO_ASSIGN(std::optional<Checkpoint> checkpoint, load_latest_checkpoint(run_.out, device_.log()));
   if (!checkpoint) {
     ITO_TRY(write_run_file(run_.out, run_file()));
     ITO_TRY(open_metrics(std::nullopt));
     return {};
   }
+  ITO_TRY(check_nothing_in_the_way(run_.out, checkpoint->step, data_->steps, run_.sample_every));
   ITO_TRY(remove_checkpoints_after(run_.out, checkpoint->step));
   ITO_TRY(session_->load(checkpoint->state, checkpoint->step));
   ITO_ASSIGN(JsonObject metadata,
@@ -212,7 +211,10 @@ Status Run::open() {
                             run_.data.string(), run_.out.string());
   ITO_ASSIGN(session_, TrainingSession::create(device_, data_->task, data_->train, options_.seed));
   data_->task.initial_weights = {};
-  if (run_.fresh) ITO_TRY(remove_run(run_.out));  // not before the new run is known to be possible
+  if (run_.fresh) {  // not before the new run is known to be possible
+    ITO_TRY(check_nothing_in_the_way(run_.out, 0, data_->steps, run_.sample_every));
+    ITO_TRY(remove_run(run_.out));
+  }
   ITO_TRY(open_folder());
   reported_ = session_->step();
   summary_.first_step = session_->step();
@@ -295,7 +297,7 @@ Status Run::write_pictures(bool samples) {
     ITO_TRY(events_->image(seconds_since_1970(), session_->step(), "samples", bytes, image.w,
                            image.h, image.c));
   }
-  return write_loss_curve(run_.out / kMetricsFile, run_.out / "loss_curve.png");
+  return write_loss_curve(run_.out / kMetricsFile, run_.out / kLossCurveFile);
 }
 
 Status Run::save() {
@@ -389,6 +391,7 @@ Result<RunSummary> run_training(vk::Device& device, const TrainingOptions& optio
                                 const RunOptions& run, const RunObserver& observer) {
   TrainingOptions effective = options;
   std::optional<RunFile> stored;
+  ITO_TRY(check_run_folder(run.out));  // before what is in it is read as a run's
   if (!run.fresh) {
     ITO_ASSIGN(stored, read_run_file(run.out));
   }

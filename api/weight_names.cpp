@@ -1,6 +1,7 @@
 #include "api/weight_names.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -93,6 +94,8 @@ Result<WeightNames> find_weight_names(const ParameterSet& set, const TensorFile&
 Status keep_prefix(TensorFile& file, std::string_view prefix, std::string_view where) {
   TensorFile kept;
   kept.metadata = file.metadata;
+  for (const auto& [name, type] : file.unread)
+    if (name.starts_with(prefix)) kept.unread.emplace(name.substr(prefix.size()), type);
   for (auto& [name, tensor] : file.tensors)
     if (name.starts_with(prefix) && name.size() > prefix.size())
       kept.tensors.emplace(name.substr(prefix.size()), std::move(tensor));
@@ -100,6 +103,18 @@ Status keep_prefix(TensorFile& file, std::string_view prefix, std::string_view w
     return not_found("{}: no tensor's name begins with \"{}\"", where, prefix);
   file = std::move(kept);
   return {};
+}
+
+std::string unread_note(const std::map<std::string, std::string>& unread) {
+  std::string listed;
+  size_t count = 0;
+  for (const auto& [name, type] : unread)
+    if (count++ < kListed) listed += fmt::format("{}{} ({})", count == 1 ? "" : ", ", name, type);
+  if (unread.size() > kListed) listed += ", …";
+  return fmt::format("{} {} of {} that {} not read and {} left out: {}", unread.size(),
+                     unread.size() == 1 ? "tensor is" : "tensors are",
+                     unread.size() == 1 ? "a type" : "types", unread.size() == 1 ? "is" : "are",
+                     unread.size() == 1 ? "is" : "are", listed);
 }
 
 std::string unused_note(const std::vector<std::string>& unused) {

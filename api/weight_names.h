@@ -3,6 +3,7 @@
 // itself gave them (io/network_file.h).
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,8 @@ Result<WeightNames> find_weight_names(const ParameterSet& set, const TensorFile&
 Status keep_prefix(TensorFile& file, std::string_view prefix, std::string_view where);
 
 // "3 tensors are not the network's and are left out: a, b, c"; of many the first few.
+// "2 tensors are of types that are not read and are left out: a (F8_E4M3), b (F4)".
+std::string unread_note(const std::map<std::string, std::string>& unread);
 std::string unused_note(const std::vector<std::string>& unused);
 
 }  // namespace ito

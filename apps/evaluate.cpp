@@ -7,6 +7,7 @@
 #include "api/evaluation_run.h"
 #include "apps/command.h"
 #include "apps/data_options.h"
+#include "apps/open_model.h"
 #include "apps/sampler_options.h"
 #include "base/error.h"
 #include "io/json.h"
@@ -18,9 +19,10 @@ struct EvaluateCommand {
   CLI::App* app = nullptr;
   DeviceChoice device;
   DataOptions data_options;
+  VariantChoice variant;
   std::vector<std::string> models, samplers;
   std::vector<int> steps;
-  std::string classifier, features, data, out;
+  std::string classifier, features, data, out, held_out;
   EvaluationJob job;
   bool json = false;
 };
@@ -52,9 +54,11 @@ Result<std::vector<std::string>> sampler_rows_of(const EvaluateCommand& c) {
 Status check(EvaluateCommand& c) {
   EvaluationJob& job = c.job;
   ITO_ASSIGN(job.dataset, dataset_options(c.data_options, *c.app));
+  job.variant = c.variant.name;
   job.classifier = c.classifier;
   job.features = c.features;
   job.data = c.data;
+  job.held_out = c.held_out;
   job.out = c.out;
   for (const std::string& text : c.models) {
     const size_t equals = text.find('=');
@@ -97,6 +101,7 @@ Command add_evaluate_command(CLI::App& root) {
   c->app = app;
   add_data_options(*app, c->data_options);
   app->add_option("--model", c->models, "NAME=FOLDER of a model; may be repeated")->required();
+  add_variant_option(*app, c->variant);
   app->add_option("--sampler", c->samplers,
                   "a sampler with its options as of `ito sample`, as one word: \"pc --steps 200\"; "
                   "may be repeated: every model is sampled by each; \"all\" is every sampler")
@@ -110,6 +115,9 @@ Command add_evaluate_command(CLI::App& root) {
   app->add_option("--features", c->features,
                   "folder of another network whose features sets are compared by");
   app->add_option("--data", c->data, "data set of the real images, as for `ito train`")->required();
+  app->add_option("--held-out", c->held_out,
+                  "a run of `ito train`: the images that it held out of --data take the place of a "
+                  "test part");
   app->add_option(
          "--out", c->out,
          "FILE.md to write; FILE.json beside it holds the numbers, and rows that are there "
@@ -118,11 +126,12 @@ Command add_evaluate_command(CLI::App& root) {
   app->add_option("--num", c->job.samples, "samples per row")
       ->check(at_least(2))
       ->capture_default_str();
-  app->add_option("--reference", c->job.reference, "test images that samples are compared with")
+  app->add_option("--reference", c->job.reference,
+                  "images of the test part that samples are compared with")
       ->check(at_least(2))
       ->capture_default_str();
   app->add_option("--likelihood", c->job.likelihoods,
-                  "test images whose bits/dim are measured per model; 0: none")
+                  "images of the test part whose bits/dim are measured per model; 0: none")
       ->check(at_least(0))
       ->capture_default_str();
   app->add_option("--batch", c->job.judging.batch, "images computed together; changes no image")

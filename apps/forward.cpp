@@ -14,12 +14,13 @@ namespace {
 struct ForwardCommand {
   DeviceChoice device;
   std::string model, in, out;
+  VariantChoice variant;
   bool gradients = false;
   bool json = false;
 };
 
 Status run(const ForwardCommand& c) {
-  ITO_ASSIGN(const Model model, open_model(c.model));
+  ITO_ASSIGN(const Model model, open_model(c.model, c.variant));
   ITO_ASSIGN(const TensorFile inputs, read_safetensors(c.in));
   ITO_ASSIGN(auto device,
              open_and_announce(c.device, fmt::format("evaluating {} on {}", c.model, c.in)));
@@ -41,6 +42,7 @@ Command add_forward_command(CLI::App& root) {
   auto c = std::make_shared<ForwardCommand>();
   CLI::App* app = root.add_subcommand("forward", "Evaluate a model once on the tensors of a file");
   app->add_option("--model", c->model, "model folder in diffusers' layout")->required();
+  add_variant_option(*app, c->variant);
   app->add_option("--in", c->in,
                   ".safetensors with sample [n,c,h,w], timestep [n], where the model has them "
                   "class_labels [n], encoder_hidden_states [n,l,d] and timestep_cond [n,d], and "

@@ -26,6 +26,7 @@ namespace {
 constexpr int64_t kPlannedContext = 77;  // states of a context: the text encoders' usual number
 
 struct InspectCommand {
+  VariantChoice variant;
   CLI::App* app = nullptr;
   DeviceChoice device;
   std::string path, plan, list;
@@ -113,7 +114,7 @@ Json set_json(const ParameterSet& set) {
 }
 
 Status inspect_folder(const InspectCommand& c) {
-  ITO_ASSIGN(const Model model, open_model(c.path));
+  ITO_ASSIGN(const Model model, open_model(c.path, c.variant));
   const ParameterSet& set = model.network.set();
   const std::map<std::string, Json> configs = model_configs(model);
   if (c.json) {
@@ -137,6 +138,8 @@ Status inspect_file(const InspectCommand& c) {
     return {};
   }
   ITO_ASSIGN(const TensorFile file, read_tensors(c.path));
+  for (const auto& [name, type] : file.unread)
+    print_note(fmt::format("tensor {} is of type {}, which is not read", name, type));
   if (c.json) {
     fmt::print("{}", dump_json(tensors_json(file)));
   } else {
@@ -158,12 +161,12 @@ Result<Plan> train_plan(const InspectCommand& c, const DeviceCaps& caps) {
 }
 
 Result<Plan> sample_plan(const InspectCommand& c, const DeviceCaps& caps) {
-  ITO_ASSIGN(const Model model, open_model(c.path));
+  ITO_ASSIGN(const Model model, open_model(c.path, c.variant));
   return sampling_plan(model.network, model.scheduler, c.sampling, caps);
 }
 
 Result<Plan> network_plan(const InspectCommand& c, const DeviceCaps& caps) {
-  ITO_ASSIGN(const Model model, open_model(c.path));
+  ITO_ASSIGN(const Model model, open_model(c.path, c.variant));
   const Signature& signature = model.network.signature();
   const int size = c.app->count("--image-size") > 0 || !signature.sample_size
                        ? c.image_size
@@ -219,6 +222,7 @@ Command add_inspect_command(CLI::App& root) {
       "path", c->path,
       "model folder (layers and configuration), .safetensors, PyTorch checkpoint, .npz or "
       ".npy (tensors), or .png (settings it was made with)");
+  add_variant_option(*app, c->variant, "a folder");
   app->add_option("--plan", c->plan,
                   with_choices("inspect --plan",
                                "print the plan compiled for the device: kernels, expressions, "

@@ -17,7 +17,8 @@ struct InterpolateCommand {
   CLI::App* app = nullptr;
   DeviceChoice device;
   InterpolationOptions options;
-  std::string model, a, b, out;
+  VariantChoice variant;
+  std::string model, a, b, out, label;
   int columns = 0;
   bool json = false;
 };
@@ -51,8 +52,11 @@ Status check(InterpolateCommand& c) {
   return {};
 }
 
-Status run(const InterpolateCommand& c) {
-  ITO_ASSIGN(const Model model, open_scheduled_model(c.model));
+Status run(InterpolateCommand& c) {
+  ITO_ASSIGN(const Model model, open_scheduled_model(c.model, c.variant));
+  if (!c.label.empty()) {
+    ITO_ASSIGN(c.options.label, class_called(c.label, c.model, model));
+  }
   const Signature& signature = model.network.signature();
   if (!signature.sample_size)
     return unsupported("the model in {} does not say how large its images are", c.model);
@@ -97,6 +101,7 @@ Command add_interpolate_command(CLI::App& root) {
   c->app = app;
   app->add_option("--model", c->model, "model folder in diffusers' layout, or a run of `ito train`")
       ->required();
+  add_variant_option(*app, c->variant);
   app->add_option("--a", c->a, "the first picture; smaller ones are padded with -1")->required();
   app->add_option("--b", c->b, "the last picture")->required();
   app->add_option("--out", c->out, "FILE.png: a grid, --a's reconstruction first")->required();
@@ -125,8 +130,8 @@ Command add_interpolate_command(CLI::App& root) {
   app->add_option("--atol", c->options.ode.atol, own("atol", "absolute tolerance"))
       ->check(positive_number())
       ->capture_default_str();
-  app->add_option("--class", c->options.label, "class, for a model with classes")
-      ->capture_default_str();
+  app->add_option("--class", c->label,
+                  "class, by name or number, for a model with classes; the first where left out");
   app->add_option("--columns", c->columns, "columns of the grid; 0: one row")
       ->check(at_least(0))
       ->capture_default_str();

@@ -27,7 +27,7 @@ struct LikelihoodCommand : LikelihoodInput {
 };
 
 Status check(LikelihoodCommand& c) {
-  ITO_TRY(row_called(split_rows(), c.split, "--split"));
+  ITO_TRY(row_called(likelihood_splits(), c.split, "--split"));
   ITO_ASSIGN(c.settings.likelihood.divergence, divergence_from_name(c.probe));
   ITO_TRY(check_ode_options(c.settings.ode));
   ITO_TRY(check_bound(c.bound));
@@ -36,7 +36,7 @@ Status check(LikelihoodCommand& c) {
     return invalid_argument("--data is missing, the images whose likelihood is asked for");
   if (!c.line.ends.empty() && (c.bound.wanted || !c.data.empty()))
     return invalid_argument("--line takes its images from its two ends, without --data or --bound");
-  if (c.line.ends.empty() && c.line.label >= 0) return invalid_argument("--class needs --line");
+  if (c.line.ends.empty() && !c.line.label.empty()) return invalid_argument("--class needs --line");
   c.bound.settings.batch = c.settings.batch;
   c.bound.settings.seed = c.settings.seed;
   c.line.ode = c.settings.ode;
@@ -49,8 +49,8 @@ Status check(LikelihoodCommand& c) {
 Result<ImageDataset> open_measured(const LikelihoodCommand& c, const ModelFlow& model) {
   ITO_ASSIGN(ImageDataset data, open_images(c, c.data, model.image[0], model.image[1]));
   if (c.first >= data.count)
-    return invalid_argument("--first is {}, but {} has {} {} images", c.first, c.data, data.count,
-                            c.split);
+    return invalid_argument("--first is {}, but {} has {} {}", c.first, c.data, data.count,
+                            kind_of_images(data));
   return data;
 }
 
@@ -100,14 +100,15 @@ Status write_table(const LikelihoodCommand& c, const Results& results, const Ima
   return write_file_atomic(c.table, text);
 }
 
-void print(const LikelihoodCommand& c, const Results& results, const LikelihoodMeter& session) {
+void print(const LikelihoodCommand& c, const Results& results, const LikelihoodMeter& session,
+           const std::string& part) {
   const LikelihoodSummary summary = summarise(results.images);
   const LikelihoodOptions& options = c.settings.likelihood;
   const bool exact = options.exact();
   if (c.json) {
     const Json json = {{"model", c.model},
                        {"data", c.data},
-                       {"split", c.split},
+                       {"split", part},
                        {"first", c.first},
                        {"images", results.images.size()},
                        {"interrupted", results.stopped},
@@ -142,7 +143,7 @@ void print(const LikelihoodCommand& c, const Results& results, const LikelihoodM
 Status run(const LikelihoodCommand& c) {
   if (c.bound.wanted) return run_bound(c, c.bound);
   if (!c.line.ends.empty()) return run_line(c, c.line);
-  ITO_ASSIGN(const Model model, open_scheduled_model(c.model));
+  ITO_ASSIGN(const Model model, open_scheduled_model(c.model, c.variant));
   ITO_ASSIGN(const ModelFlow flow, model_flow(model));
   ITO_ASSIGN(const ImageDataset data, open_measured(c, flow));
   ITO_ASSIGN(auto device, open_and_announce(
@@ -150,7 +151,7 @@ Status run(const LikelihoodCommand& c) {
   ITO_ASSIGN(auto session, LikelihoodMeter::create(*device, flow, c.settings));
   ITO_ASSIGN(const Results results, measure(c, *session, data));
   ITO_TRY(write_table(c, results, data));
-  print(c, results, *session);
+  print(c, results, *session, data.facts.part);
   return {};
 }
 
@@ -163,6 +164,7 @@ Command add_likelihood_command(CLI::App& root) {
   c->app = app;
   app->add_option("--model", c->model, "model folder in diffusers' layout, or a run of `ito train`")
       ->required();
+  add_variant_option(*app, c->variant);
   app->add_option("--data", c->data, "data set, as for `ito train`");
   app->add_option("--split", c->split,
                   with_choices("likelihood --split", "which part of the data set"))

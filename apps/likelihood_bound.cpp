@@ -6,6 +6,7 @@
 
 #include "api/likelihood.h"
 #include "api/measuring.h"
+#include "api/run_data.h"
 #include "apps/open_model.h"
 #include "apps/rows.h"
 #include "base/error.h"
@@ -61,11 +62,12 @@ Status write_curve(const LikelihoodInput& input, const BoundRequest& request,
 
 void print_bound(const LikelihoodInput& input, const BoundRequest& request,
                  const BoundSummary& summary, const std::vector<RateDistortion>& curve,
-                 const BoundMeter& session, size_t images, double seconds) {
+                 const BoundMeter& session, size_t images, double seconds,
+                 const std::string& part) {
   if (input.json) {
     const Json json = {{"model", input.model},
                        {"data", input.data},
-                       {"split", input.split},
+                       {"split", part},
                        {"first", input.first},
                        {"images", images},
                        {"dimensions", session.dimensions()},
@@ -124,9 +126,9 @@ Status check_end(const std::string& path, const ImageDataset& data, const ModelF
 }
 
 // The class that the densities of pair i are conditional on.
-Result<uint32_t> label_of(const LineRequest& request, const ImageDataset& a, const ImageDataset& b,
-                          int64_t i) {
-  if (request.label >= 0) return static_cast<uint32_t>(request.label);
+Result<uint32_t> label_of(const std::optional<uint32_t>& asked, const ImageDataset& a,
+                          const ImageDataset& b, int64_t i) {
+  if (asked) return *asked;
   const size_t at = static_cast<size_t>(i);
   if (!a.labels || !b.labels || (*a.labels)[at] != (*b.labels)[at])
     return invalid_argument(
@@ -136,15 +138,35 @@ Result<uint32_t> label_of(const LineRequest& request, const ImageDataset& a, con
   return static_cast<uint32_t>((*a.labels)[at]);
 }
 
+constexpr LikelihoodSplit kSplits[] = {
+    {{"train", "images to train on", "", ""},
+     false,
+     [](const LikelihoodInput& input, const std::string& path) {
+       return open_dataset(path, Split::kTrain, input.dataset);
+     }},
+    {{"test", "images to test on, or all where no part is for that", "", ""},
+     true,
+     [](const LikelihoodInput& input, const std::string& path) {
+       return open_dataset(path, Split::kTest, input.dataset);
+     }},
+    {{"held-out", "images that the run in --model held out of the data set", "", ""},
+     true,
+     [](const LikelihoodInput& input, const std::string& path) {
+       return open_held_out(input.model, path);
+     }},
+};
+
 }  // namespace
+
+std::span<const LikelihoodSplit> likelihood_splits() { return kSplits; }
 
 Result<ImageDataset> open_images(const LikelihoodInput& input, const std::string& path, int64_t h,
                                  int64_t w) {
-  ITO_ASSIGN(const SplitRow* row, row_called(split_rows(), input.split, "--split"));
-  ITO_ASSIGN(ImageDataset data, open_dataset(path, row->split, input.dataset));
+  ITO_ASSIGN(const LikelihoodSplit* row, row_called(likelihood_splits(), input.split, "--split"));
+  ITO_ASSIGN(ImageDataset data, row->open(input, path));
   fmt::print(stderr, "{}\n", describe(data, "images"));
   for (const std::string& text : data.facts.notes) fmt::print(stderr, "note: {}\n", text);
-  if (data.facts.part == "all" && row->split == Split::kTest)
+  if (data.facts.part == "all" && row->of_its_own)
     fmt::print(stderr, "note: {} has no test part; all its images are taken\n", path);
   ITO_ASSIGN(const std::optional<ClassNames> names, read_class_names(input.model));
   ITO_TRY(match_classes(data, names));
@@ -185,7 +207,7 @@ Status check_bound(BoundRequest& request) {
 }
 
 Status run_bound(const LikelihoodInput& input, const BoundRequest& request) {
-  ITO_ASSIGN(const Model model, open_model(input.model));
+  ITO_ASSIGN(const Model model, open_scheduled_model(input.model, input.variant));
   ITO_ASSIGN(auto device, open_and_announce(input.device, fmt::format("bound of {} under {}",
                                                                       input.data, input.model)));
   BoundSettings settings = request.settings;
@@ -194,8 +216,8 @@ Status run_bound(const LikelihoodInput& input, const BoundRequest& request) {
   ITO_ASSIGN(const ImageDataset data,
              open_images(input, input.data, session->height(), session->width()));
   if (input.first >= data.count)
-    return invalid_argument("--first is {}, but {} has {} {} images", input.first, input.data,
-                            data.count, input.split);
+    return invalid_argument("--first is {}, but {} has {} {}", input.first, input.data, data.count,
+                            kind_of_images(data));
   const int64_t count = std::min(input.num, data.count - input.first);
   const auto start = std::chrono::steady_clock::now();
   const auto elapsed = [&] {
@@ -215,7 +237,8 @@ Status run_bound(const LikelihoodInput& input, const BoundRequest& request) {
   line.finish();
   const std::vector<RateDistortion> curve = session->curve();
   ITO_TRY(write_curve(input, request, curve));
-  print_bound(input, request, summarise(images), curve, *session, images.size(), elapsed());
+  print_bound(input, request, summarise(images), curve, *session, images.size(), elapsed(),
+              data.facts.part);
   return {};
 }
 
@@ -224,12 +247,12 @@ void add_line_options(CLI::App& app, LineRequest& request) {
                  "two pictures, or two data sets of as many: ln p(B) - ln p(A) by integrating the "
                  "model's score along the lines between their images")
       ->expected(2);
-  app.add_option("--class", request.label, "line: the class that the densities are conditional on")
-      ->check(at_least(0));
+  app.add_option("--class", request.label,
+                 "line: the class that the densities are conditional on, by name or number");
 }
 
 Status run_line(const LikelihoodInput& input, const LineRequest& request) {
-  ITO_ASSIGN(const Model model, open_model(input.model));
+  ITO_ASSIGN(const Model model, open_scheduled_model(input.model, input.variant));
   ITO_ASSIGN(const ModelFlow flow, model_flow(model));
   const std::string &from = request.ends[0], &to = request.ends[1];
   ITO_ASSIGN(const ImageDataset a, open_end(input, from, flow));
@@ -249,9 +272,13 @@ Status run_line(const LikelihoodInput& input, const LineRequest& request) {
         values.push_back(static_cast<float>(value / 127.5 - 1));
     return values;
   };
+  std::optional<uint32_t> asked;
+  if (!request.label.empty()) {
+    ITO_ASSIGN(asked, class_called(request.label, input.model, model));
+  }
   std::vector<uint32_t> labels;
   for (int64_t i = 0; i < count && flow.classes > 0; ++i) {
-    ITO_ASSIGN(const uint32_t label, label_of(request, a, b, input.first + i));
+    ITO_ASSIGN(const uint32_t label, label_of(asked, a, b, input.first + i));
     labels.push_back(label);
   }
   ITO_ASSIGN(const std::vector<double> differences,

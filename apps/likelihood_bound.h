@@ -2,6 +2,7 @@
 // differences of log densities. Not the bits per dimension of the flow (apps/likelihood.cpp).
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -9,18 +10,29 @@
 #include "api/flow.h"
 #include "apps/command.h"
 #include "apps/data_options.h"
+#include "apps/open_model.h"
+#include "base/registry.h"
 
 namespace ito::apps {
 
 // What the modes of `ito likelihood` share.
 struct LikelihoodInput {
   DeviceChoice device;
+  VariantChoice variant;
   std::string model, data, split = "test", table;
   DataOptions data_options;
   DatasetOptions dataset;  // what they say
   int64_t first = 0, num = 64;
   bool json = false;
 };
+
+// What --split may be.
+struct LikelihoodSplit {
+  Name name;
+  bool of_its_own;  // not just all there is
+  Result<ImageDataset> (*open)(const LikelihoodInput& input, const std::string& path);
+};
+std::span<const LikelihoodSplit> likelihood_splits();
 
 // A data set at the model's size h x w; pictures are padded with black as in training. Its classes
 // are the model's where both have names.
@@ -39,7 +51,7 @@ Status run_bound(const LikelihoodInput& input, const BoundRequest& request);
 
 struct LineRequest {
   std::vector<std::string> ends;  // empty, or two data sets or pictures
-  int label = -1;                 // --class
+  std::string label;              // --class, a name or number; empty: each image's own
   OdeOptions ode;
   int64_t max_evaluations = 10'000;
 };

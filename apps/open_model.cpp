@@ -5,6 +5,8 @@
 #include <cstdio>
 
 #include "apps/command.h"
+#include "base/error.h"
+#include "io/class_names.h"
 
 namespace ito::apps {
 namespace {
@@ -17,8 +19,31 @@ Result<Model> say(Result<Model> model) {
 
 }  // namespace
 
-Result<Model> open_model(const Path& folder) { return say(load_model(folder)); }
-Result<Model> open_scheduled_model(const Path& folder) { return say(load_scheduled_model(folder)); }
+void add_variant_option(CLI::App& app, VariantChoice& choice, const char* of) {
+  app.add_option("--variant", choice.name,
+                 fmt::format("the variant of {}'s weights to take, such as fp16 or non_ema", of));
+}
+
+Result<Model> open_model(const Path& folder, const VariantChoice& variant) {
+  return say(load_model(folder, variant.name));
+}
+Result<Model> open_scheduled_model(const Path& folder, const VariantChoice& variant) {
+  return say(load_scheduled_model(folder, variant.name));
+}
+
+Result<uint32_t> class_called(const std::string& text, const Path& folder, const Model& model) {
+  const auto classes = static_cast<uint32_t>(model.num_classes());
+  if (classes == 0)
+    return invalid_argument("the model in {} has no classes, --class {} was given", folder.string(),
+                            text);
+  ITO_ASSIGN(const std::optional<ClassNames> names, read_class_names(folder));
+  ITO_ASSIGN(const std::vector<uint32_t> called,
+             classes_called(text, names, classes, "--class", folder.string()));
+  if (called.size() != 1)
+    return invalid_argument("--class is {}, which is {} classes; expected one", text,
+                            called.size());
+  return called[0];
+}
 
 void add_average_option(CLI::App& app, AverageChoice& choice) {
   app.add_option_function<double>(
@@ -26,8 +51,11 @@ void add_average_option(CLI::App& app, AverageChoice& choice) {
       "the average of this decay, of those that a run kept side by side");
 }
 
-Result<Model> open_scheduled_model(const Path& folder, const AverageChoice& choice) {
-  if (!choice.asked) return open_scheduled_model(folder);
+Result<Model> open_scheduled_model(const Path& folder, const VariantChoice& named,
+                                   const AverageChoice& choice) {
+  if (!choice.asked) return open_scheduled_model(folder, named);
+  if (!named.name.empty())
+    return invalid_argument("give --ema or --variant, not both: an average is a variant");
   ITO_ASSIGN(const std::string variant,
              variant_of_average(folder, fmt::format("{}", choice.decay)));
   return say(load_scheduled_model(folder, variant));

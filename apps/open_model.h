@@ -7,9 +7,20 @@
 
 namespace ito::apps {
 
-// load_model, load_scheduled_model and load_classifier of api/model.h.
-Result<Model> open_model(const Path& folder);
-Result<Model> open_scheduled_model(const Path& folder);
+// --variant: which of the weights, where a folder has several (io/weights.h).
+struct VariantChoice {
+  std::string name;
+};
+// `of`: the option that names the model.
+void add_variant_option(CLI::App& app, VariantChoice& choice, const char* of = "--model");
+
+// load_model and load_scheduled_model of api/model.h.
+Result<Model> open_model(const Path& folder, const VariantChoice& variant);
+Result<Model> open_scheduled_model(const Path& folder, const VariantChoice& variant);
+
+// The one class that --class of a command says, by name or number. Errors: as of classes_called; a
+// model without classes, several classes.
+Result<uint32_t> class_called(const std::string& text, const Path& folder, const Model& model);
 
 // Which of the weights that a run keeps side by side: --ema, the decay of their average.
 struct AverageChoice {
@@ -17,7 +28,9 @@ struct AverageChoice {
   bool asked = false;
 };
 void add_average_option(CLI::App& app, AverageChoice& choice);
-// The same with those weights. Error kNotFound naming the averages that are there.
-Result<Model> open_scheduled_model(const Path& folder, const AverageChoice& choice);
+// The same with those weights. Errors: kNotFound naming the averages that are there;
+// kInvalidArgument where a variant is named as well.
+Result<Model> open_scheduled_model(const Path& folder, const VariantChoice& variant,
+                                   const AverageChoice& choice);
 
 }  // namespace ito::apps

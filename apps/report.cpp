@@ -11,6 +11,8 @@
 namespace ito::apps {
 namespace {
 
+constexpr const char* kComparison = "comparison.html";  // in the folder of the call
+
 struct ReportCommand {
   std::vector<std::string> runs;
   std::string out;
@@ -20,8 +22,9 @@ struct ReportCommand {
 Status check(ReportCommand& c) {
   if (!c.out.empty() && Path(c.out).extension() != ".html")
     return invalid_argument("--out is {}, expected a name that ends in .html", c.out);
-  if (c.out.empty() && c.runs.size() > 1)
-    return invalid_argument("several runs are written to one page: name it with --out FILE.html");
+  // What the user named may be replaced; what nobody named may not.
+  if (c.out.empty() && c.runs.size() > 1 && file_exists(kComparison))
+    return invalid_argument("{} is there already; name the page with --out FILE.html", kComparison);
   return {};
 }
 
@@ -33,7 +36,9 @@ Status run(ReportCommand& c) {
     summaries.push_back(run_summary(record));
     records.push_back(std::move(record));
   }
-  const Path out = c.out.empty() ? Path(c.runs[0]) / kReportFile : Path(c.out);
+  const Path out = !c.out.empty()       ? Path(c.out)
+                   : c.runs.size() == 1 ? Path(c.runs[0]) / kReportFile
+                                        : Path(kComparison);
   ITO_TRY(write_file_atomic(out, html_page(run_report(records))));
   if (c.json)
     fmt::print("{}", dump_json({{"out", out.string()}, {"runs", summaries}}));
@@ -49,7 +54,9 @@ Command add_report_command(CLI::App& root) {
   CLI::App* app = root.add_subcommand(
       "report", "Write a page of a run's curves, samples, data and settings, or of several runs");
   app->add_option("RUN", c->runs, "run folders of `ito train`")->required();
-  app->add_option("--out", c->out, "the page, FILE.html; of one run by default its report.html");
+  app->add_option("--out", c->out,
+                  "the page, FILE.html; by default of one run its report.html, of several "
+                  "comparison.html here");
   app->add_flag("--json", c->json, "print what the runs have come to as JSON");
   return {app, [c] { return check(*c); }, [c] { return run(*c); }};
 }

@@ -221,7 +221,7 @@ constexpr Kind kKinds[] = {
      rows<toy_objective_rows>},
     {{"toy-networks", "in the plane", "", ""}, "toy --network", names<toy_network_choices>},
     {{"data-sets", "what `--data` may be", "", ""}, "", names<data_set_formats>},
-    {{"splits", "parts of a data set", "", ""}, "likelihood --split", rows<split_rows>},
+    {{"splits", "parts of a data set", "", ""}, "likelihood --split", rows<likelihood_splits>},
     {{"pictures", "formats that are read", "", ""}, "", rows<picture_formats>},
     {{"labels", "where the classes of pictures come from", "", ""},
      "train --labels",

@@ -28,6 +28,7 @@ struct SampleCommand {
   SampleJob job;
   FarmChoice farm;
   AverageChoice average;
+  VariantChoice variant;
   std::string model, out, seeds_text, random = "device";
   int64_t seed = 0;
   bool random_seed = false;
@@ -143,7 +144,7 @@ Status embed_guidance(SampleCommand& c, const Signature& signature) {
 
 Status run(SampleCommand& c) {
   const std::atomic<bool>& stop = stop_requested();
-  ITO_ASSIGN(const Model model, open_scheduled_model(c.model, c.average));
+  ITO_ASSIGN(const Model model, open_scheduled_model(c.model, c.variant, c.average));
   ITO_ASSIGN(c.job.names, read_class_names(c.model));
   ITO_TRY(embed_guidance(c, model.network.signature()));
   c.job.options = resolved(c.job.options, model.network, model.scheduler);
@@ -187,6 +188,7 @@ Command add_sample_command(CLI::App& root) {
   CLI::App* app = root.add_subcommand("sample", "Draw images from a trained model");
   c->app = app;
   add_average_option(*app, c->average);
+  add_variant_option(*app, c->variant);
   app->add_option("--model", c->model, "model folder in diffusers' layout, or a run of `ito train`")
       ->required();
   app->add_option(

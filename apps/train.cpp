@@ -7,6 +7,7 @@
 #include "api/training_run.h"
 #include "apps/command.h"
 #include "apps/data_options.h"
+#include "apps/open_model.h"
 #include "apps/option_table.h"
 #include "base/error.h"
 #include "io/json.h"
@@ -22,6 +23,7 @@ struct TrainCommand {
   RunOptions run;
   std::string data, out;
   DataOptions dataset;
+  VariantChoice variant;
   double holdout = 0.02;
   bool json = false;
 };
@@ -45,7 +47,7 @@ Status settle_start(TrainCommand& c) {
     }
   }
   if (!c.run.init.empty()) {
-    ITO_ASSIGN(InitialModel initial, open_initial_model(c.run.init));
+    ITO_ASSIGN(InitialModel initial, open_initial_model(c.run.init, c.variant.name));
     for (const std::string& text : initial.model.notes) fmt::print(stderr, "note: {}\n", text);
     ITO_ASSIGN(c.training, options_of_model(initial, c.training, c.run.given));
     c.run.initial = std::make_shared<const InitialModel>(std::move(initial));
@@ -153,6 +155,7 @@ Command add_train_command(CLI::App& root) {
   app->add_option("--init", c->run.init,
                   "model folder to start from: its network, scheduler and prediction are kept, as "
                   "far as other options do not say otherwise");
+  add_variant_option(*app, c->variant, "--init");
   app->add_option("--checkpoint-every", c->run.checkpoint_every, "steps between checkpoints")
       ->check(at_least(1))
       ->capture_default_str();

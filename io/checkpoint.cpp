@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <set>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -15,6 +16,7 @@ namespace {
 constexpr std::string_view kPrefix = "checkpoint-";
 constexpr const char* kState = "state.safetensors";
 constexpr const char* kTrainer = "trainer.json";
+constexpr std::string_view kUnfinishedEnding = ".tmp", kOldEnding = ".old";
 constexpr int kFormat = 1;
 
 std::optional<int64_t> step_of(std::string_view name) {
@@ -72,14 +74,60 @@ Status check_seal(const Path& folder, const std::string& name, const Json& entry
   return {};
 }
 
-// Renamed first, so that a kill on the way leaves no checkpoint that misses a file.
-Status remove_checkpoint(const Path& run, int64_t step) {
-  const Path folder = checkpoint_folder(run, step);
-  Path aside = folder;
-  aside += ".old";
-  ITO_TRY(remove_tree(aside));
-  ITO_TRY(rename_path(folder, aside));
-  return remove_tree(aside);
+// The body of trainer.json that a checkpoint has; nothing for other folders and damaged files.
+std::optional<Json> trainer_body(const Path& folder) {
+  if (!file_exists(folder / kTrainer)) return std::nullopt;
+  const auto json = read_json(folder / kTrainer);
+  if (!json.ok() || !json->is_object()) return std::nullopt;
+  const auto body = json->find("trainer"), crc = json->find("crc32");
+  if (body == json->end() || crc == json->end() || !body->is_object() ||
+      *crc != crc32_of(dump_json_line(*body)) || !body->contains("files"))
+    return std::nullopt;
+  // Files are removed by these names, which must not lead out of the folder.
+  for (const auto& [name, entry] : (*body)["files"].items()) {
+    const Path path = name;
+    if (path.is_absolute() || std::find(path.begin(), path.end(), "..") != path.end())
+      return std::nullopt;
+  }
+  return *body;
+}
+
+// What an interrupted write or removal leaves behind: its state is there first and goes last.
+bool is_leftover(const Path& folder) {
+  const auto names = list_folder(folder);
+  if (!names.ok()) return false;
+  return names->empty() || std::any_of(names->begin(), names->end(), [](const std::string& name) {
+           return name.starts_with(kState) || name.starts_with(kTrainer);
+         });
+}
+
+Status remove_leftover(const Path& folder) {
+  ITO_ASSIGN(const std::vector<std::string> names, list_folder(folder));
+  for (const std::string& name : names)
+    if (!name.starts_with(kState)) ITO_TRY(remove_tree(folder / name));
+  return remove_tree(folder);
+}
+
+Status remove_empty_folders(const Path& folder) {
+  ITO_ASSIGN(const std::vector<std::string> names, list_folder(folder));
+  for (const std::string& name : names)
+    if (folder_exists(folder / name)) ITO_TRY(remove_empty_folders(folder / name));
+  ITO_ASSIGN(const std::vector<std::string> left, list_folder(folder));
+  return left.empty() ? remove_tree(folder) : Status{};
+}
+
+Status find_strangers(const Path& root, const Path& relative, const std::set<std::string>& own,
+                      std::vector<std::string>& strangers) {
+  ITO_ASSIGN(const std::vector<std::string> names, list_folder(root / relative));
+  for (const std::string& name : names) {
+    const Path path = relative / name;
+    if (folder_exists(root / path)) {
+      ITO_TRY(find_strangers(root, path, own, strangers));
+    } else if (own.count(path.generic_string()) == 0) {
+      strangers.push_back(path.generic_string());
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -88,9 +136,71 @@ Path checkpoint_folder(const Path& run, int64_t step) {
   return run / (std::string(kPrefix) + std::to_string(step));
 }
 
+bool is_checkpoint(const Path& folder) {
+  if (!file_exists(folder / kTrainer)) return false;
+  const auto json = read_json(folder / kTrainer);
+  // Damaged, it vouches for nothing, but its name beside a state's says whose it was.
+  if (!json.ok()) return file_exists(folder / kState);
+  return json->is_object() && json->contains("trainer");
+}
+
+std::vector<std::string> checkpoint_files(const Path& folder) {
+  std::vector<std::string> names;
+  const std::optional<Json> body = trainer_body(folder);
+  if (!body) return names;
+  for (const auto& [name, entry] : (*body)["files"].items()) names.push_back(name);
+  names.emplace_back(kTrainer);
+  return names;
+}
+
+std::vector<std::string> extra_checkpoint_files(const Path& folder) {
+  std::vector<std::string> names = checkpoint_files(folder);
+  std::erase_if(names, [](const std::string& name) { return name == kState || name == kTrainer; });
+  return names;
+}
+
+Result<std::vector<std::string>> strangers_in_checkpoint(const Path& folder) {
+  std::vector<std::string> strangers;
+  const std::vector<std::string> files = checkpoint_files(folder);
+  if (files.empty() && is_checkpoint(folder)) return strangers;  // damaged: nobody can tell
+  ITO_TRY(find_strangers(folder, "", {files.begin(), files.end()}, strangers));
+  return strangers;
+}
+
+// Renamed first, so that a kill on the way leaves no checkpoint that misses a file.
+Status remove_checkpoint(const Path& run, int64_t step) {
+  const Path folder = checkpoint_folder(run, step);
+  if (!is_checkpoint(folder)) return {};
+  ITO_ASSIGN(const std::vector<std::string> strangers, strangers_in_checkpoint(folder));
+  Path aside = folder;
+  aside += kOldEnding;
+  if (strangers.empty() && (!folder_exists(aside) || is_leftover(aside))) {
+    if (folder_exists(aside)) ITO_TRY(remove_leftover(aside));
+    ITO_TRY(rename_path(folder, aside));
+    return remove_leftover(aside);
+  }
+  // trainer.json first: without it the rest is no checkpoint.
+  std::vector<std::string> files = checkpoint_files(folder);
+  std::reverse(files.begin(), files.end());
+  for (const std::string& name : files) ITO_TRY(remove_tree(folder / name));
+  return remove_empty_folders(folder);
+}
+
 Status write_checkpoint(const Path& run, const Checkpoint& checkpoint,
                         const std::function<Status(const Path&)>& extra) {
   CHECK(checkpoint.step >= 0, "steps are counted from 0");
+  const Path target = checkpoint_folder(run, checkpoint.step);
+  Path temporary = target;
+  temporary += kUnfinishedEnding;
+  if (folder_exists(target)) {
+    ITO_ASSIGN(const std::vector<std::string> strangers, strangers_in_checkpoint(target));
+    if (!strangers.empty() || !is_checkpoint(target))
+      return invalid_argument("{} holds {}, which no run of ito train wrote there; move it away",
+                              target.string(), strangers.empty() ? "nothing" : strangers.front());
+  }
+  if (folder_exists(temporary) && !is_leftover(temporary))
+    return invalid_argument("{} is there and was not written by ito train; move it away",
+                            temporary.string());
   return write_folder_atomic(
       checkpoint_folder(run, checkpoint.step), [&](const Path& folder) -> Status {
         ITO_TRY(write_safetensors(folder / kState, checkpoint.state));
@@ -112,8 +222,9 @@ Result<std::vector<int64_t>> checkpoint_steps(const Path& run) {
   if (!folder_exists(run)) return steps;
   ITO_ASSIGN(std::vector<std::string> names, list_folder(run));
   for (const std::string& name : names) {
-    std::optional<int64_t> step = step_of(name);
-    if (step && folder_exists(run / name)) steps.push_back(*step);
+    const std::optional<int64_t> step = step_of(name);
+    if (!step || !folder_exists(run / name)) continue;
+    if (is_checkpoint(run / name) || file_exists(run / name / kState)) steps.push_back(*step);
   }
   std::sort(steps.begin(), steps.end());
   return steps;
@@ -169,13 +280,23 @@ Result<std::optional<Checkpoint>> load_latest_checkpoint(const Path& run, const 
   return std::optional<Checkpoint>();
 }
 
+Status remove_checkpoint_leftovers(const Path& run) {
+  ITO_ASSIGN(const std::vector<std::string> names, list_folder(run));
+  for (const std::string& name : names) {
+    for (const std::string_view ending : {kUnfinishedEnding, kOldEnding})
+      if (name.ends_with(ending) &&
+          step_of(std::string_view(name).substr(0, name.size() - ending.size())) &&
+          folder_exists(run / name) && is_leftover(run / name))
+        ITO_TRY(remove_leftover(run / name));
+  }
+  return {};
+}
+
 Status prune_checkpoints(const Path& run, int keep) {
   CHECK(keep >= 1, "at least one checkpoint is kept");
-  ITO_ASSIGN(std::vector<std::string> names, list_folder(run));
-  for (const std::string& name : names)
-    if (name.starts_with(kPrefix) && (name.ends_with(".tmp") || name.ends_with(".old")))
-      ITO_TRY(remove_tree(run / name));
+  ITO_TRY(remove_checkpoint_leftovers(run));
   ITO_ASSIGN(std::vector<int64_t> steps, checkpoint_steps(run));
+  std::erase_if(steps, [&](int64_t step) { return !is_checkpoint(checkpoint_folder(run, step)); });
   for (size_t i = 0; i + static_cast<size_t>(keep) < steps.size(); ++i)
     ITO_TRY(remove_checkpoint(run, steps[i]));
   return {};

@@ -24,6 +24,14 @@ std::optional<uint32_t> number_of(std::string_view text) {
   return value;
 }
 
+// Classes that are called as they are numbered have no names.
+bool has_names(const std::optional<ClassNames>& classes) {
+  if (!classes) return false;
+  for (size_t k = 0; k < classes->names.size(); ++k)
+    if (classes->names[k] != std::to_string(k)) return true;
+  return false;
+}
+
 std::optional<uint32_t> index_of(const std::vector<std::string>& names, const std::string& text) {
   for (size_t k = 0; k < names.size(); ++k)
     if (names[k] == text) return static_cast<uint32_t>(k);
@@ -125,6 +133,29 @@ Result<std::vector<uint32_t>> classes_called(const std::string& text,
     for (uint32_t k = *first; k <= *last; ++k) ITO_TRY(take(k, std::to_string(k)));
   }
   return out;
+}
+
+Result<JudgedClasses> judged_classes(const std::optional<ClassNames>& names, uint32_t classes,
+                                     const std::optional<ClassNames>& judge_names, uint32_t judged,
+                                     const std::string& judge) {
+  JudgedClasses result;
+  for (uint32_t k = 0; k < classes; ++k) result.numbers.push_back(k);
+  const bool named = has_names(names), judge_named = has_names(judge_names);
+  if (named != judge_named)
+    result.note = fmt::format("{}: its classes are taken by number, as {} no names", judge,
+                              named ? "they have" : "the model's have");
+  if (!named || !judge_named) return result;
+  for (uint32_t k = 0; k < std::min<size_t>(classes, names->names.size()); ++k) {
+    const auto place = index_of(judge_names->names, names->names[k]);
+    if (place && *place < judged) {
+      result.numbers[k] = *place;
+      result.moved |= *place != k;
+    } else if (names->images[k] > 0) {
+      return invalid_argument("{} does not know the model's class {}; its classes are {}", judge,
+                              names->names[k], listed(judge_names->names, 30));
+    }
+  }
+  return result;
 }
 
 Status match_classes(ImageDataset& data, const std::optional<ClassNames>& known) {

@@ -37,6 +37,19 @@ Result<std::vector<uint32_t>> classes_called(const std::string& text,
                                              uint32_t classes, const std::string& option,
                                              const std::string& model);
 
+// Which of a classifier's classes are a model's: by name where both have names, else by number.
+struct JudgedClasses {
+  std::vector<uint32_t> numbers;  // the classifier's number of each class of the model
+  bool moved = false;             // whether any of them is not the model's own
+  std::string note;               // where numbers were taken because one has no names; or empty
+};
+// `classes` and `judged`: how many the model and the classifier have, `judge` the classifier's
+// folder. A class that the model was not trained on may be missing. Error kInvalidArgument naming a
+// class that the classifier does not have.
+Result<JudgedClasses> judged_classes(const std::optional<ClassNames>& names, uint32_t classes,
+                                     const std::optional<ClassNames>& judge_names, uint32_t judged,
+                                     const std::string& judge);
+
 // Gives the labels of `data` the model's numbers, by name, where both have names that differ. Error
 // kInvalidArgument: a class of the data that the model does not have.
 Status match_classes(ImageDataset& data, const std::optional<ClassNames>& names);

@@ -70,11 +70,6 @@ struct ImageDataset {
 };
 
 enum class Split { kTrain, kTest };
-struct SplitRow {
-  Name name;
-  Split split;
-};
-std::span<const SplitRow> split_rows();
 
 // What a data set may be: the formats that a folder is tried for, in that order, then pictures.
 std::vector<Name> data_set_formats();

@@ -1,5 +1,6 @@
 #include "io/diffusers.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
@@ -7,24 +8,143 @@
 namespace ito {
 namespace {
 
-// model_index.json, or an empty object. Where present it must name a denoiser that we can run.
+constexpr const char* kIndex = "model_index.json";
+constexpr const char* kConfig = "config.json";
+constexpr const char* kVae = "vae";
+constexpr const char* kScheduler = "scheduler";
+
+// Parts of pipelines that stand between nothing and the picture: what they say comes from a file
+// (--context) or is said after the picture is made.
+constexpr std::string_view kHarmlessParts[] = {
+    "safety_checker", "feature_extractor", "text_encoder", "tokenizer",
+    "image_encoder",  "image_processor",   "mel",          "watermark"};
+
+bool is_denoiser_folder(const std::string& name) {
+  const std::vector<std::string> folders = denoiser_folders();
+  return std::find(folders.begin(), folders.end(), name) != folders.end();
+}
+
+struct Part {
+  std::string name, class_name;
+  bool there = false;  // its folder
+};
+
+std::string text_of_part(const Part& part) {
+  const std::string name =
+      part.class_name.empty() ? part.name : fmt::format("{} ({})", part.name, part.class_name);
+  return part.there ? name : name + ", whose folder is missing";
+}
+
+// What model_index.json names, and folders with a network that it does not.
+std::vector<Part> parts_of(const Path& folder, const Json& index) {
+  std::vector<Part> parts;
+  for (const auto& [key, value] : index.items()) {
+    if (!value.is_array() || value.size() != 2 || !value[1].is_string()) continue;
+    parts.push_back({key, value[1].get<std::string>(), folder_exists(folder / key)});
+  }
+  const auto names = list_folder(folder);
+  if (!names.ok()) return parts;
+  for (const std::string& name : *names) {
+    if (index.contains(name) || name.starts_with("checkpoint-") ||
+        !file_exists(folder / name / kConfig))
+      continue;
+    const auto config = read_json(folder / name / kConfig);
+    if (!config.ok() || !config->is_object()) continue;
+    const auto found = config->find("_class_name");
+    if (found == config->end() || !found->is_string()) continue;
+    // Another of the networks that are known here (weights averaged elsewhere) is no part of this.
+    const std::string class_name = found->get<std::string>();
+    if (!network_class(class_name, name).ok()) parts.push_back({name, class_name, true});
+  }
+  return parts;
+}
+
+// model_index.json, or an empty object. Where it names a denoiser, one that is there and can be run.
 Result<Json> read_model_index(const Path& folder) {
-  Path path = folder / "model_index.json";
+  const Path path = folder / kIndex;
   if (!file_exists(path)) return Json::object();
   ITO_ASSIGN(Json json, read_json(path));
   ITO_ASSIGN(JsonObject index, JsonObject::open(json, path.string()));
-  for (const std::string& folder : denoiser_folders()) {
-    const Json* denoiser = index.find(folder.c_str());
+  bool named = false;
+  for (const std::string& name : denoiser_folders()) {
+    const Json* denoiser = index.find(name.c_str());
     if (denoiser == nullptr) continue;
+    named = true;
     std::vector<std::string> parts;
-    ITO_TRY(index.read(folder.c_str(), &parts));
-    if (parts.size() == 2 && network_class(parts[1], path.string()).ok()) continue;
-    return unsupported(
-        "{}: key '{}': expected [\"diffusers\", \"UNet2DModel\"] or another known network, found "
-        "{}",
-        path.string(), folder, describe_json(*denoiser));
+    ITO_TRY(index.read(name.c_str(), &parts));
+    if (parts.size() != 2 || !network_class(parts[1], path.string()).ok())
+      return unsupported(
+          "{}: key '{}': expected [\"diffusers\", \"UNet2DModel\"] or another known network, found "
+          "{}",
+          path.string(), name, describe_json(*denoiser));
+    // The first releases had the network in the pipeline's own folder.
+    if (!file_exists(folder / name / kConfig) && !file_exists(folder / kConfig))
+      return not_found("{} names {} ({}), but {} is missing", path.string(), name, parts[1],
+                       (folder / name / kConfig).string());
   }
+  if (named) return json;
+  for (const char* other : {"prior", "decoder"})
+    if (const Json* part = index.find(other); part != nullptr && part->is_array())
+      return unsupported("{}: the pipeline's network is {} {}; a network in {}/ is what can be run",
+                         path.string(), other, describe_json(*part),
+                         fmt::join(denoiser_folders(), "/ or "));
   return json;
+}
+
+// Sorts what the pipeline has besides the denoiser into what is read, what may be left out, and what
+// may not.
+void look_at_parts(const Path& folder, DiffusersModel& model) {
+  std::string harmless, needed;
+  const auto add = [](std::string& list, const std::string& text) {
+    list += (list.empty() ? "" : ", ") + text;
+  };
+  for (const Part& part : parts_of(folder, model.index)) {
+    if (is_denoiser_folder(part.name) || part.name == kScheduler) continue;
+    if (part.name == kVae && file_exists(folder / kVae / kConfig)) continue;
+    const bool may = std::find(std::begin(kHarmlessParts), std::end(kHarmlessParts), part.name) !=
+                     std::end(kHarmlessParts);
+    add(may ? harmless : needed, may ? part.name : text_of_part(part));
+  }
+  if (!harmless.empty())
+    model.notes.push_back(fmt::format("{}: not read: {}", folder.string(), harmless));
+  if (!needed.empty())
+    model.unread = fmt::format(
+        "{}: the pipeline has a part that cannot be used here and without which its network makes "
+        "no pictures: {}",
+        folder.string(), needed);
+}
+
+// A denoiser's own folder in a pipeline whose pictures another part makes.
+void look_at_pipeline_around(const Path& folder, DiffusersModel& model) {
+  std::error_code ignored;
+  const Path place = std::filesystem::weakly_canonical(folder, ignored);
+  const Path pipeline = place.parent_path();
+  if (!is_denoiser_folder(place.filename().string()) || !file_exists(pipeline / kIndex)) return;
+  const auto index = read_json(pipeline / kIndex);
+  if (!index.ok() || !index->is_object()) return;
+  DiffusersModel around;
+  around.index = *index;
+  look_at_parts(pipeline, around);
+  model.unread = around.unread;
+  if (model.unread.empty() && file_exists(pipeline / kVae / kConfig) && index->contains(kVae) &&
+      (*index)[kVae].is_array() && !(*index)[kVae].empty() && !(*index)[kVae][0].is_null())
+    model.unread = fmt::format(
+        "{} makes latents, of which the pipeline's vae makes pictures; give the pipeline's folder, "
+        "{}",
+        folder.string(), pipeline.string());
+}
+
+// diffusers goes by model_index.json, scheduler_config.json says what its keys are.
+void compare_scheduler(const Path& folder, DiffusersModel& model) {
+  if (!model.scheduler || !model.index.contains(kScheduler)) return;
+  const Json& named = model.index[kScheduler];
+  if (!named.is_array() || named.size() != 2 || !named[1].is_string()) return;
+  const std::string name = named[1].get<std::string>();
+  const std::string is = scheduler_class_name(*model.scheduler);
+  if (name != is)
+    model.notes.push_back(
+        fmt::format("{}: {} names the scheduler {}, its own file {}, which is taken",
+                    folder.string(), kIndex, name, is));
 }
 
 }  // namespace
@@ -60,8 +180,23 @@ Result<DiffusersModel> read_diffusers(const Path& folder, std::string_view varia
   ITO_ASSIGN(const Path denoiser, denoiser_folder(folder));
   ITO_ASSIGN(model.scheduler, read_scheduler_config(folder));
   ITO_ASSIGN(model.denoiser, read_network(denoiser, true, variant));
-  if (file_exists(folder / "vae" / "config.json")) {
-    ITO_ASSIGN(model.vae, read_network(folder / "vae", true, variant));
+  if (file_exists(folder / kVae / kConfig)) {
+    ITO_ASSIGN(model.vae, read_network(folder / kVae, true, variant));
+  }
+  if (model.scheduler) {
+    std::string keys;
+    for (const std::string& key : unknown_scheduler_keys(*model.scheduler))
+      keys += (keys.empty() ? "" : ", ") + key;
+    if (!keys.empty())
+      model.notes.push_back(
+          fmt::format("{}: keys of the scheduler that are not known here and change nothing: {}",
+                      folder.string(), keys));
+  }
+  if (denoiser == folder && model.index.empty()) {
+    look_at_pipeline_around(folder, model);
+  } else {
+    look_at_parts(folder, model);
+    compare_scheduler(folder, model);
   }
   return model;
 }

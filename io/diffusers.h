@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/config.h"
 #include "base/result.h"
@@ -33,11 +34,15 @@ struct DiffusersModel {
   // model_index.json as read, or empty. What it names besides the above (text encoders, tokenizers)
   // is not read, and named as absent where the pipeline is written.
   Json index = Json::object();
+  // What is between the network and a picture and is not read, as a sentence ("… vqvae (VQModel) is
+  // not read …"): without it the network's numbers are no pictures. Empty: nothing is missing.
+  std::string unread = {};
+  std::vector<std::string> notes = {};  // parts that change no picture and are not read
 };
 
 // Reads a pipeline folder (with the denoiser's) or a model folder (config.json beside the weights).
 // `variant`: of the weights, where several are there (io/weights.h). Errors name the file that is
-// missing or wrong; kUnsupported for pipelines of other classes.
+// missing or wrong; kUnsupported for a pipeline whose network is another.
 Result<DiffusersModel> read_diffusers(const Path& folder, std::string_view variant = {});
 // The folder of the denoiser's config.json and weights: folder/unet or of another name that a class
 // has (io/network_file.h), or folder itself.

@@ -23,6 +23,9 @@ constexpr KindRow kNames[] = {
     {FileKind::kGitLfsPointer,
      "a Git LFS pointer: the file itself was not downloaded (git lfs pull fetches it)"},
     {FileKind::kHtml, "an HTML page: what was downloaded is a web site's answer, not the file"},
+    {FileKind::kServerText,
+     "what a server says where it has no such file or may not give it (\"Entry not found\"), saved "
+     "under the file's name; download it again, signed in where the repository asks for it"},
     {FileKind::kPng, "a PNG picture"},
     {FileKind::kJpeg, "a JPEG picture"},
     {FileKind::kGif, "a GIF picture"},
@@ -113,6 +116,18 @@ bool is_html(std::string_view text) {
   return false;
 }
 
+// As the model hubs say it.
+bool is_server_text(std::string_view text) {
+  for (const std::string_view start :
+       {"Entry not found"sv, "Repository not found"sv, "Revision not found"sv, "Not Found"sv,
+        "404: Not Found"sv, "404 Not Found"sv, "Invalid username or password"sv,
+        "Invalid credentials"sv, "Unauthorized"sv, "Forbidden"sv, "Access denied"sv,
+        "Access to model"sv, "Access Denied"sv, "Internal Server Error"sv, "Bad Gateway"sv,
+        "Too Many Requests"sv, "{\"error\":"sv})
+    if (text.starts_with(start)) return true;
+  return false;
+}
+
 // Eight bytes of a header's length, then the header, which is an object.
 bool is_safetensors(std::string_view head) {
   if (head.size() < 10) return false;
@@ -154,10 +169,17 @@ FileKind kind_of_bytes(std::string_view head, std::string_view name) {
     return FileKind::kPickle;
   const std::string_view text = without_space(head);
   if (is_html(text)) return FileKind::kHtml;
+  if (is_server_text(text)) return FileKind::kServerText;
   for (const auto& [ending, kind] : kEndings)
     if (name.ends_with(ending)) return kind;
   if (text.starts_with('{') || text.starts_with('[')) return FileKind::kJson;
   return FileKind::kUnknown;
+}
+
+bool is_text(std::string_view head) {
+  return std::all_of(head.begin(), head.end(), [](unsigned char c) {
+    return c >= 0x80 || std::isprint(c) != 0 || std::isspace(c) != 0;
+  });
 }
 
 bool is_picture(FileKind kind) {

@@ -16,6 +16,7 @@ enum class FileKind : uint8_t {
   kEmpty,
   kGitLfsPointer,
   kHtml,
+  kServerText,  // what a server says in place of a file it does not have or give
   kPng,
   kJpeg,
   kGif,
@@ -55,6 +56,8 @@ inline constexpr uint64_t kFileKindBytes = 512;
 // called, for what bytes do not tell.
 FileKind kind_of_bytes(std::string_view head, std::string_view name = {});
 bool is_picture(FileKind kind);
+// Whether the first bytes of a file are printable characters.
+bool is_text(std::string_view head);
 
 // "a PNG picture", "a Git LFS pointer: the file itself was not downloaded (git lfs pull)"; of an
 // unknown kind "".

@@ -53,6 +53,8 @@ struct HostTensor {
 struct TensorFile {
   std::map<std::string, HostTensor> tensors;
   std::map<std::string, std::string> metadata;
+  // Tensors of element types that are not in HostType, with the type's name: not read.
+  std::map<std::string, std::string> unread = {};
 
   bool operator==(const TensorFile&) const = default;
 };

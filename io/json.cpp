@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "io/file_kind.h"
 
 namespace ito {
 namespace {
@@ -54,13 +55,28 @@ bool convert_array(const Json& value, std::vector<T>* out) {
 
 }  // namespace
 
+namespace {
+
+// What the text is, where it is something else by its first bytes; else where it stops being JSON.
+Error no_json(std::string_view text, std::string_view where, size_t byte, std::string_view what) {
+  const FileKind kind = kind_of_bytes(text.substr(0, kFileKindBytes));
+  if (kind != FileKind::kUnknown && kind != FileKind::kJson)
+    return corrupt("{} is no JSON{}", where, kind_remark(kind));
+  if (byte > text.size())
+    return corrupt("{}: not valid JSON at byte {}: the text ends before it is complete", where,
+                   byte);
+  return corrupt("{}: not valid JSON at byte {}{}", where, byte, what);
+}
+
+}  // namespace
+
 Result<Json> parse_json(std::string_view text, std::string_view where) {
   std::vector<std::set<std::string>> keys;  // of the objects that are open, outermost first
   std::string duplicate;
   bool too_deep = false;
   // Strings spell it \\u0000; the parser would take one after the value for the end of the text.
   if (const size_t nul = text.find('\0'); nul != std::string_view::npos)
-    return corrupt("{}: not valid JSON at byte {} (a NUL)", where, nul + 1);
+    return no_json(text, where, nul + 1, " (a NUL)");
   auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
     if (depth > kMaxDepth) too_deep = true;
     if (too_deep) return false;
@@ -77,7 +93,7 @@ Result<Json> parse_json(std::string_view text, std::string_view where) {
       return corrupt("{}: JSON key '{}' appears twice in one object", where, duplicate);
     return value;
   } catch (const Json::parse_error& error) {
-    return corrupt("{}: not valid JSON at byte {}", where, error.byte);
+    return no_json(text, where, error.byte, "");
   } catch (const Json::exception& error) {
     return corrupt("{}: not valid JSON ({})", where, error.what());
   }

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/name_list.h"
+#include "io/datasets/readers.h"
 #include "io/network_configs.h"
 #include "io/safetensors.h"
 #include "io/weights.h"
@@ -33,6 +34,24 @@ Json write(const NetworkConfig& config) {
   const Config* own = std::any_cast<Config>(&config);
   CHECK(own != nullptr, "a configuration of another network");
   return kWrite(*own);
+}
+
+// Keys of config.json that a configuration keeps and gives no meaning to. Those with an underscore
+// are a library's bookkeeping.
+template <typename Config>
+void add_unknown_keys(const NetworkConfig& config, std::vector<std::string>& keys) {
+  const Config* own = std::any_cast<Config>(&config);
+  if (own == nullptr) return;
+  for (const auto& [key, value] : own->extra)
+    if (!key.starts_with('_')) keys.push_back(key);
+}
+
+std::vector<std::string> unknown_keys(const NetworkConfig& config) {
+  std::vector<std::string> keys;
+  add_unknown_keys<UNet2DConfig>(config, keys);
+  add_unknown_keys<UNet2DConditionConfig>(config, keys);
+  add_unknown_keys<AutoencoderKLConfig>(config, keys);
+  return keys;
 }
 
 // What its weights are called, without the ending.
@@ -134,6 +153,10 @@ Result<NetworkFile> network_from_json(const Json& json, const std::string& where
   const Json own = network_config_json(file.network, file.config);
   for (const auto& [key, value] : json.items())
     if (!own.contains(key)) file.extra[key] = value;
+  if (const std::vector<std::string> keys = unknown_keys(file.config); !keys.empty())
+    file.notes.push_back(fmt::format("{}: {} {} not known here and change{} nothing", where,
+                                     listed(keys), keys.size() == 1 ? "is" : "are",
+                                     keys.size() == 1 ? "s" : ""));
   return file;
 }
 
@@ -148,6 +171,10 @@ Result<NetworkFile> read_network(const Path& folder, bool with_weights, std::str
     return file;
   }
   ITO_ASSIGN(const WeightsChoice choice, find_weights(folder, stem_of(entry), variant));
+  if (variant.empty() && !choice.variant.empty())
+    file.notes.push_back(
+        fmt::format("{}: the weights are those of the variant {}, the only ones there",
+                    folder.string(), choice.variant));
   ITO_ASSIGN(file.weights, read_weights(choice));
   ITO_TRY(modernize_parameters(file.weights, choice.path.string()));
   return file;

@@ -15,6 +15,7 @@ namespace ito {
 namespace {
 
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;
+constexpr size_t kQuoted = 40;  // characters of a text that is no safetensors file
 constexpr const char* kMetadata = "__metadata__";
 
 struct Entry {
@@ -22,6 +23,7 @@ struct Entry {
   HostType type;
   Shape shape;
   uint64_t begin, end;  // bytes from the start of the data
+  std::string unknown;  // name of a type that is not read
 };
 
 // One header entry, checked by itself and against the size of the data.
@@ -34,9 +36,7 @@ Result<Entry> parse_entry(const std::string& name, const Json& value, uint64_t d
       return bad(fmt::format("unexpected key '{}' in the header", key));
   auto dtype = value.find("dtype"), dims = value.find("shape"), range = value.find("data_offsets");
   if (dtype == value.end() || !dtype->is_string()) return bad("dtype is missing");
-  std::optional<HostType> type = host_type_from_name(dtype->get_ref<const std::string&>());
-  if (!type)
-    return unsupported("{}: tensor {}: unsupported dtype {}", where, name, describe_json(*dtype));
+  const std::optional<HostType> type = host_type_from_name(dtype->get_ref<const std::string&>());
 
   if (dims == value.end() || !dims->is_array()) return bad("shape is missing");
   std::vector<int64_t> shape;
@@ -46,7 +46,7 @@ Result<Entry> parse_entry(const std::string& name, const Json& value, uint64_t d
       return bad(fmt::format("shape {} has an impossible extent", describe_json(*dims)));
     shape.push_back(extent.get<int64_t>());
   }
-  std::optional<int64_t> numel = checked_numel(shape, host_type_size(*type));
+  std::optional<int64_t> numel = checked_numel(shape, type ? host_type_size(*type) : 1);
   if (!numel) return bad(fmt::format("shape {} overflows", describe_json(*dims)));
 
   if (range == value.end() || !range->is_array() || range->size() != 2 ||
@@ -58,11 +58,15 @@ Result<Entry> parse_entry(const std::string& name, const Json& value, uint64_t d
         fmt::format("data_offsets [{}, {}] lie outside the {} bytes of data; the file is "
                     "truncated or its header is wrong",
                     begin, end, data_size));
+  if (!type) {  // what an element of it takes, nobody here knows
+    return Entry{name,  HostType::kU8, Shape(std::move(shape)),
+                 begin, end,           dtype->get<std::string>()};
+  }
   uint64_t expected = static_cast<uint64_t>(*numel) * host_type_size(*type);
   if (end - begin != expected)
     return bad(fmt::format("{} {} takes {} bytes, but data_offsets span {}", host_type_name(*type),
                            describe_json(*dims), expected, end - begin));
-  return Entry{name, *type, Shape(std::move(shape)), begin, end};
+  return Entry{name, *type, Shape(std::move(shape)), begin, end, ""};
 }
 
 }  // namespace
@@ -75,11 +79,17 @@ Result<TensorFile> parse(std::string_view bytes, std::string_view where,
   const FileKind kind = kind_of_bytes(bytes.substr(0, kFileKindBytes));
   if (kind != FileKind::kSafetensors && kind != FileKind::kUnknown)
     return corrupt("{} is no safetensors file{}", where, kind_remark(kind));
+  if (bytes.size() < 8 && !bytes.empty() && is_text(bytes))
+    return corrupt("{} is no safetensors file: it is the text \"{}\"", where, bytes);
   if (bytes.size() < 8)
     return corrupt("{}: not a safetensors file: {} bytes, at least 8 expected", where,
                    bytes.size());
   uint64_t header_size = 0;
   std::memcpy(&header_size, bytes.data(), 8);
+  // Words in place of a number: what a server said, or a text file.
+  if (header_size > kMaxHeaderBytes && is_text(bytes.substr(0, kFileKindBytes)))
+    return corrupt("{} is no safetensors file: it is a text that begins with \"{}\"", where,
+                   bytes.substr(0, std::min(bytes.find_first_of("\r\n"), kQuoted)));
   if (header_size > kMaxHeaderBytes)
     return corrupt("{}: header length {} exceeds the format's limit of {} bytes", where,
                    header_size, kMaxHeaderBytes);
@@ -124,6 +134,10 @@ Result<TensorFile> parse(std::string_view bytes, std::string_view where,
     return corrupt("{}: {} bytes of data, but the tensors take {}", where, data.size(), position);
 
   for (Entry& entry : entries) {
+    if (!entry.unknown.empty()) {
+      file.unread[entry.name] = entry.unknown;
+      continue;
+    }
     std::string_view part = data.substr(entry.begin, entry.end - entry.begin);
     file.tensors[entry.name] =
         HostTensor{entry.type, std::move(entry.shape),

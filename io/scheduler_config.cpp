@@ -1,5 +1,6 @@
 #include "io/scheduler_config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -175,6 +176,20 @@ Json scheduler_config_json(const SchedulerConfig& c) {
   if (!c.ladder) json.erase("ladder");
   if (!std::isfinite(c.lambda_min_clipped)) json.erase("lambda_min_clipped");
   return json;
+}
+
+std::vector<std::string> unknown_scheduler_keys(const SchedulerConfig& c) {
+  // "tensor_format" and the old switch of the prediction are of releases that wrote them always.
+  constexpr std::string_view kOld[] = {"tensor_format", "predict_epsilon"};
+  std::vector<std::string> keys;
+  for (const auto& [key, text] : c.extra) {
+    const auto is = [&](const NamedKey& named) { return key == named.key.name; };
+    if (key.starts_with('_') || std::any_of(std::begin(kKeys), std::end(kKeys), is) ||
+        std::find(std::begin(kOld), std::end(kOld), key) != std::end(kOld))
+      continue;
+    keys.push_back(key);
+  }
+  return keys;
 }
 
 std::span<const SchedulerKeyValues> scheduler_key_values() {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/config.h"
 #include "base/result.h"
@@ -26,6 +27,10 @@ Status validate_scheduler_config(const SchedulerConfig& config, const std::strin
 // The text of a scheduler_config.json. Python writes infinite numbers as bare words, which are no
 // JSON: they are understood here.
 Result<SchedulerConfig> read_scheduler_file(const Path& path);
+
+// Keys of a file that no scheduler class here has, those of a library's bookkeeping left out: they
+// change nothing.
+std::vector<std::string> unknown_scheduler_keys(const SchedulerConfig& config);
 
 // The config as the class reads it that samples `sampler` with models of the config's process: keys
 // which that class owns keep their values, others go to `extra` (diffusers' from_config). Errors: a

@@ -317,7 +317,11 @@ Result<TensorFile> parse_zip_file(const Source& source) {
     if (in_root && entry.name.ends_with(kPickleName)) description = &entry;
   }
   if (description == nullptr)
-    return unsupported("{}: a zip archive without data.pkl is no PyTorch checkpoint", where);
+    return unsupported(
+        "{}: a zip archive without data.pkl is no PyTorch checkpoint; it has {}{}; unpack it and "
+        "give the folder or file of weights in it",
+        where, entries.empty() ? "nothing" : entries.front().name,
+        entries.size() > 1 ? fmt::format(" and {} more", entries.size() - 1) : "");
   const std::string root =
       description->name.substr(0, description->name.size() - kPickleName.size());
   for (const ZipEntry& entry : entries) {

@@ -134,6 +134,10 @@ Result<TensorFile> read_weights(const WeightsChoice& choice) {
     ITO_ASSIGN(TensorFile shard, read_tensors(path));
     for (const std::string& tensor : tensors) {
       const auto found = shard.tensors.find(tensor);
+      if (const auto unread = shard.unread.find(tensor); unread != shard.unread.end()) {
+        all.unread.insert(*unread);
+        continue;
+      }
       if (found == shard.tensors.end())
         return corrupt("{}: tensor {} is missing, which the index says is there", path.string(),
                        tensor);

@@ -10,15 +10,6 @@ namespace {
 
 constexpr double kClassifierNormEps = 1e-5;
 
-// The logit of each row's label: [n, 1].
-Tensor label_logit(Tensor logits, Tensor labels) {
-  CHECK(logits.rank() == 2 && labels.shape() == Shape{logits.dim(0)},
-        "logits " + logits.shape().to_string() + " with labels " + labels.shape().to_string());
-  const Tensor index = iota(logits.graph(), logits.shape(), 1, labels.dtype());
-  const Tensor hit = equal(index, reshape(labels, Shape{labels.dim(0), 1}));
-  return sum(select(hit, logits, scalar(logits.graph(), 0)), {1}, /*keepdim=*/true);
-}
-
 }  // namespace
 
 Status check_classifier(const ClassifierConfig& config) {
@@ -130,6 +121,14 @@ Tensor classifier(const Scope& scope, const ClassifierConfig& config, Tensor x) 
   x = last_block(scope, config, x);
   const int64_t features = x.dim(1) * x.dim(2) * x.dim(3);
   return linear(scope / "head", reshape(x, Shape{x.dim(0), features}), config.classes);
+}
+
+Tensor label_logit(Tensor logits, Tensor labels) {
+  CHECK(logits.rank() == 2 && labels.shape() == Shape{logits.dim(0)},
+        "logits " + logits.shape().to_string() + " with labels " + labels.shape().to_string());
+  const Tensor index = iota(logits.graph(), logits.shape(), 1, labels.dtype());
+  const Tensor hit = equal(index, reshape(labels, Shape{labels.dim(0), 1}));
+  return sum(select(hit, logits, scalar(logits.graph(), 0)), {1}, /*keepdim=*/true);
 }
 
 Tensor label_log_probability(Tensor logits, Tensor labels) {

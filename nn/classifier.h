@@ -36,6 +36,8 @@ Tensor classifier(const Scope& scope, const ClassifierConfig& config, Tensor x);
 // hundred images settle their covariance: for Fréchet distances between sets of images.
 Tensor classifier_features(const Scope& scope, const ClassifierConfig& config, Tensor x);
 
+// The logit of each row's label: [n, 1].
+Tensor label_logit(Tensor logits, Tensor labels);
 // log softmax(logits)[label]: logits [n, classes], labels u32 or i32 [n], each in [0, classes) →
 // [n].
 Tensor label_log_probability(Tensor logits, Tensor labels);

@@ -321,6 +321,7 @@ Result<ImageDataset> read_array_folder(const Path& folder, Split split,
     if (ending == ".npz" || ending == ".npy") files.push_back(name);
   }
   if (files.size() == 1) return read_array_dataset(folder / files[0], split, options);
+  if (are_sample_archives(folder, files)) return read_sample_archives(folder, files);
   const char* part = split == Split::kTrain ? "train" : "test";
   std::vector<std::string> images;
   for (const std::string& name : files)

@@ -143,13 +143,6 @@ std::vector<Name> data_set_formats() {
   return names;
 }
 
-std::span<const SplitRow> split_rows() {
-  static constexpr SplitRow kSplits[] = {
-      {{"train", "images to train on", "", ""}, Split::kTrain},
-      {{"test", "images to test on, or all where no part is for that", "", ""}, Split::kTest}};
-  return kSplits;
-}
-
 bool is_hidden(const std::string& name) {
   return name.starts_with(".") || name == "__MACOSX" || name == "Thumbs.db" ||
          name == "desktop.ini" || name == "Icon\r" || name == "@eaDir";

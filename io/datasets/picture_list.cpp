@@ -282,6 +282,7 @@ Result<PictureList> list_pictures(const Path& folder, LabelSource source,
   }
   if (folders.empty()) {
     take_all(list, found);
+    if (of_training == nullptr) label_samples(list);
     return list;
   }
   // One folder that holds everything is no class but where the pictures are.

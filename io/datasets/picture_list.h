@@ -29,6 +29,9 @@ struct PictureList {
 Result<PictureList> list_pictures(const Path& folder, LabelSource source,
                                   const PictureList* of_training = nullptr);
 
+// Pictures of `ito sample` carry their class in their settings: takes it from there, where all do.
+void label_samples(PictureList& list);
+
 // metadata.csv or metadata.jsonl of a folder: labels by file name, empty where a row has none.
 // Nothing without such a file.
 struct PictureMetadata {

@@ -1,14 +1,12 @@
 // What people bring, from the command line: what train says of the images that it read, on which it
 // validates, and what becomes of the names of their classes.
 #include <algorithm>
-#include <regex>
 
 #include "io/image.h"
 #include "io/png.h"
 #include "io/safetensors.h"
 #include "tests/apps/run_ito.h"
 #include "tests/apps/tiny_model.h"
-#include "tests/support/folders.h"
 
 namespace ito::test {
 namespace {
@@ -251,44 +249,6 @@ TEST_F(Data, MasksMayBeTransparentAndOthersAreNamedByPixel) {
 }
 
 // Every option that a message of the program speaks of is one of some command.
-TEST(Advice, NamesOptionsThatExist) {
-  std::set<std::string> options;
-  const std::regex option("--([a-z][a-z0-9-]*)");
-  const auto add = [&](const std::vector<std::string>& command) {
-    const std::string help = run_ito(with(command, {"--help"})).out;
-    for (std::sregex_iterator it(help.begin(), help.end(), option), end; it != end; ++it)
-      options.insert((*it)[1]);
-  };
-  add({});
-  for (const char* command :
-       {"devices", "train", "report", "sample", "interpolate", "forward", "likelihood", "evaluate",
-        "inspect", "convert", "bench", "toy", "verify"})
-    add({command});
-  EXPECT_GT(options.size(), 60u);
-  int seen = 0;
-  for (const char* room : {"base", "io", "nn", "diffusion", "graph", "runtime", "api", "apps"}) {
-    for (const auto& entry :
-         std::filesystem::recursive_directory_iterator(Path(source_folder()) / room)) {
-      if (entry.path().extension() != ".cpp" && entry.path().extension() != ".h") continue;
-      std::istringstream lines(read_file(entry.path()).value());
-      for (std::string line; std::getline(lines, line);) {
-        const size_t comment = line.find("//");
-        if (comment != std::string::npos) line.resize(comment);
-        if (line.find('"') == std::string::npos) continue;
-        for (std::sregex_iterator it(line.begin(), line.end(), option), end; it != end; ++it) {
-          // "--{}" is put together elsewhere, and x-- is arithmetic.
-          if (it->position() > 0 && std::isalnum(static_cast<unsigned char>(
-                                        line[static_cast<size_t>(it->position()) - 1])) != 0)
-            continue;
-          if ((*it)[1].str().ends_with("-")) continue;
-          EXPECT_TRUE(options.contains((*it)[1])) << entry.path() << ": " << line;
-          ++seen;
-        }
-      }
-    }
-  }
-  EXPECT_GT(seen, 100);
-}
 
 }  // namespace
 }  // namespace ito::test

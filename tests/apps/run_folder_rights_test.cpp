@@ -41,7 +41,7 @@ TEST(RunFolderRights, FreshLeavesWhatSomebodyPutBesideTheWeights) {
   ASSERT_FALSE(check_run_folder(run).ok());  // there is no run.json
   ASSERT_TRUE(remove_run(run).ok());
   EXPECT_TRUE(file_exists(run / "unet/config.json"));
-  put("run.json", "{}");
+  put("run.json", R"({"options": {}})");
   ASSERT_TRUE(check_run_folder(run).ok());
   ASSERT_TRUE(remove_run(run).ok());
   EXPECT_FALSE(file_exists(run / "unet/config.json"));
