@@ -47,6 +47,13 @@ void cast_all(TensorFile& file, const std::optional<HostType>& type) {
     if (is_floating(tensor.type) && tensor.type != *type) tensor = cast(tensor, *type);
 }
 
+// Nothing is left out when a file is written anew.
+Status check_all_read(const TensorFile& file, const std::string& where) {
+  if (file.unread.empty()) return {};
+  const auto& [name, dtype] = *file.unread.begin();
+  return unsupported("{}: tensor {} is of the type {}, which is not read", where, name, dtype);
+}
+
 void count(const TensorFile& file, Conversion& report) {
   for (const auto& [name, tensor] : file.tensors) {
     ++report.tensors;
@@ -56,6 +63,7 @@ void count(const TensorFile& file, Conversion& report) {
 
 // The network's tensors without the prefix that the file has before them.
 Status strip_prefix(NetworkFile& file, const std::string& where, Conversion& report) {
+  ITO_TRY(check_all_read(file.weights, where));
   ITO_ASSIGN(const Network network, make_network(file.network, file.config));
   ITO_ASSIGN(const WeightNames names, find_weight_names(network.set(), file.weights, where));
   if (names.prefix.empty()) return {};
@@ -147,6 +155,7 @@ Result<Conversion> convert_model(const Path& source, const Path& out,
   if (out.extension() != ".safetensors")
     return invalid_argument("{}: a file of tensors becomes a .safetensors", out.string());
   ITO_ASSIGN(TensorFile file, read_tensors(source));
+  ITO_TRY(check_all_read(file, source.string()));
   if (!options.prefix.empty()) ITO_TRY(keep_prefix(file, options.prefix, source.string()));
   cast_all(file, options.type);
   file.metadata.emplace("format", "pt");

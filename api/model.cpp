@@ -130,9 +130,12 @@ Result<Model> load_model(const Path& folder, std::string_view variant) {
     return invalid_argument("{} is a file, expected a model folder{}", folder.string(),
                             kind_remark(kind));
   }
-  if (!folder_exists(folder)) return not_found("there is no model folder {}", folder.string());
+  if (!folder_exists(folder))
+    return not_found("there is no model folder {}; a model of a hub has to be downloaded first",
+                     folder.string());
   ITO_ASSIGN(DiffusersModel file, read_diffusers(folder, variant));
   Model model;
+  for (const std::string& text : file.notes) model.notes.push_back(folder.string() + ": " + text);
   model.scheduler_missing = !file.scheduler;
   if (file.scheduler) model.scheduler = std::move(*file.scheduler);
   const std::string where = folder.string();
@@ -142,6 +145,9 @@ Result<Model> load_model(const Path& folder, std::string_view variant) {
     ITO_ASSIGN(NetworkFile part, read_network(beside, true, variant));
     ITO_ASSIGN(file.denoiser, join_parts(*row, std::move(file.denoiser), std::move(part), where));
   }
+  if (variant.empty() && !file.denoiser.variant.empty())
+    model.notes.push_back(fmt::format("{}: the weights are those of the variant {}, the only ones",
+                                      where, file.denoiser.variant));
   ITO_ASSIGN(static_cast<Component&>(model), component_of(file.denoiser, where, model.notes));
   model.index = std::move(file.index);
   if (file.vae) {

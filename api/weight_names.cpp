@@ -58,6 +58,9 @@ std::string nearest_name(const TensorFile& file, const std::string& parameter) {
 Error missing(const ParameterSet& set, const TensorFile& file, std::string_view where) {
   for (const Parameter& parameter : set.parameters()) {
     if (file.tensors.contains(parameter.name)) continue;
+    if (const auto unread = file.unread.find(parameter.name); unread != file.unread.end())
+      return unsupported("{}: tensor {} is of the type {}, which is not read", where,
+                         parameter.name, unread->second);
     const std::string nearest = nearest_name(file, parameter.name);
     return corrupt("{}: tensor {} is missing: the network expects it with shape {}, found {}",
                    where, parameter.name, parameter.spec.foreign_shape.to_string(),
@@ -87,6 +90,8 @@ Result<WeightNames> find_weight_names(const ParameterSet& set, const TensorFile&
   for (const auto& [name, tensor] : file.tensors)
     if (!name.starts_with(names.prefix) || set.find(name.substr(names.prefix.size())) == nullptr)
       names.unused.push_back(name);
+  for (const auto& [name, dtype] : file.unread)
+    names.unused.push_back(fmt::format("{} ({})", name, dtype));
   return names;
 }
 

@@ -161,4 +161,9 @@ Json write_keys(const Config& config, std::span<const Key<Config>> keys) {
   return json;
 }
 
+// Whether a key that nothing knows would change something: it is not private, null or false.
+inline bool says_something(const std::string& key, const std::string& text) {
+  return !key.starts_with("_") && text != "null" && text != "false";
+}
+
 }  // namespace ito

@@ -7,12 +7,33 @@
 namespace ito {
 namespace {
 
+// Parts of pipelines without which their images would be others, and which no model here has.
+constexpr const char* kPartsNotRead[] = {
+    "vqvae",    "movq",       "controlnet", "prior", "low_res_scheduler",
+    "vq_model", "image_unet", "unet_2"};
+
+// Error kUnsupported or kNotFound: a part that the index names cannot be used or is not there.
+Status check_parts(const Path& folder, const Json& index, const std::string& where) {
+  const auto is_there = [&](const char* name) {
+    const auto part = index.find(name);
+    return part != index.end() && part->is_array() && part->size() == 2 && !(*part)[1].is_null();
+  };
+  for (const char* name : kPartsNotRead)
+    if (is_there(name))
+      return unsupported("{}: the pipeline has the part '{}', {}, which is not read", where, name,
+                         describe_json(index[name]));
+  if (is_there("vae") && !file_exists(folder / "vae" / "config.json"))
+    return not_found("{}: names an autoencoder, but vae/config.json is missing", where);
+  return {};
+}
+
 // model_index.json, or an empty object. Where present it must name a denoiser that we can run.
 Result<Json> read_model_index(const Path& folder) {
   Path path = folder / "model_index.json";
   if (!file_exists(path)) return Json::object();
   ITO_ASSIGN(Json json, read_json(path));
   ITO_ASSIGN(JsonObject index, JsonObject::open(json, path.string()));
+  ITO_TRY(check_parts(folder, json, path.string()));
   for (const std::string& folder : denoiser_folders()) {
     const Json* denoiser = index.find(folder.c_str());
     if (denoiser == nullptr) continue;
@@ -27,6 +48,16 @@ Result<Json> read_model_index(const Path& folder) {
   return json;
 }
 
+void note_unused(const std::vector<std::string>& keys, const char* whose,
+                 std::vector<std::string>& notes) {
+  std::string listed;
+  for (const std::string& key : keys) listed += (listed.empty() ? "" : ", ") + key;
+  if (!keys.empty())
+    notes.push_back(fmt::format("{} configuration has {} that {} not known and changes nothing: {}",
+                                whose, keys.size() == 1 ? "a key" : "keys",
+                                keys.size() == 1 ? "is" : "are", listed));
+}
+
 }  // namespace
 
 Result<Path> denoiser_folder(const Path& folder) {
@@ -35,8 +66,10 @@ Result<Path> denoiser_folder(const Path& folder) {
     if (file_exists(folder / name / "config.json")) return folder / name;
   if (file_exists(folder / "config.json")) return folder;
   return not_found(
-      "{}: neither {} nor config.json is there; expected a diffusers pipeline or model folder",
-      folder.string(), denoiser_configs());
+      "{}: neither {} nor config.json is there; expected a diffusers pipeline or model folder{}",
+      folder.string(), denoiser_configs(),
+      folder_exists(folder / "snapshots") ? "; of a hub's cache that is the one in snapshots/"
+                                          : "");
 }
 
 Result<std::optional<SchedulerConfig>> read_scheduler_config(const Path& folder) {
@@ -59,7 +92,9 @@ Result<DiffusersModel> read_diffusers(const Path& folder, std::string_view varia
   ITO_ASSIGN(model.index, read_model_index(folder));
   ITO_ASSIGN(const Path denoiser, denoiser_folder(folder));
   ITO_ASSIGN(model.scheduler, read_scheduler_config(folder));
+  if (model.scheduler) note_unused(unused_keys(*model.scheduler), "the scheduler's", model.notes);
   ITO_ASSIGN(model.denoiser, read_network(denoiser, true, variant));
+  note_unused(unused_keys(model.denoiser), "the network's", model.notes);
   if (file_exists(folder / "vae" / "config.json")) {
     ITO_ASSIGN(model.vae, read_network(folder / "vae", true, variant));
   }

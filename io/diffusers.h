@@ -30,6 +30,7 @@ struct DiffusersModel {
   NetworkFile denoiser;
   std::optional<NetworkFile> vae;            // of a pipeline on latents
   std::optional<SchedulerConfig> scheduler;  // nothing in a bare model folder without one
+  std::vector<std::string> notes = {};       // what was read and is not used
   // model_index.json as read, or empty. What it names besides the above (text encoders, tokenizers)
   // is not read, and named as absent where the pipeline is written.
   Json index = Json::object();

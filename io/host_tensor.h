@@ -53,6 +53,8 @@ struct HostTensor {
 struct TensorFile {
   std::map<std::string, HostTensor> tensors;
   std::map<std::string, std::string> metadata;
+  // Tensors of element types that HostType lacks, by name, and what the file calls the type.
+  std::map<std::string, std::string> unread = {};
 
   bool operator==(const TensorFile&) const = default;
 };

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/name_list.h"
+#include "io/config_keys.h"
 #include "io/network_configs.h"
 #include "io/safetensors.h"
 #include "io/weights.h"
@@ -137,6 +138,15 @@ Result<NetworkFile> network_from_json(const Json& json, const std::string& where
   return file;
 }
 
+std::vector<std::string> unused_keys(const NetworkFile& file) {
+  std::vector<std::string> keys;
+  const UNet2DConfig* config = std::any_cast<UNet2DConfig>(&file.config);
+  if (config == nullptr) return keys;
+  for (const auto& [key, text] : config->extra)
+    if (key != "dropout" && says_something(key, text)) keys.push_back(key);
+  return keys;
+}
+
 Result<NetworkFile> read_network(const Path& folder, bool with_weights, std::string_view variant) {
   const Path path = folder / "config.json";
   ITO_ASSIGN(const Json json, read_json(path));
@@ -149,6 +159,7 @@ Result<NetworkFile> read_network(const Path& folder, bool with_weights, std::str
   }
   ITO_ASSIGN(const WeightsChoice choice, find_weights(folder, stem_of(entry), variant));
   ITO_ASSIGN(file.weights, read_weights(choice));
+  file.variant = choice.variant;
   ITO_TRY(modernize_parameters(file.weights, choice.path.string()));
   return file;
 }

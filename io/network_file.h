@@ -51,8 +51,13 @@ struct NetworkFile {
   std::string network;  // row of nn/networks.h
   NetworkConfig config;
   Json extra = Json::object();  // keys of config.json that are not the configuration's
-  TensorFile weights;           // PyTorch names; legacy attention keys already renamed
+  TensorFile weights = {};      // PyTorch names; legacy attention keys already renamed
+  std::string variant = {};     // of the weights that were read; empty: the plain ones
 };
+
+// Keys of a UNet2DModel's file that are not known and say something; none of other classes, which
+// check what they do not use when they are read.
+std::vector<std::string> unused_keys(const NetworkFile& file);
 
 // A network without its weights from config.json's content (a missing "_class_name" means
 // UNet2DModel, as in the first releases). Errors as of read_network.

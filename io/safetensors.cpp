@@ -19,7 +19,8 @@ constexpr const char* kMetadata = "__metadata__";
 
 struct Entry {
   std::string name;
-  HostType type;
+  std::optional<HostType> type;  // nothing: one that is not read
+  std::string dtype;
   Shape shape;
   uint64_t begin, end;  // bytes from the start of the data
 };
@@ -34,9 +35,8 @@ Result<Entry> parse_entry(const std::string& name, const Json& value, uint64_t d
       return bad(fmt::format("unexpected key '{}' in the header", key));
   auto dtype = value.find("dtype"), dims = value.find("shape"), range = value.find("data_offsets");
   if (dtype == value.end() || !dtype->is_string()) return bad("dtype is missing");
-  std::optional<HostType> type = host_type_from_name(dtype->get_ref<const std::string&>());
-  if (!type)
-    return unsupported("{}: tensor {}: unsupported dtype {}", where, name, describe_json(*dtype));
+  const std::string& spelt = dtype->get_ref<const std::string&>();
+  const std::optional<HostType> type = host_type_from_name(spelt);
 
   if (dims == value.end() || !dims->is_array()) return bad("shape is missing");
   std::vector<int64_t> shape;
@@ -46,7 +46,7 @@ Result<Entry> parse_entry(const std::string& name, const Json& value, uint64_t d
       return bad(fmt::format("shape {} has an impossible extent", describe_json(*dims)));
     shape.push_back(extent.get<int64_t>());
   }
-  std::optional<int64_t> numel = checked_numel(shape, host_type_size(*type));
+  std::optional<int64_t> numel = checked_numel(shape, type ? host_type_size(*type) : 1);
   if (!numel) return bad(fmt::format("shape {} overflows", describe_json(*dims)));
 
   if (range == value.end() || !range->is_array() || range->size() != 2 ||
@@ -58,11 +58,12 @@ Result<Entry> parse_entry(const std::string& name, const Json& value, uint64_t d
         fmt::format("data_offsets [{}, {}] lie outside the {} bytes of data; the file is "
                     "truncated or its header is wrong",
                     begin, end, data_size));
+  if (!type) return Entry{name, {}, spelt, Shape(std::move(shape)), begin, end};
   uint64_t expected = static_cast<uint64_t>(*numel) * host_type_size(*type);
   if (end - begin != expected)
     return bad(fmt::format("{} {} takes {} bytes, but data_offsets span {}", host_type_name(*type),
                            describe_json(*dims), expected, end - begin));
-  return Entry{name, *type, Shape(std::move(shape)), begin, end};
+  return Entry{name, type, spelt, Shape(std::move(shape)), begin, end};
 }
 
 }  // namespace
@@ -81,8 +82,9 @@ Result<TensorFile> parse(std::string_view bytes, std::string_view where,
   uint64_t header_size = 0;
   std::memcpy(&header_size, bytes.data(), 8);
   if (header_size > kMaxHeaderBytes)
-    return corrupt("{}: header length {} exceeds the format's limit of {} bytes", where,
-                   header_size, kMaxHeaderBytes);
+    return corrupt(
+        "{}: not a safetensors file: header length {} exceeds the format's limit of {} bytes",
+        where, header_size, kMaxHeaderBytes);
   if (header_size > bytes.size() - 8)
     return corrupt("{}: header length {} exceeds the file's {} bytes; the file is truncated", where,
                    header_size, bytes.size());
@@ -124,9 +126,13 @@ Result<TensorFile> parse(std::string_view bytes, std::string_view where,
     return corrupt("{}: {} bytes of data, but the tensors take {}", where, data.size(), position);
 
   for (Entry& entry : entries) {
+    if (!entry.type) {
+      file.unread[entry.name] = entry.dtype;
+      continue;
+    }
     std::string_view part = data.substr(entry.begin, entry.end - entry.begin);
     file.tensors[entry.name] =
-        HostTensor{entry.type, std::move(entry.shape),
+        HostTensor{*entry.type, std::move(entry.shape),
                    owner ? TensorBytes::part_of(owner, part)
                          : TensorBytes(std::vector<uint8_t>(part.begin(), part.end()))};
   }

@@ -295,4 +295,14 @@ std::string scheduler_pipeline_name(const SchedulerConfig& config) {
   return scheduler_class_of(config.process, config.sampler).pipeline;
 }
 
+std::vector<std::string> unused_keys(const SchedulerConfig& config) {
+  std::vector<std::string> keys;
+  for (const auto& [key, text] : config.extra) {
+    const bool known = std::any_of(std::begin(kKeys), std::end(kKeys),
+                                   [&](const NamedKey& named) { return key == named.name; });
+    if (!known && says_something(key, text)) keys.push_back(key);
+  }
+  return keys;
+}
+
 }  // namespace ito

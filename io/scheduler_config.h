@@ -37,4 +37,8 @@ Result<SchedulerConfig> as_sampler(const SchedulerConfig& config, const std::str
 std::string scheduler_class_name(const SchedulerConfig& config);
 std::string scheduler_pipeline_name(const SchedulerConfig& config);
 
+// Keys of the file that no scheduler class here knows and that say something: neither null nor
+// false.
+std::vector<std::string> unused_keys(const SchedulerConfig& config);
+
 }  // namespace ito

@@ -78,6 +78,11 @@ Result<TensorFile> read_tensors(const Path& path) {
       ITO_ASSIGN(file.tensors["array"], read_npy(path));
       return file;
     }
+    case FileKind::kPickle:
+      return corrupt(
+          "{} is a Python pickle; expected a PyTorch checkpoint, as torch.save writes it, "
+          "or a safetensors file",
+          path.string());
     default:
       return read_safetensors(path);
   }
@@ -95,12 +100,18 @@ Result<WeightsChoice> find_weights(const Path& folder, std::string_view stem,
   if (variant.empty() && variants.size() == 1) return all.front();
   const std::string listed = joined(variants);
   if (variant.empty() && !variants.empty())
-    return invalid_argument("{}: weights of the variants {} are there; name one with --variant",
-                            folder.string(), listed);
+    return invalid_argument(
+        "{}: weights of the variants {} are there; `ito convert --variant NAME` makes a model of "
+        "one",
+        folder.string(), listed);
   if (!variant.empty())
     return not_found("{}: no weights of the variant {}{}", folder.string(), variant,
                      listed.empty() ? "" : "; there are " + listed);
-  return not_found("{}: {}.safetensors is missing", folder.string(), stem);
+  std::string others;
+  for (const std::string& name : names)
+    if (name.ends_with(".safetensors") || name.ends_with(".bin") || name.ends_with(".index.json"))
+      others += (others.empty() ? "; there are " : ", ") + name;
+  return not_found("{}: {}.safetensors is missing{}", folder.string(), stem, others);
 }
 
 Result<std::vector<std::string>> find_variants(const Path& folder, std::string_view stem) {
@@ -133,6 +144,10 @@ Result<TensorFile> read_weights(const WeightsChoice& choice) {
       return not_found("{}: the shard {} is missing", choice.path.parent_path().string(), name);
     ITO_ASSIGN(TensorFile shard, read_tensors(path));
     for (const std::string& tensor : tensors) {
+      if (const auto unread = shard.unread.find(tensor); unread != shard.unread.end()) {
+        all.unread.insert(*unread);
+        continue;
+      }
       const auto found = shard.tensors.find(tensor);
       if (found == shard.tensors.end())
         return corrupt("{}: tensor {} is missing, which the index says is there", path.string(),

@@ -42,7 +42,8 @@ TEST(Safetensors, RoundTripsEveryTypeAlignedAndDeterministic) {
   for (int t = 0; t < 13; ++t) {
     auto type = static_cast<HostType>(t);
     HostTensor tensor{type, Shape{3}, std::vector<uint8_t>(3 * host_type_size(type))};
-    for (size_t i = 0; i < tensor.bytes.size(); ++i) tensor.bytes.own()[i] = static_cast<uint8_t>(i + 1);
+    for (size_t i = 0; i < tensor.bytes.size(); ++i)
+      tensor.bytes.own()[i] = static_cast<uint8_t>(i + 1);
     file.tensors["t." + std::string(host_type_name(type))] = tensor;
   }
   file.tensors["empty"] = {HostType::kF32, Shape{0, 4}, {}};
@@ -113,10 +114,19 @@ TEST(Safetensors, EachLieIsACorruptErrorThatNamesIt) {
     for (const char* part : c.parts)
       EXPECT_TRUE(fails(result, ErrorKind::kCorrupt, part)) << c.header;
   }
-  EXPECT_TRUE(fails(
-      parse_safetensors(
-          file_of(R"({"w":{"dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8]}})", eight), "m"),
-      ErrorKind::kUnsupported, "tensor w", "F8_E4M3"));
+}
+
+// A tensor of a type that is not read does not keep the others from being read.
+TEST(Safetensors, TypesThatAreNotReadAreNamed) {
+  const TensorFile file =
+      parse_safetensors(file_of(R"({"w":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]},)"
+                                R"("x":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})",
+                                std::string(8, 'a')),
+                        "m")
+          .value();
+  EXPECT_EQ(file.unread, (std::map<std::string, std::string>{{"w", "F8_E4M3"}}));
+  ASSERT_EQ(file.tensors.size(), 1u);
+  EXPECT_EQ(file.tensors.at("x").shape, (Shape{4}));
 }
 
 TEST(Safetensors, HeaderLengthIsBoundedBeforeItIsBelieved) {
