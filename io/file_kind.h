@@ -55,6 +55,8 @@ inline constexpr uint64_t kFileKindBytes = 512;
 // called, for what bytes do not tell.
 FileKind kind_of_bytes(std::string_view head, std::string_view name = {});
 bool is_picture(FileKind kind);
+// Of files to be unpacked.
+bool is_archive(FileKind kind);
 
 // "a PNG picture", "a Git LFS pointer: the file itself was not downloaded (git lfs pull)"; of an
 // unknown kind "".
