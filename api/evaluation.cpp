@@ -75,6 +75,11 @@ Result<SetScore> Evaluator::score_of(const ImageDataset& data, int64_t count) {
   return compare(set);
 }
 
+void Evaluator::set_classes(std::vector<uint32_t> drawn, std::vector<uint32_t> numbers) {
+  drawn_ = std::move(drawn);
+  if (scorer_) scorer_->call_classes(std::move(numbers));
+}
+
 Result<SampleScore> Evaluator::score(const Model& model, const SampleOptions& options,
                                      int64_t count,
                                      const std::function<bool(int64_t)>& after_step) {
@@ -100,7 +105,9 @@ Result<SampleScore> Evaluator::score(const Model& model, const SampleOptions& op
     std::vector<uint32_t> labels;
     for (int64_t i = first; i < std::min(first + batched.batch, count); ++i) {
       const uint32_t seed = static_cast<uint32_t>(i);
-      requests.push_back({.seed = seed, .label = classes > 0 ? seed % classes : 0});
+      uint32_t label = classes > 0 ? seed % classes : 0;
+      if (classes > 0 && !drawn_.empty()) label = drawn_[seed % drawn_.size()];
+      requests.push_back({.seed = seed, .label = label});
       labels.push_back(requests.back().label);
     }
     ITO_ASSIGN(std::vector<float> images,

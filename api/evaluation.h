@@ -59,10 +59,14 @@ class Evaluator {
   // Numbers that the network sees in one image.
   int64_t features() const { return features_->count(); }
 
-  // Draws images with seeds 0, 1, ..., count - 1 (class: seed modulo classes) and judges them, each
-  // value clipped to [-1, 1]. after_step is called after each step of the sampler with the number
-  // of images finished; false stops with kInterrupted. Errors: as of SamplingSession; a model whose
-  // images or classes are not the judges'.
+  // Of the models from here on: the classes that are drawn (empty: all) and what the classifier
+  // calls them (classes_among).
+  void set_classes(std::vector<uint32_t> drawn, std::vector<uint32_t> numbers);
+
+  // Draws images with seeds 0, 1, ..., count - 1 (class: seed modulo those drawn) and judges them,
+  // each value clipped to [-1, 1]. after_step is called after each step of the sampler with the
+  // number of images finished; false stops with kInterrupted. Errors: as of SamplingSession; a
+  // model whose images or classes are not the judges'.
   Result<SampleScore> score(const Model& model, const SampleOptions& options, int64_t count,
                             const std::function<bool(int64_t)>& after_step);
 
@@ -76,6 +80,7 @@ class Evaluator {
   EvaluatorOptions options_;
   std::unique_ptr<Features> features_;
   std::unique_ptr<Scorer> scorer_;
+  std::vector<uint32_t> drawn_;
   FeatureStatistics reference_;
   FeatureSet reference_set_;
   std::optional<KernelReference> kernel_;

@@ -57,14 +57,14 @@ std::string Evaluation::preface() const {
   return fmt::format(
       "<!-- written by `ito evaluate`; do not edit -->\n"
       "Distances, precision and recall are between what the classifier in {} sees in samples (its "
-      "last block, averaged over pixels: {} numbers) and in the first {} test images; ± is a "
+      "last block, averaged over pixels: {} numbers) and in the first {} {}; ± is a "
       "standard error over {} blocks of seeds. Samples have seeds from 0 on, class = seed modulo "
       "classes. They were computed on {}.{}\n",
       features_folder().string(), evaluator_->features(), evaluator_->reference_images(),
-      job_.judging.blocks, device_.info().name,
+      kind_of_images(test_), job_.judging.blocks, device_.info().name,
       job_.likelihoods > 0
-          ? fmt::format(" Bits per dimension are of the first test images, integrated to {}.",
-                        job_.tolerance)
+          ? fmt::format(" Bits per dimension are of the first {}, integrated to {}.",
+                        kind_of_images(test_), job_.tolerance)
           : "");
 }
 
@@ -184,6 +184,13 @@ Result<EvaluationResult> Evaluation::run() {
     ITO_ASSIGN(const Model model, load_scheduled_model(folder));
     for (const std::string& text : model.notes) note("note: " + text);
     ITO_ASSIGN(const std::optional<ClassNames> names, read_class_names(folder));
+    const bool fits = names && names->names.size() <= static_cast<size_t>(model.num_classes());
+    std::vector<uint32_t> numbers;
+    if (classifier_) {
+      ITO_ASSIGN(const std::optional<ClassNames> theirs, read_class_names(job_.classifier));
+      ITO_ASSIGN(numbers, classes_among(names, theirs, job_.classifier.string()));
+    }
+    evaluator_->set_classes(fits ? names->trained() : std::vector<uint32_t>(), numbers);
     ITO_TRY(evaluate(name, model, names ? &*names : nullptr));
   }
   return EvaluationResult{.rows = table_.rows(), .text = table_.text(preface())};

@@ -55,7 +55,7 @@ Json SampleIdentity::settings_of(const SampleRequest& request) const {
 }
 
 std::string SampleIdentity::name_of(const SampleRequest& request) const {
-  if (std::binary_search(several.begin(), several.end(), request.seed))
+  if ((labelled && chosen) || std::binary_search(several.begin(), several.end(), request.seed))
     return fmt::format("{:06}-{}", request.seed, request.label);
   return fmt::format("{:06}", request.seed);
 }

@@ -19,11 +19,12 @@ namespace ito {
 std::string model_key(const Model& model);
 
 struct SampleIdentity {
-  Json settings = Json::object();      // what the images have in common, and their key depends on
-  Json remarks = Json::object();       // what is kept beside it, and their key does not depend on
-  std::string model = {};              // model_key
-  bool labelled = false;               // requests have classes
-  bool with_context = false;           // requests have rows of a context
+  Json settings = Json::object();  // what the images have in common, and their key depends on
+  Json remarks = Json::object();   // what is kept beside it, and their key does not depend on
+  std::string model = {};          // model_key
+  bool labelled = false;           // requests have classes
+  bool with_context = false;       // requests have rows of a context
+  bool chosen = false;  // classes were asked for, and are not what the seed says: names tell them
   std::vector<uint32_t> several = {};  // seeds of more than one image, sorted: see know()
 
   // Learns which seeds have several images. Error kInvalidArgument: one image is asked for twice.
@@ -31,7 +32,7 @@ struct SampleIdentity {
 
   // What the image's PNG says of it.
   Json settings_of(const SampleRequest& request) const;
-  // NNNNNN, and -CLASS behind it where a seed is drawn of several.
+  // NNNNNN, and -CLASS behind it where classes were chosen or a seed is drawn of several.
   std::string name_of(const SampleRequest& request) const;
   // The settings of all together, to be written into one file.
   Json common_settings(std::span<const SampleRequest> requests) const;

@@ -44,6 +44,7 @@ class SamplingJob {
   Status load_initial();
   Status load_context();
   uint32_t classes() const;
+  Status match_classifiers();
   Status choose_requests();
   Json inpainting_settings() const;
   Json settings() const;
@@ -84,9 +85,11 @@ class SamplingJob {
   std::optional<SampleFiles> files_;  // of a job of one process ...
   std::unique_ptr<SampleFarm> farm_;  // ... or of a shard
   std::optional<FarmProgress> shards_;
-  size_t all_at_start_ = 0;   // images of all shards
-  Clock::time_point looked_;  // at the other shards
+  size_t all_at_start_ = 0;          // images of all shards
+  Clock::time_point looked_;         // at the other shards
+  std::optional<ClassNames> names_;  // of the classes that are drawn
   std::optional<Component> classifier_;
+  std::vector<uint32_t> judged_;  // the classifier's numbers for classes, or empty
   std::unique_ptr<Scorer> scorer_;
   Status preview_status_;
   int64_t recognised_ = 0;
@@ -194,21 +197,43 @@ uint32_t SamplingJob::classes() const {
   return static_cast<uint32_t>(control_.guidance->classifier.network.signature().out_channels);
 }
 
+// Classes are the same by name, not by number.
+Status SamplingJob::match_classifiers() {
+  names_ = job_.names;
+  if (control_.guidance) {
+    const std::string& folder = job_.control.classifier;
+    ITO_ASSIGN(std::optional<ClassNames> theirs, read_class_names(folder));
+    ITO_ASSIGN(const std::vector<uint32_t> numbers, classes_among(names_, theirs, folder));
+    for (size_t k = 0; k < numbers.size(); ++k)
+      if (numbers[k] != k && names_->images[k] > 0)
+        return invalid_argument(
+            "--guidance-classifier {}: its class {} is called {}, the model's {}; both have to "
+            "number their classes alike",
+            folder, k, theirs->names[k], names_->names[k]);
+    if (model_.num_classes() == 0) names_ = std::move(theirs);
+  }
+  if (job_.classifier.empty()) return {};
+  if (classes() == 0) return invalid_argument("--classifier needs a model with classes");
+  ITO_ASSIGN(classifier_, load_classifier(job_.classifier));
+  ITO_ASSIGN(const std::optional<ClassNames> theirs, read_class_names(job_.classifier));
+  ITO_ASSIGN(judged_, classes_among(names_, theirs, job_.classifier));
+  return {};
+}
+
 // Image i gets the i-th seed and, where classes cycle, the class (i mod number). Without --class it
 // is the seed that chooses, so that a seed means one image however a job is split.
 Status SamplingJob::choose_requests() {
   const uint32_t classes = this->classes();
   std::vector<uint32_t> drawn;
   // The model may have a row more, for images of no class.
-  if (job_.names && job_.names->names.size() <= static_cast<size_t>(model_.num_classes()))
-    drawn = job_.names->trained();
+  if (names_ && names_->names.size() <= classes) drawn = names_->trained();
   if (classes == 0 && job_.classes != kAllClasses)
     return invalid_argument("the model in {} has no classes, --class {} was given",
                             job_.model.string(), job_.classes);
   std::vector<uint32_t> asked;
   if (job_.classes != kAllClasses) {
     ITO_ASSIGN(asked,
-               classes_called(job_.classes, job_.names, classes, "--class", job_.model.string()));
+               classes_called(job_.classes, names_, classes, "--class", job_.model.string()));
   }
   requests_.reserve(job_.seeds.size());
   for (size_t i = 0; i < job_.seeds.size(); ++i) {
@@ -255,7 +280,8 @@ SampleIdentity SamplingJob::identity() const {
           .remarks = std::move(remarks),
           .model = model_key(model_),
           .labelled = classes() > 0,
-          .with_context = context_.has_value()};
+          .with_context = context_.has_value(),
+          .chosen = job_.classes != kAllClasses};
 }
 
 Status SamplingJob::open_files() {
@@ -288,11 +314,8 @@ Status SamplingJob::prepare() {
   ITO_TRY(load_controls());
   ITO_TRY(load_initial());
   ITO_TRY(load_context());
+  ITO_TRY(match_classifiers());
   ITO_TRY(choose_requests());
-  if (!job_.classifier.empty()) {
-    if (classes() == 0) return invalid_argument("--classifier needs a model with classes");
-    ITO_ASSIGN(classifier_, load_classifier(job_.classifier));
-  }
   return job_.farm ? open_farm() : open_files();
 }
 
@@ -341,9 +364,8 @@ Result<std::vector<SampleRequest>> SamplingJob::next(size_t most) {
 
 Status SamplingJob::add(std::span<const SampleRequest> part, std::vector<float> images,
                         const Shape& shape) {
-  if (farm_) return farm_->add(std::move(images), shape);
-  ITO_TRY(files_->add(part, images, shape));
-  return scorer_ ? score(part, images) : Status{};
+  if (scorer_) ITO_TRY(score(part, images));
+  return farm_ ? farm_->add(std::move(images), shape) : files_->add(part, images, shape);
 }
 
 // The other shards' manifests are read every so often only: they may lie far away.
@@ -399,6 +421,7 @@ Status SamplingJob::draw_from(std::vector<SampleRequest> part, SampleSummary& su
   ITO_TRY(prepare_previews(*session));
   if (classifier_) {
     ITO_ASSIGN(scorer_, Scorer::create(device_, *classifier_, session->shape(session->batch())));
+    scorer_->call_classes(judged_);
   }
   start_ = looked_ = Clock::now();
   const size_t batch = static_cast<size_t>(session->batch());

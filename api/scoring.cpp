@@ -100,14 +100,16 @@ Result<std::unique_ptr<Scorer>> Scorer::create(vk::Device& device, const Compone
 
 Result<std::vector<uint8_t>> Scorer::recognised(std::span<const float> images,
                                                 std::span<const uint32_t> labels) {
-  for (uint32_t label : labels) {
-    if (label >= static_cast<uint32_t>(classes_))
+  std::vector<uint32_t> padded;
+  for (const uint32_t label : labels) {
+    const bool named = label < numbers_.size();
+    padded.push_back(named ? numbers_[label] : label);
+    if (padded.back() >= static_cast<uint32_t>(classes_) || (!named && !numbers_.empty()))
       return invalid_argument("class {} does not exist; the classifier has classes 0 to {}", label,
                               classes_ - 1);
   }
   ITO_ASSIGN(const int64_t count, write_images(images));
   CHECK(static_cast<int64_t>(labels.size()) == count, "not a label for each image");
-  std::vector<uint32_t> padded(labels.begin(), labels.end());
   padded.resize(static_cast<size_t>(batch()));
   ITO_TRY(executor_->write(batch_name::kLabels, padded));
   ITO_TRY(executor_->run());

@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "api/model.h"
@@ -54,6 +55,9 @@ class Scorer : public ImageJudge {
   // `model`: a classifier (load_classifier). Images: [batch, h, w, c] of its size.
   static Result<std::unique_ptr<Scorer>> create(vk::Device& device, const Component& model,
                                                 const Shape& batch_shape);
+  // Labels are called otherwise from here on: label k is the classifier's class numbers[k] (empty:
+  // class k), as classes_among() has it.
+  void call_classes(std::vector<uint32_t> numbers) { numbers_ = std::move(numbers); }
   // Which of the images ([labels.size(), h, w, c], at most the batch) are recognised as their
   // labels: 1 or 0 each. Waits. Errors: a label that the classifier does not have.
   Result<std::vector<uint8_t>> recognised(std::span<const float> images,
@@ -64,6 +68,7 @@ class Scorer : public ImageJudge {
  private:
   Scorer() = default;
   int64_t classes_ = 0;
+  std::vector<uint32_t> numbers_;
 };
 
 }  // namespace ito

@@ -100,14 +100,16 @@ Status write_table(const LikelihoodCommand& c, const Results& results, const Ima
   return write_file_atomic(c.table, text);
 }
 
-void print(const LikelihoodCommand& c, const Results& results, const LikelihoodMeter& session) {
+// `part`: of the data set, as it was found.
+void print(const LikelihoodCommand& c, const std::string& part, const Results& results,
+           const LikelihoodMeter& session) {
   const LikelihoodSummary summary = summarise(results.images);
   const LikelihoodOptions& options = c.settings.likelihood;
   const bool exact = options.exact();
   if (c.json) {
     const Json json = {{"model", c.model},
                        {"data", c.data},
-                       {"split", c.split},
+                       {"split", part},
                        {"first", c.first},
                        {"images", results.images.size()},
                        {"interrupted", results.stopped},
@@ -150,7 +152,7 @@ Status run(const LikelihoodCommand& c) {
   ITO_ASSIGN(auto session, LikelihoodMeter::create(*device, flow, c.settings));
   ITO_ASSIGN(const Results results, measure(c, *session, data));
   ITO_TRY(write_table(c, results, data));
-  print(c, results, *session);
+  print(c, data.facts.part, results, *session);
   return {};
 }
 

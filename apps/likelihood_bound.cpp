@@ -59,13 +59,14 @@ Status write_curve(const LikelihoodInput& input, const BoundRequest& request,
   return write_png(request.picture, draw_plot(plot));
 }
 
-void print_bound(const LikelihoodInput& input, const BoundRequest& request,
+// `part`: of the data set, as it was found.
+void print_bound(const LikelihoodInput& input, const std::string& part, const BoundRequest& request,
                  const BoundSummary& summary, const std::vector<RateDistortion>& curve,
                  const BoundMeter& session, size_t images, double seconds) {
   if (input.json) {
     const Json json = {{"model", input.model},
                        {"data", input.data},
-                       {"split", input.split},
+                       {"split", part},
                        {"first", input.first},
                        {"images", images},
                        {"dimensions", session.dimensions()},
@@ -215,7 +216,8 @@ Status run_bound(const LikelihoodInput& input, const BoundRequest& request) {
   line.finish();
   const std::vector<RateDistortion> curve = session->curve();
   ITO_TRY(write_curve(input, request, curve));
-  print_bound(input, request, summarise(images), curve, *session, images.size(), elapsed());
+  print_bound(input, data.facts.part, request, summarise(images), curve, *session, images.size(),
+              elapsed());
   return {};
 }
 

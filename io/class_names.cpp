@@ -32,6 +32,13 @@ std::optional<uint32_t> index_of(const std::vector<std::string>& names, const st
   return std::nullopt;
 }
 
+// Whether they are more than numbers.
+bool are_words(const std::vector<std::string>& names) {
+  for (size_t k = 0; k < names.size(); ++k)
+    if (names[k] != std::to_string(k)) return true;
+  return false;
+}
+
 }  // namespace
 
 std::vector<uint32_t> ClassNames::trained() const {
@@ -141,6 +148,23 @@ Status match_classes(ImageDataset& data, const std::optional<ClassNames>& known)
     label = static_cast<int32_t>(*places[static_cast<size_t>(label)]);
   data.names = known->names;
   return {};
+}
+
+Result<std::vector<uint32_t>> classes_among(const std::optional<ClassNames>& ours,
+                                            const std::optional<ClassNames>& theirs,
+                                            const std::string& where) {
+  std::vector<uint32_t> numbers;
+  if (!ours || !theirs || ours->names == theirs->names || !are_words(ours->names) ||
+      !are_words(theirs->names))
+    return numbers;
+  for (size_t k = 0; k < ours->names.size(); ++k) {
+    const std::optional<uint32_t> found = index_of(theirs->names, ours->names[k]);
+    if (!found && ours->images[k] > 0)
+      return invalid_argument("class {} is none of the classifier in {}, which has {}",
+                              ours->names[k], where, listed(theirs->names, 30));
+    numbers.push_back(found.value_or(0));
+  }
+  return numbers;
 }
 
 }  // namespace ito

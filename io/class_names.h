@@ -41,4 +41,11 @@ Result<std::vector<uint32_t>> classes_called(const std::string& text,
 // kInvalidArgument: a class of the data that the model does not have.
 Status match_classes(ImageDataset& data, const std::optional<ClassNames>& names);
 
+// By the number of each of our classes the number that the class has among `theirs`, those of the
+// classifier in `where`; empty where the numbers are the same, or one side has numbers for names.
+// Error kInvalidArgument: a class with training images that they do not have.
+Result<std::vector<uint32_t>> classes_among(const std::optional<ClassNames>& ours,
+                                            const std::optional<ClassNames>& theirs,
+                                            const std::string& where);
+
 }  // namespace ito
