@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "io/json.h"
 #include "io/network_file.h"
+#include "io/weights.h"
 
 namespace ito {
 namespace {
@@ -68,9 +69,20 @@ Status remove_if_empty(const Path& folder) {
 
 Status check_run_folder(const Path& out) {
   if (!folder_exists(out) || file_exists(out / kRunFile)) return {};
-  std::vector<std::string> overwritten = exported();
-  overwritten.insert(overwritten.end(), {kOwnConfig, kOwnWeights});
-  for (const std::string& name : overwritten)
+  std::vector<std::string> taken = exported();
+  for (const char* name :
+       {kOwnConfig, kOwnWeights, kMetricsFile, kReportFile, kEventFile, "loss_curve.png"})
+    taken.push_back(name);
+  ITO_ASSIGN(const std::vector<std::string> names, list_folder(out));
+  for (const std::string& name : names)
+    if (is_numbered(name, "samples-", {".png"})) taken.push_back(name);
+  // Weights of other forms, which would lie beside the run's own.
+  const auto variants = find_variants(out / "unet", "diffusion_pytorch_model");
+  if (variants.ok() && !variants->empty())
+    return invalid_argument(
+        "{} holds weights, which no run of ito train wrote there; choose another --out",
+        (out / "unet").string());
+  for (const std::string& name : taken)
     if (file_exists(out / name))
       return invalid_argument(
           "{} holds {}, which no run of ito train wrote there; choose another --out", out.string(),

@@ -20,9 +20,15 @@ struct ReportCommand {
 Status check(ReportCommand& c) {
   if (!c.out.empty() && Path(c.out).extension() != ".html")
     return invalid_argument("--out is {}, expected a name that ends in .html", c.out);
-  if (c.out.empty() && c.runs.size() > 1)
-    return invalid_argument("several runs are written to one page: name it with --out FILE.html");
   return {};
+}
+
+// Where nobody says: a run's own page, and of several one here that is called after them.
+Path default_page(const std::vector<RunRecord>& records, const std::string& first) {
+  if (records.size() == 1) return Path(first) / kReportFile;
+  std::string name = "report";
+  for (const RunRecord& record : records) name += "-" + record.name;
+  return name + ".html";
 }
 
 Status run(ReportCommand& c) {
@@ -33,7 +39,7 @@ Status run(ReportCommand& c) {
     summaries.push_back(run_summary(record));
     records.push_back(std::move(record));
   }
-  const Path out = c.out.empty() ? Path(c.runs[0]) / kReportFile : Path(c.out);
+  const Path out = c.out.empty() ? default_page(records, c.runs[0]) : Path(c.out);
   ITO_TRY(write_file_atomic(out, html_page(run_report(records))));
   if (c.json)
     fmt::print("{}", dump_json({{"out", out.string()}, {"runs", summaries}}));
@@ -49,7 +55,10 @@ Command add_report_command(CLI::App& root) {
   CLI::App* app = root.add_subcommand(
       "report", "Write a page of a run's curves, samples, data and settings, or of several runs");
   app->add_option("RUN", c->runs, "run folders of `ito train`")->required();
-  app->add_option("--out", c->out, "the page, FILE.html; of one run by default its report.html");
+  app->add_option(
+      "--out", c->out,
+      "the page, FILE.html; by default of one run its report.html, of several report-RUN-RUN.html "
+      "here");
   app->add_flag("--json", c->json, "print what the runs have come to as JSON");
   return {app, [c] { return check(*c); }, [c] { return run(*c); }};
 }
