@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/error.h"
 #include "io/ordered_map.h"
 
 namespace ito {
@@ -24,8 +25,10 @@ void mirror(float* image, int64_t h, int64_t w, int64_t c) {
 BatchLoader::BatchLoader(const ImageDataset& data, const BatchShape& shape, uint64_t seed,
                          int64_t first)
     : data_(data), shape_(shape), seed_(seed), begun_(first), wanted_(first) {
-  // Half of the processors: the others belong to whoever trains.
-  const int threads = std::clamp(worker_threads() / 2, 1, kMostThreads);
+  // Half of the processors: the others belong to whoever trains. Where pictures are decoded, a
+  // thread each, as that may take longer than a step.
+  const int threads =
+      std::clamp(data.files ? worker_threads() : worker_threads() / 2, 1, kMostThreads);
   // One more, for the batch that was given out.
   ring_.resize(kSlotsPerThread * static_cast<size_t>(threads) + 1);
   for (int t = 0; t < threads; ++t) threads_.emplace_back([this] { work(); });
@@ -40,18 +43,22 @@ BatchLoader::~BatchLoader() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void BatchLoader::fill(LoadedBatch& batch, int64_t number, BatchOrder& order) const {
+Status BatchLoader::fill(LoadedBatch& batch, int64_t number, BatchOrder& order) const {
   const int64_t n = shape_.images[0], h = shape_.images[1], w = shape_.images[2],
                 c = shape_.images[3];
   const std::vector<int64_t> indices = order.images(number * n, n);
   batch.images.resize(static_cast<size_t>(shape_.images.numel()));
-  normalised_images(data_, indices, static_cast<int>(h), static_cast<int>(w), batch.images.data());
+  std::vector<CutPlace> cuts;
+  for (int64_t i = 0; i < n; ++i) cuts.push_back(order.cut(number * n + i));
+  ITO_TRY(normalised_images(data_, indices, static_cast<int>(h), static_cast<int>(w),
+                            batch.images.data(), cuts));
   for (int64_t i = 0; i < n && shape_.flip; ++i)
     if (order.mirrored(number * n + i)) mirror(batch.images.data() + i * h * w * c, h, w, c);
   batch.labels.clear();
-  if (!shape_.labels) return;
+  if (!shape_.labels) return {};
   for (const int64_t i : indices)
     batch.labels.push_back(static_cast<uint32_t>((*data_.labels)[static_cast<size_t>(i)]));
+  return {};
 }
 
 void BatchLoader::work() {
@@ -65,14 +72,14 @@ void BatchLoader::work() {
     const int64_t number = begun_++;
     Slot& slot = ring_[static_cast<size_t>(number % slots)];
     lock.unlock();
-    fill(slot.batch, number, order);
+    slot.status = fill(slot.batch, number, order);
     lock.lock();
     slot.number = number;
     changed_.notify_all();
   }
 }
 
-const LoadedBatch& BatchLoader::next() {
+Result<const LoadedBatch*> BatchLoader::next() {
   using Clock = std::chrono::steady_clock;
   std::unique_lock lock(mutex_);
   const int64_t number = wanted_;
@@ -85,7 +92,8 @@ const LoadedBatch& BatchLoader::next() {
   }
   ++wanted_;
   changed_.notify_all();
-  return slot.batch;
+  ITO_TRY(slot.status);
+  return &slot.batch;
 }
 
 }  // namespace ito

@@ -35,8 +35,9 @@ class BatchLoader {
   BatchLoader(const BatchLoader&) = delete;
   BatchLoader& operator=(const BatchLoader&) = delete;
 
-  // The next batch; waits where it is not ready. Good until the next call.
-  const LoadedBatch& next();
+  // The next batch; waits where it is not ready. Good until the next call. Errors: of reading
+  // images that lie in files.
+  Result<const LoadedBatch*> next();
 
   // How often next() waited, and for how long in all: what a device may have stood idle for.
   int64_t waits() const { return waits_; }
@@ -45,10 +46,11 @@ class BatchLoader {
  private:
   struct Slot {
     LoadedBatch batch;
+    Status status;
     int64_t number = -1;  // of the batch that is ready in it
   };
   void work();
-  void fill(LoadedBatch& batch, int64_t number, BatchOrder& order) const;
+  Status fill(LoadedBatch& batch, int64_t number, BatchOrder& order) const;
 
   const ImageDataset& data_;
   const BatchShape shape_;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "api/choices.h"
+#include "base/check.h"
 #include "base/error.h"
 #include "base/registry.h"
 #include "io/dataset.h"
@@ -85,7 +86,11 @@ std::vector<float> padded(const Image& image, const Shape& size) {
   data.c = image.c;
   data.pixels = image.pixels;
   std::vector<float> values(static_cast<size_t>(size[0] * size[1] * image.c));
-  normalised_images(data, {0}, static_cast<int>(size[0]), static_cast<int>(size[1]), values.data());
+  // Of what lies in memory it has no errors.
+  CHECK(normalised_images(data, {0}, static_cast<int>(size[0]), static_cast<int>(size[1]),
+                          values.data())
+            .ok(),
+        "an image in memory");
   return values;
 }
 
@@ -110,8 +115,13 @@ Result<Image> read_fitting(const std::string& option, const Path& path, const Sh
 
 // Black and white, or opaque and transparent: where a picture has transparent pixels, they are the
 // hole, whatever colour hides in them.
-Result<Image> read_mask(const Path& path, const Shape& size) {
+Result<Image> read_mask(const Path& path, const Shape& size, const NoteFunction& note) {
   ITO_ASSIGN(const Picture picture, read_picture(path));
+  if (picture.is_transparent() && note)
+    note(
+        fmt::format("--mask {}: its transparent pixels are filled and the others kept, whatever "
+                    "their colours",
+                    path.string()));
   Picture grey{picture.h, picture.w, 1, picture.bits, {}};
   const bool transparent = picture.is_transparent();
   if (transparent) {
@@ -190,7 +200,7 @@ Result<MaskedPicture> load_masked_picture(const ControlFiles& files, const Shape
                                           const NoteFunction& note) {
   ITO_ASSIGN(const Image image, read_fitting("--inpaint", files.inpaint, size,
                                              static_cast<int>(size[2]), false, note));
-  ITO_ASSIGN(Image mask, read_mask(files.mask, {image.h, image.w, 1}));
+  ITO_ASSIGN(Image mask, read_mask(files.mask, {image.h, image.w, 1}, note));
   // Upside down, so that the padding of -1 is what an observed pixel is.
   for (uint8_t& pixel : mask.pixels) pixel = static_cast<uint8_t>(255 - pixel);
   MaskedPicture result{.picture = padded(image, size), .known = padded(mask, size)};

@@ -42,7 +42,7 @@ Result<FeatureSet> Evaluator::features_of(const ImageDataset& data, int64_t coun
     std::vector<int64_t> indices(static_cast<size_t>(std::min(options_.batch, count - first)));
     std::iota(indices.begin(), indices.end(), first);
     std::vector<float> images(indices.size() * static_cast<size_t>(h * w * data.c));
-    normalised_images(data, indices, h, w, images.data());
+    ITO_TRY(normalised_images(data, indices, h, w, images.data()));
     ITO_ASSIGN(const std::vector<float> seen, features_->of(images));
     set.add(seen);
   }

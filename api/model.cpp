@@ -143,7 +143,9 @@ Result<Model> load_model(const Path& folder, std::string_view variant) {
     return invalid_argument("{} is a file, expected a model folder{}", folder.string(),
                             kind_remark(kind));
   }
-  if (!folder_exists(folder)) return not_found("there is no model folder {}", folder.string());
+  if (!folder_exists(folder))
+    return not_found("there is no model folder {}; a model of a hub has to be downloaded first",
+                     folder.string());
   ITO_ASSIGN(DiffusersModel file, read_diffusers(folder, variant));
   Model model;
   model.scheduler_missing = !file.scheduler;

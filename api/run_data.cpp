@@ -18,14 +18,12 @@ std::string fingerprint_of(const ImageDataset& data) {
   const auto text = [](const void* bytes, size_t size) {
     return std::string_view(static_cast<const char*>(bytes), size);
   };
-  // Of what lies in a store its key, which stands for every file: reading it all would take as long
-  // as an epoch.
-  uint64_t hash = data.store ? hash_bytes(data.store->key)
-                             : hash_bytes(text(data.pixels.data(), data.pixels.size()));
+  // The same wherever they lie. What is not in memory was hashed when it was decoded.
+  uint64_t hash = data.store   ? data.store->hash
+                  : data.files ? data.files->hash
+                               : hash_bytes(text(data.pixels.data(), data.pixels.size()));
   if (data.labels)
     hash = hash_bytes(text(data.labels->data(), data.labels->size() * sizeof(int32_t)), hash);
-  if (!data.floats.empty())
-    hash = hash_bytes(text(data.floats.data(), data.floats.size() * sizeof(float)), hash);
   return fmt::format("{:016x}", hash);
 }
 
@@ -41,14 +39,15 @@ Result<DatasetOptions> dataset_choice(const RunOptions& run, const RunFile* stor
     return options;
   }
   DatasetOptions asked = run.dataset;
-  asked.seed = stored->dataset.seed;  // --seed is compared with the other options
   if (asked.channels == 0) asked.channels = stored->dataset.channels;
   if (run.dataset_given && asked != stored->dataset)
     return invalid_argument(
         "the options that say how the images are read contradict the run in {}, which has {}; "
         "leave them out to go on with that run, or use another --out, or --fresh to start over",
         run.out.string(), dump_json_line(dataset_options_json(stored->dataset)));
-  return stored->dataset;
+  DatasetOptions options = stored->dataset;
+  options.reading = run.dataset.reading;
+  return options;
 }
 
 // The images to validate on: the test part, or some that are not trained on, or as a last resort
@@ -57,7 +56,10 @@ Status open_validation(const RunOptions& run, const RunFile* stored, RunData& da
   const bool wanted = run.validate_every > 0 || data.task.objective.validation.at_the_end;
   const bool asked = run.holdout && stored == nullptr;
   if (!wanted && !asked && (stored == nullptr || stored->held_out == 0)) return {};
-  ITO_ASSIGN(std::optional<ImageDataset> test, open_test_images(run.data, data.options));
+  DatasetOptions options = data.options;
+  options.crop = CropPlace::kCenter;
+  if (options.channels == 0 && data.train.c == 3) options.channels = 3;  // of grey ones, too
+  ITO_ASSIGN(std::optional<ImageDataset> test, open_test_images(run.data, options));
   if (test) {
     if (asked)
       return invalid_argument("--holdout is {}, but {} has {}: leave it out", *run.holdout,
@@ -120,6 +122,7 @@ Result<std::unique_ptr<RunData>> open_run_data(const RunOptions& run, const RunF
                                                TrainingOptions& options) {
   auto data = std::make_unique<RunData>();
   ITO_ASSIGN(data->options, dataset_choice(run, stored, initial));
+  data->options.reading.drawn = true;
   ITO_ASSIGN(data->train, open_dataset(run.data, Split::kTrain, data->options));
   if (data->train.count < 1) return invalid_argument("{} has no images", run.data.string());
   data->fingerprint = fingerprint_of(data->train);

@@ -13,8 +13,35 @@
 
 namespace ito {
 
+namespace {
+
+// Whether a file is one that SampleFiles::finish() wrote.
+bool is_own_file(const Path& path, SampleForm form) {
+  if (form == SampleForm::kGrid) {
+    const auto settings = read_png_settings(path);
+    return settings.ok() && is_own(*settings);
+  }
+  if (form == SampleForm::kNpz) {
+    const auto file = NpzFile::open(path);
+    return file.ok() && file->has("seeds") && file->has("arr_0");
+  }
+  const auto file = read_safetensors(path);
+  return file.ok() && file->metadata.contains("settings");
+}
+
+// What a model's folder has, or a run's.
+constexpr const char* kOfModels[] = {"model_index.json", "config.json", "scheduler_config.json",
+                                     "run.json"};
+
+}  // namespace
+
 Result<SampleForm> sample_form(const Path& out) {
   const std::string ending = out.extension().string();
+  if (out.empty()) return invalid_argument("--out is empty, expected a file or a folder");
+  for (const char* name : kOfModels)
+    if (file_exists(out / name))
+      return invalid_argument("--out is {}, which is a model's folder: it holds {}; choose another",
+                              out.string(), name);
   if (folder_exists(out)) return SampleForm::kFolder;
   if (ending == ".png") return SampleForm::kGrid;
   if (ending == ".npz") return SampleForm::kNpz;
@@ -40,6 +67,11 @@ Result<SampleFiles> SampleFiles::open(SampleFilesOptions options,
   files.options_ = std::move(options);
   const Path& out = files.options_.out;
   if (files.form_ != SampleForm::kFolder) {
+    if (file_exists(out) && !is_own_file(out, files.form_))
+      return invalid_argument(
+          "{} is there already and was not written by ito sample; move it away or choose another "
+          "--out",
+          out.string());
     const Path parent = out.parent_path();
     if (!parent.empty()) ITO_TRY(make_folders(parent));
     return files;

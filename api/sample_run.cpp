@@ -384,9 +384,8 @@ Result<std::vector<SampleRequest>> SamplingJob::next(size_t most) {
 
 Status SamplingJob::add(std::span<const SampleRequest> part, std::vector<float> images,
                         const Shape& shape) {
-  if (farm_) return farm_->add(std::move(images), shape);
-  ITO_TRY(files_->add(part, images, shape));
-  return scorer_ ? score(part, images) : Status{};
+  if (scorer_) ITO_TRY(score(part, images));
+  return farm_ ? farm_->add(std::move(images), shape) : files_->add(part, images, shape);
 }
 
 // The other shards' manifests are read every so often only: they may lie far away.

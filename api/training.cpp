@@ -81,9 +81,9 @@ Status TrainingSession::upload_batch() {
         data_,
         BatchShape{.images = task_.batch_shape, .labels = task_.classes > 0, .flip = task_.flip},
         seed_, step_ * task_.step.accumulation);
-  const LoadedBatch& batch = loader_->next();
-  ITO_TRY(train_->enqueue_write(batch_name::kImages, batch.images));
-  if (task_.classes > 0) ITO_TRY(train_->enqueue_write(batch_name::kLabels, batch.labels));
+  ITO_ASSIGN(const LoadedBatch* batch, loader_->next());
+  ITO_TRY(train_->enqueue_write(batch_name::kImages, batch->images));
+  if (task_.classes > 0) ITO_TRY(train_->enqueue_write(batch_name::kLabels, batch->labels));
   return {};
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -203,7 +204,20 @@ Status Run::take_folder() {
   return {};
 }
 
+// A run among its images would be taken for some of them the next time.
+Status check_apart(const Path& data, const Path& out) {
+  std::error_code error;
+  const Path images = std::filesystem::weakly_canonical(data, error);
+  const Path run = std::filesystem::weakly_canonical(out, error);
+  if (error || !folder_exists(data)) return {};
+  const Path relative = run.lexically_relative(images);
+  if (relative.empty() || relative.native().starts_with("..")) return {};
+  return invalid_argument("--out {} lies in {}, where the images are; choose another --out",
+                          out.string(), data.string());
+}
+
 Status Run::open() {
+  ITO_TRY(check_apart(run_.data, run_.out));
   ITO_TRY(take_folder());
   ITO_TRY(open_data());
   if (stored_ && stored_->fingerprint != data_->fingerprint)

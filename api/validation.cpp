@@ -152,7 +152,7 @@ Status write_test_batch(Executor& executor, const TrainingTask& task, const Imag
   std::vector<int64_t> indices;
   for (int64_t i = first; i < first + batch; ++i) indices.push_back(std::min(i, data.count - 1));
   std::vector<float> images(static_cast<size_t>(batch * task.height() * task.width() * data.c));
-  normalised_images(data, indices, task.height(), task.width(), images.data());
+  ITO_TRY(normalised_images(data, indices, task.height(), task.width(), images.data()));
   ITO_TRY(executor.write(batch_name::kImages, images));
   if (!task.objective.ports.labels) return {};
   std::vector<uint32_t> labels;

@@ -96,7 +96,7 @@ Result<Json> bench_data(vk::Device& device) {
   {
     BatchLoader loader(data, {.images = {kBatch, kSide, kSide, 3}}, 0, 0);
     const Clock::time_point begun = Clock::now();
-    for (int64_t i = 0; i < kPictures / kBatch; ++i) loader.next();
+    for (int64_t i = 0; i < kPictures / kBatch; ++i) ITO_TRY(loader.next());
     rows.push_back(row("make batches", seconds_since(begun), kPictures));
   }
   ITO_ASSIGN(Json trained, training_row(device, data));

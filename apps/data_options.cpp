@@ -64,7 +64,7 @@ Result<std::array<int, 2>> parse_size(const std::string& text, const std::string
   return std::array<int, 2>{w, h};
 }
 
-void add_data_options(CLI::App& app, DataOptions& options) {
+void add_data_options(CLI::App& app, DataOptions& options, bool training) {
   app.add_option(
       "--resize", options.resize,
       "side, or WIDTHxHEIGHT, that all images get: scaled until they cover it, then cut");
@@ -87,6 +87,12 @@ void add_data_options(CLI::App& app, DataOptions& options) {
   app.add_option("--cache", options.cache,
                  "folder for decoded pictures: they are decoded once, and a data set may be larger "
                  "than memory");
+  app.add_option(
+         "--memory", options.memory,
+         std::string("GB of decoded pictures that may lie in memory, by default half of the "
+                     "machine's; of more, ") +
+             (training ? "each is decoded anew whenever it is drawn" : "an error says so"))
+      ->check(CLI::NonNegativeNumber);
 }
 
 bool data_options_given(const CLI::App& app) {
@@ -95,7 +101,8 @@ bool data_options_given(const CLI::App& app) {
   return false;
 }
 
-Result<DatasetOptions> dataset_options(const DataOptions& options, const CLI::App& app) {
+Result<DatasetOptions> dataset_options(const DataOptions& options, const CLI::App& app,
+                                       bool training) {
   DatasetOptions out;
   if (options.resize.empty()) {
     if (app.count("--crop") > 0 || options.pad)
@@ -112,10 +119,15 @@ Result<DatasetOptions> dataset_options(const DataOptions& options, const CLI::Ap
   ITO_ASSIGN(const LabelSourceRow* labels, row_called(label_sources(), options.labels, "--labels"));
   ITO_ASSIGN(const ValueRangeRow* range, row_called(value_ranges(), options.range, "--range"));
   ITO_ASSIGN(out.background, parse_background(options.background, "--background"));
+  if (!training && crop->drawn)
+    return invalid_argument("--crop {} is for training, where pictures are drawn again and again",
+                            crop->name.name);
   out.crop = crop->place;
   out.labels = labels->source;
   out.range = range->range;
   out.reading.cache = options.cache;
+  if (options.memory)
+    out.reading.memory = static_cast<uint64_t>(std::min(*options.memory, 1e9) * (1 << 30));
   out.reading.progress = reading_progress();
   return out;
 }

@@ -11,12 +11,15 @@ namespace ito::apps {
 
 struct DataOptions {
   std::string resize, crop = "center", background = "white", labels = "auto", range = "auto", cache;
+  std::optional<double> memory;  // GB
   bool pad = false;
 };
 
-void add_data_options(CLI::App& app, DataOptions& options);
+// `training`: images are drawn again and again, which --crop random is for.
+void add_data_options(CLI::App& app, DataOptions& options, bool training = false);
 // Errors kInvalidArgument naming the option.
-Result<DatasetOptions> dataset_options(const DataOptions& options, const CLI::App& app);
+Result<DatasetOptions> dataset_options(const DataOptions& options, const CLI::App& app,
+                                       bool training = false);
 // Whether any of them was given.
 bool data_options_given(const CLI::App& app);
 

@@ -48,8 +48,10 @@ Result<std::optional<FarmOptions>> farm_options(const CLI::App& app, const FarmC
   if (!is_folder(kept))
     return invalid_argument("--out is \"{}\", expected a folder, which {} writes into",
                             out.string(), what);
-  for (const char* option : {"--classifier", "--preview-every", "--columns"})
-    if (app.count(option) > 0) return invalid_argument("{} has no meaning with {}", option, what);
+  for (const char* option : {"--preview-every", "--columns"})
+    if (app.count(option) > 0)
+      return invalid_argument("{} is for images in one grid; with {} each is a file or an entry",
+                              option, what);
   ITO_TRY(check_farm(options, images));
   return std::optional<FarmOptions>(std::move(options));
 }

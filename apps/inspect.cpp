@@ -70,6 +70,8 @@ void print_tensors(const TensorFile& file) {
     elements += tensor.shape.numel();
   }
   fmt::print("{} tensors, {} elements\n", file.tensors.size(), elements);
+  for (const auto& [name, dtype] : file.unread)
+    fmt::print("{} is of the type {}, which is not read\n", name, dtype);
   for (const auto& [key, value] : file.metadata) fmt::print("{}: {}\n", key, value);
 }
 
@@ -78,7 +80,7 @@ Json tensors_json(const TensorFile& file) {
   for (const auto& [name, tensor] : file.tensors)
     list.push_back(
         {{"name", name}, {"dtype", host_type_name(tensor.type)}, {"shape", tensor.shape.dims()}});
-  return {{"tensors", list}, {"metadata", file.metadata}};
+  return {{"tensors", list}, {"metadata", file.metadata}, {"unread", file.unread}};
 }
 
 // Layers: parameters up to the last dot of their name, in the order of the network.

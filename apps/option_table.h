@@ -4,6 +4,8 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +15,18 @@
 #include "apps/rows.h"
 
 namespace ito::apps {
+
+// Of fields without a sign: CLI11 would take -1 for the largest number.
+inline CLI::Validator whole_number() {
+  return CLI::Validator(
+      [](std::string& text) -> std::string {
+        uint64_t value = 0;
+        const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (read.ec == std::errc() && read.ptr == text.data() + text.size()) return {};
+        return "expected a whole number from 0 to 18446744073709551615, found " + text;
+      },
+      "");
+}
 
 // Another spelling of an option.
 struct OptionAlias {
@@ -44,6 +58,7 @@ struct AddOption {
       CLI::Option* option = app.add_option(name, field, text);
       if constexpr (std::is_arithmetic_v<T>) {
         if (range != nullptr) option->check(range(key));
+        if constexpr (std::is_same_v<T, uint64_t>) option->check(whole_number());
         option->capture_default_str();
       } else {
         if constexpr (!std::is_same_v<T, std::string>) option->delimiter(',');

@@ -120,8 +120,11 @@ void print(const SampleCommand& c, const SampleSummary& s) {
   fmt::print("{} images in {:.1f} s{} in {}\n", s.images, s.seconds,
              s.skipped > 0 ? fmt::format(" ({} more were there already)", s.skipped) : "", c.out);
   if (s.recognised)
-    fmt::print("{} of {} ({:.1f}%) are recognised as their class\n", *s.recognised, s.images,
-               100.0 * static_cast<double>(*s.recognised) / static_cast<double>(s.images));
+    fmt::print("{} of {}{} ({:.1f}%) are recognised as their class\n", *s.recognised, s.images,
+               s.farm && s.skipped > 0 ? " drawn now" : "",
+               s.images == 0
+                   ? 0.0
+                   : 100.0 * static_cast<double>(*s.recognised) / static_cast<double>(s.images));
 }
 
 // A network that is told its guidance scale is told --guidance-scale, and takes no other guidance.

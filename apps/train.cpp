@@ -64,8 +64,7 @@ Status check(TrainCommand& c) {
   ITO_ASSIGN(c.row, objective_of(c.training));
   if (c.run.sample_every > 0 && !c.row->samples)
     return invalid_argument("--sample-every has no meaning for a {}", c.row->name.name);
-  ITO_ASSIGN(c.run.dataset, dataset_options(c.dataset, *c.app));
-  c.run.dataset.seed = c.training.seed;
+  ITO_ASSIGN(c.run.dataset, dataset_options(c.dataset, *c.app, true));
   c.run.dataset_given = data_options_given(*c.app);
   if (c.app->count("--holdout") > 0) {
     if (!(c.holdout > 0 && c.holdout <= 0.5))
@@ -181,7 +180,7 @@ Command add_train_command(CLI::App& root) {
          "share of the training images, at least 256, to validate on where the data have no "
          "test part")
       ->capture_default_str();
-  add_data_options(*app, c->dataset);
+  add_data_options(*app, c->dataset, true);
   visit_fields(c->training, AddOption{.app = *app, .command = "train", .aliases = kAliases});
   add_device_option(*app, c->device);
   app->add_flag("--json", c->json, "print the summary as JSON");

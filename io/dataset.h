@@ -4,6 +4,7 @@
 // Not for batching and shuffling (the training loop draws indices by itself).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -37,24 +38,43 @@ struct DatasetFacts {
 
 // Pixels of a data set in mapped files, of which only what is looked at takes memory.
 struct PixelStore {
-  std::string key;    // of what is in it
-  HostTensor bytes;   // U8 [n,h,w,c]
-  HostTensor floats;  // F32 [n,h,w,c] of deep images, or empty
+  uint64_t hash = 0;  // of bytes, as hash_bytes has it
+  HostTensor bytes;   // U8 [n,h,w,c], or [pixels,c] of images of several sizes
+  HostTensor floats;  // F32 of deep images, of that shape, or empty
+};
+
+// Pictures that are decoded from their files whenever they are drawn. `decode` may be called from
+// several threads; its pictures have as many channels as the data set, no alpha, and its h x w or
+// more.
+struct PictureFiles {
+  uint64_t hash = 0;  // of all bytes, one picture after another
+  std::function<Result<Picture>(int64_t i)> decode;
+};
+
+// Where an image lies that is kept whole and cut whenever it is drawn.
+struct WholeImage {
+  int h = 0, w = 0;
+  int64_t begin = 0;  // pixels before it
 };
 
 struct ImageDataset {
   int64_t count = 0;
   int h = 0, w = 0, c = 0;
-  std::vector<uint8_t> pixels;                 // [count,h,w,c]; empty where `store` has them
+  std::vector<uint8_t> pixels;                 // [count,h,w,c]; empty with `store` or `files`
   std::optional<std::vector<int32_t>> labels;  // [count], each ≥ 0
   std::vector<std::string> names;              // of the classes, where the source has them
   // [count,h,w,c] in [-1,1], where the source has more than 8 bits; `pixels` are then rounded.
   std::vector<float> floats = {};
   DatasetFacts facts = {};
   std::shared_ptr<const PixelStore> store = {};
-  std::vector<int64_t> rows = {};  // [count], image i's place in `store`; empty: i
+  std::shared_ptr<const PictureFiles> files = {};
+  std::vector<int64_t> rows = {};  // [count], image i's place in `store` or `files`; empty: i
+  // [count] of images in memory or in `store` that are larger than h x w, which is what is drawn of
+  // them; empty: all are h x w.
+  std::vector<WholeImage> whole = {};
 
-  // Image i, [h,w,c], as bytes; and in [-1,1], empty where the source has 8 bits.
+  // Image i, [h,w,c], as bytes; and in [-1,1], empty where the source has 8 bits. CHECK: neither
+  // `files` nor `whole`, whose images only normalised_images() sees.
   std::span<const uint8_t> bytes_of(int64_t i) const;
   std::span<const float> floats_of(int64_t i) const;
 
@@ -87,6 +107,7 @@ enum class CropPlace { kCenter, kRandom };
 struct CropRow {
   Name name;
   CropPlace place;
+  bool drawn;  // whenever a picture is drawn
 };
 std::span<const CropRow> crop_places();
 
@@ -101,6 +122,12 @@ std::span<const ValueRangeRow> value_ranges();
 // How a data set is read, which does not change what is read.
 struct DatasetReading {
   Path cache;  // folder for decoded pictures, which are then mapped; empty: they lie in memory
+  // Whether images are only looked at by normalised_images(). Then those that are cut at random
+  // stay whole, and pictures too many for `memory` stay in their files; else the former are cut in
+  // the middle, and the latter are an error.
+  bool drawn = false;
+  std::optional<uint64_t> memory =
+      {};  // bytes of decoded pictures; left out: half of the machine's
   // Told of pictures decoded, of all; an error ends the reading. May be empty.
   std::function<Status(int64_t done, int64_t all)> progress;
 
@@ -117,8 +144,7 @@ struct DatasetOptions {
   Background background = {};
   LabelSource labels = LabelSource::kAuto;
   ValueRange range = ValueRange::kAuto;
-  int channels = 0;   // 1 or 3; 0: 3 if any picture has colour
-  uint64_t seed = 0;  // of random crops
+  int channels = 0;  // 1 or 3; 0: 3 if any picture has colour
   DatasetReading reading = {};
 
   bool operator==(const DatasetOptions&) const = default;
@@ -177,9 +203,15 @@ Result<ImageDataset> read_array_dataset(const Path& path, Split split,
 // goes to the bottom and right). Error kInvalidArgument if an image is larger.
 Result<ImageDataset> pad_to(const ImageDataset& data, int size, uint8_t value);
 
+// Where an image that is larger is cut, down and across: shares of the room there is, in 2^-32.
+using CutPlace = std::array<uint32_t, 2>;
+
 // What a network sees: pixels/127.5 - 1 of the given images, or `floats`, padded by -1 up to
-// padded_h x padded_w as pad_to places them; out has [n,padded_h,padded_w,c].
-void normalised_images(const ImageDataset& data, const std::vector<int64_t>& indices, int padded_h,
-                       int padded_w, float* out);
+// padded_h x padded_w as pad_to places them; out has [n,padded_h,padded_w,c]. Images that are kept
+// whole are cut at `cuts` ([n], each place equally likely under uniform ones), or without it in the
+// middle. Errors: of decoding `files`.
+Status normalised_images(const ImageDataset& data, const std::vector<int64_t>& indices,
+                         int padded_h, int padded_w, float* out,
+                         std::span<const CutPlace> cuts = {});
 
 }  // namespace ito

@@ -188,6 +188,13 @@ bool is_picture(FileKind kind) {
          kind == FileKind::kAvif;
 }
 
+bool is_archive(FileKind kind) {
+  constexpr FileKind kArchives[] = {FileKind::kZip, FileKind::kGzip,  FileKind::kZstd,
+                                    FileKind::kXz,  FileKind::kBzip2, FileKind::k7z,
+                                    FileKind::kRar, FileKind::kTar};
+  return std::find(std::begin(kArchives), std::end(kArchives), kind) != std::end(kArchives);
+}
+
 std::string_view kind_name(FileKind kind) {
   for (const KindRow& row : kNames)
     if (row.kind == kind) return row.name;

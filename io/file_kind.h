@@ -58,6 +58,8 @@ FileKind kind_of_bytes(std::string_view head, std::string_view name = {});
 bool is_picture(FileKind kind);
 // Whether the first bytes of a file are printable characters.
 bool is_text(std::string_view head);
+// Of files to be unpacked.
+bool is_archive(FileKind kind);
 
 // "a PNG picture", "a Git LFS pointer: the file itself was not downloaded (git lfs pull)"; of an
 // unknown kind "".

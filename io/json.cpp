@@ -1,5 +1,6 @@
 #include "io/json.h"
 
+#include <cmath>
 #include <limits>
 
 #include "base/error.h"
@@ -17,6 +18,13 @@ std::string dump(const Json& value, int indent) {
 
 template <typename Integer>
 bool integer_from(const Json& value, Integer* out) {
+  if (value.is_number_float()) {                 // 1000.0, as other languages write whole numbers
+    constexpr double kExact = 9007199254740992;  // 2^53
+    const double number = value.get<double>();
+    if (number != std::floor(number) || std::abs(number) > kExact) return false;
+    return number >= 0 ? integer_from(Json(static_cast<uint64_t>(number)), out)
+                       : integer_from(Json(static_cast<int64_t>(number)), out);
+  }
   if (!value.is_number_integer()) return false;
   if (value.is_number_unsigned()) {
     auto wide = value.get<uint64_t>();

@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kBlock = 512, kNameSize = 100;
 constexpr size_t kMode = 100, kUid = 108, kGid = 116, kSize = 124, kTime = 136, kSum = 148;
-constexpr size_t kSumSize = 8, kType = 156, kMagicAt = 257;
+constexpr size_t kSumSize = 8, kType = 156, kMagicAt = 257, kPrefixAt = 345, kPrefixSize = 155;
 constexpr std::string_view kUstar("ustar\00000", 8);
 constexpr uint64_t kMaxContent = uint64_t{1} << 33;
 
@@ -42,6 +42,32 @@ bool is_zero(std::string_view bytes) {
   return bytes.find_first_not_of('\0') == std::string_view::npos;
 }
 
+std::string text_of(std::string_view field) {
+  return std::string(field.substr(0, std::min(field.find('\0'), field.size())));
+}
+
+std::string name_in(std::string_view header) {
+  const std::string name = text_of(header.substr(0, kNameSize));
+  const std::string prefix = header.substr(kMagicAt).starts_with(std::string_view("ustar\0", 6))
+                                 ? text_of(header.substr(kPrefixAt, kPrefixSize))
+                                 : std::string();
+  return prefix.empty() ? name : prefix + "/" + name;
+}
+
+// The value of "path" among pax's records, "LENGTH KEY=VALUE\n"; empty without one.
+std::string pax_path(std::string_view records) {
+  while (!records.empty()) {
+    size_t length = 0;
+    const auto read = std::from_chars(records.data(), records.data() + records.size(), length);
+    const auto digits = static_cast<size_t>(read.ptr - records.data());
+    if (read.ec != std::errc() || length > records.size() || length < digits + 2) return {};
+    const std::string_view record = records.substr(digits + 1, length - digits - 2);
+    if (record.starts_with("path=")) return std::string(record.substr(5));
+    records.remove_prefix(length);
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string tar_entry(std::string_view name, std::string_view content) {
@@ -67,23 +93,38 @@ std::string tar_end() { return std::string(2 * kBlock, '\0'); }
 
 Result<std::vector<TarEntry>> parse_tar(std::string_view bytes, std::string_view where) {
   std::vector<TarEntry> entries;
+  std::string long_name;  // of the next file
   size_t at = 0;
-  while (true) {
+  for (size_t number = 1;; ++number) {
     if (bytes.size() - at < kBlock) return corrupt("{}: tar archive is truncated", where);
     const std::string_view header = bytes.substr(at, kBlock);
     if (is_zero(header)) return entries;
     uint64_t sum = 0, size = 0;
     if (!read_octal(header.substr(kSum, kSumSize), &sum) || sum != sum_of(header) ||
         !read_octal(header.substr(kSize, 12), &size))
-      return corrupt("{}: tar header {} is damaged", where, entries.size() + 1);
-    if (header[kType] != '0' && header[kType] != '\0')
-      return unsupported("{}: tar entry {} is no plain file", where, entries.size() + 1);
-    const std::string_view field = header.substr(0, kNameSize);
-    std::string name(field.substr(0, std::min(field.find('\0'), field.size())));
+      return corrupt("{}: tar header {} is damaged", where, number);
     at += kBlock;
     if (size > bytes.size() - at)
-      return corrupt("{}: {} lies outside the tar archive", where, name);
-    entries.push_back({std::move(name), bytes.substr(at, size)});
+      return corrupt("{}: {} lies outside the tar archive", where, name_in(header));
+    const std::string_view content = bytes.substr(at, size);
+    switch (header[kType]) {
+      case '0':
+      case '\0':
+        entries.push_back({long_name.empty() ? name_in(header) : long_name, content});
+        long_name.clear();
+        break;
+      case 'x':  // pax: what does not fit the next header
+        long_name = pax_path(content);
+        break;
+      case 'L':  // GNU's way of it
+        long_name = text_of(content);
+        break;
+      case 'g':  // pax: of all
+      case '5':  // a folder
+        break;
+      default:
+        return unsupported("{}: tar entry {} is no plain file", where, number);
+    }
     const uint64_t padded = round_up(size, kBlock);
     at += std::min<uint64_t>(padded, bytes.size() - at);
   }

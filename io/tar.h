@@ -1,6 +1,7 @@
 // tar archives of plain files (POSIX.1-1988, "ustar"), written file by file, so that an archive can
-// be left half-written and gone on with. Bytes depend on names and contents alone: no dates, no
-// owners. Not a general archive tool: names of at most 100 bytes, no folders, no links.
+// be left half-written and gone on with, and read. Bytes depend on names and contents alone: no
+// dates, no owners. Not a general archive tool: it writes names of at most 100 bytes and no
+// folders.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,9 @@ struct TarEntry {
   std::string_view content;  // points into the archive's bytes
 };
 
-// The files of an archive that tar_entry and tar_end made, or another program likewise. Errors
-// naming `where`: kCorrupt for a damaged header, a file that lies outside, a missing end.
+// The plain files of an archive, of tar_entry and tar_end or of other programs (ustar, pax, GNU).
+// Errors naming `where`: kCorrupt for a damaged header, a file that lies outside, a missing end;
+// kUnsupported for links and devices.
 Result<std::vector<TarEntry>> parse_tar(std::string_view bytes, std::string_view where);
 
 }  // namespace ito

@@ -37,7 +37,7 @@ own_files() {
     Optimizer::Kind|LearningRate::Decay|Average::Kind) echo "nn/optim.h nn/optim.cpp" ;;
     CropPlace) echo io/datasets/dataset.cpp ;;
     LabelSource) echo io/datasets/picture_list.cpp ;;
-    ValueRange) echo io/datasets/arrays.cpp ;;
+    ValueRange) echo io/datasets/array_values.cpp ;;
     RandomSource) echo api/sampling_loop.cpp ;;
     SampleForm) echo "api/sample_files.h api/sample_files.cpp" ;;
     # Configurations of networks.

@@ -17,8 +17,9 @@ namespace {
 constexpr int kPictureSteps = 50;  // predictor and corrector each
 
 // Rounded up, so that a configuration reads well.
-double measured_sigma_max(const ImageDataset& data) {
-  return std::ceil(largest_image_distance(data) * 100) / 100;
+Result<double> measured_sigma_max(const ImageDataset& data) {
+  ITO_ASSIGN(const double distance, largest_image_distance(data));
+  return std::ceil(distance * 100) / 100;
 }
 
 // Means over pixels, as of the discrete chain.
@@ -88,7 +89,7 @@ Result<ScoreTraining> score_training(const TrainingInput& input) {
   ITO_ASSIGN(training.network, image_network(input));
   ITO_ASSIGN(const TrainedProcessRow* process, trained_process(options));
   if (process->sigma_from_data && options.sigma_max == 0) {
-    training.scheduler.sigma_max = measured_sigma_max(input.data);
+    ITO_ASSIGN(training.scheduler.sigma_max, measured_sigma_max(input.data));
     training.objective.notes.push_back(
         fmt::format("sigma_max is {}: the largest distance found between two training images",
                     training.scheduler.sigma_max));

@@ -10,7 +10,14 @@ namespace ito {
 namespace {
 
 // Last counter word of the shuffle; the streams of diffusion/streams.h are small numbers.
-constexpr uint32_t kStreamShuffle = 0x10000, kStreamMirror = 0x10001;
+constexpr uint32_t kStreamShuffle = 0x10000, kStreamMirror = 0x10001, kStreamCut = 0x10002;
+
+// Random words of a place in the sequence of epochs.
+std::array<uint32_t, 4> words_at(int64_t place, uint32_t stream, uint64_t seed) {
+  const uint64_t at = static_cast<uint64_t>(place);
+  return philox4x32_10({static_cast<uint32_t>(at), static_cast<uint32_t>(at >> 32), 0, stream},
+                       {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
+}
 
 }  // namespace
 
@@ -31,11 +38,12 @@ void BatchOrder::shuffle(int64_t epoch) {
 }
 
 bool BatchOrder::mirrored(int64_t place) const {
-  const uint64_t at = static_cast<uint64_t>(place);
-  const auto words =
-      philox4x32_10({static_cast<uint32_t>(at), static_cast<uint32_t>(at >> 32), 0, kStreamMirror},
-                    {static_cast<uint32_t>(seed_), static_cast<uint32_t>(seed_ >> 32)});
-  return (words[0] & 1) != 0;
+  return (words_at(place, kStreamMirror, seed_)[0] & 1) != 0;
+}
+
+CutPlace BatchOrder::cut(int64_t place) const {
+  const auto words = words_at(place, kStreamCut, seed_);
+  return {words[0], words[1]};
 }
 
 std::vector<int64_t> BatchOrder::images(int64_t first, int64_t n) {

@@ -1,9 +1,12 @@
-// BatchOrder: which images each batch of a training holds. A function of (seed, position) alone, so
-// that a resumed run sees what the uninterrupted one would have seen. Not for pixels.
+// BatchOrder: which images each batch of a training holds, and how they are shown. A function of
+// (seed, position) alone, so that a resumed run sees what the uninterrupted one would have seen.
+// Not for pixels.
 #pragma once
 
 #include <cstdint>
 #include <vector>
+
+#include "io/dataset.h"
 
 namespace ito {
 
@@ -17,6 +20,8 @@ class BatchOrder {
   std::vector<int64_t> images(int64_t first, int64_t n);
   // Whether the image at a place is shown mirrored, where images are at all: half of them.
   bool mirrored(int64_t place) const;
+  // Where the image at a place is cut, if it is larger than what is drawn of it.
+  CutPlace cut(int64_t place) const;
 
  private:
   void shuffle(int64_t epoch);

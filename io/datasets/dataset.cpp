@@ -54,8 +54,8 @@ std::span<const LabelSourceRow> label_sources() {
 
 std::span<const CropRow> crop_places() {
   static constexpr CropRow kRows[] = {
-      {{"center", "the middle", "", "centre"}, CropPlace::kCenter},
-      {{"random", "a place drawn once for each picture", "", ""}, CropPlace::kRandom}};
+      {{"center", "the middle", "", "centre"}, CropPlace::kCenter, false},
+      {{"random", "a place drawn whenever a picture is drawn", "", ""}, CropPlace::kRandom, true}};
   return kRows;
 }
 
@@ -80,8 +80,7 @@ Json dataset_options_json(const DatasetOptions& o) {
           {"pad", o.pad},
           {"background", {o.background.rgb[0], o.background.rgb[1], o.background.rgb[2]}},
           {"labels", name(label_sources(), &LabelSourceRow::source, o.labels)},
-          {"range", name(value_ranges(), &ValueRangeRow::range, o.range)},
-          {"seed", o.seed}};
+          {"range", name(value_ranges(), &ValueRangeRow::range, o.range)}};
 }
 
 Result<DatasetOptions> dataset_options_from_json(const Json& json, const std::string& where) {
@@ -96,7 +95,6 @@ Result<DatasetOptions> dataset_options_from_json(const Json& json, const std::st
   ITO_TRY(object.read("background", &rgb));
   ITO_TRY(object.read("labels", &labels));
   ITO_TRY(object.read("range", &range));
-  ITO_TRY(object.read("seed", &o.seed));
   if (rgb.size() != 3) return object.wrong("background", "three levels");
   for (size_t k = 0; k < 3; ++k) o.background.rgb[k] = static_cast<uint8_t>(rgb[k]);
   ITO_ASSIGN(const CropRow* place, row_called(crop_places(), crop, where + ": key 'crop'"));
@@ -112,6 +110,7 @@ Result<DatasetOptions> dataset_options_from_json(const Json& json, const std::st
 
 std::span<const uint8_t> ImageDataset::bytes_of(int64_t i) const {
   CHECK(i >= 0 && i < count, "image index out of range");
+  CHECK(!files && whole.empty(), "such images are seen by normalised_images");
   const size_t size = image_size();
   if (!store) return std::span(pixels).subspan(static_cast<size_t>(i) * size, size);
   const size_t row = static_cast<size_t>(rows.empty() ? i : rows[static_cast<size_t>(i)]);
@@ -120,6 +119,7 @@ std::span<const uint8_t> ImageDataset::bytes_of(int64_t i) const {
 
 std::span<const float> ImageDataset::floats_of(int64_t i) const {
   CHECK(i >= 0 && i < count, "image index out of range");
+  CHECK(!files && whole.empty(), "such images are seen by normalised_images");
   const size_t size = image_size();
   if (!store)
     return floats.empty() ? std::span<const float>()
@@ -164,13 +164,19 @@ Status set_extents(ImageDataset& data, const std::vector<int64_t>& dims, std::st
   return {};
 }
 
-void append_picture(ImageDataset& data, const Picture& given) {
-  if (data.count == 0) {
+void append_picture(ImageDataset& data, const Picture& given, bool whole) {
+  if (data.count == 0) data.c = given.c;
+  if (data.count == 0 && !whole) {
     data.h = given.h;
     data.w = given.w;
-    data.c = given.c;
   }
-  CHECK(given.h == data.h && given.w == data.w, "images of one size");
+  if (whole) {
+    CHECK(given.h >= data.h && given.w >= data.w, "images that cover what is drawn");
+    const auto begin = static_cast<int64_t>(data.pixels.size()) / data.c;
+    data.whole.push_back({given.h, given.w, begin});
+  } else {
+    CHECK(given.h == data.h && given.w == data.w, "images of one size");
+  }
   if (given.c > data.c) {
     const auto spread = [](auto& values) {
       typename std::remove_reference_t<decltype(values)> wide;
@@ -189,10 +195,9 @@ void append_picture(ImageDataset& data, const Picture& given) {
   }
   const Picture picture = with_channels(given, data.c);
   const bool deep = given.bits > 8 || !data.floats.empty();
-  const float half = static_cast<float>(picture.largest()) / 2;
   for (const uint16_t v : picture.samples) {
-    data.pixels.push_back(static_cast<uint8_t>(picture.bits == 8 ? v : (v + 128) / 257));
-    if (deep) data.floats.push_back(static_cast<float>(v) / half - 1.0f);
+    data.pixels.push_back(byte_of_sample(v, picture.bits));
+    if (deep) data.floats.push_back(number_of_sample(v, picture.bits));
     const double value = static_cast<double>(v);
     data.facts.least = data.pixels.size() == 1 ? value : std::min(data.facts.least, value);
     data.facts.most = std::max(data.facts.most, value);
@@ -200,7 +205,11 @@ void append_picture(ImageDataset& data, const Picture& given) {
   ++data.count;
 }
 
-Picture fitted(const Picture& picture, const DatasetOptions& o, uint64_t index) {
+bool stay_whole(const DatasetOptions& o) {
+  return o.width > 0 && !o.pad && o.crop == CropPlace::kRandom && o.reading.drawn;
+}
+
+Picture fitted(const Picture& picture, const DatasetOptions& o) {
   if (o.width == 0 || (picture.w == o.width && picture.h == o.height)) return picture;
   const double across = static_cast<double>(o.width) / picture.w;
   const double down = static_cast<double>(o.height) / picture.h;
@@ -211,15 +220,8 @@ Picture fitted(const Picture& picture, const DatasetOptions& o, uint64_t index) 
   };
   const int w = side(picture.w, o.width), h = side(picture.h, o.height);
   const Picture scaled = w == picture.w && h == picture.h ? picture : resize(picture, h, w);
-  if (!o.pad) {
-    const bool random = o.crop == CropPlace::kRandom;
-    const auto place = [&](int room, uint64_t stream) {
-      return random ? static_cast<int>(draw(o.seed, 2 * index + stream) %
-                                       static_cast<uint64_t>(room + 1))
-                    : room / 2;
-    };
-    return crop(scaled, place(h - o.height, 0), place(w - o.width, 1), o.height, o.width);
-  }
+  if (stay_whole(o)) return scaled;
+  if (!o.pad) return crop(scaled, (h - o.height) / 2, (w - o.width) / 2, o.height, o.width);
   // A coloured background makes a coloured picture.
   const Picture inner = o.background.is_grey() ? scaled : with_channels(scaled, 3);
   Picture out{o.height, o.width, inner.c, inner.bits, {}};
@@ -241,11 +243,27 @@ ImageDataset fitted(ImageDataset data, const DatasetOptions& options) {
   ImageDataset out;
   out.labels = std::move(data.labels);
   out.names = std::move(data.names);
+  out.h = options.height;
+  out.w = options.width;
   for (size_t i = 0; i < static_cast<size_t>(data.count); ++i)
-    append_picture(out, fitted(picture_at(data, i), options, i));
+    append_picture(out, fitted(picture_at(data, i), options), stay_whole(options));
   out.facts = std::move(data.facts);
   return out;
 }
+
+namespace {
+
+// An image that is kept whole, from one data set to another.
+void append_whole(ImageDataset& out, const ImageDataset& data, const WholeImage& image) {
+  const auto begin = static_cast<ptrdiff_t>(image.begin) * data.c;
+  const ptrdiff_t end = begin + static_cast<ptrdiff_t>(image.h) * image.w * data.c;
+  out.whole.push_back({image.h, image.w, static_cast<int64_t>(out.pixels.size()) / data.c});
+  out.pixels.insert(out.pixels.end(), data.pixels.begin() + begin, data.pixels.begin() + end);
+  if (data.floats.empty()) return;
+  out.floats.insert(out.floats.end(), data.floats.begin() + begin, data.floats.begin() + end);
+}
+
+}  // namespace
 
 ImageDataset selected(const ImageDataset& data, const std::vector<int64_t>& indices) {
   ImageDataset out;
@@ -257,10 +275,14 @@ ImageDataset selected(const ImageDataset& data, const std::vector<int64_t>& indi
   out.facts = data.facts;
   if (data.labels) out.labels.emplace();
   out.store = data.store;
+  out.files = data.files;
   for (const int64_t i : indices) {
     CHECK(i >= 0 && i < data.count, "image index out of range");
-    if (data.store) {
+    if (data.store || data.files) {
       out.rows.push_back(data.rows.empty() ? i : data.rows[static_cast<size_t>(i)]);
+      if (!data.whole.empty()) out.whole.push_back(data.whole[static_cast<size_t>(i)]);
+    } else if (!data.whole.empty()) {
+      append_whole(out, data, data.whole[static_cast<size_t>(i)]);
     } else {
       const auto bytes = data.bytes_of(i);
       out.pixels.insert(out.pixels.end(), bytes.begin(), bytes.end());
@@ -323,28 +345,6 @@ Result<ImageDataset> pad_to(const ImageDataset& data, int size, uint8_t value) {
     surround([&](int64_t n) { return data.floats_of(n); }, out.floats,
              static_cast<float>(value) / 127.5f - 1.0f);
   return out;
-}
-
-void normalised_images(const ImageDataset& data, const std::vector<int64_t>& indices, int padded_h,
-                       int padded_w, float* out) {
-  CHECK(padded_h >= data.h && padded_w >= data.w, "padding cannot shrink images");
-  auto w = static_cast<size_t>(data.w) * static_cast<size_t>(data.c);
-  auto padded_row = static_cast<size_t>(padded_w) * static_cast<size_t>(data.c);
-  auto top = static_cast<size_t>((padded_h - data.h) / 2);
-  auto left = static_cast<size_t>((padded_w - data.w) / 2) * static_cast<size_t>(data.c);
-  size_t padded_image = static_cast<size_t>(padded_h) * padded_row;
-  std::fill_n(out, indices.size() * padded_image, -1.0f);
-  for (size_t n = 0; n < indices.size(); ++n) {
-    const std::span<const uint8_t> bytes = data.bytes_of(indices[n]);
-    const std::span<const float> deep = data.floats_of(indices[n]);
-    float* image = out + n * padded_image;
-    for (size_t y = 0; y < static_cast<size_t>(data.h); ++y)
-      for (size_t x = 0; x < w; ++x) {
-        const size_t at = y * w + x;
-        image[(top + y) * padded_row + left + x] =
-            deep.empty() ? static_cast<float>(bytes[at]) / 127.5f - 1.0f : deep[at];
-      }
-  }
 }
 
 }  // namespace ito

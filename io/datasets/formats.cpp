@@ -4,16 +4,15 @@
 
 #include "base/error.h"
 #include "io/compress.h"
-#include "io/datasets/readers.h"
+#include "io/datasets/array_values.h"
 #include "io/file_kind.h"
 
 namespace ito {
 namespace {
 
 constexpr const char* kTakes =
-    "ito train takes a folder of pictures, MNIST's IDX files, CIFAR's batches, or arrays (.npy, "
-    ".npz, "
-    ".safetensors)";
+    "ito train takes a folder of pictures, MNIST's IDX files, CIFAR's batches, arrays (.npy, .npz, "
+    ".safetensors) or tar archives of pictures";
 // Roots of torchvision hold a folder of the data set's name and in it "raw".
 constexpr int kDepth = 3;
 constexpr size_t kMostFolders = 2000;
@@ -45,6 +44,8 @@ Result<ImageDataset> open_file(const Path& path, Split split, const DatasetOptio
     case FileKind::kNpz:
     case FileKind::kSafetensors:
       return read_array_dataset(path, split, options);
+    case FileKind::kTar:
+      return read_picture_tars(path, options);
     case FileKind::kGzip:
     case FileKind::kUnknown:
     case FileKind::kEmpty: {
@@ -60,6 +61,11 @@ Result<ImageDataset> open_file(const Path& path, Split split, const DatasetOptio
       if (data.ok() || looks_idx) return data;
       return Error{data.error().kind, data.error().message + "; " + kTakes};
     }
+    case FileKind::kPickle:
+      if (is_cifar_batch_name(path.filename().string()) || is_cifar_pickle(path.parent_path()))
+        return invalid_argument("{} is one of several batches; give the folder that it lies in",
+                                path.string());
+      [[fallthrough]];
     default:
       if (is_picture(kind))
         return invalid_argument("{} is a single picture; give the folder that it lies in",
@@ -83,7 +89,11 @@ Status check_labels(ImageDataset& data) {
 
 Result<ImageDataset> open_any(const Path& path, Split split, const DatasetOptions& options) {
   if (!folder_exists(path)) {
-    if (!file_exists(path)) return not_found("no data set {}", path.string());
+    if (!file_exists(path))
+      return not_found(
+          "there is no file or folder {}; a data set of a hub or an address has to be "
+          "downloaded first",
+          path.string());
     ITO_ASSIGN(ImageDataset data, open_file(path, split, options));
     data.facts.from = path;
     return data;
@@ -131,7 +141,10 @@ std::span<const FolderFormat> folder_formats() {
       {{"arrays", "one .npz or .npy file, or one each of images and labels", "numpy.lib.format",
         ""},
        is_array_folder,
-       read_array_folder}};
+       read_array_folder},
+      {{"tar archives", "pictures and their classes", "WebDataset", ""},
+       is_tar_folder,
+       read_tar_folder}};
   return kFormats;
 }
 
@@ -164,6 +177,11 @@ Result<ImageDataset> open_dataset(const Path& path, Split split, const DatasetOp
     data.facts.least = *least;
     data.facts.most = *most;
   }
+  if (asks_for_range(options) && data.facts.format != kArrayFormat)
+    return invalid_argument("--range is for arrays of numbers; {} holds {}", path.string(),
+                            data.facts.format);
+  if (data.facts.least == data.facts.most && data.count > 1)
+    data.facts.notes.push_back("all pixels of all images have one value");
   if (options.width > 0 && data.c != 1 && data.c != 3)
     return unsupported("{}: --resize takes images of 1 or 3 channels, found {}", path.string(),
                        data.c);

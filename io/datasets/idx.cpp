@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "io/compress.h"
 #include "io/datasets/readers.h"
+#include "io/file_kind.h"
 
 namespace ito {
 namespace {
@@ -32,8 +33,9 @@ Result<Idx> read_idx_file(const Path& path) {
   if (byte(0) != 0 || byte(1) != 0 || width == 0)
     return corrupt(
         "{}: magic number {:02x}{:02x}{:02x}{:02x}; expected 000008NN, an IDX file of "
-        "unsigned bytes",
-        path.string(), byte(0), byte(1), byte(2), byte(3));
+        "unsigned bytes{}",
+        path.string(), byte(0), byte(1), byte(2), byte(3),
+        kind_remark(kind_of_bytes(std::string_view(bytes).substr(0, kFileKindBytes))));
   Idx idx;
   idx.width = width;
   size_t rank = byte(3);
@@ -117,6 +119,15 @@ std::set<std::string> prefixes_in(const Path& folder) {
   return prefixes;
 }
 
+void note_of(ImageDataset& data, const std::string& prefix, const Path& images,
+             const Path& labels) {
+  if (labels.empty())
+    data.facts.notes.push_back(fmt::format("there are no labels beside {}", images.string()));
+  if (prefix.find("emnist") != std::string::npos)
+    data.facts.notes.push_back(
+        "EMNIST stores its pictures with rows and columns exchanged; they are read as stored");
+}
+
 Result<ImageDataset> read_set(const Path& folder, const std::string& prefix, Split split) {
   const Path images = file_of(folder, prefix, split, "images");
   if (images.empty())
@@ -125,11 +136,7 @@ Result<ImageDataset> read_set(const Path& folder, const std::string& prefix, Spl
   const Path labels = file_of(folder, prefix, split, "labels");
   ITO_ASSIGN(ImageDataset data, read_idx(images, labels));
   data.facts.part = split == Split::kTrain ? "train" : "test";
-  if (labels.empty())
-    data.facts.notes.push_back(fmt::format("there are no labels beside {}", images.string()));
-  if (prefix.find("emnist") != std::string::npos)
-    data.facts.notes.push_back(
-        "EMNIST stores its pictures with rows and columns exchanged; they are read as stored");
+  note_of(data, prefix, images, labels);
   return data;
 }
 
@@ -157,22 +164,21 @@ Result<ImageDataset> read_idx_file_set(const Path& images, Split split) {
     return data;
   }
   const Path folder = images.parent_path().empty() ? Path(".") : images.parent_path();
-  if (is_part(*name, split)) {
+  if (name->part == "train" && is_part(*name, split)) {
     const Path labels = file_of(folder, name->prefix, split, "labels");
     ITO_ASSIGN(ImageDataset data, read_idx(images, labels));
-    data.facts.part = split == Split::kTrain ? "train" : "test";
-    if (labels.empty())
-      data.facts.notes.push_back(fmt::format("there are no labels beside {}", images.string()));
+    data.facts.part = "train";
+    note_of(data, name->prefix, images, labels);
     return data;
   }
   if (file_of(folder, name->prefix, split, "images").empty() || name->part != "train") {
     // A single file stands for itself.
-    ITO_ASSIGN(
-        ImageDataset data,
-        read_idx(images,
-                 file_of(folder, name->prefix,
-                         is_part(*name, Split::kTrain) ? Split::kTrain : Split::kTest, "labels")));
+    const Path labels =
+        file_of(folder, name->prefix, is_part(*name, Split::kTrain) ? Split::kTrain : Split::kTest,
+                "labels");
+    ITO_ASSIGN(ImageDataset data, read_idx(images, labels));
     data.facts.part = "all";
+    note_of(data, name->prefix, images, labels);
     return data;
   }
   return read_set(folder, name->prefix, split);
@@ -185,6 +191,9 @@ Result<ImageDataset> read_idx(const Path& images, const Path& labels) {
         "{}: magic number of 32-bit integers; expected 000008NN, an IDX file of unsigned "
         "bytes",
         images.string());
+  if (idx.dims.size() == 1)
+    return corrupt("{}: extents [{}] are no images but labels; expected a file of images",
+                   images.string(), idx.dims[0]);
   ImageDataset data;
   ITO_TRY(set_extents(data, idx.dims, images.string()));
   data.pixels.assign(idx.bytes.begin() + static_cast<ptrdiff_t>(idx.offset), idx.bytes.end());

@@ -7,26 +7,26 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "io/ordered_map.h"
 #include "io/safetensors.h"
 
 namespace ito {
 namespace {
 
 constexpr const char* kImages = "images";
-constexpr const char* kVersion = "1";  // of what decoding makes of a picture
+constexpr const char* kVersion = "2";  // of what decoding makes of a picture
 
 // What the decoded pictures depend on.
 std::string key_of(const PictureList& list, const DatasetOptions& options) {
-  uint64_t hash = hash_bytes(kVersion + dump_json_line(dataset_options_json(options)) +
-                             std::to_string(options.channels));
+  uint64_t hash =
+      hash_bytes(kVersion + dump_json_line(dataset_options_json(options)) +
+                 std::to_string(options.channels) + (stay_whole(options) ? " whole" : ""));
   for (const PictureList::Entry& entry : list.entries) {
     std::error_code error;
     const auto size = std::filesystem::file_size(entry.path, error);
     const auto time = std::filesystem::last_write_time(entry.path, error);
-    hash = hash_bytes(
-        fmt::format("{}\n{} {}\n", entry.path.string(), size, time.time_since_epoch().count()),
-        hash);
+    hash = hash_bytes(fmt::format("{}\n{} {} {}\n", entry.name(), size,
+                                  time.time_since_epoch().count(), entry.offset),
+                      hash);
   }
   return fmt::format("{:016x}", hash);
 }
@@ -38,7 +38,8 @@ Json json_of(const PicturesSeen& seen) {
           {"deep", seen.deep},
           {"least", seen.least},
           {"most", seen.most},
-          {"transparent", seen.transparent}};
+          {"transparent", seen.transparent},
+          {"hash", seen.hash}};
 }
 
 Result<PicturesSeen> seen_from_json(const Json& json, const std::string& where) {
@@ -51,82 +52,86 @@ Result<PicturesSeen> seen_from_json(const Json& json, const std::string& where) 
   ITO_TRY(object.read("least", &seen.least));
   ITO_TRY(object.read("most", &seen.most));
   ITO_TRY(object.read("transparent", &seen.transparent));
+  ITO_TRY(object.read("hash", &seen.hash));
   return seen;
 }
 
 struct Files {
-  Path bytes, floats, facts;
+  Path bytes, floats, sizes, facts;
 };
 
-// Notes what a picture adds; false if it needs more channels or bits than those before it.
-bool take_note(PicturesSeen& seen, const DecodedPicture& decoded, bool first) {
-  const Picture& picture = decoded.picture;
-  const bool fits = first || (picture.c <= seen.c && (picture.bits == 8 || seen.deep));
-  if (first) {
-    seen.h = picture.h;
-    seen.w = picture.w;
-  }
-  seen.c = std::max(seen.c, picture.c);
-  seen.deep = seen.deep || picture.bits > 8;
-  for (const uint16_t v : picture.samples) {
-    seen.least = first && &v == picture.samples.data() ? v : std::min<double>(seen.least, v);
-    seen.most = std::max<double>(seen.most, v);
-  }
-  seen.transparent += decoded.transparent ? 1 : 0;
-  return fits;
+// Of all images that stay whole together.
+int64_t pixels_of(const std::vector<WholeImage>& whole) {
+  const WholeImage& last = whole.back();
+  return last.begin + static_cast<int64_t>(last.h) * last.w;
+}
+
+Shape shape_of(const PictureList& list, const PicturesSeen& seen,
+               const std::vector<WholeImage>& whole) {
+  if (!whole.empty()) return {pixels_of(whole), seen.c};
+  return {static_cast<int64_t>(list.entries.size()), seen.h, seen.w, seen.c};
 }
 
 // One of the files, of the layout that `seen` says. Sets *widened, and writes nothing, where a
 // picture does not fit that; *seen is brought up to date.
 Status write_file(const Path& path, const PictureList& list, const DatasetOptions& options,
-                  bool floats, PicturesSeen* seen, bool* widened) {
+                  const std::vector<WholeImage>& whole, bool floats, PicturesSeen* seen,
+                  bool* widened) {
   const int c = seen->c;
-  const Shape shape{static_cast<int64_t>(list.entries.size()), seen->h, seen->w, c};
-  const PicturesSeen layout = *seen;
-  PicturesSeen fresh{.h = layout.h, .w = layout.w, .c = layout.c, .deep = layout.deep};
+  ITO_ASSIGN(PicturesSeen fresh, first_seen(list, options));
+  fresh.c = c;
+  fresh.deep = seen->deep;
   const Error stop{ErrorKind::kInterrupted, "other layout"};
   const auto body = [&](const ByteSink& sink) {
-    return decode_all(list, options, [&](int64_t i, DecodedPicture decoded) -> Status {
-      ITO_TRY(check_same_size(list, i, decoded.picture, layout.h, layout.w));
-      if (i == 0) fresh.least = decoded.picture.samples.front();
-      *widened = !take_note(fresh, decoded, false);
+    return decode_all(list, options, [&](int64_t i, const DecodedPicture& decoded) -> Status {
+      ITO_TRY(check_same_size(list, options, i, decoded.picture, seen->h, seen->w));
+      *widened = !take_note(fresh, decoded);
       if (*widened) return stop;
+      const std::string bytes = bytes_of_picture(decoded.picture, c);
+      fresh.hash = hash_bytes(bytes, fresh.hash);
+      if (!floats) return sink(bytes);
       const Picture picture = with_channels(decoded.picture, c);
-      if (floats) {
-        const float half = static_cast<float>(picture.largest()) / 2;
-        std::vector<float> values;
-        values.reserve(picture.samples.size());
-        for (const uint16_t v : picture.samples)
-          values.push_back(static_cast<float>(v) / half - 1.0f);
-        return sink({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
-      }
-      std::string bytes;
-      bytes.reserve(picture.samples.size());
-      for (const uint16_t v : picture.samples)
-        bytes.push_back(static_cast<char>(picture.bits == 8 ? v : (v + 128) / 257));
-      return sink(bytes);
+      std::vector<float> values;
+      values.reserve(picture.samples.size());
+      for (const uint16_t v : picture.samples) values.push_back(number_of_sample(v, picture.bits));
+      return sink({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
     });
   };
-  const Status status =
-      write_safetensors_stream(path, kImages, floats ? HostType::kF32 : HostType::kU8, shape, body);
+  const Status status = write_safetensors_stream(
+      path, kImages, floats ? HostType::kF32 : HostType::kU8, shape_of(list, *seen, whole), body);
   *seen = fresh;
   if (*widened) return {};
   return status;
 }
 
-Result<PicturesSeen> make_cache(const PictureList& list, const DatasetOptions& options,
-                                const Files& files) {
-  PicturesSeen seen;
-  ITO_ASSIGN(const DecodedPicture first, decode_picture(list, options, 0));
-  take_note(seen, first, true);
+// Heights and widths of images that stay whole.
+Status write_sizes(const Path& path, const std::vector<WholeImage>& whole) {
+  std::vector<int32_t> sizes;
+  for (const WholeImage& image : whole) sizes.insert(sizes.end(), {image.h, image.w});
+  const auto body = [&](const ByteSink& sink) {
+    return sink({reinterpret_cast<const char*>(sizes.data()), sizes.size() * sizeof(int32_t)});
+  };
+  return write_safetensors_stream(path, kImages, HostType::kI32,
+                                  {static_cast<int64_t>(whole.size()), 2}, body);
+}
+
+Status make_cache(const PictureList& list, const DatasetOptions& options, const Files& files) {
+  PictureSurvey survey;
+  if (stay_whole(options)) {  // their sizes come first
+    ITO_ASSIGN(survey, survey_pictures(list, options));
+    ITO_TRY(write_sizes(files.sizes, survey.whole));
+  } else {
+    ITO_ASSIGN(survey.seen, first_seen(list, options));
+  }
+  PicturesSeen& seen = survey.seen;
   for (bool widened = true; widened;) {
     widened = false;
-    ITO_TRY(write_file(files.bytes, list, options, false, &seen, &widened));
+    ITO_TRY(write_file(files.bytes, list, options, survey.whole, false, &seen, &widened));
     if (widened) continue;
-    if (seen.deep) ITO_TRY(write_file(files.floats, list, options, true, &seen, &widened));
+    if (seen.deep)
+      ITO_TRY(write_file(files.floats, list, options, survey.whole, true, &seen, &widened));
   }
-  ITO_TRY(write_file_atomic(files.facts, dump_json(json_of(seen))));
-  return seen;
+  return write_file_atomic(files.facts, dump_json(json_of(seen)));
 }
 
 Result<HostTensor> mapped_images(const Path& path, HostType type, const Shape& shape) {
@@ -138,38 +143,24 @@ Result<HostTensor> mapped_images(const Path& path, HostType type, const Shape& s
   return std::move(found->second);
 }
 
-}  // namespace
-
-Result<DecodedPicture> decode_picture(const PictureList& list, const DatasetOptions& options,
-                                      int64_t i) {
-  ITO_ASSIGN(Picture picture, read_picture(list.entries[static_cast<size_t>(i)].path));
-  const bool transparent = picture.is_transparent();
-  picture = flattened(picture, options.background);
-  if (options.channels != 0) picture = with_channels(picture, options.channels);
-  return DecodedPicture{.picture = fitted(picture, options, static_cast<uint64_t>(i)),
-                        .transparent = transparent};
-}
-
-Status check_same_size(const PictureList& list, int64_t i, const Picture& picture, int h, int w) {
-  if (picture.h == h && picture.w == w) return {};
-  return corrupt(
-      "{}: image of {}x{}, but {} has {}x{}; expected one size: --resize N scales and cuts all to "
-      "N pixels, with --pad it surrounds instead of cutting",
-      list.entries[static_cast<size_t>(i)].path.string(), picture.w, picture.h,
-      list.entries[0].path.string(), w, h);
-}
-
-Status decode_all(const PictureList& list, const DatasetOptions& options,
-                  const std::function<Status(int64_t, DecodedPicture)>& take) {
+Result<std::vector<WholeImage>> mapped_sizes(const Path& path, const PictureList& list) {
   const auto count = static_cast<int64_t>(list.entries.size());
-  return ordered_map<DecodedPicture>(
-      count, worker_threads(), [&](int64_t i) { return decode_picture(list, options, i); },
-      [&](int64_t i, DecodedPicture decoded) -> Status {
-        ITO_TRY(take(i, std::move(decoded)));
-        if (options.reading.progress) return options.reading.progress(i + 1, count);
-        return {};
-      });
+  ITO_ASSIGN(const HostTensor tensor, mapped_images(path, HostType::kI32, {count, 2}));
+  std::vector<WholeImage> whole;
+  int64_t begin = 0;
+  ITO_ASSIGN(const std::vector<int64_t> sizes, to_int64(tensor, path.string()));
+  for (size_t i = 0; i < sizes.size(); i += 2) {
+    constexpr int64_t kMostSide = 1 << 28;
+    if (sizes[i] < 1 || sizes[i] > kMostSide || sizes[i + 1] < 1 || sizes[i + 1] > kMostSide)
+      return corrupt("{}: image {} of {}x{}; remove it and it is made anew", path.string(), i / 2,
+                     sizes[i + 1], sizes[i]);
+    whole.push_back({static_cast<int>(sizes[i]), static_cast<int>(sizes[i + 1]), begin});
+    begin += sizes[i] * sizes[i + 1];
+  }
+  return whole;
 }
+
+}  // namespace
 
 Result<CachedPictures> cached_pictures(const PictureList& list, const DatasetOptions& options) {
   const Path folder = options.reading.cache;
@@ -177,18 +168,20 @@ Result<CachedPictures> cached_pictures(const PictureList& list, const DatasetOpt
   const std::string name = "images-" + key_of(list, options);
   const Files files{.bytes = folder / (name + ".safetensors"),
                     .floats = folder / (name + "-deep.safetensors"),
+                    .sizes = folder / (name + "-sizes.safetensors"),
                     .facts = folder / (name + ".json")};
+  if (!file_exists(files.facts) || !file_exists(files.bytes))
+    ITO_TRY(make_cache(list, options, files));
   CachedPictures cached;
-  if (file_exists(files.facts) && file_exists(files.bytes)) {
-    ITO_ASSIGN(const Json json, read_json(files.facts));
-    ITO_ASSIGN(cached.seen, seen_from_json(json, files.facts.string()));
-  } else {
-    ITO_ASSIGN(cached.seen, make_cache(list, options, files));
+  ITO_ASSIGN(const Json json, read_json(files.facts));
+  ITO_ASSIGN(cached.seen, seen_from_json(json, files.facts.string()));
+  if (stay_whole(options)) {
+    ITO_ASSIGN(cached.whole, mapped_sizes(files.sizes, list));
   }
   const PicturesSeen& seen = cached.seen;
-  const Shape shape{static_cast<int64_t>(list.entries.size()), seen.h, seen.w, seen.c};
+  const Shape shape = shape_of(list, seen, cached.whole);
   auto store = std::make_shared<PixelStore>();
-  store->key = name;
+  store->hash = seen.hash;
   ITO_ASSIGN(store->bytes, mapped_images(files.bytes, HostType::kU8, shape));
   if (seen.deep) {
     ITO_ASSIGN(store->floats, mapped_images(files.floats, HostType::kF32, shape));

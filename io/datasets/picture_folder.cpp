@@ -1,6 +1,10 @@
 // Folders of pictures: which parts there are (train, test, val), and the decoding.
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <fstream>
 
 #include "base/error.h"
 #include "io/datasets/picture_cache.h"
@@ -8,52 +12,219 @@
 namespace ito {
 namespace {
 
-// The sub-folder with pictures that is called one of `names`, the earlier the better.
-Path part_called(const Path& folder, std::initializer_list<std::string_view> names) {
-  const std::vector<std::string> inside = visible_names(folder);
-  for (const std::string_view wanted : names)
-    for (const std::string& name : inside) {
-      std::string lower = name;
-      for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-      if (lower == wanted && folder_exists(folder / name) && has_pictures(folder / name))
-        return folder / name;
-    }
-  return {};
+constexpr int kWrappers = 3;
+
+struct Parts {
+  Path train, test, validation;
+  bool any_test() const { return !test.empty() || !validation.empty(); }
+};
+
+// "seg_Train2017" → "seg", "train"; "trainA" → "train", "a"
+std::vector<std::string> words_of(const std::string& name) {
+  std::vector<std::string> words(1);
+  char before = ' ';
+  for (const char c : name) {
+    const auto letter = static_cast<unsigned char>(c);
+    const bool begins =
+        std::isupper(letter) != 0 && std::islower(static_cast<unsigned char>(before)) != 0;
+    if ((std::isalpha(letter) == 0 || begins) && !words.back().empty()) words.emplace_back();
+    if (std::isalpha(letter) != 0) words.back() += static_cast<char>(std::tolower(letter));
+    before = c;
+  }
+  return words;
 }
 
-// Into memory, picture by picture.
-Status decode_into(ImageDataset& data, const PictureList& list, const DatasetOptions& options,
-                   int64_t* transparent) {
-  return decode_all(list, options, [&](int64_t i, DecodedPicture decoded) -> Status {
-    if (data.count > 0) ITO_TRY(check_same_size(list, i, decoded.picture, data.h, data.w));
-    if (data.pixels.size() > kMaxDatasetBytes)
-      return unsupported(
-          "{}: more than {} GB of pixels; --cache FOLDER keeps them in a file, --resize N makes "
-          "them smaller",
-          list.folder.string(), kMaxDatasetBytes >> 30);
-    append_picture(data, decoded.picture);
-    *transparent += decoded.transparent ? 1 : 0;
-    return {};
+// What words of a folder's name say which part it is, the better first.
+constexpr std::array<std::string_view, 3> kTrain = {"train", "training", "trainset"};
+constexpr std::array<std::string_view, 3> kTest = {"test", "testing", "testset"};
+constexpr std::array<std::string_view, 4> kValidation = {"val", "valid", "validation", "dev"};
+
+bool is_called(const std::string& name, std::span<const std::string_view> words) {
+  std::string lower = name;
+  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return std::find(words.begin(), words.end(), lower) != words.end();
+}
+
+bool has_word(const std::string& name, std::span<const std::string_view> words) {
+  const std::vector<std::string> all = words_of(name);
+  return std::any_of(all.begin(), all.end(), [&](const std::string& word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
   });
 }
 
-Result<ImageDataset> decode(const PictureList& list, const DatasetOptions& options) {
+// The sub-folders in which pictures lie.
+std::vector<std::string> picture_folders(const Path& folder) {
+  std::vector<std::string> names;
+  for (const std::string& name : visible_names(folder))
+    if (folder_exists(folder / name) && has_pictures(folder / name)) names.push_back(name);
+  return names;
+}
+
+// The one of `names` that is called so, or is the only one with the word in its name; nothing if
+// there are several.
+Path part_among(const Path& folder, const std::vector<std::string>& names,
+                std::span<const std::string_view> words, bool exactly) {
+  for (const std::string_view word : words)
+    for (const std::string& name : names)
+      if (is_called(name, std::span(&word, 1))) return folder / name;
+  std::vector<std::string> found;
+  for (const std::string& name : names)
+    if (!exactly && has_word(name, words)) found.push_back(name);
+  return found.size() == 1 ? folder / found[0] : Path();
+}
+
+Parts parts_of(const Path& folder, const std::vector<std::string>& names) {
+  Parts parts{part_among(folder, names, kTrain, true), part_among(folder, names, kTest, true),
+              part_among(folder, names, kValidation, true)};
+  if (!parts.train.empty()) return parts;
+  // "train_set" and "test_set", but not "train_station" among other classes.
+  const Parts loose{part_among(folder, names, kTrain, false),
+                    part_among(folder, names, kTest, false),
+                    part_among(folder, names, kValidation, false)};
+  const size_t count = (loose.train.empty() ? 0u : 1u) + (loose.test.empty() ? 0u : 1u) +
+                       (loose.validation.empty() ? 0u : 1u);
+  return !loose.train.empty() && loose.any_test() && count == names.size() ? loose : parts;
+}
+
+bool has_own_pictures(const Path& folder) {
+  const std::vector<std::string> names = visible_names(folder);
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+    return !folder_exists(folder / name) && is_picture_file(folder / name);
+  });
+}
+
+// Where the parts lie: in `folder`, or in the one folder with pictures in it, as archives are often
+// packed. Error kInvalidArgument: pictures lie beside that.
+Result<Path> folder_of_parts(const Path& folder) {
+  Path at = folder;
+  for (int depth = 0; depth <= kWrappers; ++depth) {
+    const std::vector<std::string> names = picture_folders(at);
+    const Parts parts = parts_of(at, names);
+    if (!parts.train.empty() && (parts.any_test() || names.size() == 1)) {
+      if (depth == 0) return at;
+      for (Path above = folder;; above /= at.lexically_relative(above).begin()->string()) {
+        if (above == at) return at;
+        if (has_own_pictures(above))
+          return invalid_argument(
+              "{}: pictures lie beside {}, which has parts to train and test on; "
+              "give that",
+              above.string(), at.string());
+      }
+    }
+    if (names.size() != 1) break;
+    at /= names[0];
+  }
+  return folder;
+}
+
+// Folders train and test in the folders of classes.
+Status check_not_parted_below(const Path& folder, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    const Parts inner = parts_of(folder / name, picture_folders(folder / name));
+    if (!inner.train.empty() && inner.any_test())
+      return invalid_argument(
+          "{} has parts of its own, {} and {}; expected those around the classes, as train/{}",
+          (folder / name).string(), inner.train.filename().string(),
+          (inner.test.empty() ? inner.validation : inner.test).filename().string(), name);
+  }
+  return {};
+}
+
+constexpr uint64_t kGigabyte = uint64_t{1} << 30;
+
+// Half of what the machine, or the container that this runs in, has.
+uint64_t half_of_memory() {
+  uint64_t all = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                 static_cast<uint64_t>(sysconf(_SC_PAGE_SIZE));
+  for (const char* limit :
+       {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+    std::ifstream file(limit);
+    uint64_t bytes = 0;
+    if (file >> bytes) all = std::min(all, bytes);  // "max" is no number
+  }
+  return all / 2;
+}
+
+// Into memory, picture by picture; stops and sets *too_many where they are more than `most` bytes.
+Status decode_into(ImageDataset& data, const PictureList& list, const DatasetOptions& options,
+                   uint64_t most, int64_t* transparent, bool* too_many) {
+  const bool whole = stay_whole(options);
+  if (whole) {
+    data.h = options.height;
+    data.w = options.width;
+  }
+  const Status status = decode_all(list, options, [&](int64_t i, DecodedPicture decoded) -> Status {
+    if (data.count > 0) ITO_TRY(check_same_size(list, options, i, decoded.picture, data.h, data.w));
+    append_picture(data, decoded.picture, whole);
+    *transparent += decoded.transparent ? 1 : 0;
+    *too_many = data.pixels.size() + data.floats.size() * sizeof(float) > most;
+    if (*too_many)
+      return unsupported(
+          "{}: the decoded pictures take more than {:.1f} GB; --cache FOLDER keeps them in a file, "
+          "--memory GB allows more, --resize N makes them smaller",
+          list.folder.string(), static_cast<double>(most) / static_cast<double>(kGigabyte));
+    return {};
+  });
+  return status;
+}
+
+void take_facts(ImageDataset& data, const PictureList& list, const PicturesSeen& seen) {
+  data.count = static_cast<int64_t>(list.entries.size());
+  data.h = seen.h;
+  data.w = seen.w;
+  data.c = seen.c;
+  data.facts.least = seen.least;
+  data.facts.most = seen.most;
+}
+
+// What lies in files and is decoded whenever it is drawn.
+Result<ImageDataset> left_in_files(const PictureList& list, const DatasetOptions& options,
+                                   int64_t* transparent) {
+  ITO_ASSIGN(const PictureSurvey survey, survey_pictures(list, options));
   ImageDataset data;
-  data.names = list.classes;
+  take_facts(data, list, survey.seen);
+  *transparent = survey.seen.transparent;
+  DatasetOptions silent = options;
+  silent.reading.progress = nullptr;
+  const auto decode = [list, silent, seen = survey.seen](int64_t i) -> Result<Picture> {
+    ITO_ASSIGN(const DecodedPicture decoded, decode_picture(list, silent, i));
+    const Picture& picture = decoded.picture;
+    ITO_TRY(check_same_size(list, silent, i, picture, seen.h, seen.w));
+    if (picture.c > seen.c)
+      return corrupt("{}: has colour, as it had not when the training began",
+                     list.entries[static_cast<size_t>(i)].name());
+    return with_channels(picture, seen.c);
+  };
+  data.files = std::make_shared<const PictureFiles>(
+      PictureFiles{.hash = survey.seen.hash, .decode = decode});
+  data.facts.notes.push_back(
+      "the decoded pictures are more than --memory allows, so they are decoded anew whenever they "
+      "are drawn; --cache FOLDER decodes them once");
+  return data;
+}
+
+}  // namespace
+
+Result<ImageDataset> dataset_of_pictures(const PictureList& list, const DatasetOptions& options) {
+  ImageDataset data;
   int64_t transparent = 0;
   if (options.reading.cache.empty()) {
-    ITO_TRY(decode_into(data, list, options, &transparent));
+    const uint64_t most = options.reading.memory.value_or(half_of_memory());
+    bool too_many = false;
+    const Status status = decode_into(data, list, options, most, &transparent, &too_many);
+    if (too_many && options.reading.drawn) {
+      ITO_ASSIGN(data, left_in_files(list, options, &transparent));
+    } else if (!status.ok()) {
+      return status.error();
+    }
   } else {
     ITO_ASSIGN(CachedPictures cached, cached_pictures(list, options));
-    data.count = static_cast<int64_t>(list.entries.size());
-    data.h = cached.seen.h;
-    data.w = cached.seen.w;
-    data.c = cached.seen.c;
-    data.facts.least = cached.seen.least;
-    data.facts.most = cached.seen.most;
+    take_facts(data, list, cached.seen);
     data.store = std::move(cached.store);
+    data.whole = std::move(cached.whole);
     transparent = cached.seen.transparent;
   }
+  data.names = list.classes;
   if (list.labelled) {
     data.labels.emplace();
     for (const PictureList::Entry& entry : list.entries) data.labels->push_back(entry.label);
@@ -61,7 +232,7 @@ Result<ImageDataset> decode(const PictureList& list, const DatasetOptions& optio
   data.facts.format = "pictures";
   data.facts.from = list.folder;
   for (const auto& [why, files] : list.left_out) data.facts.left_out.push_back({why, files});
-  data.facts.notes = list.notes;
+  data.facts.notes.insert(data.facts.notes.begin(), list.notes.begin(), list.notes.end());
   if (transparent > 0)
     data.facts.notes.push_back(fmt::format(
         "{} picture{} transparent and {} on #{:02x}{:02x}{:02x}; --background says on what else",
@@ -70,41 +241,45 @@ Result<ImageDataset> decode(const PictureList& list, const DatasetOptions& optio
   return data;
 }
 
-}  // namespace
-
 Result<ImageDataset> read_image_folder(const Path& folder, const DatasetOptions& options) {
   ITO_ASSIGN(const PictureList list, list_pictures(folder, options.labels));
-  ITO_ASSIGN(ImageDataset data, decode(list, options));
+  ITO_ASSIGN(ImageDataset data, dataset_of_pictures(list, options));
   data.facts.part = "all";
   return data;
 }
 
-Result<ImageDataset> read_picture_folder(const Path& folder, Split split,
+Result<ImageDataset> read_picture_folder(const Path& given, Split split,
                                          const DatasetOptions& options) {
-  const Path training = part_called(folder, {"train", "training"});
-  const Path test = part_called(folder, {"test", "testing"});
-  const Path validation = part_called(folder, {"val", "valid", "validation", "dev"});
+  ITO_ASSIGN(const Path folder, folder_of_parts(given));
+  const std::vector<std::string> names = picture_folders(folder);
+  const auto [training, test, validation] = parts_of(folder, names);
   std::vector<Path> others;
-  for (const std::string& name : visible_names(folder)) {
+  for (const std::string& name : names) {
     const Path inner = folder / name;
-    if (inner != training && inner != test && inner != validation && folder_exists(inner) &&
-        has_pictures(inner))
-      others.push_back(inner);
+    if (inner != training && inner != test && inner != validation) others.push_back(inner);
   }
   // Among other folders, without a test part, "train" is a class of vehicles.
   const bool parted = !training.empty() && (!test.empty() || !validation.empty() || others.empty());
   if (!parted) {
-    // A folder around the parts: archives are often packed so.
-    const std::vector<std::string> inside = visible_names(folder);
-    if (inside.size() == 1 && folder_exists(folder / inside[0]) &&
-        !part_called(folder / inside[0], {"train", "training"}).empty())
-      return read_picture_folder(folder / inside[0], split, options);
-    return read_image_folder(folder, options);
+    if (names.size() == 1 && is_called(names[0], kTest) && !has_own_pictures(folder))
+      return not_found("{}: there are only test images in it; give {} itself to train on them",
+                       folder.string(), (folder / names[0]).string());
+    ITO_TRY(check_not_parted_below(folder, names));
+    ITO_ASSIGN(ImageDataset data, read_image_folder(given, options));
+    for (const std::string& name : names)
+      if (has_word(name, kTest) && training.empty() && names.size() > 1)
+        data.facts.notes.push_back(
+            fmt::format("the folder {} is taken for a class, not for a test part", name));
+    return data;
   }
-  ITO_ASSIGN(const PictureList train, list_pictures(training, options.labels));
+  ITO_ASSIGN(const PictureList train, list_pictures(training, options.labels, nullptr, folder));
   if (split == Split::kTrain) {
-    ITO_ASSIGN(ImageDataset data, decode(train, options));
+    ITO_ASSIGN(ImageDataset data, dataset_of_pictures(train, options));
     data.facts.part = "train";
+    if (!is_called(training.filename().string(), kTrain))
+      data.facts.notes.push_back(fmt::format(
+          "the folders {} and {} are taken for parts, not classes", training.filename().string(),
+          (test.empty() ? validation : test).filename().string()));
     for (const Path& inner : others)
       data.facts.notes.push_back(fmt::format("the pictures in {} are left out: they are beside {}",
                                              inner.string(), training.filename().string()));
@@ -114,8 +289,8 @@ Result<ImageDataset> read_picture_folder(const Path& folder, Split split,
   if (chosen.empty())
     return not_found("{}: there is no folder test, val, valid or validation beside {}",
                      folder.string(), training.filename().string());
-  ITO_ASSIGN(const PictureList list, list_pictures(chosen, options.labels, &train));
-  ITO_ASSIGN(ImageDataset data, decode(list, options));
+  ITO_ASSIGN(const PictureList list, list_pictures(chosen, options.labels, &train, folder));
+  ITO_ASSIGN(ImageDataset data, dataset_of_pictures(list, options));
   data.facts.part = test.empty() ? "val" : "test";
   if (!test.empty() && !validation.empty())
     data.facts.notes.push_back(fmt::format("the pictures in {} are left out: {} is the test part",

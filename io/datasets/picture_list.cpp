@@ -32,20 +32,16 @@ bool is_unreadable(const std::string& ending) {
   return std::find(kUnreadable.begin(), kUnreadable.end(), ending) != kUnreadable.end();
 }
 
-bool is_picture(const Path& path) {
-  const std::string ending = ending_of(path.filename().string());
-  if (!ending.empty()) return picture_format_of_ending(ending) != nullptr;
-  const auto head = read_head(path, 64);
-  return head.ok() && picture_format(*head) != nullptr;
-}
-
 struct Found {
   Path path;
   std::string relative;  // with '/'
 };
 
+constexpr size_t kNamedOthers = 3;
+
 struct Walk {
   std::vector<Found> pictures;
+  std::vector<Path> others;  // the first of the files that are no pictures
   std::map<std::string, int64_t> left_out;
   std::vector<std::string>
       pictureless;  // folders of the first level that may be classes all the same
@@ -80,10 +76,14 @@ Status walk(const Path& folder, const std::string& relative, int depth, Walk& ou
     const bool tells = depth == 0 && (name == "metadata.csv" || name == "metadata.jsonl" ||
                                       name == "dataset.json");
     if (tells) continue;
-    if (is_picture(path)) {
+    if (is_picture_file(path)) {
       out.pictures.push_back({path, below});
     } else {
-      ++out.left_out[is_unreadable(ending) ? ending + ", which is not read" : "no picture"];
+      if (out.others.size() < kNamedOthers) out.others.push_back(path);
+      const bool table = depth == 0 && (ending == "csv" || ending == "tsv" || ending == "jsonl");
+      ++out.left_out[is_unreadable(ending) ? ending + ", which is not read"
+                     : table               ? "a table that is not called metadata.csv"
+                                           : "no picture"];
     }
   }
   return {};
@@ -101,12 +101,144 @@ std::optional<int64_t> integer(const std::string& text) {
   return whole && value >= 0 ? std::optional(value) : std::nullopt;
 }
 
-// Names in order; where all are numbers, the numbers themselves are the labels.
+Status label_by_metadata(PictureList& list, const PictureMetadata& metadata, const Walk& found,
+                         LabelSource source, const PictureList* of_training) {
+  std::map<std::string, const Found*> files;
+  for (const Found& file : found.pictures) files[file.relative] = &file;
+  std::vector<std::string> names;
+  int64_t unlabelled = 0;
+  for (const auto& [file, name] : metadata.labels) {
+    auto it = files.find(file.starts_with("./") ? file.substr(2) : file);
+    if (it == files.end()) {  // as Windows writes it
+      std::string slashes = file;
+      std::replace(slashes.begin(), slashes.end(), '\\', '/');
+      it = files.find(slashes.starts_with("./") ? slashes.substr(2) : slashes);
+    }
+    if (it == files.end()) return corrupt("{}: {} is not there", metadata.path.string(), file);
+    if (name.empty()) {
+      ++unlabelled;
+      continue;
+    }
+    list.entries.push_back({it->second->path, 0});
+    names.push_back(name);
+  }
+  if (names.empty())
+    return invalid_argument("{}: names no picture with its label", metadata.path.string());
+  std::set<std::string> folders;
+  for (const Found& file : found.pictures) folders.insert(first_folder(file.relative));
+  if (folders.size() > 1 && source == LabelSource::kAuto)
+    list.notes.push_back(fmt::format("classes are those of {}; --labels folders takes the folders",
+                                     metadata.path.filename().string()));
+  const auto unnamed =
+      static_cast<int64_t>(found.pictures.size()) - static_cast<int64_t>(metadata.labels.size());
+  if (unnamed > 0) list.left_out["not in " + metadata.path.filename().string()] = unnamed;
+  if (unlabelled > 0)
+    list.left_out["no label in " + metadata.path.filename().string()] = unlabelled;
+  return label_by_names(list, names, true, {}, of_training);
+}
+
+// Where all labels are numbers such as 1 and 1.0, which tables make of them, the whole numbers.
+std::vector<std::string> without_fractions(std::vector<std::string> names) {
+  std::vector<std::string> whole;
+  for (const std::string& name : names) {
+    const size_t end = name.ends_with(".0") ? name.size() - 2 : name.size();
+    whole.push_back(name.substr(0, end));
+    if (!integer(whole.back())) return names;
+  }
+  return whole;
+}
+
+// What the table in `root` says of the pictures in its folder `part`; nothing where that is
+// nothing.
+Result<std::optional<PictureMetadata>> metadata_of_part(const Path& root, const std::string& part) {
+  ITO_ASSIGN(std::optional<PictureMetadata> all, read_metadata(root));
+  if (!all) return all;
+  std::map<std::string, std::string> labels;
+  for (const auto& [file, label] : all->labels) {
+    const std::string name = file.starts_with("./") ? file.substr(2) : file;
+    if (name.starts_with(part + "/")) labels.emplace(name.substr(part.size() + 1), label);
+  }
+  if (labels.empty()) return std::optional<PictureMetadata>();
+  all->labels = std::move(labels);
+  return all;
+}
+
+void take_all(PictureList& list, const Walk& found) {
+  for (const Found& file : found.pictures) list.entries.push_back({file.path, 0});
+}
+
+// Folders of this name are parts of other tasks' data more often than classes.
+constexpr std::array<std::string_view, 10> kOddClasses = {
+    "images", "imgs",  "masks",       "mask",          "labels",
+    "gt",     "depth", "annotations", "segmentations", "targets"};
+
+void note_odd_classes(PictureList& list, const std::vector<std::string>& names) {
+  for (const std::string& name : std::set<std::string>(names.begin(), names.end()))
+    if (std::find(kOddClasses.begin(), kOddClasses.end(), name) != kOddClasses.end())
+      list.notes.push_back(fmt::format(
+          "the folder {} is taken for a class; give the folder of the pictures itself, or --labels "
+          "none",
+          name));
+}
+
+Status label_by_folders(PictureList& list, const Walk& found, const PictureList* of_training) {
+  std::vector<std::string> names;
+  int64_t stray = 0;
+  for (const Found& file : found.pictures) {
+    const std::string name = first_folder(file.relative);
+    if (name.empty()) {
+      ++stray;
+      continue;
+    }
+    list.entries.push_back({file.path, 0});
+    names.push_back(name);
+  }
+  if (names.empty())
+    return invalid_argument("{}: the pictures lie in no folders that could be classes",
+                            list.folder.string());
+  note_odd_classes(list, names);
+  if (stray > 0) {
+    list.left_out["beside the folders of classes"] = stray;
+    list.notes.push_back(fmt::format(
+        "{} picture{} beside the folders that are the classes {} left out; --labels none "
+        "takes all, without classes",
+        stray, stray == 1 ? "" : "s", stray == 1 ? "is" : "are"));
+  }
+  return label_by_names(list, names, false, {found.pictureless.begin(), found.pictureless.end()},
+                        of_training);
+}
+
+Status label_by_prefix(PictureList& list, const Walk& found, const PictureList* of_training) {
+  std::vector<std::string> names;
+  for (const Found& file : found.pictures) {
+    const std::string name = file.path.filename().string();
+    const size_t end = name.find('_');
+    if (end == std::string::npos || end == 0)
+      return invalid_argument(
+          "{}: --labels prefix wants the class before an underscore in every name",
+          file.path.string());
+    list.entries.push_back({file.path, 0});
+    names.push_back(name.substr(0, end));
+  }
+  return label_by_names(list, names, false, {}, of_training);
+}
+
+}  // namespace
+
+bool is_picture_file(const Path& path) {
+  const std::string ending = ending_of(path.filename().string());
+  if (!ending.empty()) return picture_format_of_ending(ending) != nullptr;
+  const auto head = read_head(path, 64);
+  return head.ok() && picture_format(*head) != nullptr;
+}
+
 std::vector<std::string> class_list(const std::set<std::string>& names, bool numbered) {
   int64_t most = -1;
   for (const std::string& name : names) {
     const auto value = integer(name);
-    if (!value || *value >= kMostNumbered || !numbered) return {names.begin(), names.end()};
+    // "00" is a name: no number is written so.
+    if (!value || *value >= kMostNumbered || std::to_string(*value) != name || !numbered)
+      return {names.begin(), names.end()};
     most = std::max(most, *value);
   }
   std::vector<std::string> list;
@@ -114,9 +246,15 @@ std::vector<std::string> class_list(const std::set<std::string>& names, bool num
   return list;
 }
 
-// Gives the entries labels by the classes' names.
-Status label(PictureList& list, const std::vector<std::string>& names, bool numbered,
-             const std::set<std::string>& more, const PictureList* of_training) {
+Status label_by_names(PictureList& list, const std::vector<std::string>& given, bool numbered,
+                      const std::set<std::string>& more, const PictureList* of_training) {
+  const std::vector<std::string> names = numbered ? without_fractions(given) : given;
+  for (size_t i = 0; numbered && i < names.size(); ++i)
+    if (names[i].starts_with("-") && integer(names[i].substr(1)))
+      return invalid_argument(
+          "{}: has the label {}; labels are names or numbers from 0 on, and empty for a picture of "
+          "no class",
+          list.entries[i].name(), names[i]);
   std::set<std::string> found(names.begin(), names.end());
   list.labelled = true;
   if (of_training != nullptr) {
@@ -139,73 +277,11 @@ Status label(PictureList& list, const std::vector<std::string>& names, bool numb
   return {};
 }
 
-Status label_by_metadata(PictureList& list, const PictureMetadata& metadata, const Walk& found,
-                         const PictureList* of_training) {
-  std::map<std::string, const Found*> files;
-  for (const Found& file : found.pictures) files[file.relative] = &file;
-  std::vector<std::string> names;
-  int64_t unlabelled = 0;
-  for (const auto& [file, name] : metadata.labels) {
-    const auto it = files.find(file.starts_with("./") ? file.substr(2) : file);
-    if (it == files.end()) return corrupt("{}: {} is not there", metadata.path.string(), file);
-    if (name.empty()) {
-      ++unlabelled;
-      continue;
-    }
-    list.entries.push_back({it->second->path, 0});
-    names.push_back(name);
-  }
-  const auto unnamed =
-      static_cast<int64_t>(found.pictures.size()) - static_cast<int64_t>(metadata.labels.size());
-  if (unnamed > 0) list.left_out["not in " + metadata.path.filename().string()] = unnamed;
-  if (unlabelled > 0)
-    list.left_out["no label in " + metadata.path.filename().string()] = unlabelled;
-  return label(list, names, true, {}, of_training);
-}
+bool wants_classes(LabelSource source) { return source != LabelSource::kNone; }
 
-void take_all(PictureList& list, const Walk& found) {
-  for (const Found& file : found.pictures) list.entries.push_back({file.path, 0});
+bool insists(LabelSource source) {
+  return source != LabelSource::kNone && source != LabelSource::kAuto;
 }
-
-Status label_by_folders(PictureList& list, const Walk& found, const PictureList* of_training) {
-  std::vector<std::string> names;
-  int64_t stray = 0;
-  for (const Found& file : found.pictures) {
-    const std::string name = first_folder(file.relative);
-    if (name.empty()) {
-      ++stray;
-      continue;
-    }
-    list.entries.push_back({file.path, 0});
-    names.push_back(name);
-  }
-  if (stray > 0) {
-    list.left_out["beside the folders of classes"] = stray;
-    list.notes.push_back(fmt::format(
-        "{} picture{} beside the folders that are the classes {} left out; --labels none "
-        "takes all, without classes",
-        stray, stray == 1 ? "" : "s", stray == 1 ? "is" : "are"));
-  }
-  return label(list, names, false, {found.pictureless.begin(), found.pictureless.end()},
-               of_training);
-}
-
-Status label_by_prefix(PictureList& list, const Walk& found, const PictureList* of_training) {
-  std::vector<std::string> names;
-  for (const Found& file : found.pictures) {
-    const std::string name = file.path.filename().string();
-    const size_t end = name.find('_');
-    if (end == std::string::npos || end == 0)
-      return invalid_argument(
-          "{}: --labels prefix wants the class before an underscore in every name",
-          file.path.string());
-    list.entries.push_back({file.path, 0});
-    names.push_back(name.substr(0, end));
-  }
-  return label(list, names, false, {}, of_training);
-}
-
-}  // namespace
 
 bool has_pictures(const Path& folder) {
   // Enough to tell: one picture, in this folder or a few below.
@@ -215,7 +291,7 @@ bool has_pictures(const Path& folder) {
       const Path path = at / name;
       if (folder_exists(path)) {
         inner.push_back(path);
-      } else if (is_picture(path)) {
+      } else if (is_picture_file(path)) {
         return true;
       }
     }
@@ -227,7 +303,7 @@ bool has_pictures(const Path& folder) {
 }
 
 Result<PictureList> list_pictures(const Path& folder, LabelSource source,
-                                  const PictureList* of_training) {
+                                  const PictureList* of_training, const Path& root) {
   PictureList list;
   list.folder = folder;
   Walk found;
@@ -236,7 +312,13 @@ Result<PictureList> list_pictures(const Path& folder, LabelSource source,
   if (found.pictures.empty()) {
     std::string others;
     for (const auto& [why, files] : found.left_out)
-      others += fmt::format("; {} files: {}", files, why);
+      others += fmt::format("; {} file{}: {}", files, files == 1 ? "" : "s", why);
+    for (const Path& path : found.others) {
+      const auto kind = kind_of_file(path);
+      if (!kind.ok() || kind_name(*kind).empty()) continue;
+      others += fmt::format("; {} is {}{}", path.filename().string(), kind_name(*kind),
+                            is_archive(*kind) ? ", unpack it first" : "");
+    }
     return not_found(
         "{}: no pictures (PNG, JPEG, WebP, TIFF, GIF, BMP), IDX files, CIFAR batches or arrays in "
         "it{}",
@@ -245,9 +327,14 @@ Result<PictureList> list_pictures(const Path& folder, LabelSource source,
   // Test images are labelled as the training images are.
   if (of_training != nullptr && !of_training->labelled) source = LabelSource::kNone;
   if (source == LabelSource::kAuto || source == LabelSource::kMetadata) {
-    ITO_ASSIGN(const std::optional<PictureMetadata> metadata, read_metadata(folder));
+    ITO_ASSIGN(std::optional<PictureMetadata> metadata, read_metadata(folder));
+    if (!metadata && !root.empty()) {
+      ITO_ASSIGN(metadata, metadata_of_part(root, folder.filename().string()));
+    }
+    if (metadata)
+      list.notes.insert(list.notes.end(), metadata->notes.begin(), metadata->notes.end());
     if (metadata && metadata->has_labels) {
-      ITO_TRY(label_by_metadata(list, *metadata, found, of_training));
+      ITO_TRY(label_by_metadata(list, *metadata, found, source, of_training));
       return list;
     }
     if (source == LabelSource::kMetadata)

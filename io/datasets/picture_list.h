@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,14 @@ struct PictureList {
   struct Entry {
     Path path;
     int32_t label = 0;
+    // Of a picture in an archive, which `path` then is.
+    std::string inside = {};
+    uint64_t offset = 0, size = 0;
+
+    // How messages call it.
+    std::string name() const {
+      return inside.empty() ? path.string() : path.string() + ": " + inside;
+    }
   };
   Path folder;
   std::vector<Entry> entries;
@@ -23,21 +32,39 @@ struct PictureList {
   std::vector<std::string> notes;
 };
 
-// `of_training`: the list of the training images, whose classes the labels then are. Errors:
+// `of_training`: the list of the training images, whose classes the labels then are. `root`: the
+// folder around a part (train, test), whose metadata may name the part's pictures too. Errors:
 // kNotFound without pictures; kInvalidArgument for a class that the training images do not have;
 // kCorrupt for a metadata file that is damaged or names files that are not there.
 Result<PictureList> list_pictures(const Path& folder, LabelSource source,
-                                  const PictureList* of_training = nullptr);
+                                  const PictureList* of_training = nullptr, const Path& root = {});
+
+// Whether classes are wanted at all, and whether they have to come from where the source says.
+bool wants_classes(LabelSource source);
+bool insists(LabelSource source);
+
+// Whether a file is a picture that can be read, by its ending, or else by how it begins.
+bool is_picture_file(const Path& path);
+
+// Names in order; with `numbered`, and where all are numbers, the numbers themselves are the
+// labels.
+std::vector<std::string> class_list(const std::set<std::string>& names, bool numbered);
+// Gives the entries labels by the names of their classes, one each; `more` classes may have none,
+// and `of_training` are the classes of the training images, if those are others.
+Status label_by_names(PictureList& list, const std::vector<std::string>& names, bool numbered,
+                      const std::set<std::string>& more = {},
+                      const PictureList* of_training = nullptr);
 
 // Pictures of `ito sample` carry their class in their settings: takes it from there, where all do.
 void label_samples(PictureList& list);
 
 // metadata.csv or metadata.jsonl of a folder: labels by file name, empty where a row has none.
-// Nothing without such a file.
+// Nothing without such a file. Error kCorrupt: damage, or two labels of one picture.
 struct PictureMetadata {
   Path path;
   bool has_labels = false;
   std::map<std::string, std::string> labels;
+  std::vector<std::string> notes;
 };
 Result<std::optional<PictureMetadata>> read_metadata(const Path& folder);
 

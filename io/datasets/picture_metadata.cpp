@@ -47,11 +47,21 @@ bool next_row(std::string_view& rest, std::vector<std::string>& fields) {
   return true;
 }
 
+// Error kCorrupt: the file has another label already.
+Status add_label(PictureMetadata& out, const std::string& file, const std::string& label) {
+  const auto [it, added] = out.labels.emplace(file, label);
+  if (added || it->second == label) return {};
+  return corrupt("{}: {} has the labels \"{}\" and \"{}\", expected one", out.path.string(), file,
+                 it->second, label);
+}
+
 Result<PictureMetadata> read_csv(const Path& path) {
   ITO_ASSIGN(const std::string text, read_file(path, kMaxMetadata));
   std::string_view rest = text;
+  if (rest.starts_with("\xff\xfe") || rest.starts_with("\xfe\xff"))
+    return corrupt("{}: is UTF-16; expected UTF-8", path.string());
   if (rest.starts_with("\xef\xbb\xbf")) rest.remove_prefix(3);
-  PictureMetadata out{.path = path, .has_labels = false, .labels = {}};
+  PictureMetadata out{.path = path, .has_labels = false, .labels = {}, .notes = {}};
   std::vector<std::string> row;
   next_row(rest, row);
   std::optional<size_t> file, label;
@@ -60,14 +70,14 @@ Result<PictureMetadata> read_csv(const Path& path) {
     if (is_label_column(row[i]) && !label) label = i;
   }
   if (!file)
-    return corrupt("{}: the first line has no column file_name, found {}", path.string(),
-                   listed(row));
+    return corrupt("{}: the first line has no column file_name (commas between columns), found {}",
+                   path.string(), listed(row).empty() ? "nothing" : listed(row));
   out.has_labels = label.has_value();
   for (int64_t line = 2; next_row(rest, row); ++line) {
     if (row.size() == 1 && row[0].empty()) continue;
     if (*file >= row.size() || (label && *label >= row.size()))
       return corrupt("{}: row {} has {} fields", path.string(), line, row.size());
-    out.labels[row[*file]] = label ? row[*label] : std::string();
+    ITO_TRY(add_label(out, row[*file], label ? row[*label] : std::string()));
   }
   return out;
 }
@@ -83,7 +93,7 @@ Result<std::string> label_text(const Json& value, const Path& path, int64_t line
 
 Result<PictureMetadata> read_json_lines(const Path& path) {
   ITO_ASSIGN(const std::string text, read_file(path, kMaxMetadata));
-  PictureMetadata out{.path = path, .has_labels = false, .labels = {}};
+  PictureMetadata out{.path = path, .has_labels = false, .labels = {}, .notes = {}};
   int64_t line = 0;
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
@@ -101,7 +111,7 @@ Result<PictureMetadata> read_json_lines(const Path& path) {
       out.has_labels = true;
     }
     if (file.empty()) return corrupt("{}: row {} has no file_name", path.string(), line);
-    out.labels[file] = label;
+    ITO_TRY(add_label(out, file, label));
   }
   return out;
 }
@@ -109,7 +119,7 @@ Result<PictureMetadata> read_json_lines(const Path& path) {
 // {"labels": [["00000/img00000000.png", 6], …]} or null.
 Result<PictureMetadata> read_dataset_json(const Path& path) {
   ITO_ASSIGN(const Json json, read_json(path));
-  PictureMetadata out{.path = path, .has_labels = false, .labels = {}};
+  PictureMetadata out{.path = path, .has_labels = false, .labels = {}, .notes = {}};
   const Json* rows = json.is_object() && json.contains("labels") ? &json["labels"] : nullptr;
   if (rows == nullptr || !rows->is_array()) return out;
   out.has_labels = true;
@@ -130,12 +140,18 @@ Result<std::optional<PictureMetadata>> read_metadata(const Path& folder) {
   constexpr std::pair<const char*, Reader> kFiles[] = {{"metadata.csv", read_csv},
                                                        {"metadata.jsonl", read_json_lines},
                                                        {"dataset.json", read_dataset_json}};
+  std::optional<PictureMetadata> found;
   for (const auto& [name, reader] : kFiles) {
     if (!file_exists(folder / name)) continue;
-    ITO_ASSIGN(PictureMetadata metadata, reader(folder / name));
-    return std::optional<PictureMetadata>(std::move(metadata));
+    if (found) {
+      found->notes.push_back(fmt::format("{} is left out: {} names the classes",
+                                         (folder / name).string(),
+                                         found->path.filename().string()));
+      continue;
+    }
+    ITO_ASSIGN(found, reader(folder / name));
   }
-  return std::optional<PictureMetadata>();
+  return found;
 }
 
 }  // namespace ito

@@ -10,6 +10,7 @@
 
 namespace ito {
 
+inline constexpr const char* kArrayFormat = "arrays";  // DatasetFacts::format of them
 inline constexpr uint64_t kMaxDatasetBytes = uint64_t{16} << 30;
 
 // A data set that lies in a folder under names of its own.
@@ -31,6 +32,11 @@ Result<ImageDataset> read_cifar_pickle(const Path& folder, Split split, const Da
 bool is_array_folder(const Path& folder);
 Result<ImageDataset> read_array_folder(const Path& folder, Split split,
                                        const DatasetOptions& options);
+// Pictures in tar archives, one or those of a folder.
+bool is_tar_folder(const Path& folder);
+Result<ImageDataset> read_tar_folder(const Path& folder, Split split,
+                                     const DatasetOptions& options);
+Result<ImageDataset> read_picture_tars(const Path& path, const DatasetOptions& options);
 // Of pictures; enters train/, test/ or val/.
 Result<ImageDataset> read_picture_folder(const Path& folder, Split split,
                                          const DatasetOptions& options);
@@ -56,13 +62,22 @@ std::vector<std::string> visible_names(const Path& folder);
 // are no images.
 Status set_extents(ImageDataset& data, const std::vector<int64_t>& dims, std::string_view where);
 
-// Scales and cuts or pads as the options say; `index` decides a random place.
-Picture fitted(const Picture& picture, const DatasetOptions& options, uint64_t index);
+// Whether images are kept whole, to be cut whenever they are drawn.
+bool stay_whole(const DatasetOptions& options);
+// Scales and, but for those that stay whole, cuts or pads as the options say.
+Picture fitted(const Picture& picture, const DatasetOptions& options);
 // All images of a data set, where the options name a size.
 ImageDataset fitted(ImageDataset data, const DatasetOptions& options);
 // Appends a picture without alpha; the data set becomes RGB, or gets `floats`, where that is
-// needed.
-void append_picture(ImageDataset& data, const Picture& picture);
+// needed. `whole`: larger than the data set's h x w, which are set, or as large.
+void append_picture(ImageDataset& data, const Picture& picture, bool whole = false);
+// What a data set keeps of a picture: bytes, of 16 bits rounded; and numbers in [-1,1].
+inline uint8_t byte_of_sample(uint16_t sample, int bits) {
+  return static_cast<uint8_t>(bits == 8 ? sample : (sample + 128) / 257);
+}
+inline float number_of_sample(uint16_t sample, int bits) {
+  return static_cast<float>(sample) / (static_cast<float>((1 << bits) - 1) / 2) - 1.0f;
+}
 
 // "a, b, c and 7 more".
 std::string listed(const std::vector<std::string>& names, size_t most = 8);

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "io/file_kind.h"
 #include "io/pictures/formats.h"
 
 namespace ito {
@@ -111,7 +112,8 @@ void cmyk_to_rgb(const uint8_t* cmyk, uint16_t* rgb) {
 Result<Picture> decode_picture(std::string_view bytes, std::string_view where) {
   const PictureFormat* format = picture_format(bytes);
   if (format == nullptr)
-    return corrupt("{}: not a picture: expected {}", where, expected_names(picture_formats()));
+    return corrupt("{}: not a picture: expected {}{}", where, expected_names(picture_formats()),
+                   kind_remark(kind_of_bytes(bytes.substr(0, kFileKindBytes), where)));
   if (bytes.size() > kMaxFileBytes)
     return corrupt("{}: image file of {} bytes; at most {} expected", where, bytes.size(),
                    kMaxFileBytes);

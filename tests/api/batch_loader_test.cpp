@@ -4,6 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <set>
+
 namespace ito::test {
 namespace {
 
@@ -28,7 +32,7 @@ TEST(BatchLoader, GivesTheBatchesOfTheOrder) {
   BatchOrder order(data.count, 7);
   BatchLoader loader(data, shape, 7, 0);
   for (int64_t k = 0; k < 40; ++k) {
-    const LoadedBatch& batch = loader.next();
+    const LoadedBatch& batch = *loader.next().value();
     const std::vector<int64_t> indices = order.images(4 * k, 4);
     ASSERT_EQ(batch.images.size(), 24u);
     ASSERT_EQ(batch.labels.size(), 4u);
@@ -49,9 +53,10 @@ TEST(BatchLoader, BeginsAnywhereAndMirrors) {
   BatchOrder order(data.count, 3);
   int mirrored = 0;
   for (int64_t k = 0; k < 20; ++k) {
-    const std::vector<float> images = whole.next().images, unturned = straight.next().images;
+    const std::vector<float> images = whole.next().value()->images,
+                             unturned = straight.next().value()->images;
     if (k >= 11) {
-      EXPECT_EQ(part.next().images, images) << k;
+      EXPECT_EQ(part.next().value()->images, images) << k;
     }
     for (int64_t i = 0; i < 4; ++i) {
       const bool turned = order.mirrored(4 * k + i);
@@ -66,12 +71,55 @@ TEST(BatchLoader, BeginsAnywhereAndMirrors) {
   EXPECT_LT(mirrored, 60);
 }
 
+// Images that are larger than what is drawn of them: elsewhere each time, and again so from
+// anywhere.
+TEST(BatchLoader, CutsAnewWheneverAnImageIsDrawn) {
+  ImageDataset data = counted_images();
+  data.w = 2;
+  for (int64_t i = 0; i < data.count; ++i) data.whole.push_back({2, 3, 6 * i});
+  const BatchShape shape{.images = {4, 2, 2, 1}};
+  BatchLoader whole(data, shape, 5, 0), part(data, shape, 5, 9);
+  BatchOrder order(data.count, 5);
+  std::map<int64_t, std::set<float>> seen;  // image, first values
+  for (int64_t k = 0; k < 60; ++k) {
+    const std::vector<float> images = whole.next().value()->images;
+    if (k >= 9) {
+      EXPECT_EQ(part.next().value()->images, images) << k;
+    }
+    const std::vector<int64_t> indices = order.images(4 * k, 4);
+    for (size_t i = 0; i < 4; ++i) {
+      const bool right = order.cut(4 * k + static_cast<int64_t>(i))[1] >> 31 != 0;
+      EXPECT_EQ(images[4 * i], static_cast<float>(10 * indices[i] + (right ? 1 : 0)) / 127.5f - 1);
+      seen[indices[i]].insert(images[4 * i]);
+    }
+  }
+  // Ten draws of an image all at one place: one in 512.
+  const auto both = std::count_if(seen.begin(), seen.end(),
+                                  [](const auto& image) { return image.second.size() == 2; });
+  EXPECT_GE(both, 21);
+}
+
+// Images in files: an error of one is the batch's.
+TEST(BatchLoader, SaysWhatCouldNotBeRead) {
+  ImageDataset data = counted_images();
+  data.pixels.clear();
+  const auto decode = [](int64_t i) -> Result<Picture> {
+    if (i == 17) return Error{ErrorKind::kCorrupt, "17.png: damaged"};
+    return Picture{.h = 2, .w = 3, .c = 1, .samples = std::vector<uint16_t>(6, 9)};
+  };
+  data.files = std::make_shared<const PictureFiles>(PictureFiles{.hash = 0, .decode = decode});
+  BatchLoader loader(data, {.images = {23, 2, 3, 1}}, 1, 0);
+  const auto batch = loader.next();
+  ASSERT_FALSE(batch.ok());
+  EXPECT_EQ(batch.error().message, "17.png: damaged");
+}
+
 // A loader that nobody asks any more ends with what it holds.
 TEST(BatchLoader, EndsWhileBatchesAreMade) {
   const ImageDataset data = counted_images();
   for (int i = 0; i < 50; ++i) {
     BatchLoader loader(data, {.images = {4, 2, 3, 1}}, 1, 0);
-    if (i % 2 == 1) loader.next();
+    if (i % 2 == 1) (void)loader.next();
   }
 }
 

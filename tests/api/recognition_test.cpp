@@ -90,7 +90,7 @@ TEST_F(Recognition, CountsAllRightLabelsAndNoWrongOne) {
       std::vector<int64_t> indices(static_cast<size_t>(std::min(kBatch, kImages - first)));
       std::iota(indices.begin(), indices.end(), first);
       std::vector<float> images(indices.size() * kSide * kSide);
-      normalised_images(data_, indices, kSide, kSide, images.data());
+      EXPECT_TRUE(normalised_images(data_, indices, kSide, kSide, images.data()).ok());
       const auto begin = labels.begin() + first;
       const std::vector<uint32_t> part(begin, begin + static_cast<int64_t>(indices.size()));
       recognised += scorer->count_recognised(images, part).value();

@@ -111,6 +111,31 @@ TEST_F(TrainingSessionTest, StepsNeitherAllocateNorCompileNorWait) {
 }
 
 // That the mean gradient is right is a test of nn.
+// Batches lie ready when the device wants them, also of images that are decoded for each. One in
+// ten may be late: where other programs have the processors, a thread may not run for as long as a
+// step.
+TEST_F(TrainingSessionTest, BatchesAreMadeBeforeTheyAreWanted) {
+  for (const bool decoded : {false, true}) {
+    ImageDataset data = tiny_images();
+    if (decoded) {
+      const auto decode = [pixels = data.pixels](int64_t i) -> Result<Picture> {
+        Picture picture{.h = 8, .w = 8, .c = 1, .samples = {}};
+        const auto begin = pixels.begin() + 64 * i;
+        picture.samples.assign(begin, begin + 64);
+        return picture;
+      };
+      data.files = std::make_shared<const PictureFiles>(PictureFiles{.hash = 0, .decode = decode});
+      data.pixels.clear();
+    }
+    const TrainingTask task = make_task(tiny_options(), data).value();
+    auto session = TrainingSession::create(device(), task, data, 1).value();
+    for (int k = 0; k < 16; ++k) ASSERT_TRUE(session->advance().ok());
+    const int64_t before = session->loader()->waits();
+    for (int k = 0; k < 50; ++k) ASSERT_TRUE(session->advance().ok());
+    EXPECT_LE(session->loader()->waits() - before, 5) << decoded;
+  }
+}
+
 TEST_F(TrainingSessionTest, AccumulationResumesBitForBit) {
   const ImageDataset data = tiny_images();
   TrainingOptions options = tiny_options();

@@ -182,6 +182,88 @@ TEST_F(Data, SizesAreMadeToFitAndNeedNotBeSquare) {
   }
 }
 
+// Crops are drawn whenever a picture is, alike from memory, from files and from a cache, and a run
+// that goes on sees what it would have seen.
+TEST_F(Data, RandomCropsGoOnBitForBitWhereverThePicturesLie) {
+  const Path data = scratch_ / "data";
+  for (int i = 0; i < 5; ++i)
+    put_picture(data / (std::to_string(i) + ".png"), i == 3 ? 3 : 1, 20 * i, 8 + 3 * (i % 2), 14);
+  const std::vector<std::string> random = {"--resize", "8", "--crop", "random", "--flip"};
+  const auto run = [&](const char* name, const std::vector<std::string>& more, int steps) {
+    trained(one_step(data, scratch_ / name, with(random, more), steps));
+    return read_file(scratch_ / name / "unet/diffusion_pytorch_model.safetensors").value();
+  };
+  const std::string whole = run("memory", {}, 6);
+  run("parts", {"--memory", "0"}, 2);
+  EXPECT_TRUE(says(err_, "decoded anew whenever they are drawn")) << err_;
+  run("parts", {"--cache", (scratch_ / "cache").string()}, 4);
+  EXPECT_FALSE(says(err_, "decoded anew")) << err_;
+  EXPECT_EQ(run("parts", {"--memory", "0"}, 6), whole);
+  trained(one_step(data, scratch_ / "middle", {"--resize", "8", "--flip"}, 6));
+  EXPECT_NE(read_file(scratch_ / "middle/unet/diffusion_pytorch_model.safetensors").value(), whole);
+  // A picture that has gone ends the run with its name.
+  put_picture(data / "9.png", 1, 0, 8, 14);
+  const Outcome other =
+      run_ito(one_step(data, scratch_ / "parts", {"--resize", "8", "--crop", "random"}, 8));
+  EXPECT_EQ(other.code, 1);
+  EXPECT_TRUE(says(other.err, "are not those that the run")) << other.err;
+  const Outcome measured = run_ito({"likelihood", "--model", (scratch_ / "memory").string(),
+                                    "--data", data.string(), "--resize", "8", "--crop", "random"});
+  EXPECT_EQ(measured.code, 2);
+  EXPECT_TRUE(says(measured.err, "--crop random is for training")) << measured.err;
+}
+
+TEST_F(Data, ShardsOfSamplesAreDataSets) {
+  write_tiny_model(scratch_ / "model");
+  for (const char* form : {"npz", "tar"}) {
+    const Path out = scratch_ / form;
+    ASSERT_EQ(sample("model", {"--seeds", "0-8", "--form", form, "--images-per-file", "4", "--out",
+                               out.string()})
+                  .code,
+              0);
+    const Json facts = trained(one_step(out, scratch_ / (std::string("run-") + form))).at("data");
+    EXPECT_EQ(facts.at("images"), 9) << form;
+    EXPECT_EQ(facts.at("classes").size(), 3u) << form;
+    EXPECT_EQ(facts.at("notes"), Json::array()) << form;
+  }
+}
+
+TEST_F(Data, FilesAndFoldersOfOthersAreLeftAlone) {
+  write_tiny_model(scratch_ / "model");
+  put_picture(scratch_ / "mine.png");
+  const std::string mine = read_file(scratch_ / "mine.png").value();
+  Outcome outcome = sample("model", {"--num", "1", "--out", (scratch_ / "mine.png").string()});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_TRUE(says(outcome.err, "was not written by ito sample")) << outcome.err;
+  EXPECT_EQ(read_file(scratch_ / "mine.png").value(), mine);
+  write_tiny_data(scratch_ / "data.npz");
+  outcome = sample("model", {"--num", "1", "--out", (scratch_ / "data.npz").string()});
+  EXPECT_TRUE(says(outcome.err, "was not written by ito sample")) << outcome.err;
+  // Its own, it writes again.
+  for (const char* name : {"o.png", "o.npz", "o.safetensors"})
+    for (int call = 0; call < 2; ++call)
+      EXPECT_EQ(sample("model", {"--num", "1", "--out", (scratch_ / name).string()}).code, 0)
+          << name;
+  outcome = sample("model", {"--num", "1", "--out", (scratch_ / "model").string()});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_TRUE(says(outcome.err, "a model's folder: it holds model_index.json")) << outcome.err;
+  // Classes that were asked for are in the names: two calls do not meet.
+  const std::string folder = (scratch_ / "folder").string();
+  for (const char* label : {"0", "1"})
+    ASSERT_EQ(sample("model", {"--seeds", "0", "--class", label, "--out", folder}).code, 0);
+  EXPECT_TRUE(file_exists(scratch_ / "folder/000000-0.png"));
+  EXPECT_TRUE(file_exists(scratch_ / "folder/000000-1.png"));
+  for (const char* name : {"pictures/1.png", "pictures/2.png"}) put_picture(scratch_ / name);
+  for (const char* out : {"pictures", "pictures/run"}) {
+    outcome = run_ito(one_step(scratch_ / "pictures", scratch_ / out));
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_TRUE(says(outcome.err, "where the images are")) << outcome.err;
+  }
+  outcome = run_ito(one_step(scratch_ / "pictures", scratch_ / "run", {"--seed", "-1"}));
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_TRUE(says(outcome.err, "--seed: expected a whole number")) << outcome.err;
+}
+
 TEST_F(Data, WhatSampleWritesTrainReads) {
   write_tiny_model(scratch_ / "model");
   for (const char* name : {"s.npz", "s.safetensors"}) {
@@ -213,6 +295,30 @@ TEST_F(Data, OutTakesTheEndingsThatItListsAndNoOthers) {
   const std::string folder = (scratch_ / "o.v2").string() + "/";
   ASSERT_EQ(sample("model", {"--num", "1", "--out", folder}).code, 0);
   EXPECT_TRUE(file_exists(scratch_ / "o.v2" / "000000.png"));
+}
+
+TEST_F(Data, SeedsHaveALimitThatIsSaidAndMinusOneIsARandomOne) {
+  write_tiny_model(scratch_ / "model");
+  const std::string out = (scratch_ / "o.npz").string();
+  for (const std::vector<std::string>& wrong : {std::vector<std::string>{"--seeds", "4294967296"},
+                                                {"--seeds", "0-4294967296"},
+                                                {"--seed", "4294967296", "--num", "1"},
+                                                {"--seed", "4294967295", "--num", "2"},
+                                                {"--seed", "-2", "--num", "1"}}) {
+    const Outcome outcome = sample("model", with(wrong, {"--out", out}));
+    EXPECT_EQ(outcome.code, 2) << wrong[1];
+    EXPECT_TRUE(says(outcome.err, "4294967295")) << outcome.err;
+  }
+  const auto seed = [&] {
+    const Outcome outcome = sample("model", {"--seed", "-1", "--num", "1", "--out", out});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    const TensorFile file = read_npz(out).value();
+    const uint32_t drawn = to_uint32(file.tensors.at("seeds"), "seeds").value()[0];
+    EXPECT_TRUE(says(outcome.err, "the first seed is " + std::to_string(drawn))) << outcome.err;
+    return drawn;
+  };
+  const uint32_t first = seed();
+  EXPECT_NE(seed(), first);  // but for one call in four billion
 }
 
 TEST_F(Data, MasksMayBeTransparentAndOthersAreNamedByPixel) {

@@ -119,7 +119,7 @@ TEST_F(FarmRun, WrongUsageIsNamed) {
       {{"--form", "zip"}, "expected png, tar or npz"},
       {{"--form", "tar", "--shard", "0/4"}, "--images-per-file 50"},
       {{"--images-per-file", "5"}, "--images-per-file"},
-      {{"--shard", "0/4", "--preview-every", "2"}, "--preview-every has no meaning with --shard"},
+      {{"--shard", "0/4", "--preview-every", "2"}, "--preview-every is for images in one grid"},
   };
   for (const Case& c : cases) {
     const Outcome outcome = run_ito(sampling("refused", c.more));

@@ -28,6 +28,24 @@ TEST(RunFolderRights, AForeignModelIsNotTrainedOver) {
   }
 }
 
+// Whatever a run would write over, and weights of other forms beside which it would write its own.
+TEST(RunFolderRights, AFileOfARunThatIsNoneIsNotWrittenOver) {
+  for (const char* name :
+       {"metrics.jsonl", "report.html", "loss_curve.png", "samples-1.png", "classes.json",
+        "events.out.tfevents.ito", "unet/diffusion_pytorch_model.bin",
+        "unet/diffusion_pytorch_model.fp16.safetensors"}) {
+    Scratch scratch;
+    const Path run = scratch / "run";
+    ASSERT_TRUE(make_folders((run / name).parent_path()).ok());
+    ASSERT_TRUE(write_file_atomic(run / "thesis.txt", "mine").ok());
+    EXPECT_TRUE(check_run_folder(run).ok()) << name;
+    ASSERT_TRUE(write_file_atomic(run / name, "mine").ok());
+    const Status refused = check_run_folder(run);
+    ASSERT_FALSE(refused.ok()) << name;
+    EXPECT_TRUE(says(refused.error().message, "which no run of ito train wrote")) << name;
+  }
+}
+
 TEST(RunFolderRights, FreshLeavesWhatSomebodyPutBesideTheWeights) {
   Scratch scratch;
   const Path run = scratch / "run";

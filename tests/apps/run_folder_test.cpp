@@ -191,6 +191,19 @@ TEST_F(RunFolder, ClassifierTrainsAndScoresSamples) {
       run_ito({"sample", "--model", whole().string(), "--steps", "2", "--num", "5", "--batch", "3",
                "--classifier", classifier.string(), "--out", samples.string(), "--json"});
   ASSERT_EQ(scored.code, 0) << scored.err;
+  // Shards count what they draw, and write what they write without.
+  const Path shard = *scratch_ / "shard", plain = *scratch_ / "plain";
+  const auto draw = [&](const Path& out, const std::vector<std::string>& more) {
+    return run_ito(with({"sample", "--model", whole().string(), "--steps", "2", "--num", "5",
+                         "--batch", "3", "--form", "tar", "--out", out.string(), "--json"},
+                        more));
+  };
+  const Outcome counted = draw(shard, {"--classifier", classifier.string()});
+  ASSERT_EQ(counted.code, 0) << counted.err;
+  EXPECT_EQ(parse_json(counted.out, "summary").value()["recognised"],
+            parse_json(scored.out, "summary").value()["recognised"]);
+  ASSERT_EQ(draw(plain, {}).code, 0);
+  EXPECT_EQ(read_file(shard / "00000.tar").value(), read_file(plain / "00000.tar").value());
   // The same judgement by the interpreter.
   const Component model = load_classifier(classifier).value();
   const TensorFile file = read_safetensors(samples).value();

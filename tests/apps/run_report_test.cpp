@@ -94,7 +94,11 @@ TEST_F(RunReport, ComparesRuns) {
   // Only what differs.
   EXPECT_TRUE(says(html, "<th>lr</th><td>0.002</td><td>0.01</td>"));
   EXPECT_FALSE(says(html, "<th>batch</th>"));
-  EXPECT_EQ(run_ito({"report", path("one").string(), path("two").string()}).code, 2);
+  const Outcome here = run_ito({"report", path("one").string(), path("two").string()});
+  EXPECT_EQ(here.code, 0) << here.err;
+  EXPECT_TRUE(says(here.out, "wrote report-one-two.html")) << here.out;
+  EXPECT_EQ(read_file("report-one-two.html").value(), html);
+  EXPECT_TRUE(std::filesystem::remove("report-one-two.html"));
   const Outcome none = run_ito({"report", scratch_->operator/("").string()});
   EXPECT_EQ(none.code, 1);
   EXPECT_TRUE(says(none.err, "is no run of ito train")) << none.err;

@@ -190,5 +190,72 @@ TEST_F(ArrayDataset, FoldersOfArraysAreRead) {
   EXPECT_EQ(*open_dataset(folder_.path(), Split::kTest)->labels, (std::vector<int32_t>{1, 2}));
 }
 
+TEST_F(ArrayDataset, NamesThatPeopleUseAreFoundAndTheOthersNamed) {
+  const HostTensor images = counting({6, 5, 5}), labels = counting({6});
+  for (const auto& [x, y] : {std::pair{"X", "y"},
+                             {"images", "label"},
+                             {"image", "targets"},
+                             {"X_train", "y_train"},
+                             {"x_train", "Y_train"},
+                             {"imgs", "classes"},
+                             {"train_x", "train_y"},
+                             {"data", "target"}}) {
+    const auto data = npz({{x, images}, {y, labels}});
+    ASSERT_TRUE(succeeds(data)) << x;
+    EXPECT_TRUE(data->labels.has_value()) << x << " " << y;
+    EXPECT_TRUE(data->facts.notes.empty()) << data->facts.notes.front();
+  }
+  const auto extra = npz({{"images", images}, {"arr_0", images}, {"weights", labels}});
+  EXPECT_THAT(extra->facts.notes,
+              ElementsAre(HasSubstr("there are no labels; not used: arr_0, weights")));
+  const std::map<std::string, HostTensor> parts = {
+      {"x_train", images}, {"x_val", counting({2, 5, 5})}, {"y_val", counting({2})}};
+  EXPECT_EQ(npz(parts, Split::kTest)->facts.part, "val");
+  EXPECT_EQ(npz(parts, Split::kTest)->count, 2);
+}
+
+TEST_F(ArrayDataset, WhatIsProbablyMeantOtherwiseIsSaid) {
+  // Zeros and ones are black and white; 12 bits in 16 are dark.
+  ImageDataset data = *npy(tensor_from_bytes({1, 1, 3}, {0, 1, 1}));
+  EXPECT_EQ(data.pixels, (std::vector<uint8_t>{0, 255, 255}));
+  EXPECT_THAT(data.facts.notes, ElementsAre(HasSubstr("1 is taken for white; --range 0,255")));
+  EXPECT_EQ(npy(tensor_from_bytes({1, 1, 2}, {0, 1}), {.range = ValueRange::kBytes})->pixels,
+            (std::vector<uint8_t>{0, 1}));
+  data = *npy({HostType::kU16, Shape{1, 1, 2}, {0, 0, 0xf0, 0x0f}});
+  EXPECT_THAT(data.facts.notes, ElementsAre(HasSubstr("no value is above 4080, and 65535")));
+  EXPECT_TRUE(fails(npy(counting({1, 1, 3}), {.range = ValueRange::kUnit}),
+                    ErrorKind::kInvalidArgument, "--range is for floating-point images"));
+  // A resampled picture is a little below 0; one that ends at -0.5 is questionable.
+  data = *npy(tensor_from_floats({1, 1, 3}, {-1e-6f, 0.5f, 1}));
+  EXPECT_EQ(data.pixels[0], 0);
+  EXPECT_THAT(data.facts.notes, ElementsAre(HasSubstr("--range=-1,1")));
+  data = *npy(tensor_from_floats({1, 1, 2}, {-0.5f, 0.5f}));
+  EXPECT_THAT(data.facts.notes, ElementsAre(HasSubstr("no value is below -0.5")));
+  EXPECT_THAT(npy(counting({2, 8, 8, 4}))->facts.notes, ElementsAre(HasSubstr("no transparency")));
+  EXPECT_THAT(npy(tensor_from_bytes({2, 1, 1}, {7, 7}))->facts.notes,
+              ElementsAre(HasSubstr("one value")));
+  EXPECT_TRUE(fails(npz({{"x", counting({2, 5, 5})}, {"y", tensor_from_int64({2}, {0, 1000000})}}),
+                    ErrorKind::kCorrupt, "label 1000000"));
+}
+
+// What `ito sample --form npz` leaves: parts of one set, in the order of their numbers.
+TEST_F(ArrayDataset, NumberedArchivesAreOneSet) {
+  for (int k = 0; k < 2; ++k) {
+    TensorFile file;
+    file.tensors = {{"arr_0", counting({2, 3, 3, 1}, static_cast<uint8_t>(50 * k))},
+                    {"seeds", counting({2})},
+                    {"classes", tensor_from_bytes({2}, {1, static_cast<uint8_t>(k)})}};
+    ASSERT_TRUE(succeeds(write_npz(folder_ / ("0000" + std::to_string(k) + ".npz"), file)));
+  }
+  put(folder_ / "manifest-0-of-1.jsonl", "{}");
+  const auto data = open_dataset(folder_.path(), Split::kTrain);
+  ASSERT_TRUE(succeeds(data));
+  EXPECT_EQ(data->count, 4);
+  EXPECT_EQ(data->pixels[18], 50);
+  EXPECT_EQ(*data->labels, (std::vector<int32_t>{1, 0, 1, 1}));
+  EXPECT_EQ(data->facts.part, "all");
+  EXPECT_TRUE(data->facts.notes.empty());
+}
+
 }  // namespace
 }  // namespace ito

@@ -193,8 +193,11 @@ TEST(Files, WhatIsNoDataSetIsNamed) {
   };
   EXPECT_TRUE(refused("edm.zip", std::string("PK\x03\x04", 4) + std::string(60, 'a'), "zip archive",
                       "ito train takes"));
-  EXPECT_TRUE(
-      refused("a.tar", std::string(257, 'a') + "ustar" + std::string(200, '\0'), "tar archive"));
+  put(folder / "a.tar", std::string(257, 'a') + "ustar" + std::string(300, '\0'));
+  EXPECT_TRUE(fails(open_dataset(folder / "a.tar", Split::kTrain), ErrorKind::kCorrupt, "a.tar",
+                    "tar header 1 is damaged"));
+  EXPECT_TRUE(fails(open_dataset(folder / "owner/name", Split::kTrain), ErrorKind::kNotFound,
+                    "downloaded first"));
   EXPECT_TRUE(refused("p.png", encode_png({1, 1, 1, {0}}), "single picture"));
   EXPECT_TRUE(refused("x.safetensors", "version https://git-lfs.github.com/spec/v1\n", "Git LFS"));
   EXPECT_TRUE(refused("x.npz", "\n<!DOCTYPE html><html>", "HTML page"));
@@ -202,6 +205,18 @@ TEST(Files, WhatIsNoDataSetIsNamed) {
   put(folder / "x.dat", "some text that is nothing");
   EXPECT_TRUE(
       fails(open_dataset(folder / "x.dat", Split::kTrain), ErrorKind::kCorrupt, "ito train takes"));
+}
+
+TEST(ClassNames, JudgesAreMatchedByName) {
+  const std::optional<ClassNames> ours = ClassNames{{"boot", "sneaker", "ghost"}, {1, 1, 0}},
+                                  theirs = ClassNames{{"bag", "Boot", "sneaker"}, {1, 1, 1}},
+                                  numbers = ClassNames{{"0", "1", "2"}, {1, 1, 1}};
+  EXPECT_EQ(*classes_among(ours, theirs, "judge"), (std::vector<uint32_t>{1, 2, 0}));
+  EXPECT_TRUE(classes_among(ours, numbers, "judge")->empty());
+  EXPECT_TRUE(classes_among(ours, std::nullopt, "judge")->empty());
+  EXPECT_TRUE(classes_among(ours, ours, "judge")->empty());
+  EXPECT_TRUE(fails(classes_among(theirs, ours, "judge"), ErrorKind::kInvalidArgument,
+                    "class bag is none of the classifier in judge", "boot, sneaker"));
 }
 
 TEST(ClassNames, AreCalledByNameOrNumber) {

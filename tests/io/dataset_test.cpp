@@ -215,7 +215,7 @@ TEST(ImageDataset, PaddingSurroundsTheImage) {
 TEST(ImageDataset, NormalisedImagesAreWhatTheNetworkSees) {
   ImageDataset data{2, 1, 1, 2, {0, 255, 51, 102}, std::nullopt, {}, {}, {}};
   std::vector<float> out(2 * 3 * 3 * 2);
-  normalised_images(data, {1, 0}, 3, 3, out.data());
+  EXPECT_TRUE(normalised_images(data, {1, 0}, 3, 3, out.data()).ok());
   std::vector<float> expected(36, -1.0f);
   expected[8] = 51 / 127.5f - 1;
   expected[9] = 102 / 127.5f - 1;

@@ -19,9 +19,9 @@ TEST(ImageDistance, FindsTheFarthestPair) {
   data.pixels[2 * 17 + 1] = 255;
   data.pixels[2 * 30] = 255;
   data.pixels[2 * 30 + 1] = 0;
-  EXPECT_NEAR(largest_image_distance(data), std::sqrt(8.0), 1e-12);
+  EXPECT_NEAR(largest_image_distance(data).value(), std::sqrt(8.0), 1e-12);
   data.count = 1;
-  EXPECT_EQ(largest_image_distance(data), 0);
+  EXPECT_EQ(largest_image_distance(data).value(), 0);
 }
 
 }  // namespace

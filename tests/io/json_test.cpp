@@ -51,6 +51,15 @@ TEST(Json, TypedReadsNameFileKeyExpectedAndFound) {
                     "unet/config.json: key 'i': expected an integer, found \"two\""));
   EXPECT_TRUE(fails(object.read("f", &i), ErrorKind::kCorrupt, "expected an integer, found 1.5"));
   EXPECT_TRUE(fails(object.read("big", &i), ErrorKind::kCorrupt, "found 3000000000"));
+  const Json whole = *parse_json(R"({"a": 1000.0, "b": -3.0, "c": 3e9, "d": 1e30})", "c");
+  JsonObject typed = *JsonObject::open(whole, "c");
+  int a = 0, b = 0;
+  EXPECT_TRUE(succeeds(typed.read("a", &a)));
+  EXPECT_TRUE(succeeds(typed.read("b", &b)));
+  EXPECT_EQ(a, 1000);
+  EXPECT_EQ(b, -3);
+  EXPECT_TRUE(fails(typed.read("c", &b), ErrorKind::kCorrupt, "expected an integer"));
+  EXPECT_TRUE(fails(typed.read("d", &b), ErrorKind::kCorrupt, "expected an integer"));
   EXPECT_EQ(i, 7);
   int64_t wide = 0;
   EXPECT_TRUE(succeeds(object.read("big", &wide)));

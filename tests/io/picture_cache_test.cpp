@@ -27,7 +27,7 @@ std::vector<float> values_of(const ImageDataset& data) {
   std::vector<float> values(static_cast<size_t>(data.count) * data.image_size());
   std::vector<int64_t> all;
   for (int64_t i = 0; i < data.count; ++i) all.push_back(i);
-  normalised_images(data, all, data.h, data.w, values.data());
+  EXPECT_TRUE(normalised_images(data, all, data.h, data.w, values.data()).ok());
   return values;
 }
 

@@ -1,9 +1,12 @@
 // Folders of pictures: classes, parts, what is left out, and how pictures are made to fit.
 #include <gmock/gmock.h>
 
+#include <cstdlib>
+
 #include "io/dataset.h"
 #include "io/image.h"
 #include "io/png.h"
+#include "io/tar.h"
 #include "tests/io/temp_folder.h"
 #include "tests/support/folders.h"
 
@@ -234,7 +237,7 @@ TEST(PictureFolder, SixteenBitsReachTheNetwork) {
   const ImageDataset data = *open_dataset(folder.path(), Split::kTrain);
   const Picture picture = read_picture(folder / "deep.png").value();
   std::vector<float> out(static_cast<size_t>(data.h * data.w));
-  normalised_images(data, {0}, data.h, data.w, out.data());
+  EXPECT_TRUE(normalised_images(data, {0}, data.h, data.w, out.data()).ok());
   for (size_t i = 0; i < out.size(); ++i)
     ASSERT_FLOAT_EQ(out[i], static_cast<float>(picture.samples[i]) / 32767.5f - 1.0f);
   EXPECT_EQ(data.facts.most, 65535);
@@ -258,17 +261,6 @@ TEST(PictureFolder, ResizeCoversAndCutsOrFitsAndSurrounds) {
   EXPECT_EQ(data.pixels[8], 0);     // its first row
   EXPECT_EQ(data.pixels[32], 255);  // left of the square one
   EXPECT_EQ(data.pixels[32 + 2], 100);
-  // Cuts at random places lie inside, and are the same every time.
-  const DatasetOptions random{.width = 2, .height = 2, .crop = CropPlace::kRandom, .seed = 5};
-  const auto once = open_dataset(folder.path(), Split::kTrain, random)->pixels;
-  EXPECT_EQ(once, open_dataset(folder.path(), Split::kTrain, random)->pixels);
-  std::set<std::vector<uint8_t>> places;
-  for (uint64_t seed = 0; seed < 40; ++seed) {
-    DatasetOptions other = random;
-    other.seed = seed;
-    places.insert(open_dataset(folder.path(), Split::kTrain, other)->pixels);
-  }
-  EXPECT_GT(places.size(), 2u);
 }
 
 TEST(PictureFolder, DamagedPicturesAreNamed) {
@@ -306,6 +298,149 @@ TEST(HoldOut, TakesAFixedDrawAndNeverMoreThanHalf) {
   ImageDataset few = selected(data, {1, 2, 3});
   EXPECT_FALSE(hold_out(few, 0.02, 256).has_value());
   EXPECT_EQ(few.count, 3);
+}
+
+TEST(PictureFolder, TablesAreReadAsPeopleWriteThem) {
+  TempFolder folder;
+  put(folder / "s" / "1.png", png(2, 2, 1, 1));
+  put(folder / "s" / "2.png", png(2, 2, 1, 2));
+  const auto table = [&](const char* text) {
+    put(folder / "metadata.csv", std::string("file_name,label\n") + text);
+    return open_dataset(folder.path(), Split::kTrain);
+  };
+  EXPECT_THAT(seen(*table("s/1.png,00\ns/2.png,01\n")), ElementsAre("1 00", "2 01"));
+  EXPECT_THAT(seen(*table("./s/1.png,x\ns\\2.png,y\n")), ElementsAre("1 x", "2 y"));
+  EXPECT_THAT(seen(*table("s/1.png,1.0\ns/2.png,1\n")), ElementsAre("1 1", "2 1"));
+  EXPECT_TRUE(
+      fails(table("s/1.png,x\ns/1.png,y\n"), ErrorKind::kCorrupt, "s/1.png", "\"x\" and \"y\""));
+  EXPECT_TRUE(fails(table("s/1.png,-1\n"), ErrorKind::kInvalidArgument, "label -1"));
+  EXPECT_TRUE(fails(table(""), ErrorKind::kInvalidArgument, "names no picture"));
+  put(folder / "metadata.csv", "");
+  EXPECT_TRUE(fails(open_dataset(folder.path(), Split::kTrain), ErrorKind::kCorrupt, "file_name",
+                    "found nothing"));
+  put(folder / "metadata.csv",
+      "\xff\xfe"
+      "f");
+  EXPECT_TRUE(fails(open_dataset(folder.path(), Split::kTrain), ErrorKind::kCorrupt, "UTF-16"));
+}
+
+TEST(PictureFolder, ATableAroundThePartsNamesTheirPictures) {
+  TempFolder folder;
+  put(folder / "train" / "1.png", png(2, 2, 1, 1));
+  put(folder / "train" / "2.png", png(2, 2, 1, 2));
+  put(folder / "test" / "1.png", png(2, 2, 1, 3));
+  put(folder / "metadata.csv", "file_name,label\ntrain/1.png,x\ntrain/2.png,y\ntest/1.png,y\n");
+  EXPECT_THAT(seen(*open_dataset(folder.path(), Split::kTrain)), ElementsAre("1 x", "2 y"));
+  EXPECT_THAT(seen(*open_dataset(folder.path(), Split::kTest)), ElementsAre("3 y"));
+}
+
+TEST(PictureFolder, PartsAreFoundWhateverLiesAroundThem) {
+  for (const auto& [train, test] : {std::pair{"train", "test"},
+                                    {"Training", "Testing"},
+                                    {"train_set", "test_set"},
+                                    {"seg_train", "seg_test"},
+                                    {"train2017", "val2017"}}) {
+    TempFolder folder;
+    const Path inner = folder / "wrapper" / "data";
+    put(inner / train / "a" / "1.png", png(2, 2, 1, 1));
+    put(inner / train / "b" / "1.png", png(2, 2, 1, 2));
+    put(inner / test / "a" / "1.png", png(2, 2, 1, 9));
+    put(folder / "README.md", "about");
+    EXPECT_THAT(seen(*open_dataset(folder.path(), Split::kTrain)), ElementsAre("1 a", "2 b"))
+        << train;
+    EXPECT_THAT(seen(*open_dataset(folder.path(), Split::kTest)), ElementsAre("9 a")) << train;
+    put(folder / "preview.png", png(2, 2, 1, 5));
+    EXPECT_TRUE(fails(open_dataset(folder.path(), Split::kTrain), ErrorKind::kInvalidArgument,
+                      "pictures lie beside", "give that"));
+  }
+  TempFolder classes;
+  for (const char* name : {"train_station", "bus_test", "harbour"})
+    put(classes / name / "1.png", png(2, 2, 1, 1));
+  const ImageDataset data = *open_dataset(classes.path(), Split::kTrain);
+  EXPECT_EQ(data.num_classes(), 3);
+  EXPECT_THAT(data.facts.notes, Contains(HasSubstr("bus_test is taken for a class")));
+  TempFolder below;
+  for (const char* name : {"a/train", "a/test", "b/train", "b/test"})
+    put(below / name / "1.png", png(2, 2, 1, 1));
+  EXPECT_TRUE(fails(open_dataset(below.path(), Split::kTrain), ErrorKind::kInvalidArgument,
+                    "has parts of its own", "train/a"));
+  TempFolder only;
+  put(only / "test" / "a" / "1.png", png(2, 2, 1, 1));
+  EXPECT_TRUE(
+      fails(open_dataset(only.path(), Split::kTrain), ErrorKind::kNotFound, "only test images"));
+}
+
+TEST(PictureFolder, WhatIsNoPictureIsNamed) {
+  TempFolder folder;
+  put(folder / "images" / "1.png", png(2, 2, 1, 1));
+  put(folder / "masks" / "1.png", png(2, 2, 1, 2));
+  EXPECT_THAT(open_dataset(folder.path(), Split::kTrain)->facts.notes,
+              Contains(HasSubstr("masks is taken for a class")));
+  put(folder / "labels.csv", "file_name,label\n");
+  EXPECT_THAT(open_dataset(folder.path(), Split::kTrain)->facts.left_out,
+              Contains(DatasetFacts::LeftOut{"a table that is not called metadata.csv", 1}));
+  put(folder / "images" / "2.png", "version https://git-lfs.github.com/spec/v1\noid sha256:1\n");
+  EXPECT_TRUE(
+      fails(open_dataset(folder.path(), Split::kTrain), ErrorKind::kCorrupt, "2.png", "Git LFS"));
+  TempFolder packed;
+  put(packed / "cifar.tar.gz", "\x1f\x8b\x08 and so on");
+  put(packed / "data" / "train.parquet", "PAR1....");
+  EXPECT_TRUE(fails(open_dataset(packed.path(), Split::kTrain), ErrorKind::kNotFound,
+                    "cifar.tar.gz is a gzip archive, unpack it first", "a Parquet file"));
+  EXPECT_TRUE(
+      fails(open_dataset(folder / "images", Split::kTrain, {.labels = LabelSource::kFolders}),
+            ErrorKind::kInvalidArgument, "in no folders"));
+}
+
+// WebDataset's archives, those of `ito sample --form tar` and of others.
+TEST(PictureTars, HoldPicturesAndTheirClasses) {
+  TempFolder folder;
+  const auto entries = [&](int k) {
+    return tar_entry("a" + std::to_string(k) + ".png", png(2, 2, 1, static_cast<uint8_t>(k))) +
+           tar_entry("a" + std::to_string(k) + ".cls", std::to_string(k % 3) + "\n") +
+           tar_entry("a" + std::to_string(k) + ".json", "{}");
+  };
+  put(folder / "00000.tar", entries(1) + entries(2) + tar_end());
+  put(folder / "00001.tar", entries(5) + tar_end());
+  put(folder / "manifest-0-of-1.jsonl", "{}");
+  for (const bool streamed : {false, true}) {
+    DatasetOptions options;
+    options.reading.drawn = true;
+    if (streamed) options.reading.memory = 0;
+    const auto data = open_dataset(folder.path(), Split::kTrain, options);
+    ASSERT_TRUE(succeeds(data));
+    EXPECT_EQ(*data->labels, (std::vector<int32_t>{1, 2, 2}));
+    std::vector<float> values(3 * 4);
+    EXPECT_TRUE(normalised_images(*data, {0, 1, 2}, 2, 2, values.data()).ok());
+    EXPECT_FLOAT_EQ(values[8], 5 / 127.5f - 1);
+  }
+  EXPECT_EQ(open_dataset(folder / "00001.tar", Split::kTrain)->count, 1);
+  put(folder / "00001.tar", tar_entry("b.png", png(2, 2, 1, 7)) + tar_end());
+  EXPECT_TRUE(fails(open_dataset(folder.path(), Split::kTrain), ErrorKind::kCorrupt,
+                    "1 of 3 pictures have no class", "--labels none"));
+  EXPECT_EQ(open_dataset(folder.path(), Split::kTrain, {.labels = LabelSource::kNone})->count, 3);
+  put(folder / "00001.tar", tar_entry("b.png", png(2, 2, 1, 7)));
+  EXPECT_TRUE(fails(open_dataset(folder.path(), Split::kTrain), ErrorKind::kCorrupt, "00001.tar"));
+}
+
+// What scripts/fetch-emoji fetches, where it has.
+TEST(PictureFolder, EmojiAreColouredPicturesInTenGroups) {
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  const char* home = std::getenv("HOME");
+  const Path base = cache != nullptr  ? Path(cache)
+                    : home != nullptr ? Path(home) / ".cache"
+                                      : Path();
+  const Path folder = base / "ito" / "emoji";
+  if (!folder_exists(folder)) GTEST_SKIP() << folder << " is missing: run scripts/fetch-emoji";
+  const auto data = open_dataset(folder, Split::kTrain, {.width = 32, .height = 32});
+  ASSERT_TRUE(succeeds(data));
+  EXPECT_EQ(data->count, 3786);
+  EXPECT_EQ(data->c, 3);
+  EXPECT_EQ(data->num_classes(), 10);
+  EXPECT_EQ(data->class_counts()[3], 270);  // flags
+  EXPECT_EQ(data->class_name(3), "Flags");
+  EXPECT_THAT(data->facts.notes, ElementsAre(HasSubstr("3786 pictures are transparent")));
+  EXPECT_EQ(data->pixels[0], 255);  // the corner of the first is white
 }
 
 }  // namespace

@@ -79,5 +79,25 @@ TEST(AppendFile, GrowsAndIsCutAndHasOneOwner) {
   EXPECT_EQ(read_file(path).value(), "one!");
 }
 
+// Folders, long names of GNU's tar and of pax: what others write.
+TEST(Tar, ArchivesOfOtherProgramsAreRead) {
+  const TempFolder folder;
+  const std::string deep = std::string(60, 'd') + "/" + std::string(90, 'f') + ".png";
+  ASSERT_TRUE(make_folders(folder.path() / "in" / std::string(60, 'd')).ok());
+  ASSERT_TRUE(write_file_atomic(folder.path() / "in" / deep, "pixels").ok());
+  for (const char* format : {"gnu", "pax", "ustar"}) {
+    const Path path = folder.path() / (std::string(format) + ".tar");
+    const std::string command = "tar --format=" + std::string(format) + " -C '" +
+                                (folder.path() / "in").string() + "' -cf '" + path.string() + "' .";
+    ASSERT_EQ(std::system(command.c_str()), 0);
+    const std::string bytes = read_file(path).value();
+    const auto entries = parse_tar(bytes, format);
+    ASSERT_TRUE(entries.ok()) << entries.error().message;
+    ASSERT_EQ(entries->size(), 1u) << format;
+    EXPECT_EQ((*entries)[0].name, "./" + deep);
+    EXPECT_EQ((*entries)[0].content, "pixels");
+  }
+}
+
 }  // namespace
 }  // namespace ito::test

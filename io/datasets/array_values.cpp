@@ -1,0 +1,222 @@
+#include "io/datasets/array_values.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+#include "io/layout.h"
+#include "io/png.h"
+
+namespace ito {
+namespace {
+
+// Beyond the range by no more than this is rounding.
+constexpr float kRounding = 1e-4f;
+// Images in [-1,1] that are never darker are not what people have.
+constexpr float kHardlyBlack = -0.75f;
+constexpr int64_t kHalfOfWords = 32768;
+constexpr int64_t kMostClasses = 100'000;
+
+// [count,h,w] or [count,h,w,c] of what may have its channels second, or may be one picture.
+Result<HostTensor> images_last(HostTensor images, bool ours, int64_t labels, ImageDataset& data,
+                               const std::string& where) {
+  const std::vector<int64_t> dims = images.shape.dims();
+  const auto is_channels = [](int64_t n) { return n == 1 || n == 3 || n == 4; };
+  const auto is_side = [](int64_t n) { return n > 4; };
+  const std::string shape = images.shape.to_string();
+  if (dims.size() == 2)
+    return invalid_argument(
+        "{}: extents {} could be one picture or {} flattened ones; reshape it to [count,h,w] or "
+        "[count,h,w,c]",
+        where, shape, dims[0]);
+  if (dims.size() == 3 && labels != dims[0]) {
+    const bool last = is_channels(dims[2]) && is_side(dims[0]) && is_side(dims[1]);
+    const bool first = (dims[0] == 3 || dims[0] == 4) && is_side(dims[1]) && is_side(dims[2]);
+    if (last || first)
+      return invalid_argument(
+          "{}: extents {} could be one picture or {} pictures; reshape it to [1,{},{},{}] or to "
+          "[count,h,w,1]",
+          where, shape, dims[0], dims[0], dims[1], dims[2]);
+  }
+  if (dims.size() != 4) return images;
+  const bool last = dims[3] >= 1 && dims[3] <= 4;
+  const bool first = dims[1] == 1 || dims[1] == 3 || dims[1] == 4;
+  if (!first || (last && !ours)) {
+    if (first && last && (is_side(dims[1]) || is_side(dims[2])))
+      data.facts.notes.push_back(
+          fmt::format("{} is read as [count,h,w,c], though it could be [count,c,h,w]", shape));
+    return images;
+  }
+  if (!ours) data.facts.notes.push_back(fmt::format("{} is read as [count,c,h,w]", shape));
+  const size_t width = host_type_size(images.type);
+  const size_t n = static_cast<size_t>(dims[0]), c = static_cast<size_t>(dims[1]);
+  const size_t pixels = static_cast<size_t>(dims[2]) * static_cast<size_t>(dims[3]);
+  std::vector<uint8_t> moved(images.bytes.size());
+  for (size_t i = 0; i < n; ++i)
+    for (size_t k = 0; k < c; ++k)
+      for (size_t p = 0; p < pixels; ++p)
+        std::copy_n(
+            images.bytes.begin() + static_cast<ptrdiff_t>(((i * c + k) * pixels + p) * width),
+            width, moved.begin() + static_cast<ptrdiff_t>(((i * pixels + p) * c + k) * width));
+  images.bytes = std::move(moved);
+  images.shape = Shape{dims[0], dims[2], dims[3], dims[1]};
+  return images;
+}
+
+bool is_floating(HostType type) {
+  return type == HostType::kF32 || type == HostType::kF16 || type == HostType::kF64 ||
+         type == HostType::kBF16;
+}
+
+// Values of the range to [-1,1] and to bytes.
+Status take_floats(ImageDataset& data, const HostTensor& images, const DatasetOptions& options,
+                   bool ours, const std::string& where) {
+  std::vector<float> values = to_floats(images);
+  float least = std::numeric_limits<float>::infinity(), most = -least;
+  for (const float v : values) {
+    if (!std::isfinite(v)) return corrupt("{}: pixel value {} is not a number", where, v);
+    least = std::min(least, v);
+    most = std::max(most, v);
+  }
+  data.facts.least = least;
+  data.facts.most = most;
+  ValueRange range = options.range;
+  if (range == ValueRange::kAuto) {
+    range = least >= -kRounding && !ours ? ValueRange::kUnit : ValueRange::kSigned;
+    if (range == ValueRange::kUnit && most <= 1 + kRounding)
+      data.facts.notes.push_back(
+          "no value is below 0, so 0 is taken for black and 1 for white; --range=-1,1 says "
+          "otherwise");
+    if (range == ValueRange::kSigned && least > kHardlyBlack && !ours)
+      data.facts.notes.push_back(fmt::format(
+          "no value is below {:.4g}, and -1 is taken for black and 1 for white; --range 0,1 says "
+          "otherwise",
+          least));
+  }
+  const float low = range == ValueRange::kSigned ? -1.0f : 0.0f;
+  const float high = range == ValueRange::kBytes ? 255.0f : 1.0f;
+  const float slack = kRounding * (high - low);
+  if (ours && (least < low || most > high)) {
+    data.facts.notes.push_back("values beyond [-1,1] are cut off");
+  } else if (least < low - slack || most > high + slack) {
+    return corrupt(
+        "{}: pixel value {}; expected floating-point images in [-1,1] or [0,1]; --range 0,255 "
+        "takes "
+        "those of bytes",
+        where, least < low - slack ? least : most);
+  }
+  bool bytes_enough = true;
+  for (float& v : values) {
+    v = std::clamp(v, low, high);
+    v = range == ValueRange::kUnit ? 2 * v - 1 : range == ValueRange::kBytes ? v / 127.5f - 1 : v;
+    const uint8_t byte = to_byte(v);
+    const float again = static_cast<float>(byte) / 127.5f - 1.0f;
+    bytes_enough = bytes_enough && std::abs(again - v) <= 1e-6f;
+    data.pixels.push_back(byte);
+  }
+  if (!bytes_enough) data.floats = std::move(values);
+  return {};
+}
+
+Status take_integers(ImageDataset& data, const HostTensor& images, const DatasetOptions& options,
+                     const std::string& where) {
+  if (images.type == HostType::kBool) {
+    for (const uint8_t v : images.bytes) data.pixels.push_back(v != 0 ? 255 : 0);
+    data.facts.least = 0;
+    data.facts.most = 1;
+    data.facts.notes.push_back("false is black and true is white");
+    return {};
+  }
+  ITO_ASSIGN(const std::vector<int64_t> values, to_int64(images, where));
+  const auto [least, most] = std::minmax_element(values.begin(), values.end());
+  data.facts.least = static_cast<double>(*least);
+  data.facts.most = static_cast<double>(*most);
+  const bool words = images.type == HostType::kU16 && *most > 255;
+  if (*least < 0 || (!words && *most > 255))
+    return corrupt("{}: pixel value {}; expected integers from 0 to 255", where,
+                   *least < 0 ? *least : *most);
+  if (options.range == ValueRange::kSigned || (options.range == ValueRange::kUnit && *most > 1))
+    return invalid_argument(
+        "{}: --range is for floating-point images; these are integers from {} "
+        "to {}",
+        where, *least, *most);
+  const bool auto_unit = options.range == ValueRange::kAuto && *most == 1;
+  if (auto_unit)
+    data.facts.notes.push_back(
+        "no value is above 1, so 1 is taken for white; --range 0,255 says otherwise");
+  const int64_t factor = auto_unit || options.range == ValueRange::kUnit ? 255 : 1;
+  for (const int64_t v : values) {
+    data.pixels.push_back(static_cast<uint8_t>(words ? (v + 128) / 257 : v * factor));
+    if (words) data.floats.push_back(static_cast<float>(v) / 32767.5f - 1.0f);
+  }
+  if (words && *most < kHalfOfWords)
+    data.facts.notes.push_back(
+        fmt::format("no value is above {}, and 65535 is taken for white; images of fewer bits have "
+                    "to be scaled to that",
+                    *most));
+  if (!words && images.type == HostType::kU16 && !auto_unit)
+    data.facts.notes.push_back("no value is above 255, so 255 is taken for white");
+  return {};
+}
+
+}  // namespace
+
+Result<ImageDataset> dataset_from_tensor(HostTensor tensor, const DatasetOptions& options,
+                                         bool ours, int64_t labels, const std::string& where) {
+  ImageDataset data;
+  data.facts.format = kArrayFormat;
+  ITO_ASSIGN(const HostTensor images, images_last(std::move(tensor), ours, labels, data, where));
+  ITO_TRY(set_extents(data, images.shape.dims(), where));
+  if (data.c == 2 || data.c == 4)
+    data.facts.notes.push_back(fmt::format(
+        "{} channels: the last is trained as the others are and is no transparency", data.c));
+  if (is_floating(images.type)) {
+    ITO_TRY(take_floats(data, images, options, ours, where));
+  } else {
+    ITO_TRY(take_integers(data, images, options, where));
+  }
+  return data;
+}
+
+bool asks_for_range(const DatasetOptions& options) { return options.range != ValueRange::kAuto; }
+
+Status take_labels(ImageDataset& data, const HostTensor& tensor, const std::string& where) {
+  const std::vector<int64_t> dims = tensor.shape.dims();
+  const int64_t rows = dims.empty() ? 1 : dims[0];
+  const int64_t columns = rows > 0 ? tensor.shape.numel() / rows : 0;
+  if (rows != data.count) return corrupt("{}: {} labels, but {} images", where, rows, data.count);
+  std::vector<int64_t> values;
+  if (is_floating(tensor.type)) {
+    for (const float v : to_floats(tensor)) {
+      if (v != std::floor(v) || std::abs(v) > 1e9f)
+        return corrupt("{}: label {}; expected whole numbers", where, v);
+      values.push_back(static_cast<int64_t>(v));
+    }
+  } else {
+    ITO_ASSIGN(values, to_int64(tensor, where + ": labels"));
+  }
+  std::vector<int32_t> labels;
+  for (int64_t i = 0; i < rows; ++i) {
+    const auto row = values.begin() + i * columns;
+    int64_t label = columns > 0 ? *row : 0;
+    if (columns > 1) {
+      const auto one = std::max_element(row, row + columns);
+      const bool single = *one == 1 && std::count(row, row + columns, 0) == columns - 1;
+      if (!single) {
+        data.facts.notes.push_back(
+            fmt::format("labels of extents {} name several classes an image; they are left out",
+                        tensor.shape.to_string()));
+        return {};
+      }
+      label = one - row;
+    }
+    if (label < 0 || label >= kMostClasses)
+      return corrupt("{}: label {}; expected 0 to {}", where, label, kMostClasses - 1);
+    labels.push_back(static_cast<int32_t>(label));
+  }
+  data.labels = std::move(labels);
+  return {};
+}
+
+}  // namespace ito
