@@ -11,6 +11,7 @@
 #include "apps/command.h"
 #include "apps/open_model.h"
 #include "apps/plan_report.h"
+#include "apps/plan_statistics.h"
 #include "apps/rows.h"
 #include "base/error.h"
 #include "graph/compile.h"
@@ -25,11 +26,12 @@ constexpr int64_t kPlannedContext = 77;  // states of a context: the text encode
 struct InspectCommand {
   CLI::App* app = nullptr;
   DeviceChoice device;
-  std::string path, plan, list;
+  std::string path, plan, list, assembly;
   TrainingOptions training;
   SampleOptions sampling;
   int image_size = 28, image_channels = 1, classes = 10;
   bool gradients = false;
+  bool statistics = false;
   bool json = false;
 };
 
@@ -40,6 +42,9 @@ Status check(InspectCommand& c) {
         "give a model folder, a file of tensors or a .png file, --plan train or --list all");
   if ((c.plan == "sample" || c.plan == "forward") && c.path.empty())
     return invalid_argument("--plan {} needs a model folder", c.plan);
+  if (c.plan.empty() && (c.statistics || !c.assembly.empty()))
+    return invalid_argument(
+        "--statistics and --assembly are of a plan: give --plan train, sample or forward");
   if (c.plan == "train" && !c.path.empty())
     return invalid_argument("--plan train is made from options, not from {}", c.path);
   c.sampling.batch = c.training.batch;
@@ -163,9 +168,25 @@ Status run(const InspectCommand& c) {
     return {};
   }
   if (c.plan.empty()) return folder_exists(c.path) ? inspect_folder(c) : inspect_file(c);
-  ITO_ASSIGN(auto device, open_and_announce(c.device, fmt::format("the plan of {}", c.plan)));
+  const bool of_driver = c.statistics || !c.assembly.empty();
+  vk::DeviceOptions options;
+  options.compile_only = true;
+  options.allowed.pipeline_reports = of_driver;
+  ITO_ASSIGN(auto device,
+             open_and_announce(c.device, fmt::format("the plan of {}", c.plan), options));
   ITO_ASSIGN(const Plan plan, make_plan(c, device->caps()));
-  fmt::print("{}", c.json ? dump_json(plan_json(plan)) : plan_text(plan));
+  if (!of_driver) {
+    fmt::print("{}", c.json ? dump_json(plan_json(plan)) : plan_text(plan));
+    return {};
+  }
+  ITO_ASSIGN(const std::vector<KernelStatistics> kernels, kernel_statistics(*device, plan));
+  if (!c.assembly.empty()) {
+    ITO_ASSIGN(const std::string code, kernel_assembly(kernels, c.assembly));
+    fmt::print("{}", code);
+  } else {
+    fmt::print("{}", c.json ? dump_json(statistics_json(device->info(), plan, kernels))
+                            : statistics_text(plan, kernels));
+  }
   return {};
 }
 
@@ -184,6 +205,12 @@ Command add_inspect_command(CLI::App& root) {
                   "print the plan compiled for the device: train (from the options below), sample "
                   "or forward (of the model): kernels, expressions, bytes, FLOPs, places in memory")
       ->check(CLI::IsMember({"train", "sample", "forward"}));
+  app->add_flag(
+      "--statistics", c->statistics,
+      "of a plan: what the driver's compiler made of each kernel (registers, spills, the "
+      "main loop), on any driver with VK_KHR_pipeline_executable_properties; nothing runs");
+  app->add_option("--assembly", c->assembly,
+                  "of a plan: the machine code of the kernel of this name or number");
   app->add_option("--batch", c->training.batch, "images per batch of the plan")
       ->check(at_least(1))
       ->capture_default_str();
