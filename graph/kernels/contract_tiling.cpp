@@ -36,6 +36,8 @@ constexpr int64_t kMaxLaneLoads = 16;  // lane loads in the body: they cost comp
 // Of GPUs: units where their number is not known, and invocations that keep one busy.
 constexpr int64_t kUnits = 32;
 constexpr int64_t kLanesPerUnit = 256;
+// Outputs of an invocation, at most.
+constexpr int64_t kAccumulators = 64, kNarrowAccumulators = 32;
 
 // The wider an invocation's part, the more multiply-adds for each load from shared memory; the
 // narrower, the more workgroups.
@@ -45,12 +47,6 @@ constexpr SharedTiling kTilings[] = {
     {64, 64, 8, 8, 4},   {64, 64, 16, 4, 4},  {64, 32, 16, 4, 4},  {32, 64, 16, 4, 4},
     {32, 32, 16, 4, 4},  {64, 16, 16, 4, 2},  {16, 64, 16, 2, 4},  {16, 16, 16, 2, 2},
 };
-
-// Accumulators of an invocation of a GPU: where subgroups may be as narrow as 8 the registers are
-// few bytes wide per lane, and 64 accumulators would leave no room for anything else.
-int64_t max_accumulators(const DeviceCaps& caps) {
-  return caps.min_subgroup_size != 0 && caps.min_subgroup_size < 32 ? 32 : 64;
-}
 
 double load_cost(LaneAccess access, int64_t lanes, int64_t other_rows) {
   switch (access) {
@@ -287,6 +283,10 @@ MatrixView matrix_view(const ContractAttr& attr) {
   return view;
 }
 
+bool has_narrow_registers(const DeviceCaps& caps) {
+  return caps.min_subgroup_size != 0 && caps.min_subgroup_size < 32;
+}
+
 std::span<const SharedTiling> shared_tilings() { return kTilings; }
 
 SharedTiling choose_shared_tiling(const MatrixView& view, const DeviceCaps& caps) {
@@ -297,7 +297,7 @@ SharedTiling choose_shared_tiling(const MatrixView& view, const DeviceCaps& caps
   for (const SharedTiling& tiling : kTilings) {
     const int64_t accumulators = tiling.micro_m * tiling.micro_n;
     if (tiling.invocations() > invocations || tiling.shared_bytes() > caps.shared_memory_bytes ||
-        accumulators > max_accumulators(caps))
+        accumulators > (has_narrow_registers(caps) ? kNarrowAccumulators : kAccumulators))
       continue;
     const auto tiles = static_cast<double>(ceil_div(view.m_size, tiling.block_m) *
                                            ceil_div(view.n_size, tiling.block_n) * view.batch_size);

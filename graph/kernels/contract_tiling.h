@@ -73,6 +73,10 @@ struct MatrixView {
 };
 MatrixView matrix_view(const ContractAttr& attr);
 
+// Whether an invocation of a GPU has room for few numbers only: where subgroups may be as narrow as
+// eight (Intel), 64 accumulators spill.
+bool has_narrow_registers(const DeviceCaps& caps);
+
 // All that choose_shared_tiling chooses among.
 std::span<const SharedTiling> shared_tilings();
 
