@@ -37,8 +37,9 @@ void add_device_option(CLI::App& app, DeviceChoice& choice) {
 }
 
 Result<std::unique_ptr<vk::Device>> open_and_announce(const DeviceChoice& choice,
-                                                      const std::string& what) {
-  ITO_ASSIGN(auto device, open_device(choice.which));
+                                                      const std::string& what,
+                                                      const vk::DeviceOptions& options) {
+  ITO_ASSIGN(auto device, open_device(choice.which, options));
   fmt::print(stderr, "{} on {}\n", what, device->info().name);
   return device;
 }

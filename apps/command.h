@@ -49,7 +49,8 @@ struct DeviceChoice {
 void add_device_option(CLI::App& app, DeviceChoice& choice);
 // Opens the device and says on standard error what is done on it: "<what> on <device>".
 Result<std::unique_ptr<vk::Device>> open_and_announce(const DeviceChoice& choice,
-                                                      const std::string& what);
+                                                      const std::string& what,
+                                                      const vk::DeviceOptions& options = {});
 
 // "note: <text>" on standard error.
 void print_note(const std::string& text);

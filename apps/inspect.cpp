@@ -13,6 +13,7 @@
 #include "apps/open_model.h"
 #include "apps/option_table.h"
 #include "apps/plan_report.h"
+#include "apps/plan_statistics.h"
 #include "apps/rows.h"
 #include "apps/sampler_options.h"
 #include "base/error.h"
@@ -29,11 +30,12 @@ struct InspectCommand {
   VariantChoice variant;
   CLI::App* app = nullptr;
   DeviceChoice device;
-  std::string path, plan, list;
+  std::string path, plan, list, assembly;
   TrainingOptions training;
   SampleOptions sampling;
   int image_size = 28, image_channels = 1, classes = 10;
   bool gradients = false;
+  bool statistics = false;
   bool json = false;
 };
 
@@ -51,6 +53,9 @@ Status check(InspectCommand& c) {
   if (c.plan.empty() && c.path.empty())
     return invalid_argument(
         "give a model folder, a file of tensors or a .png file, --plan train or --list all");
+  if (c.plan.empty() && (c.statistics || !c.assembly.empty()))
+    return invalid_argument(
+        "--statistics and --assembly are of a plan: give --plan train, sample or forward");
   c.sampling.batch = c.training.batch;
   if (!c.plan.empty()) {
     ITO_ASSIGN(const PlanRow* plan, row_called(plan_rows(), c.plan, "--plan"));
@@ -200,10 +205,26 @@ Status run(const InspectCommand& c) {
     return {};
   }
   if (c.plan.empty()) return folder_exists(c.path) ? inspect_folder(c) : inspect_file(c);
-  ITO_ASSIGN(auto device, open_and_announce(c.device, fmt::format("the plan of {}", c.plan)));
+  const bool of_driver = c.statistics || !c.assembly.empty();
+  vk::DeviceOptions options;
+  options.compile_only = true;
+  options.allowed.pipeline_reports = of_driver;
+  ITO_ASSIGN(auto device,
+             open_and_announce(c.device, fmt::format("the plan of {}", c.plan), options));
   ITO_ASSIGN(const PlanRow* row, row_called(plan_rows(), c.plan, "--plan"));
   ITO_ASSIGN(const Plan plan, row->make(c, device->caps()));
-  fmt::print("{}", c.json ? dump_json(plan_json(plan)) : plan_text(plan));
+  if (!of_driver) {
+    fmt::print("{}", c.json ? dump_json(plan_json(plan)) : plan_text(plan));
+    return {};
+  }
+  ITO_ASSIGN(const std::vector<KernelStatistics> kernels, kernel_statistics(*device, plan));
+  if (!c.assembly.empty()) {
+    ITO_ASSIGN(const std::string code, kernel_assembly(kernels, c.assembly));
+    fmt::print("{}", code);
+  } else {
+    fmt::print("{}", c.json ? dump_json(statistics_json(device->info(), plan, kernels))
+                            : statistics_text(plan, kernels));
+  }
   return {};
 }
 
@@ -229,6 +250,12 @@ Command add_inspect_command(CLI::App& root) {
                   with_choices("inspect --plan",
                                "print the plan compiled for the device: kernels, expressions, "
                                "bytes, FLOPs, places in memory"));
+  app->add_flag(
+      "--statistics", c->statistics,
+      "of a plan: what the driver's compiler made of each kernel (registers, spills, the "
+      "main loop), on any driver with VK_KHR_pipeline_executable_properties; nothing runs");
+  app->add_option("--assembly", c->assembly,
+                  "of a plan: the machine code of the kernel of this name or number");
   app->add_option("--batch", c->training.batch, "images per batch of the plan")
       ->check(at_least(1))
       ->capture_default_str();

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "runtime/kernel_statistics.h"
 
 namespace ito {
 namespace {
@@ -91,10 +92,6 @@ Executor::~Executor() { (void)wait(); }
 
 Status Executor::make_pipelines() {
   const DeviceCaps& caps = device_.caps();
-  std::vector<vk::PipelineRequest> requests;
-  for (const Kernel& kernel : plan_.kernels)
-    requests.push_back({kernel.name, kernel.glsl, kernel.local_size, kernel.required_subgroup_size,
-                        kernel.uses_cooperative_matrix, kernel.uses_float16});
   const auto& limits = device_.context().properties.limits;
   for (const KernelCall& call : plan_.calls)
     for (size_t axis = 0; axis < 3; ++axis)
@@ -102,7 +99,7 @@ Status Executor::make_pipelines() {
         return unsupported("'{}' needs {} workgroups along axis {}; '{}' allows {}", call.label,
                            call.groups[axis], axis, caps.name,
                            limits.maxComputeWorkGroupCount[axis]);
-  ITO_ASSIGN(pipelines_, device_.pipelines().get(requests));
+  ITO_ASSIGN(pipelines_, device_.pipelines().get(pipeline_requests(plan_)));
   device_.pipelines().save();
   return {};
 }

@@ -9,6 +9,7 @@
 
 #include "base/integer.h"
 #include "graph/kernels/attention.h"
+#include "graph/kernels/contract_tiling.h"
 
 namespace ito {
 namespace {
@@ -20,6 +21,8 @@ constexpr int64_t kChannels = 16;  // channels of a step of the products
 constexpr int64_t kMicroColumns = kColumns / kColumnThreads;
 // Workgroups below which blocks of 32 rows fill a device better than blocks of 64.
 constexpr int64_t kFewGroups = 256;
+// Results and scores of an invocation, where registers are few.
+constexpr int64_t kNarrow = 32;
 constexpr const char* kLowestScore = "-3.0e38";
 
 class SharedAttention : KernelBody {
@@ -27,7 +30,12 @@ class SharedAttention : KernelBody {
   SharedAttention(KernelWriter& writer, const AttentionWalk& walk, const DeviceCaps& caps)
       : writer_(writer), w_(walk) {
     const int64_t heads = walk.heads * walk.batch;
+    width_ = ceil_div(w_.d, kColumnThreads) * kColumnThreads;
+    micro_width_ = width_ / kColumnThreads;
     rows_ = walk.row_tiles(64) * heads < kFewGroups ? 32 : 64;
+    if (has_narrow_registers(caps))
+      while (rows_ > kRowThreads && rows_ / kRowThreads * (micro_width_ + kMicroColumns) > kNarrow)
+        rows_ /= 2;
     micro_rows_ = rows_ / kRowThreads;
     tiles_ = walk.row_tiles(rows_);
     groups_ = attention_groups(tiles_ * heads, caps);
@@ -35,8 +43,6 @@ class SharedAttention : KernelBody {
     row_stride_ = rows_ + 1;
     column_stride_ = kColumns + 1;
     tile_size_ = kChannels * (row_stride_ + column_stride_);
-    width_ = ceil_div(w_.d, kColumnThreads) * kColumnThreads;
-    micro_width_ = width_ / kColumnThreads;
     depth_ = kColumns;
     while (depth_ * width_ > tile_size_) depth_ /= 2;
   }

@@ -13,35 +13,80 @@ namespace {
 
 using Dim = ContractAttr::Dim;
 
-// A GLSL function `uint name(uint i)`: the address of linear index i over `dims`.
-std::string address_function(const std::string& name, const ContractAttr& attr,
-                             const std::vector<int>& dims, int64_t Dim::*stride) {
+// Sums of index times stride wrap around as GLSL's do, so negative strides need nothing of their
+// own.
+uint32_t wrapped(int64_t x) { return static_cast<uint32_t>(x); }
+
+// One dim of a linear index, and how far a step along it goes in A and in B.
+struct Digit {
+  int64_t size = 1;
+  int64_t a = 0, b = 0, out = 0;
+};
+
+std::vector<Digit> digits(const ContractAttr& attr, const std::vector<int>& dims) {
+  std::vector<Digit> result;
+  for (const int d : dims) {
+    const Dim& dim = attr.dims[static_cast<size_t>(d)];
+    result.push_back({dim.size, dim.a, dim.b, dim.out});
+  }
+  return result;
+}
+
+// A GLSL function `uint name(uint i)`: the address of linear index i over `list`.
+std::string address_function(const std::string& name, const std::vector<Digit>& list,
+                             int64_t Digit::*stride) {
   std::string text = fmt::format("uint {}(uint i) {{\n  uint sum = 0u;\n", name);
-  for (size_t j = dims.size(); j-- > 0;) {
-    const Dim& dim = attr.dims[static_cast<size_t>(dims[j])];
-    if (j == 0) {
-      text += fmt::format("  sum += i * {}u;\n", static_cast<uint32_t>(dim.*stride));
-    } else {
-      text += fmt::format("  sum += (i % {0}u) * {1}u; i /= {0}u;\n", dim.size,
-                          static_cast<uint32_t>(dim.*stride));
-    }
+  for (size_t j = list.size(); j-- > 0;) {
+    const Digit& digit = list[j];
+    if (j == 0)
+      text += fmt::format("  sum += i * {}u;\n", wrapped(digit.*stride));
+    else
+      text += fmt::format("  sum += (i % {0}u) * {1}u; i /= {0}u;\n", digit.size,
+                          wrapped(digit.*stride));
   }
   return text + "  return sum;\n}";
 }
 
-// Which of two index lists holds the operand's smallest stride: neighbouring invocations should
-// read neighbouring elements.
-bool contiguous_along(const ContractAttr& attr, const std::vector<int>& dims,
-                      const std::vector<int>& others, int64_t Dim::*stride) {
-  auto smallest = [&](const std::vector<int>& list) {
-    int64_t least = INT64_MAX;
-    for (int d : list) {
-      const int64_t s = std::abs(attr.dims[static_cast<size_t>(d)].*stride);
-      if (s != 0) least = std::min(least, s);
+// How the reduction is cut into blocks: whole inner dims and a part of the next one are the steps
+// within a block, the rest is walked block by block, addresses being stepped and never divided.
+struct Blocks {
+  std::vector<Digit> inside;   // steps of a block, outer first
+  std::vector<Digit> outside;  // blocks, outer first; the last one steps through the part
+  int64_t steps = 1;           // in a block
+  int64_t count = 1;           // blocks
+  // Where the part does not divide its dim: of the first digit inside, steps from this on are void
+  // in the last block of that dim. 0: none are.
+  int64_t whole = 0;
+};
+
+Blocks cut_reduction(const std::vector<Digit>& k, int64_t wanted) {
+  Blocks blocks;
+  size_t next = k.size();
+  while (next > 0 && blocks.steps * k[next - 1].size <= wanted) {
+    --next;
+    blocks.steps *= k[next].size;
+    blocks.inside.insert(blocks.inside.begin(), k[next]);
+  }
+  if (next > 0) {
+    const Digit& cut = k[next - 1];
+    const int64_t room = std::min(wanted / blocks.steps, cut.size);
+    int64_t part = room;
+    while (cut.size % part != 0) --part;
+    if (part * 2 <= room) {  // a divisor would leave the block half empty: the last one is masked
+      part = room;
+      blocks.whole = cut.size;
     }
-    return least;
-  };
-  return smallest(dims) < smallest(others);
+    if (part > 1) {
+      Digit inside = cut;
+      inside.size = part;
+      blocks.inside.insert(blocks.inside.begin(), inside);
+      blocks.steps *= part;
+    }
+    blocks.outside.assign(k.begin(), k.begin() + static_cast<std::ptrdiff_t>(next) - 1);
+    blocks.outside.push_back({ceil_div(cut.size, part), cut.a * part, cut.b * part, 0});
+  }
+  for (const Digit& digit : blocks.outside) blocks.count *= digit.size;
+  return blocks;
 }
 
 class SharedEmitter : KernelBody {
@@ -52,11 +97,12 @@ class SharedEmitter : KernelBody {
         attr_(attr),
         t_(tiling),
         view_(matrix_view(attr)),
-        a_(a),
-        b_(b),
+        blocks_(cut_reduction(digits(attr, view_.k), tiling.block_k)),
         store_(store),
         m_tiles_(ceil_div(view_.m_size, tiling.block_m)),
-        n_tiles_(ceil_div(view_.n_size, tiling.block_n)) {}
+        n_tiles_(ceil_div(view_.n_size, tiling.block_n)),
+        a_side_(side('a', 'm', a)),
+        b_side_(side('b', 'n', b)) {}
 
   int64_t tiles() const { return m_tiles_ * n_tiles_ * view_.batch_size; }
 
@@ -70,19 +116,33 @@ class SharedEmitter : KernelBody {
     line("uint m0 = (group % {0}u) * {1}u; group /= {0}u;", m_tiles_, t_.block_m);
     line("uint n0 = (group % {0}u) * {1}u; uint batch = group / {0}u;", n_tiles_, t_.block_n);
     line("uint id = gl_LocalInvocationID.x;");
-    const int64_t n_threads = t_.block_n / t_.micro_n;
-    line("uint tm = id / {}u; uint tn = id % {}u;", n_threads, n_threads);
-    line("float c[{}];", t_.micro_m * t_.micro_n);
-    line("for (int i = 0; i < {}; ++i) c[i] = 0.0;", t_.micro_m * t_.micro_n);
-    side(a_side());
-    side(b_side());
-    line("for (uint k0 = 0u; k0 < {}u; k0 += {}u) {{", view_.k_size, t_.block_k);
-    fill(a_side());
-    fill(b_side());
+    line("uint tm = id / {0}u; uint tn = id % {0}u;", t_.block_n / t_.micro_n);
+    for (int64_t i = 0; i < t_.micro_m * t_.micro_n; ++i) line("float c{} = 0.0;", i);
+    begin(a_side_);
+    begin(b_side_);
+    for (size_t d = 0; d < blocks_.outside.size(); ++d) line("uint k{} = 0u;", d);
+    load(a_side_);
+    load(b_side_);
+    // What the next block needs is on its way while this one is multiplied. Two tiles in turns: who
+    // fills one cannot overtake those that still read it, as it has passed the barrier between.
+    const bool loops = blocks_.count > 1;
+    if (loops) {
+      line("uint turn = 0u;");
+      line("for (uint block = 0u; block < {}u; ++block) {{", blocks_.count);
+    }
+    fill(a_side_);
+    fill(b_side_);
     line("barrier();");
+    if (loops) {
+      step();
+      load(a_side_);
+      load(b_side_);
+    }
     multiply();
-    line("barrier();");
-    line("}}");
+    if (loops) {
+      line("turn ^= 1u;");
+      line("}}");
+    }
     results();
     return std::move(text_);
   }
@@ -91,102 +151,218 @@ class SharedEmitter : KernelBody {
   struct Side {
     char letter;  // 'a' or 'b'
     char index;   // 'm' or 'n'
-    const std::string& argument;
-    int64_t block;  // block_m or block_n
-    int64_t size;   // m_size or n_size
-    bool along_k;   // neighbouring invocations load neighbouring k
+    std::string argument;
+    int64_t Digit::*stride;
+    int64_t Digit::*other;  // the other operand's
+    int64_t offset;
+    int64_t block;            // block_m or block_n
+    int64_t size;             // m_size or n_size
+    std::vector<Digit> rows;  // of m or n
+    bool along_k = false;     // neighbouring invocations load neighbouring k
+    int64_t chunk = 1;        // elements of a load: 4 where four lie together
+    int64_t loads = 1;        // of an invocation and block
+    int64_t row_length = 0;   // of the tile in shared memory
+    std::string array() const { return fmt::format("tile_{}", letter); }
   };
 
-  Side a_side() const {
-    return {'a',        'm',          a_,
-            t_.block_m, view_.m_size, contiguous_along(attr_, view_.k, view_.m, &Dim::a)};
+  Side side(char letter, char index, const std::string& argument) const {
+    const bool is_a = letter == 'a';
+    Side s{.letter = letter,
+           .index = index,
+           .argument = argument,
+           .stride = is_a ? &Digit::a : &Digit::b,
+           .other = is_a ? &Digit::b : &Digit::a,
+           .offset = is_a ? attr_.a_offset : attr_.b_offset,
+           .block = is_a ? t_.block_m : t_.block_n,
+           .size = is_a ? view_.m_size : view_.n_size,
+           .rows = digits(attr_, is_a ? view_.m : view_.n)};
+    s.along_k = smallest(blocks_.inside, s.stride) < smallest(s.rows, s.stride);
+    if (loads_quads(s)) s.chunk = 4;
+    s.loads = ceil_div(s.block * blocks_.steps, s.chunk * t_.invocations());
+    s.row_length = s.block + SharedTiling::kRowPadding;
+    return s;
   }
-  Side b_side() const {
-    return {'b',        'n',          b_,
-            t_.block_n, view_.n_size, contiguous_along(attr_, view_.k, view_.n, &Dim::b)};
+
+  static int64_t smallest(const std::vector<Digit>& list, int64_t Digit::*stride) {
+    int64_t least = INT64_MAX;
+    for (const Digit& digit : list)
+      if (digit.*stride != 0) least = std::min(least, std::abs(digit.*stride));
+    return least;
+  }
+
+  // Whether groups of four along the direction in which it is read lie together in memory, each at
+  // a multiple of four from the start.
+  bool loads_quads(const Side& s) const {
+    if (writer_.dtype(s.argument) != DType::kF32 || s.offset % 4 != 0) return false;
+    const std::vector<Digit>& fast = s.along_k ? blocks_.inside : s.rows;
+    if (fast.empty() || fast.back().*s.stride != 1 || fast.back().size % 4 != 0) return false;
+    if (s.along_k && blocks_.whole != 0 && blocks_.inside.size() == 1) return false;
+    const std::vector<Digit> batch = digits(attr_, view_.batch);
+    int count = 0;
+    for (const auto* list : {&s.rows, &blocks_.inside, &blocks_.outside, &batch})
+      for (const Digit& digit : *list) {
+        if (digit.*s.stride < 0) return false;
+        if (digit.*s.stride % 4 != 0) ++count;
+      }
+    return count == 1;  // the one that is read along
   }
 
   void functions() {
-    writer_.function(address_function("a_of_m", attr_, view_.m, &Dim::a));
-    writer_.function(address_function("b_of_n", attr_, view_.n, &Dim::b));
-    writer_.function(address_function("a_of_k", attr_, view_.k, &Dim::a));
-    writer_.function(address_function("b_of_k", attr_, view_.k, &Dim::b));
-    writer_.function(address_function("a_of_batch", attr_, view_.batch, &Dim::a));
-    writer_.function(address_function("b_of_batch", attr_, view_.batch, &Dim::b));
-    writer_.function(address_function("out_of_m", attr_, view_.m, &Dim::out));
-    writer_.function(address_function("out_of_n", attr_, view_.n, &Dim::out));
-    writer_.function(address_function("out_of_batch", attr_, view_.batch, &Dim::out));
-    // Rows are one element longer than the block, against bank conflicts.
-    writer_.function(fmt::format("shared float tile_a[{}];\nshared float tile_b[{}];",
-                                 t_.block_k * (t_.block_m + 1), t_.block_k * (t_.block_n + 1)));
+    for (const Side* s : {&a_side_, &b_side_}) {
+      writer_.function(
+          address_function(fmt::format("{}_of_{}", s->letter, s->index), s->rows, s->stride));
+      writer_.function(
+          address_function(fmt::format("{}_of_k", s->letter), blocks_.inside, s->stride));
+      writer_.function(address_function(fmt::format("{}_of_batch", s->letter),
+                                        digits(attr_, view_.batch), s->stride));
+      writer_.function(address_function(fmt::format("out_of_{}", s->index), s->rows, &Digit::out));
+      writer_.function(fmt::format("shared float {}[{}];", s->array(), turns() * tile_size(*s)));
+    }
+    writer_.function(address_function("out_of_batch", digits(attr_, view_.batch), &Digit::out));
   }
 
-  int64_t loads(const Side& s) const { return ceil_div(s.block * t_.block_k, t_.invocations()); }
+  int64_t turns() const { return blocks_.count > 1 ? 2 : 1; }
+  int64_t tile_size(const Side& s) const { return blocks_.steps * s.row_length; }
+  std::string turn(const Side& s) const {
+    return turns() > 1 ? fmt::format("turn * {}u + ", tile_size(s)) : "";
+  }
+  // Whether the loads of all invocations together are exactly the block.
+  bool even(const Side& s) const {
+    return s.block * blocks_.steps == s.loads * s.chunk * t_.invocations();
+  }
 
-  // Where this invocation's loads sit in the tile, and the part of their address that does not
-  // change with k.
-  void side(const Side& s) {
-    const int64_t offset = s.letter == 'a' ? attr_.a_offset : attr_.b_offset;
-    line("uint {0}_base = {1}u + {0}_of_batch(batch);", s.letter, static_cast<uint32_t>(offset));
-    for (int64_t i = 0; i < loads(s); ++i) {
-      const std::string at = fmt::format("(id + {}u)", i * t_.invocations());
-      const int64_t fast = s.along_k ? t_.block_k : s.block;
-      line("uint {}_fast{} = {} % {}u;", s.letter, i, at, fast);
-      line("uint {}_slow{} = {} / {}u;", s.letter, i, at, fast);
+  // Where this invocation's loads sit in the tile, and the part of their address that no block
+  // changes. Rows beyond the last are read as the last, and their results dropped.
+  void begin(const Side& s) {
+    line("uint {0}_base = {1}u + {0}_of_batch(batch);", s.letter, wrapped(s.offset));
+    for (int64_t i = 0; i < s.loads; ++i) {
+      const int64_t fast = (s.along_k ? blocks_.steps : s.block) / s.chunk;
+      line("uint {0}_fast{1} = (id + {2}u) % {3}u * {4}u;", s.letter, i, i * t_.invocations(), fast,
+           s.chunk);
+      line("uint {0}_slow{1} = (id + {2}u) / {3}u;", s.letter, i, i * t_.invocations(), fast);
       const char* row = s.along_k ? "slow" : "fast";
       const char* k = s.along_k ? "fast" : "slow";
-      line("uint {0}_row{1} = {2}0 + {0}_{3}{1};", s.letter, i, s.index, row);
-      line("bool {0}_in{1} = {0}_row{1} < {2}u && {0}_{3}{1} < {4}u;", s.letter, i, s.size, k,
-           t_.block_k);
-      line("uint {0}_at{1} = {0}_base + {0}_of_{2}(min({0}_row{1}, {3}u));", s.letter, i, s.index,
-           s.size - 1);
-      line("uint {0}_k{1} = {0}_{2}{1};", s.letter, i, k);
-      line("uint {0}_slot{1} = {0}_{2}{1} * {3}u + {0}_{4}{1};", s.letter, i, k, s.block + 1, row);
+      line("uint {0}_slot{1} = {0}_{2}{1} * {3}u + {0}_{4}{1};", s.letter, i, k, s.row_length, row);
+      const std::string step = even(s) || s.along_k ? fmt::format("{}_{}{}", s.letter, k, i)
+                                                    : fmt::format("min({}_{}{}, {}u)", s.letter, k,
+                                                                  i, blocks_.steps - 1);
+      line("uint {0}_k{1} = {2};", s.letter, i, step);
+      const int64_t last = s.size - (s.along_k ? 1 : s.chunk);
+      line("uint {0}_row{1} = {0}_base + {0}_of_{2}(min({2}0 + {0}_{3}{1}, {4}u));", s.letter, i,
+           s.index, row, last);
+      if (blocks_.whole == 0) {
+        line("uint {0}_at{1} = ({0}_row{1} + {0}_of_k({0}_k{1})) / {2}u;", s.letter, i, s.chunk);
+      } else {
+        // The first digit of k by itself, because it may be void.
+        const int64_t inner = blocks_.steps / part();
+        line("uint {0}_part{1} = {0}_k{1} / {2}u;", s.letter, i, inner);
+        line("uint {0}_safe{1} = {0}_row{1} + {0}_of_k({0}_k{1} % {2}u);", s.letter, i, inner);
+        line("uint {0}_more{1} = {0}_of_k({0}_k{1}) - {0}_of_k({0}_k{1} % {2}u);", s.letter, i,
+             inner);
+      }
+      line("{0} {1}_x{2};", s.chunk == 4 ? "vec4" : "float", s.letter, i);
+    }
+    line("uint {}_step = 0u;", s.letter);
+  }
+
+  int64_t part() const { return blocks_.inside.front().size; }
+
+  void load(const Side& s) {
+    for (int64_t i = 0; i < s.loads; ++i) {
+      if (blocks_.whole == 0) {
+        const std::string at = fmt::format("{0}_at{1} + {0}_step", s.letter, i);
+        line("{0}_x{1} = {2};", s.letter, i,
+             s.chunk == 4 ? writer_.load_quad(s.argument, at) : writer_.load(s.argument, at));
+        continue;
+      }
+      const size_t cut = blocks_.outside.size() - 1;
+      line("{{ bool in_range = k{0} * {1}u + {2}_part{3} < {4}u;", cut, part(), s.letter, i,
+           blocks_.whole);
+      const std::string at =
+          s.chunk == 4
+              ? fmt::format("({0}_safe{1} + (in_range ? {0}_more{1} : 0u)) / 4u + {0}_step",
+                            s.letter, i)
+              : fmt::format("{0}_safe{1} + (in_range ? {0}_more{1} : 0u) + {0}_step", s.letter, i);
+      line("  {0} x = {1};", s.chunk == 4 ? "vec4" : "float",
+           s.chunk == 4 ? writer_.load_quad(s.argument, at) : writer_.load(s.argument, at));
+      line("  {0}_x{1} = in_range ? x : {2}; }}", s.letter, i, s.chunk == 4 ? "vec4(0.0)" : "0.0");
+    }
+  }
+
+  // Advances the block's coordinates, all of which are the same for the whole workgroup. Beyond the
+  // last block they begin again: what is then loaded is there, and not used.
+  void step() {
+    for (size_t d = blocks_.outside.size(); d-- > 0;) {
+      const Digit& digit = blocks_.outside[d];
+      line("k{0} = k{0} + 1u == {1}u ? 0u : k{0} + 1u;", d, digit.size);
+      if (d > 0) line("if (k{} == 0u) {{", d);
+    }
+    for (size_t d = 1; d < blocks_.outside.size(); ++d) line("}}");
+    for (const Side* s : {&a_side_, &b_side_}) {
+      std::string sum;
+      for (size_t d = 0; d < blocks_.outside.size(); ++d) {
+        const int64_t stride = blocks_.outside[d].*(s->stride) / s->chunk;
+        sum += fmt::format("{}k{} * {}u", sum.empty() ? "" : " + ", d, wrapped(stride));
+      }
+      line("{}_step = {};", s->letter, sum);
     }
   }
 
   void fill(const Side& s) {
-    const bool whole = s.block * t_.block_k % t_.invocations() == 0;
-    for (int64_t i = 0; i < loads(s); ++i) {
-      const std::string index = fmt::format("{0}_at{1} + {0}_of_k(min(k0 + {0}_k{1}, {2}u))",
-                                            s.letter, i, view_.k_size - 1);
-      // Loads stay in range and are discarded, rather than branched around.
-      line("{{ float x = {};", writer_.load(s.argument, index));
-      line("  x = {0}_in{1} && k0 + {0}_k{1} < {2}u ? x : 0.0;", s.letter, i, view_.k_size);
-      if (whole)
-        line("  tile_{0}[{0}_slot{1}] = x; }}", s.letter, i);
-      else
-        line("  if ({0}_k{1} < {2}u) tile_{0}[{0}_slot{1}] = x; }}", s.letter, i, t_.block_k);
+    for (int64_t i = 0; i < s.loads; ++i) {
+      if (!even(s))
+        line("if ({0}_slow{1} < {2}u) {{", s.letter, i, s.along_k ? s.block : blocks_.steps);
+      for (int64_t j = 0; j < s.chunk; ++j)
+        line("{0}[{1}{2}_slot{3} + {4}u] = {2}_x{3}{5};", s.array(), turn(s), s.letter, i,
+             j * (s.along_k ? s.row_length : 1),
+             s.chunk == 4 ? fmt::format(".{}", "xyzw"[j]) : std::string());
+      if (!even(s)) line("}}");
     }
   }
 
-  // Rows and columns of one invocation are spread over the block, so that neighbouring
-  // invocations store neighbouring elements.
+  // Rows and columns of an invocation are fours, spread over the block: four lie together for wide
+  // loads, and neighbouring invocations read neighbouring fours.
+  static int64_t together(int64_t micro) { return std::min<int64_t>(4, micro); }
+  static int64_t place(int64_t i, int64_t micro, int64_t threads) {
+    return i / together(micro) * threads * together(micro) + i % together(micro);
+  }
+  int64_t row(int64_t i) const { return place(i, t_.micro_m, t_.block_m / t_.micro_m); }
+  int64_t column(int64_t j) const { return place(j, t_.micro_n, t_.block_n / t_.micro_n); }
+
   void multiply() {
-    const int64_t m_threads = t_.block_m / t_.micro_m, n_threads = t_.block_n / t_.micro_n;
-    line("for (uint k = 0u; k < {}u; ++k) {{", t_.block_k);
+    writer_.extension("GL_EXT_control_flow_attributes");
+    line("uint from_a = {}tm * {}u;", turn(a_side_), together(t_.micro_m));
+    line("uint from_b = {}tn * {}u;", turn(b_side_), together(t_.micro_n));
+    line("[[unroll]] for (uint k = 0u; k < {}u; ++k) {{", blocks_.steps);
     for (int64_t i = 0; i < t_.micro_m; ++i)
-      line("float x{} = tile_a[k * {}u + tm + {}u];", i, t_.block_m + 1, i * m_threads);
+      line("float x{} = tile_a[from_a + k * {}u + {}u];", i, a_side_.row_length, row(i));
     for (int64_t j = 0; j < t_.micro_n; ++j)
-      line("float y{} = tile_b[k * {}u + tn + {}u];", j, t_.block_n + 1, j * n_threads);
+      line("float y{} = tile_b[from_b + k * {}u + {}u];", j, b_side_.row_length, column(j));
     for (int64_t i = 0; i < t_.micro_m; ++i)
       for (int64_t j = 0; j < t_.micro_n; ++j)
-        line("c[{0}] = fma(x{1}, y{2}, c[{0}]);", i * t_.micro_n + j, i, j);
+        line("c{0} = fma(x{1}, y{2}, c{0});", i * t_.micro_n + j, i, j);
     line("}}");
   }
 
   void results() {
-    const int64_t m_threads = t_.block_m / t_.micro_m, n_threads = t_.block_n / t_.micro_n;
+    const bool all_rows = view_.m_size % t_.block_m == 0;
+    const bool all_columns = view_.n_size % t_.block_n == 0;
     line("uint o_batch = out_of_batch(batch);");
+    line("uint m = m0 + tm * {}u, n = n0 + tn * {}u;", together(t_.micro_m), together(t_.micro_n));
+    for (int64_t j = 0; j < t_.micro_n; ++j) line("uint o{} = out_of_n(n + {}u);", j, column(j));
     for (int64_t i = 0; i < t_.micro_m; ++i) {
-      line("{{ uint m = m0 + tm + {}u;", i * m_threads);
-      line("if (m < {}u) {{ uint o_m = o_batch + out_of_m(m);", view_.m_size);
+      if (all_rows)
+        line("{{ uint o_m = o_batch + out_of_m(m + {}u);", row(i));
+      else
+        line("if (m + {0}u < {1}u) {{ uint o_m = o_batch + out_of_m(m + {0}u);", row(i),
+             view_.m_size);
       for (int64_t j = 0; j < t_.micro_n; ++j) {
-        line("{{ uint n = n0 + tn + {}u;", j * n_threads);
-        line("if (n < {}u) {{ uint o = o_m + out_of_n(n); {}(o, o, 0u, c[{}]); }} }}", view_.n_size,
-             store_, i * t_.micro_n + j);
+        const std::string guard =
+            all_columns ? "" : fmt::format("if (n + {}u < {}u) ", column(j), view_.n_size);
+        line("{}{{ uint o = o_m + o{}; {}(o, o, 0u, c{}); }}", guard, j, store_,
+             i * t_.micro_n + j);
       }
-      line("}} }}");
+      line("}}");
     }
   }
 
@@ -194,10 +370,10 @@ class SharedEmitter : KernelBody {
   const ContractAttr& attr_;
   const SharedTiling& t_;
   const MatrixView view_;
-  const std::string& a_;
-  const std::string& b_;
+  const Blocks blocks_;
   const std::string& store_;
   int64_t m_tiles_, n_tiles_;
+  const Side a_side_, b_side_;
 };
 
 }  // namespace

@@ -33,6 +33,21 @@ constexpr double kShortWork = 2e6;   // multiply-adds of elements
 constexpr int64_t kMaxUnroll = 16;
 constexpr int64_t kMaxLaneLoads = 16;  // lane loads in the body: they cost compile time
 
+// Of GPUs: units where their number is not known, and invocations that keep one busy.
+constexpr int64_t kUnits = 32;
+constexpr int64_t kLanesPerUnit = 256;
+// Outputs of an invocation, at most.
+constexpr int64_t kAccumulators = 64, kNarrowAccumulators = 32;
+
+// The wider an invocation's part, the more multiply-adds for each load from shared memory; the
+// narrower, the more workgroups.
+constexpr SharedTiling kTilings[] = {
+    {128, 128, 8, 8, 8}, {128, 64, 16, 8, 8}, {64, 128, 16, 8, 8}, {128, 64, 16, 8, 4},
+    {64, 128, 16, 4, 8}, {64, 64, 16, 8, 8},  {64, 64, 16, 8, 4},  {64, 64, 16, 4, 8},
+    {64, 64, 8, 8, 4},   {64, 64, 16, 4, 4},  {64, 32, 16, 4, 4},  {32, 64, 16, 4, 4},
+    {32, 32, 16, 4, 4},  {64, 16, 16, 4, 2},  {16, 64, 16, 2, 4},  {16, 16, 16, 2, 2},
+};
+
 double load_cost(LaneAccess access, int64_t lanes, int64_t other_rows) {
   switch (access) {
     case LaneAccess::kUniform:
@@ -268,23 +283,39 @@ MatrixView matrix_view(const ContractAttr& attr) {
   return view;
 }
 
+bool has_narrow_registers(const DeviceCaps& caps) {
+  return caps.min_subgroup_size != 0 && caps.min_subgroup_size < 32;
+}
+
+std::span<const SharedTiling> shared_tilings() { return kTilings; }
+
 SharedTiling choose_shared_tiling(const MatrixView& view, const DeviceCaps& caps) {
-  // Largest first; the first that the device can hold and that wastes less than half of each side.
-  static constexpr SharedTiling kTilings[] = {
-      {64, 64, 16, 4, 4}, {64, 64, 16, 8, 4}, {64, 32, 16, 4, 4}, {32, 64, 16, 4, 4},
-      {32, 32, 16, 4, 4}, {64, 16, 16, 4, 2}, {16, 64, 16, 2, 4}, {16, 16, 16, 2, 2},
-  };
   const uint32_t invocations = std::min(caps.max_workgroup_invocations, caps.max_workgroup_size_x);
-  SharedTiling smallest;
+  const int64_t units = caps.compute_units == 0 ? kUnits : caps.compute_units;
+  SharedTiling best = kTilings[std::size(kTilings) - 1];
+  double least = 0;
   for (const SharedTiling& tiling : kTilings) {
-    if (tiling.invocations() > invocations || tiling.shared_bytes() > caps.shared_memory_bytes)
+    const int64_t accumulators = tiling.micro_m * tiling.micro_n;
+    if (tiling.invocations() > invocations || tiling.shared_bytes() > caps.shared_memory_bytes ||
+        accumulators > (has_narrow_registers(caps) ? kNarrowAccumulators : kAccumulators))
       continue;
-    smallest = tiling;
-    if (tiling.block_m <= std::max<int64_t>(16, 2 * view.m_size - 1) &&
-        tiling.block_n <= std::max<int64_t>(16, 2 * view.n_size - 1))
-      return tiling;
+    const auto tiles = static_cast<double>(ceil_div(view.m_size, tiling.block_m) *
+                                           ceil_div(view.n_size, tiling.block_n) * view.batch_size);
+    // Multiply-adds among the loop's instructions, about: wide loads, and what else a step takes.
+    const double product = static_cast<double>(accumulators);
+    const double share =
+        product / (product + static_cast<double>(tiling.micro_m + tiling.micro_n) / 2 + 1);
+    // A device is busy when each unit has kLanesPerUnit invocations.
+    const double busy =
+        std::min(1.0, tiles * tiling.invocations() / static_cast<double>(units * kLanesPerUnit));
+    const double cost =
+        tiles * static_cast<double>(tiling.block_m * tiling.block_n) / (share * busy);
+    if (least == 0 || cost < least) {
+      least = cost;
+      best = tiling;
+    }
   }
-  return smallest;
+  return best;
 }
 
 }  // namespace ito

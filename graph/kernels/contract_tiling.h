@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/device_caps.h"
@@ -48,17 +49,19 @@ struct RegisterTiling {
 // `attr` must be simplified.
 RegisterTiling choose_register_tiling(const ContractAttr& attr, const DeviceCaps& caps);
 
-// Shared-memory tiles of block_m x block_n outputs, block_k deep; each invocation keeps
-// micro_m x micro_n accumulators.
+// Shared-memory tiles of block_m x block_n outputs, at most block_k deep, two in turns; each
+// invocation keeps micro_m x micro_n accumulators.
 struct SharedTiling {
   int64_t block_m = 64, block_n = 64, block_k = 16;
   int64_t micro_m = 4, micro_n = 4;
   uint32_t invocations() const {
     return static_cast<uint32_t>(block_m / micro_m * (block_n / micro_n));
   }
-  // Bytes of shared memory; rows are padded by one element against bank conflicts.
+  // Elements beyond a row, against bank conflicts; four, so that rows begin where wide loads may.
+  static constexpr int64_t kRowPadding = 4;
+  // Bytes of shared memory, at most.
   uint32_t shared_bytes() const {
-    return static_cast<uint32_t>((block_m + block_n + 2) * block_k * 4);
+    return static_cast<uint32_t>(2 * (block_m + block_n + 2 * kRowPadding) * block_k * 4);
   }
 };
 
@@ -69,6 +72,13 @@ struct MatrixView {
   int64_t batch_size = 1, m_size = 1, n_size = 1, k_size = 1;
 };
 MatrixView matrix_view(const ContractAttr& attr);
+
+// Whether an invocation of a GPU has room for few numbers only: where subgroups may be as narrow as
+// eight (Intel), 64 accumulators spill.
+bool has_narrow_registers(const DeviceCaps& caps);
+
+// All that choose_shared_tiling chooses among.
+std::span<const SharedTiling> shared_tilings();
 
 SharedTiling choose_shared_tiling(const MatrixView& view, const DeviceCaps& caps);
 

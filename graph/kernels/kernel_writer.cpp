@@ -78,6 +78,12 @@ std::string KernelWriter::load(const std::string& name, const std::string& index
   }
 }
 
+std::string KernelWriter::load_quad(const std::string& name, const std::string& quad) {
+  CHECK(dtype(name) == DType::kF32, "four elements at once are loaded of f32 only");
+  quads_ = true;
+  return fmt::format("F32Quads({}).v[{}]", name, quad);
+}
+
 std::string KernelWriter::store(const std::string& name, const std::string& index,
                                 const std::string& value) const {
   switch (arguments_[find(name)].dtype) {
@@ -135,6 +141,11 @@ Kernel KernelWriter::finish(std::string name, std::array<uint32_t, 3> local_size
           dtype_size(argument.dtype), access, block, s.element);
     push += fmt::format("  {} b{};\n", block, i);
   }
+  // Tensors begin at any multiple of an element, so their fours do as well.
+  if (quads_)
+    text +=
+        "layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer F32Quads { "
+        "vec4 v[]; };\n";
   if (!push.empty())
     text += fmt::format("layout(push_constant, std430) uniform Push {{\n{}}};\n", push);
   for (const std::string& function : functions_) text += function + "\n";

@@ -35,6 +35,9 @@ class KernelWriter {
   // GLSL expression which loads element `index` (a GLSL uint expression) as the dtype's arithmetic
   // type: float for every float dtype, uint, int or bool.
   std::string load(const std::string& name, const std::string& index) const;
+  DType dtype(const std::string& name) const { return arguments_[find(name)].dtype; }
+  // GLSL expression of type vec4 which loads elements 4 * quad to 4 * quad + 3 of an f32 argument.
+  std::string load_quad(const std::string& name, const std::string& quad);
   // GLSL statement which stores `value`.
   std::string store(const std::string& name, const std::string& index,
                     const std::string& value) const;
@@ -54,6 +57,7 @@ class KernelWriter {
   std::vector<Argument> arguments_;
   std::vector<std::string> functions_;
   std::set<std::string> extensions_;
+  bool quads_ = false;
 };
 
 // The content of main(), for emitters that write it line by line.

@@ -9,6 +9,15 @@
 namespace ito {
 namespace {
 
+// Of operand A (0) or B (1), those that a contraction can see: of all the weights its own, where
+// they are a slice of one tensor.
+int64_t operand_elements(const ContractAttr& attr, size_t operand) {
+  int64_t count = 1;
+  for (const ContractAttr::Dim& dim : attr.dims)
+    if ((operand == 0 ? dim.a : dim.b) != 0) count *= dim.size;
+  return count;
+}
+
 // Elements of a stored operand that a user can see: slices see less than all.
 class LoadCounter {
  public:
@@ -35,9 +44,12 @@ class LoadCounter {
     }
     if (is_attention(node.op)) flops_ += attention_flops(node);
     bool slices = op_def(node.op).op_class == OpClass::kMovement || node.op == Op::kGather;
-    for (NodeId input : node.inputs) {
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const NodeId input = node.inputs[i];
       int64_t n = graph_.node(input).shape.numel();
       if (op_def(node.op).op_class == OpClass::kReduce) flops_ += static_cast<uint64_t>(n);
+      if (node.op == Op::kContract)
+        n = std::min(n, operand_elements(std::get<ContractAttr>(node.attrs), i));
       visit(input, slices ? std::min(n, visible) : n);
     }
   }

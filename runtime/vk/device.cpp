@@ -16,6 +16,7 @@ struct FeatureChain {
   VkPhysicalDeviceVulkan12Features v12 = {};
   VkPhysicalDeviceSubgroupSizeControlFeatures subgroup = {};
   VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix = {};
+  VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable = {};
   std::vector<const char*> extensions;
 
   void fill(const DeviceFeatures& wanted, uint32_t api_version) {
@@ -24,6 +25,8 @@ struct FeatureChain {
     v12.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES;
     subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES;
     matrix.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR;
+    executable.sType =
+        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR;
     features.pNext = &v11;
     v11.pNext = &v12;
     v11.storageBuffer16BitAccess = wanted.storage_16bit;
@@ -45,6 +48,12 @@ struct FeatureChain {
       features.pNext = &matrix;
       extensions.push_back(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
     }
+    if (wanted.pipeline_reports) {
+      executable.pipelineExecutableInfo = VK_TRUE;
+      executable.pNext = features.pNext;
+      features.pNext = &executable;
+      extensions.push_back(VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
+    }
     if (wanted.memory_budget) extensions.push_back(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   }
 };
@@ -60,6 +69,7 @@ DeviceFeatures both(const DeviceFeatures& a, const DeviceFeatures& b) {
   out.compute_full_subgroups =
       out.subgroup_size_control && a.compute_full_subgroups && b.compute_full_subgroups;
   out.cooperative_matrix = out.vulkan_memory_model && a.cooperative_matrix && b.cooperative_matrix;
+  out.pipeline_reports = a.pipeline_reports && b.pipeline_reports;
   out.memory_budget = a.memory_budget && b.memory_budget;
   return out;
 }
@@ -73,6 +83,9 @@ constexpr uint64_t kAllocationReserve = 4096;
 void fill_caps(Context& context, uint64_t most) {
   VkPhysicalDeviceSubgroupProperties subgroup = {};
   subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES;
+  VkPhysicalDeviceSubgroupSizeControlProperties sizes = {};
+  sizes.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES;
+  if (context.features.subgroup_size_control) subgroup.pNext = &sizes;
   VkPhysicalDeviceMaintenance3Properties maintenance = {};
   maintenance.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES;
   maintenance.pNext = &subgroup;
@@ -93,6 +106,8 @@ void fill_caps(Context& context, uint64_t most) {
   caps.name = context.properties.deviceName;
   caps.is_cpu = context.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
   caps.subgroup_size = std::max(1u, subgroup.subgroupSize);
+  caps.min_subgroup_size = sizes.minSubgroupSize;
+  caps.max_subgroup_size = sizes.maxSubgroupSize;
   caps.max_workgroup_invocations = limits.maxComputeWorkGroupInvocations;
   caps.max_workgroup_size_x = limits.maxComputeWorkGroupSize[0];
   caps.shared_memory_bytes = limits.maxComputeSharedMemorySize;
@@ -123,6 +138,7 @@ Result<std::unique_ptr<Device>> Device::create(const DeviceOptions& options) {
   context.physical_device = choice.device;
   context.callbacks = options.allocation_callbacks;
   context.features = both(supported_features(context.instance_fn, choice.device), options.allowed);
+  if (options.compile_only) context.features.timeline_semaphore = false;
   if (!context.features.buffer_device_address)
     return unsupported("the Vulkan device '{}' cannot be used: it lacks bufferDeviceAddress",
                        choice.info.name);

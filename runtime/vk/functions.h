@@ -89,10 +89,13 @@ namespace ito::vk {
   X(vkDestroyQueryPool)            \
   X(vkGetQueryPoolResults)
 
-// Present only where timelineSemaphore is enabled.
+// Present only where timelineSemaphore is enabled, and VK_KHR_pipeline_executable_properties.
 #define ITO_VK_DEVICE_OPTIONAL_FUNCTIONS(X) \
   X(vkGetSemaphoreCounterValue)             \
-  X(vkWaitSemaphores)
+  X(vkWaitSemaphores)                       \
+  X(vkGetPipelineExecutablePropertiesKHR)   \
+  X(vkGetPipelineExecutableStatisticsKHR)   \
+  X(vkGetPipelineExecutableInternalRepresentationsKHR)
 
 #define ITO_VK_DECLARE(name) PFN_##name name = nullptr;
 

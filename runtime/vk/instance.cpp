@@ -173,6 +173,8 @@ DeviceFeatures supported_features(const InstanceFunctions& fn, VkPhysicalDevice 
   subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES;
   VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix = {};
   matrix.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR;
+  VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable = {};
+  executable.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR;
   features.pNext = &v11;
   v11.pNext = &v12;
   const bool subgroup_known =
@@ -187,6 +189,10 @@ DeviceFeatures supported_features(const InstanceFunctions& fn, VkPhysicalDevice 
     matrix.pNext = features.pNext;
     features.pNext = &matrix;
   }
+  if (has_extension(fn, device, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME)) {
+    executable.pNext = features.pNext;
+    features.pNext = &executable;
+  }
   fn.vkGetPhysicalDeviceFeatures2(device, &features);
 
   DeviceFeatures out;
@@ -198,6 +204,7 @@ DeviceFeatures supported_features(const InstanceFunctions& fn, VkPhysicalDevice 
   out.subgroup_size_control = subgroup.subgroupSizeControl == VK_TRUE;
   out.compute_full_subgroups = subgroup.computeFullSubgroups == VK_TRUE;
   out.cooperative_matrix = matrix.cooperativeMatrix == VK_TRUE && out.vulkan_memory_model;
+  out.pipeline_reports = executable.pipelineExecutableInfo == VK_TRUE;
   out.memory_budget = has_extension(fn, device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   return out;
 }

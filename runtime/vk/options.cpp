@@ -74,6 +74,12 @@ DeviceFeatures enabled_features(const void* create_info_chain,
         cooperative_matrix |= static_cast<const VkPhysicalDeviceCooperativeMatrixFeaturesKHR*>(p)
                                   ->cooperativeMatrix == VK_TRUE;
         break;
+      case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR:
+        features.pipeline_reports |=
+            static_cast<const VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR*>(p)
+                    ->pipelineExecutableInfo == VK_TRUE &&
+            has(extensions, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
+        break;
       default:
         break;
     }

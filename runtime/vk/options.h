@@ -24,6 +24,8 @@ struct DeviceFeatures {
   bool compute_full_subgroups = false;
   bool cooperative_matrix = false;  // VK_KHR_cooperative_matrix and its feature
   bool memory_budget = false;       // VK_EXT_memory_budget
+  // VK_KHR_pipeline_executable_properties and its feature (pipeline_report.h).
+  bool pipeline_reports = false;
 
   bool operator==(const DeviceFeatures&) const = default;
 };
@@ -56,8 +58,12 @@ struct DeviceOptions : CommonOptions {
   int index = -1;           // position in list_devices; -1: the best one
   std::string name;         // a part of the device's name, any case; wins over index
   bool validation = false;  // the Khronos layer, with synchronization validation
-  // Pretend that the device lacks what is false here; for tests of the fallback paths.
-  DeviceFeatures allowed = {true, true, true, true, true, true, true, true, true};
+  // Pretend that the device lacks what is false here; for tests of the fallback paths. Reports of
+  // pipelines are off unless asked for.
+  DeviceFeatures allowed = {true, true, true, true, true, true, true, true, true, false};
+  // Nothing will be submitted: what only running needs is not made, so that a driver that stands
+  // without its GPU will do.
+  bool compile_only = false;
   PFN_vkGetInstanceProcAddr loader = nullptr;  // null: open loader_path
   std::string loader_path = "libvulkan.so.1";
 };

@@ -109,7 +109,9 @@ Status PipelineStore::check_supported(const PipelineRequest& request) const {
   return {};
 }
 
-Result<std::shared_ptr<const Pipeline>> PipelineStore::make(const PipelineRequest& request) const {
+Result<std::shared_ptr<const Pipeline>> PipelineStore::make(const PipelineRequest& request,
+                                                            VkPipelineCache cache,
+                                                            VkPipelineCreateFlags flags) const {
   ITO_TRY(check_supported(request));
   ITO_ASSIGN(const Spirv spirv, compiler_.compile(request.name, request.glsl));
   VkShaderModuleCreateInfo module_info = {};
@@ -127,7 +129,7 @@ Result<std::shared_ptr<const Pipeline>> PipelineStore::make(const PipelineReques
   subgroup.requiredSubgroupSize = request.required_subgroup_size;
   VkComputePipelineCreateInfo info = {};
   info.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO;
-  info.flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT;  // long dispatches are split
+  info.flags = VK_PIPELINE_CREATE_DISPATCH_BASE_BIT | flags;  // long dispatches are split
   info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
   info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
   info.stage.module = module;
@@ -140,7 +142,7 @@ Result<std::shared_ptr<const Pipeline>> PipelineStore::make(const PipelineReques
       info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
   }
   VkPipeline handle = VK_NULL_HANDLE;
-  result = context_.fn.vkCreateComputePipelines(context_.device, cache_, 1, &info,
+  result = context_.fn.vkCreateComputePipelines(context_.device, cache, 1, &info,
                                                 context_.callbacks, &handle);
   context_.fn.vkDestroyShaderModule(context_.device, module, context_.callbacks);
   if (result != VK_SUCCESS)
@@ -167,7 +169,7 @@ Result<std::vector<std::shared_ptr<const Pipeline>>> PipelineStore::get(
   for (const auto& [key, index] : missing) work.push_back(index);
   std::vector<Error> errors(work.size());
   parallel_for(work.size(), threads_, [&](size_t i) {
-    auto made = make(requests[work[i]]);
+    auto made = make(requests[work[i]], cache_, 0);
     if (made.ok())
       pipelines[work[i]] = std::move(made).value();
     else
@@ -183,6 +185,26 @@ Result<std::vector<std::shared_ptr<const Pipeline>>> PipelineStore::get(
     alive_[keys[i]] = pipelines[i];
   }
   return pipelines;
+}
+
+Result<std::vector<PipelineReport>> PipelineStore::report(std::span<const PipelineRequest> requests,
+                                                          bool code) {
+  if (!context_.features.pipeline_reports)
+    return unsupported("'{}' says nothing of its machine code: it lacks {}", context_.caps.name,
+                       VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
+  VkPipelineCreateFlags flags = VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR;
+  if (code) flags |= VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR;
+  std::vector<PipelineReport> reports(requests.size());
+  std::vector<Status> statuses(requests.size());
+  parallel_for(requests.size(), threads_, [&](size_t i) {
+    statuses[i] = [&]() -> Status {
+      ITO_ASSIGN(const auto pipeline, make(requests[i], VK_NULL_HANDLE, flags));
+      ITO_ASSIGN(reports[i], read_report(context_, pipeline->handle(), code));
+      return {};
+    }();
+  });
+  for (Status& status : statuses) ITO_TRY(std::move(status));
+  return reports;
 }
 
 }  // namespace ito::vk

@@ -15,6 +15,7 @@
 
 #include "base/result.h"
 #include "runtime/vk/context.h"
+#include "runtime/vk/pipeline_report.h"
 #include "runtime/vk/shader_compiler.h"
 
 namespace ito::vk {
@@ -59,6 +60,10 @@ class PipelineStore {
   // text that does not compile, a feature the device lacks (the kernel is named).
   Result<std::vector<std::shared_ptr<const Pipeline>>> get(
       std::span<const PipelineRequest> requests);
+  // What the driver says of each request's machine code, in order; compiled in parallel, kept
+  // nowhere. `code`: with the machine code as text. Errors: as get(); kUnsupported where
+  // DeviceFeatures::pipeline_reports is not enabled.
+  Result<std::vector<PipelineReport>> report(std::span<const PipelineRequest> requests, bool code);
   // Writes the driver's cache to disk where pipelines were made since the last time.
   void save();
 
@@ -68,7 +73,9 @@ class PipelineStore {
  private:
   using PipelineKey = std::pair<std::array<uint64_t, 2>, uint32_t>;
   PipelineStore(const Context& context, const std::string& cache_dir, uint32_t threads);
-  Result<std::shared_ptr<const Pipeline>> make(const PipelineRequest& request) const;
+  Result<std::shared_ptr<const Pipeline>> make(const PipelineRequest& request,
+                                               VkPipelineCache cache,
+                                               VkPipelineCreateFlags flags) const;
   Status check_supported(const PipelineRequest& request) const;
   CacheKey driver_key() const;
 

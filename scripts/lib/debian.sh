@@ -113,3 +113,39 @@ unpack_debs() {
   mkdir -p "$root"
   for deb in "$@"; do dpkg-deb -x "$deb" "$root"; done
 }
+
+# locked_debs OUT LOCK RELEASE SUITES PACKAGE...: downloads into OUT the packages that the file LOCK pins
+# (amd64) or, elsewhere and where the archive has moved on, the closure of PACKAGES in RELEASE as it is today.
+# SUITES: those to look in, with spaces between.
+locked_debs() {
+  local out="$1" lock="$2" release="$3" suites
+  read -ra suites <<<"$4"
+  shift 4
+  if [ "$(uname -m)" = x86_64 ]; then
+    if debian_pool_files "$out" <"$lock"; then return; fi
+    note "what $(basename "$lock") pins cannot be had from the archive; trying the current packages"
+    rm -rf "$out"
+  fi
+  mkdir "$out"
+  private_apt_config "$out/.apt" "${suites[@]}"
+  debian_closure "$out/.apt" "$out" -t "$release" "$@"
+  rm -rf "$out/.apt"
+}
+
+# print_lock LOCK RELEASE SUITES PACKAGE...: prints a fresh LOCK, its comments kept.
+print_lock() {
+  local lock="$1" release="$2" suites scratch path file
+  read -ra suites <<<"$3"
+  shift 3
+  scratch="$(mktemp -d)"
+  private_apt_config "$scratch/.apt" "${suites[@]}"
+  debian_closure "$scratch/.apt" "$scratch" -t "$release" "$@"
+  grep '^#' "$lock"
+  apt-get -qq -y -c "$scratch/.apt/apt.conf" -t "$release" --print-uris install "$@" |
+    sed -nE "s|^'[^']*/(pool/[^']*)' ([^ ]+) .*|\1 \2|p" |
+    sed -e 's/%2b/+/g' -e 's/%7e/~/g' -e 's/%3a/:/g' |
+    while read -r path file; do
+      printf '%s %s\n' "$(sha256sum "$scratch/${file//:/%3a}" | cut -d' ' -f1)" "$path"
+    done | sort -k2
+  rm -rf "$scratch"
+}

@@ -1,11 +1,54 @@
 # shellcheck shell=bash
-# Running a program under a chosen Vulkan driver: common to with-lavapipe, with-swiftshader and
-# with-system-lavapipe. Sourced after common.sh.
+# Running a program under a chosen Vulkan driver: common to the with-* scripts. Sourced after common.sh.
 
 # is_elf FILE: whether FILE is an ELF executable.
 is_elf() {
   local magic
   [ -f "$1" ] && [ -x "$1" ] && IFS= read -r -n 4 magic <"$1" 2>/dev/null && [ "$magic" = $'\x7fELF' ]
+}
+
+# of_the_system FILE: whether it belongs to the distribution rather than to the user.
+of_the_system() {
+  case "$(readlink -f -- "$1")" in
+    /usr/* | /bin/*) ;;
+    *) return 1 ;;
+  esac
+}
+
+# program_position ARGUMENT...: the index of the first argument that is a program of one's own; nothing
+# where there is none, or where a script comes first, whose arguments are its own affair.
+program_position() {
+  local i=0 argument
+  for argument in "$@"; do
+    if is_elf "$argument" && ! of_the_system "$argument"; then
+      echo "$i"
+      return
+    fi
+    [ ! -f "$argument" ] || return 0
+    i=$((i + 1))
+  done
+}
+
+# through_loader ARRAY SELF LAUNCH... -- COMMAND ARGUMENT...: sets ARRAY to the words that run COMMAND
+# through a dynamic loader, whose words LAUNCH are (none: the system's own). Where COMMAND is a program of
+# the system that starts one of one's own (timeout, nice, gdb...), SELF, the script that brought us here, is
+# put before that one instead, and this does not return.
+through_loader() {
+  local -n words="$1"
+  local self launch=() command position=""
+  read -ra self <<<"$2"
+  shift 2
+  while [ "$1" != -- ]; do
+    launch+=("$1")
+    shift
+  done
+  shift
+  command="$(command -v -- "$1")" || fail "no such command: $1"
+  words=("$@")
+  [ "${#launch[@]}" -gt 0 ] && is_elf "$command" || return 0
+  if of_the_system "$command"; then position="$(program_position "${@:2}")"; fi
+  if [ -n "$position" ]; then exec "${@:1:position + 1}" "${self[@]}" "${@:position + 2}"; fi
+  words=("${launch[@]}" --argv0 "$1" "$command" "${@:2}")
 }
 
 # icd_copy JSON DEST LIBRARY: writes a copy of a driver's or a layer's JSON whose library path is

@@ -7,6 +7,7 @@
 
 #include "base/half.h"
 #include "graph/kernels/contract.h"
+#include "graph/kernels/contract_shared.h"
 #include "runtime/executor.h"
 #include "tests/support/random_contract.h"
 #include "tests/support/vulkan_fixture.h"
@@ -25,7 +26,9 @@ External external(const std::string& name, ExternalRole role, DType dtype, int64
 class ContractOnDevice : public VulkanTest {
  protected:
   // out = contraction + 1 through an injected store function, with canaries around it.
-  static Plan plan(const ContractAttr& attr, const DeviceCaps& caps, DType dtype) {
+  // `tiling`: of the shared form; null: the compiler's choice.
+  static Plan plan(const ContractAttr& attr, const DeviceCaps& caps, DType dtype,
+                   const SharedTiling* tiling = nullptr) {
     KernelWriter writer;
     const std::string a = writer.argument(0, dtype, true, false);
     const std::string b = writer.argument(1, dtype, true, false);
@@ -39,7 +42,10 @@ class ContractOnDevice : public VulkanTest {
                                   : "";
     writer.function("void put(uint o, uint base, uint lane, float value) {\n  " +
                     writer.store(out, at, wrong + "value + " + writer.load(out, at)) + "\n}");
-    ContractKernel contract = emit_contract(writer, "contract", attr, a, b, "put", caps);
+    ContractKernel contract =
+        tiling == nullptr ? emit_contract(writer, "contract", attr, a, b, "put", caps)
+                          : emit_contract_shared(writer, "contract", simplify_contract(attr),
+                                                 *tiling, a, b, "put", caps);
     Plan plan;
     plan.kernels.push_back(std::move(contract.kernel));
     const int64_t sizes[] = {operand_size(attr, &ContractDim::a, attr.a_offset),
@@ -59,9 +65,10 @@ class ContractOnDevice : public VulkanTest {
   }
 
   static void check(const ContractAttr& attr, const DeviceCaps& caps, uint32_t seed,
-                    DType dtype = DType::kF32) {
+                    DType dtype = DType::kF32, const SharedTiling* tiling = nullptr) {
     SCOPED_TRACE(describe(attr));
-    ASSERT_OK_AND_ASSIGN(auto executor, Executor::create(device(), plan(attr, caps, dtype)));
+    ASSERT_OK_AND_ASSIGN(auto executor,
+                         Executor::create(device(), plan(attr, caps, dtype, tiling)));
     // Quarters of small integers: exact in every dtype, and their sums in fp32.
     std::mt19937 rng(seed);
     auto values = [&](const External& external) {
@@ -125,6 +132,28 @@ TEST_F(ContractOnDevice, RegisterFormEqualsPlainLoopsOnRandomShapes) {
 TEST_F(ContractOnDevice, SharedFormEqualsPlainLoopsOnRandomShapes) {
   std::mt19937 rng(2);
   for (uint32_t i = 0; i < 24; ++i) check(random_attr(rng), shared_caps(i % 2 == 0 ? 256 : 128), i);
+}
+
+// Each on two of: operands that are read by fours along either side; singly; a reduction whose last
+// block is not full, of both kinds.
+TEST_F(ContractOnDevice, EverySharedTilingEqualsPlainLoops) {
+  const ContractAttr cases[] = {
+      conv_attr(1, 11, 12, 8, 132, 3),            // fours along the reduction, and along n
+      conv_grad_weight_attr(2, 8, 8, 12, 20, 3),  // fours along m and n
+      matmul_attr(1, 70, 67, 37, true, true),     // a prime reduction: the last block is masked
+      matmul_attr(1, 24, 136, 34, true, false),   // the same, by fours
+  };
+  const DeviceCaps& caps = device().caps();
+  for (size_t i = 0; i < shared_tilings().size(); ++i) {
+    const SharedTiling& tiling = shared_tilings()[i];
+    SCOPED_TRACE(testing::Message()
+                 << tiling.block_m << "x" << tiling.block_n << "x" << tiling.block_k << ", "
+                 << tiling.micro_m << "x" << tiling.micro_n);
+    ASSERT_LE(tiling.invocations(), caps.max_workgroup_invocations);
+    ASSERT_LE(tiling.shared_bytes(), caps.shared_memory_bytes);
+    for (const size_t j : {i % 4, (i + 1) % 4})
+      check(cases[j], shared_caps(1024), static_cast<uint32_t>(j), DType::kF32, &tiling);
+  }
 }
 
 TEST_F(PortableContract, BothFormsEqualPlainLoopsOnSmallShapes) {

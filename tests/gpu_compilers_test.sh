@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Compiles plans with the compilers of GPUs that are not there (scripts/with-gpu-compiler), and fails where one
+# refuses a kernel or spills registers:
+#   tests/gpu_compilers_test.sh ITO [TARGET...]
+# Prints a line a plan and target: dispatches, kernels, spills, and what the loops of its ten kernels with the
+# most work are made of. Targets that cannot be had are named and skipped. Nothing runs, so nothing here says
+# that results are right: the tests on CPU drivers do.
+set -euo pipefail
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+ito="$1"
+shift
+wanted=("$@")
+[ "${#wanted[@]}" -gt 0 ] || wanted=(amd-navi21 amd-navi31 amd-gfx1201 intel-dg2 intel-bmg nvidia-134 nvidia-172)
+mapfile -t offered < <("$root/scripts/with-gpu-compiler" --prepare)
+
+# Shapes: the default training; that of google/ddpm-cifar10-32, trained and sampled from.
+cifar=(--channels 128,256,256,256 --layers-per-block 2 --norm-groups 32 --image-size 32 --image-channels 3)
+plans=(
+  "default-train --plan train --batch 32"
+  "cifar10-train --plan train --batch 16 ${cifar[*]}"
+  "fashion-mnist-sample --plan sample --batch 16 $root/models/fashion-mnist"
+  "fashion-mnist-ve-sample --plan sample --batch 16 $root/models/fashion-mnist-ve --sampler em"
+)
+
+# read_json FIELD...: of the report on standard input.
+report() {
+  python3 -c '
+import json, sys
+r = json.load(sys.stdin)
+loops = [k for k in r["kernels"] if k["main_loop"] and k["main_loop"]["multiply_adds"] >= 32]
+shares = sorted(k["main_loop_fma_share"] for k in loops)
+spills = r["spills"]
+print(r["dispatches"], len(r["kernels"]), "?" if spills is None else int(spills),
+      "%.0f" % (100 * shares[len(shares) // 2]) if shares else "-",
+      "%.0f" % (100 * shares[0]) if shares else "-")
+for k in r["kernels"]:
+    if k["spills"]: print("spills", int(k["spills"]), k["name"], file=sys.stderr)
+'
+}
+
+status=0
+printf '%-26s %-12s %10s %8s %7s %14s\n' plan target dispatches kernels spills "fma % mid/low"
+for target in "${wanted[@]}"; do
+  if [[ " ${offered[*]} " != *" $target "* ]]; then
+    echo "SKIP $target: its compiler cannot be had here"
+    continue
+  fi
+  for plan in "${plans[@]}"; do
+    read -ra words <<<"$plan"
+    if ! line="$("$root/scripts/with-gpu-compiler" "$target" "$ito" inspect "${words[@]:1}" --statistics --json 2>/tmp/gpu-compilers.$$ | report)"; then
+      echo "FAIL ${words[0]} on $target"
+      cat "/tmp/gpu-compilers.$$"
+      status=1
+      continue
+    fi
+    read -r dispatches kernels spills middle least <<<"$line"
+    printf '%-26s %-12s %10s %8s %7s %11s/%s\n' "${words[0]}" "$target" "$dispatches" "$kernels" "$spills" "$middle" "$least"
+    if [ "$spills" != 0 ]; then
+      echo "FAIL ${words[0]} on $target: registers spill"
+      status=1
+    fi
+  done
+done
+rm -f "/tmp/gpu-compilers.$$"
+exit "$status"
