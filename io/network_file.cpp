@@ -37,13 +37,13 @@ Json write(const NetworkConfig& config) {
 }
 
 // Keys of config.json that a configuration keeps and gives no meaning to. Those with an underscore
-// are a library's bookkeeping.
+// are a library's bookkeeping, and null asks for nothing.
 template <typename Config>
 void add_unknown_keys(const NetworkConfig& config, std::vector<std::string>& keys) {
   const Config* own = std::any_cast<Config>(&config);
   if (own == nullptr) return;
   for (const auto& [key, value] : own->extra)
-    if (!key.starts_with('_')) keys.push_back(key);
+    if (!key.starts_with('_') && value != "null") keys.push_back(key);
 }
 
 std::vector<std::string> unknown_keys(const NetworkConfig& config) {
@@ -51,6 +51,7 @@ std::vector<std::string> unknown_keys(const NetworkConfig& config) {
   add_unknown_keys<UNet2DConfig>(config, keys);
   add_unknown_keys<UNet2DConditionConfig>(config, keys);
   add_unknown_keys<AutoencoderKLConfig>(config, keys);
+  add_unknown_keys<DiTConfig>(config, keys);
   return keys;
 }
 

@@ -184,7 +184,8 @@ std::vector<std::string> unknown_scheduler_keys(const SchedulerConfig& c) {
   std::vector<std::string> keys;
   for (const auto& [key, text] : c.extra) {
     const auto is = [&](const NamedKey& named) { return key == named.key.name; };
-    if (key.starts_with('_') || std::any_of(std::begin(kKeys), std::end(kKeys), is) ||
+    if (key.starts_with('_') || text == "null" ||
+        std::any_of(std::begin(kKeys), std::end(kKeys), is) ||
         std::find(std::begin(kOld), std::end(kOld), key) != std::end(kOld))
       continue;
     keys.push_back(key);

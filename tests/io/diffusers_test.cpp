@@ -311,39 +311,6 @@ TEST(Diffusers, FlatFoldersOfTheFirstReleasesAreRead) {
   EXPECT_EQ(model.denoiser.weights.tensors.count("mid_block.attentions.0.to_q.weight"), 1u);
 }
 
-// What a folder says that nothing here knows is named; what would change the images is refused.
-TEST(Diffusers, PartsAndKeysThatAreNotUsedAreNamed) {
-  TempFolder folder;
-  std::string config = kOldConfig;
-  config.insert(1, R"("conv_in_kernel": 5, "unused": null, "dropout": 0.1, )");
-  put(folder / "unet" / "config.json", config);
-  put(folder / "scheduler" / "scheduler_config.json",
-      R"({"_class_name": "DDPMScheduler", "use_magic": true, "use_karras_sigmas": true})");
-  TensorFile weights;
-  weights.tensors["w"] = tensor_from_floats({1}, {3});
-  ASSERT_TRUE(succeeds(
-      write_safetensors(folder / "unet" / "diffusion_pytorch_model.safetensors", weights)));
-  const auto model = read_diffusers(folder.path());
-  ASSERT_TRUE(succeeds(model));
-  ASSERT_EQ(model->notes.size(), 2u);
-  EXPECT_EQ(model->notes[0],
-            "the scheduler's configuration has a key that is not known and changes nothing: "
-            "use_magic");
-  EXPECT_EQ(model->notes[1],
-            "the network's configuration has a key that is not known and changes nothing: "
-            "conv_in_kernel");
-  const auto index = [&](const char* part) {
-    put(folder / "model_index.json",
-        std::string(R"({"unet": ["diffusers", "UNet2DModel"], )") + part + "}");
-    return read_diffusers(folder.path());
-  };
-  EXPECT_TRUE(fails(index(R"("vqvae": ["diffusers", "VQModel"])"), ErrorKind::kUnsupported,
-                    "'vqvae'", "VQModel", "not read"));
-  EXPECT_TRUE(fails(index(R"("vae": ["diffusers", "AutoencoderKL"])"), ErrorKind::kNotFound,
-                    "vae/config.json is missing"));
-  EXPECT_TRUE(succeeds(index(R"("vqvae": [null, null], "safety_checker": ["x", "Y"])")));
-}
-
 TEST(Diffusers, LegacyAttentionKeysAreRenamedAndFlattened) {
   EXPECT_EQ(modern_parameter_name("down_blocks.1.attentions.0.query.weight"),
             "down_blocks.1.attentions.0.to_q.weight");

@@ -76,9 +76,9 @@ TEST_F(PipelineParts, ThatMakeThePicturesAreMissed) {
 }
 
 TEST_F(PipelineParts, ANetworkThatIsMissingOrAnotherIsNamed) {
-  put(folder_ / "model_index.json", R"({"transformer": ["diffusers", "DiTTransformer2DModel"]})");
+  put(folder_ / "model_index.json", R"({"transformer": ["diffusers", "FluxTransformer2DModel"]})");
   EXPECT_TRUE(fails(read_diffusers(folder_.path()), ErrorKind::kUnsupported, "transformer",
-                    "DiTTransformer2DModel"));
+                    "FluxTransformer2DModel"));
   put(folder_ / "model_index.json", R"({"unet": ["diffusers", "UNet2DModel"]})");
   std::filesystem::remove_all(folder_ / "unet");
   EXPECT_TRUE(
@@ -87,14 +87,14 @@ TEST_F(PipelineParts, ANetworkThatIsMissingOrAnotherIsNamed) {
 
 TEST_F(PipelineParts, KeysThatChangeNothingAreNamedAndBookkeepingIsNot) {
   std::string config = kUnet;
-  config.insert(1, R"("use_my_blocks": true, "_name_or_path": "x",)");
+  config.insert(1, R"("use_my_blocks": true, "_name_or_path": "x", "unused": null,)");
   put(folder_ / "unet" / "config.json", config);
   put(folder_ / "scheduler" / "scheduler_config.json",
-      R"({"_class_name": "DDPMScheduler", "my_sigmas": 1, "use_karras_sigmas": true,
+      R"({"_class_name": "DDPMScheduler", "my_sigmas": 1, "unused": null, "use_karras_sigmas": true,
           "tensor_format": "pt"})");
   const DiffusersModel model = with_index("");
-  ASSERT_EQ(model.unet.notes.size(), 1u);
-  EXPECT_TRUE(says(model.unet.notes[0], "use_my_blocks is not known"));
+  ASSERT_EQ(model.denoiser.notes.size(), 1u);
+  EXPECT_TRUE(says(model.denoiser.notes[0], "use_my_blocks is not known"));
   ASSERT_EQ(model.notes.size(), 1u);
   EXPECT_TRUE(says(model.notes[0], "my_sigmas")) << model.notes[0];
   EXPECT_FALSE(says(model.notes[0], "karras"));
