@@ -171,6 +171,13 @@ Status check_run_folder(const Path& out) {
     if (is_run_name("", name) || number_in(name, kCheckpointPrefix, "")) return refuse(name);
   for (const std::string& name : run_exports())
     if (file_exists(out / name)) return refuse(name);
+  // Weights of another form, which would lie beside the run's own.
+  for (const std::string& folder : export_folders()) {
+    if (!folder_exists(out / folder)) continue;
+    ITO_ASSIGN(const std::vector<std::string> inside, list_folder(out / folder));
+    for (const std::string& name : inside)
+      if (name.starts_with("diffusion_pytorch_model.")) return refuse(folder + "/" + name);
+  }
   return {};
 }
 

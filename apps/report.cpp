@@ -11,20 +11,27 @@
 namespace ito::apps {
 namespace {
 
-constexpr const char* kComparison = "comparison.html";  // in the folder of the call
-
 struct ReportCommand {
   std::vector<std::string> runs;
   std::string out;
   bool json = false;
 };
 
+// report-ONE-OTHER.html in the folder of the call.
+std::string page_of_several(const std::vector<std::string>& runs) {
+  std::string name = "report";
+  for (const std::string& run : runs)
+    name += "-" + (Path(run) / ".").lexically_normal().parent_path().filename().string();
+  return name + ".html";
+}
+
 Status check(ReportCommand& c) {
   if (!c.out.empty() && Path(c.out).extension() != ".html")
     return invalid_argument("--out is {}, expected a name that ends in .html", c.out);
   // What the user named may be replaced; what nobody named may not.
-  if (c.out.empty() && c.runs.size() > 1 && file_exists(kComparison))
-    return invalid_argument("{} is there already; name the page with --out FILE.html", kComparison);
+  if (c.out.empty() && c.runs.size() > 1 && file_exists(page_of_several(c.runs)))
+    return invalid_argument("{} is there already; name the page with --out FILE.html",
+                            page_of_several(c.runs));
   return {};
 }
 
@@ -38,7 +45,7 @@ Status run(ReportCommand& c) {
   }
   const Path out = !c.out.empty()       ? Path(c.out)
                    : c.runs.size() == 1 ? Path(c.runs[0]) / kReportFile
-                                        : Path(kComparison);
+                                        : Path(page_of_several(c.runs));
   ITO_TRY(write_file_atomic(out, html_page(run_report(records))));
   if (c.json)
     fmt::print("{}", dump_json({{"out", out.string()}, {"runs", summaries}}));
@@ -56,7 +63,7 @@ Command add_report_command(CLI::App& root) {
   app->add_option("RUN", c->runs, "run folders of `ito train`")->required();
   app->add_option("--out", c->out,
                   "the page, FILE.html; by default of one run its report.html, of several "
-                  "comparison.html here");
+                  "report-ONE-OTHER.html here");
   app->add_flag("--json", c->json, "print what the runs have come to as JSON");
   return {app, [c] { return check(*c); }, [c] { return run(*c); }};
 }
