@@ -45,6 +45,7 @@ own_files() {
     LatentUNetConfig|LatentMappingConfig|DdganConfig) echo nn/ddgan.cpp ;;
     ClassifierConfig) echo nn/classifier.cpp ;;
     NoisyClassifierConfig) echo nn/noisy_classifier.cpp ;;
+    DiTConfig) echo nn/dit.cpp ;;
   esac
 }
 
