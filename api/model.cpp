@@ -153,7 +153,7 @@ Result<Model> load_model(const Path& folder, std::string_view variant) {
   model.unread = std::move(file.unread);
   model.notes = std::move(file.notes);
   if (!model.unread.empty()) model.notes.push_back(model.unread);
-  for (const NetworkFile* part : {&file.unet, file.vae ? &*file.vae : nullptr})
+  for (const NetworkFile* part : {&file.denoiser, file.vae ? &*file.vae : nullptr})
     if (part != nullptr)
       model.notes.insert(model.notes.end(), part->notes.begin(), part->notes.end());
   const std::string where = folder.string();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/name_list.h"
 
 namespace ito {
 namespace {
@@ -59,7 +60,8 @@ std::vector<Part> parts_of(const Path& folder, const Json& index) {
   return parts;
 }
 
-// model_index.json, or an empty object. Where it names a denoiser, one that is there and can be run.
+// model_index.json, or an empty object. Where it names a denoiser, one that is there and can be
+// run.
 Result<Json> read_model_index(const Path& folder) {
   const Path path = folder / kIndex;
   if (!file_exists(path)) return Json::object();
@@ -87,12 +89,12 @@ Result<Json> read_model_index(const Path& folder) {
     if (const Json* part = index.find(other); part != nullptr && part->is_array())
       return unsupported("{}: the pipeline's network is {} {}; a network in {}/ is what can be run",
                          path.string(), other, describe_json(*part),
-                         fmt::join(denoiser_folders(), "/ or "));
+                         joined(denoiser_folders(), "/ or "));
   return json;
 }
 
-// Sorts what the pipeline has besides the denoiser into what is read, what may be left out, and what
-// may not.
+// Sorts what the pipeline has besides the denoiser into what is read, what may be left out, and
+// what may not.
 void look_at_parts(const Path& folder, DiffusersModel& model) {
   std::string harmless, needed;
   const auto add = [](std::string& list, const std::string& text) {
