@@ -59,7 +59,7 @@ void visit_sampler_fields(Options& o, Visit&& visit) {
   visit("sigmas", o.sigmas, "spacing of the noise levels; left out: as the scheduler says");
   visit("final_sigma", o.final_sigma, "the last noise level; left out: as the scheduler says");
   visit("variance", o.variance, "variance of a step; left out: as the scheduler says");
-  visit("order", o.order, "order of the solver, 1 to 3 (lms: to 4)");
+  visit("order", o.order, "order of the solver, 1 to 3 (lms, ipndm: to 4)");
   visit("algorithm", o.algorithm, "what is solved; left out: as the scheduler says");
   visit(
       "solver_type", o.solver_type,
