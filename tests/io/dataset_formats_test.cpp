@@ -207,18 +207,6 @@ TEST(Files, WhatIsNoDataSetIsNamed) {
       fails(open_dataset(folder / "x.dat", Split::kTrain), ErrorKind::kCorrupt, "ito train takes"));
 }
 
-TEST(ClassNames, JudgesAreMatchedByName) {
-  const std::optional<ClassNames> ours = ClassNames{{"boot", "sneaker", "ghost"}, {1, 1, 0}},
-                                  theirs = ClassNames{{"bag", "Boot", "sneaker"}, {1, 1, 1}},
-                                  numbers = ClassNames{{"0", "1", "2"}, {1, 1, 1}};
-  EXPECT_EQ(*classes_among(ours, theirs, "judge"), (std::vector<uint32_t>{1, 2, 0}));
-  EXPECT_TRUE(classes_among(ours, numbers, "judge")->empty());
-  EXPECT_TRUE(classes_among(ours, std::nullopt, "judge")->empty());
-  EXPECT_TRUE(classes_among(ours, ours, "judge")->empty());
-  EXPECT_TRUE(fails(classes_among(theirs, ours, "judge"), ErrorKind::kInvalidArgument,
-                    "class bag is none of the classifier in judge", "boot, sneaker"));
-}
-
 TEST(ClassNames, AreCalledByNameOrNumber) {
   const std::optional<ClassNames> names =
       ClassNames{{"T-shirt", "sneaker", "bag, large", "7"}, {5, 0, 2, 1}};
