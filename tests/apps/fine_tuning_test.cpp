@@ -14,6 +14,7 @@
 #include "nn/networks.h"
 #include "tests/apps/run_ito.h"
 #include "tests/apps/tiny_model.h"
+#include "tests/apps/training_options.h"
 #include "tests/support/folders.h"
 
 namespace ito::test {
@@ -210,7 +211,7 @@ TEST_F(FineTuning, AModelWithoutASchedulerIsNotGuessedAt) {
 // Options that say otherwise: another process, and the model's network on it.
 TEST_F(FineTuning, AnotherProcessIsTakenWhereItIsAskedFor) {
   const InitialModel initial = open_initial_model(tiny().string()).value();
-  const TrainingOptions asked{.sde = "vp"};
+  const TrainingOptions asked = training_options({{"sde", "vp"}});
   const TrainingOptions options = options_of_model(initial, asked, {"sde"}).value();
   EXPECT_EQ(options.sde, "vp");
   EXPECT_EQ(options.channels, (std::vector<int>{8}));
@@ -228,16 +229,15 @@ TEST_F(FineTuning, EveryProcessComesBackAsItself) {
       {ProcessKind::kFlow, "flow"},
       {ProcessKind::kConsistency, "consistency"}};
   for (const auto& [process, objective] : processes) {
-    TrainingOptions made{.objective = objective,
-                         .size = "8",
-                         .sde = std::string([&, kind = process]() -> std::string_view {
-                           for (const TrainedProcessRow& row : trained_process_rows())
-                             if (row.process == kind) return row.name.name;
-                           return "none";
-                         }()),
-                         .sigma_max = 8};
-    made.channels = {8};
-    made.norm_groups = 4;
+    std::string_view sde = "none";
+    for (const TrainedProcessRow& row : trained_process_rows())
+      if (row.process == process) sde = row.name.name;
+    const TrainingOptions made = training_options({{"objective", objective},
+                                                   {"size", "8"},
+                                                   {"sde", sde},
+                                                   {"sigma-max", 8},
+                                                   {"channels", Json::array({8})},
+                                                   {"norm-groups", 4}});
     const ImageDataset data = three_classes();
     const auto task = make_task(made, data);
     ASSERT_TRUE(task.ok()) << objective << ": " << task.error().message;
@@ -268,7 +268,7 @@ TEST_F(FineTuning, EveryNetworkComesBackAsItself) {
   for (const NetworkDesign& design : network_designs()) {
     SCOPED_TRACE(design.name.name);
     const std::string_view sde = design.processes.substr(0, design.processes.find(' '));
-    TrainingOptions made{.size = "8", .sde = std::string(sde)};
+    TrainingOptions made = training_options({{"size", "8"}, {"sde", sde}});
     if (sde == "ve") made.sigma_max = 8;  // not looked for in the pixels
     made.network = design.name.name;
     ASSERT_TRUE(set_defaults(made, {}).ok());

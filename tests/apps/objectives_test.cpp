@@ -13,6 +13,7 @@
 #include "diffusion/schedule.h"
 #include "io/jsonl.h"
 #include "tests/apps/run_ito.h"
+#include "tests/apps/training_options.h"
 
 namespace ito::test {
 namespace {
@@ -266,21 +267,21 @@ ImageDataset shapes() {
 
 // The options of before choose the rows that they chose.
 TEST(ObjectiveRows, OptionsImplyTheirObjective) {
-  const auto implied = [](const TrainingOptions& options) {
-    return std::string(objective_of(options).value()->name.name);
+  const auto implied = [](const Json& keys) {
+    return std::string(objective_of(training_options(keys)).value()->name.name);
   };
   EXPECT_EQ(implied({}), "simple");
-  EXPECT_EQ(implied({.classifier = true}), "classifier");
-  EXPECT_EQ(implied({.classifier = true, .noisy = true}), "noisy-classifier");
-  EXPECT_EQ(implied({.sde = "vp"}), "dsm");
-  EXPECT_EQ(implied({.sde = "edm"}), "edm");
-  EXPECT_EQ(implied({.gan_steps = 4}), "gan");
+  EXPECT_EQ(implied({{"classifier", true}}), "classifier");
+  EXPECT_EQ(implied({{"classifier", true}, {"noisy", true}}), "noisy-classifier");
+  EXPECT_EQ(implied({{"sde", "vp"}}), "dsm");
+  EXPECT_EQ(implied({{"sde", "edm"}}), "edm");
+  EXPECT_EQ(implied({{"gan-steps", 4}}), "gan");
 }
 
 // A name says all that its options would have said.
 TEST(ObjectiveRows, EveryNameMakesATask) {
   for (const ObjectiveRow& row : objective_rows()) {
-    TrainingOptions options{.objective = std::string(row.name.name), .size = "8"};
+    TrainingOptions options = training_options({{"objective", row.name.name}, {"size", "8"}});
     options.channels = {8};
     if (row.processes != "none") options.sigma_max = 8;
     if (row.name.name.starts_with("ssm")) options.projections = 2;
@@ -300,60 +301,63 @@ TEST(ObjectiveRows, EveryNameMakesATask) {
 }
 
 TEST(ObjectiveRows, OptionsOfOthersAreRefusedByName) {
-  const auto error = [](TrainingOptions options, const NetworkOptions& network = {}) {
-    static_cast<NetworkOptions&>(options) = network;
-    const Status status = check_training_options(options);
+  const auto error = [](const Json& keys) {
+    const Status status = check_training_options(training_options(keys));
     return status.ok() ? std::string() : status.error().message;
   };
-  EXPECT_EQ(error({.objective = "simple", .vb_weight = 0.5}),
+  EXPECT_EQ(error({{"objective", "simple"}, {"vb-weight", 0.5}}),
             "--vb-weight is of --objective hybrid; leave it out with simple");
-  EXPECT_NE(error({.objective = "flow", .sde = "ve"}).find("--objective flow goes with --sde none"),
+  EXPECT_NE(
+      error({{"objective", "flow"}, {"sde", "ve"}}).find("--objective flow goes with --sde none"),
+      std::string::npos);
+  EXPECT_NE(error({{"objective", "ddqn"}}).find("--objective is \"ddqn\", expected"),
             std::string::npos);
-  EXPECT_NE(error({.objective = "ddqn"}).find("--objective is \"ddqn\", expected"),
-            std::string::npos);
-  EXPECT_NE(error({.zero_snr = true}).find("--zero-snr"), std::string::npos);
-  EXPECT_EQ(error({.sde = "ve"}, {.network = "ncsnpp", .energy = "norm"}),
+  EXPECT_NE(error({{"zero-snr", true}}).find("--zero-snr"), std::string::npos);
+  EXPECT_EQ(error({{"sde", "ve"}, {"network", "ncsnpp"}, {"energy", "norm"}}),
             "--energy is of --network ddpm; leave it out with ncsnpp");
-  EXPECT_NE(error({}, {.energy = "kinetic"}).find("--energy is \"kinetic\", expected norm"),
+  EXPECT_NE(error({{"energy", "kinetic"}}).find("--energy is \"kinetic\", expected norm"),
             std::string::npos);
-  EXPECT_NE(error({.gan_steps = 4}, {.network = "ncsnpp"}).find("--network"), std::string::npos);
-  EXPECT_EQ(error({.sde = "edm"}, {.network = "ncsnpp"}),
+  EXPECT_NE(error({{"gan-steps", 4}, {"network", "ncsnpp"}}).find("--network"), std::string::npos);
+  EXPECT_EQ(error({{"sde", "edm"}, {"network", "ncsnpp"}}),
             "--network ncsnpp needs --sde ve, vp, subvp, found edm");
-  TrainingOptions exact{.objective = "ism", .size = "32"};
-  exact.channels = {8};
+  const TrainingOptions exact =
+      training_options({{"objective", "ism"}, {"size", "32"}, {"channels", Json::array({8})}});
   EXPECT_NE(make_task(exact, shapes()).error().message.find("expected ssm"), std::string::npos);
 }
 
 TEST(ObjectiveRows, NetworksAreWhatTheObjectiveNeeds) {
-  const auto network = [](TrainingOptions options) {
+  const auto network = [](const Json& keys) {
+    TrainingOptions options = training_options(keys);
     options.channels = {8};
     options.size = "8";
     return make_task(options, shapes()).value().network;
   };
-  EXPECT_EQ(network({.objective = "hybrid"}).signature().out_channels, 2);
-  EXPECT_EQ(network({.objective = "vlb", .variance = "fixed_small"}).signature().out_channels, 1);
+  EXPECT_EQ(network({{"objective", "hybrid"}}).signature().out_channels, 2);
+  EXPECT_EQ(network({{"objective", "vlb"}, {"variance", "fixed_small"}}).signature().out_channels,
+            1);
   EXPECT_EQ(network({}).signature().classes.classes(), 10);
-  EXPECT_EQ(network({.class_dropout = 0.1}).signature().classes.classes(), 11);
+  EXPECT_EQ(network({{"class-dropout", 0.1}}).signature().classes.classes(), 11);
 }
 
 TEST(ObjectiveRows, SchedulersAreThoseOfWhatWasTrained) {
-  const auto scheduler = [](TrainingOptions options) {
+  const auto scheduler = [](const Json& keys) {
+    TrainingOptions options = training_options(keys);
     options.channels = {8};
     options.size = "8";
     return make_task(options, shapes()).value().objective.scheduler;
   };
-  EXPECT_EQ(scheduler({.objective = "hybrid"}).variance_type, "learned_range");
-  const SchedulerConfig flow = scheduler({.objective = "flow"});
+  EXPECT_EQ(scheduler({{"objective", "hybrid"}}).variance_type, "learned_range");
+  const SchedulerConfig flow = scheduler({{"objective", "flow"}});
   EXPECT_EQ(flow.process, ProcessKind::kFlow);
   EXPECT_EQ(flow.prediction_type, "flow_prediction");
   // The chain of the trigonometric path has the path's own levels.
-  const SchedulerConfig chain = scheduler({.objective = "flow", .path = "trigonometric"});
+  const SchedulerConfig chain = scheduler({{"objective", "flow"}, {"path", "trigonometric"}});
   const NoiseSchedule schedule = make_schedule(chain).value();
   for (const int i : {0, 400, 999})
     EXPECT_NEAR(std::sqrt(schedule.alpha_bar(i)),
                 flow_point(FlowPath::kTrigonometric, (i + 0.5) / 1000).a, 1e-4);
-  EXPECT_EQ(scheduler({.objective = "consistency"}).process, ProcessKind::kConsistency);
-  const SchedulerConfig zero = scheduler({.prediction = "v_prediction", .zero_snr = true});
+  EXPECT_EQ(scheduler({{"objective", "consistency"}}).process, ProcessKind::kConsistency);
+  const SchedulerConfig zero = scheduler({{"prediction", "v_prediction"}, {"zero-snr", true}});
   EXPECT_TRUE(zero.rescale_betas_zero_snr);
   EXPECT_EQ(zero.timestep_spacing, "trailing");
 }
