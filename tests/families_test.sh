@@ -40,12 +40,9 @@ own_files() {
     ValueRange) echo io/datasets/array_values.cpp ;;
     RandomSource) echo api/sampling_loop.cpp ;;
     SampleForm) echo "api/sample_files.h api/sample_files.cpp" ;;
-    # Configurations of networks.
+    # Configurations of networks: where the network is made of one.
     UNet2DConfig) echo "nn/unet2d.cpp nn/unet2d_training.cpp nn/ddgan.cpp" ;;
-    LatentUNetConfig|LatentMappingConfig|DdganConfig) echo nn/ddgan.cpp ;;
-    ClassifierConfig) echo nn/classifier.cpp ;;
-    NoisyClassifierConfig) echo nn/noisy_classifier.cpp ;;
-    DiTConfig) echo nn/dit.cpp ;;
+    *Config) grep -lE "_network\(const $1& " nn/*.cpp ;;
   esac
 }
 
