@@ -14,6 +14,7 @@ packages=(
   libpng-dev libjpeg62-turbo-dev libwebp-dev libtiff-dev libgif-dev  # reading pictures
   libgtest-dev libgmock-dev vulkan-validationlayers       # the tests
   libvulkan1                                              # the loader that the program opens
+  pkg-config bison flex python3 python3-mako python3-yaml python3-packaging libdrm-dev libexpat1-dev  # GPU compilers
   clang-tidy                                              # scripts/lint.sh
   dataset-fashion-mnist                                   # what the shipped model learns
 )

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # All tests, from a fresh clone: sets up, builds, runs every test on the current lavapipe under the
-# validation layers, and the portability tests on SwiftShader and the distribution's own lavapipe; then
-# what needs no device under the address and undefined-behaviour sanitizers, and clang-tidy.
+# validation layers, compiles plans on the compilers of GPUs that are not there, and runs the portability
+# tests on SwiftShader and the distribution's own lavapipe; then what needs no device under the address and
+# undefined-behaviour sanitizers, and clang-tidy.
 # Tests run side by side, one a core. Where the processor has no AVX-512, of the tests with 512-bit
 # vectors a sample runs (cmake/testing.cmake), and the summary says so.
 #   scripts/test.sh
@@ -32,6 +33,7 @@ drivers() {
   for script in with-lavapipe with-swiftshader with-system-lavapipe; do
     "scripts/$script" --prepare >/dev/null || return 1
   done
+  scripts/with-gpu-compiler --prepare >/dev/null || note "GPU compilers cannot be had here"
 }
 
 # run_tests NAME BUILD_FOLDER CTEST_ARGUMENT...: runs tests and keeps their log as $results/NAME.log.
