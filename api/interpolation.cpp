@@ -37,7 +37,7 @@ Status check(const Model& model, const Shape& image, const std::vector<float>& a
   return {};
 }
 
-std::vector<float> joined(std::vector<float> a, const std::vector<float>& b) {
+std::vector<float> both_ends(std::vector<float> a, const std::vector<float>& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
 }
@@ -161,7 +161,7 @@ Result<std::vector<float>> by_latents(Interpolation& work, const std::vector<flo
   ITO_ASSIGN(const auto encode, work.session("ddim-inverse", 2));
   ITO_ASSIGN(const auto decode, work.session("ddim", work.points()));
   work.expect(Interpolation::replays(*encode, 2) + Interpolation::replays(*decode, work.points()));
-  ITO_ASSIGN(const std::vector<float> ends, work.run(*encode, joined(a, b)));
+  ITO_ASSIGN(const std::vector<float> ends, work.run(*encode, both_ends(a, b)));
   return work.run(*decode, work.mix(ends, slerp));
 }
 
@@ -172,12 +172,12 @@ Result<std::vector<float>> by_noise(Interpolation& work, const std::vector<float
              work.session("ddpm", work.points(),
                           InitialImage{.picture = {}, .strength = work.options().strength}));
   work.expect(Interpolation::replays(*decode, work.points()));
-  return work.run(*decode, work.mix(joined(a, b), lerp));
+  return work.run(*decode, work.mix(both_ends(a, b), lerp));
 }
 
 Result<std::vector<float>> by_flow(Interpolation& work, const std::vector<float>& a,
                                    const std::vector<float>& b) {
-  return work.along_flow(joined(a, b));
+  return work.along_flow(both_ends(a, b));
 }
 
 constexpr InterpolationRow kMethods[] = {
