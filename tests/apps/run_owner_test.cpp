@@ -56,8 +56,10 @@ TEST_F(RunOwner, LeavesForeignCheckpointsAndPicturesWhenItGoesOnAndWhenItStartsO
     }
     const Outcome outcome = run_ito(training(2, more));
     ASSERT_EQ(outcome.code, 0) << outcome.err;
-    for (const std::string& name : foreign)
-      if (name != "checkpoint-1/notes.txt") EXPECT_EQ(text_of(name), "mine") << name;
+    for (const std::string& name : foreign) {
+      if (name == "checkpoint-1/notes.txt") continue;
+      EXPECT_EQ(text_of(name), "mine") << name;
+    }
   }
   EXPECT_EQ(text_of("notes.txt"), "mine");
 }
