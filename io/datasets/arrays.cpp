@@ -217,6 +217,7 @@ Result<ImageDataset> read_numbered(const Path& folder, const std::vector<std::st
                          kMaxDatasetBytes >> 30);
   }
   all.facts.part = "all";
+  all.facts.notes.push_back(fmt::format("{} archives are read as one data set", files.size()));
   return all;
 }
 
@@ -232,7 +233,6 @@ Result<ImageDataset> read_array_folder(const Path& folder, Split split,
     if (ending == ".npz" || ending == ".npy") files.push_back(name);
   }
   if (files.size() == 1) return read_array_dataset(folder / files[0], split, options);
-  if (are_sample_archives(folder, files)) return read_sample_archives(folder, files);
   if (are_numbered(files)) return read_numbered(folder, files, options);
   const char* part = split == Split::kTrain ? "train" : "test";
   std::vector<std::string> images;

@@ -43,11 +43,6 @@ Result<ImageDataset> read_picture_folder(const Path& folder, Split split,
 // Whether pictures lie in folder or below it.
 bool has_pictures(const Path& folder);
 
-// Archives of samples (arr_0, seeds, classes) that one job wrote, as one data set.
-bool are_sample_archives(const Path& folder, const std::vector<std::string>& files);
-Result<ImageDataset> read_sample_archives(const Path& folder,
-                                          const std::vector<std::string>& files);
-
 // A single IDX file, its labels and its counterpart beside it.
 Result<ImageDataset> read_idx_file_set(const Path& images, Split split);
 // One CIFAR file.

@@ -121,7 +121,7 @@ TEST(Safetensors, EachLieIsACorruptErrorThatNamesIt) {
 }
 
 TEST(Safetensors, HeaderLengthIsBoundedBeforeItIsBelieved) {
-  EXPECT_TRUE(fails(parse_safetensors("a\x01c", "m"), ErrorKind::kCorrupt, "3 bytes"));
+  EXPECT_TRUE(fails(parse_safetensors("a\x01" "c", "m"), ErrorKind::kCorrupt, "3 bytes"));
   std::string bytes = file_of("{}", "");
   bytes[0] = 100;
   EXPECT_TRUE(
