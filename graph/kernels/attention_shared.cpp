@@ -42,6 +42,11 @@ class SharedAttention : KernelBody {
     // A row longer than its block, against bank conflicts.
     row_stride_ = rows_ + 1;
     column_stride_ = kColumns + 1;
+    if (has_narrow_registers(caps)) {
+      // Unrolled, the loads of many turns would be in registers at once.
+      writer.extension("GL_EXT_control_flow_attributes");
+      rolled_ = "[[dont_unroll]] ";
+    }
     tile_size_ = kChannels * (row_stride_ + column_stride_);
     depth_ = kColumns;
     while (depth_ * width_ > tile_size_) depth_ /= 2;
@@ -145,7 +150,7 @@ class SharedAttention : KernelBody {
     fill(row, "row0", rows_, w_.rows, 0, row_stride_);
     fill(column, "start", kColumns, w_.columns, kChannels * row_stride_, column_stride_);
     line("barrier();");
-    line("for (uint c = 0u; c < {}u; ++c) {{", kChannels);
+    line("{}for (uint c = 0u; c < {}u; ++c) {{", rolled_, kChannels);
     for (int64_t i = 0; i < micro_rows_; ++i)
       line("float x{} = tile[c * {}u + tr + {}u];", i, row_stride_, i * kRowThreads);
     for (int64_t j = 0; j < kMicroColumns; ++j)
@@ -222,7 +227,7 @@ class SharedAttention : KernelBody {
                                   w_.columns - 1, x.token, w_.d - 1, x.channel)));
     line("tile[i] = c < {}u && token < {}u ? x : 0.0; }}", w_.d, w_.columns);
     line("barrier();");
-    line("for (uint t = 0u; t < {}u; ++t) {{", depth_);
+    line("{}for (uint t = 0u; t < {}u; ++t) {{", rolled_, depth_);
     for (int64_t i = 0; i < micro_rows_; ++i)
       line("float x{} = weights[(tr + {}u) * {}u + part + t];", i, i * kRowThreads, column_stride_);
     for (int64_t j = 0; j < micro_width_; ++j) {
@@ -278,6 +283,7 @@ class SharedAttention : KernelBody {
   const AttentionWalk& w_;
   int64_t rows_ = 64, micro_rows_ = 4, tiles_ = 1;
   std::array<uint32_t, 3> groups_ = {1, 1, 1};
+  const char* rolled_ = "";  // before a loop that is to stay one
   int64_t row_stride_ = 0, column_stride_ = 0, tile_size_ = 0;
   int64_t width_ = 0, micro_width_ = 0;  // channels of a head, rounded up
   int64_t depth_ = 0;                    // columns whose operand fits into the tile
