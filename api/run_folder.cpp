@@ -58,14 +58,6 @@ std::optional<int64_t> number_in(std::string_view name, std::string_view prefix,
   return number;
 }
 
-// A grid of samples says in its settings at which step a run drew it.
-bool is_own_grid(const Path& png, int64_t step) {
-  const auto settings = read_png_settings(png);
-  if (!settings.ok() || !settings->is_object()) return false;
-  const auto found = settings->find(kStepSetting);
-  return found != settings->end() && found->is_number_integer() && found->get<int64_t>() == step;
-}
-
 // run.json may be any program's name for its own settings.
 Status check_is_run(const Path& out) {
   const Path path = out / kRunFile;
@@ -157,6 +149,13 @@ Status remove_if_empty(const Path& folder) {
 }
 
 }  // namespace
+
+bool is_own_grid(const Path& png, int64_t step) {
+  const auto settings = read_png_settings(png);
+  if (!settings.ok() || !settings->is_object()) return false;
+  const auto found = settings->find(kStepSetting);
+  return found != settings->end() && found->is_number_integer() && found->get<int64_t>() == step;
+}
 
 Status check_run_folder(const Path& out) {
   if (!folder_exists(out)) return {};

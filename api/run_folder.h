@@ -15,6 +15,9 @@ inline constexpr const char* kEventFile = "events.out.tfevents.ito";  // TensorB
 
 inline constexpr const char* kLossCurveFile = "loss_curve.png";
 
+// Whether the picture is the grid of samples that a run drew at that step: its settings say so.
+bool is_own_grid(const Path& png, int64_t step);
+
 // Error kInvalidArgument for a folder that holds what a run would write and none wrote: a run.json
 // of another program or, without one, a model, a checkpoint or a page that somebody put there.
 Status check_run_folder(const Path& out);

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "api/run_folder.h"
 #include "base/check.h"
 #include "base/error.h"
 #include "io/checkpoint.h"
@@ -108,7 +109,8 @@ Result<std::vector<ReportPicture>> sample_grids(const Path& run) {
   ITO_ASSIGN(const std::vector<std::string> names, list_folder(run));
   std::vector<std::pair<int64_t, std::string>> grids;
   for (const std::string& name : names)
-    if (const auto step = step_of_grid(name)) grids.emplace_back(*step, name);
+    if (const auto step = step_of_grid(name); step && is_own_grid(run / name, *step))
+      grids.emplace_back(*step, name);
   std::sort(grids.begin(), grids.end());
   std::vector<ReportPicture> pictures;
   const size_t count = std::min(grids.size(), kMostSampleGrids);

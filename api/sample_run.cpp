@@ -169,7 +169,8 @@ Status SamplingJob::load_guide() {
     return {};
   }
   ITO_ASSIGN(const JudgedClasses judged, classes_in(folder, guidance.classifier));
-  if (judged.moved) guidance.classes = judged.numbers;
+  const bool all = guidance.classifier.network.signature().out_channels == model_.num_classes();
+  if (judged.moved || (judged.by_name && !all)) guidance.classes = judged.numbers;
   return {};
 }
 

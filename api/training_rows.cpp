@@ -24,9 +24,12 @@ void discrete_chain(const TrainingOptions& options, SchedulerConfig& config) {
   config.timestep_spacing = "trailing";
 }
 
-void continuous(const TrainingOptions& options, SchedulerConfig& config) {
+void sigmas(const TrainingOptions& options, SchedulerConfig& config) {
   config.sigma_min = options.sigma_min;
   config.sigma_max = options.sigma_max;
+}
+
+void rates(const TrainingOptions& options, SchedulerConfig& config) {
   config.beta_min = options.beta_min;
   config.beta_max = options.beta_max;
 }
@@ -75,7 +78,7 @@ constexpr TrainedProcessRow kProcesses[] = {
      .options = "sigma-min sigma-max sigma-data ladder",
      .sampler = "pc",
      .sampling_eps = kVeSamplingEps,
-     .describe = continuous,
+     .describe = sigmas,
      .take = take_sigmas,
      .sigma_from_data = true,
      .ladder = true,
@@ -85,14 +88,14 @@ constexpr TrainedProcessRow kProcesses[] = {
      .options = kRates,
      .sampler = "em",
      .sampling_eps = kVpSamplingEps,
-     .describe = continuous,
+     .describe = rates,
      .take = take_rates},
     {.name = {"subvp", "sub-variance-preserving SDE", "Song et al. 2021, eq. 12", ""},
      .process = ProcessKind::kSubVp,
      .options = kRates,
      .sampler = "em",
      .sampling_eps = kVpSamplingEps,
-     .describe = continuous,
+     .describe = rates,
      .take = take_rates},
     {.name = {"edm", "EDM's preconditioned network and loss", "Karras et al. 2022", ""},
      .process = ProcessKind::kEdm,

@@ -149,7 +149,10 @@ Status Run::open_folder() {
   ITO_TRY(make_folders(run_.out));
   ITO_TRY(take_folder());
   ITO_TRY(remove_half_written(run_.out));
-  ITO_ASSIGN(std::optional<Checkpoint> checkpoint, load_latest_checkpoint(run_.out, device_.log()));
+  std::optional<Checkpoint> checkpoint;
+  if (file_exists(run_.out / kRunFile)) {  // else whatever is called so is no checkpoint of this run
+    ITO_ASSIGN(checkpoint, load_latest_checkpoint(run_.out, device_.log()));
+  }
   if (!checkpoint) {
     ITO_TRY(write_run_file(run_.out, run_file()));
     ITO_TRY(open_metrics(std::nullopt));

@@ -145,6 +145,7 @@ Result<JudgedClasses> judged_classes(const std::optional<ClassNames>& names, uin
     result.note = fmt::format("{}: its classes are taken by number, as {} no names", judge,
                               named ? "they have" : "the model's have");
   if (!named || !judge_named) return result;
+  result.by_name = true;
   for (uint32_t k = 0; k < std::min<size_t>(classes, names->names.size()); ++k) {
     const auto place = index_of(judge_names->names, names->names[k]);
     if (place && *place < judged) {

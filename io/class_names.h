@@ -40,6 +40,7 @@ Result<std::vector<uint32_t>> classes_called(const std::string& text,
 // Which of a classifier's classes are a model's: by name where both have names, else by number.
 struct JudgedClasses {
   std::vector<uint32_t> numbers;  // the classifier's number of each class of the model
+  bool by_name = false;           // found by their names
   bool moved = false;             // whether any of them is not the model's own
   std::string note;               // where numbers were taken because one has no names; or empty
 };

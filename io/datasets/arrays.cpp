@@ -217,7 +217,6 @@ Result<ImageDataset> read_numbered(const Path& folder, const std::vector<std::st
                          kMaxDatasetBytes >> 30);
   }
   all.facts.part = "all";
-  all.facts.notes.push_back(fmt::format("{} archives are read as one data set", files.size()));
   return all;
 }
 

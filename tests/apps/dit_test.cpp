@@ -72,8 +72,9 @@ TEST(DiTFolders, ArePipelinesAsDiffusersNamesThem) {
   ASSERT_OK(write_safetensors(weights, file));
   ASSERT_OK_AND_ASSIGN(const Model with_places, load_model(scratch / "model"));
   EXPECT_EQ(with_places.weights, model.weights);
-  ASSERT_FALSE(with_places.notes.empty());
-  EXPECT_NE(with_places.notes[0].find("pos_embed.pos_embed"), std::string::npos);
+  EXPECT_TRUE(std::any_of(with_places.notes.begin(), with_places.notes.end(), [](const auto& note) {
+    return note.find("pos_embed.pos_embed") != std::string::npos;
+  }));
 }
 
 TEST(DiTFolders, AreSampledFromByClassAndWithGuidance) {

@@ -229,15 +229,16 @@ TEST_F(FineTuning, EveryProcessComesBackAsItself) {
       {ProcessKind::kFlow, "flow"},
       {ProcessKind::kConsistency, "consistency"}};
   for (const auto& [process, objective] : processes) {
-    std::string_view sde = "none";
-    for (const TrainedProcessRow& row : trained_process_rows())
-      if (row.process == process) sde = row.name.name;
-    const TrainingOptions made = training_options({{"objective", objective},
-                                                   {"size", "8"},
-                                                   {"sde", sde},
-                                                   {"sigma-max", 8},
-                                                   {"channels", Json::array({8})},
-                                                   {"norm-groups", 4}});
+    Json keys = {{"objective", objective},
+                 {"size", "8"},
+                 {"channels", Json::array({8})},
+                 {"norm-groups", 4}};
+    for (const TrainedProcessRow& row : trained_process_rows()) {
+      if (row.process != process) continue;
+      keys["sde"] = row.name.name;
+      if (row.options.find("sigma-max") != std::string_view::npos) keys["sigma-max"] = 8;
+    }
+    const TrainingOptions made = training_options(keys);
     const ImageDataset data = three_classes();
     const auto task = make_task(made, data);
     ASSERT_TRUE(task.ok()) << objective << ": " << task.error().message;
