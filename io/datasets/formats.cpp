@@ -100,12 +100,21 @@ Result<ImageDataset> open_any(const Path& path, Split split, const DatasetOption
   }
   Path folder = path;
   const FolderFormat* format = format_of(folder);
-  if (format == nullptr && !has_pictures(folder)) {
+  if (format == nullptr) {
+    const bool pictures = has_pictures(folder);
     std::vector<Path> found;
     size_t visited = 0;
     find_below(folder, kDepth, visited, found);
+    // Arrays beside pictures are somebody's features or boxes; MNIST beside a picture may be meant.
+    if (pictures)
+      std::erase_if(found,
+                    [](const Path& inner) { return format_of(inner)->read == read_array_folder; });
     std::vector<std::string> names;
     for (const Path& inner : found) names.push_back(inner.string());
+    if (pictures && !found.empty())
+      return invalid_argument(
+          "{} holds pictures, and data sets of other forms in {}; give the folder of one of them",
+          path.string(), listed(names));
     if (found.size() > 1)
       return invalid_argument("{} holds several data sets; give one of {}", path.string(),
                               listed(names));

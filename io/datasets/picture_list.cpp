@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/name_list.h"
 #include "io/file_kind.h"
 
 namespace ito {
@@ -45,14 +46,18 @@ struct Walk {
   std::map<std::string, int64_t> left_out;
   std::vector<std::string>
       pictureless;  // folders of the first level that may be classes all the same
+  std::vector<std::string> passed_over;  // and those that are none: no picture is in them
 };
 
-// Whether anything below a folder is a picture that cannot be read; true of an empty one.
+// Whether anything in a folder is a picture that cannot be read; true of an empty one, and of one
+// with nothing but empty folders.
 bool may_be_class(const Path& folder) {
   const std::vector<std::string> names = visible_names(folder);
-  if (names.empty()) return true;
   return std::any_of(names.begin(), names.end(),
-                     [&](const std::string& name) { return is_unreadable(ending_of(name)); });
+                     [](const std::string& name) { return is_unreadable(ending_of(name)); }) ||
+         std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+           return folder_exists(folder / name) && may_be_class(folder / name);
+         });
 }
 
 Status walk(const Path& folder, const std::string& relative, int depth, Walk& out) {
@@ -68,8 +73,8 @@ Status walk(const Path& folder, const std::string& relative, int depth, Walk& ou
     if (folder_exists(path)) {
       const size_t before = out.pictures.size();
       ITO_TRY(walk(path, below, depth + 1, out));
-      if (depth == 0 && out.pictures.size() == before && may_be_class(path))
-        out.pictureless.push_back(name);
+      if (depth == 0 && out.pictures.size() == before)
+        (may_be_class(path) ? out.pictureless : out.passed_over).push_back(name);
       continue;
     }
     const std::string ending = ending_of(name);
@@ -204,6 +209,10 @@ Status label_by_folders(PictureList& list, const Walk& found, const PictureList*
         "takes all, without classes",
         stray, stray == 1 ? "" : "s", stray == 1 ? "is" : "are"));
   }
+  if (!found.passed_over.empty())
+    list.notes.push_back(fmt::format("no pictures are in {}, so {} no class",
+                                     joined(found.passed_over),
+                                     found.passed_over.size() == 1 ? "it is" : "they are"));
   return label_by_names(list, names, false, {found.pictureless.begin(), found.pictureless.end()},
                         of_training);
 }

@@ -87,6 +87,14 @@ TEST(Roots, DataSetsBelowAreFoundOrNamed) {
                     "KMNIST/raw", "MNIST/raw", "several data sets"));
 }
 
+TEST(Roots, APictureBesideADataSetIsNotTakenForIt) {
+  TempFolder folder;
+  put(folder / "MNIST" / "raw" / "train-images-idx3-ubyte", kImages);
+  ASSERT_TRUE(write_png(folder / "preview.png", {.h = 1, .w = 1, .c = 1, .pixels = {0}}).ok());
+  EXPECT_TRUE(fails(open_dataset(folder.path(), Split::kTrain), ErrorKind::kInvalidArgument,
+                    "holds pictures", "MNIST/raw"));
+}
+
 TEST(Roots, CifarInItsOwnFolderIsFound) {
   TempFolder folder;
   std::string record(3073, '\0');

@@ -108,6 +108,18 @@ TEST(PictureFolder, StrayPicturesBesideClassesAreLeftOutAndSaid) {
               ElementsAre(DatasetFacts::LeftOut{"beside the folders of classes", 1}));
 }
 
+TEST(PictureFolder, AnEmptyFolderIsAClassAndOneOfOtherFilesIsSaidToBeNone) {
+  TempFolder folder;
+  put(folder / "a" / "1.png", png(2, 2, 1, 1));
+  put(folder / "b" / "inner" / ".keep", "");
+  put(folder / "c" / "1.png", png(2, 2, 1, 3));
+  put(folder / "notes" / "read.txt", "words");
+  const ImageDataset data = *open_dataset(folder.path(), Split::kTrain);
+  EXPECT_THAT(seen(data), ElementsAre("1 a", "3 c"));
+  EXPECT_EQ(data.num_classes(), 3);
+  EXPECT_THAT(data.facts.notes, Contains(HasSubstr("no pictures are in notes, so it is no class")));
+}
+
 TEST(PictureFolder, OneFolderAroundThePicturesIsNoClass) {
   TempFolder folder;
   put(folder / "images" / "1.png", png(2, 2, 1, 1));
