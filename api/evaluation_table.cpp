@@ -21,7 +21,7 @@ struct Column {
 };
 constexpr Column kColumns[] = {
     {"frechet", "frechet_error", "Fréchet distance", 3},
-    {"kernel", "kernel_error", "kernel distance", 4},
+    {"kernel", "kernel_error", "kernel distance", 6},
     {"precision", "precision_error", "precision", 3},
     {"recall", "recall_error", "recall", 3},
     {"recognised_percent", nullptr, "recognised %", 1},

@@ -101,8 +101,13 @@ class SharedEmitter : KernelBody {
         store_(store),
         m_tiles_(ceil_div(view_.m_size, tiling.block_m)),
         n_tiles_(ceil_div(view_.n_size, tiling.block_n)),
-        a_side_(side('a', 'm', a)),
-        b_side_(side('b', 'n', b)) {}
+        a_side_(side('a', 'm', a, true)),
+        b_side_(side('b', 'n', b, true)) {
+    if (a == b && a_side_.chunk != b_side_.chunk) {  // one argument is loaded in one way
+      a_side_ = side('a', 'm', a, false);
+      b_side_ = side('b', 'n', b, false);
+    }
+  }
 
   int64_t tiles() const { return m_tiles_ * n_tiles_ * view_.batch_size; }
 
@@ -165,7 +170,7 @@ class SharedEmitter : KernelBody {
     std::string array() const { return fmt::format("tile_{}", letter); }
   };
 
-  Side side(char letter, char index, const std::string& argument) const {
+  Side side(char letter, char index, const std::string& argument, bool quads) const {
     const bool is_a = letter == 'a';
     Side s{.letter = letter,
            .index = index,
@@ -177,7 +182,7 @@ class SharedEmitter : KernelBody {
            .size = is_a ? view_.m_size : view_.n_size,
            .rows = digits(attr_, is_a ? view_.m : view_.n)};
     s.along_k = smallest(blocks_.inside, s.stride) < smallest(s.rows, s.stride);
-    if (loads_quads(s)) s.chunk = 4;
+    if (quads && loads_quads(s)) s.chunk = 4;
     s.loads = ceil_div(s.block * blocks_.steps, s.chunk * t_.invocations());
     s.row_length = s.block + SharedTiling::kRowPadding;
     return s;
@@ -193,7 +198,7 @@ class SharedEmitter : KernelBody {
   // Whether groups of four along the direction in which it is read lie together in memory, each at
   // a multiple of four from the start.
   bool loads_quads(const Side& s) const {
-    if (writer_.dtype(s.argument) != DType::kF32 || s.offset % 4 != 0) return false;
+    if (!writer_.can_load_quads(s.argument) || s.offset % 4 != 0) return false;
     const std::vector<Digit>& fast = s.along_k ? blocks_.inside : s.rows;
     if (fast.empty() || fast.back().*s.stride != 1 || fast.back().size % 4 != 0) return false;
     if (s.along_k && blocks_.whole != 0 && blocks_.inside.size() == 1) return false;
@@ -373,7 +378,7 @@ class SharedEmitter : KernelBody {
   const Blocks blocks_;
   const std::string& store_;
   int64_t m_tiles_, n_tiles_;
-  const Side a_side_, b_side_;
+  Side a_side_, b_side_;
 };
 
 }  // namespace

@@ -65,7 +65,10 @@ size_t KernelWriter::find(const std::string& name) const {
   return index;
 }
 
-std::string KernelWriter::load(const std::string& name, const std::string& index) const {
+std::string KernelWriter::load(const std::string& name, const std::string& index) {
+  Argument& argument = arguments_[find(name)];
+  CHECK(!argument.quads, "an argument is loaded by fours and singly");
+  argument.singly = true;
   switch (arguments_[find(name)].dtype) {
     case DType::kF16:
       return fmt::format("float({}.v[{}])", name, index);
@@ -78,10 +81,15 @@ std::string KernelWriter::load(const std::string& name, const std::string& index
   }
 }
 
+bool KernelWriter::can_load_quads(const std::string& name) const {
+  const Argument& argument = arguments_[find(name)];
+  return argument.dtype == DType::kF32 && !argument.written && !argument.singly;
+}
+
 std::string KernelWriter::load_quad(const std::string& name, const std::string& quad) {
-  CHECK(dtype(name) == DType::kF32, "four elements at once are loaded of f32 only");
-  quads_ = true;
-  return fmt::format("F32Quads({}).v[{}]", name, quad);
+  CHECK(can_load_quads(name), "an argument cannot be loaded by fours");
+  arguments_[find(name)].quads = true;
+  return fmt::format("{}.v[{}]", name, quad);
 }
 
 std::string KernelWriter::store(const std::string& name, const std::string& index,
@@ -134,6 +142,10 @@ Kernel KernelWriter::finish(std::string name, std::array<uint32_t, 3> local_size
     Storage s = storage(argument.dtype);
     const char* access = argument.written ? "" : "readonly ";
     std::string block = fmt::format("{}{}", s.block, argument.written ? "W" : "R");
+    if (argument.quads) {  // tensors begin at any multiple of an element, so their fours do as well
+      s.element = "vec4";
+      block = "F32Quads";
+    }
     if (blocks.insert(block).second)
       text += fmt::format(
           "layout(buffer_reference, std430, buffer_reference_align = {}) {}buffer {} {{ {} v[]; "
@@ -141,11 +153,6 @@ Kernel KernelWriter::finish(std::string name, std::array<uint32_t, 3> local_size
           dtype_size(argument.dtype), access, block, s.element);
     push += fmt::format("  {} b{};\n", block, i);
   }
-  // Tensors begin at any multiple of an element, so their fours do as well.
-  if (quads_)
-    text +=
-        "layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer F32Quads { "
-        "vec4 v[]; };\n";
   if (!push.empty())
     text += fmt::format("layout(push_constant, std430) uniform Push {{\n{}}};\n", push);
   for (const std::string& function : functions_) text += function + "\n";

@@ -25,6 +25,8 @@ class KernelWriter {
     DType dtype = DType::kF32;
     bool read = false;
     bool written = false;
+    bool singly = false;  // elements are loaded one by one
+    bool quads = false;   // and never, but four at a time
   };
 
   // The argument's name in GLSL ("b0", "b1", ...). Asking again for the same value returns the
@@ -34,9 +36,12 @@ class KernelWriter {
 
   // GLSL expression which loads element `index` (a GLSL uint expression) as the dtype's arithmetic
   // type: float for every float dtype, uint, int or bool.
-  std::string load(const std::string& name, const std::string& index) const;
-  DType dtype(const std::string& name) const { return arguments_[find(name)].dtype; }
-  // GLSL expression of type vec4 which loads elements 4 * quad to 4 * quad + 3 of an f32 argument.
+  std::string load(const std::string& name, const std::string& index);
+  // Whether load_quad() may be used: the argument is f32, not written, and nothing loads it singly.
+  // (Not every driver converts addresses, so an argument is declared for the one or the other.)
+  bool can_load_quads(const std::string& name) const;
+  // GLSL expression of type vec4 which loads elements 4 * quad to 4 * quad + 3. From then on load()
+  // of the same argument is a CHECK.
   std::string load_quad(const std::string& name, const std::string& quad);
   // GLSL statement which stores `value`.
   std::string store(const std::string& name, const std::string& index,
@@ -57,7 +62,6 @@ class KernelWriter {
   std::vector<Argument> arguments_;
   std::vector<std::string> functions_;
   std::set<std::string> extensions_;
-  bool quads_ = false;
 };
 
 // The content of main(), for emitters that write it line by line.
