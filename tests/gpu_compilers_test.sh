@@ -2,8 +2,8 @@
 # Compiles plans with the compilers of GPUs that are not there (scripts/with-gpu-compiler), and fails where one
 # refuses a kernel or spills registers:
 #   tests/gpu_compilers_test.sh ITO [TARGET...]
-# Prints a line a plan and target: dispatches, kernels, spills, and what the loops of its ten kernels with the
-# most work are made of. Targets that cannot be had are named and skipped. Nothing runs, so nothing here says
+# Prints a line a plan and target: dispatches, kernels, spills, and the share of multiply-adds in the main loops of
+# the kernels that have 32 of them or more, the middle one and the lowest. Targets that cannot be had are named and skipped. Nothing runs, so nothing here says
 # that results are right: the tests on CPU drivers do.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -22,7 +22,7 @@ plans=(
   "fashion-mnist-ve-sample --plan sample --batch 16 $root/models/fashion-mnist-ve --sampler em"
 )
 
-# read_json FIELD...: of the report on standard input.
+# report: the numbers of a line, from the JSON on standard input; kernels that spill go to standard error.
 report() {
   python3 -c '
 import json, sys
