@@ -94,17 +94,6 @@ bool is_average(std::string_view name) {
   return false;
 }
 
-// "run.json" of the temporary file "run.json.123.tmp" of a process 123.
-std::optional<std::string_view> temporary_stem(std::string_view name) {
-  constexpr std::string_view kTemporary = ".tmp";
-  if (!name.ends_with(kTemporary)) return std::nullopt;
-  name.remove_suffix(kTemporary.size());
-  const size_t dot = name.find_last_not_of("0123456789");
-  if (dot == std::string_view::npos || dot + 1 == name.size() || name[dot] != '.')
-    return std::nullopt;
-  return name.substr(0, dot);
-}
-
 // Whether `name` in RUN/folder (empty: in the run itself) is what a run calls a file.
 bool is_run_name(const std::string& folder, std::string_view name) {
   if (is_average(name)) return true;
@@ -150,11 +139,15 @@ Status remove_if_empty(const Path& folder) {
 
 }  // namespace
 
-bool is_own_grid(const Path& png, int64_t step) {
+std::optional<int64_t> own_grid_step(const Path& png) {
+  const auto step = number_in(png.filename().string(), kGridPrefix, kGridEnding);
+  if (!step) return std::nullopt;
   const auto settings = read_png_settings(png);
-  if (!settings.ok() || !settings->is_object()) return false;
+  if (!settings.ok() || !settings->is_object()) return std::nullopt;
   const auto found = settings->find(kStepSetting);
-  return found != settings->end() && found->is_number_integer() && found->get<int64_t>() == step;
+  const bool own =
+      found != settings->end() && found->is_number_integer() && found->get<int64_t>() == *step;
+  return own ? step : std::nullopt;
 }
 
 Status check_run_folder(const Path& out) {
@@ -193,7 +186,7 @@ Status check_nothing_in_the_way(const Path& out, int64_t first, int64_t steps,
     }
     if (const auto step = number_in(name, kGridPrefix, kGridEnding);
         step && sample_every > 0 && *step > first && *step <= steps &&
-        (*step % sample_every == 0 || *step == steps) && !is_own_grid(out / name, *step))
+        (*step % sample_every == 0 || *step == steps) && !own_grid_step(out / name))
       return in_the_way(out, name);
   }
   return {};
@@ -237,9 +230,7 @@ Status remove_run(const Path& out) {
   for (const std::string& name : names) {
     if (const auto step = number_in(name, kCheckpointPrefix, ""))
       ITO_TRY(remove_checkpoint(out, *step));
-    if (const auto step = number_in(name, kGridPrefix, kGridEnding);
-        step && is_own_grid(out / name, *step))
-      ITO_TRY(remove_tree(out / name));
+    if (own_grid_step(out / name)) ITO_TRY(remove_tree(out / name));
   }
   ITO_TRY(remove_checkpoint_leftovers(out));
   for (const char* name : kWritten) ITO_TRY(remove_tree(out / name));

@@ -15,8 +15,9 @@ inline constexpr const char* kEventFile = "events.out.tfevents.ito";  // TensorB
 
 inline constexpr const char* kLossCurveFile = "loss_curve.png";
 
-// Whether the picture is the grid of samples that a run drew at that step: its settings say so.
-bool is_own_grid(const Path& png, int64_t step);
+// The step at which a run drew the picture, a grid of samples called after the step, as its
+// settings say, too; nothing for other pictures of such a name.
+std::optional<int64_t> own_grid_step(const Path& png);
 
 // Error kInvalidArgument for a folder that holds what a run would write and none wrote: a run.json
 // of another program or, without one, a model, a checkpoint or a page that somebody put there.

@@ -15,8 +15,6 @@
 namespace ito {
 namespace {
 
-constexpr std::string_view kSamples = "samples-";
-constexpr std::string_view kPng = ".png";
 constexpr const char* kTrainerFile = "trainer.json";
 
 struct ChartColumn {
@@ -95,22 +93,11 @@ std::string duration(double seconds) {
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
-std::optional<int64_t> step_of_grid(std::string_view name) {
-  if (!name.starts_with(kSamples) || !name.ends_with(kPng)) return std::nullopt;
-  name.remove_prefix(kSamples.size());
-  name.remove_suffix(kPng.size());
-  int64_t step = 0;
-  const auto read = std::from_chars(name.data(), name.data() + name.size(), step);
-  if (read.ec != std::errc() || read.ptr != name.data() + name.size()) return std::nullopt;
-  return step;
-}
-
 Result<std::vector<ReportPicture>> sample_grids(const Path& run) {
   ITO_ASSIGN(const std::vector<std::string> names, list_folder(run));
   std::vector<std::pair<int64_t, std::string>> grids;
   for (const std::string& name : names)
-    if (const auto step = step_of_grid(name); step && is_own_grid(run / name, *step))
-      grids.emplace_back(*step, name);
+    if (const auto step = own_grid_step(run / name)) grids.emplace_back(*step, name);
   std::sort(grids.begin(), grids.end());
   std::vector<ReportPicture> pictures;
   const size_t count = std::min(grids.size(), kMostSampleGrids);

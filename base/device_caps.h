@@ -10,10 +10,9 @@ namespace ito {
 
 struct DeviceCaps {
   std::string name = "generic";
-  bool is_cpu = false;          // a CPU driver: lanes are SIMD, shared memory buys nothing
-  uint32_t subgroup_size = 32;  // lanes that run together (1 to 128)
-  // What a kernel may be compiled for, where the device lets that be chosen; 0: it does not say.
-  uint32_t min_subgroup_size = 0, max_subgroup_size = 0;
+  bool is_cpu = false;             // a CPU driver: lanes are SIMD, shared memory buys nothing
+  uint32_t subgroup_size = 32;     // lanes that run together (1 to 128)
+  uint32_t min_subgroup_size = 0;  // the narrowest that may be chosen; 0: the device does not say
   uint32_t max_workgroup_invocations = 128;
   uint32_t max_workgroup_size_x = 128;
   uint32_t shared_memory_bytes = 16384;

@@ -202,18 +202,13 @@ Status rename_path(const Path& from, const Path& to) {
   return {};
 }
 
-Status remove_temporaries(const Path& folder) {
-  if (!folder_exists(folder)) return {};
-  ITO_ASSIGN(const std::vector<std::string> names, list_folder(folder));
-  for (const std::string& name : names) {
-    if (!name.ends_with(kTemporary)) continue;
-    const std::string_view stem = std::string_view(name).substr(0, name.size() - kTemporary.size());
-    const size_t dot = stem.find_last_not_of("0123456789");
-    const bool numbered = dot != std::string_view::npos && dot + 1 < stem.size();
-    if (numbered && stem[dot] == '.' && file_exists(folder / name))
-      ITO_TRY(remove_tree(folder / name));
-  }
-  return {};
+std::optional<std::string_view> temporary_stem(std::string_view name) {
+  if (!name.ends_with(kTemporary)) return std::nullopt;
+  name.remove_suffix(kTemporary.size());
+  const size_t dot = name.find_last_not_of("0123456789");
+  if (dot == std::string_view::npos || dot + 1 == name.size() || name[dot] != '.')
+    return std::nullopt;
+  return name.substr(0, dot);
 }
 
 Result<std::vector<std::string>> list_folder(const Path& path) {

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <span>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,9 +49,9 @@ Status remove_tree(const Path& path);
 // Renames within a file system; what is at `to` is replaced (a folder only where it is empty).
 Status rename_path(const Path& from, const Path& to);
 
-// Removes the temporary files that killed calls of write_file_atomic left directly in a folder
-// (NAME.PROCESS.tmp); fine if it does not exist. Not while another process writes there.
-Status remove_temporaries(const Path& folder);
+// "run.json" of "run.json.123.tmp", the temporary file of a call of write_file_atomic in process
+// 123; nothing for any other name.
+std::optional<std::string_view> temporary_stem(std::string_view name);
 
 // Names (not paths) in a folder, sorted bytewise. Errors: kNotFound, kIo.
 Result<std::vector<std::string>> list_folder(const Path& path);

@@ -13,7 +13,7 @@ std::vector<vk::PipelineRequest> pipeline_requests(const Plan& plan) {
 }
 
 Result<std::vector<KernelStatistics>> kernel_statistics(vk::Device& device, const Plan& plan) {
-  ITO_ASSIGN(const auto reports, device.pipelines().report(pipeline_requests(plan), true));
+  ITO_ASSIGN(const auto reports, device.pipelines().report(pipeline_requests(plan)));
   std::vector<KernelStatistics> kernels(plan.kernels.size());
   for (size_t i = 0; i < kernels.size(); ++i) {
     kernels[i].name = plan.kernels[i].name;

@@ -107,7 +107,6 @@ void fill_caps(Context& context, uint64_t most) {
   caps.is_cpu = context.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
   caps.subgroup_size = std::max(1u, subgroup.subgroupSize);
   caps.min_subgroup_size = sizes.minSubgroupSize;
-  caps.max_subgroup_size = sizes.maxSubgroupSize;
   caps.max_workgroup_invocations = limits.maxComputeWorkGroupInvocations;
   caps.max_workgroup_size_x = limits.maxComputeWorkGroupSize[0];
   caps.shared_memory_bytes = limits.maxComputeSharedMemorySize;

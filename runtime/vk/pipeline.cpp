@@ -187,19 +187,19 @@ Result<std::vector<std::shared_ptr<const Pipeline>>> PipelineStore::get(
   return pipelines;
 }
 
-Result<std::vector<PipelineReport>> PipelineStore::report(std::span<const PipelineRequest> requests,
-                                                          bool code) {
+Result<std::vector<PipelineReport>> PipelineStore::report(
+    std::span<const PipelineRequest> requests) {
   if (!context_.features.pipeline_reports)
     return unsupported("'{}' says nothing of its machine code: it lacks {}", context_.caps.name,
                        VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
-  VkPipelineCreateFlags flags = VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR;
-  if (code) flags |= VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR;
+  const VkPipelineCreateFlags flags = VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR |
+                                      VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR;
   std::vector<PipelineReport> reports(requests.size());
   std::vector<Status> statuses(requests.size());
   parallel_for(requests.size(), threads_, [&](size_t i) {
     statuses[i] = [&]() -> Status {
       ITO_ASSIGN(const auto pipeline, make(requests[i], VK_NULL_HANDLE, flags));
-      ITO_ASSIGN(reports[i], read_report(context_, pipeline->handle(), code));
+      ITO_ASSIGN(reports[i], read_report(context_, pipeline->handle()));
       return {};
     }();
   });

@@ -61,9 +61,9 @@ class PipelineStore {
   Result<std::vector<std::shared_ptr<const Pipeline>>> get(
       std::span<const PipelineRequest> requests);
   // What the driver says of each request's machine code, in order; compiled in parallel, kept
-  // nowhere. `code`: with the machine code as text. Errors: as get(); kUnsupported where
+  // nowhere. Errors: as get(); kUnsupported where
   // DeviceFeatures::pipeline_reports is not enabled.
-  Result<std::vector<PipelineReport>> report(std::span<const PipelineRequest> requests, bool code);
+  Result<std::vector<PipelineReport>> report(std::span<const PipelineRequest> requests);
   // Writes the driver's cache to disk where pipelines were made since the last time.
   void save();
 

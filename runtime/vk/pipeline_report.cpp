@@ -90,7 +90,7 @@ const PipelineExecutable& PipelineReport::widest() const {
       [](const auto& a, const auto& b) { return a.subgroup_size < b.subgroup_size; });
 }
 
-Result<PipelineReport> read_report(const Context& context, VkPipeline pipeline, bool code) {
+Result<PipelineReport> read_report(const Context& context, VkPipeline pipeline) {
   const DeviceFunctions& fn = context.fn;
   VkPipelineInfoKHR of = {};
   of.sType = VK_STRUCTURE_TYPE_PIPELINE_INFO_KHR;
@@ -123,9 +123,7 @@ Result<PipelineReport> read_report(const Context& context, VkPipeline pipeline, 
     });
     if (result != VK_SUCCESS) return context.error(result, "reading a pipeline's statistics");
     for (const auto& s : statistics) executable.statistics.push_back({s.name, number(s)});
-    if (code) {
-      ITO_ASSIGN(executable.code, read_code(context, info));
-    }
+    ITO_ASSIGN(executable.code, read_code(context, info));
     report.executables.push_back(std::move(executable));
   }
   return report;

@@ -25,7 +25,7 @@ struct PipelineExecutable {
   std::string name;
   uint32_t subgroup_size = 0;  // 0: not said
   std::vector<PipelineStatistic> statistics;
-  std::string code;  // machine code as the driver prints it; empty where it was not asked for
+  std::string code;  // machine code as the driver prints it; empty where it does not
 
   // The statistic of that name; nothing where the driver has none.
   std::optional<double> statistic(std::string_view name) const;
@@ -42,7 +42,7 @@ struct PipelineReport {
   const PipelineExecutable& widest() const;
 };
 
-// Of a pipeline made with the capturing flags. `code`: with the machine code.
-Result<PipelineReport> read_report(const Context& context, VkPipeline pipeline, bool code);
+// Of a pipeline made with the capturing flags.
+Result<PipelineReport> read_report(const Context& context, VkPipeline pipeline);
 
 }  // namespace ito::vk

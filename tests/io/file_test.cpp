@@ -179,16 +179,11 @@ TEST(File, FolderAppearsWholeOrNotAtAll) {
   EXPECT_EQ(*list_folder(folder.path()), std::vector<std::string>{"model"});
 }
 
-TEST(File, LeftoversOfKilledWritersAreRemovedAndNothingElse) {
-  TempFolder folder;
-  for (const char* name :
-       {"a.json.123.tmp", "b.9.tmp", "notes.tmp", "x.12a.tmp", "c.tmp.5", "77.tmp"})
-    put(folder / name, "half");
-  put(folder / "d.5.tmp" / "inside", "a folder");
-  ASSERT_TRUE(succeeds(remove_temporaries(folder.path())));
-  ASSERT_TRUE(succeeds(remove_temporaries(folder / "not there")));
-  EXPECT_EQ(*list_folder(folder.path()),
-            (std::vector<std::string>{"77.tmp", "c.tmp.5", "d.5.tmp", "notes.tmp", "x.12a.tmp"}));
+TEST(File, NamesOfTemporariesAreKnownAndNoOthers) {
+  EXPECT_EQ(temporary_stem("a.json.123.tmp"), "a.json");
+  EXPECT_EQ(temporary_stem("b.9.tmp"), "b");
+  for (const char* name : {"notes.tmp", "x.12a.tmp", "c.tmp.5", "77.tmp", ".tmp", "a.5"})
+    EXPECT_FALSE(temporary_stem(name)) << name;
 }
 
 TEST(File, KilledFolderWriterLeavesOldOrNew) {
