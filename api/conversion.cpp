@@ -7,6 +7,7 @@
 #include "api/composition.h"
 #include "api/weight_names.h"
 #include "base/error.h"
+#include "base/name_list.h"
 #include "base/half.h"
 #include "io/json.h"
 #include "io/network_file.h"
@@ -101,16 +102,16 @@ Status convert_index(const Path& source, const Path& out, const std::set<std::st
                      Conversion& report) {
   if (!file_exists(source / kIndex)) return {};
   ITO_ASSIGN(Json index, read_json(source / kIndex));
-  std::string absent;
+  std::vector<std::string> absent;
   for (auto& [key, value] : index.items()) {
     const bool component = value.is_array() && value.size() == 2 && !value[0].is_null();
     if (!component || parts.contains(key)) continue;
     value = {nullptr, nullptr};
-    absent += (absent.empty() ? "" : ", ") + key;
+    absent.push_back(key);
   }
   if (!absent.empty())
-    report.notes.push_back(fmt::format("{}: {} {} not converted", source.string(), absent,
-                                       absent.find(',') == std::string::npos ? "is" : "are"));
+    report.notes.push_back(fmt::format("{}: {} {} not converted", source.string(), joined(absent),
+                                       absent.size() == 1 ? "is" : "are"));
   report.written.emplace_back(kIndex);
   return write_file_atomic(out / kIndex, dump_json(index));
 }

@@ -8,6 +8,7 @@
 #include "api/inpainting.h"
 #include "api/weight_names.h"
 #include "base/error.h"
+#include "base/name_list.h"
 #include "io/diffusers.h"
 #include "io/file_kind.h"
 #include "io/network_file.h"
@@ -195,16 +196,18 @@ Result<std::string> variant_of_average(const Path& folder, const std::string& de
   if (model.average == decay) return std::string();
   ITO_ASSIGN(const Path weights, denoiser_folder(folder));
   ITO_ASSIGN(const std::vector<std::string> variants, weight_variants(weights));
-  std::string there = model.average;
+  std::vector<std::string> there;
+  if (!model.average.empty()) there.push_back(model.average);
   for (const std::string& variant : variants) {
     if (!variant.starts_with(kAverageVariant)) continue;
     const std::string found = variant.substr(kAverageVariant.size());
     if (found == decay) return variant;
-    there += (there.empty() ? "" : ", ") + found;
+    there.push_back(found);
   }
   return not_found(
       "{} has no average of decay {}; {}", folder.string(), decay,
-      there.empty() ? "its weights do not say what they are" : "those that it has are " + there);
+      there.empty() ? "its weights do not say what they are"
+                                    : "those that it has are " + joined(there));
 }
 
 Result<Model> load_scheduled_model(const Path& folder, std::string_view variant) {

@@ -1,5 +1,5 @@
 // SampleFiles: where sampled images go. A folder of PNGs, one an image, which a later call
-// completes; or one file of all: a grid, NPZ, safetensors. An image that is there is known by
+// completes; or one file of all (api/sample_forms.h). An image that is there is known by
 // its key, so that a model that was trained further is drawn anew. Not for jobs that are shared
 // among processes or kept in archives (api/sample_farm.h), nor for what images are called and say
 // (api/sample_identity.h).
@@ -8,21 +8,12 @@
 #include <span>
 #include <vector>
 
+#include "api/sample_forms.h"
 #include "api/sample_identity.h"
 #include "base/result.h"
 #include "io/file.h"
 
 namespace ito {
-
-enum class SampleForm { kFolder, kGrid, kNpz, kSafetensors };
-
-// By the ending of `out`: .png a grid, .npz, .safetensors, else a folder. Error kInvalidArgument
-// for another ending of letters, unless a folder of that name is there or it ends with a slash.
-Result<SampleForm> sample_form(const Path& out);
-
-bool is_folder(SampleForm form);
-// Whether images are kept as numbers, which may lie beyond a picture's range.
-bool holds_numbers(SampleForm form);
 
 struct SampleFilesOptions {
   Path out;
@@ -55,7 +46,7 @@ class SampleFiles {
   Status find_finished(std::vector<SampleRequest>& requests);
 
   SampleFilesOptions options_;
-  SampleForm form_ = SampleForm::kFolder;
+  const SampleForm* form_ = nullptr;
   std::vector<SampleRequest> requests_;  // of the images so far
   std::vector<float> images_;
   size_t skipped_ = 0, replaced_ = 0;

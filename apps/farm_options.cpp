@@ -44,8 +44,8 @@ Result<std::optional<FarmOptions>> farm_options(const CLI::App& app, const FarmC
   if (shared) {
     ITO_ASSIGN(options.shard, parse_shard(choice.shard));
   }
-  ITO_ASSIGN(const SampleForm kept, sample_form(out));
-  if (!is_folder(kept))
+  ITO_ASSIGN(const SampleForm* kept, sample_form(out));
+  if (!kept->is_folder())
     return invalid_argument("--out is \"{}\", expected a folder, which {} writes into",
                             out.string(), what);
   for (const char* option : {"--preview-every", "--columns"})

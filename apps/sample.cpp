@@ -94,8 +94,8 @@ Status check_inversion(SampleCommand& c) {
                             c.job.options.sampler);
   if (c.app->count("--strength") > 0)
     return invalid_argument("--strength has no meaning for --sampler {}", c.job.options.sampler);
-  ITO_ASSIGN(const SampleForm form, sample_form(c.out));
-  if (!holds_numbers(form))
+  ITO_ASSIGN(const SampleForm* form, sample_form(c.out));
+  if (!form->numbers)
     return invalid_argument(
         "--out is \"{}\", expected FILE.safetensors or FILE.npz: {} writes "
         "latents, which are numbers",
@@ -176,9 +176,9 @@ Status run(SampleCommand& c) {
   line.finish();
   print(c, summary);
   if (!summary.stopped) return {};
-  ITO_ASSIGN(const SampleForm form, sample_form(c.out));
+  ITO_ASSIGN(const SampleForm* form, sample_form(c.out));
   return interrupted("stopped after {} images; {}", summary.images,
-                     is_folder(form) ? "run the same command again to go on"
+                     form->is_folder() ? "run the same command again to go on"
                                      : c.out + " is one file of all and was not written");
 }
 

@@ -110,18 +110,4 @@ Program observation_program(const Measurement& measurement) {
   return program;
 }
 
-LogProbability measurement_log_likelihood(Measurement measurement, Denoiser denoised,
-                                          MarginalFunction marginal, double prior_variance) {
-  return [measurement = std::move(measurement), denoised = std::move(denoised),
-          marginal = std::move(marginal), prior_variance](Tensor x, Tensor t) {
-    const Observed y = observed_inputs(x.graph(), measurement);
-    const Marginal level = marginal(t);
-    const Tensor v_s = square(level.std) * prior_variance;
-    const Tensor remaining = v_s / (square(level.mean) * prior_variance + square(level.std));
-    const Tensor variance = per_image(remaining, x.rank()) + square(y.std);
-    const Tensor error = y.coefficients - measurement.analyse(denoised(x, t));
-    return sum(square(error) / variance, {1, 2, 3}) * -0.5;
-  };
-}
-
 }  // namespace ito

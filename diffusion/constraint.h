@@ -6,14 +6,12 @@
 // The result is not exactly p(x | y): what is drawn of the unobserved part at one level does not
 // feel the observation's future noise. Corrector moves between steps remove that error, as the
 // inverse of their number: tests/diffusion/inpainting_test.cpp measures it.
-// Not guidance by ∇ log p(y | x_t) (diffusion/guidance.h, and measurement_log_likelihood below).
+// Not guidance by ∇ log p(y | x_t) (diffusion/guidance.h).
 #pragma once
 
 #include <functional>
 #include <vector>
 
-#include "diffusion/denoiser.h"
-#include "diffusion/guidance.h"
 #include "diffusion/marginal.h"
 #include "diffusion/measurement.h"
 #include "graph/program.h"
@@ -67,12 +65,5 @@ Result<std::vector<float>> observed_std(const Measurement& measurement, double n
 
 // Sets the state kObserved from the input kObservation.
 Program observation_program(const Measurement& measurement);
-
-// log N(y; A x̂_0, σ² I + r² A Aᵀ) up to a constant, x̂_0 the denoiser's estimate at x_t and
-// r² = v s²/(v a² + s²) the variance that remains of a prior N(·, v I): guides samplers without
-// replacing anything (Song et al. 2023, Pseudoinverse-guided diffusion models, eq. 8; exact for
-// such a prior). Reads kObserved and kObservedStd. denoised gives x̂_0.
-LogProbability measurement_log_likelihood(Measurement measurement, Denoiser denoised,
-                                          MarginalFunction marginal, double prior_variance);
 
 }  // namespace ito

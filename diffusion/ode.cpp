@@ -336,48 +336,4 @@ Program ode_step_program(const OdeSystem& system, const OdeOptions& options) {
   return std::move(b.program);
 }
 
-Program heun_program(const OdeSystem& system, const std::vector<double>& times) {
-  CHECK(times.size() >= 2, "heun: a grid needs two times");
-  Build b(system, "heun");
-  Graph& graph = b.graph();
-  const int64_t n = system.images(), steps = static_cast<int64_t>(times.size()) - 1;
-  std::vector<double> from(times.begin(), times.end() - 1), to(times.begin() + 1, times.end()), h;
-  for (size_t i = 0; i + 1 < times.size(); ++i) h.push_back(times[i + 1] - times[i]);
-  const Tensor attempts = input(graph, kAttempts, {}, DType::kU32);
-  const auto entry = [&](std::vector<double> table) {
-    const Tensor value = gather(constant(graph, {steps}, std::move(table)), reshape(attempts, {1}));
-    return broadcast_to(value, {n});
-  };
-  const Tensor step = entry(std::move(h));
-  const std::vector<Tensor> before = b.f(entry(std::move(from)), b.values());
-  std::vector<Tensor> euler;
-  for (size_t i = 0; i < b.y.size(); ++i)
-    euler.push_back(b.y[i].plus(over(step, before[i]) * before[i]));
-  const std::vector<Tensor> after = b.f(entry(std::move(to)), euler);
-  std::vector<Tensor> y_new;
-  for (size_t i = 0; i < b.y.size(); ++i) {
-    const Sum moved = b.y[i].advanced(over(step * 0.5, before[i]) * (before[i] + after[i]));
-    b.update_sum(i, moved);
-    y_new.push_back(moved.value());
-  }
-
-  const Tensor status = b.per_image_input(kStatus, DType::kU32);
-  const Tensor failed_at = b.per_image_input(kFailedAt, DType::kU32);
-  const Tensor attempt = attempts + scalar(graph, 1, DType::kU32);
-  // Norms with rtol 0 and atol 1 are plain magnitudes.
-  const Tensor finite =
-      all_finite(b.norms(y_new, magnitudes(y_new), OdeOptions{.rtol = 0, .atol = 1}));
-  const Tensor fails = bit_and(is_status(status, OdeStatus::kRunning), logical_not(finite));
-  const Tensor is_end = equal(attempt, scalar(graph, static_cast<double>(steps), DType::kU32));
-  const Tensor ended = broadcast_to(reshape(is_end, {1}), {n});
-  const Tensor next_status = select(fails, b.state_value(OdeStatus::kNotFinite),
-                                    select(bit_and(ended, is_status(status, OdeStatus::kRunning)),
-                                           b.state_value(OdeStatus::kDone), status));
-  b.program.update(status, next_status);
-  b.program.update(failed_at, select(fails, broadcast_to(reshape(attempt, {1}), {n}), failed_at));
-  b.program.update(attempts, attempt);
-  output_progress(b.program, next_status);
-  return std::move(b.program);
-}
-
 }  // namespace ito

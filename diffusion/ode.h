@@ -84,9 +84,4 @@ Program ode_start_program(const OdeSystem& system, const OdeOptions& options);
 // again with a fifth of its size.
 Program ode_step_program(const OdeSystem& system, const OdeOptions& options);
 
-// Heun's method on the grid times[0], times[1], ..., the same for all images: states "y.NAME" (and
-// rests), "attempts" (start at 0), "status" and "failed_at" (start at 0). Replay times.size() - 1
-// times; two evaluations each. Of second order.
-Program heun_program(const OdeSystem& system, const std::vector<double>& times);
-
 }  // namespace ito

@@ -22,6 +22,7 @@ struct SamplerOptions {
   std::string algorithm = {};
   std::string solver_type = {};
   double shift = 0;
+  std::string lambda_min = {};
 
   std::string predictor = "reverse-diffusion";
   std::string corrector = "langevin";
@@ -66,6 +67,9 @@ void visit_sampler_fields(Options& o, Visit&& visit) {
       "how the solver steps: of dpm the first two, of unipc the others; left out: as the scheduler "
       "says");
   visit("shift", o.shift, "shift of the noise levels towards noise");
+  visit("lambda_min", o.lambda_min,
+        "timesteps begin where log(alpha/sigma) is no less, as -3, which skips those of a cosine "
+        "schedule that are all but noise; left out: as the scheduler says");
   visit("predictor", o.predictor, "step to the next noise level");
   visit("corrector", o.corrector, "moves at each noise level");
   visit("snr", o.snr,

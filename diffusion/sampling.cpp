@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -78,6 +80,17 @@ Result<Sampling> solver_sampling(const SolverEntry& entry, const DiffusionModel&
   return sampling;
 }
 
+// --lambda-min, if it was given.
+Result<std::optional<double>> least_lambda(const SamplerOptions& options) {
+  const std::string& text = options.lambda_min;
+  if (text.empty()) return std::optional<double>();
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value))
+    return invalid_argument("--lambda-min is \"{}\", expected a number, as -3", text);
+  return std::optional<double>(value);
+}
+
 }  // namespace
 
 std::vector<Name> sigma_spacing_choices() { return names_of(kSigmaSpacings); }
@@ -119,6 +132,7 @@ Status check_sampler_choices(const SamplerOptions& options) {
     if (!value.empty()) ITO_TRY(check_choice(key, names(), value));
   }
   ITO_TRY(timestep_list(options));
+  ITO_TRY(least_lambda(options));
   if (!options.sigmas.empty())
     ITO_TRY(row_called(std::span<const SpacingRow>(kSigmaSpacings), options.sigmas, "--sigmas"));
   ITO_TRY(row_called(predictor_rows(), options.predictor, "--predictor"));
@@ -178,6 +192,8 @@ Result<SchedulerConfig> chosen_config(const SchedulerConfig& config,
   take(chosen.solver_type, options.solver_type);
   if (options.order > 0) chosen.solver_order = options.order;
   if (options.shift > 0) chosen.shift = chosen.flow_shift = options.shift;
+  ITO_ASSIGN(const std::optional<double> lambda, least_lambda(options));
+  if (lambda) chosen.lambda_min_clipped = *lambda;
   if (options.sigmas.empty()) return chosen;
   ITO_ASSIGN(const SpacingRow* row,
              row_called(std::span<const SpacingRow>(kSigmaSpacings), options.sigmas, "--sigmas"));

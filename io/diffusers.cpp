@@ -186,9 +186,7 @@ Result<DiffusersModel> read_diffusers(const Path& folder, std::string_view varia
     ITO_ASSIGN(model.vae, read_network(folder / kVae, true, variant));
   }
   if (model.scheduler) {
-    std::string keys;
-    for (const std::string& key : unknown_scheduler_keys(*model.scheduler))
-      keys += (keys.empty() ? "" : ", ") + key;
+    const std::string keys = joined(unknown_scheduler_keys(*model.scheduler));
     if (!keys.empty())
       model.notes.push_back(
           fmt::format("{}: keys of the scheduler that are not known here and change nothing: {}",

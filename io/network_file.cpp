@@ -125,10 +125,9 @@ std::vector<std::string> denoiser_folders() {
 }
 
 std::string denoiser_configs() {
-  std::string text;
-  for (const std::string& folder : denoiser_folders())
-    text += (text.empty() ? "" : ", ") + folder + "/config.json";
-  return text;
+  std::vector<std::string> files;
+  for (const std::string& folder : denoiser_folders()) files.push_back(folder + "/config.json");
+  return joined(files);
 }
 
 Json network_config_json(std::string_view network, const NetworkConfig& config) {

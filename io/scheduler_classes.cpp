@@ -1,6 +1,7 @@
 #include "io/scheduler_classes.h"
 
 #include "base/check.h"
+#include "base/name_list.h"
 
 namespace ito {
 namespace {
@@ -285,10 +286,9 @@ const SchedulerClass& scheduler_class_of(ProcessKind process, const std::string&
 }
 
 std::string known_scheduler_classes() {
-  std::string names;
-  for (const SchedulerClass& row : kSchedulerClasses)
-    names += (names.empty() ? "" : ", ") + std::string(row.class_name);
-  return names;
+  std::vector<std::string_view> names;
+  for (const SchedulerClass& row : kSchedulerClasses) names.push_back(row.class_name);
+  return joined(names);
 }
 
 SchedulerConfig class_defaults(const SchedulerClass& row) {

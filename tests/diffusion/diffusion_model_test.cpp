@@ -156,6 +156,11 @@ TEST(Samplers, ChoicesChangeTheConfiguration) {
   EXPECT_EQ(chosen.solver_order, 3);
   EXPECT_FALSE(chosen_config(chosen, {.sigmas = "uniform"}).value().use_karras_sigmas);
   EXPECT_FALSE(chosen_config(chosen, {.sigmas = "evenly"}).ok());
+  EXPECT_EQ(chosen_config(chosen, {.lambda_min = "-5.1"}).value().lambda_min_clipped, -5.1);
+  EXPECT_EQ(chosen_config(chosen, {}).value().lambda_min_clipped, chosen.lambda_min_clipped);
+  for (const char* text : {"-5.1x", "all", "inf"})
+    EXPECT_NE(chosen_config(chosen, {.lambda_min = text}).error().message.find("--lambda-min is"),
+              std::string::npos);
 }
 
 }  // namespace

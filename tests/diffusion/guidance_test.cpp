@@ -2,7 +2,6 @@
 // class's component, for every process and every meaning of a network's output.
 #include "diffusion/guidance.h"
 
-#include "diffusion/constraint.h"
 #include "diffusion/predictor_corrector.h"
 #include "diffusion/samplers.h"
 #include "graph/builder.h"
@@ -107,49 +106,6 @@ TEST(Guidance, LearnedVarianceIsLeftAlone) {
     for (size_t k = 0; k < 2; ++k) {
       EXPECT_EQ(wide[4 * i + k], narrow[2 * i + k]);
       EXPECT_EQ(wide[4 * i + 2 + k], kPoints[2 * i + k]);
-    }
-  }
-}
-
-// Data N(μ, v I): what y tells of the coefficients it observes is exact, so the guided score is the
-// score of p(x | y) noised.
-TEST(Guidance, MeasurementLikelihoodGivesThePosteriorScoreOfIsotropicData) {
-  const double v = 0.3, mu = 0.2, noise = 0.15;
-  const Shape image{2, 4, 1};
-  const GaussianMixture data{{1}, {std::vector<double>(8, mu)}, {std::vector<double>(8, v)}};
-  const Sde sde{.kind = Sde::Kind::kVp};
-  for (const Measurement& m : {Measurement::downsample(image, 2).value(),
-                               Measurement::mask(image, {1, 0, 0, 1, 1, 0, 1, 0}).value()}) {
-    Graph graph;
-    const Tensor x = input(graph, "x", {1, 2, 4, 1}), t = input(graph, "t", {1});
-    const Denoiser denoised = [&](Tensor z, Tensor time) {
-      return mixture_posterior(data, z, sde.mean(time), sde.std(time)).x0;
-    };
-    const ScoreFunction guided = guided_score(
-        mixture_score(data, sde), measurement_log_likelihood(m, denoised, sde_marginal(sde), v), 1);
-    std::vector<double> observed, std, point;
-    const std::vector<float> deviations = observed_std(m, noise).value();
-    for (size_t i = 0; i < 8; ++i) {
-      const double s = m.singular()[i];
-      observed.push_back(s == 0 ? 0 : 0.4 * static_cast<double>(i) - 1);
-      std.push_back(deviations[i]);
-      point.push_back(std::sin(1.7 * static_cast<double>(i)));
-    }
-    const HostValue shaped{{1, 2, 4, 1}, point};
-    const double time = 0.3, a = sde.mean(time), s = sde.std(time);
-    const auto values =
-        interpret({m.analyse(guided(x, t)), m.analyse(x), m.analyse(full(graph, {1, 2, 4, 1}, mu))},
-                  {{"x", shaped},
-                   {"t", {{1}, {time}}},
-                   {"observed", {{1, 2, 4, 1}, observed}},
-                   {"observed_std", {{1, 2, 4, 1}, std}}});
-    ASSERT_TRUE(values.ok());
-    for (size_t i = 0; i < 8; ++i) {
-      const double tau2 = std[i] * std[i], prior = (*values)[2].data[i];
-      const double mean = (prior * tau2 + observed[i] * v) / (tau2 + v);
-      const double variance = v * tau2 / (tau2 + v);
-      const double exact = -((*values)[1].data[i] - a * mean) / (a * a * variance + s * s);
-      EXPECT_NEAR((*values)[0].data[i], exact, 1e-9) << i;
     }
   }
 }

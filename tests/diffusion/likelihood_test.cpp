@@ -246,32 +246,6 @@ TEST_F(LikelihoodOnDevice, DecodingUndoesEncoding) {
   }
 }
 
-// Fixed steps decode the same latents, with an error of second order.
-TEST_F(LikelihoodOnDevice, HeunApproachesTheAdaptiveSolution) {
-  Sde sde;
-  const ProbabilityFlow flow = probability_flow(sde, mixture_score(mixture(), sde));
-  const OdeSystem system = flow_system(flow, {8, 3});
-  const std::vector<float> z = points();
-  ASSERT_OK_AND_ASSIGN(auto solver, OdeSolver::create(device(), system, kTight));
-  ASSERT_OK(solver->write(flow_names::kState, z));
-  ASSERT_OK(solver->solve(flow.end, flow.start, kMost));
-  ASSERT_OK_AND_ASSIGN(const std::vector<double> expected, solver->value(flow_names::kX));
-  std::vector<double> errors;
-  for (const uint32_t steps : {100u, 200u}) {
-    std::vector<double> times;
-    for (uint32_t i = 0; i <= steps; ++i)
-      times.push_back(flow.end + (flow.start - flow.end) * i / steps);
-    ASSERT_OK_AND_ASSIGN(Plan plan, compile(heun_program(system, times), device().caps()));
-    ASSERT_OK_AND_ASSIGN(auto heun, Executor::create(device(), std::move(plan)));
-    ASSERT_OK(heun->write(flow_names::kState, z));
-    ASSERT_OK(heun->run(steps));
-    ASSERT_OK_AND_ASSIGN(const std::vector<float> x, heun->read<float>(flow_names::kState));
-    errors.push_back(relative_error({x.begin(), x.end()}, expected));
-  }
-  EXPECT_LT(errors[0], 0.02);
-  EXPECT_NEAR(std::log2(errors[0] / errors[1]), 2, 0.5);
-}
-
 TEST_F(LikelihoodOnDevice, LineIntegralsGiveLogDensityDifferences) {
   for (const Sde::Kind kind : {Sde::Kind::kVe, Sde::Kind::kVp, Sde::Kind::kSubVp}) {
     Sde sde;

@@ -105,19 +105,4 @@ inline void follow_ddpm(PlaneLaw& law, const std::vector<double>& alpha_bars, bo
   }
 }
 
-// Heun's method on dx/dt = c(t) x - g(t)²/2 s (Song et al. 2021, eq. 13).
-inline void follow_heun(PlaneLaw& law, const Sde& sde, const std::vector<double>& times) {
-  for (size_t i = 0; i + 1 < times.size(); ++i) {
-    const double h = times[i + 1] - times[i];
-    law.move([&](double x, const AxisScore& score) {
-      const auto slope = [&](double t, double at) {
-        const double g = sde.diffusion(t);
-        return sde.drift(t) * at - g * g / 2 * score(at, sde.mean(t), sde.std(t));
-      };
-      const double first = slope(times[i], x);
-      return x + h * (first + slope(times[i + 1], x + h * first)) / 2;
-    });
-  }
-}
-
 }  // namespace ito::test

@@ -252,33 +252,6 @@ Subject discrete_chain(const std::string& variance, double eta) {
   return method;
 }
 
-Subject heun_flow(Sde::Kind kind) {
-  const Sde sde{.kind = kind, .beta_min = 0.1, .beta_max = 2.5, .sigma_min = 0.05, .sigma_max = 1};
-  const ProbabilityFlow flow = probability_flow(sde, mixture_score(equal_modes().mixture(), sde));
-  const auto times = [=](int refinement) {
-    std::vector<double> grid;
-    for (int i = 0; i <= 20 * refinement; ++i)
-      grid.push_back(flow.end + (flow.start - flow.end) * i / (20 * refinement));
-    return grid;
-  };
-  Subject method;
-  method.name = "probability flow by heun on " + sde_name(kind);
-  method.replays = 20;
-  method.state = flow_names::kState;
-  start_at_data(method, sde.mean(flow.end), sde.std(flow.end));
-  method.program = [=](int refinement) {
-    return heun_program(flow_system(flow, {kChains, 2}), times(refinement));
-  };
-  method.law = [=](int refinement) {
-    PlaneLaw law = PlaneLaw::noised_data(equal_modes(), sde.mean(flow.end), sde.std(flow.end));
-    follow_heun(law, sde, times(refinement));
-    return law;
-  };
-  method.limit =
-      PlaneLaw::noised_data(equal_modes(), sde.mean(flow.start), sde.std(flow.start)).moments();
-  return method;
-}
-
 std::vector<Subject> other_methods() {
   std::vector<Subject> methods = {edm_method(true, 0), edm_method(true, 4), edm_method(false, 0),
                                   edm_method(false, 4), unadjusted_langevin()};
@@ -288,8 +261,6 @@ std::vector<Subject> other_methods() {
   methods.push_back(discrete_chain("fixed_large", 0));
   methods.push_back(discrete_chain("", 0));
   methods.push_back(discrete_chain("", 1));
-  for (const Sde::Kind kind : {Sde::Kind::kVe, Sde::Kind::kVp, Sde::Kind::kSubVp, Sde::Kind::kEdm})
-    methods.push_back(heun_flow(kind));
   return methods;
 }
 

@@ -1,0 +1,97 @@
+#include "api/sample_forms.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "api/sample_identity.h"
+#include "base/error.h"
+#include "base/name_list.h"
+#include "io/image.h"
+#include "io/layout.h"
+#include "io/npy.h"
+#include "io/png.h"
+#include "io/safetensors.h"
+
+namespace ito {
+namespace {
+
+Status write_grid(const SampleCollection& all) {
+  return write_png(all.out, grid_from_floats(all.images, all.shape, all.columns), &all.settings);
+}
+
+bool is_own_grid(const Path& path) {
+  const auto settings = read_png_settings(path);
+  return settings.ok() && is_own(*settings);
+}
+
+// The images as numbers, NCHW, and what tells them apart.
+TensorFile numbers_of(const SampleCollection& all) {
+  TensorFile file;
+  const int64_t n = all.shape[0];
+  const Shape nchw{n, all.shape[3], all.shape[1], all.shape[2]};
+  file.tensors.emplace(all.name, tensor_from_floats(nchw, nhwc_to_nchw(all.images, all.shape)));
+  file.tensors.emplace("seeds", tensor_from_uint32({n}, all.settings["seeds"]));
+  if (all.labelled)
+    file.tensors.emplace("classes", tensor_from_uint32({n}, all.settings["classes"]));
+  return file;
+}
+
+// With the bytes, NHWC, that programs which measure samples look for.
+Status write_arrays(const SampleCollection& all) {
+  TensorFile file = numbers_of(all);
+  std::vector<uint8_t> bytes(all.images.size());
+  std::transform(all.images.begin(), all.images.end(), bytes.begin(), to_byte);
+  file.tensors.emplace("arr_0", tensor_from_bytes(all.shape, bytes));
+  return write_npz(all.out, file);
+}
+
+bool is_own_arrays(const Path& path) {
+  const auto file = NpzFile::open(path);
+  return file.ok() && file->has("seeds") && file->has("arr_0");
+}
+
+Status write_tensors(const SampleCollection& all) {
+  TensorFile file = numbers_of(all);
+  file.metadata["settings"] = dump_json_line(all.settings);
+  return write_safetensors(all.out, file);
+}
+
+bool is_own_tensors(const Path& path) {
+  const auto file = read_safetensors(path);
+  return file.ok() && file->metadata.contains("settings");
+}
+
+constexpr SampleForm kFolder = {"", "a folder", false, nullptr, nullptr};
+constexpr SampleForm kFiles[] = {
+    {".png", "FILE.png", false, write_grid, is_own_grid},
+    {".npz", "FILE.npz", true, write_arrays, is_own_arrays},
+    {".safetensors", "FILE.safetensors", true, write_tensors, is_own_tensors},
+};
+
+// What a model's folder has, or a run's.
+constexpr const char* kOfModels[] = {"model_index.json", "config.json", "scheduler_config.json",
+                                     "run.json"};
+
+}  // namespace
+
+Result<const SampleForm*> sample_form(const Path& out) {
+  const std::string ending = out.extension().string();
+  if (out.empty()) return invalid_argument("--out is empty, expected a file or a folder");
+  for (const char* name : kOfModels)
+    if (file_exists(out / name))
+      return invalid_argument("--out is {}, which is a model's folder: it holds {}; choose another",
+                              out.string(), name);
+  if (folder_exists(out)) return &kFolder;
+  std::vector<std::string_view> expected;
+  for (const SampleForm& form : kFiles) {
+    if (ending == form.ending) return &form;
+    expected.push_back(form.written);
+  }
+  const bool letters =
+      ending.size() > 1 && std::isalpha(static_cast<unsigned char>(ending[1])) != 0;
+  if (!letters) return &kFolder;
+  return invalid_argument("--out is {}, expected {} or {}; {}/ is a folder", out.string(), joined(expected),
+                          kFolder.written, out.string());
+}
+
+}  // namespace ito
