@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "api/task.h"
+#include "apps/bench_models.h"
 #include "apps/bench_roof.h"
 #include "base/error.h"
 #include "graph/builder.h"
@@ -122,10 +123,24 @@ Status add_train(Cases& cases) {
   return {};
 }
 
+Status add_models(Cases& cases) {
+  for (const BenchModel& model : bench_models()) {
+    for (const int64_t batch : model.forward_batches) {
+      ITO_ASSIGN(BenchCase c, forward_case(model, batch));
+      cases.push_back(std::move(c));
+    }
+    for (const int64_t batch : model.train_batches) {
+      ITO_ASSIGN(BenchCase c, train_case(model, batch));
+      cases.push_back(std::move(c));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 std::vector<std::string> bench_workloads() {
-  return {"roof", "conv", "matmul", "attention", "groupnorm", "train", "all"};
+  return {"roof", "conv", "matmul", "attention", "groupnorm", "train", "models", "all"};
 }
 
 Result<std::vector<BenchCase>> bench_cases(const std::string& workload, const DeviceCaps& caps) {
@@ -153,6 +168,7 @@ Result<std::vector<BenchCase>> bench_cases(const std::string& workload, const De
   }
   if (wanted("groupnorm")) add_group_norm(cases);
   if (wanted("train")) ITO_TRY(add_train(cases));
+  if (wanted("models")) ITO_TRY(add_models(cases));
   return cases;
 }
 

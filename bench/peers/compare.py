@@ -6,7 +6,7 @@
 Runs `ito bench WORKLOAD` and the same operations in PyTorch (eager, float32) alternately, so that
 what else the machine does meets both, prints a table of times and ratios and writes it, as Markdown
 and as JSON, to bench/results/. A ratio above 1 means that Ito takes longer. Without PyTorch it says
-so and measures Ito alone. Workloads: conv matmul attention groupnorm train (all of them by default).
+so and measures Ito alone. Workloads: conv matmul attention groupnorm train models (all of them by default).
 """
 
 import argparse
@@ -22,7 +22,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-WORKLOADS = ["conv", "matmul", "attention", "groupnorm", "train"]
+WORKLOADS = ["conv", "matmul", "attention", "groupnorm", "train", "models"]
 
 
 class Peer:

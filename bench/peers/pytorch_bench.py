@@ -68,27 +68,28 @@ def group_norm(activated, n, h, w, c, device):
 
 
 class TimeEmbedding(torch.nn.Module):
-    """Sinusoidal features of t and two linear layers, plus the class embedding."""
+    """Sinusoidal features of t and two linear layers, plus the class embedding where there is one."""
 
     def __init__(self, width, classes):
         super().__init__()
         self.width = width
         self.linear_1 = torch.nn.Linear(width, 4 * width)
         self.linear_2 = torch.nn.Linear(4 * width, 4 * width)
-        self.classes = torch.nn.Embedding(classes, 4 * width)
+        self.classes = torch.nn.Embedding(classes, 4 * width) if classes else None
 
     def forward(self, t, labels):
         half = self.width // 2
         rate = torch.exp(torch.arange(half, device=t.device) * (-9.210340371976184 / half))
         angle = t[:, None].float() * rate
         features = torch.cat([torch.cos(angle), torch.sin(angle)], 1)
-        return self.linear_2(F.silu(self.linear_1(features))) + self.classes(labels)
+        embedding = self.linear_2(F.silu(self.linear_1(features)))
+        return embedding if self.classes is None else embedding + self.classes(labels)
 
 
 class Residual(torch.nn.Module):
-    def __init__(self, inputs, outputs, embedding):
+    def __init__(self, inputs, outputs, embedding, groups):
         super().__init__()
-        self.norm_1, self.norm_2 = torch.nn.GroupNorm(8, inputs), torch.nn.GroupNorm(8, outputs)
+        self.norm_1, self.norm_2 = torch.nn.GroupNorm(groups, inputs), torch.nn.GroupNorm(groups, outputs)
         self.conv_1 = torch.nn.Conv2d(inputs, outputs, 3, padding=1)
         self.conv_2 = torch.nn.Conv2d(outputs, outputs, 3, padding=1)
         self.embed = torch.nn.Linear(embedding, outputs)
@@ -101,9 +102,9 @@ class Residual(torch.nn.Module):
 
 
 class Attention(torch.nn.Module):
-    def __init__(self, channels):
+    def __init__(self, channels, groups):
         super().__init__()
-        self.norm = torch.nn.GroupNorm(8, channels)
+        self.norm = torch.nn.GroupNorm(groups, channels)
         self.qkv, self.out = torch.nn.Linear(channels, 3 * channels), torch.nn.Linear(channels, channels)
 
     def forward(self, x):
@@ -114,68 +115,104 @@ class Attention(torch.nn.Module):
 
 
 class UNet(torch.nn.Module):
-    """The network of `ito train` with its default options, for 32x32 grey images of ten classes."""
+    """diffusers' UNet2DModel with one head of attention in the levels named. Where diffusers pads a
+    downsampling convolution on one side only, this pads on both: the work is the same."""
 
-    def __init__(self, channels=(16, 32, 64), classes=10):
+    def __init__(self, channels, layers, groups, attention, image_channels, classes):
         super().__init__()
         embedding = 4 * channels[0]
+        self.image = (image_channels, 32, 32)
         self.time = TimeEmbedding(channels[0], classes)
-        self.conv_in = torch.nn.Conv2d(1, channels[0], 3, padding=1)
-        self.down, self.up, skips, width = torch.nn.ModuleList(), torch.nn.ModuleList(), [channels[0]], channels[0]
+        self.conv_in = torch.nn.Conv2d(image_channels, channels[0], 3, padding=1)
+        skips, width = [channels[0]], channels[0]
+
+        def stage(inputs, outputs, level):
+            parts = [Residual(inputs, outputs, embedding, groups)]
+            if level in attention:
+                parts.append(Attention(outputs, groups))
+            return torch.nn.ModuleList(parts)
+
+        self.down, self.shrink = torch.nn.ModuleList(), torch.nn.ModuleList()
         for level, c in enumerate(channels):
-            last = level + 1 == len(channels)
-            block = torch.nn.ModuleDict({"residual": Residual(width, c, embedding)})
-            if last:
-                block["attention"] = Attention(c)
-            else:
-                block["resample"] = torch.nn.Conv2d(c, c, 3, stride=2, padding=1)
-            skips += [c] if last else [c, c]
+            block = torch.nn.ModuleList()
+            for _ in range(layers):
+                block.append(stage(width, c, level))
+                width = c
+                skips.append(c)
             self.down.append(block)
-            width = c
-        self.middle = torch.nn.ModuleList([Residual(width, width, embedding), Attention(width),
-                                           Residual(width, width, embedding)])
+            if level + 1 < len(channels):
+                self.shrink.append(torch.nn.Conv2d(c, c, 3, stride=2, padding=1))
+                skips.append(c)
+        self.middle = torch.nn.ModuleList([Residual(width, width, embedding, groups), Attention(width, groups),
+                                           Residual(width, width, embedding, groups)])
+        self.up, self.grow = torch.nn.ModuleList(), torch.nn.ModuleList()
         for level, c in reversed(list(enumerate(channels))):
-            block = torch.nn.ModuleDict({"residual_1": Residual(width + skips.pop(), c, embedding),
-                                         "residual_2": Residual(c + skips.pop(), c, embedding)})
-            if level + 1 == len(channels):
-                block["attention_1"], block["attention_2"] = Attention(c), Attention(c)
-            if level > 0:
-                block["resample"] = torch.nn.Conv2d(c, c, 3, padding=1)
+            block = torch.nn.ModuleList()
+            for _ in range(layers + 1):
+                block.append(stage(width + skips.pop(), c, level))
+                width = c
             self.up.append(block)
-            width = c
-        self.norm, self.conv_out = torch.nn.GroupNorm(8, width), torch.nn.Conv2d(width, 1, 3, padding=1)
+            if level > 0:
+                self.grow.append(torch.nn.Conv2d(c, c, 3, padding=1))
+        self.norm = torch.nn.GroupNorm(groups, width)
+        self.conv_out = torch.nn.Conv2d(width, image_channels, 3, padding=1)
 
     def forward(self, x, t, labels):
+        def through(parts, x):
+            x = parts[0](x, e)
+            return parts[1](x) if len(parts) > 1 else x
+
         e = self.time(t, labels)
         x = self.conv_in(x)
         skips = [x]
-        for block in self.down:
-            x = block["residual"](x, e)
-            if "attention" in block:
-                x = block["attention"](x)
-            skips.append(x)
-            if "resample" in block:
-                x = block["resample"](x)
+        for level, block in enumerate(self.down):
+            for parts in block:
+                x = through(parts, x)
+                skips.append(x)
+            if level < len(self.shrink):
+                x = self.shrink[level](x)
                 skips.append(x)
         x = self.middle[2](self.middle[1](self.middle[0](x, e)), e)
-        for block in self.up:
-            for i in ("1", "2"):
-                x = block["residual_" + i](torch.cat([x, skips.pop()], 1), e)
-                if "attention_" + i in block:
-                    x = block["attention_" + i](x)
-            if "resample" in block:
-                x = block["resample"](F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        for level, block in enumerate(self.up):
+            for parts in block:
+                x = through(parts, torch.cat([x, skips.pop()], 1))
+            if level < len(self.grow):
+                x = self.grow[level](F.interpolate(x, scale_factor=2.0, mode="nearest"))
         return self.conv_out(F.silu(self.norm(x)))
 
 
-def train_step(batch, device):
-    model = UNet().to(device)
+# As apps/bench_models.cpp has them; "default" is the network of `ito train` without options.
+MODELS = {
+    "default": dict(channels=(16, 32, 64), layers=1, groups=8, attention=(2,), image_channels=1, classes=10),
+    "fmnist_small": dict(channels=(32, 64, 64), layers=1, groups=8, attention=(2,), image_channels=1, classes=10),
+    "ddpm_cifar10": dict(channels=(128, 256, 256, 256), layers=2, groups=32, attention=(1,), image_channels=3,
+                         classes=0),
+}
+
+
+def batch_of(model, batch, device):
+    x = torch.rand(batch, *model.image, device=device) * 2 - 1
+    return x, torch.randint(0, 1000, (batch,), device=device), torch.randint(0, 10, (batch,), device=device)
+
+
+def evaluation(name, batch, device):
+    model = UNet(**MODELS[name]).to(device).eval()
+    x, t, labels = batch_of(model, batch, device)
+
+    def evaluate():
+        with torch.no_grad():
+            model(x, t, labels)
+
+    return evaluate
+
+
+def train_step(name, batch, device):
+    model = UNet(**MODELS[name]).to(device)
     average = [p.detach().clone() for p in model.parameters()]
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0)
     u = (torch.arange(1001, dtype=torch.float64) / 1000 + 0.008) / 1.008
     alpha_bar = (torch.cos(u * 1.5707963267948966) ** 2)[1:].float().clamp(min=1e-5).to(device)
-    x0 = torch.rand(batch, 1, 32, 32, device=device) * 2 - 1
-    labels = torch.randint(0, 10, (batch,), device=device)
+    x0, _, labels = batch_of(model, batch, device)
 
     def step():
         t, noise = torch.randint(0, 1000, (batch,), device=device), torch.randn_like(x0)
@@ -203,7 +240,9 @@ def workload(name, device):
     if m := re.fullmatch(r"groupnorm_(silu_)?(\d+)x(\d+)x(\d+)x(\d+)", name):
         return group_norm(m[1] is not None, *(int(m[i]) for i in range(2, 6)), device)
     if m := re.fullmatch(r"train_step_b(\d+)", name):
-        return train_step(int(m[1]), device)
+        return train_step("default", int(m[1]), device)
+    if (m := re.fullmatch(r"(\w+)_(forward|train)_b(\d+)", name)) and m[1] in MODELS:
+        return {"forward": evaluation, "train": train_step}[m[2]](m[1], int(m[3]), device)
     return None
 
 

@@ -52,6 +52,19 @@ TEST(Bench, JsonHasTheRoofsTheWorkloadAndAWarmStartWithoutCompilation) {
   EXPECT_NE(outcome.err.find("in detail"), std::string::npos) << outcome.err;
 }
 
+// The multiplications and additions of PyTorch's modules of the same shape: 16.6e9.
+TEST(Bench, ModelsDoTheWorkThatTheirNamesSay) {
+  const Outcome outcome = run_ito({"bench", "models", "--filter", "fmnist_small_forward_b32",
+                                   "--no-compile-times", "--rounds", "1", "--seconds", "0.01",
+                                   "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto rows = parse_json(outcome.out, "bench");
+  ASSERT_TRUE(rows.ok() && rows->size() == 1) << outcome.out;
+  const Json& row = (*rows)[0];
+  EXPECT_EQ(row.at("name"), "fmnist_small_forward_b32");
+  EXPECT_NEAR(row.at("gflops").get<double>() * row.at("ms").get<double>() * 1e6 / 16.6e9, 1, 0.05);
+}
+
 TEST(Bench, TableHasALineForEachRow) {
   const Outcome outcome = run_ito(with(kQuick, {"--filter", "groupnorm_16"}));
   ASSERT_EQ(outcome.code, 0) << outcome.err;
