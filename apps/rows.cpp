@@ -11,8 +11,10 @@
 #include "api/sample_stores.h"
 #include "api/training_rows.h"
 #include "apps/choices.h"
+#include "apps/likelihood_bound.h"
 #include "base/error.h"
 #include "base/name_list.h"
+#include "base/name_pattern.h"
 #include "diffusion/choices.h"
 #include "diffusion/flow_matching.h"
 #include "diffusion/predictor_corrector.h"
@@ -42,6 +44,9 @@ struct Kind {
   std::string_view chosen_by;
   Table (*table)();
 };
+
+// The option whose name has a number behind it, NAME:NUMBER.
+constexpr std::string_view kWithNumber = "sample --inverse";
 
 // "a_b c" as "`--a-b`, `--c`".
 std::string option_list(std::string_view keys) {
@@ -224,10 +229,10 @@ constexpr Kind kKinds[] = {
     {{"splits", "parts of a data set", "", ""}, "likelihood --split", rows<likelihood_splits>},
     {{"pictures", "formats that are read", "", ""}, "", rows<picture_formats>},
     {{"labels", "where the classes of pictures come from", "", ""},
-     "train --labels",
+     "train --labels, likelihood --labels, evaluate --labels",
      rows<label_sources>},
-    {{"crops", "which part of a picture stays", "", ""}, "train --crop", rows<crop_places>},
-    {{"ranges", "of floating-point images", "", ""}, "train --range", rows<value_ranges>},
+    {{"crops", "which part of a picture stays", "", ""}, "train --crop, likelihood --crop, evaluate --crop", rows<crop_places>},
+    {{"ranges", "of floating-point images", "", ""}, "train --range, likelihood --range, evaluate --range", rows<value_ranges>},
     {{"number-types", "of the tensors in a file", "", ""},
      "convert --dtype",
      names<number_type_choices>},
@@ -342,6 +347,35 @@ std::string with_choices(std::string_view option, std::string help) {
     }
   }
   return help;
+}
+
+bool is_choice(std::string_view option) {
+  return std::any_of(std::begin(kKinds), std::end(kKinds), [&](const Kind& kind) {
+    const std::vector<std::string_view> by = choosers(kind);
+    return std::find(by.begin(), by.end(), option) != by.end();
+  });
+}
+
+Status check_choice(std::string_view option, const std::string& value) {
+  std::vector<std::string> expected, spellings;
+  for (const Kind& kind : kKinds) {
+    const std::vector<std::string_view> by = choosers(kind);
+    if (std::find(by.begin(), by.end(), option) == by.end()) continue;
+    for (const Listed& row : kind.table()) {
+      if (std::find(expected.begin(), expected.end(), row.name) == expected.end())
+        expected.push_back(row.name);
+      spellings.push_back(row.name);
+      for (const std::string_view alias : names_in(row.aliases)) spellings.emplace_back(alias);
+    }
+  }
+  const std::string name = option == kWithNumber ? value.substr(0, value.find(':')) : value;
+  if (expected.empty() || std::find(spellings.begin(), spellings.end(), name) != spellings.end())
+    return {};
+  const std::string near = near_name(name, expected);
+  return invalid_argument("{} is \"{}\", expected {}{}", option.substr(option.find(' ') + 1), value,
+                          joined(std::vector<std::string>(expected.begin(), expected.end() - 1)) +
+                              (expected.size() > 1 ? " or " : "") + expected.back(),
+                          near.empty() ? "" : fmt::format("; the nearest is {}", near));
 }
 
 }  // namespace ito::apps
