@@ -54,8 +54,8 @@ Result<std::unique_ptr<vk::Device>> open_and_announce(const DeviceChoice& choice
                                                       const std::string& what,
                                                       const vk::DeviceOptions& options = {});
 
-// Whether the options that a call gives are names of their tables, where they have one (apps/rows.h).
-// `commands`: whose tables. Error kInvalidArgument as of check_choice.
+// Whether the options that a call gives are names of their tables, where they have one
+// (apps/rows.h). `commands`: whose tables. Error kInvalidArgument as of check_choice.
 Status check_choices(const CLI::App& app, const std::vector<std::string>& commands);
 
 // "note: <text>" on standard error.

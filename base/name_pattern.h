@@ -18,8 +18,8 @@ std::vector<std::string> near_patterns(std::string_view pattern,
                                        const std::vector<std::string>& names, size_t most);
 
 // The one of `names` that `text` is probably meant to be: the only one that begins as it does, or
-// that it is the beginning of, or else the only one that is spelled most like it, with up to a third
-// of its characters changed; case aside. Empty if there is none.
+// that it is the beginning of, or else the only one that is spelled most like it, with up to a
+// third of its characters changed; case aside. Empty if there is none.
 std::string near_name(std::string_view text, const std::vector<std::string>& names);
 
 }  // namespace ito

@@ -258,7 +258,8 @@ Result<HostTensor> array_of_bytes(ArrayLayout layout, std::string_view data,
   const bool swapped = is_big_endian(layout.descr);
   const std::optional<HostType> type =
       type_of(swapped ? fmt::format("<{}", layout.descr.substr(1)) : layout.descr);
-  if (!type) return unsupported("{}: NumPy element type '{}' is not supported", where, layout.descr);
+  if (!type)
+    return unsupported("{}: NumPy element type '{}' is not supported", where, layout.descr);
   std::optional<int64_t> numel = checked_numel(layout.shape, host_type_size(*type));
   Shape shape(std::move(layout.shape));
   if (!numel) return corrupt("{}: impossible shape {}", where, shape.to_string());
@@ -276,9 +277,9 @@ Result<HostTensor> array_of_bytes(ArrayLayout layout, std::string_view data,
 Result<HostTensor> parse_npy(std::string_view bytes, std::string_view where) {
   ITO_ASSIGN(NpyParts parts, npy_parts(bytes, where));
   if (parts.header.structured) return unknown_type(parts.header, where);
-  return array_of_bytes({std::string(parts.header.descr), parts.header.fortran_order,
-                         std::move(parts.header.shape)},
-                        parts.data, where);
+  return array_of_bytes(
+      {std::string(parts.header.descr), parts.header.fortran_order, std::move(parts.header.shape)},
+      parts.data, where);
 }
 
 namespace {

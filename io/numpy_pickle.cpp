@@ -15,17 +15,16 @@ using Kind = PickleValue::Kind;
 // NumPy 2 has moved its modules: numpy.core is numpy._core there.
 constexpr std::string_view kReconstruct = "_reconstruct", kFromBuffer = "_frombuffer",
                            kScalar = "scalar";
-constexpr std::array<std::string_view, 10> kNumpyNames = {
-    "numpy.core.multiarray._reconstruct",
-    "numpy._core.multiarray._reconstruct",
-    "numpy.core.numeric._frombuffer",
-    "numpy._core.numeric._frombuffer",
-    "numpy.core.multiarray.scalar",
-    "numpy._core.multiarray.scalar",
-    "numpy.ndarray",
-    "numpy.dtype",
-    "_codecs.encode",
-    "collections.OrderedDict"};
+constexpr std::array<std::string_view, 10> kNumpyNames = {"numpy.core.multiarray._reconstruct",
+                                                          "numpy._core.multiarray._reconstruct",
+                                                          "numpy.core.numeric._frombuffer",
+                                                          "numpy._core.numeric._frombuffer",
+                                                          "numpy.core.multiarray.scalar",
+                                                          "numpy._core.multiarray.scalar",
+                                                          "numpy.ndarray",
+                                                          "numpy.dtype",
+                                                          "_codecs.encode",
+                                                          "collections.OrderedDict"};
 
 // The last part of the name of what a value was made by; empty for what was made by nothing.
 std::string_view maker_of(const Pickle& pickle, const PickleValue& value) {

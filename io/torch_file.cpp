@@ -65,7 +65,7 @@ constexpr ElementType kElements[] = {
     {"torch.int32", HostType::kI32},   {"torch.uint64", HostType::kU64},
     {"torch.int64", HostType::kI64}};
 // And those that are not read: torch.float8_e4m3fn, torch.int4, …
-constexpr std::string_view kElementKinds[] = {"torch.float", "torch.bfloat", "torch.int",
+constexpr std::string_view kElementKinds[] = {"torch.float", "torch.bfloat",  "torch.int",
                                               "torch.uint",  "torch.complex", "torch.bits",
                                               "torch.qint",  "torch.quint"};
 
@@ -113,8 +113,8 @@ constexpr std::string_view kIgnored[] = {"torch.Size",
 
 template <typename Rows>
 auto row_called_in(const Rows& rows, std::string_view name) -> decltype(std::begin(rows)) {
-  const auto found =
-      std::find_if(std::begin(rows), std::end(rows), [&](const auto& row) { return row.name == name; });
+  const auto found = std::find_if(std::begin(rows), std::end(rows),
+                                  [&](const auto& row) { return row.name == name; });
   return found == std::end(rows) ? nullptr : found;
 }
 
@@ -123,21 +123,24 @@ const StorageClass* storage_called(std::string_view name) { return row_called_in
 // "torch.float8_e4m3fn": one of the module's own element types.
 bool is_element_type(std::string_view name) {
   if (row_called_in(kElements, name) != nullptr) return true;
-  return std::any_of(std::begin(kElementKinds), std::end(kElementKinds), [&](std::string_view kind) {
-    return name.starts_with(kind) && name.size() > kind.size() &&
-           std::isdigit(static_cast<unsigned char>(name[kind.size()])) != 0 &&
-           name.find('.', kind.size()) == std::string_view::npos;
-  });
+  return std::any_of(std::begin(kElementKinds), std::end(kElementKinds),
+                     [&](std::string_view kind) {
+                       return name.starts_with(kind) && name.size() > kind.size() &&
+                              std::isdigit(static_cast<unsigned char>(name[kind.size()])) != 0 &&
+                              name.find('.', kind.size()) == std::string_view::npos;
+                     });
 }
 
 // Also one that is not in the table: its tensors are left out.
 bool is_storage(std::string_view name) {
   return storage_called(name) != nullptr ||
-         (name.starts_with("torch.") && name.ends_with("Storage") && name.find('.', 6) == name.npos);
+         (name.starts_with("torch.") && name.ends_with("Storage") &&
+          name.find('.', 6) == name.npos);
 }
 
 bool known(std::string_view name) {
-  return is_storage(name) || is_element_type(name) || row_called_in(kOtherTensors, name) != nullptr || name == kTensor || name == kOldTensor ||
+  return is_storage(name) || is_element_type(name) ||
+         row_called_in(kOtherTensors, name) != nullptr || name == kTensor || name == kOldTensor ||
          name == kTypedTensor || name == kParameter || name == kParameterWithState ||
          name == kOrderedDict ||
          std::find(std::begin(kIgnored), std::end(kIgnored), name) != std::end(kIgnored);
@@ -261,8 +264,7 @@ class Reader {
     const PickleValue* call = &given;
     if (is_parameter(given)) {
       const PickleValue& arguments = at(given, 1);
-      if (arguments.items.empty() || !is_tensor(at(arguments, 0)) ||
-          is_parameter(at(arguments, 0)))
+      if (arguments.items.empty() || !is_tensor(at(arguments, 0)) || is_parameter(at(arguments, 0)))
         return bad(name, "a parameter of no tensor");
       call = &at(arguments, 0);
     }
@@ -502,8 +504,7 @@ Result<TensorFile> parse_legacy_file(const Source& source) {
     std::memcpy(&numel, bytes.data() + at, 8);
     at += 8;
     const std::optional<int64_t> count = checked_numel({numel}, size_of_one->second);
-    const uint64_t size =
-        count ? static_cast<uint64_t>(*count) * size_of_one->second : UINT64_MAX;
+    const uint64_t size = count ? static_cast<uint64_t>(*count) * size_of_one->second : UINT64_MAX;
     if (size > bytes.size() - at) return corrupt("{}: storage {} is truncated", where, key);
     storages.bytes_[key] = bytes.substr(at, size);
     at += size;

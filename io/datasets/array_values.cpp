@@ -236,8 +236,7 @@ Status take_labels(ImageDataset& data, const NpyTexts& texts, const std::vector<
                    data.count);
   data.names = known.empty() ? classes_of(texts) : known;
   std::map<std::string_view, int32_t> numbers;
-  for (size_t k = 0; k < data.names.size(); ++k)
-    numbers[data.names[k]] = static_cast<int32_t>(k);
+  for (size_t k = 0; k < data.names.size(); ++k) numbers[data.names[k]] = static_cast<int32_t>(k);
   data.labels.emplace();
   for (size_t i = 0; i < texts.texts.size(); ++i) {
     const std::string& text = texts.texts[i];

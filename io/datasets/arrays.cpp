@@ -39,7 +39,7 @@ struct Arrays {
   std::vector<std::string> names;
   std::function<Result<HostTensor>(std::string_view)> read;
   std::function<Result<NpyTexts>(std::string_view)> read_texts;  // null where there are none
-  bool ours = false;  // written by `ito sample`
+  bool ours = false;                                             // written by `ito sample`
 
   bool has(std::string_view name) const {
     return std::find(names.begin(), names.end(), name) != names.end();

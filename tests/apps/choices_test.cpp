@@ -16,7 +16,8 @@ const std::map<std::string, std::vector<std::string>>& needed() {
       {"sample", {"--model", "m", "--out", "o"}},
       {"likelihood", {"--model", "m", "--data", "d"}},
       {"evaluate",
-       {"--model", "a=m", "--sampler", "ddpm", "--classifier", "c", "--data", "d", "--out", "o.md"}},
+       {"--model", "a=m", "--sampler", "ddpm", "--classifier", "c", "--data", "d", "--out",
+        "o.md"}},
       {"interpolate", {"--model", "m", "--a", "a.png", "--b", "b.png", "--out", "o.png"}},
       {"convert", {"m", "o"}},
       {"toy", {"--out", "o.png"}},
@@ -70,17 +71,18 @@ TEST(Choices, TheNearestNameIsSaidAndNotTaken) {
     std::vector<std::string> option;
     std::string says;
   };
-  for (const Case& c : {Case{"train", {"--prediction", "eps"}, "the nearest is epsilon"},
-                        Case{"train", {"--schedule", "cosine_v2"}, "--schedule is \"cosine_v2\""},
-                        Case{"train", {"--decay", "Cosine"}, "the nearest is cosine"},
-                        Case{"train", {"--loss-weight", "minsnr"}, "--loss-weight is \"minsnr\""},
-                        Case{"sample", {"--inverse", "downsampel:4"}, "the nearest is downsample"},
-                        Case{"sample", {"--sampler", "eular"}, "the nearest is euler"},
-                        Case{"inspect", {"--plan", "train", "--objective", "simpel"},
-                             "the nearest is simple"},
-                        Case{"inspect", {"--spacing", "trailling"}, "the nearest is trailing"},
-                        Case{"evaluate", {"--sampler", "pc --predictor ancestrale"},
-                             "--predictor is \"ancestrale\""}}) {
+  for (const Case& c :
+       {Case{"train", {"--prediction", "eps"}, "the nearest is epsilon"},
+        Case{"train", {"--schedule", "cosine_v2"}, "--schedule is \"cosine_v2\""},
+        Case{"train", {"--decay", "Cosine"}, "the nearest is cosine"},
+        Case{"train", {"--loss-weight", "minsnr"}, "--loss-weight is \"minsnr\""},
+        Case{"sample", {"--inverse", "downsampel:4"}, "the nearest is downsample"},
+        Case{"sample", {"--sampler", "eular"}, "the nearest is euler"},
+        Case{"inspect", {"--plan", "train", "--objective", "simpel"}, "the nearest is simple"},
+        Case{"inspect", {"--spacing", "trailling"}, "the nearest is trailing"},
+        Case{"evaluate",
+             {"--sampler", "pc --predictor ancestrale"},
+             "--predictor is \"ancestrale\""}}) {
     const Outcome outcome = run_ito(with(with({c.command}, c.option), needed().at(c.command)));
     EXPECT_EQ(outcome.code, 2) << c.says;
     EXPECT_NE(outcome.err.find(c.says), std::string::npos) << c.says << " | " << outcome.err;

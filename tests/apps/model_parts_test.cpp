@@ -102,8 +102,8 @@ TEST(ModelParts, CheckpointsOfForeignTypesLoadWhereTheNetworkIsWhole) {
       const bool foreign = wanted && name == "conv_in.bias";
       const std::string_view bytes(reinterpret_cast<const char*>(tensor.bytes.data()),
                                    tensor.bytes.size());
-      parts.push_back({fmt::format("m/data/{}", key), "",
-                       foreign ? bytes.substr(0, bytes.size() / 4) : bytes});
+      parts.push_back(
+          {fmt::format("m/data/{}", key), "", foreign ? bytes.substr(0, bytes.size() / 4) : bytes});
       add(name, tensor.shape, foreign);
     }
     parts.push_back({fmt::format("m/data/{}", key), "", std::string_view(kBytes).substr(0, 6)});

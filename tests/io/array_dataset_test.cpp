@@ -178,8 +178,8 @@ TEST_F(ArrayDataset, LabelsMayBeNames) {
     for (const ZipEntry& entry : parse_zip(file.bytes(), "labels").value())
       if (entry.name == name + ".npy") content = read_zip_entry(entry, "labels").value();
     EXPECT_FALSE(content.empty()) << name;
-    EXPECT_TRUE(succeeds(write_zip(
-        folder_ / "b.npz", {{"x.npy", "", images.bytes()}, {"y.npy", "", content}})));
+    EXPECT_TRUE(succeeds(
+        write_zip(folder_ / "b.npz", {{"x.npy", "", images.bytes()}, {"y.npy", "", content}})));
     return open_dataset(folder_ / "b.npz", Split::kTrain);
   };
   for (const char* name : {"unicode", "swapped", "bytes", "objects", "column"}) {
@@ -202,8 +202,8 @@ TEST_F(ArrayDataset, LabelsMayBeNames) {
 TEST_F(ArrayDataset, NamesOfTheTestPartAreThoseOfTheTrainingPart) {
   const auto texts = [](const std::vector<std::string>& names) {
     std::string text = "\x93NUMPY\x01";
-    std::string header = fmt::format(
-        "{{'descr': '|S3', 'fortran_order': False, 'shape': ({},), }}\n", names.size());
+    std::string header =
+        fmt::format("{{'descr': '|S3', 'fortran_order': False, 'shape': ({},), }}\n", names.size());
     text += std::string("\0", 1) + static_cast<char>(header.size()) + std::string("\0", 1) + header;
     for (std::string name : names) {
       name.resize(3, '\0');

@@ -191,7 +191,8 @@ TEST(CifarPickle, EveryProtocolOfPython3IsRead) {
         for (size_t p = 0; p < 1024; ++p)
           for (size_t c = 0; c < 3; ++c) {
             const size_t k = c * 1024 + p;
-            ASSERT_EQ(data->bytes_of(n)[p * 3 + c], (7 * (static_cast<size_t>(n) % 2) + k * k) % 256)
+            ASSERT_EQ(data->bytes_of(n)[p * 3 + c],
+                      (7 * (static_cast<size_t>(n) % 2) + k * k) % 256)
                 << protocol << " " << n << " " << k;
           }
       EXPECT_THAT(*data->labels, ElementsAre(3, 9, 3, 9, 3, 9, 3, 9, 3, 9)) << protocol;

@@ -78,7 +78,8 @@ std::string storage(const std::string& type, const std::string& key, int numel) 
   return "(Vstorage\n" + global(type) + "V" + key + "\nVcpu\nI" + std::to_string(numel) + "\ntQ";
 }
 // Of two numbers in a row; `type` where the tensor says its own.
-std::string tensor(const std::string& maker, const std::string& from, const std::string& type = "") {
+std::string tensor(const std::string& maker, const std::string& from,
+                   const std::string& type = "") {
   return global("torch._utils." + maker) + "(" + from + "I0\n(I2\nt(I1\ntI00\n" +
          global("collections.OrderedDict") + ")R" + (type.empty() ? "" : global(type)) + "tR";
 }
@@ -112,10 +113,11 @@ void expect_the_known_ones(const Result<TensorFile>& file) {
   EXPECT_EQ(to_floats(file->tensors.at("w")), (std::vector<float>{1, 2}));
   EXPECT_EQ(file->tensors.at("count").type, HostType::kU16);
   EXPECT_EQ(to_int64(file->tensors.at("count"), "count").value(), (std::vector<int64_t>{7, 65535}));
-  EXPECT_EQ(file->unread, (std::map<std::string, std::string>{{"p", "torch.float8_e5m2"},
-                                                              {"phase", "torch.ComplexFloatStorage"},
-                                                              {"q", "quantised"},
-                                                              {"scale", "torch.float8_e4m3fn"}}));
+  EXPECT_EQ(file->unread,
+            (std::map<std::string, std::string>{{"p", "torch.float8_e5m2"},
+                                                {"phase", "torch.ComplexFloatStorage"},
+                                                {"q", "quantised"},
+                                                {"scale", "torch.float8_e4m3fn"}}));
 }
 
 TEST(TorchFile, TensorsOfTypesThatAreNotReadAreNamedAndLeftOut) {
