@@ -57,8 +57,10 @@ Status check_choices(const CLI::App& app, const std::vector<std::string>& comman
         return is_choice(command + " " + name);
       });
       if (chosen == names.end()) continue;
+      // Its default may be a word that stands for none of the names, such as auto.
       for (const std::string& value : option->results())
-        ITO_TRY(check_choice(command + " " + *chosen, value));
+        if (value != option->get_default_str())
+          ITO_TRY(check_choice(command + " " + *chosen, value));
       break;
     }
   }

@@ -195,7 +195,7 @@ TEST_F(ArrayDataset, LabelsMayBeNames) {
   EXPECT_THAT(*numbers->labels, ElementsAre(10, 2, 2, 0, 10));
   EXPECT_EQ(numbers->num_classes(), 11);
   EXPECT_TRUE(fails(with_labels("mixed"), ErrorKind::kUnsupported, "y.npy", "numbers or texts"));
-  EXPECT_TRUE(fails(with_labels("one"), ErrorKind::kCorrupt, "[5, 2]", "5 images"));
+  EXPECT_TRUE(fails(with_labels("one"), ErrorKind::kCorrupt, "[5,2]", "5 images"));
 }
 
 // The parts of one file or folder have one list of classes: that of the training images.
