@@ -43,10 +43,8 @@ struct Kind {
   // Commands and options that take a name of it, by commas: "train --schedule".
   std::string_view chosen_by;
   Table (*table)();
+  bool with_number = false;  // options take NAME:NUMBER
 };
-
-// The option whose name has a number behind it, NAME:NUMBER.
-constexpr std::string_view kWithNumber = "sample --inverse";
 
 // "a_b c" as "`--a-b`, `--c`".
 std::string option_list(std::string_view keys) {
@@ -210,7 +208,8 @@ constexpr Kind kKinds[] = {
      names<random_source_choices>},
     {{"inverse-problems", "how an observation was made", "", ""},
      "sample --inverse",
-     names<inverse_choices>},
+     names<inverse_choices>,
+     true},
     {{"interpolations", "ways between two pictures", "", ""},
      "interpolate --method",
      interpolations},
@@ -362,9 +361,11 @@ bool is_choice(std::string_view option) {
 
 Status check_choice(std::string_view option, const std::string& value) {
   std::vector<std::string> expected, spellings;
+  std::string name = value;
   for (const Kind& kind : kKinds) {
     const std::vector<std::string_view> by = choosers(kind);
     if (std::find(by.begin(), by.end(), option) == by.end()) continue;
+    if (kind.with_number) name = value.substr(0, value.find(':'));
     for (const Listed& row : kind.table()) {
       if (std::find(expected.begin(), expected.end(), row.name) == expected.end())
         expected.push_back(row.name);
@@ -372,7 +373,6 @@ Status check_choice(std::string_view option, const std::string& value) {
       for (const std::string_view alias : names_in(row.aliases)) spellings.emplace_back(alias);
     }
   }
-  const std::string name = option == kWithNumber ? value.substr(0, value.find(':')) : value;
   if (expected.empty() || std::find(spellings.begin(), spellings.end(), name) != spellings.end())
     return {};
   const std::string near = near_name(name, expected);
