@@ -104,11 +104,15 @@ Status check_fit(const std::string& option, const Path& path, const Image& image
 }
 
 Result<Image> read_fitting(const std::string& option, const Path& path, const Shape& size,
-                           int channels, bool exactly, const NoteFunction& note) {
+                           int channels, bool exactly, const Background& background,
+                           const NoteFunction& note) {
   ITO_ASSIGN(const Picture picture, read_picture(path));
   if (picture.is_transparent() && note)
-    note(fmt::format("{} {}: what is transparent in it lies on white", option, path.string()));
-  Image image = image_of(picture, channels);
+    note(fmt::format(
+        "{} {}: what is transparent in it lies on #{:02x}{:02x}{:02x}; --background says on what "
+        "else",
+        option, path.string(), background.rgb[0], background.rgb[1], background.rgb[2]));
+  Image image = image_of(picture, channels, background);
   ITO_TRY(check_fit(option, path, image, size, exactly));
   return image;
 }
@@ -156,7 +160,8 @@ Result<Observation> colourisation(const ControlFiles& files, const Shape& size,
                                   const NoteFunction& note) {
   auto measurement = Measurement::luminance(size);
   if (!measurement.ok()) return named("--colorize", files.colorize, measurement.error());
-  ITO_ASSIGN(const Image image, read_fitting("--colorize", files.colorize, size, 3, false, note));
+  ITO_ASSIGN(const Image image,
+             read_fitting("--colorize", files.colorize, size, 3, false, files.background, note));
   const std::vector<float> pixels = padded(image, size);
   Observation observation{.measurement = std::move(measurement).value(), .y = {}};
   observation.limit_colours = true;
@@ -172,8 +177,9 @@ Result<Observation> inverse_problem(const ControlFiles& files, const Shape& size
   auto measurement = inverse.row->make(size, inverse.number);
   if (!measurement.ok()) return named("--inverse", files.inverse, measurement.error());
   const Shape shape = measurement->observation();
-  ITO_ASSIGN(const Image image, read_fitting("--observation", files.observation, shape,
-                                             static_cast<int>(shape[2]), true, note));
+  ITO_ASSIGN(const Image image,
+             read_fitting("--observation", files.observation, shape, static_cast<int>(shape[2]),
+                          true, files.background, note));
   Observation observation{.measurement = std::move(measurement).value(), .y = padded(image, shape)};
   // Undoing a blur would blow up the rounding of the picture's pixels.
   observation.noise_std = inverse.row->noise_std;
@@ -190,16 +196,18 @@ Status check_inverse(const std::string& text) {
 }
 
 Result<std::vector<float>> read_padded(const std::string& option, const Path& path,
-                                       const Shape& size, const NoteFunction& note) {
+                                       const Shape& size, const NoteFunction& note,
+                                       const Background& background) {
   ITO_ASSIGN(const Image image,
-             read_fitting(option, path, size, static_cast<int>(size[2]), false, note));
+             read_fitting(option, path, size, static_cast<int>(size[2]), false, background, note));
   return padded(image, size);
 }
 
 Result<MaskedPicture> load_masked_picture(const ControlFiles& files, const Shape& size,
                                           const NoteFunction& note) {
-  ITO_ASSIGN(const Image image, read_fitting("--inpaint", files.inpaint, size,
-                                             static_cast<int>(size[2]), false, note));
+  ITO_ASSIGN(const Image image,
+             read_fitting("--inpaint", files.inpaint, size, static_cast<int>(size[2]), false,
+                          files.background, note));
   ITO_ASSIGN(Image mask, read_mask(files.mask, {image.h, image.w, 1}, note));
   // Upside down, so that the padding of -1 is what an observed pixel is.
   for (uint8_t& pixel : mask.pixels) pixel = static_cast<uint8_t>(255 - pixel);
@@ -243,20 +251,6 @@ Json control_settings(const ControlFiles& files, const SampleControl& control) {
   settings["observed"] = fingerprint(control.observation->y);
   settings["operator"] = fingerprint(control.observation->measurement.singular());
   return settings;
-}
-
-Json control_remarks(const ControlFiles& files) {
-  Json remarks = Json::object();
-  for (const auto& [key, value] : {std::pair{"init_image", files.initial},
-                                   {"latents", files.latents},
-                                   {"guidance_classifier", files.classifier},
-                                   {"inpaint", files.inpaint},
-                                   {"mask", files.mask},
-                                   {"colorize", files.colorize},
-                                   {"observation", files.observation}}) {
-    if (!value.empty()) remarks[key] = value;
-  }
-  return remarks;
 }
 
 }  // namespace ito

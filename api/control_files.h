@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "io/file.h"
 #include "io/json.h"
+#include "io/pictures/picture.h"
 
 namespace ito {
 
@@ -29,6 +30,7 @@ struct ControlFiles {
   std::string colorize;
   std::string inverse, observation;
   std::optional<double> noise_std;
+  Background background;  // behind transparent pictures
 
   bool observes() const { return !inpaint.empty() || !colorize.empty() || !inverse.empty(); }
   bool any() const { return !classifier.empty() || observes(); }
@@ -55,14 +57,15 @@ Result<MaskedPicture> load_masked_picture(const ControlFiles& files, const Shape
                                           const NoteFunction& note = {});
 
 // For the settings that decide an image and are stored with it: numbers and fingerprints of the
-// files' contents. And which files those were, which decides nothing.
+// files' contents.
 Json control_settings(const ControlFiles& files, const SampleControl& control);
-Json control_remarks(const ControlFiles& files);
 
-// A picture as a network sees it: [h,w,c] in [-1, 1], padded with -1 from the middle out. Errors
-// name `option` and the file: no picture, or one that is larger.
+// A picture as a network sees it: [h,w,c] in [-1, 1], turned as its EXIF says, on `background`
+// where it is transparent, padded with -1 from the middle out. Errors name `option` and the file:
+// no picture, or one that is larger.
 Result<std::vector<float>> read_padded(const std::string& option, const Path& path,
-                                       const Shape& size, const NoteFunction& note = {});
+                                       const Shape& size, const NoteFunction& note = {},
+                                       const Background& background = {});
 
 template <typename T>
 std::string fingerprint(const std::vector<T>& values) {

@@ -11,6 +11,8 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "io/class_names.h"
+#include "io/diffusers.h"
+#include "io/network_file.h"
 
 namespace ito {
 namespace {
@@ -33,6 +35,8 @@ class Evaluation {
   Result<Json> likelihood(const std::string& name, const Model& model, const Json& identity);
   Result<Json> score(const std::string& name, const Model& model, const ClassNames* names,
                      const std::string& sampler, const SampleOptions& options, const Json& key);
+  // The variant asked for, where a judge's folder has it.
+  Result<std::string> variant_in(const Path& folder) const;
   std::string preface() const;
   const Path& features_folder() const {
     return job_.features.empty() ? job_.classifier : job_.features;
@@ -78,11 +82,8 @@ Result<Json> Evaluation::likelihood(const std::string& name, const Model& model,
   settings.batch = std::min(job_.judging.batch, job_.likelihoods);
   settings.ode = {job_.tolerance, job_.tolerance};
   ITO_ASSIGN(auto session, LikelihoodMeter::create(device_, flow, settings));
-  ImageDataset data = test_;
-  const int size = static_cast<int>(flow.image[0]);
-  if (data.h < size || data.w < size) {
-    ITO_ASSIGN(data, pad_to(data, size, 0));
-  }
+  ITO_ASSIGN(const ImageDataset data,
+             pad_to(test_, static_cast<int>(flow.image[0]), static_cast<int>(flow.image[1]), 0));
   const int64_t count = std::min(job_.likelihoods, data.count);
   ITO_ASSIGN(const Measured<ImageLikelihood> measured,
              measure_all<ImageLikelihood>(
@@ -167,6 +168,17 @@ Status Evaluation::evaluate(const std::string& name, const Model& model,
   return {};
 }
 
+Result<std::string> Evaluation::variant_in(const Path& folder) const {
+  if (job_.variant.empty()) return std::string();
+  ITO_ASSIGN(const Path network, denoiser_folder(folder));
+  ITO_ASSIGN(const std::vector<std::string> variants, weight_variants(network));
+  if (std::find(variants.begin(), variants.end(), job_.variant) != variants.end())
+    return job_.variant;
+  note(fmt::format("note: {} has no weights of the variant {}; its plain ones are read",
+                   folder.string(), job_.variant));
+  return std::string();
+}
+
 Result<EvaluationResult> Evaluation::run() {
   ITO_TRY(table_.load());
   if (job_.held_out.empty()) {
@@ -182,10 +194,12 @@ Result<EvaluationResult> Evaluation::run() {
   if (test_.facts.part == "all")
     note("note: the data have no test part; samples are compared with all images");
   if (!job_.classifier.empty()) {
-    ITO_ASSIGN(classifier_, load_classifier(job_.classifier));
+    ITO_ASSIGN(const std::string variant, variant_in(job_.classifier));
+    ITO_ASSIGN(classifier_, load_classifier(job_.classifier, variant));
   }
   if (!job_.features.empty()) {
-    ITO_ASSIGN(Model model, load_model(job_.features));
+    ITO_ASSIGN(const std::string variant, variant_in(job_.features));
+    ITO_ASSIGN(Model model, load_model(job_.features, variant));
     for (const std::string& text : model.notes) note("note: " + text);
     features_ = std::move(model);
   }

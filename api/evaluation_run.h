@@ -18,7 +18,8 @@ namespace ito {
 struct EvaluationJob {
   std::vector<std::pair<std::string, Path>> models;             // a name and a folder
   std::vector<std::pair<std::string, SampleOptions>> samplers;  // as the table calls it
-  std::string variant = {};   // of the models' weights, where they have several
+  // Of the models' weights, where they have several; and of the judges', where they have it.
+  std::string variant = {};
   Path classifier, features;  // folders; one of them may be empty
   Path data;
   Path held_out = {};  // a run: the images that it held out of `data` take the test part's place

@@ -230,7 +230,7 @@ Result<std::vector<float>> interpolate(vk::Device& device, const Model& model, c
                                        const InterpolationOptions& options,
                                        const InterpolationProgress& progress) {
   ITO_ASSIGN(const InterpolationRow* row,
-             row_called(interpolation_rows(), options.method, "the method of interpolation"));
+             row_called(interpolation_rows(), options.method, "--method"));
   ITO_TRY(check(model, image, a, b, options));
   Interpolation work(device, model, image, options, progress);
   return row->between(work, a, b);

@@ -285,8 +285,8 @@ std::map<std::string, Json> model_configs(const Model& model) {
   return configs;
 }
 
-Result<Component> load_classifier(const Path& folder) {
-  ITO_ASSIGN(Model model, load_model(folder));
+Result<Component> load_classifier(const Path& folder, std::string_view variant) {
+  ITO_ASSIGN(Model model, load_model(folder, variant));
   ITO_TRY(model.network.expect_row(kClassifier, folder.string()));
   return Component(std::move(model));
 }

@@ -82,7 +82,7 @@ Status save_average(const Path& folder, const Network& network, std::span<const 
 std::map<std::string, Json> model_configs(const Model& model);
 
 // load_model, and an error where it is another network than nn/networks.h's "classifier".
-Result<Component> load_classifier(const Path& folder);
+Result<Component> load_classifier(const Path& folder, std::string_view variant = {});
 
 // Weights between files (PyTorch names and layouts, any float type) and the flat vector.
 // `where` names the source in errors. `notes` takes what was left out and which prefix; without it

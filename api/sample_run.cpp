@@ -185,7 +185,7 @@ Status SamplingJob::load_initial() {
   }
   ITO_ASSIGN(const Shape shape, picture_shape());
   ITO_ASSIGN(const std::vector<float> pixels,
-             read_padded("--init-image", control.initial, shape, notes()));
+             read_padded("--init-image", control.initial, shape, notes(), control.background));
   ITO_ASSIGN(EncodedPicture picture, encode_picture(device_, model_, shape, pixels));
   if (inverts(job_.options.sampler)) {
     picture.std.clear();  // its mean, so that the inversion is a function of the picture
@@ -270,11 +270,12 @@ Json SamplingJob::settings() const {
 }
 
 SampleIdentity SamplingJob::identity() const {
-  Json remarks = control_remarks(job_.control);
-  remarks["model"] = job_.model.string();
+  // No paths, so that calls that spell or mount them differently write the same bytes. What files
+  // said is in the settings.
+  const std::string key = model_key(model_);
   return {.settings = settings(),
-          .remarks = std::move(remarks),
-          .model = model_key(model_),
+          .remarks = {{"model", key}},
+          .model = key,
           .labelled = classes() > 0,
           .with_context = context_.has_value()};
 }

@@ -42,9 +42,9 @@ double seconds_since_1970() {
 // One run under way; run() is the loop.
 class Run {
  public:
-  Run(vk::Device& device, TrainingOptions options, const RunOptions& run,
+  Run(const DeviceOpener& open_device, TrainingOptions options, const RunOptions& run,
       std::optional<RunFile> stored, const RunObserver& observer)
-      : device_(device),
+      : open_device_(open_device),
         options_(std::move(options)),
         run_(run),
         stored_(std::move(stored)),
@@ -79,7 +79,8 @@ class Run {
     if (observer_.note) observer_.note(text);
   }
 
-  vk::Device& device_;
+  const DeviceOpener& open_device_;
+  vk::Device* device_ = nullptr;  // set when the data have been read
   TrainingOptions options_;
   const RunOptions& run_;
   std::optional<RunFile> stored_;  // of a run that goes on
@@ -151,7 +152,7 @@ Status Run::open_folder() {
   ITO_TRY(remove_half_written(run_.out));
   std::optional<Checkpoint> checkpoint;
   if (file_exists(run_.out / kRunFile)) {  // else whatever is called so is no checkpoint of this run
-    ITO_ASSIGN(checkpoint, load_latest_checkpoint(run_.out, device_.log()));
+    ITO_ASSIGN(checkpoint, load_latest_checkpoint(run_.out, device_->log()));
   }
   if (!checkpoint) {
     ITO_TRY(write_run_file(run_.out, run_file()));
@@ -166,7 +167,7 @@ Status Run::open_folder() {
   std::string device;
   ITO_TRY(metadata.read("seconds", &earlier_seconds_));
   ITO_TRY(metadata.read("device", &device));
-  if (device != device_.info().name)
+  if (device != device_->info().name)
     note("the run began on " + device + "; on another device it goes on, but not bit for bit");
   ITO_TRY(settle_decay(checkpoint->step));
   ITO_TRY(open_metrics(checkpoint->step));
@@ -226,7 +227,8 @@ Status Run::open() {
   if (stored_ && stored_->fingerprint != data_->fingerprint)
     return invalid_argument("the images in {} are not those that the run in {} was trained on",
                             run_.data.string(), run_.out.string());
-  ITO_ASSIGN(session_, TrainingSession::create(device_, data_->task, data_->train, options_.seed));
+  ITO_ASSIGN(device_, open_device_());
+  ITO_ASSIGN(session_, TrainingSession::create(*device_, data_->task, data_->train, options_.seed));
   data_->task.initial_weights = {};
   if (run_.fresh) {  // not before the new run is known to be possible
     ITO_TRY(check_nothing_in_the_way(run_.out, 0, data_->steps, run_.sample_every));
@@ -235,15 +237,15 @@ Status Run::open() {
   ITO_TRY(open_folder());
   reported_ = session_->step();
   summary_.first_step = session_->step();
-  summary_.device = device_.info().name;
+  summary_.device = device_->info().name;
   if (session_->step() > 0 && session_->step() < data_->steps)
     note(fmt::format("going on at step {} of {}", session_->step(), data_->steps));
   if (data_->test.count > 0) {
-    ITO_ASSIGN(validator_, make_validator(device_, data_->task, data_->test, session_->average()));
+    ITO_ASSIGN(validator_, make_validator(*device_, data_->task, data_->test, session_->average()));
   }
   for (const std::string& text : data_->task.objective.notes) note(text);
   if (run_.sample_every > 0 && !data_->task.objective.pictures.sampler.empty()) {
-    ITO_ASSIGN(grid_, SampleGrid::create(device_, data_->task, session_->average()));
+    ITO_ASSIGN(grid_, SampleGrid::create(*device_, data_->task, session_->average()));
   }
   return {};
 }
@@ -323,7 +325,7 @@ Status Run::save() {
   ITO_ASSIGN(checkpoint.state, session_->save());
   checkpoint.metadata = {{"options", to_json(options_)},
                          {"seconds", earlier_seconds_ + seconds_since(start_)},
-                         {"device", device_.info().name},
+                         {"device", device_->info().name},
                          {"images_seen", session_->step() * options_.batch * options_.accumulate}};
   ITO_TRY(write_checkpoint(run_.out, checkpoint,
                            [&](const Path& folder) { return export_model(folder); }));
@@ -404,7 +406,7 @@ Status Run::train() {
 
 }  // namespace
 
-Result<RunSummary> run_training(vk::Device& device, const TrainingOptions& options,
+Result<RunSummary> run_training(const DeviceOpener& open_device, const TrainingOptions& options,
                                 const RunOptions& run, const RunObserver& observer) {
   TrainingOptions effective = options;
   std::optional<RunFile> stored;
@@ -417,7 +419,7 @@ Result<RunSummary> run_training(vk::Device& device, const TrainingOptions& optio
     ITO_ASSIGN(effective, resumed_options(stored->options, options, run.given, run.out.string()));
   }
   ITO_TRY(check_training_options(effective));
-  Run training(device, std::move(effective), run, std::move(stored), observer);
+  Run training(open_device, std::move(effective), run, std::move(stored), observer);
   ITO_TRY(training.open());
   ITO_TRY(training.train());
   return training.summary();

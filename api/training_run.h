@@ -76,10 +76,14 @@ struct RunSummary {
   Json validated_on;           // and of those it was validated on, or null
 };
 
+// Opens the device when the data have been read, as bad data need none. What it returns must
+// outlive the run.
+using DeviceOpener = std::function<Result<vk::Device*>()>;
+
 // Trains until its last step, from the newest whole checkpoint on if there is one. Errors: options
 // that contradict the run's (kInvalidArgument), data that are not the run's, a loss that is not
 // finite (the last checkpoint stays), files, device.
-Result<RunSummary> run_training(vk::Device& device, const TrainingOptions& options,
+Result<RunSummary> run_training(const DeviceOpener& open_device, const TrainingOptions& options,
                                 const RunOptions& run, const RunObserver& observer);
 
 }  // namespace ito

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <csignal>
 #include <cstdio>
 
 #include "api/device.h"
+#include "apps/rows.h"
 #include "base/error.h"
 
 namespace ito::apps {
@@ -42,6 +44,27 @@ Result<std::unique_ptr<vk::Device>> open_and_announce(const DeviceChoice& choice
   ITO_ASSIGN(auto device, open_device(choice.which, options));
   fmt::print(stderr, "{} on {}\n", what, device->info().name);
   return device;
+}
+
+Status check_choices(const CLI::App& app, const std::vector<std::string>& commands) {
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->count() == 0) continue;
+    std::vector<std::string> names;
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    if (names.empty()) names.push_back("NAME");  // by its place
+    for (const std::string& command : commands) {
+      const auto chosen = std::find_if(names.begin(), names.end(), [&](const std::string& name) {
+        return is_choice(command + " " + name);
+      });
+      if (chosen == names.end()) continue;
+      // Its default may be a word that stands for none of the names, such as auto.
+      for (const std::string& value : option->results())
+        if (value != option->get_default_str())
+          ITO_TRY(check_choice(command + " " + *chosen, value));
+      break;
+    }
+  }
+  return {};
 }
 
 void print_note(const std::string& text) { fmt::print(stderr, "note: {}\n", text); }

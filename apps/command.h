@@ -25,6 +25,8 @@ struct Command {
   CLI::App* app = nullptr;
   std::function<Status()> check;  // what the parser cannot check; a failure is wrong usage
   std::function<Status()> run;
+  // Other commands whose tables its options are chosen from beside its own ones (apps/rows.h).
+  std::vector<std::string> choices = {};
 };
 
 Command add_convert_command(CLI::App& root);
@@ -51,6 +53,10 @@ void add_device_option(CLI::App& app, DeviceChoice& choice);
 Result<std::unique_ptr<vk::Device>> open_and_announce(const DeviceChoice& choice,
                                                       const std::string& what,
                                                       const vk::DeviceOptions& options = {});
+
+// Whether the options that a call gives are names of their tables, where they have one
+// (apps/rows.h). `commands`: whose tables. Error kInvalidArgument as of check_choice.
+Status check_choices(const CLI::App& app, const std::vector<std::string>& commands);
 
 // "note: <text>" on standard error.
 void print_note(const std::string& text);

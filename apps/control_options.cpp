@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "apps/data_options.h"
 #include "apps/rows.h"
 #include "base/error.h"
 
@@ -40,6 +41,7 @@ void add_control_options(CLI::App& app, ControlFiles& options) {
   app.add_option("--inverse", options.inverse,
                  with_choices("sample --inverse", "how --observation was made, NAME:NUMBER"));
   app.add_option("--observation", options.observation, "picture that --inverse made");
+  add_background_option(app, options.background);
   app.add_option("--noise-std", options.noise_std,
                  "deviation of the noise in the picture that is matched, in units of [-1, 1]; left "
                  "out: 0, for blurs that of rounding to 8 bits");
@@ -69,6 +71,8 @@ Status check_control_options(const CLI::App& app, const ControlFiles& o) {
                            static_cast<int>(given("--inverse"));
   if (observations > 1)
     return invalid_argument("--inpaint, --colorize and --inverse exclude each other");
+  if (given("--background") && observations == 0 && !given("--init-image"))
+    return invalid_argument("--background needs --init-image, --inpaint, --colorize or --inverse");
   if (o.noise_std && observations == 0)
     return invalid_argument("--noise-std needs --inpaint, --colorize or --inverse");
   if (o.noise_std && (!(*o.noise_std >= 0) || !std::isfinite(*o.noise_std)))

@@ -95,6 +95,18 @@ void add_data_options(CLI::App& app, DataOptions& options, bool training) {
       ->check(CLI::NonNegativeNumber);
 }
 
+void add_background_option(CLI::App& app, Background& background) {
+  app.add_option_function<std::string>(
+         "--background",
+         [&background](const std::string& text) {
+           const auto parsed = parse_background(text, "--background");
+           if (!parsed.ok()) throw CLI::ValidationError(parsed.error().message);
+           background = *parsed;
+         },
+         "behind transparent pictures: white, black, grey, a level 0 to 255, or #rrggbb")
+      ->default_str("white");
+}
+
 bool data_options_given(const CLI::App& app) {
   for (const char* option : kOptions)
     if (app.count(option) > 0) return true;

@@ -23,6 +23,9 @@ Result<DatasetOptions> dataset_options(const DataOptions& options, const CLI::Ap
 // Whether any of them was given.
 bool data_options_given(const CLI::App& app);
 
+// --background, for commands that read single pictures.
+void add_background_option(CLI::App& app, Background& background);
+
 // "32" or "48x32": width and height. Error kInvalidArgument naming the option.
 Result<std::array<int, 2>> parse_size(const std::string& text, const std::string& option);
 

@@ -101,7 +101,7 @@ Command add_evaluate_command(CLI::App& root) {
   c->app = app;
   add_data_options(*app, c->data_options);
   app->add_option("--model", c->models, "NAME=FOLDER of a model; may be repeated")->required();
-  add_variant_option(*app, c->variant);
+  add_variant_option(*app, c->variant, "every --model and, where it is there, the judges'");
   app->add_option("--sampler", c->samplers,
                   "a sampler with its options as of `ito sample`, as one word: \"pc --steps 200\"; "
                   "may be repeated: every model is sampled by each; \"all\" is every sampler")

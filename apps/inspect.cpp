@@ -6,6 +6,7 @@
 
 #include "api/forward.h"
 #include "api/model.h"
+#include "api/sample_identity.h"
 #include "api/sampling.h"
 #include "api/task.h"
 #include "apps/choices.h"
@@ -127,12 +128,14 @@ Status inspect_folder(const InspectCommand& c) {
   if (c.json) {
     Json json(configs);
     json["network"] = model.network.row();
+    json["key"] = model_key(model);
     json["parameters"] = set.count();
     json["layers"] = set_json(set);
     fmt::print("{}", dump_json(json));
     return {};
   }
   fmt::print("network {}\n", model.network.row());
+  fmt::print("key {}, which pictures that it draws name\n", model_key(model));
   for (const auto& [name, config] : configs) fmt::print("{} {}\n", name, dump_json(config));
   print_set(set);
   return {};
@@ -284,7 +287,7 @@ Command add_inspect_command(CLI::App& root) {
   app->add_flag("--grad", c->gradients, own("grad", "with the gradients"));
   add_device_option(*app, c->device);
   app->add_flag("--json", c->json, "print JSON");
-  return {app, [c] { return check(*c); }, [c] { return run(*c); }};
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }, {"train", "sample"}};
 }
 
 }  // namespace ito::apps

@@ -4,6 +4,7 @@
 #include "api/control_files.h"
 #include "api/interpolation.h"
 #include "apps/command.h"
+#include "apps/data_options.h"
 #include "apps/open_model.h"
 #include "apps/rows.h"
 #include "base/error.h"
@@ -19,6 +20,7 @@ struct InterpolateCommand {
   InterpolationOptions options;
   VariantChoice variant;
   std::string model, a, b, out, label;
+  Background background;
   int columns = 0;
   bool json = false;
 };
@@ -62,8 +64,8 @@ Status run(InterpolateCommand& c) {
     return unsupported("the model in {} does not say how large its images are", c.model);
   const auto [h, w] = *signature.sample_size;
   const Shape image{h, w, signature.in_channels};
-  ITO_ASSIGN(const std::vector<float> a, read_padded("--a", c.a, image, print_note));
-  ITO_ASSIGN(const std::vector<float> b, read_padded("--b", c.b, image, print_note));
+  ITO_ASSIGN(const std::vector<float> a, read_padded("--a", c.a, image, print_note, c.background));
+  ITO_ASSIGN(const std::vector<float> b, read_padded("--b", c.b, image, print_note, c.background));
   ITO_ASSIGN(auto device,
              open_and_announce(c.device, fmt::format("{} images between {} and {} by {},",
                                                      c.options.points, c.a, c.b, c.model)));
@@ -104,6 +106,7 @@ Command add_interpolate_command(CLI::App& root) {
   add_variant_option(*app, c->variant);
   app->add_option("--a", c->a, "the first picture; smaller ones are padded with -1")->required();
   app->add_option("--b", c->b, "the last picture")->required();
+  add_background_option(*app, c->background);
   app->add_option("--out", c->out, "FILE.png: a grid, --a's reconstruction first")->required();
   app->add_option("--method", c->options.method,
                   with_choices("interpolate --method", "way from one to the other"))

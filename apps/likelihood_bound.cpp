@@ -170,9 +170,12 @@ Result<ImageDataset> open_images(const LikelihoodInput& input, const std::string
     fmt::print(stderr, "note: {} has no test part; all its images are taken\n", path);
   ITO_ASSIGN(const std::optional<ClassNames> names, read_class_names(input.model));
   ITO_TRY(match_classes(data, names));
-  if (w == h && (data.h < h || data.w < h) && data.h <= h && data.w <= h)
-    return pad_to(data, static_cast<int>(h), 0);
-  return data;
+  if (data.h > h || data.w > w)
+    return invalid_argument(
+        "the images in {} are {} wide and {} high, the model's {} and {}; --resize {} makes them "
+        "so, cut or, with --pad, surrounded",
+        path, data.w, data.h, w, h, w == h ? std::to_string(w) : fmt::format("{}x{}", w, h));
+  return pad_to(data, static_cast<int>(h), static_cast<int>(w), 0);
 }
 
 void add_bound_options(CLI::App& app, BoundRequest& request) {

@@ -59,6 +59,10 @@ int main(int argc, char** argv) {
   }
   for (const Command& command : commands) {
     if (!command.app->parsed()) continue;
+    std::vector<std::string> tables = {command.app->get_name()};
+    tables.insert(tables.end(), command.choices.begin(), command.choices.end());
+    const ito::Status chosen = check_choices(*command.app, tables);
+    if (!chosen.ok()) return report(chosen.error(), kWrongUsage);
     if (command.check) {
       const ito::Status status = command.check();
       if (!status.ok()) return report(status.error(), kWrongUsage);

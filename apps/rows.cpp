@@ -11,8 +11,10 @@
 #include "api/sample_stores.h"
 #include "api/training_rows.h"
 #include "apps/choices.h"
+#include "apps/likelihood_bound.h"
 #include "base/error.h"
 #include "base/name_list.h"
+#include "base/name_pattern.h"
 #include "diffusion/choices.h"
 #include "diffusion/flow_matching.h"
 #include "diffusion/predictor_corrector.h"
@@ -41,6 +43,7 @@ struct Kind {
   // Commands and options that take a name of it, by commas: "train --schedule".
   std::string_view chosen_by;
   Table (*table)();
+  bool with_number = false;  // options take NAME:NUMBER
 };
 
 // "a_b c" as "`--a-b`, `--c`".
@@ -205,7 +208,8 @@ constexpr Kind kKinds[] = {
      names<random_source_choices>},
     {{"inverse-problems", "how an observation was made", "", ""},
      "sample --inverse",
-     names<inverse_choices>},
+     names<inverse_choices>,
+     true},
     {{"interpolations", "ways between two pictures", "", ""},
      "interpolate --method",
      interpolations},
@@ -224,10 +228,14 @@ constexpr Kind kKinds[] = {
     {{"splits", "parts of a data set", "", ""}, "likelihood --split", rows<likelihood_splits>},
     {{"pictures", "formats that are read", "", ""}, "", rows<picture_formats>},
     {{"labels", "where the classes of pictures come from", "", ""},
-     "train --labels",
+     "train --labels, likelihood --labels, evaluate --labels",
      rows<label_sources>},
-    {{"crops", "which part of a picture stays", "", ""}, "train --crop", rows<crop_places>},
-    {{"ranges", "of floating-point images", "", ""}, "train --range", rows<value_ranges>},
+    {{"crops", "which part of a picture stays", "", ""},
+     "train --crop, likelihood --crop, evaluate --crop",
+     rows<crop_places>},
+    {{"ranges", "of floating-point images", "", ""},
+     "train --range, likelihood --range, evaluate --range",
+     rows<value_ranges>},
     {{"number-types", "of the tensors in a file", "", ""},
      "convert --dtype",
      names<number_type_choices>},
@@ -342,6 +350,36 @@ std::string with_choices(std::string_view option, std::string help) {
     }
   }
   return help;
+}
+
+bool is_choice(std::string_view option) {
+  return std::any_of(std::begin(kKinds), std::end(kKinds), [&](const Kind& kind) {
+    const std::vector<std::string_view> by = choosers(kind);
+    return std::find(by.begin(), by.end(), option) != by.end();
+  });
+}
+
+Status check_choice(std::string_view option, const std::string& value) {
+  std::vector<std::string> expected, spellings;
+  std::string name = value;
+  for (const Kind& kind : kKinds) {
+    const std::vector<std::string_view> by = choosers(kind);
+    if (std::find(by.begin(), by.end(), option) == by.end()) continue;
+    if (kind.with_number) name = value.substr(0, value.find(':'));
+    for (const Listed& row : kind.table()) {
+      if (std::find(expected.begin(), expected.end(), row.name) == expected.end())
+        expected.push_back(row.name);
+      spellings.push_back(row.name);
+      for (const std::string_view alias : names_in(row.aliases)) spellings.emplace_back(alias);
+    }
+  }
+  if (expected.empty() || std::find(spellings.begin(), spellings.end(), name) != spellings.end())
+    return {};
+  const std::string near = near_name(name, expected);
+  return invalid_argument("{} is \"{}\", expected {}{}", option.substr(option.find(' ') + 1), value,
+                          joined(std::vector<std::string>(expected.begin(), expected.end() - 1)) +
+                              (expected.size() > 1 ? " or " : "") + expected.back(),
+                          near.empty() ? "" : fmt::format("; the nearest is {}", near));
 }
 
 }  // namespace ito::apps

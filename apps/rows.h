@@ -32,4 +32,12 @@ std::string with_takers(std::string_view command, std::string_view key, std::str
 // option that is no choice by name keeps its help.
 std::string with_choices(std::string_view option, std::string help);
 
+// Whether a value is a name of the kinds that the option ("train --schedule") chooses from; of a
+// choice with a number, NAME:NUMBER, the name. An option that is no choice by name takes any. Error
+// kInvalidArgument naming the option, the value and what is expected.
+Status check_choice(std::string_view option, const std::string& value);
+
+// Whether the option is a choice by name.
+bool is_choice(std::string_view option);
+
 }  // namespace ito::apps

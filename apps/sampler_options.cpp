@@ -6,6 +6,7 @@
 #include "apps/option_table.h"
 #include "base/error.h"
 #include "base/name_list.h"
+#include "base/name_pattern.h"
 
 namespace ito::apps {
 namespace {
@@ -25,8 +26,10 @@ std::string known_sampler(std::string& text) {
     text = row.name;
     return "";
   }
-  return fmt::format("there is no sampler \"{}\", expected one of {}", text,
-                     joined(sampler_names()));
+  const std::string near = near_name(text, sampler_names());
+  return fmt::format("there is no sampler \"{}\", expected one of {}{}", text,
+                     joined(sampler_names()),
+                     near.empty() ? "" : fmt::format("; the nearest is {}", near));
 }
 
 // Ranges of the options that are numbers.
@@ -73,6 +76,8 @@ Result<SampleOptions> parse_sampler(const std::string& text) {
   } catch (const CLI::ParseError& error) {
     return invalid_argument("--sampler \"{}\": {}", text, error.what());
   }
+  const Status chosen = check_choices(app, {"sample"});
+  if (!chosen.ok()) return invalid_argument("--sampler \"{}\": {}", text, chosen.error().message);
   ITO_TRY(check_sampler_options(app, options));
   return options;
 }

@@ -112,16 +112,20 @@ std::string end_text(const TrainCommand& c) {
 }
 
 Status run(TrainCommand& c) {
-  ITO_ASSIGN(auto device,
-             open_and_announce(c.device,
-                               fmt::format("training ({}) on the images of {} until {}, into {},",
-                                           c.row->name.help, c.data, end_text(c), c.out)));
+  std::unique_ptr<vk::Device> device;
+  const DeviceOpener open = [&]() -> Result<vk::Device*> {
+    ITO_ASSIGN(device,
+               open_and_announce(c.device,
+                                 fmt::format("training ({}) on the images of {} until {}, into {},",
+                                             c.row->name.help, c.data, end_text(c), c.out)));
+    return device.get();
+  };
   ProgressLine line;
   RunObserver observer;
   observer.stop = &stop_requested();
   observer.note = [&](const std::string& text) { line.note(text); };
   observer.progress = [&](const RunProgress& progress) { line.update(progress_text(progress)); };
-  ITO_ASSIGN(const RunSummary summary, run_training(*device, c.training, c.run, observer));
+  ITO_ASSIGN(const RunSummary summary, run_training(open, c.training, c.run, observer));
   line.finish();
   print_summary(c, summary);
   return {};

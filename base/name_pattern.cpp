@@ -1,6 +1,7 @@
 #include "base/name_pattern.h"
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 #include <utility>
 
@@ -57,6 +58,30 @@ std::vector<std::string> near_patterns(std::string_view pattern,
   std::vector<std::string> result;
   for (size_t i = 0; i < std::min(most, near.size()); ++i) result.push_back(near[i].second);
   return result;
+}
+
+std::string near_name(std::string_view text, const std::vector<std::string>& names) {
+  const auto lower = [](std::string_view of) {
+    std::string result(of);
+    for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return result;
+  };
+  const std::string wanted = lower(text);
+  if (wanted.empty()) return {};
+  std::vector<std::string> begin_alike, nearest;
+  size_t best = std::max<size_t>(1, wanted.size() / 3);
+  for (const std::string& name : names) {
+    const std::string candidate = lower(name);
+    if (candidate.starts_with(wanted) || (!candidate.empty() && wanted.starts_with(candidate)))
+      begin_alike.push_back(name);
+    const size_t distance = edit_distance(wanted, candidate);
+    if (distance < best || (distance == best && nearest.empty())) nearest.clear();
+    if (distance > best) continue;
+    best = distance;
+    nearest.push_back(name);
+  }
+  if (begin_alike.size() == 1) return begin_alike[0];
+  return nearest.size() == 1 ? nearest[0] : std::string();
 }
 
 }  // namespace ito

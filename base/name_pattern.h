@@ -1,4 +1,5 @@
-// Patterns over names with dots, such as tensors have: "down_blocks.*", "conv_in*". Not for paths.
+// Patterns over names with dots, such as tensors have: "down_blocks.*", "conv_in*"; and names that
+// are spelled alike. Not for paths.
 #pragma once
 
 #include <string>
@@ -15,5 +16,10 @@ bool matches_pattern(std::string_view pattern, std::string_view name);
 // their beginnings up to a dot with ".*" behind. The nearest first.
 std::vector<std::string> near_patterns(std::string_view pattern,
                                        const std::vector<std::string>& names, size_t most);
+
+// The one of `names` that `text` is probably meant to be: the only one that begins as it does, or
+// that it is the beginning of, or else the only one that is spelled most like it, with up to a
+// third of its characters changed; case aside. Empty if there is none.
+std::string near_name(std::string_view text, const std::vector<std::string>& names);
 
 }  // namespace ito

@@ -78,7 +78,7 @@ std::vector<Name> divergence_choices() { return names_of(kDivergences); }
 
 Result<Divergence> divergence_from_name(const std::string& name) {
   ITO_ASSIGN(const DivergenceRow* row,
-             row_called(std::span<const DivergenceRow>(kDivergences), name, "probe"));
+             row_called(std::span<const DivergenceRow>(kDivergences), name, "--probe"));
   return row->divergence;
 }
 

@@ -64,7 +64,7 @@ std::vector<Name> loss_weight_choices() { return names_of(kWeights); }
 
 Result<LossWeight> loss_weight_from_name(const std::string& name) {
   ITO_ASSIGN(const LossWeightRow* row,
-             row_called(std::span<const LossWeightRow>(kWeights), name, "loss weight"));
+             row_called(std::span<const LossWeightRow>(kWeights), name, "--loss-weight"));
   return row->weight;
 }
 

@@ -197,7 +197,7 @@ std::string predictor_name(Predictor predictor) {
 }
 
 Result<Predictor> predictor_from_name(const std::string& name) {
-  ITO_ASSIGN(const PredictorRow* row, row_called(predictor_rows(), name, "predictor"));
+  ITO_ASSIGN(const PredictorRow* row, row_called(predictor_rows(), name, "--predictor"));
   return row->predictor;
 }
 
@@ -208,7 +208,7 @@ std::string corrector_name(Corrector corrector) {
 }
 
 Result<Corrector> corrector_from_name(const std::string& name) {
-  ITO_ASSIGN(const CorrectorRow* row, row_called(corrector_rows(), name, "corrector"));
+  ITO_ASSIGN(const CorrectorRow* row, row_called(corrector_rows(), name, "--corrector"));
   return row->corrector;
 }
 

@@ -199,9 +199,9 @@ Result<ImageDataset> read_image_folder(const Path& folder, const DatasetOptions&
 Result<ImageDataset> read_array_dataset(const Path& path, Split split,
                                         const DatasetOptions& options = {});
 
-// Surrounds every image with `value` up to size x size, the image in the middle (an odd remainder
-// goes to the bottom and right). Error kInvalidArgument if an image is larger.
-Result<ImageDataset> pad_to(const ImageDataset& data, int size, uint8_t value);
+// Surrounds every image with `value` up to h x w, the image in the middle (an odd remainder goes to
+// the bottom and right). Error kInvalidArgument if an image is larger.
+Result<ImageDataset> pad_to(const ImageDataset& data, int h, int w, uint8_t value);
 
 // Where an image that is larger is cut, down and across: shares of the room there is, in 2^-32.
 using CutPlace = std::array<uint32_t, 2>;

@@ -9,6 +9,9 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "io/npz_bytes.h"
+#include "io/numpy_pickle.h"
+#include "io/pickle.h"
+#include "io/pickle_text.h"
 
 namespace ito {
 namespace {
@@ -217,7 +220,15 @@ std::string_view view(const HostTensor& tensor) {
 
 }  // namespace
 
-Result<HostTensor> parse_npy(std::string_view bytes, std::string_view where) {
+namespace {
+
+// The header, and the data behind it.
+struct NpyParts {
+  Header header;
+  std::string_view data;
+};
+
+Result<NpyParts> npy_parts(std::string_view bytes, std::string_view where) {
   if (!bytes.starts_with(kMagic) || bytes.size() < 12)
     return corrupt("{}: not a NumPy array file (no \\x93NUMPY at its start)", where);
   int major = static_cast<unsigned char>(bytes[6]);
@@ -230,29 +241,125 @@ Result<HostTensor> parse_npy(std::string_view bytes, std::string_view where) {
     return corrupt("{}: NumPy header of {} bytes is truncated", where, length);
   std::optional<Header> header = parse_header(bytes.substr(prefix, length));
   if (!header) return corrupt("{}: NumPy header is damaged", where);
-  const bool swapped = is_big_endian(header->descr);
-  std::optional<HostType> type;
-  if (!header->structured)
-    type =
-        type_of(swapped ? fmt::format("<{}", header->descr.substr(1)) : std::string(header->descr));
+  return NpyParts{*std::move(header), bytes.substr(prefix + length)};
+}
+
+Error unknown_type(const Header& header, std::string_view where) {
+  return unsupported(
+      "{}: NumPy element type {} is not supported{}", where,
+      header.structured ? std::string(header.descr) : fmt::format("'{}'", header.descr),
+      header.structured ? ": it is an array of records" : "");
+}
+
+}  // namespace
+
+Result<HostTensor> array_of_bytes(ArrayLayout layout, std::string_view data,
+                                  std::string_view where) {
+  const bool swapped = is_big_endian(layout.descr);
+  const std::optional<HostType> type =
+      type_of(swapped ? fmt::format("<{}", layout.descr.substr(1)) : layout.descr);
   if (!type)
-    return unsupported(
-        "{}: NumPy element type {} is not supported{}", where,
-        header->structured ? std::string(header->descr) : fmt::format("'{}'", header->descr),
-        header->structured ? ": it is an array of records" : "");
-  std::optional<int64_t> numel = checked_numel(header->shape, host_type_size(*type));
-  Shape shape(std::move(header->shape));
+    return unsupported("{}: NumPy element type '{}' is not supported", where, layout.descr);
+  std::optional<int64_t> numel = checked_numel(layout.shape, host_type_size(*type));
+  Shape shape(std::move(layout.shape));
   if (!numel) return corrupt("{}: impossible shape {}", where, shape.to_string());
-  std::string_view data = bytes.substr(prefix + length);
   uint64_t expected = static_cast<uint64_t>(*numel) * host_type_size(*type);
   if (data.size() != expected)
     return corrupt("{}: shape {} takes {} bytes, found {}", where, shape.to_string(), expected,
                    data.size());
   std::vector<uint8_t> values(data.begin(), data.end());
   if (swapped) swap_bytes(values, host_type_size(*type));
-  if (header->fortran_order && shape.rank() > 1)
+  if (layout.fortran_order && shape.rank() > 1)
     values = c_order(values, shape.dims(), host_type_size(*type));
   return HostTensor{*type, std::move(shape), std::move(values)};
+}
+
+Result<HostTensor> parse_npy(std::string_view bytes, std::string_view where) {
+  ITO_ASSIGN(NpyParts parts, npy_parts(bytes, where));
+  if (parts.header.structured) return unknown_type(parts.header, where);
+  return array_of_bytes(
+      {std::string(parts.header.descr), parts.header.fortran_order, std::move(parts.header.shape)},
+      parts.data, where);
+}
+
+namespace {
+
+// "<U12", "|S5": how many characters each element has, and whether they are Unicode's, of 32 bits.
+struct TextType {
+  size_t characters = 0;
+  bool unicode = false, swapped = false;
+  size_t width() const { return characters * (unicode ? 4u : 1u); }
+};
+
+std::optional<TextType> text_type_of(std::string_view descr) {
+  if (descr.size() < 3 || (descr[1] != 'U' && descr[1] != 'S')) return std::nullopt;
+  TextType type{.unicode = descr[1] == 'U', .swapped = is_big_endian(descr)};
+  const auto [end, error] =
+      std::from_chars(descr.data() + 2, descr.data() + descr.size(), type.characters);
+  constexpr size_t kMost = 1 << 20;
+  if (error != std::errc() || end != descr.data() + descr.size() || type.characters > kMost)
+    return std::nullopt;
+  return type;
+}
+
+// One element's text, without the zeros behind it. Nothing for what is no character.
+std::optional<std::string> text_of(const TextType& type, std::string_view bytes) {
+  if (!type.unicode) {
+    const size_t last = bytes.find_last_not_of('\0');
+    return std::string(bytes.substr(0, last == std::string_view::npos ? 0 : last + 1));
+  }
+  std::string text;
+  std::string zeros;  // that something may follow
+  for (size_t at = 0; at < bytes.size(); at += 4) {
+    uint32_t code = 0;
+    std::memcpy(&code, bytes.data() + at, 4);
+    if (type.swapped) code = __builtin_bswap32(code);
+    if (code == 0) {
+      zeros += '\0';
+      continue;
+    }
+    text += zeros;
+    zeros.clear();
+    if (!append_utf8(text, code)) return std::nullopt;
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<NpyTexts> parse_npy_texts(std::string_view bytes, std::string_view where) {
+  ITO_ASSIGN(NpyParts parts, npy_parts(bytes, where));
+  const Header& header = parts.header;
+  if (!header.structured && header.descr == "|O") {
+    ITO_ASSIGN(const Pickle pickle, parse_pickle(parts.data, where, is_numpy_name));
+    return numpy_object_texts(pickle, pickle.root(), where);
+  }
+  const std::optional<TextType> type =
+      header.structured ? std::nullopt : text_type_of(header.descr);
+  if (!type) return unknown_type(header, where);
+  const std::optional<int64_t> numel = checked_numel(header.shape, type->width());
+  const Shape shape(header.shape);
+  if (!numel) return corrupt("{}: impossible shape {}", where, shape.to_string());
+  const uint64_t expected = static_cast<uint64_t>(*numel) * type->width();
+  if (parts.data.size() != expected || (type->width() == 0 && *numel > 0))
+    return corrupt("{}: shape {} takes {} bytes, found {}", where, shape.to_string(), expected,
+                   parts.data.size());
+  std::vector<uint8_t> values(parts.data.begin(), parts.data.end());
+  if (header.fortran_order && shape.rank() > 1)
+    values = c_order(values, shape.dims(), type->width());
+  NpyTexts out{shape, {}};
+  for (size_t at = 0; at < values.size(); at += type->width()) {
+    std::optional<std::string> text =
+        text_of(*type, {reinterpret_cast<const char*>(values.data()) + at, type->width()});
+    if (!text) return corrupt("{}: a text holds what is no character", where);
+    out.texts.push_back(*std::move(text));
+  }
+  return out;
+}
+
+Result<NpyTexts> read_npy_texts(const Path& path) {
+  ITO_ASSIGN(MappedFile file, MappedFile::open(path));
+  return parse_npy_texts(file.bytes(), path.string());
 }
 
 Result<HostTensor> read_npy(const Path& path) {
@@ -303,14 +410,24 @@ std::vector<std::string> NpzFile::names() const {
   return names;
 }
 
-Result<HostTensor> NpzFile::read(std::string_view name) const {
+Result<NpzFile::Content> NpzFile::content_of(std::string_view name) const {
   for (const ZipEntry& entry : entries_) {
     if (array_name(entry) != name) continue;
     const std::string label = fmt::format("{}: {}", where_, entry.name);
-    ITO_ASSIGN(const std::string content, read_zip_entry(entry, label));
-    return parse_npy(content, label);
+    ITO_ASSIGN(std::string bytes, read_zip_entry(entry, label));
+    return Content{std::move(bytes), label};
   }
   return not_found("{}: no array named {}", where_, name);
+}
+
+Result<HostTensor> NpzFile::read(std::string_view name) const {
+  ITO_ASSIGN(const Content content, content_of(name));
+  return parse_npy(content.bytes, content.label);
+}
+
+Result<NpyTexts> NpzFile::read_texts(std::string_view name) const {
+  ITO_ASSIGN(const Content content, content_of(name));
+  return parse_npy_texts(content.bytes, content.label);
 }
 
 Status write_npy(const Path& path, const HostTensor& tensor) {

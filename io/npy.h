@@ -1,5 +1,5 @@
 // NumPy's files: one array (.npy) or a zip of them (.npz).
-// Not for structured, string or object arrays: those are refused with their name.
+// Not for structured arrays and objects other than texts: those are refused with their name.
 #pragma once
 
 #include <string>
@@ -20,6 +20,26 @@ namespace ito {
 Result<HostTensor> read_npy(const Path& path);
 Result<HostTensor> parse_npy(std::string_view bytes, std::string_view where);
 
+// How an array's bytes are to be understood.
+struct ArrayLayout {
+  std::string descr;  // NumPy's name of the element type, "<f4"
+  bool fortran_order = false;
+  std::vector<int64_t> shape;
+};
+// The array that bytes are. Errors as of parse_npy.
+Result<HostTensor> array_of_bytes(ArrayLayout layout, std::string_view bytes,
+                                  std::string_view where);
+
+// An array of texts, in C order and UTF-8.
+struct NpyTexts {
+  Shape shape;
+  std::vector<std::string> texts;  // without the zeros that fill them up
+};
+// Of element types U and S, or O where all objects are texts. Errors: kNotFound, kIo; kCorrupt;
+// kUnsupported for other element types.
+Result<NpyTexts> read_npy_texts(const Path& path);
+Result<NpyTexts> parse_npy_texts(std::string_view bytes, std::string_view where);
+
 // All arrays of an archive, stored or deflated, by name without ".npy". Errors as above, and
 // kCorrupt for damaged archives and checksums that do not match.
 Result<TensorFile> read_npz(const Path& path);
@@ -33,8 +53,15 @@ class NpzFile {
   std::vector<std::string> names() const;  // without ".npy", in the archive's order
   // Error kNotFound, and as of parse_npz.
   Result<HostTensor> read(std::string_view name) const;
+  // Error kNotFound, and as of parse_npy_texts.
+  Result<NpyTexts> read_texts(std::string_view name) const;
 
  private:
+  // An array's file, and what messages call it.
+  struct Content {
+    std::string bytes, label;
+  };
+  Result<Content> content_of(std::string_view name) const;
   NpzFile(MappedFile file, std::vector<ZipEntry> entries, std::string where)
       : file_(std::move(file)), entries_(std::move(entries)), where_(std::move(where)) {}
   MappedFile file_;

@@ -26,9 +26,20 @@ const PickleValue* Pickle::find(const PickleValue& dictionary, std::string_view 
   if (dictionary.kind != Kind::kDict) return nullptr;
   for (size_t i = 0; i + 1 < dictionary.items.size(); i += 2) {
     const PickleValue& name = item(dictionary, i);
-    if (name.is_text() && name.text == key) return &item(dictionary, i + 1);
+    if (name.is_text() ? name.text == key : bytes_of(name) == key) return &item(dictionary, i + 1);
   }
   return nullptr;
+}
+
+std::optional<std::string> Pickle::bytes_of(const PickleValue& value) const {
+  if (value.is_text()) return value.text;
+  if (value.kind != Kind::kCall || item(value, 0).text != "_codecs.encode") return std::nullopt;
+  const PickleValue& arguments = item(value, 1);
+  if (arguments.items.size() != 2) return std::nullopt;
+  const PickleValue &text = item(arguments, 0), &encoding = item(arguments, 1);
+  if (text.kind != Kind::kText || (encoding.text != "latin1" && encoding.text != "latin-1"))
+    return std::nullopt;
+  return latin1_bytes(text.text);
 }
 
 // The stack machine that a pickle is a program of.

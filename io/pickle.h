@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,6 +50,9 @@ class Pickle {
   const PickleValue& item(const PickleValue& of, size_t i) const { return values_[of.items[i]]; }
   // The value of a key of a dictionary that is a text, or null.
   const PickleValue* find(const PickleValue& dictionary, std::string_view key) const;
+  // The bytes of a text or of bytes, also as Python 3 writes bytes in protocols up to 2, as
+  // _codecs.encode(text, "latin1"); nothing of anything else.
+  std::optional<std::string> bytes_of(const PickleValue& value) const;
   const PickleValue& root() const { return values_[root_]; }
   PickleIndex root_index() const { return root_; }
   // Bytes that the pickle took.

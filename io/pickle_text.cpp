@@ -8,6 +8,46 @@
 
 namespace ito {
 
+bool append_utf8(std::string& text, uint32_t code) {
+  constexpr uint32_t kCharacters = 0x110000;
+  if (code >= kCharacters) return false;
+  const auto put = [&](uint32_t byte) { text += static_cast<char>(byte); };
+  if (code < 0x80) {
+    put(code);
+  } else if (code < 0x800) {
+    put(0xc0 | code >> 6);
+    put(0x80 | (code & 0x3f));
+  } else {
+    if (code < 0x10000) {
+      put(0xe0 | code >> 12);
+    } else {
+      put(0xf0 | code >> 18);
+      put(0x80 | (code >> 12 & 0x3f));
+    }
+    put(0x80 | (code >> 6 & 0x3f));
+    put(0x80 | (code & 0x3f));
+  }
+  return true;
+}
+
+std::optional<std::string> latin1_bytes(std::string_view text) {
+  std::string bytes;
+  bytes.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<uint8_t>(text[i]);
+    if (c < 0x80) {
+      bytes += text[i];
+      continue;
+    }
+    // Two bytes hold the characters from 0x80 to 0xff.
+    const uint8_t next = i + 1 < text.size() ? static_cast<uint8_t>(text[i + 1]) : uint8_t{0};
+    if ((c != 0xc2 && c != 0xc3) || (next & 0xc0) != 0x80) return std::nullopt;
+    bytes += static_cast<char>((c & 3) << 6 | (next & 0x3f));
+    ++i;
+  }
+  return bytes;
+}
+
 std::optional<std::string> pickle_unicode(std::string_view line) {
   std::string text;
   for (size_t i = 0; i < line.size(); ++i) {
@@ -20,16 +60,7 @@ std::optional<std::string> pickle_unicode(std::string_view line) {
         return std::nullopt;
       i += 5;
     }
-    if (code < 0x80) {
-      text += static_cast<char>(code);
-    } else if (code < 0x800) {
-      text += static_cast<char>(0xc0 | code >> 6);
-      text += static_cast<char>(0x80 | (code & 0x3f));
-    } else {
-      text += static_cast<char>(0xe0 | code >> 12);
-      text += static_cast<char>(0x80 | (code >> 6 & 0x3f));
-      text += static_cast<char>(0x80 | (code & 0x3f));
-    }
+    if (!append_utf8(text, code)) return std::nullopt;
   }
   return text;
 }

@@ -1,6 +1,7 @@
 #include "io/torch_file.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "io/compress.h"
 #include "io/file_kind.h"
@@ -22,30 +24,80 @@ using Kind = PickleValue::Kind;
 
 struct StorageClass {
   std::string_view name;
+  std::optional<HostType> type;  // nothing: tensors of it are not read
+  size_t size;                   // bytes of one number
+};
+constexpr StorageClass row_of(std::string_view name, HostType type, size_t size) {
+  return {name, type, size};
+}
+constexpr StorageClass kStorages[] = {row_of("torch.FloatStorage", HostType::kF32, 4),
+                                      row_of("torch.HalfStorage", HostType::kF16, 2),
+                                      row_of("torch.BFloat16Storage", HostType::kBF16, 2),
+                                      row_of("torch.DoubleStorage", HostType::kF64, 8),
+                                      row_of("torch.LongStorage", HostType::kI64, 8),
+                                      row_of("torch.IntStorage", HostType::kI32, 4),
+                                      row_of("torch.ShortStorage", HostType::kI16, 2),
+                                      row_of("torch.CharStorage", HostType::kI8, 1),
+                                      row_of("torch.ByteStorage", HostType::kU8, 1),
+                                      row_of("torch.BoolStorage", HostType::kBool, 1),
+                                      // Bytes; each tensor says what they are.
+                                      row_of("torch.storage.UntypedStorage", HostType::kU8, 1),
+                                      row_of("torch.UntypedStorage", HostType::kU8, 1),
+                                      {"torch.ComplexFloatStorage", std::nullopt, 8},
+                                      {"torch.ComplexDoubleStorage", std::nullopt, 16},
+                                      {"torch.QInt8Storage", std::nullopt, 1},
+                                      {"torch.QUInt8Storage", std::nullopt, 1},
+                                      {"torch.QInt32Storage", std::nullopt, 4},
+                                      {"torch.QUInt4x2Storage", std::nullopt, 1},
+                                      {"torch.QUInt2x4Storage", std::nullopt, 1}};
+
+// Element types that a tensor names itself, of an untyped storage (_rebuild_tensor_v3).
+struct ElementType {
+  std::string_view name;
   HostType type;
 };
-constexpr StorageClass kStorages[] = {
-    {"torch.FloatStorage", HostType::kF32},     {"torch.HalfStorage", HostType::kF16},
-    {"torch.BFloat16Storage", HostType::kBF16}, {"torch.DoubleStorage", HostType::kF64},
-    {"torch.LongStorage", HostType::kI64},      {"torch.IntStorage", HostType::kI32},
-    {"torch.ShortStorage", HostType::kI16},     {"torch.CharStorage", HostType::kI8},
-    {"torch.ByteStorage", HostType::kU8},       {"torch.BoolStorage", HostType::kBool}};
+constexpr ElementType kElements[] = {
+    {"torch.float32", HostType::kF32}, {"torch.float16", HostType::kF16},
+    {"torch.float64", HostType::kF64}, {"torch.bfloat16", HostType::kBF16},
+    {"torch.bool", HostType::kBool},   {"torch.uint8", HostType::kU8},
+    {"torch.int8", HostType::kI8},     {"torch.uint16", HostType::kU16},
+    {"torch.int16", HostType::kI16},   {"torch.uint32", HostType::kU32},
+    {"torch.int32", HostType::kI32},   {"torch.uint64", HostType::kU64},
+    {"torch.int64", HostType::kI64}};
+// And those that are not read: torch.float8_e4m3fn, torch.int4, …
+constexpr std::string_view kElementKinds[] = {"torch.float", "torch.bfloat",  "torch.int",
+                                              "torch.uint",  "torch.complex", "torch.bits",
+                                              "torch.qint",  "torch.quint"};
 
 constexpr std::string_view kTensor = "torch._utils._rebuild_tensor_v2",
                            kOldTensor = "torch._utils._rebuild_tensor",
+                           kTypedTensor = "torch._utils._rebuild_tensor_v3",
                            kParameter = "torch._utils._rebuild_parameter",
+                           kParameterWithState = "torch._utils._rebuild_parameter_with_state",
                            kOrderedDict = "collections.OrderedDict";
+
+// Tensors of other forms than numbers in rows: left out, and named for what they are.
+struct OtherTensor {
+  std::string_view name, what;
+};
+constexpr OtherTensor kOtherTensors[] = {
+    {"torch._utils._rebuild_qtensor", "quantised"},
+    {"torch._utils._rebuild_sparse_tensor", "sparse"},
+    {"torch._utils._rebuild_sparse_csr_tensor", "sparse"},
+    {"torch._utils._rebuild_nested_tensor", "nested"},
+    {"torch._utils._rebuild_meta_tensor_no_storage", "without numbers"}};
 // What a checkpoint may hold beside tensors, and what is left out of it.
 constexpr std::string_view kIgnored[] = {"torch.Size",
                                          "torch.device",
-                                         "torch.float32",
-                                         "torch.float16",
-                                         "torch.bfloat16",
-                                         "torch.float64",
-                                         "torch.int64",
-                                         "torch.int32",
-                                         "torch.uint8",
-                                         "torch.bool",
+                                         "torch.per_tensor_affine",
+                                         "torch.per_channel_affine",
+                                         "torch.per_channel_affine_float_qparams",
+                                         "torch.sparse_coo",
+                                         "torch.sparse_csr",
+                                         "torch.sparse_csc",
+                                         "torch.sparse_bsr",
+                                         "torch.sparse_bsc",
+                                         "torch.serialization._get_layout",
                                          "collections.defaultdict",
                                          "collections.Counter",
                                          "builtins.dict",
@@ -59,15 +111,38 @@ constexpr std::string_view kIgnored[] = {"torch.Size",
                                          "numpy.core.multiarray.scalar",
                                          "numpy._core.multiarray.scalar"};
 
-const StorageClass* storage_called(std::string_view name) {
-  for (const StorageClass& row : kStorages)
-    if (row.name == name) return &row;
-  return nullptr;
+template <typename Rows>
+auto row_called_in(const Rows& rows, std::string_view name) -> decltype(std::begin(rows)) {
+  const auto found = std::find_if(std::begin(rows), std::end(rows),
+                                  [&](const auto& row) { return row.name == name; });
+  return found == std::end(rows) ? nullptr : found;
+}
+
+const StorageClass* storage_called(std::string_view name) { return row_called_in(kStorages, name); }
+
+// "torch.float8_e4m3fn": one of the module's own element types.
+bool is_element_type(std::string_view name) {
+  if (row_called_in(kElements, name) != nullptr) return true;
+  return std::any_of(std::begin(kElementKinds), std::end(kElementKinds),
+                     [&](std::string_view kind) {
+                       return name.starts_with(kind) && name.size() > kind.size() &&
+                              std::isdigit(static_cast<unsigned char>(name[kind.size()])) != 0 &&
+                              name.find('.', kind.size()) == std::string_view::npos;
+                     });
+}
+
+// Also one that is not in the table: its tensors are left out.
+bool is_storage(std::string_view name) {
+  return storage_called(name) != nullptr ||
+         (name.starts_with("torch.") && name.ends_with("Storage") &&
+          name.find('.', 6) == name.npos);
 }
 
 bool known(std::string_view name) {
-  return storage_called(name) != nullptr || name == kTensor || name == kOldTensor ||
-         name == kParameter || name == kOrderedDict ||
+  return is_storage(name) || is_element_type(name) ||
+         row_called_in(kOtherTensors, name) != nullptr || name == kTensor || name == kOldTensor ||
+         name == kTypedTensor || name == kParameter || name == kParameterWithState ||
+         name == kOrderedDict ||
          std::find(std::begin(kIgnored), std::end(kIgnored), name) != std::end(kIgnored);
 }
 
@@ -85,6 +160,7 @@ class Storages {
 };
 
 constexpr int kDeepest = 64;
+constexpr size_t kTypeArgument = 6;  // of _rebuild_tensor_v3
 
 // A file in memory; with `owner`, which keeps it, tensors are parts of it.
 struct Source {
@@ -123,7 +199,31 @@ class Reader {
   }
   bool is_tensor(const PickleValue& value) const {
     const std::string_view name = callee(value);
-    return name == kTensor || name == kOldTensor || name == kParameter;
+    return name == kTensor || name == kOldTensor || name == kTypedTensor || is_parameter(value) ||
+           row_called_in(kOtherTensors, name) != nullptr;
+  }
+  bool is_parameter(const PickleValue& value) const {
+    const std::string_view name = callee(value);
+    return name == kParameter || name == kParameterWithState;
+  }
+
+  // What keeps a tensor from being read: its element type or its form; nothing if nothing does.
+  // `call` is no parameter.
+  std::optional<std::string> unread_type(const PickleValue& call) const {
+    if (const OtherTensor* other = row_called_in(kOtherTensors, callee(call)))
+      return std::string(other->what);
+    const PickleValue& arguments = at(call, 1);
+    if (callee(call) == kTypedTensor) {
+      if (arguments.items.size() < kTypeArgument + 1) return std::nullopt;
+      const std::string& name = at(arguments, kTypeArgument).text;
+      return row_called_in(kElements, name) != nullptr ? std::nullopt : std::optional(name);
+    }
+    if (arguments.items.empty()) return std::nullopt;
+    const PickleValue& storage = at(arguments, 0);
+    if (storage.kind != Kind::kPersistent || at(storage, 0).items.size() < 2) return std::nullopt;
+    const std::string& name = at(at(storage, 0), 1).text;
+    const StorageClass* row = storage_called(name);
+    return row != nullptr && row->type ? std::nullopt : std::optional(name);
   }
 
   // Tensors below a value: in dictionaries by key, in lists by place.
@@ -160,8 +260,19 @@ class Reader {
     return std::nullopt;
   }
 
-  Status add(const std::string& name, const PickleValue& call) {
-    ITO_ASSIGN(HostTensor tensor, tensor_of(name, call, 0));
+  Status add(const std::string& name, const PickleValue& given) {
+    const PickleValue* call = &given;
+    if (is_parameter(given)) {
+      const PickleValue& arguments = at(given, 1);
+      if (arguments.items.empty() || !is_tensor(at(arguments, 0)) || is_parameter(at(arguments, 0)))
+        return bad(name, "a parameter of no tensor");
+      call = &at(arguments, 0);
+    }
+    if (const auto unread = unread_type(*call)) {
+      file_.unread[name] = *unread;
+      return {};
+    }
+    ITO_ASSIGN(HostTensor tensor, tensor_of(name, *call));
     if (!file_.tensors.emplace(name, std::move(tensor)).second)
       return bad(name, "it is there twice");
     return {};
@@ -191,24 +302,26 @@ class Reader {
       return unsupported("{}: tensor {}: unknown storage {}", where_, name, at(id, 1).text);
     const std::optional<std::string> key = text_of(at(id, 2));
     if (!key || at(id, 4).kind != Kind::kInt) return bad(name, "its storage has no name or size");
+    CHECK(row->type.has_value(), "unread types are left out before");
     ITO_ASSIGN(const std::string_view bytes, storages_.find(*key));
-    const std::optional<int64_t> numel =
-        checked_numel({at(id, 4).integer}, host_type_size(row->type));
-    if (!numel || static_cast<uint64_t>(*numel) * host_type_size(row->type) != bytes.size())
+    const std::optional<int64_t> numel = checked_numel({at(id, 4).integer}, row->size);
+    if (!numel || static_cast<uint64_t>(*numel) * row->size != bytes.size())
       return bad(name, fmt::format("its storage of {} numbers has {} bytes", at(id, 4).integer,
                                    bytes.size()));
-    return Storage{row->type, *numel, bytes};
+    return Storage{*row->type, *numel, bytes};
   }
 
-  Result<HostTensor> tensor_of(const std::string& name, const PickleValue& call, int depth) {
+  // `call` is no parameter and of a type that is read.
+  Result<HostTensor> tensor_of(const std::string& name, const PickleValue& call) {
     const PickleValue& arguments = at(call, 1);
-    if (callee(call) == kParameter) {
-      if (arguments.items.empty() || depth > 0 || !is_tensor(at(arguments, 0)))
-        return bad(name, "a parameter of no tensor");
-      return tensor_of(name, at(arguments, 0), depth + 1);
+    const bool typed = callee(call) == kTypedTensor;
+    if (arguments.items.size() < (typed ? kTypeArgument + 1 : 4))
+      return bad(name, "too few arguments");
+    ITO_ASSIGN(Storage storage, storage_of(name, at(arguments, 0)));
+    if (typed) {
+      storage.type = row_called_in(kElements, at(arguments, kTypeArgument).text)->type;
+      storage.numel = static_cast<int64_t>(storage.bytes.size() / host_type_size(storage.type));
     }
-    if (arguments.items.size() < 4) return bad(name, "too few arguments");
-    ITO_ASSIGN(const Storage storage, storage_of(name, at(arguments, 0)));
     ITO_ASSIGN(const std::vector<int64_t> shape, integers(name, at(arguments, 2)));
     ITO_ASSIGN(const std::vector<int64_t> strides, integers(name, at(arguments, 3)));
     if (at(arguments, 1).kind != Kind::kInt || strides.size() != shape.size())
@@ -350,18 +463,18 @@ class StreamStorages : public Storages {
   std::string_view where_;
 };
 
-// The element types of the storages that a pickle mentions, by key.
-std::map<std::string, HostType> storage_types(const Pickle& pickle, size_t values) {
-  std::map<std::string, HostType> types;
+// The bytes of a number of the storages that a pickle mentions, by key.
+std::map<std::string, size_t> storage_sizes(const Pickle& pickle, size_t values) {
+  std::map<std::string, size_t> sizes;
   for (PickleIndex i = 0; i < values; ++i) {
     const PickleValue& value = pickle[i];
     if (value.kind != Kind::kPersistent) continue;
     const PickleValue& id = pickle[value.items[0]];
     if (id.kind != Kind::kTuple || id.items.size() < 5) continue;
     if (const StorageClass* row = storage_called(pickle[id.items[1]].text))
-      types[pickle[id.items[2]].text] = row->type;
+      sizes[pickle[id.items[2]].text] = row->size;
   }
-  return types;
+  return sizes;
 }
 
 Result<TensorFile> parse_legacy_file(const Source& source) {
@@ -378,20 +491,20 @@ Result<TensorFile> parse_legacy_file(const Source& source) {
     parts.push_back(std::move(part));
   }
   const Pickle &object = parts[2], &keys = parts[3];
-  const std::map<std::string, HostType> types = storage_types(object, object.values());
+  const std::map<std::string, size_t> sizes = storage_sizes(object, object.values());
   StreamStorages storages(where);
   if (keys.root().kind != Kind::kList) return corrupt("{}: no list of storages", where);
   for (const PickleIndex index : keys.root().items) {
     const std::string& key = keys[index].text;
-    const auto type = types.find(key);
-    if (type == types.end()) return corrupt("{}: storage {} belongs to no tensor", where, key);
+    const auto size_of_one = sizes.find(key);
+    if (size_of_one == sizes.end())
+      return unsupported("{}: storage {} is of no type whose size is known", where, key);
     if (bytes.size() - at < 8) return corrupt("{}: it ends in the middle", where);
     int64_t numel = 0;
     std::memcpy(&numel, bytes.data() + at, 8);
     at += 8;
-    const std::optional<int64_t> count = checked_numel({numel}, host_type_size(type->second));
-    const uint64_t size =
-        count ? static_cast<uint64_t>(*count) * host_type_size(type->second) : UINT64_MAX;
+    const std::optional<int64_t> count = checked_numel({numel}, size_of_one->second);
+    const uint64_t size = count ? static_cast<uint64_t>(*count) * size_of_one->second : UINT64_MAX;
     if (size > bytes.size() - at) return corrupt("{}: storage {} is truncated", where, key);
     storages.bytes_[key] = bytes.substr(at, size);
     at += size;

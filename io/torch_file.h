@@ -13,9 +13,10 @@ namespace ito {
 
 // Reads every tensor, strided ones into row-major order. The file is mapped and stays so while a
 // tensor that is a part of it lives; all together take at most four times its size. Numbers, texts
-// and lists beside the tensors are left out. Errors naming the file: kNotFound, kIo; kCorrupt;
-// kUnsupported for a pickle that refers to anything but tensors and plain containers (by its name),
-// sparse or quantised tensors, and types that HostType lacks.
+// and lists beside the tensors are left out; so are, named in TensorFile::unread, tensors of types
+// that HostType lacks (float8, complex numbers), sparse and quantised ones. Errors naming the file:
+// kNotFound, kIo; kCorrupt; kUnsupported for a pickle that refers to anything but tensors and plain
+// containers (by its name).
 Result<TensorFile> read_torch_file(const Path& path);
 
 // The same from memory; `where` names the source in errors.

@@ -58,7 +58,7 @@ class_of_kind() {
     diffusion/toy_data.*) echo ToyData::Kind ;;
     diffusion/solver.cpp) echo Coefficient::Kind ;;
     nn/network.*) echo ClassInput::Kind ;;
-    io/pickle.*|io/torch_file.cpp|io/datasets/cifar_pickle.cpp) echo Pickle::Kind ;;
+    io/pickle.*|io/numpy_pickle.cpp|io/torch_file.cpp|io/datasets/cifar_pickle.cpp) echo Pickle::Kind ;;
     nn/optim.*) grep -oE '(Optimizer|Average)::Kind' <<<"$2" || echo Optimizer::Kind ;;
     *) echo Kind ;;
   esac

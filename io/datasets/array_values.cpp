@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <set>
+#include <string_view>
 
 #include "base/error.h"
+#include "io/datasets/picture_list.h"
 #include "io/layout.h"
 #include "io/png.h"
 
@@ -216,6 +220,33 @@ Status take_labels(ImageDataset& data, const HostTensor& tensor, const std::stri
     labels.push_back(static_cast<int32_t>(label));
   }
   data.labels = std::move(labels);
+  return {};
+}
+
+std::vector<std::string> classes_of(const NpyTexts& texts) {
+  return class_list(std::set<std::string>(texts.texts.begin(), texts.texts.end()), true);
+}
+
+Status take_labels(ImageDataset& data, const NpyTexts& texts, const std::vector<std::string>& known,
+                   const std::string& where) {
+  const std::vector<int64_t> dims = texts.shape.dims();
+  const auto count = static_cast<int64_t>(texts.texts.size());
+  if (dims.empty() || dims[0] != data.count || count != data.count)
+    return corrupt("{}: labels of extents {}, but {} images", where, texts.shape.to_string(),
+                   data.count);
+  data.names = known.empty() ? classes_of(texts) : known;
+  std::map<std::string_view, int32_t> numbers;
+  for (size_t k = 0; k < data.names.size(); ++k) numbers[data.names[k]] = static_cast<int32_t>(k);
+  data.labels.emplace();
+  for (size_t i = 0; i < texts.texts.size(); ++i) {
+    const std::string& text = texts.texts[i];
+    if (text.empty()) return corrupt("{}: label {} is an empty text", where, i);
+    const auto found = numbers.find(text);
+    if (found == numbers.end())
+      return invalid_argument("{}: label {} is no class of the training images, which have {}",
+                              where, text, listed(known));
+    data.labels->push_back(found->second);
+  }
   return {};
 }
 

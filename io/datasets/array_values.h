@@ -3,8 +3,10 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "io/datasets/readers.h"
+#include "io/npy.h"
 
 namespace ito {
 
@@ -19,5 +21,13 @@ bool asks_for_range(const DatasetOptions& options);
 
 // Labels [n], [n,1], or [n,k] of which one is 1. Errors: kCorrupt for what is no class.
 Status take_labels(ImageDataset& data, const HostTensor& tensor, const std::string& where);
+
+// Labels [n] or [n,1] that are names: the classes are all that are there, in their order, or
+// `known`, those of the training images, where there are any. Errors: kCorrupt; kInvalidArgument
+// for a name that is none of `known`.
+Status take_labels(ImageDataset& data, const NpyTexts& texts, const std::vector<std::string>& known,
+                   const std::string& where);
+// The classes that labels name.
+std::vector<std::string> classes_of(const NpyTexts& texts);
 
 }  // namespace ito

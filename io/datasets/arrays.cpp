@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cctype>
 #include <memory>
+#include <set>
 
 #include "base/error.h"
 #include "io/datasets/array_values.h"
+#include "io/datasets/picture_list.h"
 #include "io/npy.h"
 #include "io/safetensors.h"
 
@@ -36,7 +38,8 @@ struct Arrays {
   std::string where;
   std::vector<std::string> names;
   std::function<Result<HostTensor>(std::string_view)> read;
-  bool ours = false;  // written by `ito sample`
+  std::function<Result<NpyTexts>(std::string_view)> read_texts;  // null where there are none
+  bool ours = false;                                             // written by `ito sample`
 
   bool has(std::string_view name) const {
     return std::find(names.begin(), names.end(), name) != names.end();
@@ -70,16 +73,56 @@ Result<Arrays> open_arrays(const Path& path) {
   arrays.names = file->names();
   arrays.ours = file->has("seeds") && (file->has("images") || file->has("arr_0"));
   arrays.read = [file](std::string_view name) { return file->read(name); };
+  arrays.read_texts = [file](std::string_view name) { return file->read_texts(name); };
   return arrays;
 }
 
-Result<HostTensor> read_labels(const Arrays& arrays, const std::string& name) {
-  auto labels = arrays.read(name);
-  if (labels.ok() || labels.error().kind != ErrorKind::kUnsupported) return labels;
-  return unsupported(
-      "{}; labels are numbers, as numpy.unique(labels, return_inverse=True)[1] makes "
-      "them of names",
-      labels.error().message);
+// Numbers of classes, or their names.
+struct Labels {
+  std::optional<HostTensor> numbers;
+  NpyTexts names;
+
+  int64_t count() const {
+    const Shape& shape = numbers ? numbers->shape : names.shape;
+    return shape.rank() > 0 ? shape[0] : -1;
+  }
+  // The classes, where they have names.
+  std::vector<std::string> classes() const {
+    return numbers ? std::vector<std::string>() : classes_of(names);
+  }
+};
+
+Result<Labels> labels_of(Result<HostTensor> numbers,
+                         const std::function<Result<NpyTexts>()>& read_texts) {
+  if (numbers.ok()) return Labels{std::move(numbers).value(), {}};
+  if (numbers.error().kind != ErrorKind::kUnsupported) return std::move(numbers).error();
+  if (read_texts) {
+    auto texts = read_texts();
+    if (texts.ok()) return Labels{std::nullopt, std::move(texts).value()};
+    if (texts.error().kind != ErrorKind::kUnsupported) return std::move(texts).error();
+  }
+  return unsupported("{}; labels are numbers or texts", numbers.error().message);
+}
+
+Result<Labels> read_labels(const Arrays& arrays, const std::string& name) {
+  std::function<Result<NpyTexts>()> texts;
+  if (arrays.read_texts) texts = [&] { return arrays.read_texts(name); };
+  return labels_of(arrays.read(name), texts);
+}
+
+// Of a file of nothing but labels.
+Result<Labels> read_label_file(const Path& path) {
+  if (path.extension() == ".npy")
+    return labels_of(read_npy(path), [&] { return read_npy_texts(path); });
+  ITO_ASSIGN(const Arrays arrays, open_arrays(path));
+  if (arrays.names.empty()) return corrupt("{}: there is no array in it", path.string());
+  return read_labels(arrays, arrays.names[0]);
+}
+
+Status take(ImageDataset& data, const Labels& labels, const std::vector<std::string>& known,
+            const std::string& where) {
+  return labels.numbers ? take_labels(data, *labels.numbers, where)
+                        : take_labels(data, labels.names, known, where);
 }
 
 std::string part_array(const Arrays& arrays, std::string_view part, std::string_view what) {
@@ -158,16 +201,22 @@ Result<ImageDataset> read_array_dataset(const Path& path, Split split,
     return not_found("{}: no array named images, x or arr_0; there are {}", path.string(),
                      arrays.names.empty() ? "none" : listed(arrays.names));
   ITO_ASSIGN(HostTensor images, arrays.read(row->images));
-  std::optional<HostTensor> labels;
+  std::optional<Labels> labels;
+  std::vector<std::string> known;  // classes of the training images
   if (!row->labels.empty()) {
     ITO_ASSIGN(labels, read_labels(arrays, row->labels));
+    const auto training = names_for(arrays, Split::kTrain, &parted);
+    if (split == Split::kTest && !labels->numbers && training && !training->labels.empty()) {
+      ITO_ASSIGN(const Labels trained, read_labels(arrays, training->labels));
+      known = trained.classes();
+    }
   }
-  const int64_t count = labels && labels->shape.rank() > 0 ? labels->shape[0] : -1;
+  const int64_t count = labels ? labels->count() : -1;
   ITO_ASSIGN(ImageDataset data,
              dataset_from_tensor(std::move(images), options, arrays.ours && row->images == "images",
                                  count, path.string()));
   data.facts.part = row->part;
-  if (labels) ITO_TRY(take_labels(data, *labels, path.string()));
+  if (labels) ITO_TRY(take(data, *labels, known, path.string()));
   note_unused(data, arrays, *row);
   name_known_classes(data, path);
   return data;
@@ -193,19 +242,41 @@ bool are_numbered(const std::vector<std::string>& files) {
   });
 }
 
+// Gives both the classes of either. Error kInvalidArgument: one has names, the other has not.
+Status join_names(ImageDataset& all, ImageDataset& part, const Path& path) {
+  if (all.names.empty() || part.names.empty())
+    return invalid_argument("{}: labels are {}, but those before are {}; expected one form",
+                            path.string(), part.names.empty() ? "numbers" : "names",
+                            all.names.empty() ? "numbers" : "names");
+  std::set<std::string> both(all.names.begin(), all.names.end());
+  both.insert(part.names.begin(), part.names.end());
+  const std::vector<std::string> names = class_list(both, true);
+  for (ImageDataset* data : {&all, &part}) {
+    for (int32_t& label : *data->labels) {
+      const std::string& name = data->names[static_cast<size_t>(label)];
+      label = static_cast<int32_t>(std::find(names.begin(), names.end(), name) - names.begin());
+    }
+    data->names = names;
+  }
+  return {};
+}
+
 // Parts of one data set, one after another.
 Result<ImageDataset> read_numbered(const Path& folder, const std::vector<std::string>& files,
                                    const DatasetOptions& options) {
   ITO_ASSIGN(ImageDataset all, read_array_dataset(folder / files[0], Split::kTrain, options));
   for (size_t k = 1; k < files.size(); ++k) {
     const Path path = folder / files[k];
-    ITO_ASSIGN(const ImageDataset part, read_array_dataset(path, Split::kTrain, options));
+    ITO_ASSIGN(ImageDataset part, read_array_dataset(path, Split::kTrain, options));
     if (part.h != all.h || part.w != all.w || part.c != all.c ||
         part.labels.has_value() != all.labels.has_value() ||
         part.floats.empty() != all.floats.empty())
       return corrupt("{}: images of {}x{}x{}{}, but {} has {}x{}x{}{}; expected one form",
                      path.string(), part.h, part.w, part.c, part.labels ? " with classes" : "",
                      files[0], all.h, all.w, all.c, all.labels ? " with classes" : "");
+    if (part.names != all.names) {
+      ITO_TRY(join_names(all, part, path));
+    }
     all.count += part.count;
     all.pixels.insert(all.pixels.end(), part.pixels.begin(), part.pixels.end());
     all.floats.insert(all.floats.end(), part.floats.begin(), part.floats.end());
@@ -218,6 +289,13 @@ Result<ImageDataset> read_numbered(const Path& folder, const std::vector<std::st
   }
   all.facts.part = "all";
   return all;
+}
+
+// With the first `from` in it as `to`.
+std::string replaced(std::string text, std::string_view from, std::string_view to) {
+  const size_t at = text.find(from);
+  if (at != std::string::npos) text.replace(at, from.size(), to);
+  return text;
 }
 
 }  // namespace
@@ -263,16 +341,14 @@ Result<ImageDataset> read_array_folder(const Path& folder, Split split,
         fmt::format("there are no labels beside {}", (folder / images[0]).string()));
     return data;
   }
-  if (Path(labels).extension() == ".npy") {
-    ITO_ASSIGN(const HostTensor tensor, read_npy(folder / labels));
-    ITO_TRY(take_labels(data, tensor, (folder / labels).string()));
-    return data;
+  ITO_ASSIGN(const Labels found, read_label_file(folder / labels));
+  std::vector<std::string> known;
+  const std::string of_training = replaced(labels, part, "train");
+  if (split == Split::kTest && !found.numbers && file_exists(folder / of_training)) {
+    ITO_ASSIGN(const Labels trained, read_label_file(folder / of_training));
+    known = trained.classes();
   }
-  ITO_ASSIGN(const Arrays arrays, open_arrays(folder / labels));
-  if (arrays.names.empty())
-    return corrupt("{}: there is no array in it", (folder / labels).string());
-  ITO_ASSIGN(const HostTensor tensor, arrays.read(arrays.names[0]));
-  ITO_TRY(take_labels(data, tensor, (folder / labels).string()));
+  ITO_TRY(take(data, found, known, (folder / labels).string()));
   return data;
 }
 

@@ -1,10 +1,9 @@
 // CIFAR-10 and CIFAR-100 in their Python version: dicts with an array of bytes [n,3072] and lists
-// of labels, pickled by Python 2. Read by io/pickle.h, so that nothing in them is run.
-#include <algorithm>
-#include <array>
-
+// of labels, pickled by Python 2, or by whoever wrote them anew, in any protocol. Read by
+// io/pickle.h, so that nothing in them is run.
 #include "base/error.h"
 #include "io/datasets/readers.h"
+#include "io/numpy_pickle.h"
 #include "io/pickle.h"
 
 namespace ito {
@@ -12,14 +11,6 @@ namespace {
 
 constexpr size_t kPicturePixels = 32 * 32;
 using Kind = PickleValue::Kind;
-
-// What NumPy's arrays and bytes of Python 3 are made by.
-constexpr std::array<std::string_view, 6> kAllowed = {"numpy.core.multiarray._reconstruct",
-                                                      "numpy._core.multiarray._reconstruct",
-                                                      "numpy.ndarray",
-                                                      "numpy.dtype",
-                                                      "_codecs.encode",
-                                                      "collections.OrderedDict"};
 
 struct PickledSet {
   const char* name;
@@ -49,50 +40,31 @@ bool is_pickle(const Path& path) {
   return first == '\x80' || first == '(' || first == '}';
 }
 
-// The bytes of an array of NumPy: _reconstruct(ndarray, …) whose state is (version, shape, dtype,
-// Fortran order, bytes).
-Result<std::string> array_bytes(const Pickle& pickle, const PickleValue& value, size_t columns,
-                                const std::string& where) {
-  const Error wrong = corrupt("{}: 'data' is not an array of bytes [n,{}]", where, columns);
-  if (value.kind != Kind::kCall || value.items.size() != 3) return wrong;
-  if (pickle.item(value, 0).text.find("_reconstruct") == std::string::npos) return wrong;
-  const PickleValue& state = pickle.item(value, 2);
-  if (state.kind != Kind::kTuple || state.items.size() != 5) return wrong;
-  const PickleValue &shape = pickle.item(state, 1), &type = pickle.item(state, 2),
-                    &content = pickle.item(state, 4);
-  if (shape.kind != Kind::kTuple || shape.items.size() != 2) return wrong;
-  const bool bytes = type.kind == Kind::kCall && type.items.size() >= 2 &&
-                     pickle.item(type, 0).text == "numpy.dtype" &&
-                     !pickle.item(type, 1).items.empty() &&
-                     pickle.item(pickle.item(type, 1), 0).text == "u1";
-  if (!bytes || pickle.item(state, 3).integer != 0) return wrong;
-  std::string raw;
-  if (content.is_text()) {
-    raw = content.text;
-  } else if (content.kind == Kind::kCall && pickle.item(content, 0).text == "_codecs.encode" &&
-             !pickle.item(content, 1).items.empty()) {
-    // Protocol 2 of Python 3 writes bytes as Latin-1 text, which UTF-8 spells with one or two
-    // bytes.
-    const std::string& text = pickle.item(pickle.item(content, 1), 0).text;
-    for (size_t i = 0; i < text.size(); ++i) {
-      const auto c = static_cast<unsigned char>(text[i]);
-      const bool wide = (c & 0xfe) == 0xc2 && i + 1 < text.size();
-      raw += wide ? static_cast<char>((c & 3) << 6 | (text[i + 1] & 0x3f)) : static_cast<char>(c);
-      i += wide ? 1 : 0;
-    }
+// Numbers of an array, or of a list of integers of Python or NumPy.
+Result<std::vector<int64_t>> integers_of(const Pickle& pickle, const PickleValue& value,
+                                         const std::string& where) {
+  if (value.kind != Kind::kList && value.kind != Kind::kTuple) {
+    ITO_ASSIGN(const HostTensor array, numpy_array(pickle, value, where));
+    return to_int64(array, where);
   }
-  const int64_t rows = pickle.item(shape, 0).integer;
-  if (rows < 1 || pickle.item(shape, 1).integer != static_cast<int64_t>(columns) ||
-      raw.size() / columns != static_cast<size_t>(rows) || raw.size() % columns != 0)
-    return wrong;
-  return raw;
+  std::vector<int64_t> numbers;
+  for (size_t i = 0; i < value.items.size(); ++i) {
+    const PickleValue& item = pickle.item(value, i);
+    if (item.kind == Kind::kInt) {
+      numbers.push_back(item.integer);
+      continue;
+    }
+    if (!is_numpy_value(pickle, item)) return corrupt("{}: number {} is no integer", where, i);
+    ITO_ASSIGN(const HostTensor scalar, numpy_array(pickle, item, where));
+    ITO_ASSIGN(const std::vector<int64_t> one, to_int64(scalar, where));
+    numbers.insert(numbers.end(), one.begin(), one.end());
+  }
+  return numbers;
 }
 
 Result<Pickle> read_dict(const Path& path) {
   ITO_ASSIGN(const std::string bytes, read_file(path, uint64_t{1} << 30));
-  ITO_ASSIGN(Pickle pickle, parse_pickle(bytes, path.string(), [](std::string_view name) {
-               return std::find(kAllowed.begin(), kAllowed.end(), name) != kAllowed.end();
-             }));
+  ITO_ASSIGN(Pickle pickle, parse_pickle(bytes, path.string(), is_numpy_name));
   if (pickle.root().kind != Kind::kDict) return corrupt("{}: the pickle is no dict", path.string());
   return pickle;
 }
@@ -101,21 +73,27 @@ Status read_batch(const Path& path, const PickledSet& layout, ImageDataset& data
   ITO_ASSIGN(const Pickle dict, read_dict(path));
   const PickleValue *images = dict.find(dict.root(), "data"),
                     *labels = dict.find(dict.root(), layout.labels);
-  if (images == nullptr || labels == nullptr || labels->kind != Kind::kList)
+  if (images == nullptr || labels == nullptr)
     return corrupt("{}: no 'data' and '{}' in it", path.string(), layout.labels);
-  ITO_ASSIGN(const std::string raw, array_bytes(dict, *images, 3 * kPicturePixels, path.string()));
-  const size_t count = raw.size() / (3 * kPicturePixels);
-  if (labels->items.size() != count)
-    return corrupt("{}: {} labels, but {} images", path.string(), labels->items.size(), count);
+  const std::string what = path.string() + ": 'data'";
+  ITO_ASSIGN(const HostTensor raw, numpy_array(dict, *images, what));
+  if (raw.type != HostType::kU8 || raw.shape.rank() != 2 || raw.shape[0] < 1 ||
+      raw.shape[1] != int64_t{3 * kPicturePixels})
+    return corrupt("{} is {} {}, expected U8 [n,{}]", what, host_type_name(raw.type),
+                   raw.shape.to_string(), 3 * kPicturePixels);
+  ITO_ASSIGN(const std::vector<int64_t> classes,
+             integers_of(dict, *labels, fmt::format("{}: '{}'", path.string(), layout.labels)));
+  const auto count = static_cast<size_t>(raw.shape[0]);
+  if (classes.size() != count)
+    return corrupt("{}: {} labels, but {} images", path.string(), classes.size(), count);
   for (size_t n = 0; n < count; ++n) {
-    const PickleValue& label = dict.item(*labels, n);
-    if (label.kind != Kind::kInt || label.integer < 0 || label.integer >= layout.classes)
-      return corrupt("{}: image {} has label {}; expected 0 to {}", path.string(), n, label.integer,
+    if (classes[n] < 0 || classes[n] >= layout.classes)
+      return corrupt("{}: image {} has label {}; expected 0 to {}", path.string(), n, classes[n],
                      layout.classes - 1);
-    data.labels->push_back(static_cast<int32_t>(label.integer));
+    data.labels->push_back(static_cast<int32_t>(classes[n]));
+    const uint8_t* const image = raw.bytes.data() + n * 3 * kPicturePixels;
     for (size_t p = 0; p < kPicturePixels; ++p)
-      for (size_t k = 0; k < 3; ++k)
-        data.pixels.push_back(static_cast<uint8_t>(raw[(n * 3 + k) * kPicturePixels + p]));
+      for (size_t k = 0; k < 3; ++k) data.pixels.push_back(image[k * kPicturePixels + p]);
   }
   data.count += static_cast<int64_t>(count);
   return {};
@@ -147,7 +125,7 @@ Result<ImageDataset> read_cifar_pickle(const Path& folder, Split split, const Da
     const PickleValue* names = meta.find(meta.root(), layout.names);
     if (names != nullptr && names->items.size() == static_cast<size_t>(layout.classes))
       for (size_t i = 0; i < names->items.size(); ++i)
-        data.names.push_back(meta.item(*names, i).text);
+        data.names.push_back(meta.bytes_of(meta.item(*names, i)).value_or(std::to_string(i)));
   }
   for (int k = static_cast<int>(data.names.size()); k < layout.classes; ++k)
     data.names.push_back(std::to_string(k));

@@ -318,26 +318,27 @@ std::optional<ImageDataset> hold_out(ImageDataset& data, double share, int64_t l
   return out;
 }
 
-Result<ImageDataset> pad_to(const ImageDataset& data, int size, uint8_t value) {
-  if (size < data.h || size < data.w)
-    return invalid_argument("images of {}x{} cannot be padded to {}x{}", data.h, data.w, size,
-                            size);
+Result<ImageDataset> pad_to(const ImageDataset& data, int h, int w, uint8_t value) {
+  if (h < data.h || w < data.w)
+    return invalid_argument("images of {}x{} cannot be padded to {}x{}", data.h, data.w, h, w);
+  if (h == data.h && w == data.w) return data;
   ImageDataset out;
   out.count = data.count;
   out.c = data.c;
   out.labels = data.labels;
   out.names = data.names;
   out.facts = data.facts;
-  out.h = out.w = size;
+  out.h = h;
+  out.w = w;
   auto row = static_cast<ptrdiff_t>(data.w) * data.c;
-  ptrdiff_t top = (size - data.h) / 2, left = (size - data.w) / 2;
+  ptrdiff_t top = (h - data.h) / 2, left = (w - data.w) / 2;
   const auto surround = [&](const auto& image_of, auto& to, auto around) {
     to.assign(static_cast<size_t>(data.count) * out.image_size(), around);
     for (int64_t n = 0; n < data.count; ++n) {
       const auto from = image_of(n);
       for (ptrdiff_t y = 0; y < data.h; ++y)
         std::copy_n(from.begin() + y * row, row,
-                    to.begin() + ((n * size + top + y) * size + left) * data.c);
+                    to.begin() + ((n * h + top + y) * w + left) * data.c);
     }
   };
   surround([&](int64_t n) { return data.bytes_of(n); }, out.pixels, value);

@@ -161,8 +161,51 @@ TEST_F(Control, InpaintingKeepsObservedPixelsByteByByte) {
     }
     EXPECT_GT(changed, 60) << sampler;
     const Json settings = read_png_settings(out / "000000.png").value();
-    EXPECT_EQ(settings["mask"], file_of("mask"));
+    EXPECT_TRUE(settings.contains("observed") && settings.contains("operator"));
+    EXPECT_FALSE(says(settings.dump(), "/")) << settings;  // no paths
   }
+}
+
+// What is transparent lies on --background, and a picture stands as its EXIF says.
+TEST_F(Control, TransparentPicturesLieOnTheBackground) {
+  Image half{8, 8, 4, {}};  // opaque above, transparent below; the colour that hides there is 7
+  for (int i = 0; i < 64; ++i)
+    half.pixels.insert(half.pixels.end(), {7, 7, 7, static_cast<uint8_t>(i < 32 ? 255 : 0)});
+  ASSERT_TRUE(write_png(file_of("half_clear"), half).ok());
+  Image all{8, 8, 1, std::vector<uint8_t>(64, 255)};
+  ASSERT_TRUE(write_png(file_of("keep_all"), all).ok());
+  const std::vector<std::string> inpaint = {"--sampler",           "ddim",   "--inpaint",
+                                            file_of("half_clear"), "--mask", file_of("keep_all")};
+  for (const auto& [background, value] :
+       {std::pair<std::string, float>{"", 1.0f}, {"black", -1.0f}, {"51", 51 / 127.5f - 1}}) {
+    const Path out = *scratch_ / "clear.safetensors";
+    const Outcome outcome = run_ito(sampling(
+        grey(), out,
+        with(inpaint, background.empty() ? std::vector<std::string>{}
+                                         : std::vector<std::string>{"--background", background})));
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_TRUE(says(outcome.err, "--background says on what else")) << outcome.err;
+    const auto x = to_floats(read_safetensors(out).value().tensors.at("images"));
+    EXPECT_NEAR(x[0], 7 / 127.5f - 1, 1e-6);
+    EXPECT_NEAR(x[63], value, 1e-6) << background;
+  }
+  // Where images begin at a picture, and what an observation is made of.
+  for (const std::vector<std::string>& use :
+       {std::vector<std::string>{"--sampler", "ddim", "--init-image", file_of("half_clear"),
+                                 "--strength", "0.5"},
+        std::vector<std::string>{"--sampler", "ddim", "--inverse", "blur:3", "--observation",
+                                 file_of("half_clear")}}) {
+    const auto white = sample(grey(), use);
+    EXPECT_EQ(white, sample(grey(), with(use, {"--background", "white"})));
+    EXPECT_NE(white, sample(grey(), with(use, {"--background", "black"})));
+  }
+  const Outcome wrong =
+      run_ito(sampling(grey(), *scratch_ / "o.png", with(inpaint, {"--background", "mauve"})));
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_TRUE(says(wrong.err, "--background is \"mauve\"")) << wrong.err;
+  const Outcome idle = run_ito(sampling(grey(), *scratch_ / "o.png", {"--background", "black"}));
+  EXPECT_EQ(idle.code, 2);
+  EXPECT_TRUE(says(idle.err, "--background needs --init-image")) << idle.err;
 }
 
 TEST_F(Control, SmallerPicturesArePaddedAndTheBorderIsKept) {

@@ -49,6 +49,25 @@ class Data : public ::testing::Test {
   std::string err_;
 };
 
+// Bad data need no device to be refused, and good data are described before one is opened.
+TEST_F(Data, IsReadBeforeADeviceIsAskedFor) {
+  ASSERT_TRUE(make_folders(scratch_ / "empty").ok());
+  const std::vector<std::string> nowhere = {"--device", "no-such-device"};
+  const Outcome bad = run_ito(one_step(scratch_ / "empty", scratch_ / "run", nowhere));
+  EXPECT_EQ(bad.code, 1);
+  EXPECT_TRUE(says(bad.err, "no pictures")) << bad.err;
+  EXPECT_FALSE(says(bad.err, "no-such-device") || says(bad.err, "training (")) << bad.err;
+  put_picture(scratch_ / "data" / "1.png");
+  const Outcome good = run_ito(one_step(scratch_ / "data", scratch_ / "run", nowhere));
+  EXPECT_EQ(good.code, 1);
+  EXPECT_TRUE(says(good.err, "1 training image")) << good.err;
+  EXPECT_TRUE(says(good.err, "no-such-device")) << good.err;
+  EXPECT_FALSE(folder_exists(scratch_ / "run" / "checkpoint-1"));
+  const Outcome order = run_ito(one_step(scratch_ / "data", scratch_ / "run"));
+  ASSERT_EQ(order.code, 0) << order.err;
+  EXPECT_LT(order.err.find("1 training image"), order.err.find("training ("));
+}
+
 TEST_F(Data, ColourAndClassesAreSaidAndKeptAndSampledByName) {
   const Path data = scratch_ / "data";
   put_picture(data / "boot" / "1.png");

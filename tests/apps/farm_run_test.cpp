@@ -2,6 +2,7 @@
 #include <map>
 
 #include "io/jsonl.h"
+#include "io/png.h"
 #include "tests/apps/run_ito.h"
 #include "tests/apps/tiny_model.h"
 
@@ -89,6 +90,54 @@ TEST_F(FarmRun, APictureIsThatOfAPlainRun) {
   EXPECT_EQ(plain.size(), 200u);
   EXPECT_EQ(shards.size(), 100u);
   for (const auto& [name, bytes] : shards) EXPECT_EQ(bytes, plain.at(name)) << name;
+}
+
+// Calls of one job may name the same files in different ways.
+TEST_F(FarmRun, PathsThatAreSpelledDifferentlyWriteTheSameBytes) {
+  std::filesystem::copy(scratch_ / "model", scratch_ / "node/copy",
+                        std::filesystem::copy_options::recursive);
+  ASSERT_TRUE(make_folders(scratch_ / "node/deeper").ok());
+  std::filesystem::create_directory_symlink(scratch_ / "model", scratch_ / "link");
+  Image start{8, 8, 1, std::vector<uint8_t>(64, 100)};
+  ASSERT_TRUE(write_png(scratch_ / "start.png", start).ok());
+  ASSERT_TRUE(write_png(scratch_ / "node/other.png", start).ok());
+  const std::string root = (scratch_ / "").string();  // ends with a slash
+  std::error_code ignored;
+  const std::string relative =
+      std::filesystem::relative(scratch_ / "model", std::filesystem::current_path(), ignored);
+  const std::vector<std::array<std::string, 2>> spellings = {
+      {root + "model", root + "start.png"},
+      {root + "model/", root + "node/../start.png"},
+      {root + "node/../model", root + "node/other.png"},
+      {root + "link", root + "start.png"},
+      {relative, root + "start.png"},
+      {root + "node/copy", root + "node/other.png"}};
+  for (const char* form : {"png", "tar", "npz"}) {
+    std::map<std::string, std::string> first;
+    std::string manifest;
+    for (size_t i = 0; i < spellings.size(); ++i) {
+      const std::string out = fmt::format("{}-{}", form, i);
+      const Outcome outcome =
+          run_ito({"sample", "--model", spellings[i][0], "--init-image", spellings[i][1],
+                   "--sampler", "ddim", "--steps", "4", "--seeds", "0-5", "--form", form, "--shard",
+                   "0/1", "--out", (scratch_ / out).string()});
+      ASSERT_EQ(outcome.code, 0) << outcome.err;
+      const auto files = images(out);
+      const std::string lines = read_file(scratch_ / out / "manifest-0-of-1.jsonl").value();
+      EXPECT_FALSE(says(lines, scratch_ / "")) << lines;
+      if (i == 0) {
+        first = files;
+        manifest = lines;
+      }
+      EXPECT_EQ(files, first) << form << " " << spellings[i][0];
+      EXPECT_EQ(lines, manifest) << form << " " << spellings[i][0];
+    }
+  }
+  // The key that they hold is the one that `ito inspect` prints.
+  const Json settings = read_png_settings(scratch_ / "png-0/000000.png").value();
+  const Outcome shown = run_ito({"inspect", root + "model", "--json"});
+  ASSERT_EQ(shown.code, 0) << shown.err;
+  EXPECT_EQ(parse_json(shown.out, "inspect").value().at("key"), settings.at("model"));
 }
 
 TEST_F(FarmRun, ASignalFinishesTheBatchAndEndsWith130) {

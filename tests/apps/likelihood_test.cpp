@@ -58,6 +58,42 @@ double contraction(const Model& model) {
   return std::sqrt(schedule.alpha_bar(999) / schedule.alpha_bar(0));
 }
 
+// A model that is not square, and images that are not as large: padded, resized or refused.
+TEST(Likelihood, ImagesOfAnotherSizeArePaddedResizedOrRefused) {
+  const Scratch scratch;
+  const Model model = zero_model(std::array<int, 2>{4, 8});
+  ASSERT_OK(save_model(scratch / "model", model));
+  const auto likelihood = [&](const Shape& shape, const std::vector<std::string>& more) {
+    TensorFile file;
+    std::vector<uint8_t> pixels(static_cast<size_t>(shape.numel()), 90);
+    file.tensors.emplace("images", tensor_from_bytes(shape, pixels));
+    file.tensors.emplace("labels", tensor_from_bytes({shape[0]}, {0, 1}));
+    EXPECT_TRUE(write_npz(scratch / "data.npz", file).ok());
+    return run_ito(with(
+        {"likelihood", "--model", (scratch / "model").string(), "--data",
+         (scratch / "data.npz").string(), "--num", "2", "--rtol", "0.1", "--atol", "0.1", "--json"},
+        more));
+  };
+  for (const std::vector<std::string>& how :
+       {std::vector<std::string>{}, {"--bound", "--terms", "2"}}) {
+    for (const Shape& shape : {Shape{2, 4, 8}, Shape{2, 3, 5}}) {
+      const Outcome outcome = likelihood(shape, how);
+      ASSERT_EQ(outcome.code, 0) << outcome.err;
+      EXPECT_EQ(Json::parse(outcome.out)["dimensions"], 32);
+    }
+    const Outcome large = likelihood({2, 8, 8}, how);
+    EXPECT_NE(large.code, 0);
+    EXPECT_NE(large.err.find("8 wide and 8 high, the model's 8 and 4; --resize 8x4"),
+              std::string::npos)
+        << large.err;
+    for (const std::vector<std::string>& fit :
+         {std::vector<std::string>{"--resize", "8x4"}, {"--resize", "8x4", "--pad"}}) {
+      const Outcome resized = likelihood({2, 8, 8}, with(how, fit));
+      EXPECT_EQ(resized.code, 0) << resized.err;
+    }
+  }
+}
+
 TEST(Likelihood, CommandGivesTheClosedFormOfALinearFlow) {
   const Scratch scratch;
   write_tiny_data(scratch / "data.npz");

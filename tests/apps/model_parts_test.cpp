@@ -1,5 +1,8 @@
 // What stands between a network and a picture and cannot be used ends a command that makes
 // pictures, and is said by those that look at the network alone.
+#include <fmt/format.h>
+
+#include "io/zip.h"
 #include "tests/apps/run_ito.h"
 #include "tests/apps/tiny_model.h"
 
@@ -63,6 +66,63 @@ TEST(ModelParts, TensorsOfForeignTypesMatterWhereTheyAreUsed) {
   ASSERT_FALSE(refused.ok());
   EXPECT_NE(refused.error().message.find("conv_in.bias is of type F8_E5M2"), std::string::npos)
       << refused.error().message;
+}
+
+// The same of a checkpoint of PyTorch: what nobody wants may be of any type.
+TEST(ModelParts, CheckpointsOfForeignTypesLoadWhereTheNetworkIsWhole) {
+  Scratch scratch;
+  write_tiny_model(scratch / "model");
+  const Path safetensors = scratch / "model/unet/diffusion_pytorch_model.safetensors";
+  const TensorFile weights = read_safetensors(safetensors).value();
+  std::filesystem::remove(safetensors);
+  for (const bool wanted : {false, true}) {
+    // A state dictionary in the opcodes that are lines of text.
+    std::string pickle = "(d";
+    std::vector<ZipPart> parts = {{"m/data.pkl", "", ""}};
+    int key = 0;
+    const auto add = [&](const std::string& name, const Shape& shape, bool foreign) {
+      std::string strides;
+      int64_t numel = shape.numel(), rest = numel;
+      std::string extents;
+      for (const int64_t extent : shape.dims()) {
+        rest /= extent;
+        extents += fmt::format("I{}\n", extent);
+        strides += fmt::format("I{}\n", rest);
+      }
+      pickle += fmt::format(
+          "V{}\nctorch._utils\n_rebuild_tensor_{}\n((Vstorage\nctorch{}Storage\nV{}\nVcpu\nI{}\ntQ"
+          "I0\n({}t({}tI00\nNtR",
+          name, foreign ? "v3" : "v2", foreign ? ".storage\nUntyped" : "\nFloat", key++, numel,
+          extents, strides);
+      if (foreign) pickle.insert(pickle.size() - 2, "ctorch\nfloat8_e5m2\n");
+      pickle += "s";
+    };
+    static const std::string kBytes(4096, '\0');
+    for (const auto& [name, tensor] : weights.tensors) {
+      const bool foreign = wanted && name == "conv_in.bias";
+      const std::string_view bytes(reinterpret_cast<const char*>(tensor.bytes.data()),
+                                   tensor.bytes.size());
+      parts.push_back(
+          {fmt::format("m/data/{}", key), "", foreign ? bytes.substr(0, bytes.size() / 4) : bytes});
+      add(name, tensor.shape, foreign);
+    }
+    parts.push_back({fmt::format("m/data/{}", key), "", std::string_view(kBytes).substr(0, 6)});
+    add("extra.scale", {2, 3}, true);
+    parts[0].head = pickle + ".";
+    ASSERT_TRUE(write_zip(scratch / "model/unet/diffusion_pytorch_model.bin", parts).ok());
+    const auto model = load_model(scratch / "model");
+    if (!wanted) {
+      ASSERT_TRUE(model.ok()) << model.error().message;
+      ASSERT_EQ(model->notes.size(), 1u);
+      EXPECT_NE(model->notes[0].find("extra.scale (torch.float8_e5m2)"), std::string::npos)
+          << model->notes[0];
+      continue;
+    }
+    ASSERT_FALSE(model.ok());
+    EXPECT_NE(model.error().message.find("conv_in.bias is of type torch.float8_e5m2"),
+              std::string::npos)
+        << model.error().message;
+  }
 }
 
 }  // namespace

@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "io/checkpoint.h"
+#include "io/image.h"
 #include "io/jsonl.h"
 #include "tests/apps/run_ito.h"
 
@@ -102,6 +105,66 @@ TEST_F(RunReport, ComparesRuns) {
   const Outcome none = run_ito({"report", scratch_->operator/("").string()});
   EXPECT_EQ(none.code, 1);
   EXPECT_TRUE(says(none.err, "is no run of ito train")) << none.err;
+}
+
+// Where a browser has put something, in pixels of the window.
+struct Box {
+  double x = 0, y = 0, w = 0, h = 0;
+};
+
+// What Chromium says of a page: its document after the page's own script has run.
+std::string dump_of(const Path& page, const Path& profile) {
+  const std::string out = page.string() + ".dump";
+  const std::string command = fmt::format(
+      "timeout 300 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars "
+      "--user-data-dir={} --window-size=1000,4000 --dump-dom file://{} > {} 2> /dev/null",
+      profile.string(), page.string(), out);
+  return std::system(command.c_str()) == 0 ? read_file(out).value() : std::string();
+}
+
+// What a browser makes of the page of a real run: its words, and something drawn in every chart and
+// every picture.
+TEST_F(RunReport, ABrowserShowsTheWordsChartsAndPicturesOfARun) {
+  if (std::system("command -v chromium > /dev/null 2>&1") != 0)
+    GTEST_SKIP() << "chromium is not installed, so that nobody looks at the report of a run";
+  const Path page = path("one") / kReportFile, shot = *scratch_ / "shot.png";
+  const std::string html = read_file(page).value();
+  // The same page, which says in its title where the browser has put what, and what it shows.
+  const Path asking = *scratch_ / "asking.html";
+  ASSERT_TRUE(
+      write_file_atomic(
+          asking, html +
+                      "<script>const boxes = [...document.querySelectorAll('svg, img')].map(e => "
+                      "{const b = e.getBoundingClientRect(); return [b.x, b.y, b.width, "
+                      "b.height]}); document.body.replaceChildren(JSON.stringify({boxes: boxes, "
+                      "text: document.body.innerText}).replaceAll('<', ' '))</script>")
+          .ok());
+  const std::string dump = dump_of(asking, *scratch_ / "profile");
+  const size_t begin = dump.find("{\"boxes\""), end = dump.rfind("</body>");
+  ASSERT_NE(begin, std::string::npos) << dump.substr(0, 400);
+  const Json seen = parse_json(dump.substr(begin, end - begin), "chromium").value();
+  const std::string text = seen.at("text");
+  for (const char* words : {"Loss", "Learning rate", "Norm of the gradient", "Images per second",
+                            "Samples", "step 2", "step 4", "Settings", "48"})
+    EXPECT_TRUE(says(text, words)) << words << "\n" << text;
+  const std::string command = fmt::format(
+      "timeout 300 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars "
+      "--user-data-dir={} --window-size=1000,4000 --screenshot={} file://{} > /dev/null 2>&1",
+      (*scratch_ / "profile").string(), shot.string(), page.string());
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  const Image image = read_image(shot, 3).value();
+  ASSERT_GE(seen.at("boxes").size(), 6u);  // four charts, two grids
+  for (const Json& box : seen.at("boxes")) {
+    const Box b{box[0], box[1], box[2], box[3]};
+    ASSERT_GT(b.w * b.h, 400) << box;
+    std::set<std::array<uint8_t, 3>> colours;
+    for (int y = static_cast<int>(b.y); y < static_cast<int>(b.y + b.h) && y < image.h; ++y)
+      for (int x = static_cast<int>(b.x); x < static_cast<int>(b.x + b.w) && x < image.w; ++x) {
+        const uint8_t* p = &image.pixels[static_cast<size_t>(y * image.w + x) * 3];
+        colours.insert({p[0], p[1], p[2]});
+      }
+    EXPECT_GT(colours.size(), 3u) << box;  // paper, a grid line, words and a curve, or greys
+  }
 }
 
 }  // namespace

@@ -376,6 +376,19 @@ TEST_F(ScoreModelTest, EvaluationWritesATableAndGoesOnFromIt) {
   EXPECT_TRUE(says(third.out, "| tiny | pc --steps 3 |")) << third.out;
   EXPECT_TRUE(says(third.out, "| tiny | pc --steps 4 |")) << third.out;
   EXPECT_TRUE(says(third.out, "- tiny, gan: --sampler gan needs")) << third.out;
+  // --variant is the judges' too, where they have it.
+  const Path weights = classifier / "model.safetensors";
+  ASSERT_TRUE(file_exists(weights));
+  std::filesystem::copy_file(weights, classifier / "model.fp16.safetensors");
+  std::filesystem::rename(weights, classifier / "model.fp32.safetensors");
+  std::filesystem::copy_file(run() / "unet/diffusion_pytorch_model.safetensors",
+                             run() / "unet/diffusion_pytorch_model.fp16.safetensors");
+  const Outcome unnamed = run_ito(arguments);
+  EXPECT_EQ(unnamed.code, 1);
+  EXPECT_TRUE(says(unnamed.err, "name one with --variant")) << unnamed.err;
+  const Outcome named = run_ito(with(arguments, {"--variant", "fp16"}));
+  EXPECT_EQ(named.code, 0) << named.err;
+  std::filesystem::rename(classifier / "model.fp32.safetensors", weights);
   // Features of another network, without a classifier: nothing is recognised; one that sees none.
   std::vector<std::string> featured = arguments;
   for (std::string& argument : featured)

@@ -7,7 +7,9 @@
 #include "io/dataset.h"
 #include "io/npy.h"
 #include "io/safetensors.h"
+#include "io/zip.h"
 #include "tests/io/temp_folder.h"
+#include "tests/support/folders.h"
 
 namespace ito {
 namespace {
@@ -160,6 +162,82 @@ TEST_F(ArrayDataset, AnArrayThatNobodyAsksForMayBeOfAnyType) {
   const auto data = open_dataset(folder_ / "a.npz", Split::kTrain);
   ASSERT_TRUE(succeeds(data));
   EXPECT_EQ(data->count, 2);
+}
+
+// Arrays that NumPy wrote (tests/data/numpy/make.py).
+TEST_F(ArrayDataset, LabelsMayBeNames) {
+  const Path labels = Path(test::source_folder()) / "tests/data/numpy/labels.npz";
+  const auto with_labels = [&](const std::string& name) {
+    // Beside the images, under a name that is labels.
+    const MappedFile file = MappedFile::open(labels).value();
+    const MappedFile images = [&] {
+      EXPECT_TRUE(succeeds(write_npy(folder_ / "x.npy", counting({5, 6, 7}))));
+      return MappedFile::open(folder_ / "x.npy").value();
+    }();
+    std::string content;
+    for (const ZipEntry& entry : parse_zip(file.bytes(), "labels").value())
+      if (entry.name == name + ".npy") content = read_zip_entry(entry, "labels").value();
+    EXPECT_FALSE(content.empty()) << name;
+    EXPECT_TRUE(succeeds(
+        write_zip(folder_ / "b.npz", {{"x.npy", "", images.bytes()}, {"y.npy", "", content}})));
+    return open_dataset(folder_ / "b.npz", Split::kTrain);
+  };
+  for (const char* name : {"unicode", "swapped", "bytes", "objects", "column"}) {
+    const auto data = with_labels(name);
+    ASSERT_TRUE(succeeds(data)) << name;
+    EXPECT_THAT(data->names, ElementsAre("bird", "cat", "été", "\xf0\x9f\x90\xa6")) << name;
+    EXPECT_THAT(*data->labels, ElementsAre(0, 2, 0, 1, 3)) << name;
+    EXPECT_THAT(describe(*data, "images"), HasSubstr("bird 2")) << name;
+  }
+  // Numbers that are written as texts are these numbers.
+  const auto numbers = with_labels("numbers");
+  ASSERT_TRUE(succeeds(numbers));
+  EXPECT_THAT(*numbers->labels, ElementsAre(10, 2, 2, 0, 10));
+  EXPECT_EQ(numbers->num_classes(), 11);
+  EXPECT_TRUE(fails(with_labels("mixed"), ErrorKind::kUnsupported, "y.npy", "numbers or texts"));
+  EXPECT_TRUE(fails(with_labels("one"), ErrorKind::kCorrupt, "[5,2]", "5 images"));
+}
+
+// The parts of one file or folder have one list of classes: that of the training images.
+TEST_F(ArrayDataset, NamesOfTheTestPartAreThoseOfTheTrainingPart) {
+  const auto texts = [](const std::vector<std::string>& names) {
+    std::string text = "\x93NUMPY\x01";
+    std::string header =
+        fmt::format("{{'descr': '|S3', 'fortran_order': False, 'shape': ({},), }}\n", names.size());
+    text += std::string("\0", 1) + static_cast<char>(header.size()) + std::string("\0", 1) + header;
+    for (std::string name : names) {
+      name.resize(3, '\0');
+      text += name;
+    }
+    return text;
+  };
+  const auto images = [&](int64_t count) {
+    EXPECT_TRUE(succeeds(write_npy(folder_ / "one.npy", counting({count, 6, 7}))));
+    return bytes_of(folder_ / "one.npy");
+  };
+  const std::string train = images(3), test = images(2);
+  for (const auto& [name, good] : {std::pair<std::string, bool>{"cat", true}, {"cow", false}}) {
+    const std::string y_train = texts({"ant", "bee", "cat"}), y_test = texts({"cat", name});
+    EXPECT_TRUE(succeeds(write_zip(folder_ / "p.npz", {{"x_train.npy", "", train},
+                                                       {"y_train.npy", "", y_train},
+                                                       {"x_test.npy", "", test},
+                                                       {"y_test.npy", "", y_test}})));
+    TempFolder parts;
+    put(parts / "x_train.npy", train);
+    put(parts / "y_train.npy", y_train);
+    put(parts / "x_test.npy", test);
+    put(parts / "y_test.npy", y_test);
+    for (const Path& path : {folder_ / "p.npz", parts.path()}) {
+      const auto tested = open_dataset(path, Split::kTest);
+      if (!good) {
+        EXPECT_TRUE(fails(tested, ErrorKind::kInvalidArgument, "cow", "ant, bee, cat")) << path;
+        continue;
+      }
+      ASSERT_TRUE(succeeds(tested)) << path;
+      EXPECT_THAT(*tested->labels, ElementsAre(2, 2)) << path;
+      EXPECT_EQ(tested->num_classes(), 3) << path;
+    }
+  }
 }
 
 TEST_F(ArrayDataset, ArchivesThatBurstOrOverlapAreRefusedByTheirDirectory) {

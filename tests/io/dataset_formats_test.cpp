@@ -8,10 +8,12 @@
 #include "io/pickle.h"
 #include "io/png.h"
 #include "tests/io/temp_folder.h"
+#include "tests/support/folders.h"
 
 namespace ito {
 namespace {
 
+using test::bytes_of;
 using test::fails;
 using test::put;
 using test::succeeds;
@@ -165,6 +167,42 @@ TEST(CifarPickle, ArraysAreReadWithoutRunningAnything) {
   put(folder / "py" / "data_batch_3", cifar_pickle("posix", "system"));
   EXPECT_TRUE(fails(open_dataset(folder.path(), Split::kTrain), ErrorKind::kUnsupported,
                     "data_batch_3", "posix.system"));
+}
+
+// Two pictures as NumPy 1.24 and Python 3 pickle them (tests/data/numpy/make.py).
+TEST(CifarPickle, EveryProtocolOfPython3IsRead) {
+  const Path written = Path(test::source_folder()) / "tests/data/numpy";
+  for (const int protocol : {2, 3, 4, 5}) {
+    const std::string batch = bytes_of(written / fmt::format("batch-{}.pkl", protocol));
+    std::vector<std::string> batches = {batch};
+    if (protocol < 4) {  // NumPy 2 has moved what it calls
+      std::string moved = batch;
+      for (size_t at; (at = moved.find("numpy.core")) != std::string::npos;)
+        moved.replace(at, 10, "numpy._core");
+      batches.push_back(moved);
+    }
+    for (const std::string& bytes : batches) {
+      TempFolder folder;
+      for (int i = 1; i <= 5; ++i) put(folder / fmt::format("data_batch_{}", i), bytes);
+      const auto data = open_dataset(folder.path(), Split::kTrain);
+      ASSERT_TRUE(succeeds(data)) << protocol;
+      ASSERT_EQ(data->count, 10);
+      for (int64_t n = 0; n < 10; ++n)
+        for (size_t p = 0; p < 1024; ++p)
+          for (size_t c = 0; c < 3; ++c) {
+            const size_t k = c * 1024 + p;
+            ASSERT_EQ(data->bytes_of(n)[p * 3 + c],
+                      (7 * (static_cast<size_t>(n) % 2) + k * k) % 256)
+                << protocol << " " << n << " " << k;
+          }
+      EXPECT_THAT(*data->labels, ElementsAre(3, 9, 3, 9, 3, 9, 3, 9, 3, 9)) << protocol;
+      // Any damage is an error, or changes nothing that is read.
+      for (size_t length = 0; length + 1 < bytes.size(); length += 97) {
+        put(folder / "data_batch_2", bytes.substr(0, length));
+        EXPECT_FALSE(open_dataset(folder.path(), Split::kTrain).ok()) << length;
+      }
+    }
+  }
 }
 
 TEST(Pickle, NamesThatAreNotAllowedAreErrorsBeforeAnythingElse) {

@@ -207,9 +207,9 @@ TEST(NumpyDataset, BytesAndFloats) {
 
 TEST(ImageDataset, PaddingSurroundsTheImage) {
   ImageDataset data{1, 2, 3, 1, {1, 2, 3, 4, 5, 6}, std::nullopt, {}, {}, {}};
-  ImageDataset padded = *pad_to(data, 4, 9);
+  ImageDataset padded = *pad_to(data, 4, 4, 9);
   EXPECT_EQ(padded.pixels, (std::vector<uint8_t>{9, 9, 9, 9, 1, 2, 3, 9, 4, 5, 6, 9, 9, 9, 9, 9}));
-  EXPECT_TRUE(fails(pad_to(data, 2, 0), ErrorKind::kInvalidArgument, "2x3", "2x2"));
+  EXPECT_TRUE(fails(pad_to(data, 2, 2, 0), ErrorKind::kInvalidArgument, "2x3", "2x2"));
 }
 
 TEST(ImageDataset, NormalisedImagesAreWhatTheNetworkSees) {

@@ -67,7 +67,8 @@ TEST(PictureCache, HoldsWhatMemoryWould) {
     const ImageDataset some = selected(mapped, {3, 11, 0}), same = selected(memory, {3, 11, 0});
     EXPECT_EQ(values_of(some), values_of(same));
     EXPECT_EQ(values_of(selected(some, {2, 1})), values_of(selected(same, {2, 1})));
-    EXPECT_EQ(values_of(pad_to(mapped, 8, 3).value()), values_of(pad_to(memory, 8, 3).value()));
+    EXPECT_EQ(values_of(pad_to(mapped, 8, 8, 3).value()),
+              values_of(pad_to(memory, 8, 8, 3).value()));
   }
 }
 

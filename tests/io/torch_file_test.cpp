@@ -5,6 +5,7 @@
 #include "io/pickle.h"
 #include "io/safetensors.h"
 #include "io/weights.h"
+#include "io/zip.h"
 #include "tests/io/temp_folder.h"
 #include "tests/support/folders.h"
 
@@ -66,6 +67,91 @@ TEST(TorchFile, DamageIsFound) {
   EXPECT_LT(accepted, static_cast<int>(bytes.size()));
   EXPECT_TRUE(fails(parse_torch_file("\x89PNG\r\n\x1a\n", "a.bin"), ErrorKind::kCorrupt,
                     "it is a PNG picture"));
+}
+
+// Pickles by hand, in the opcodes that are lines of text.
+std::string global(const std::string& name) {
+  const size_t dot = name.rfind('.');
+  return "c" + name.substr(0, dot) + "\n" + name.substr(dot + 1) + "\n";
+}
+std::string storage(const std::string& type, const std::string& key, int numel) {
+  return "(Vstorage\n" + global(type) + "V" + key + "\nVcpu\nI" + std::to_string(numel) + "\ntQ";
+}
+// Of two numbers in a row; `type` where the tensor says its own.
+std::string tensor(const std::string& maker, const std::string& from,
+                   const std::string& type = "") {
+  return global("torch._utils." + maker) + "(" + from + "I0\n(I2\nt(I1\ntI00\n" +
+         global("collections.OrderedDict") + ")R" + (type.empty() ? "" : global(type)) + "tR";
+}
+std::string dictionary(const std::vector<std::pair<std::string, std::string>>& entries) {
+  std::string text = "(d";
+  for (const auto& [name, value] : entries) text += "V" + name + "\n" + value + "s";
+  return text + ".";
+}
+
+const std::vector<std::pair<std::string, std::string>>& entries_of_many_types() {
+  static const std::vector<std::pair<std::string, std::string>> entries = {
+      {"w", tensor("_rebuild_tensor_v2", storage("torch.FloatStorage", "0", 2))},
+      {"scale", tensor("_rebuild_tensor_v3", storage("torch.storage.UntypedStorage", "1", 2),
+                       "torch.float8_e4m3fn")},
+      {"count", tensor("_rebuild_tensor_v3", storage("torch.storage.UntypedStorage", "2", 4),
+                       "torch.uint16")},
+      {"phase", tensor("_rebuild_tensor_v2", storage("torch.ComplexFloatStorage", "3", 2))},
+      {"p", global("torch._utils._rebuild_parameter") + "(" +
+                tensor("_rebuild_tensor_v3", storage("torch.storage.UntypedStorage", "1", 2),
+                       "torch.float8_e5m2") +
+                "I01\n" + global("collections.OrderedDict") + ")RtR"},
+      {"q", global("torch._utils._rebuild_qtensor") + "(" + storage("torch.QInt8Storage", "4", 2) +
+                "I0\n(I2\nt(I1\nt(" + global("torch.per_tensor_affine") + "F0.5\nI0\ntI00\n" +
+                global("collections.OrderedDict") + ")RtR"}};
+  return entries;
+}
+
+void expect_the_known_ones(const Result<TensorFile>& file) {
+  ASSERT_TRUE(succeeds(file));
+  EXPECT_EQ(file->tensors.size(), 2u);
+  EXPECT_EQ(to_floats(file->tensors.at("w")), (std::vector<float>{1, 2}));
+  EXPECT_EQ(file->tensors.at("count").type, HostType::kU16);
+  EXPECT_EQ(to_int64(file->tensors.at("count"), "count").value(), (std::vector<int64_t>{7, 65535}));
+  EXPECT_EQ(file->unread,
+            (std::map<std::string, std::string>{{"p", "torch.float8_e5m2"},
+                                                {"phase", "torch.ComplexFloatStorage"},
+                                                {"q", "quantised"},
+                                                {"scale", "torch.float8_e4m3fn"}}));
+}
+
+TEST(TorchFile, TensorsOfTypesThatAreNotReadAreNamedAndLeftOut) {
+  TempFolder folder;
+  const float numbers[] = {1, 2};
+  const std::string_view floats(reinterpret_cast<const char*>(numbers), 8);
+  const std::string words = test::unhex("0700ffff"), bytes(16, '\1');
+  const std::string pickle = dictionary(entries_of_many_types());
+  const std::string_view all = bytes;
+  ASSERT_TRUE(succeeds(write_zip(folder / "a.bin", {{"a/data.pkl", pickle, ""},
+                                                    {"a/data/0", "", floats},
+                                                    {"a/data/1", "", all.substr(0, 2)},
+                                                    {"a/data/2", "", words},
+                                                    {"a/data/3", "", all},
+                                                    {"a/data/4", "", all.substr(0, 2)}})));
+  expect_the_known_ones(read_tensors(folder / "a.bin"));
+  // As before 1.6: the storages lie behind the pickles, and each must be passed over.
+  std::string old = bytes_of(data("legacy.pt")).substr(0, 15);
+  old += "I1001\n.(d." + pickle + "(lV3\naV0\naV2\naV4\naV1\na.";
+  const auto append = [&](uint64_t numel, std::string_view part) {
+    old.append(reinterpret_cast<const char*>(&numel), 8);
+    old += part;
+  };
+  append(2, all);
+  append(2, floats);
+  append(4, words);
+  append(2, all.substr(0, 2));
+  append(2, all.substr(0, 2));
+  put(folder / "b.pt", old);
+  expect_the_known_ones(read_tensors(folder / "b.pt"));
+  // One that calls something is no element type.
+  put(folder / "c.pt", bytes_of(data("legacy.pt")).substr(0, 15) + "I1001\n.(d." +
+                           dictionary({{"w", global("torch.float8.run")}}) + "(l.");
+  EXPECT_TRUE(fails(read_tensors(folder / "c.pt"), ErrorKind::kUnsupported, "torch.float8.run"));
 }
 
 TEST(Pickle, EveryProtocolReadsTheSame) {
