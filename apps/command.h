@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/dtype.h"
 #include "base/result.h"
 #include "runtime/vk/device.h"
 
@@ -51,6 +52,9 @@ void add_device_option(CLI::App& app, DeviceChoice& choice);
 Result<std::unique_ptr<vk::Device>> open_and_announce(const DeviceChoice& choice,
                                                       const std::string& what,
                                                       const vk::DeviceOptions& options = {});
+
+// --precision, for the commands that run a network: what it multiplies in.
+void add_precision_option(CLI::App& app, DType& multiply);
 
 // "note: <text>" on standard error.
 void print_note(const std::string& text);
