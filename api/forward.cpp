@@ -136,15 +136,21 @@ std::vector<float> foreign_values(const std::vector<float>& values, const Shape&
 }  // namespace
 
 Result<Plan> forward_plan(const Network& network, const Shape& shape, int64_t context_length,
-                          bool gradients, const DeviceCaps& caps) {
+                          bool gradients, const DeviceCaps& caps, DType multiply) {
+  if (gradients && multiply != DType::kF32)
+    return unsupported("gradients are computed in fp32 alone: --grad takes no other --precision");
   ITO_ASSIGN(const Network on_device, network.for_device(caps));
-  return compile(forward_program(on_device.with_context(context_length), shape, gradients), caps);
+  Program program = forward_program(on_device.with_context(context_length), shape, gradients);
+  program.multiply = multiply;
+  return compile(program, caps);
 }
 
 Result<TensorFile> forward(vk::Device& device, const Model& model, const TensorFile& inputs,
-                           bool gradients, std::string_view where) {
+                           bool gradients, std::string_view where, DType multiply) {
   ITO_ASSIGN(const Network network, model.network.for_device(device.caps()));
   if (network.autoencoder() != nullptr) {
+    if (multiply != DType::kF32)
+      return unsupported("autoencoders are computed in fp32 alone, give no other --precision");
     if (gradients) return unsupported("gradients of an autoencoder are not computed here");
     return forward_autoencoder(device, model, inputs, where);
   }
@@ -165,7 +171,8 @@ Result<TensorFile> forward(vk::Device& device, const Model& model, const TensorF
                             signature.context);
   }
 
-  ITO_ASSIGN(Plan plan, forward_plan(network, shape, context_length, gradients, device.caps()));
+  ITO_ASSIGN(Plan plan,
+             forward_plan(network, shape, context_length, gradients, device.caps(), multiply));
   ITO_ASSIGN(auto executor, Executor::create(device, std::move(plan)));
   ITO_ASSIGN(const DeviceWeights weights,
              DeviceWeights::upload(device, network.set(), model.weights));

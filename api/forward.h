@@ -18,13 +18,14 @@ namespace ito {
 // Outputs: "out" [n,c,h,w] (or [n,c] where the output is no image); with `gradients` also "loss"
 // [], the mean of (out - target)², its gradients "d_sample" and "grad.<parameter>". Errors:
 // kInvalidArgument naming `where` and the tensor that is missing, too many or of a wrong shape or
-// type.
+// type. `multiply`: as Program::multiply; f16 is kUnsupported with gradients, which would need
+// their loss scaled, and of an autoencoder.
 Result<TensorFile> forward(vk::Device& device, const Model& model, const TensorFile& inputs,
-                           bool gradients, std::string_view where);
+                           bool gradients, std::string_view where, DType multiply = DType::kF32);
 
 // The plan that forward() runs for samples of this shape [n,h,w,c], with contexts of that many
 // states.
 Result<Plan> forward_plan(const Network& network, const Shape& shape, int64_t context_length,
-                          bool gradients, const DeviceCaps& caps);
+                          bool gradients, const DeviceCaps& caps, DType multiply = DType::kF32);
 
 }  // namespace ito

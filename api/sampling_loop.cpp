@@ -105,6 +105,7 @@ Json sample_settings(const SampleOptions& options) {
       settings[key] = value;
     }
   });
+  if (options.multiply == DType::kF16) settings["precision"] = "fp16";
   if (const char* source = settings_name(options.random)) settings["rng"] = source;
   if (options.initial) settings["strength"] = options.initial->strength;
   if (options.classifier_free) {
@@ -144,6 +145,8 @@ Result<SamplingLoop> sampling_loop(const Network& given, const SchedulerConfig& 
     return unsupported("sampler {} does not begin at a picture; expected a solver such as ddim",
                        options.sampler);
   if (sampling.flow) {
+    if (options.multiply != DType::kF32)
+      return unsupported("sampler ode takes no --precision but fp32: it measures its own error");
     if (options.control != nullptr)
       return unsupported("sampler ode takes neither guidance nor an observation");
     loop.flow = flow_system(*sampling.flow, loop.shape);
@@ -160,6 +163,7 @@ Result<SamplingLoop> sampling_loop(const Network& given, const SchedulerConfig& 
   if (method_options.constraint && !levels_known && !sampling.method->states.empty())
     return unsupported("sampler {} takes no observation", options.sampler);
   loop.step = method_program(*sampling.method, method_options);
+  loop.step.multiply = options.multiply;
   return loop;
 }
 

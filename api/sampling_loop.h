@@ -45,6 +45,9 @@ struct SampleOptions : SamplerOptions {
   int64_t batch = 16;
   int height = 0, width = 0;  // 0: the model's sample_size
   RandomSource random = RandomSource::kDevice;
+  // What the network multiplies in, f32 or f16 (graph/program.h); samplers and states stay f32. Not
+  // for ode, whose error estimate would measure the rounding.
+  DType multiply = DType::kF32;
   bool previews = false;                // the program also gives each step's estimate of x_0
   std::optional<InitialImage> initial;  // samplers with a solver only
   std::optional<ClassifierFree> classifier_free;

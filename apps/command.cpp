@@ -7,6 +7,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstdio>
+#include <map>
 
 #include "api/device.h"
 #include "apps/rows.h"
@@ -36,6 +37,16 @@ void add_device_option(CLI::App& app, DeviceChoice& choice) {
   app.add_option("--device", choice.which,
                  "index or part of the name of a Vulkan device (see `ito devices`); the best one "
                  "where left out");
+}
+
+void add_precision_option(CLI::App& app, DType& multiply) {
+  static const std::map<std::string, DType> kPrecisions = {{"fp32", DType::kF32},
+                                                           {"fp16", DType::kF16}};
+  app.add_option_function<std::string>(
+         "--precision", [&multiply](const std::string& name) { multiply = kPrecisions.at(name); },
+         "fp32 (where left out) or fp16: what matrix products and convolutions multiply in; sums "
+         "and all else are fp32")
+      ->check(CLI::IsMember(kPrecisions));
 }
 
 Result<std::unique_ptr<vk::Device>> open_and_announce(const DeviceChoice& choice,

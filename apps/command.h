@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/dtype.h"
 #include "base/result.h"
 #include "runtime/vk/device.h"
 
@@ -57,6 +58,9 @@ Result<std::unique_ptr<vk::Device>> open_and_announce(const DeviceChoice& choice
 // Whether the options that a call gives are names of their tables, where they have one
 // (apps/rows.h). `commands`: whose tables. Error kInvalidArgument as of check_choice.
 Status check_choices(const CLI::App& app, const std::vector<std::string>& commands);
+
+// --precision, for the commands that run a network: what it multiplies in.
+void add_precision_option(CLI::App& app, DType& multiply);
 
 // "note: <text>" on standard error.
 void print_note(const std::string& text);

@@ -15,6 +15,7 @@ struct ForwardCommand {
   DeviceChoice device;
   std::string model, in, out;
   VariantChoice variant;
+  DType multiply = DType::kF32;
   bool gradients = false;
   bool json = false;
 };
@@ -24,7 +25,8 @@ Status run(const ForwardCommand& c) {
   ITO_ASSIGN(const TensorFile inputs, read_safetensors(c.in));
   ITO_ASSIGN(auto device,
              open_and_announce(c.device, fmt::format("evaluating {} on {}", c.model, c.in)));
-  ITO_ASSIGN(const TensorFile outputs, forward(*device, model, inputs, c.gradients, c.in));
+  ITO_ASSIGN(const TensorFile outputs,
+             forward(*device, model, inputs, c.gradients, c.in, c.multiply));
   ITO_TRY(write_safetensors(c.out, outputs));
   if (c.json) {
     Json json = {{"out", c.out}, {"tensors", outputs.tensors.size()}};
@@ -55,6 +57,7 @@ Command add_forward_command(CLI::App& root) {
       ->required();
   app->add_flag("--grad", c->gradients,
                 "also the mean squared error against target, and its gradients");
+  add_precision_option(*app, c->multiply);
   add_device_option(*app, c->device);
   app->add_flag("--json", c->json, "print JSON");
   return {app, {}, [c] { return run(*c); }};

@@ -64,6 +64,8 @@ Status check(InspectCommand& c) {
       return invalid_argument("--plan {} needs a model folder", c.plan);
     if (!plan->of_model && !c.path.empty())
       return invalid_argument("--plan {} is made from options, not from {}", c.plan, c.path);
+    if (c.app->count("--precision") > 0 && plan->options.find("precision") == std::string::npos)
+      return invalid_argument("--precision has no meaning for --plan {}", c.plan);
   }
   ITO_TRY(check_sampler_options(*c.app, c.sampling));
   return check_training_options(c.training);
@@ -182,7 +184,7 @@ Result<Plan> network_plan(const InspectCommand& c, const DeviceCaps& caps) {
                        ? c.image_size
                        : (*signature.sample_size)[0];
   return forward_plan(model.network, {c.training.batch, size, size, signature.in_channels},
-                      kPlannedContext, c.gradients, caps);
+                      kPlannedContext, c.gradients, caps, c.sampling.multiply);
 }
 
 constexpr PlanRow kPlans[] = {
@@ -191,8 +193,8 @@ constexpr PlanRow kPlans[] = {
      train_plan,
      "network channels layers-per-block norm-groups energy accumulate image-size image-channels "
      "num-classes"},
-    {{"sample", "a step of a sampler on a model", "", ""}, true, sample_plan, "sampler"},
-    {{"forward", "a model's network", "", ""}, true, network_plan, "image-size grad"}};
+    {{"sample", "a step of a sampler on a model", "", ""}, true, sample_plan, "sampler precision"},
+    {{"forward", "a model's network", "", ""}, true, network_plan, "image-size grad precision"}};
 
 std::span<const PlanRow> plan_rows() { return kPlans; }
 
@@ -280,6 +282,7 @@ Command add_inspect_command(CLI::App& root) {
       ->check(at_least(0))
       ->capture_default_str();
   add_sampler_options(*app, c->sampling);
+  add_precision_option(*app, c->sampling.multiply);
   std::vector<std::string> kinds = row_kinds();
   kinds.push_back("all");
   app->add_option("--list", c->list, "print what can be chosen by name: a table of a kind, or all")

@@ -33,20 +33,21 @@ std::string statistics_text(const Plan& plan, const std::vector<KernelStatistics
       "plan " + plan.name +
       "\n\nregisters and spills as the driver counts them; loop: instructions of the block with "
       "the "
-      "most\nmultiply-adds, their share, and how many there are for each load from shared memory\n"
-      "   # calls lanes registers spills  loop   fma  matrix fma/load  kernel\n";
+      "most\nmultiply-adds, their share, matrix instructions and how many there are for each load, "
+      "and\nmultiply-adds for each load from shared memory\n"
+      "   # calls lanes registers spills  loop   fma  matrix mat/load fma/load  kernel\n";
   for (const size_t i : order) {
     const KernelStatistics& kernel = kernels[i];
     text += fmt::format("{:>4} {:>5} {:>5} {:>9} {:>6} ", i, kernel.calls,
                         kernel.executable.subgroup_size, or_dash(kernel.executable.registers()),
                         or_dash(kernel.executable.spills()));
     if (const auto& loop = kernel.main_loop)
-      text +=
-          fmt::format("{:>5} {:>4.0f}% {:>7} {:>8.1f}", loop->instructions,
-                      100 * loop->multiply_add_share(), loop->matrix_instructions,
-                      static_cast<double>(loop->multiply_adds) / std::max(1, loop->shared_loads));
+      text += fmt::format(
+          "{:>5} {:>4.0f}% {:>7} {:>8.2f} {:>8.1f}", loop->instructions,
+          100 * loop->multiply_add_share(), loop->matrix_instructions, loop->matrix_per_load(),
+          static_cast<double>(loop->multiply_adds) / std::max(1, loop->shared_loads));
     else
-      text += fmt::format("{:>5} {:>5} {:>7} {:>8}", "–", "–", "–", "–");
+      text += fmt::format("{:>5} {:>5} {:>7} {:>8} {:>8}", "–", "–", "–", "–", "–");
     text += "  " + kernel.name + "\n";
   }
   text += fmt::format(
@@ -69,10 +70,14 @@ Json statistics_json(const vk::DeviceInfo& device, const Plan& plan,
                   {"registers", or_null(kernel.executable.registers())},
                   {"spills", or_null(kernel.executable.spills())},
                   {"main_loop_fma_share", nullptr},
+                  {"main_loop_matrix_share", nullptr},
+                  {"main_loop_matrix_per_load", nullptr},
                   {"main_loop", nullptr},
                   {"statistics", std::move(statistics)}};
     if (const auto& loop = kernel.main_loop) {
       entry["main_loop_fma_share"] = loop->multiply_add_share();
+      entry["main_loop_matrix_share"] = loop->matrix_share();
+      entry["main_loop_matrix_per_load"] = loop->matrix_per_load();
       entry["main_loop"] = {{"instructions", loop->instructions},
                             {"multiply_adds", loop->multiply_adds},
                             {"matrix_instructions", loop->matrix_instructions},

@@ -242,6 +242,7 @@ Command add_sample_command(CLI::App& root) {
                   "write the estimate of the finished images every so many steps; 0: never")
       ->check(at_least(0))
       ->capture_default_str();
+  add_precision_option(*app, c->job.options.multiply);
   add_farm_options(*app, c->farm);
   add_device_option(*app, c->device);
   app->add_flag("--json", c->json, "print JSON");

@@ -35,14 +35,21 @@ std::string text(const PadAttr& a) {
                      fmt::join(a.high, ","), fmt::join(a.interior, ","), a.value);
 }
 
+// Of contractions: ",multiply=f16", and nothing for f32.
+std::string multiply_text(DType multiply) {
+  return multiply == DType::kF32 ? "" : fmt::format(",multiply={}", dtype_name(multiply));
+}
+
 std::string text(const MatmulAttr& a) {
-  if (!a.transpose_a && !a.transpose_b) return "";
-  return fmt::format("{{transpose_a={},transpose_b={}}}", a.transpose_a, a.transpose_b);
+  const std::string multiply = multiply_text(a.multiply);
+  if (!a.transpose_a && !a.transpose_b && multiply.empty()) return "";
+  return fmt::format("{{transpose_a={},transpose_b={}{}}}", a.transpose_a, a.transpose_b, multiply);
 }
 
 std::string text(const ConvAttr& a) {
-  return fmt::format("{{stride=[{}],pad=[{}],dilation=[{}],groups={}}}", fmt::join(a.stride, ","),
-                     fmt::join(a.pad, ","), fmt::join(a.dilation, ","), a.groups);
+  return fmt::format("{{stride=[{}],pad=[{}],dilation=[{}],groups={}{}}}", fmt::join(a.stride, ","),
+                     fmt::join(a.pad, ","), fmt::join(a.dilation, ","), a.groups,
+                     multiply_text(a.multiply));
 }
 
 std::string text(const NormAttr& a) { return fmt::format("{{groups={},eps={}}}", a.groups, a.eps); }
@@ -55,7 +62,8 @@ std::string text(const ContractAttr& a) {
   std::string dims;
   for (const ContractAttr::Dim& d : a.dims)
     dims += fmt::format("{}{}:{}:{}:{}", dims.empty() ? "" : ",", d.size, d.a, d.b, d.out);
-  return fmt::format("{{dims=[{}],a_offset={},b_offset={}}}", dims, a.a_offset, a.b_offset);
+  return fmt::format("{{dims=[{}],a_offset={},b_offset={}{}}}", dims, a.a_offset, a.b_offset,
+                     multiply_text(a.multiply));
 }
 
 }  // namespace

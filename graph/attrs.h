@@ -8,6 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "base/dtype.h"
+
 namespace ito {
 
 struct InputAttr {
@@ -46,9 +48,12 @@ struct PadAttr {
   bool operator==(const PadAttr&) const = default;
 };
 
+// `multiply`, of contractions: the type that both factors are rounded to, f32 or f16. Products are
+// added up in f32 in any case. Set by passes/autocast, after differentiation.
 struct MatmulAttr {
   bool transpose_a = false;
   bool transpose_b = false;
+  DType multiply = DType::kF32;
   bool operator==(const MatmulAttr&) const = default;
 };
 
@@ -57,6 +62,7 @@ struct ConvAttr {
   std::array<int64_t, 4> pad = {0, 0, 0, 0};  // top, bottom, left, right
   std::array<int64_t, 2> dilation = {1, 1};
   int64_t groups = 1;
+  DType multiply = DType::kF32;
   bool operator==(const ConvAttr&) const = default;
 };
 
@@ -84,6 +90,7 @@ struct ContractAttr {
   };
   std::vector<Dim> dims;  // output dims in row-major order of the output, then reduced dims
   int64_t a_offset = 0, b_offset = 0;
+  DType multiply = DType::kF32;
   bool operator==(const ContractAttr&) const = default;
 };
 

@@ -177,6 +177,19 @@ Status check_sizes(const Program& program) {
   return {};
 }
 
+Status check_multiply(const Program& program, const DeviceCaps& caps) {
+  if (program.multiply == DType::kF32) return {};
+  if (program.multiply != DType::kF16)
+    return Error{ErrorKind::kInvalidArgument,
+                 fmt::format("program {}: factors are f32 or f16, not {}", program.name,
+                             dtype_name(program.multiply))};
+  if (caps.shader_float16) return {};
+  return Error{ErrorKind::kUnsupported,
+               fmt::format("'{}' has no 16-bit floats (shaderFloat16); use --precision fp32, or "
+                           "another device",
+                           caps.name)};
+}
+
 // Nothing that is stored may be larger than what the device gives in one piece.
 Status check_pieces(const std::string& name, const Graph& graph, const MemoryPlan& memory,
                     const DeviceCaps& caps) {
@@ -204,12 +217,16 @@ Result<Plan> compile(const Program& program, const DeviceCaps& caps,
   ITO_TRY(verify(*program.graph));
   ITO_TRY(check_outputs(program));
   ITO_TRY(check_sizes(program));
+  ITO_TRY(check_multiply(program, caps));
   uint64_t ideal = ideal_bytes(program);
   // Constants first: later passes see shapes and values in their simplest form.
   Program current = canonicalize(program);
   // Composites without a kernel of their own become primitives, which meet their own gradients'
   // parts again by value numbering.
   current = decompose(current, caps, options.attention);
+  // Which contractions multiply in 16 bits: attention is matrix products by now, and the gradients
+  // are there.
+  if (program.multiply != DType::kF32) current = autocast(current, program.multiply);
   // Contractions need padded operands as nodes of their own before fusion can feed them.
   current = lower(current, caps);
   // Folding what lowering built (masks, flips of constants).

@@ -57,7 +57,8 @@ struct Kernel {
   uint32_t arguments = 0;               // number of addresses, at most kMaxKernelArguments
   uint32_t required_subgroup_size = 0;  // 0: any
   bool uses_cooperative_matrix = false;
-  bool uses_float16 = false;  // 16-bit storage or arithmetic
+  bool uses_float16 = false;       // arithmetic with 16-bit floats, conversions of them included
+  bool uses_16bit_storage = false;  // loads and stores of 16 bits
 };
 
 // 128 bytes of push constants are guaranteed: 16 addresses. One is kept for the runtime.

@@ -8,7 +8,8 @@ std::vector<vk::PipelineRequest> pipeline_requests(const Plan& plan) {
   std::vector<vk::PipelineRequest> requests;
   for (const Kernel& kernel : plan.kernels)
     requests.push_back({kernel.name, kernel.glsl, kernel.local_size, kernel.required_subgroup_size,
-                        kernel.uses_cooperative_matrix, kernel.uses_float16});
+                        kernel.uses_cooperative_matrix, kernel.uses_float16,
+                        kernel.uses_16bit_storage});
   return requests;
 }
 

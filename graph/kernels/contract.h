@@ -1,6 +1,7 @@
 // The contract archetype: out[o] = sum_k A[..] * B[..] for affine addresses (ContractAttr), which
-// is every matmul and every direction of a convolution. A register-tiled form for CPU-like devices
-// and a shared-memory form for GPUs. Not where operands are padded or split-K is added up: those
+// is every matmul and every direction of a convolution. A register-tiled form for CPU-like devices,
+// a shared-memory form for GPUs, and one of cooperative matrices for what multiplies in 16 bits on
+// GPUs that have them. Not where operands are padded or split-K is added up: those
 // are graph nodes (passes/lower).
 #pragma once
 

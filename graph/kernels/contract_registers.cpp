@@ -302,7 +302,8 @@ class RegisterEmitter : KernelBody {
   // Declares `value`: the operand at `offset` from its address, for every lane.
   void load(const Operand& operand, const std::string& value, int64_t offset) {
     auto at = [&](int64_t more) {
-      return writer_.load(operand.name, operand.letter + "_at" + plus(offset + more));
+      return writer_.rounded(
+          attr_.multiply, writer_.load(operand.name, operand.letter + "_at" + plus(offset + more)));
     };
     line("float {} = {};", value, at(0));
     if (operand.access != LaneAccess::kUnit && operand.access != LaneAccess::kStrided) return;

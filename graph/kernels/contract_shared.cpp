@@ -3,90 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "base/check.h"
 #include "base/integer.h"
+#include "graph/kernels/contract_blocks.h"
 
 namespace ito {
 namespace {
 
-using Dim = ContractAttr::Dim;
-
-// Sums of index times stride wrap around as GLSL's do, so negative strides need nothing of their
-// own.
-uint32_t wrapped(int64_t x) { return static_cast<uint32_t>(x); }
-
-// One dim of a linear index, and how far a step along it goes in A and in B.
-struct Digit {
-  int64_t size = 1;
-  int64_t a = 0, b = 0, out = 0;
-};
-
-std::vector<Digit> digits(const ContractAttr& attr, const std::vector<int>& dims) {
-  std::vector<Digit> result;
-  for (const int d : dims) {
-    const Dim& dim = attr.dims[static_cast<size_t>(d)];
-    result.push_back({dim.size, dim.a, dim.b, dim.out});
-  }
-  return result;
-}
-
-// A GLSL function `uint name(uint i)`: the address of linear index i over `list`.
-std::string address_function(const std::string& name, const std::vector<Digit>& list,
-                             int64_t Digit::*stride) {
-  std::string text = fmt::format("uint {}(uint i) {{\n  uint sum = 0u;\n", name);
-  for (size_t j = list.size(); j-- > 0;) {
-    const Digit& digit = list[j];
-    if (j == 0)
-      text += fmt::format("  sum += i * {}u;\n", wrapped(digit.*stride));
-    else
-      text += fmt::format("  sum += (i % {0}u) * {1}u; i /= {0}u;\n", digit.size,
-                          wrapped(digit.*stride));
-  }
-  return text + "  return sum;\n}";
-}
-
-// How the reduction is cut into blocks: whole inner dims and a part of the next one are the steps
-// within a block, the rest is walked block by block, addresses being stepped and never divided.
-struct Blocks {
-  std::vector<Digit> inside;   // steps of a block, outer first
-  std::vector<Digit> outside;  // blocks, outer first; the last one steps through the part
-  int64_t steps = 1;           // in a block
-  int64_t count = 1;           // blocks
-  // Where the part does not divide its dim: of the first digit inside, steps from this on are void
-  // in the last block of that dim. 0: none are.
-  int64_t whole = 0;
-};
-
-Blocks cut_reduction(const std::vector<Digit>& k, int64_t wanted) {
-  Blocks blocks;
-  size_t next = k.size();
-  while (next > 0 && blocks.steps * k[next - 1].size <= wanted) {
-    --next;
-    blocks.steps *= k[next].size;
-    blocks.inside.insert(blocks.inside.begin(), k[next]);
-  }
-  if (next > 0) {
-    const Digit& cut = k[next - 1];
-    const int64_t room = std::min(wanted / blocks.steps, cut.size);
-    int64_t part = room;
-    while (cut.size % part != 0) --part;
-    if (part * 2 <= room) {  // a divisor would leave the block half empty: the last one is masked
-      part = room;
-      blocks.whole = cut.size;
-    }
-    if (part > 1) {
-      Digit inside = cut;
-      inside.size = part;
-      blocks.inside.insert(blocks.inside.begin(), inside);
-      blocks.steps *= part;
-    }
-    blocks.outside.assign(k.begin(), k.begin() + static_cast<std::ptrdiff_t>(next) - 1);
-    blocks.outside.push_back({ceil_div(cut.size, part), cut.a * part, cut.b * part, 0});
-  }
-  for (const Digit& digit : blocks.outside) blocks.count *= digit.size;
-  return blocks;
+// A divisor of the dim, so that no step is void, unless that leaves the block half empty.
+int64_t part_of_shared_block(int64_t size, int64_t room, int64_t) {
+  int64_t part = room;
+  while (size % part != 0) --part;
+  return part * 2 <= room ? room : part;
 }
 
 class SharedEmitter : KernelBody {
@@ -97,7 +26,7 @@ class SharedEmitter : KernelBody {
         attr_(attr),
         t_(tiling),
         view_(matrix_view(attr)),
-        blocks_(cut_reduction(digits(attr, view_.k), tiling.block_k)),
+        blocks_(cut_reduction(digits_of(attr, view_.k), tiling.block_k, part_of_shared_block)),
         store_(store),
         m_tiles_(ceil_div(view_.m_size, tiling.block_m)),
         n_tiles_(ceil_div(view_.n_size, tiling.block_n)),
@@ -158,7 +87,6 @@ class SharedEmitter : KernelBody {
     char index;   // 'm' or 'n'
     std::string argument;
     int64_t Digit::*stride;
-    int64_t Digit::*other;  // the other operand's
     int64_t offset;
     int64_t block;            // block_m or block_n
     int64_t size;             // m_size or n_size
@@ -176,40 +104,24 @@ class SharedEmitter : KernelBody {
            .index = index,
            .argument = argument,
            .stride = is_a ? &Digit::a : &Digit::b,
-           .other = is_a ? &Digit::b : &Digit::a,
            .offset = is_a ? attr_.a_offset : attr_.b_offset,
            .block = is_a ? t_.block_m : t_.block_n,
            .size = is_a ? view_.m_size : view_.n_size,
-           .rows = digits(attr_, is_a ? view_.m : view_.n)};
-    s.along_k = smallest(blocks_.inside, s.stride) < smallest(s.rows, s.stride);
+           .rows = digits_of(attr_, is_a ? view_.m : view_.n)};
+    s.along_k = smallest_stride(blocks_.inside, s.stride) < smallest_stride(s.rows, s.stride);
     if (quads && loads_quads(s)) s.chunk = 4;
     s.loads = ceil_div(s.block * blocks_.steps, s.chunk * t_.invocations());
     s.row_length = s.block + SharedTiling::kRowPadding;
     return s;
   }
 
-  static int64_t smallest(const std::vector<Digit>& list, int64_t Digit::*stride) {
-    int64_t least = INT64_MAX;
-    for (const Digit& digit : list)
-      if (digit.*stride != 0) least = std::min(least, std::abs(digit.*stride));
-    return least;
-  }
-
-  // Whether groups of four along the direction in which it is read lie together in memory, each at
-  // a multiple of four from the start.
+  // Whether it is loaded by fours along the direction in which it is read.
   bool loads_quads(const Side& s) const {
-    if (!writer_.can_load_quads(s.argument) || s.offset % 4 != 0) return false;
-    const std::vector<Digit>& fast = s.along_k ? blocks_.inside : s.rows;
-    if (fast.empty() || fast.back().*s.stride != 1 || fast.back().size % 4 != 0) return false;
+    if (!writer_.can_load_quads(s.argument)) return false;
     if (s.along_k && blocks_.whole != 0 && blocks_.inside.size() == 1) return false;
-    const std::vector<Digit> batch = digits(attr_, view_.batch);
-    int count = 0;
-    for (const auto* list : {&s.rows, &blocks_.inside, &blocks_.outside, &batch})
-      for (const Digit& digit : *list) {
-        if (digit.*s.stride < 0) return false;
-        if (digit.*s.stride % 4 != 0) ++count;
-      }
-    return count == 1;  // the one that is read along
+    const std::vector<Digit> batch = digits_of(attr_, view_.batch);
+    return lie_in_fours(s.along_k ? blocks_.inside : s.rows,
+                        {&s.rows, &blocks_.inside, &blocks_.outside, &batch}, s.offset, s.stride);
   }
 
   void functions() {
@@ -219,11 +131,11 @@ class SharedEmitter : KernelBody {
       writer_.function(
           address_function(fmt::format("{}_of_k", s->letter), blocks_.inside, s->stride));
       writer_.function(address_function(fmt::format("{}_of_batch", s->letter),
-                                        digits(attr_, view_.batch), s->stride));
+                                        digits_of(attr_, view_.batch), s->stride));
       writer_.function(address_function(fmt::format("out_of_{}", s->index), s->rows, &Digit::out));
       writer_.function(fmt::format("shared float {}[{}];", s->array(), turns() * tile_size(*s)));
     }
-    writer_.function(address_function("out_of_batch", digits(attr_, view_.batch), &Digit::out));
+    writer_.function(address_function("out_of_batch", digits_of(attr_, view_.batch), &Digit::out));
   }
 
   int64_t turns() const { return blocks_.count > 1 ? 2 : 1; }
@@ -239,7 +151,7 @@ class SharedEmitter : KernelBody {
   // Where this invocation's loads sit in the tile, and the part of their address that no block
   // changes. Rows beyond the last are read as the last, and their results dropped.
   void begin(const Side& s) {
-    line("uint {0}_base = {1}u + {0}_of_batch(batch);", s.letter, wrapped(s.offset));
+    line("uint {0}_base = {1}u + {0}_of_batch(batch);", s.letter, wrapped_stride(s.offset));
     for (int64_t i = 0; i < s.loads; ++i) {
       const int64_t fast = (s.along_k ? blocks_.steps : s.block) / s.chunk;
       line("uint {0}_fast{1} = (id + {2}u) % {3}u * {4}u;", s.letter, i, i * t_.invocations(), fast,
@@ -272,12 +184,16 @@ class SharedEmitter : KernelBody {
 
   int64_t part() const { return blocks_.inside.front().size; }
 
+  std::string loaded(const Side& s, const std::string& at) const {
+    return writer_.rounded(attr_.multiply, s.chunk == 4 ? writer_.load_quad(s.argument, at)
+                                                        : writer_.load(s.argument, at));
+  }
+
   void load(const Side& s) {
     for (int64_t i = 0; i < s.loads; ++i) {
       if (blocks_.whole == 0) {
-        const std::string at = fmt::format("{0}_at{1} + {0}_step", s.letter, i);
         line("{0}_x{1} = {2};", s.letter, i,
-             s.chunk == 4 ? writer_.load_quad(s.argument, at) : writer_.load(s.argument, at));
+             loaded(s, fmt::format("{0}_at{1} + {0}_step", s.letter, i)));
         continue;
       }
       const size_t cut = blocks_.outside.size() - 1;
@@ -288,8 +204,7 @@ class SharedEmitter : KernelBody {
               ? fmt::format("({0}_safe{1} + (in_range ? {0}_more{1} : 0u)) / 4u + {0}_step",
                             s.letter, i)
               : fmt::format("{0}_safe{1} + (in_range ? {0}_more{1} : 0u) + {0}_step", s.letter, i);
-      line("  {0} x = {1};", s.chunk == 4 ? "vec4" : "float",
-           s.chunk == 4 ? writer_.load_quad(s.argument, at) : writer_.load(s.argument, at));
+      line("  {0} x = {1};", s.chunk == 4 ? "vec4" : "float", loaded(s, at));
       line("  {0}_x{1} = in_range ? x : {2}; }}", s.letter, i, s.chunk == 4 ? "vec4(0.0)" : "0.0");
     }
   }
@@ -297,20 +212,9 @@ class SharedEmitter : KernelBody {
   // Advances the block's coordinates, all of which are the same for the whole workgroup. Beyond the
   // last block they begin again: what is then loaded is there, and not used.
   void step() {
-    for (size_t d = blocks_.outside.size(); d-- > 0;) {
-      const Digit& digit = blocks_.outside[d];
-      line("k{0} = k{0} + 1u == {1}u ? 0u : k{0} + 1u;", d, digit.size);
-      if (d > 0) line("if (k{} == 0u) {{", d);
-    }
-    for (size_t d = 1; d < blocks_.outside.size(); ++d) line("}}");
-    for (const Side* s : {&a_side_, &b_side_}) {
-      std::string sum;
-      for (size_t d = 0; d < blocks_.outside.size(); ++d) {
-        const int64_t stride = blocks_.outside[d].*(s->stride) / s->chunk;
-        sum += fmt::format("{}k{} * {}u", sum.empty() ? "" : " + ", d, wrapped(stride));
-      }
-      line("{}_step = {};", s->letter, sum);
-    }
+    for (const std::string& text : next_block(blocks_.outside)) line("{}", text);
+    for (const Side* s : {&a_side_, &b_side_})
+      line("{}_step = {};", s->letter, block_address(blocks_.outside, s->stride, s->chunk));
   }
 
   void fill(const Side& s) {

@@ -218,6 +218,7 @@ ContractAttr simplify_contract(const ContractAttr& attr) {
   ContractAttr result;
   result.a_offset = attr.a_offset;
   result.b_offset = attr.b_offset;
+  result.multiply = attr.multiply;
   std::vector<Dim> out, reduced;
   for (const Dim& dim : attr.dims) {
     CHECK(dim.size > 0, "a contraction dim of size 0");
@@ -311,6 +312,87 @@ SharedTiling choose_shared_tiling(const MatrixView& view, const DeviceCaps& caps
     const double cost =
         tiles * static_cast<double>(tiling.block_m * tiling.block_n) / (share * busy);
     if (least == 0 || cost < least) {
+      least = cost;
+      best = tiling;
+    }
+  }
+  return best;
+}
+
+namespace {
+
+// A product of fragments of f16, added up in f32 by a subgroup; null where the device has none.
+const MatrixShape* half_product(const DeviceCaps& caps) {
+  for (const MatrixShape& shape : caps.matrix_shapes)
+    if (shape.a == MatrixElement::kF16 && shape.b == MatrixElement::kF16 &&
+        shape.c == MatrixElement::kF32 && shape.result == MatrixElement::kF32 &&
+        shape.scope == MatrixScope::kSubgroup && !shape.saturating && shape.k % 4 == 0 &&
+        shape.n % 4 == 0)
+      return &shape;
+  return nullptr;
+}
+
+// Fragments of a subgroup and subgroups of a workgroup, along m and n.
+struct MatrixSplit {
+  int64_t fragments_m, fragments_n, subgroups_m, subgroups_n;
+};
+constexpr MatrixSplit kMatrixSplits[] = {{4, 4, 4, 2}, {4, 4, 2, 2}, {4, 4, 2, 1}, {4, 2, 2, 2},
+                                         {2, 4, 2, 2}, {2, 2, 4, 4}, {2, 2, 4, 2}, {2, 2, 2, 2},
+                                         {4, 1, 4, 1}, {1, 4, 1, 4}, {2, 1, 4, 1}, {1, 1, 2, 2},
+                                         {1, 1, 1, 1}};
+// Steps of the reduction that lie in shared memory at a time, at least.
+constexpr int64_t kMatrixSteps = 16;
+// Numbers of an invocation's results, at most.
+constexpr int64_t kMatrixResults = 128, kNarrowMatrixResults = 32;
+
+}  // namespace
+
+std::vector<MatrixTiling> matrix_tilings(DType multiply, const DeviceCaps& caps) {
+  std::vector<MatrixTiling> tilings;
+  const MatrixShape* shape = half_product(caps);
+  if (multiply != DType::kF16 || !caps.cooperative_matrix || !caps.shader_float16 ||
+      shape == nullptr)
+    return tilings;
+  const bool narrow = has_narrow_registers(caps);
+  const uint32_t invocations = std::min(caps.max_workgroup_invocations, caps.max_workgroup_size_x);
+  for (const MatrixSplit& split : kMatrixSplits) {
+    MatrixTiling tiling{.shape = *shape,
+                        .fragments_m = split.fragments_m,
+                        .fragments_n = split.fragments_n,
+                        .subgroups_m = split.subgroups_m,
+                        .subgroups_n = split.subgroups_n,
+                        .block_k = std::max<int64_t>(shape->k, kMatrixSteps),
+                        .loads_ahead = !narrow};
+    // The narrowest subgroups hold the most of a fragment each, and waste none of it.
+    tiling.subgroup_size = caps.required_subgroup_size && caps.min_subgroup_size != 0
+                               ? caps.min_subgroup_size
+                               : caps.subgroup_size;
+    const int64_t results = tiling.subgroup_m() * tiling.subgroup_n() / tiling.subgroup_size;
+    if (tiling.invocations() <= invocations && tiling.shared_bytes() <= caps.shared_memory_bytes &&
+        results <= (narrow ? kNarrowMatrixResults : kMatrixResults))
+      tilings.push_back(tiling);
+  }
+  return tilings;
+}
+
+std::optional<MatrixTiling> choose_matrix_tiling(const MatrixView& view, DType multiply,
+                                                 const DeviceCaps& caps) {
+  const int64_t units = caps.compute_units == 0 ? kUnits : caps.compute_units;
+  std::optional<MatrixTiling> best;
+  double least = 0;
+  for (const MatrixTiling& tiling : matrix_tilings(multiply, caps)) {
+    const auto tiles =
+        static_cast<double>(ceil_div(view.m_size, tiling.block_m()) *
+                            ceil_div(view.n_size, tiling.block_n()) * view.batch_size);
+    // As for shared memory: matrix instructions among the loop's, and how busy the device is.
+    const auto product = static_cast<double>(tiling.fragments_m * tiling.fragments_n);
+    const double share =
+        product / (product + static_cast<double>(tiling.fragments_m + tiling.fragments_n));
+    const double busy =
+        std::min(1.0, tiles * tiling.invocations() / static_cast<double>(units * kLanesPerUnit));
+    const double cost =
+        tiles * static_cast<double>(tiling.block_m() * tiling.block_n()) / (share * busy);
+    if (!best || cost < least) {
       least = cost;
       best = tiling;
     }

@@ -3,7 +3,9 @@
 // Not the GLSL text (contract_registers.cpp, contract_shared.cpp).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -81,5 +83,44 @@ bool has_narrow_registers(const DeviceCaps& caps);
 std::span<const SharedTiling> shared_tilings();
 
 SharedTiling choose_shared_tiling(const MatrixView& view, const DeviceCaps& caps);
+
+// Tiles of cooperative matrices. A subgroup keeps fragments_m x fragments_n results of shape.m x
+// shape.n; a workgroup is subgroups_m x subgroups_n subgroups, and its operands, in 16 bits, lie in
+// shared memory, at most block_k of the reduction at a time.
+struct MatrixTiling {
+  MatrixShape shape;
+  uint32_t subgroup_size = 32;
+  int64_t fragments_m = 4, fragments_n = 4;
+  int64_t subgroups_m = 2, subgroups_n = 2;
+  int64_t block_k = 16;  // a multiple of shape.k
+  // The next block is kept in registers while one is multiplied, where there is room for it.
+  bool loads_ahead = true;
+
+  int64_t subgroup_m() const { return fragments_m * shape.m; }
+  int64_t subgroup_n() const { return fragments_n * shape.n; }
+  int64_t block_m() const { return subgroups_m * subgroup_m(); }
+  int64_t block_n() const { return subgroups_n * subgroup_n(); }
+  uint32_t invocations() const {
+    return static_cast<uint32_t>(subgroups_m * subgroups_n) * subgroup_size;
+  }
+  // 8-byte words in which a row of `steps` elements lies in shared memory: two more than it fills,
+  // against bank conflicts.
+  static constexpr int64_t row_words(int64_t steps) { return steps / 4 + 2; }
+  // Bytes of shared memory, at most: two tiles of both operands in turns, or the results.
+  uint32_t shared_bytes() const {
+    const int64_t tiles = 2 * (block_m() + block_n()) * row_words(block_k);
+    const int64_t results = subgroups_m * subgroups_n * shape.m * (subgroup_n() / 2 + 2);
+    return static_cast<uint32_t>(8 * std::max(tiles, results));
+  }
+};
+
+// All tilings that choose_matrix_tiling chooses among: those that the device has room for. Empty
+// where it has no product of cooperative matrices of `multiply` that adds up in f32.
+std::vector<MatrixTiling> matrix_tilings(DType multiply, const DeviceCaps& caps);
+
+// The one of least estimated cost, or nothing where there is none. Which one never changes the
+// order of a sum.
+std::optional<MatrixTiling> choose_matrix_tiling(const MatrixView& view, DType multiply,
+                                                 const DeviceCaps& caps);
 
 }  // namespace ito

@@ -31,6 +31,8 @@ Storage storage(DType dtype) {
   return {"F32", "float"};
 }
 
+constexpr const char* kFloat16Extension = "GL_EXT_shader_explicit_arithmetic_types_float16";
+
 }  // namespace
 
 std::string_view glsl_type(DType dtype) {
@@ -92,6 +94,15 @@ std::string KernelWriter::load_quad(const std::string& name, const std::string& 
   return fmt::format("{}.v[{}]", name, quad);
 }
 
+std::string KernelWriter::rounded(DType type, const std::string& value) {
+  if (type == DType::kF32) return value;
+  CHECK(type == DType::kF16, "values are rounded to f32 or f16");
+  extension(kFloat16Extension);
+  function("float to_f16(float x) { return float(float16_t(x)); }");
+  function("vec4 to_f16(vec4 x) { return vec4(f16vec4(x)); }");
+  return fmt::format("to_f16({})", value);
+}
+
 std::string KernelWriter::store(const std::string& name, const std::string& index,
                                 const std::string& value) const {
   switch (arguments_[find(name)].dtype) {
@@ -125,8 +136,7 @@ Kernel KernelWriter::finish(std::string name, std::array<uint32_t, 3> local_size
   for (const Argument& argument : arguments_) narrow |= dtype_size(argument.dtype) == 2;
   if (narrow) extensions.insert("GL_EXT_shader_16bit_storage");
   for (const Argument& argument : arguments_) {
-    if (argument.dtype == DType::kF16)
-      extensions.insert("GL_EXT_shader_explicit_arithmetic_types_float16");
+    if (argument.dtype == DType::kF16) extensions.insert(kFloat16Extension);
     if (argument.dtype == DType::kBF16)
       extensions.insert("GL_EXT_shader_explicit_arithmetic_types_int16");
   }
@@ -163,7 +173,8 @@ Kernel KernelWriter::finish(std::string name, std::array<uint32_t, 3> local_size
   kernel.glsl = std::move(text);
   kernel.local_size = local_size;
   kernel.arguments = static_cast<uint32_t>(arguments_.size());
-  kernel.uses_float16 = narrow;
+  kernel.uses_16bit_storage = narrow;
+  kernel.uses_float16 = extensions_.contains(kFloat16Extension);
   return kernel;
 }
 

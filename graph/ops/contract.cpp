@@ -40,9 +40,12 @@ HostValue eval_contract(const Node& node, std::span<const HostValue* const> in) 
   const ContractAttr& attr = std::get<ContractAttr>(node.attrs);
   HostValue y{node.shape, std::vector<double>(static_cast<size_t>(node.shape.numel()), 0)};
   std::vector<int64_t> index(attr.dims.size(), 0);
+  std::vector<double> buffers[2];
+  const std::vector<double>& x = factor(*in[0], attr.multiply, buffers[0]);
+  const std::vector<double>& w = factor(*in[1], attr.multiply, buffers[1]);
   int64_t a = attr.a_offset, b = attr.b_offset, out = 0;
   while (true) {
-    y.data[size_t(out)] += in[0]->data[size_t(a)] * in[1]->data[size_t(b)];
+    y.data[size_t(out)] += x[size_t(a)] * w[size_t(b)];
     size_t i = attr.dims.size();
     while (i > 0) {
       const ContractAttr::Dim& dim = attr.dims[--i];

@@ -74,9 +74,11 @@ Result<Shape> infer_conv(const Graph& graph, const Node& node) {
 
 HostValue eval_conv(const Node& node, std::span<const HostValue* const> in) {
   HostValue y = host_zeros(node.shape);
-  for_each_product(
-      in[0]->shape, in[1]->shape, node.shape, conv_attr(node),
-      [&](size_t x, size_t w, size_t o) { y.data[o] += in[0]->data[x] * in[1]->data[w]; });
+  std::vector<double> buffers[2];
+  const std::vector<double>& a = factor(*in[0], conv_attr(node).multiply, buffers[0]);
+  const std::vector<double>& b = factor(*in[1], conv_attr(node).multiply, buffers[1]);
+  for_each_product(in[0]->shape, in[1]->shape, node.shape, conv_attr(node),
+                   [&](size_t x, size_t w, size_t o) { y.data[o] += a[x] * b[w]; });
   return y;
 }
 
@@ -99,9 +101,11 @@ Result<Shape> infer_grad_input(const Graph& graph, const Node& node) {
 
 HostValue eval_grad_input(const Node& node, std::span<const HostValue* const> in) {
   HostValue dx = host_zeros(node.shape);
-  for_each_product(
-      node.shape, in[1]->shape, in[0]->shape, conv_attr(node),
-      [&](size_t x, size_t w, size_t o) { dx.data[x] += in[0]->data[o] * in[1]->data[w]; });
+  std::vector<double> buffers[2];
+  const std::vector<double>& a = factor(*in[0], conv_attr(node).multiply, buffers[0]);
+  const std::vector<double>& b = factor(*in[1], conv_attr(node).multiply, buffers[1]);
+  for_each_product(node.shape, in[1]->shape, in[0]->shape, conv_attr(node),
+                   [&](size_t x, size_t w, size_t o) { dx.data[x] += a[o] * b[w]; });
   return dx;
 }
 
@@ -123,9 +127,11 @@ Result<Shape> infer_grad_weight(const Graph& graph, const Node& node) {
 
 HostValue eval_grad_weight(const Node& node, std::span<const HostValue* const> in) {
   HostValue dw = host_zeros(node.shape);
-  for_each_product(
-      in[0]->shape, node.shape, in[1]->shape, conv_attr(node),
-      [&](size_t x, size_t w, size_t o) { dw.data[w] += in[0]->data[x] * in[1]->data[o]; });
+  std::vector<double> buffers[2];
+  const std::vector<double>& a = factor(*in[0], conv_attr(node).multiply, buffers[0]);
+  const std::vector<double>& b = factor(*in[1], conv_attr(node).multiply, buffers[1]);
+  for_each_product(in[0]->shape, node.shape, in[1]->shape, conv_attr(node),
+                   [&](size_t x, size_t w, size_t o) { dw.data[w] += a[x] * b[o]; });
   return dw;
 }
 

@@ -42,9 +42,12 @@ HostValue eval_matmul(const Node& node, std::span<const HostValue* const> in) {
   const int64_t a_m = attr.transpose_a ? 1 : e.k, a_k = attr.transpose_a ? e.m : 1;
   const int64_t b_k = attr.transpose_b ? 1 : e.n, b_n = attr.transpose_b ? e.k : 1;
   HostValue out{node.shape, std::vector<double>(static_cast<size_t>(node.shape.numel()))};
+  std::vector<double> buffers[2];
+  const double* all_a = factor(*in[0], attr.multiply, buffers[0]).data();
+  const double* all_b = factor(*in[1], attr.multiply, buffers[1]).data();
   for (int64_t batch = 0; batch < e.batch; ++batch) {
-    const double* a = in[0]->data.data() + batch * e.m * e.k;
-    const double* b = in[1]->data.data() + batch * e.k * e.n;
+    const double* a = all_a + batch * e.m * e.k;
+    const double* b = all_b + batch * e.k * e.n;
     double* y = out.data.data() + batch * e.m * e.n;
     for (int64_t i = 0; i < e.m; ++i)
       for (int64_t j = 0; j < e.n; ++j) {
@@ -58,7 +61,8 @@ HostValue eval_matmul(const Node& node, std::span<const HostValue* const> in) {
 
 // y = A B with A = a or a^T: dA = dy B^T, dB = A^T dy, each transposed back without a copy.
 std::vector<Tensor> grad_matmul(Tensor y, std::span<const Tensor> x, Tensor dy) {
-  const auto [ta, tb] = std::get<MatmulAttr>(y.node().attrs);
+  const MatmulAttr& attr = std::get<MatmulAttr>(y.node().attrs);
+  const bool ta = attr.transpose_a, tb = attr.transpose_b;
   Tensor da = ta ? matmul(x[1], dy, tb, true) : matmul(dy, x[1], false, !tb);
   Tensor db = tb ? matmul(dy, x[0], true, ta) : matmul(x[0], dy, !ta, false);
   return {da, db};

@@ -1,5 +1,8 @@
 #include "graph/ops/support.h"
 
+#include "base/check.h"
+#include "base/half.h"
+
 namespace ito {
 
 std::string node_title(const Node& node) {
@@ -37,6 +40,15 @@ std::vector<int64_t> broadcast_strides(const Shape& inner, const Shape& outer) {
 Shape reduced_shape(Shape shape, const std::vector<int64_t>& axes) {
   for (int64_t axis : axes) shape[static_cast<int>(axis)] = 1;
   return shape;
+}
+
+const std::vector<double>& factor(const HostValue& x, DType multiply, std::vector<double>& buffer) {
+  if (multiply == DType::kF32) return x.data;
+  CHECK(multiply == DType::kF16, "a contraction multiplies in f32 or f16");
+  buffer.reserve(x.data.size());
+  for (const double value : x.data)
+    buffer.push_back(half_to_float(float_to_half(static_cast<float>(value))));
+  return buffer;
 }
 
 }  // namespace ito

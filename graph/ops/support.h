@@ -59,6 +59,10 @@ std::vector<int64_t> broadcast_strides(const Shape& inner, const Shape& outer);
 // The shape with the given axes set to extent 1.
 Shape reduced_shape(Shape shape, const std::vector<int64_t>& axes);
 
+// An operand as a contraction multiplies it: rounded to `multiply`. `buffer` holds what is not the
+// operand itself.
+const std::vector<double>& factor(const HostValue& x, DType multiply, std::vector<double>& buffer);
+
 inline HostValue host_zeros(const Shape& shape) {
   return {shape, std::vector<double>(static_cast<size_t>(shape.numel()), 0)};
 }

@@ -59,6 +59,7 @@ Tensor lower_conv(Tensor x, Tensor w, const ConvAttr& conv, const Shape& out,
   int64_t g = conv.groups, ci = w.dim(2), co = w.dim(3) / g;
   int64_t row = out[2] * out[3];
   ContractAttr attr;
+  attr.multiply = conv.multiply;
   attr.dims = {{out[0], sa[0], 0, out[1] * row},
                {out[1], conv.stride[0] * sa[1], 0, row},
                {out[2], conv.stride[1] * sa[2], 0, out[3]},
@@ -99,6 +100,7 @@ Tensor lower_conv_grad_input_phases(Tensor dy, Tensor w, const ConvAttr& conv, c
   const Shape all{out[0], whole[0], whole[1], ci};
   const int64_t row = whole[1] * ci;
   ContractAttr attr;
+  attr.multiply = conv.multiply;
   attr.dims = {{out[0], sa[0], 0, whole[0] * row},
                {whole[0] / sh, sa[1], 0, sh * row},
                {sh, step[0] * sa[1], sb[0], row},
@@ -144,6 +146,7 @@ Tensor lower_conv_grad_input(Tensor dy, Tensor w, const ConvAttr& conv, const Sh
   int64_t b_ci = b.strides[g == 1 ? 3 : 2], b_co = b.strides[g == 1 ? 2 : 3];
   int64_t row = out[2] * out[3];
   ContractAttr attr;
+  attr.multiply = conv.multiply;
   attr.dims = {{out[0], sa[0], 0, out[1] * row},
                {out[1], sa[1], 0, row},
                {out[2], sa[2], 0, out[3]},
@@ -163,6 +166,7 @@ Tensor lower_conv_grad_weight(Tensor x, Tensor dy, const ConvAttr& conv, const S
   const auto& sb = b.strides;
   int64_t g = conv.groups, ci = out[2], co = out[3] / g;
   ContractAttr attr;
+  attr.multiply = conv.multiply;
   attr.dims = {{out[0], conv.dilation[0] * sa[1], 0, out[1] * ci * out[3]},
                {out[1], conv.dilation[1] * sa[2], 0, ci * out[3]},
                {ci, sa[3], 0, out[3]},
@@ -235,6 +239,7 @@ Tensor lower_matmul(Tensor x, Tensor y, const MatmulAttr& matmul, const Shape& o
                           : matmul.transpose_a ? ImageDim::kSummed
                                                : ImageDim::kUnknown;
   ContractAttr attr;
+  attr.multiply = matmul.multiply;
   for (size_t i = 0; i + 2 < rank; ++i)
     attr.dims.push_back({out[static_cast<int>(i)], a.strides[i], b.strides[i], so[i]});
   attr.dims.push_back({out[-2], a.strides[a_m], 0, so[rank - 2]});

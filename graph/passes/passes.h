@@ -14,6 +14,11 @@ Program canonicalize(const Program& program);
 // (passes/attention_form.h).
 Program decompose(const Program& program, const DeviceCaps& caps, AttentionForm form);
 
+// Marks every matrix product and every direction of a convolution as multiplying in `multiply`
+// (graph/attrs.h); all else stays in f32. What decompose() left of attention has kernels of its own
+// and stays, too.
+Program autocast(const Program& program, DType multiply);
+
 // Rewrites contractions to kContract over explicitly padded operands, scatter-add to a masked sum,
 // and splits long reductions so that they fill the device.
 Program lower(const Program& program, const DeviceCaps& caps);

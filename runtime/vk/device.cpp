@@ -1,10 +1,9 @@
 #include "runtime/vk/device.h"
 
 #include <algorithm>
-#include <cstring>
-#include <thread>
 
 #include "base/error.h"
+#include "runtime/vk/fill_caps.h"
 
 namespace ito::vk {
 namespace {
@@ -72,55 +71,6 @@ DeviceFeatures both(const DeviceFeatures& a, const DeviceFeatures& b) {
   out.pipeline_reports = a.pipeline_reports && b.pipeline_reports;
   out.memory_budget = a.memory_budget && b.memory_budget;
   return out;
-}
-
-// Kept free in the largest allocation: an executor's guard bytes (runtime/executor_memory.cpp) and
-// what a driver adds to a buffer.
-constexpr uint64_t kAllocationReserve = 4096;
-
-// What compile() may assume, from what is enabled and the device's limits. `most`: bytes of the
-// largest allocation, where less than the driver's; 0: the driver's.
-void fill_caps(Context& context, uint64_t most) {
-  VkPhysicalDeviceSubgroupProperties subgroup = {};
-  subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES;
-  VkPhysicalDeviceSubgroupSizeControlProperties sizes = {};
-  sizes.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES;
-  if (context.features.subgroup_size_control) subgroup.pNext = &sizes;
-  VkPhysicalDeviceMaintenance3Properties maintenance = {};
-  maintenance.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES;
-  maintenance.pNext = &subgroup;
-  VkPhysicalDeviceIDProperties id = {};
-  id.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES;
-  id.pNext = &maintenance;
-  VkPhysicalDeviceProperties2 properties = {};
-  properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
-  properties.pNext = &id;
-  context.instance_fn.vkGetPhysicalDeviceProperties2(context.physical_device, &properties);
-  context.properties = properties.properties;
-  context.max_allocation_bytes = maintenance.maxMemoryAllocationSize;
-  if (most != 0) context.max_allocation_bytes = std::min(context.max_allocation_bytes, most);
-  std::memcpy(context.driver_uuid, id.driverUUID, VK_UUID_SIZE);
-
-  const VkPhysicalDeviceLimits& limits = context.properties.limits;
-  DeviceCaps& caps = context.caps;
-  caps.name = context.properties.deviceName;
-  caps.is_cpu = context.properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
-  caps.subgroup_size = std::max(1u, subgroup.subgroupSize);
-  caps.min_subgroup_size = sizes.minSubgroupSize;
-  caps.max_workgroup_invocations = limits.maxComputeWorkGroupInvocations;
-  caps.max_workgroup_size_x = limits.maxComputeWorkGroupSize[0];
-  caps.shared_memory_bytes = limits.maxComputeSharedMemorySize;
-  caps.max_groups_x = limits.maxComputeWorkGroupCount[0];
-  caps.max_groups_y = limits.maxComputeWorkGroupCount[1];
-  caps.compute_units = caps.is_cpu ? std::thread::hardware_concurrency() : 0;
-  caps.max_allocation_bytes =
-      std::max(context.max_allocation_bytes, 2 * kAllocationReserve) - kAllocationReserve;
-  caps.subgroup_arithmetic =
-      (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
-      (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) != 0;
-  caps.shader_float16 = context.features.shader_float16;
-  caps.storage_16bit = context.features.storage_16bit;
-  caps.cooperative_matrix = context.features.cooperative_matrix;
 }
 
 }  // namespace

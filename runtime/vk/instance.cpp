@@ -49,15 +49,6 @@ int type_rank(std::string_view type) {
   return 4;
 }
 
-bool has_extension(const InstanceFunctions& fn, VkPhysicalDevice device, const char* name) {
-  std::vector<VkExtensionProperties> extensions;
-  enumerate(extensions, VkExtensionProperties{}, [&](uint32_t* n, VkExtensionProperties* data) {
-    return fn.vkEnumerateDeviceExtensionProperties(device, nullptr, n, data);
-  });
-  return std::any_of(extensions.begin(), extensions.end(),
-                     [&](const auto& e) { return std::strcmp(e.extensionName, name) == 0; });
-}
-
 std::string found_list(const std::vector<DeviceInfo>& infos) {
   std::string text;
   for (const DeviceInfo& info : infos)
@@ -156,6 +147,15 @@ Result<std::vector<VkPhysicalDevice>> Instance::physical_devices() const {
     return not_found("no Vulkan device: no installed driver offers one");
   if (result != VK_SUCCESS) return vk_error(result, "listing the Vulkan devices");
   return devices;
+}
+
+bool has_extension(const InstanceFunctions& fn, VkPhysicalDevice device, const char* name) {
+  std::vector<VkExtensionProperties> extensions;
+  enumerate(extensions, VkExtensionProperties{}, [&](uint32_t* n, VkExtensionProperties* data) {
+    return fn.vkEnumerateDeviceExtensionProperties(device, nullptr, n, data);
+  });
+  return std::any_of(extensions.begin(), extensions.end(),
+                     [&](const auto& e) { return std::strcmp(e.extensionName, name) == 0; });
 }
 
 DeviceFeatures supported_features(const InstanceFunctions& fn, VkPhysicalDevice device) {

@@ -49,6 +49,9 @@ class Instance {
 
 DeviceInfo describe(const InstanceFunctions& fn, VkPhysicalDevice device, int index);
 
+// Whether the device has the extension, enabled or not.
+bool has_extension(const InstanceFunctions& fn, VkPhysicalDevice device, const char* name);
+
 // What a device supports, as opposed to what is enabled.
 DeviceFeatures supported_features(const InstanceFunctions& fn, VkPhysicalDevice device);
 

@@ -75,7 +75,7 @@ Line amd_line(std::string_view line) {
 Line intel_line(std::string_view line) {
   if (line.starts_with("LABEL") && line.ends_with(":")) return kLabel;
   if (has(line, "MsgDesc:")) {
-    if (!has(line, "( load") && !has(line, "read")) return kNothing;
+    if (has(line, "( fence") || (!has(line, "( load") && !has(line, "read"))) return kNothing;
     const bool shared = line.starts_with("slm");
     return {.instruction = false, .kind = shared ? Kind::kSharedLoad : Kind::kOtherLoad};
   }

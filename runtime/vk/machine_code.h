@@ -25,6 +25,15 @@ struct MainLoop {
                ? 0
                : static_cast<double>(multiply_adds + matrix_instructions) / instructions;
   }
+  // In [0, 1]: of instructions, those that multiply matrices; and how many there are for each load
+  // from any memory.
+  double matrix_share() const {
+    return instructions == 0 ? 0 : static_cast<double>(matrix_instructions) / instructions;
+  }
+  double matrix_per_load() const {
+    const int loads = shared_loads + other_loads;
+    return static_cast<double>(matrix_instructions) / (loads == 0 ? 1 : loads);
+  }
 };
 
 // Nothing where the text is of no compiler known here, or multiplies and adds nowhere.

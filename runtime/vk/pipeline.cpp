@@ -92,9 +92,14 @@ Status PipelineStore::check_supported(const PipelineRequest& request) const {
   if (request.uses_cooperative_matrix && !caps.cooperative_matrix)
     return unsupported("kernel '{}' uses cooperative matrices, which are not enabled on '{}'",
                        request.name, caps.name);
-  if (request.uses_float16 && !caps.storage_16bit && !caps.shader_float16)
-    return unsupported("kernel '{}' uses 16-bit floats, which are not enabled on '{}'",
-                       request.name, caps.name);
+  if (request.uses_float16 && !caps.shader_float16)
+    return unsupported(
+        "kernel '{}' uses 16-bit floats (shaderFloat16), which are not enabled on '{}'",
+        request.name, caps.name);
+  if (request.uses_16bit_storage && !caps.storage_16bit)
+    return unsupported(
+        "kernel '{}' uses 16-bit storage (storageBuffer16BitAccess), which is not enabled on '{}'",
+        request.name, caps.name);
   const auto& size = request.local_size;
   const VkPhysicalDeviceLimits& limits = context_.properties.limits;
   if (size[0] * size[1] * size[2] > limits.maxComputeWorkGroupInvocations ||

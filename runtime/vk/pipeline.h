@@ -31,6 +31,7 @@ struct PipelineRequest {
   uint32_t required_subgroup_size = 0;             // 0: any
   bool uses_cooperative_matrix = false;
   bool uses_float16 = false;
+  bool uses_16bit_storage = false;
 };
 
 class Pipeline {

@@ -76,6 +76,48 @@ bool newer_than_tools(const Spirv& spirv) {
   return false;
 }
 
+// Where an instruction's memory operands begin, in words; 0: it has none that matter here.
+size_t memory_operands(uint32_t op) {
+  constexpr uint32_t kLoad = 61, kStore = 62, kMatrixLoad = 4457, kMatrixStore = 4458;
+  switch (op) {
+    case kLoad:
+      return 4;
+    case kStore:
+      return 3;
+    case kMatrixLoad:
+      return 6;
+    case kMatrixStore:
+      return 5;
+    default:
+      return 0;
+  }
+}
+
+// Modules with cooperative matrices are in Vulkan's memory model, where glslang makes every access
+// of shared memory available to, or visible from, the workgroup by itself: drivers then order each
+// against all others, fence by fence. The barriers between writers and readers, which a kernel has
+// in any case, say the same once; so the accesses stay shared ("non-private") and say no more.
+Spirv without_visibility_of_accesses(const Spirv& spirv) {
+  constexpr uint32_t kAligned = 0x2, kMakeAvailable = 0x8, kMakeVisible = 0x10;
+  Spirv result(spirv.begin(), spirv.begin() + 5);
+  for (size_t at = 5, words = 0; at < spirv.size(); at += words) {
+    words = spirv[at] >> 16;
+    if (words == 0 || at + words > spirv.size()) return spirv;  // not a module
+    const size_t begin = result.size(), mask_at = memory_operands(spirv[at] & 0xffff);
+    for (size_t i = 0; i < words; ++i) {
+      result.push_back(spirv[at + i]);
+      if (mask_at == 0 || i != mask_at) continue;
+      const uint32_t mask = spirv[at + i];
+      result.back() = mask & ~(kMakeAvailable | kMakeVisible);
+      if ((mask & kAligned) != 0) result.push_back(spirv[at + ++i]);
+      i += (mask & kMakeAvailable) != 0 ? 1 : 0;
+      i += (mask & kMakeVisible) != 0 ? 1 : 0;
+    }
+    result[begin] = static_cast<uint32_t>(result.size() - begin) << 16 | (spirv[at] & 0xffff);
+  }
+  return result;
+}
+
 void register_cheap_passes(spvtools::Optimizer& optimizer) {
   optimizer.RegisterPass(spvtools::CreateWrapOpKillPass())
       .RegisterPass(spvtools::CreateDeadBranchElimPass())
@@ -119,7 +161,7 @@ Result<Spirv> compile_glsl(std::string_view name, std::string_view glsl) {
 }
 
 Result<Spirv> optimise_spirv(std::string_view name, Spirv spirv, SpirvRecipe recipe) {
-  if (newer_than_tools(spirv)) return spirv;
+  if (newer_than_tools(spirv)) return without_visibility_of_accesses(spirv);
   std::string message;
   auto consumer = [&](spv_message_level_t level, const char*, const spv_position_t&,
                       const char* text) {

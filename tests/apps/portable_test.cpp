@@ -14,6 +14,9 @@ TEST(PortableProgram, ListsADeviceThatItCanUse) {
   const Json list = parse_json(outcome.out, "devices").value();
   ASSERT_FALSE(list.empty());
   EXPECT_EQ(list[0].at("usable"), true) << outcome.out;
+  const Json& caps = list[0].at("capabilities");
+  EXPECT_GE(caps.at("subgroup_size"), 1) << outcome.out;
+  EXPECT_EQ(caps.at("cooperative_matrix"), !caps.at("matrix_shapes").empty()) << outcome.out;
 }
 
 TEST(PortableProgram, SamplesATinyModelTheSameTwice) {

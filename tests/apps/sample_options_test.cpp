@@ -261,5 +261,30 @@ TEST_F(SampleOptionsTest, TorchSeedsGiveTheImagesOfDiffusers) {
   EXPECT_FALSE(SamplingSession::create(device(), model, langevin).ok());
 }
 
+TEST_F(SampleOptionsTest, PrecisionChangesTheImagesALittleAndIsKept) {
+  if (!device().caps().shader_float16) GTEST_SKIP() << "the device has no 16-bit floats";
+  SampleOptions options = options_for("ddim", 4);
+  ASSERT_OK_AND_ASSIGN(const std::vector<float> exact, sample(options));
+  options.multiply = DType::kF16;
+  ASSERT_OK_AND_ASSIGN(const std::vector<float> halves, sample(options));
+  EXPECT_NE(halves, exact);
+  EXPECT_LT(distance(halves, exact), 0.05);
+  const Path out = *scratch_ / "halves.png";
+  const std::vector<std::string> command = {
+      "sample",      "--model", (*scratch_ / "model").string(),
+      "--sampler",   "ddim",    "--steps",
+      "2",           "--num",   "1",
+      "--precision", "fp16",    "--out",
+      out.string()};
+  const Outcome outcome = run_ito(command);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(read_png_settings(out).value().at("precision"), "fp16");
+  options = options_for("ode", 0);
+  options.multiply = DType::kF16;
+  const auto refused = sample(options);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_TRUE(says(refused.error().message, "--precision")) << refused.error().message;
+}
+
 }  // namespace
 }  // namespace ito::test

@@ -45,6 +45,7 @@ struct Case {
   Path folder;       // the golden folder
   Json json;
   TensorFile tensors;
+  DType multiply = DType::kF32;  // of the program that is run for it (graph/program.h)
 
   bool has(const std::string& tensor) const { return tensors.tensors.count(tensor) != 0; }
   // Error: the tensor is missing.

@@ -1,5 +1,6 @@
 // ito_golden DIR: runs every case of a golden folder on a Vulkan device and compares.
-//   ito_golden DIR [--filter TEXT] [--device NAME] [--json]
+//   ito_golden DIR [--filter TEXT] [--device NAME] [--precision fp16] [--json]
+// With fp16 only networks are run (unet/NAME/io), their value against a wider limit.
 // One line per case, the last line is the count; the exit status is 0 exactly if no case failed,
 // 2 if nothing could be run (no such folder, no device).
 #include <CLI/CLI.hpp>
@@ -20,6 +21,7 @@ struct Options {
   std::string folder;
   std::string filter;
   std::string device;
+  std::string precision = "fp32";
   bool json = false;
 };
 
@@ -64,7 +66,8 @@ Result<std::vector<Entry>> find_cases(const Path& folder) {
   return entries;
 }
 
-Result<Outcome> run_case(vk::Device& device, const Path& folder, const Entry& entry) {
+Result<Outcome> run_case(vk::Device& device, const Path& folder, const Entry& entry,
+                         DType multiply) {
   using Run = Result<Outcome> (*)(vk::Device&, const Case&);
   static const std::map<std::string, Run> runs = {
       {"ops", run_op},    {"second_order", run_second_order}, {"rng", run_rng},
@@ -73,9 +76,12 @@ Result<Outcome> run_case(vk::Device& device, const Path& folder, const Entry& en
   };
   const auto run = runs.find(entry.family);
   if (run == runs.end()) return skipped("no runner for this family of cases");
-  ITO_ASSIGN(const Case golden, load_case(folder, entry.name));
   const bool training =
       entry.family == "unet" && Path(entry.name).filename().string().starts_with("train_");
+  if (multiply != DType::kF32 && (entry.family != "unet" || training))
+    return skipped("runs in fp32 only");
+  ITO_ASSIGN(Case golden, load_case(folder, entry.name));
+  golden.multiply = multiply;
   return training ? run_training(device, golden) : run->second(device, golden);
 }
 
@@ -130,10 +136,11 @@ Result<int> run(const Options& options) {
   ITO_ASSIGN(const auto device, vk::Device::create(device_options));
 
   std::map<Outcome::Verdict, int> counts;
+  const DType multiply = options.precision == "fp16" ? DType::kF16 : DType::kF32;
   Json report = {{"device", device->caps().name}, {"cases", Json::array()}};
   for (const Entry& entry : entries) {
     const auto start = std::chrono::steady_clock::now();
-    Result<Outcome> result = run_case(*device, folder, entry);
+    Result<Outcome> result = run_case(*device, folder, entry, multiply);
     const Outcome outcome = result.ok() ? std::move(result).value() : failed(result.error());
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     ++counts[outcome.verdict];
@@ -164,6 +171,8 @@ int main(int argc, char** argv) {
   app.add_option("folder", options.folder, "folder laid out as the golden data")->required();
   app.add_option("--filter", options.filter, "only cases whose name holds this text");
   app.add_option("--device", options.device, "a part of the device's name");
+  app.add_option("--precision", options.precision, "what networks multiply in")
+      ->check(CLI::IsMember({"fp32", "fp16"}));
   app.add_flag("--json", options.json, "one JSON document instead of lines");
   CLI11_PARSE(app, argc, argv);
   const ito::Result<int> status = ito::golden::run(options);

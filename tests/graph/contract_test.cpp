@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "graph/kernels/contract_blocks.h"
 #include "graph/kernels/contract_tiling.h"
 #include "tests/support/random_contract.h"
 
@@ -105,6 +106,85 @@ TEST(SharedTiling, ThinMatricesGetThinTiles) {
   caps.max_workgroup_size_x = 256;
   EXPECT_EQ(choose_shared_tiling(matrix_view(matmul_attr(1, 4096, 8, 64)), caps).block_n, 16);
   EXPECT_EQ(choose_shared_tiling(matrix_view(matmul_attr(1, 4096, 512, 64)), caps).block_n, 64);
+}
+
+// A GPU with a product of fragments of m x n x k.
+DeviceCaps with_matrices(uint32_t m, uint32_t n, uint32_t k, uint32_t lanes) {
+  DeviceCaps caps;
+  caps.max_workgroup_invocations = caps.max_workgroup_size_x = 1024;
+  caps.shared_memory_bytes = 65536;
+  caps.subgroup_size = 64;
+  caps.min_subgroup_size = lanes;
+  caps.max_subgroup_size = 64;
+  caps.required_subgroup_size = caps.shader_float16 = caps.cooperative_matrix = true;
+  const MatrixElement half = MatrixElement::kF16, full = MatrixElement::kF32;
+  caps.matrix_shapes = {{.m = m, .n = n, .k = k, .a = half, .b = half, .c = half, .result = half},
+                        {.m = m, .n = n, .k = k, .a = half, .b = half, .c = full, .result = full}};
+  return caps;
+}
+
+TEST(MatrixTiling, OnlyWhereTheDeviceHasAProductThatAddsUpInF32) {
+  const DeviceCaps amd = with_matrices(16, 16, 16, 32);
+  const MatrixView view = matrix_view(matmul_attr(1, 4096, 512, 512));
+  const auto tiling = choose_matrix_tiling(view, DType::kF16, amd);
+  ASSERT_TRUE(tiling);
+  EXPECT_EQ(tiling->shape, amd.matrix_shapes[1]);
+  EXPECT_EQ(tiling->subgroup_size, 32u);
+  EXPECT_TRUE(tiling->loads_ahead);
+  EXPECT_FALSE(choose_matrix_tiling(view, DType::kF32, amd));
+  DeviceCaps less = amd;
+  less.matrix_shapes.pop_back();
+  EXPECT_FALSE(choose_matrix_tiling(view, DType::kF16, less));
+  less = amd;
+  less.shader_float16 = false;
+  EXPECT_FALSE(choose_matrix_tiling(view, DType::kF16, less));
+  less = amd;
+  less.cooperative_matrix = false;
+  EXPECT_FALSE(choose_matrix_tiling(view, DType::kF16, less));
+}
+
+TEST(MatrixTiling, FitsTheDevice) {
+  // Intel's subgroups of eight have room for few numbers.
+  for (const MatrixTiling& t : matrix_tilings(DType::kF16, with_matrices(8, 8, 16, 8))) {
+    EXPECT_LE(t.subgroup_m() * t.subgroup_n() / t.subgroup_size, 32);
+    EXPECT_FALSE(t.loads_ahead);
+  }
+  DeviceCaps small = with_matrices(16, 16, 16, 32);
+  small.max_workgroup_invocations = 128;
+  small.shared_memory_bytes = 16384;
+  const std::vector<MatrixTiling> tilings = matrix_tilings(DType::kF16, small);
+  ASSERT_FALSE(tilings.empty());
+  for (const MatrixTiling& t : tilings) {
+    EXPECT_LE(t.invocations(), 128u);
+    EXPECT_LE(t.shared_bytes(), 16384u);
+    EXPECT_EQ(t.block_k % t.shape.k, 0);
+  }
+}
+
+TEST(MatrixForm, IsTakenForWhatMultipliesInHalvesAndForNothingElse) {
+  const DeviceCaps amd = with_matrices(16, 16, 16, 32);
+  ContractAttr attr = conv_attr(4, 18, 18, 64, 64, 3);
+  EXPECT_EQ(emit(attr, amd).find("coopMat"), std::string::npos);
+  attr.multiply = DType::kF16;
+  EXPECT_NE(emit(attr, amd).find("coopMatMulAdd"), std::string::npos);
+  EXPECT_EQ(emit(attr, cpu(16)).find("coopMat"), std::string::npos);
+  EXPECT_NE(emit(attr, cpu(16)).find("to_f16"), std::string::npos);
+}
+
+TEST(CutReduction, WholeInnerDimsAndAPartOfTheNext) {
+  // 3 x 3 taps of 48 channels in blocks of at most 16 steps, parts that divide.
+  const std::vector<Digit> k = {{.size = 9, .a = 100, .b = 480}, {.size = 48, .a = 1, .b = 10}};
+  const Blocks blocks = cut_reduction(k, 16, [](int64_t, int64_t room, int64_t) { return room; });
+  EXPECT_EQ(blocks.steps, 16);
+  EXPECT_EQ(blocks.count, 27);
+  EXPECT_EQ(blocks.whole, 0);
+  ASSERT_EQ(blocks.outside.size(), 2u);
+  EXPECT_EQ(blocks.outside.back().a, 16);
+  // A part that does not divide leaves steps of the last block void.
+  EXPECT_EQ(cut_reduction({{.size = 37, .a = 1, .b = 1}}, 16,
+                          [](int64_t, int64_t room, int64_t) { return room; })
+                .whole,
+            37);
 }
 
 TEST(SplitReduction, LeavesFullDevicesAndShortSumsAlone) {

@@ -99,6 +99,27 @@ TEST(Decompose, SoftmaxBecomesPrimitives) {
             "%8 = div(%5, %7) : f32[2,3]\n");
 }
 
+TEST(Autocast, MarksProductsAndNothingElse) {
+  Program program;
+  Graph& g = *program.graph;
+  const Tensor x = input(g, "x", {1, 4, 4, 2}), w = input(g, "w", {3, 3, 2, 2});
+  ConvAttr attr;
+  attr.pad = {1, 1, 1, 1};
+  program.output("y", silu(conv2d(x, w, attr)));
+  program.output("z", matmul(reshape(x, {16, 2}), reshape(w, {2, 18})));
+  const std::string text = text_of(autocast(program, DType::kF16));
+  const std::string before = text_of(program);
+  EXPECT_EQ(before.find("multiply"), std::string::npos);
+  size_t marks = 0;
+  for (size_t at = text.find("multiply=f16"); at != std::string::npos;
+       at = text.find("multiply=f16", at + 1))
+    ++marks;
+  EXPECT_EQ(marks, 2u) << text;
+  // Lowering keeps the mark.
+  EXPECT_NE(text_of(lower(autocast(program, DType::kF16), cpu())).find("multiply=f16"),
+            std::string::npos);
+}
+
 TEST(Lower, PaddingIsANodeInFrontOfTheContraction) {
   Program program;
   Graph& graph = *program.graph;

@@ -1,12 +1,15 @@
-// Contraction kernels on a device against plain loops: both forms, any shape, nothing written
+// Contraction kernels on a device against plain loops: every form, any shape, nothing written
 // outside the result.
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <functional>
 
 #include "base/half.h"
 #include "graph/kernels/contract.h"
+#include "graph/kernels/contract_matrix.h"
 #include "graph/kernels/contract_shared.h"
 #include "runtime/executor.h"
 #include "tests/support/random_contract.h"
@@ -23,12 +26,28 @@ External external(const std::string& name, ExternalRole role, DType dtype, int64
   return {name, role, dtype, Shape{n}, static_cast<uint64_t>(n) * dtype_size(dtype)};
 }
 
+// Writes the kernel named "contract" of operands "b0" and "b1" through the function "put".
+using Emit = std::function<ContractKernel(KernelWriter& writer, const ContractAttr& attr)>;
+
+Emit shared_form(const SharedTiling& tiling, const DeviceCaps& caps) {
+  return [=](KernelWriter& writer, const ContractAttr& attr) {
+    return emit_contract_shared(writer, "contract", simplify_contract(attr), tiling, "b0", "b1",
+                                "put", caps);
+  };
+}
+Emit matrix_form(const MatrixTiling& tiling, const DeviceCaps& caps) {
+  return [=](KernelWriter& writer, const ContractAttr& attr) {
+    return emit_contract_matrix(writer, "contract", simplify_contract(attr), tiling, "b0", "b1",
+                                "put", caps);
+  };
+}
+
 class ContractOnDevice : public VulkanTest {
  protected:
   // out = contraction + 1 through an injected store function, with canaries around it.
-  // `tiling`: of the shared form; null: the compiler's choice.
+  // `emit`: a form of its own; empty: the compiler's choice.
   static Plan plan(const ContractAttr& attr, const DeviceCaps& caps, DType dtype,
-                   const SharedTiling* tiling = nullptr) {
+                   const Emit& emit = {}) {
     KernelWriter writer;
     const std::string a = writer.argument(0, dtype, true, false);
     const std::string b = writer.argument(1, dtype, true, false);
@@ -43,9 +62,7 @@ class ContractOnDevice : public VulkanTest {
     writer.function("void put(uint o, uint base, uint lane, float value) {\n  " +
                     writer.store(out, at, wrong + "value + " + writer.load(out, at)) + "\n}");
     ContractKernel contract =
-        tiling == nullptr ? emit_contract(writer, "contract", attr, a, b, "put", caps)
-                          : emit_contract_shared(writer, "contract", simplify_contract(attr),
-                                                 *tiling, a, b, "put", caps);
+        emit ? emit(writer, attr) : emit_contract(writer, "contract", attr, a, b, "put", caps);
     Plan plan;
     plan.kernels.push_back(std::move(contract.kernel));
     const int64_t sizes[] = {operand_size(attr, &ContractDim::a, attr.a_offset),
@@ -65,10 +82,9 @@ class ContractOnDevice : public VulkanTest {
   }
 
   static void check(const ContractAttr& attr, const DeviceCaps& caps, uint32_t seed,
-                    DType dtype = DType::kF32, const SharedTiling* tiling = nullptr) {
+                    DType dtype = DType::kF32, const Emit& emit = {}) {
     SCOPED_TRACE(describe(attr));
-    ASSERT_OK_AND_ASSIGN(auto executor,
-                         Executor::create(device(), plan(attr, caps, dtype, tiling)));
+    ASSERT_OK_AND_ASSIGN(auto executor, Executor::create(device(), plan(attr, caps, dtype, emit)));
     // Quarters of small integers: exact in every dtype, and their sums in fp32.
     std::mt19937 rng(seed);
     auto values = [&](const External& external) {
@@ -152,7 +168,8 @@ TEST_F(ContractOnDevice, EverySharedTilingEqualsPlainLoops) {
     ASSERT_LE(tiling.invocations(), caps.max_workgroup_invocations);
     ASSERT_LE(tiling.shared_bytes(), caps.shared_memory_bytes);
     for (const size_t j : {i % 4, (i + 1) % 4})
-      check(cases[j], shared_caps(1024), static_cast<uint32_t>(j), DType::kF32, &tiling);
+      check(cases[j], shared_caps(1024), static_cast<uint32_t>(j), DType::kF32,
+            shared_form(tiling, shared_caps(1024)));
   }
 }
 
@@ -219,6 +236,133 @@ TEST_F(ContractOnDevice, NarrowOperandsAccumulateInFloat) {
     check(conv_attr(1, 8, 19, 7, 24, 3), register_caps(), 1, dtype);
     check(matmul_attr(2, 17, 33, 40, false, true), register_caps(), 2, dtype);
     check(conv_attr(1, 8, 19, 7, 24, 3), shared_caps(128), 3, dtype);
+  }
+}
+
+// Factors rounded to 16 bits, without matrices: values that rounding would change, rounded by hand.
+TEST_F(ContractOnDevice, HalfFactorsAreRoundedInEveryForm) {
+  if (!device().caps().shader_float16) GTEST_SKIP() << "the device has no 16-bit floats";
+  ContractAttr attr = matmul_attr(1, 17, 33, 40);
+  attr.multiply = DType::kF16;
+  std::mt19937 rng(6);
+  std::normal_distribution<float> normal;
+  std::vector<float> a(17 * 40), b(40 * 33);
+  for (float& x : a) x = normal(rng);
+  for (float& x : b) x = normal(rng);
+  const auto rounded = [](std::vector<float> values) {
+    for (float& x : values) x = half_to_float(float_to_half(x));
+    return values;
+  };
+  const std::vector<double> expected = contract_by_loops(attr, rounded(a), rounded(b));
+  for (const DeviceCaps& caps : {register_caps(), shared_caps(128)}) {
+    ASSERT_OK_AND_ASSIGN(auto executor, Executor::create(device(), plan(attr, caps, DType::kF32)));
+    ASSERT_OK(executor->write("a", a));
+    ASSERT_OK(executor->write("b", b));
+    ASSERT_OK(executor->run());
+    ASSERT_OK_AND_ASSIGN(const auto out, executor->read<float>("out"));
+    for (size_t i = 0; i < expected.size(); ++i)
+      EXPECT_NEAR(out[kCanaries + i], expected[i], 1e-5) << i;
+  }
+}
+
+// The cooperative-matrix form, where the device has matrices: by Mesa's CPU driver at its width of
+// 256 bits. ctest has an entry of its own for this suite, which sets ITO_MATRICES=required, so that
+// it cannot be skipped everywhere.
+class MatrixContract : public ContractOnDevice {
+ protected:
+  void SetUp() override {
+    ContractOnDevice::SetUp();
+    if (!matrix_tilings(DType::kF16, matrix_caps()).empty()) return;
+    const char* required = std::getenv("ITO_MATRICES");
+    if (required != nullptr && std::string_view(required) == "required")
+      FAIL() << "cooperative matrices of halves are required here, and the device has none";
+    GTEST_SKIP() << "no cooperative matrices of halves";
+  }
+
+  static DeviceCaps matrix_caps() {
+    DeviceCaps caps = device().caps();
+    caps.is_cpu = false;
+    return caps;
+  }
+  static ContractAttr halves(ContractAttr attr) {
+    attr.multiply = DType::kF16;
+    return attr;
+  }
+};
+
+TEST_F(MatrixContract, EqualsPlainLoopsOnRandomShapes) {
+  std::mt19937 rng(11);
+  for (uint32_t i = 0; i < 40; ++i) {
+    const ContractAttr attr = halves(random_attr(rng));
+    const Plan made = plan(attr, matrix_caps(), DType::kF32);
+    ASSERT_TRUE(made.kernels[0].uses_cooperative_matrix);
+    ASSERT_NE(made.kernels[0].glsl.find("coopMatMulAdd"), std::string::npos);
+    check(attr, matrix_caps(), i);
+  }
+}
+
+// Both ways of filling the tiles; operands read by fours along either side, and singly; a reduction
+// whose last block is not full, and one that fills no fragment.
+TEST_F(MatrixContract, EveryTilingEqualsPlainLoops) {
+  const ContractAttr cases[] = {
+      conv_attr(1, 11, 12, 8, 132, 3),            // fours along the reduction, and along n
+      conv_grad_weight_attr(2, 8, 8, 12, 20, 3),  // fours along m and n
+      matmul_attr(1, 70, 67, 37, true, true),     // a prime reduction
+      matmul_attr(1, 24, 136, 34, true, false),   // the same, by fours
+      matmul_attr(3, 40, 24, 48, false, true),    // fours along the reduction in both, batched
+      conv_attr(1, 9, 9, 3, 20, 3),               // 27 steps: a part of the last fragment is void
+      conv_attr(2, 9, 9, 4, 6, 3, 2, 1, 3),       // groups, strides
+  };
+  uint32_t seed = 0;
+  for (MatrixTiling tiling : matrix_tilings(DType::kF16, matrix_caps())) {
+    SCOPED_TRACE(testing::Message() << tiling.block_m() << "x" << tiling.block_n());
+    for (const bool ahead : {true, false}) {
+      tiling.loads_ahead = ahead;
+      for (const int64_t steps : {16, 32}) {
+        tiling.block_k = steps;
+        if (tiling.shared_bytes() > device().caps().shared_memory_bytes) continue;
+        check(halves(cases[seed % std::size(cases)]), matrix_caps(), seed, DType::kF32,
+              matrix_form(tiling, matrix_caps()));
+        ++seed;
+      }
+    }
+  }
+  EXPECT_GE(seed, 2 * std::size(cases));
+}
+
+TEST_F(MatrixContract, DimsOfSizeOneAndNarrowOperandsAreRight) {
+  check(halves(conv_attr(1, 1, 1, 1, 1, 1)), matrix_caps(), 1);
+  check(halves(matmul_attr(1, 1, 1, 100)), matrix_caps(), 2);
+  check(halves(conv_attr(2, 7, 9, 5, 1, 3)), matrix_caps(), 3);
+  check(halves(conv_grad_weight_attr(2, 8, 8, 1, 1, 3)), matrix_caps(), 4);
+  check(halves(conv_attr(1, 8, 19, 7, 24, 3)), matrix_caps(), 5, DType::kF16);
+}
+
+TEST_F(MatrixContract, MoreGroupsThanOneGridRowHolds) {
+  DeviceCaps caps = matrix_caps();
+  caps.max_groups_x = 3;
+  check(halves(conv_attr(2, 19, 19, 3, 70, 3)), caps, 1);
+}
+
+// An image's bits depend neither on how many others there are, nor on the tiles that they lead to.
+TEST_F(MatrixContract, SumsKeepTheirOrderInEveryTiling) {
+  const ContractAttr attr = halves(matmul_attr(1, 24, 24, 90));
+  std::mt19937 rng(12);
+  std::normal_distribution<float> normal;
+  std::vector<float> a(24 * 90), b(90 * 24);
+  for (float& x : a) x = normal(rng);
+  for (float& x : b) x = normal(rng);
+  std::vector<float> first;
+  for (const MatrixTiling& tiling : matrix_tilings(DType::kF16, matrix_caps())) {
+    ASSERT_OK_AND_ASSIGN(auto executor,
+                         Executor::create(device(), plan(attr, matrix_caps(), DType::kF32,
+                                                         matrix_form(tiling, matrix_caps()))));
+    ASSERT_OK(executor->write("a", a));
+    ASSERT_OK(executor->write("b", b));
+    ASSERT_OK(executor->run());
+    ASSERT_OK_AND_ASSIGN(std::vector<float> out, executor->read<float>("out"));
+    if (first.empty()) first = out;
+    EXPECT_EQ(out, first);
   }
 }
 

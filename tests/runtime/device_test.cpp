@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <thread>
@@ -100,7 +101,58 @@ TEST_F(PortableDevice, WorksWithNothingButTheBaseline) {
   EXPECT_FALSE(device->caps().shader_float16);
   EXPECT_FALSE(device->caps().storage_16bit);
   EXPECT_FALSE(device->caps().cooperative_matrix);
+  EXPECT_TRUE(device->caps().matrix_shapes.empty());
+  EXPECT_FALSE(device->caps().required_subgroup_size);
   expect_counts(*device, 500);
+}
+
+TEST_F(DeviceTest, CapsSayWhatIsEnabledOneByOne) {
+  ASSERT_OK_AND_ASSIGN(const auto whole, vk::Device::create(options()));
+  const DeviceCaps& all = whole->caps();
+  EXPECT_EQ(all.cooperative_matrix, !all.matrix_shapes.empty());
+  EXPECT_LE(all.min_subgroup_size, all.subgroup_size);
+  EXPECT_GE(all.max_subgroup_size, all.subgroup_size);
+  vk::DeviceOptions wanted = options();
+  wanted.allowed.shader_float16 = false;
+  ASSERT_OK_AND_ASSIGN(const auto no_floats, vk::Device::create(wanted));
+  EXPECT_FALSE(no_floats->caps().shader_float16);
+  EXPECT_EQ(no_floats->caps().storage_16bit, all.storage_16bit);
+  wanted = options();
+  wanted.allowed.storage_16bit = false;
+  ASSERT_OK_AND_ASSIGN(const auto no_storage, vk::Device::create(wanted));
+  EXPECT_FALSE(no_storage->caps().storage_16bit);
+  EXPECT_EQ(no_storage->caps().shader_float16, all.shader_float16);
+  wanted = options();
+  wanted.allowed.cooperative_matrix = false;
+  ASSERT_OK_AND_ASSIGN(const auto no_matrices, vk::Device::create(wanted));
+  EXPECT_FALSE(no_matrices->caps().cooperative_matrix);
+  EXPECT_TRUE(no_matrices->caps().matrix_shapes.empty());
+  EXPECT_EQ(no_matrices->caps().shader_float16, all.shader_float16);
+  wanted = options();
+  wanted.allowed.subgroup_size_control = false;
+  ASSERT_OK_AND_ASSIGN(const auto no_sizes, vk::Device::create(wanted));
+  EXPECT_FALSE(no_sizes->caps().required_subgroup_size);
+  EXPECT_EQ(no_sizes->caps().min_subgroup_size, 0u);
+}
+
+// Mesa's CPU driver has 8x8x8 at its width of 256 bits, and at 512, where it would not survive
+// them, they count as absent.
+TEST_F(DeviceTest, TheTableOfMatricesIsTheDrivers) {
+  ASSERT_OK_AND_ASSIGN(const auto device, vk::Device::create(options()));
+  const DeviceCaps& caps = device->caps();
+  if (!caps.is_cpu || !device->context().features.cooperative_matrix)
+    GTEST_SKIP() << "not a CPU driver with cooperative matrices";
+  const MatrixShape halves{.m = 8,
+                           .n = 8,
+                           .k = 8,
+                           .a = MatrixElement::kF16,
+                           .b = MatrixElement::kF16,
+                           .c = MatrixElement::kF32,
+                           .result = MatrixElement::kF32};
+  const bool listed = std::find(caps.matrix_shapes.begin(), caps.matrix_shapes.end(), halves) !=
+                      caps.matrix_shapes.end();
+  EXPECT_EQ(listed, caps.subgroup_size == 8);
+  EXPECT_EQ(caps.cooperative_matrix, caps.subgroup_size == 8);
 }
 
 TEST_F(DeviceTest, ThreadsShareADeviceWithTimelineOrFences) {

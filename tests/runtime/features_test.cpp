@@ -23,7 +23,7 @@ TEST_F(FeaturesTest, SixteenBitStorageHoldsHalves) {
   constexpr int64_t kN = 31;  // an odd number of halves
   Plan plan = add_plan(kN);
   plan.kernels[0].arguments = 2;
-  plan.kernels[0].uses_float16 = true;
+  plan.kernels[0].uses_16bit_storage = true;
   plan.kernels[0].glsl = std::string(kHead) +
                          "layout(local_size_x = 32) in;\n"
                          "layout(push_constant, std430) uniform Push { F32 a; F16 b; };\n"

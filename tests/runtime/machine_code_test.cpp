@@ -42,6 +42,8 @@ TEST(MachineCode, AMatrixInstructionOutweighsABlockOfScalarOnes) {
   EXPECT_EQ(loop->matrix_instructions, 1);
   EXPECT_EQ(loop->multiply_adds, 0);
   EXPECT_DOUBLE_EQ(loop->multiply_add_share(), 0.5);
+  EXPECT_DOUBLE_EQ(loop->matrix_share(), 0.5);
+  EXPECT_DOUBLE_EQ(loop->matrix_per_load(), 1);
 }
 
 TEST(MachineCode, OfIntelControlFlowEndsABlockAndASendsMessageSaysWhatItLoads) {
@@ -55,6 +57,9 @@ TEST(MachineCode, OfIntelControlFlowEndsABlockAndASendsMessageSaysWhatItLoads) {
       "send(16)        g50UD           g12UD           nullUD          0x08200580 0x00000000\n"
       "                            ugm MsgDesc: ( load, a64, d32, V1, L1STATE_L3MOCS dst_len = 2 ) "
       "base_offset 0  { align1 1H $1 };\n"
+      "send(1)         g109UD          g0UD            nullUD          0x0210011f 0x00000000\n"
+      "                            slm MsgDesc: ( fence, a32, threadgroup, none, normal_routing ) "
+      "base_offset 0\n"
       "mad(16)         g63<1>F         g111<8,8,1>F    g71<8,8,1>F     g49<1,1,1>F { align1 1H };\n"
       "(+f0.0) mad(16) g64<1>F         g111<8,8,1>F    g71<8,8,1>F     g49<1,1,1>F { align1 1H };\n"
       "send(16)        nullUD          g47UD           g121UD          0x08000584 0x00000080\n"
@@ -64,7 +69,7 @@ TEST(MachineCode, OfIntelControlFlowEndsABlockAndASendsMessageSaysWhatItLoads) {
       "mov(16)         g1<1>UD         0x00000000UD                    { align1 1H };\n");
   ASSERT_TRUE(loop);
   EXPECT_EQ(loop->multiply_adds, 2);
-  EXPECT_EQ(loop->instructions, 6);
+  EXPECT_EQ(loop->instructions, 7);
   EXPECT_EQ(loop->shared_loads, 1);
   EXPECT_EQ(loop->other_loads, 1);
 }

@@ -135,6 +135,53 @@ TEST_F(ShaderCacheTest, KernelsBeyondTheDeviceAreNamed) {
   EXPECT_NE(wide.error().message.find("more than '"), std::string::npos);
 }
 
+// Accesses of shared memory of a kernel with cooperative matrices say that they are shared, and
+// leave it to the barriers to make them visible.
+TEST(OptimiseSpirv, AccessesOfSharedMemoryDoNotOrderThemselves) {
+  const std::string glsl =
+      "#version 450\n"
+      "#extension GL_KHR_cooperative_matrix : require\n"
+      "#extension GL_KHR_memory_scope_semantics : require\n"
+      "#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require\n"
+      "layout(local_size_x = 8) in;\n"
+      "shared float16_t tile[64]; shared float sums[64];\n"
+      "void main() {\n"
+      "  tile[gl_LocalInvocationID.x] = float16_t(1.0);\n"
+      "  barrier();\n"
+      "  coopmat<float16_t, gl_ScopeSubgroup, 8, 8, gl_MatrixUseA> a;\n"
+      "  coopmat<float16_t, gl_ScopeSubgroup, 8, 8, gl_MatrixUseB> b;\n"
+      "  coopmat<float, gl_ScopeSubgroup, 8, 8, gl_MatrixUseAccumulator> c =\n"
+      "    coopmat<float, gl_ScopeSubgroup, 8, 8, gl_MatrixUseAccumulator>(0.0);\n"
+      "  coopMatLoad(a, tile, 0, 8, gl_CooperativeMatrixLayoutRowMajor);\n"
+      "  coopMatLoad(b, tile, 0, 8, gl_CooperativeMatrixLayoutRowMajor);\n"
+      "  c = coopMatMulAdd(a, b, c);\n"
+      "  coopMatStore(c, sums, 0, 8, gl_CooperativeMatrixLayoutRowMajor);\n"
+      "}\n";
+  const auto device = vk::Device::create();  // whose compiler has started glslang
+  ASSERT_OK(device);
+  ASSERT_OK_AND_ASSIGN(const vk::Spirv written, vk::compile_glsl("matrix", glsl));
+  ASSERT_OK_AND_ASSIGN(const vk::Spirv spirv,
+                       vk::optimise_spirv("matrix", written, vk::SpirvRecipe::kCheap));
+  // Of each load and store of matrices: its memory operands, and words behind them.
+  const auto masks = [](const vk::Spirv& module) {
+    std::vector<std::pair<uint32_t, uint32_t>> found;
+    for (size_t at = 5; at < module.size(); at += module[at] >> 16) {
+      const uint32_t op = module[at] & 0xffff, words = module[at] >> 16;
+      const uint32_t mask_at = op == 4457 ? 6 : op == 4458 ? 5 : 0;
+      if (mask_at != 0) found.emplace_back(module[at + mask_at], words - mask_at - 1);
+    }
+    return found;
+  };
+  constexpr uint32_t kNonPrivate = 0x20;
+  ASSERT_EQ(masks(written).size(), 3u);
+  for (const auto& [mask, more] : masks(written)) EXPECT_EQ(more, 1u);  // the scope
+  ASSERT_EQ(masks(spirv).size(), 3u);
+  for (const auto& [mask, more] : masks(spirv)) {
+    EXPECT_EQ(mask, kNonPrivate);
+    EXPECT_EQ(more, 0u);
+  }
+}
+
 TEST_F(ShaderCacheTest, ProgramsShareEqualKernels) {
   auto device = vk::Device::create(options());
   ASSERT_OK(device);
