@@ -303,7 +303,7 @@ std::optional<TextType> text_type_of(std::string_view descr) {
 }
 
 // One element's text, without the zeros behind it. Nothing for what is no character.
-std::optional<std::string> text_of(const TextType& type, std::string_view bytes) {
+std::optional<std::string> element_text(const TextType& type, std::string_view bytes) {
   if (!type.unicode) {
     const size_t last = bytes.find_last_not_of('\0');
     return std::string(bytes.substr(0, last == std::string_view::npos ? 0 : last + 1));
@@ -350,7 +350,7 @@ Result<NpyTexts> parse_npy_texts(std::string_view bytes, std::string_view where)
   NpyTexts out{shape, {}};
   for (size_t at = 0; at < values.size(); at += type->width()) {
     std::optional<std::string> text =
-        text_of(*type, {reinterpret_cast<const char*>(values.data()) + at, type->width()});
+        element_text(*type, {reinterpret_cast<const char*>(values.data()) + at, type->width()});
     if (!text) return corrupt("{}: a text holds what is no character", where);
     out.texts.push_back(*std::move(text));
   }

@@ -47,14 +47,14 @@ std::optional<std::string> descr_of(const Pickle& pickle, const PickleValue& typ
 }
 
 // What the three ways to write an array have in common.
-struct Parts {
+struct ArrayParts {
   std::string descr;
   std::vector<int64_t> shape;
   bool fortran_order = false;
   const PickleValue* content = nullptr;
 };
 
-std::optional<std::vector<int64_t>> integers(const Pickle& pickle, const PickleValue& tuple) {
+std::optional<std::vector<int64_t>> numpy_integers(const Pickle& pickle, const PickleValue& tuple) {
   std::vector<int64_t> numbers;
   if (tuple.kind != Kind::kTuple) return std::nullopt;
   for (size_t i = 0; i < tuple.items.size(); ++i) {
@@ -64,10 +64,10 @@ std::optional<std::vector<int64_t>> integers(const Pickle& pickle, const PickleV
   return numbers;
 }
 
-std::optional<Parts> parts_of(const Pickle& pickle, const PickleValue& value) {
+std::optional<ArrayParts> array_parts(const Pickle& pickle, const PickleValue& value) {
   const std::string_view maker = maker_of(pickle, value);
   const PickleValue *type = nullptr, *shape = nullptr;
-  Parts parts;
+  ArrayParts parts;
   if (maker == kReconstruct) {  // and then a state: version, shape, type, Fortran's order, bytes
     if (value.items.size() != 3) return std::nullopt;
     const PickleValue& state = pickle.item(value, 2);
@@ -97,7 +97,7 @@ std::optional<Parts> parts_of(const Pickle& pickle, const PickleValue& value) {
   if (!descr) return std::nullopt;
   parts.descr = *std::move(descr);
   if (shape == nullptr) return parts;
-  auto extents = integers(pickle, *shape);
+  auto extents = numpy_integers(pickle, *shape);
   if (!extents) return std::nullopt;
   parts.shape = *std::move(extents);
   return parts;
@@ -116,7 +116,7 @@ bool is_numpy_value(const Pickle& pickle, const PickleValue& value) {
 
 Result<HostTensor> numpy_array(const Pickle& pickle, const PickleValue& value,
                                std::string_view where) {
-  const std::optional<Parts> parts = parts_of(pickle, value);
+  const std::optional<ArrayParts> parts = array_parts(pickle, value);
   if (!parts) return corrupt("{}: not an array of NumPy", where);
   const std::optional<std::string> bytes = pickle.bytes_of(*parts->content);
   if (!bytes) return corrupt("{}: an array of NumPy without its bytes", where);
@@ -125,7 +125,7 @@ Result<HostTensor> numpy_array(const Pickle& pickle, const PickleValue& value,
 
 Result<NpyTexts> numpy_object_texts(const Pickle& pickle, const PickleValue& value,
                                     std::string_view where) {
-  const std::optional<Parts> parts = parts_of(pickle, value);
+  const std::optional<ArrayParts> parts = array_parts(pickle, value);
   if (!parts || parts->content->kind != Kind::kList)
     return corrupt("{}: not an array of Python's objects", where);
   const std::optional<int64_t> numel = checked_numel(parts->shape, 1);
