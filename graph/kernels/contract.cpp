@@ -32,13 +32,11 @@ constexpr Form kForms[] = {
                                       t.caps);
      }},
     {[](const ContractAttr& attr, const DeviceCaps& caps) {
-       return choose_matrix_tiling(matrix_view(attr), attr.multiply, caps).has_value();
+       return choose_matrix_tiling(attr, caps).has_value();
      },
      [](const Task& t) {
-       return emit_contract_matrix(
-           t.writer, t.name, t.attr,
-           *choose_matrix_tiling(matrix_view(t.attr), t.attr.multiply, t.caps), t.a, t.b, t.store,
-           t.caps);
+       return emit_contract_matrix(t.writer, t.name, t.attr, *choose_matrix_tiling(t.attr, t.caps),
+                                   t.a, t.b, t.store, t.caps);
      }},
     {[](const ContractAttr&, const DeviceCaps&) { return true; },
      [](const Task& t) {

@@ -160,8 +160,8 @@ class MatrixEmitter : KernelBody {
 
   // Whether the four steps of a word differ in the innermost digit alone, all of them or none void.
   bool runs_of_k() const {
-    return !blocks_.inside.empty() && blocks_.inside.back().size % kWord == 0 &&
-           (blocks_.whole == 0 || blocks_.inside.size() > 1);
+    if (blocks_.inside.empty() || blocks_.inside.back().size % kWord != 0) return false;
+    return blocks_.inside.size() > 1 || blocks_.whole % kWord == 0;
   }
 
   int64_t turns() const { return blocks_.count > 1 ? 2 : 1; }

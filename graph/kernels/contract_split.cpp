@@ -42,8 +42,9 @@ double cpu_cycles(const ContractAttr& attr, const DeviceCaps& caps) {
 }
 
 int64_t gpu_tiles(const ContractAttr& attr, const DeviceCaps& caps) {
-  const MatrixView view = matrix_view(simplify_contract(attr));
-  if (const auto tiling = choose_matrix_tiling(view, attr.multiply, caps))
+  const ContractAttr simple = simplify_contract(attr);
+  const MatrixView view = matrix_view(simple);
+  if (const auto tiling = choose_matrix_tiling(simple, caps))
     return ceil_div(view.m_size, tiling->block_m()) * ceil_div(view.n_size, tiling->block_n()) *
            view.batch_size;
   const SharedTiling tiling = choose_shared_tiling(view, caps);

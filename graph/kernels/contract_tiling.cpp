@@ -336,14 +336,28 @@ const MatrixShape* half_product(const DeviceCaps& caps) {
 struct MatrixSplit {
   int64_t fragments_m, fragments_n, subgroups_m, subgroups_n;
 };
-constexpr MatrixSplit kMatrixSplits[] = {{4, 4, 4, 2}, {4, 4, 2, 2}, {4, 4, 2, 1}, {4, 2, 2, 2},
+constexpr MatrixSplit kMatrixSplits[] = {{4, 4, 4, 2}, {4, 4, 2, 2}, {4, 4, 4, 1}, {4, 2, 2, 2},
                                          {2, 4, 2, 2}, {2, 2, 4, 4}, {2, 2, 4, 2}, {2, 2, 2, 2},
                                          {4, 1, 4, 1}, {1, 4, 1, 4}, {2, 1, 4, 1}, {1, 1, 2, 2},
                                          {1, 1, 1, 1}};
+// Whether groups of four elements lie together in an operand, each at a multiple of four.
+bool has_fours(const ContractAttr& attr, int64_t Dim::*stride, int64_t offset) {
+  int odd = 0;
+  for (const Dim& dim : attr.dims) {
+    if (dim.*stride < 0) return false;
+    if (dim.*stride % 4 == 0) continue;
+    if (dim.*stride != 1 || dim.size % 4 != 0) return false;
+    ++odd;
+  }
+  return odd == 1 && offset % 4 == 0;
+}
+
 // Steps of the reduction that lie in shared memory at a time, at least.
 constexpr int64_t kMatrixSteps = 16;
 // Numbers of an invocation's results, at most.
 constexpr int64_t kMatrixResults = 128, kNarrowMatrixResults = 32;
+// Elements that an invocation loads of a block, at most.
+constexpr int64_t kMatrixLoads = 36, kNarrowMatrixLoads = 24;
 
 }  // namespace
 
@@ -368,6 +382,9 @@ std::vector<MatrixTiling> matrix_tilings(DType multiply, const DeviceCaps& caps)
                                ? caps.min_subgroup_size
                                : caps.subgroup_size;
     const int64_t results = tiling.subgroup_m() * tiling.subgroup_n() / tiling.subgroup_size;
+    const int64_t loads =
+        (tiling.block_m() + tiling.block_n()) * tiling.block_k / tiling.invocations();
+    if (loads > (narrow ? kNarrowMatrixLoads : kMatrixLoads)) continue;
     if (tiling.invocations() <= invocations && tiling.shared_bytes() <= caps.shared_memory_bytes &&
         results <= (narrow ? kNarrowMatrixResults : kMatrixResults))
       tilings.push_back(tiling);
@@ -375,12 +392,15 @@ std::vector<MatrixTiling> matrix_tilings(DType multiply, const DeviceCaps& caps)
   return tilings;
 }
 
-std::optional<MatrixTiling> choose_matrix_tiling(const MatrixView& view, DType multiply,
-                                                 const DeviceCaps& caps) {
+std::optional<MatrixTiling> choose_matrix_tiling(const ContractAttr& attr, const DeviceCaps& caps) {
+  if (has_narrow_registers(caps) &&
+      !(has_fours(attr, &Dim::a, attr.a_offset) && has_fours(attr, &Dim::b, attr.b_offset)))
+    return std::nullopt;
+  const MatrixView view = matrix_view(attr);
   const int64_t units = caps.compute_units == 0 ? kUnits : caps.compute_units;
   std::optional<MatrixTiling> best;
   double least = 0;
-  for (const MatrixTiling& tiling : matrix_tilings(multiply, caps)) {
+  for (const MatrixTiling& tiling : matrix_tilings(attr.multiply, caps)) {
     const auto tiles =
         static_cast<double>(ceil_div(view.m_size, tiling.block_m()) *
                             ceil_div(view.n_size, tiling.block_n()) * view.batch_size);

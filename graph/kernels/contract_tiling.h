@@ -118,9 +118,9 @@ struct MatrixTiling {
 // where it has no product of cooperative matrices of `multiply` that adds up in f32.
 std::vector<MatrixTiling> matrix_tilings(DType multiply, const DeviceCaps& caps);
 
-// The one of least estimated cost, or nothing where there is none. Which one never changes the
-// order of a sum.
-std::optional<MatrixTiling> choose_matrix_tiling(const MatrixView& view, DType multiply,
-                                                 const DeviceCaps& caps);
+// The one of least estimated cost for a simplified contraction. Nothing where there is none, and
+// where an invocation has room for few numbers and an operand has to be loaded one by one, with an
+// address for each. Which one it is never changes the order of a sum.
+std::optional<MatrixTiling> choose_matrix_tiling(const ContractAttr& attr, const DeviceCaps& caps);
 
 }  // namespace ito

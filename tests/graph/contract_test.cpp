@@ -125,22 +125,23 @@ DeviceCaps with_matrices(uint32_t m, uint32_t n, uint32_t k, uint32_t lanes) {
 
 TEST(MatrixTiling, OnlyWhereTheDeviceHasAProductThatAddsUpInF32) {
   const DeviceCaps amd = with_matrices(16, 16, 16, 32);
-  const MatrixView view = matrix_view(matmul_attr(1, 4096, 512, 512));
-  const auto tiling = choose_matrix_tiling(view, DType::kF16, amd);
+  ContractAttr attr = matmul_attr(1, 4096, 512, 512);
+  EXPECT_FALSE(choose_matrix_tiling(attr, amd));
+  attr.multiply = DType::kF16;
+  const auto tiling = choose_matrix_tiling(attr, amd);
   ASSERT_TRUE(tiling);
   EXPECT_EQ(tiling->shape, amd.matrix_shapes[1]);
   EXPECT_EQ(tiling->subgroup_size, 32u);
   EXPECT_TRUE(tiling->loads_ahead);
-  EXPECT_FALSE(choose_matrix_tiling(view, DType::kF32, amd));
   DeviceCaps less = amd;
   less.matrix_shapes.pop_back();
-  EXPECT_FALSE(choose_matrix_tiling(view, DType::kF16, less));
+  EXPECT_FALSE(choose_matrix_tiling(attr, less));
   less = amd;
   less.shader_float16 = false;
-  EXPECT_FALSE(choose_matrix_tiling(view, DType::kF16, less));
+  EXPECT_FALSE(choose_matrix_tiling(attr, less));
   less = amd;
   less.cooperative_matrix = false;
-  EXPECT_FALSE(choose_matrix_tiling(view, DType::kF16, less));
+  EXPECT_FALSE(choose_matrix_tiling(attr, less));
 }
 
 TEST(MatrixTiling, FitsTheDevice) {
@@ -149,6 +150,11 @@ TEST(MatrixTiling, FitsTheDevice) {
     EXPECT_LE(t.subgroup_m() * t.subgroup_n() / t.subgroup_size, 32);
     EXPECT_FALSE(t.loads_ahead);
   }
+  // They have none for operands that are loaded one by one.
+  ContractAttr thin = conv_attr(4, 18, 18, 3, 64, 3);
+  thin.multiply = DType::kF16;
+  EXPECT_FALSE(choose_matrix_tiling(simplify_contract(thin), with_matrices(8, 8, 16, 8)));
+  EXPECT_TRUE(choose_matrix_tiling(simplify_contract(thin), with_matrices(16, 16, 16, 32)));
   DeviceCaps small = with_matrices(16, 16, 16, 32);
   small.max_workgroup_invocations = 128;
   small.shared_memory_bytes = 16384;

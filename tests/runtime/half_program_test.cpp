@@ -1,7 +1,9 @@
-// Programs that multiply in 16 bits, on the device against the interpreter with the same rounding:
-// so the tolerance is that of f32 sums.
+// Programs that multiply in 16 bits, on the device against the interpreter. Their inputs are
+// halves, so that rounding them changes nothing (which way a driver rounds is its own choice) and
+// the tolerance is that of f32 sums.
 #include <random>
 
+#include "base/half.h"
 #include "graph/builder.h"
 #include "graph/compile.h"
 #include "graph/passes/passes.h"
@@ -23,7 +25,7 @@ class HalfProgram : public test::VulkanTest {
   HostValue random(const Shape& shape) {
     HostValue value{shape, std::vector<double>(static_cast<size_t>(shape.numel()))};
     std::normal_distribution<float> normal;
-    for (double& element : value.data) element = normal(random_);
+    for (double& element : value.data) element = half_to_float(float_to_half(normal(random_)));
     return value;
   }
 
@@ -94,8 +96,8 @@ TEST_F(HalfProgram, AttentionRoundsItsProductsAndNotItsSoftmax) {
   const Tensor q = matmul(reshape(x, {18, 16}), w);
   const Tensor scores = softmax(matmul(reshape(q, {2, 9, 16}), x, false, true));
   program.output("y", matmul(scores, x));
-  // Of products of products: what lies in the middle of two halves may be rounded either way.
-  expect_same(program, {{"x", random(x.shape())}, {"w", random(w.shape())}}, 2e-3);
+  // Products of products: what lies between two halves is rounded as the driver likes.
+  expect_same(program, {{"x", random(x.shape())}, {"w", random(w.shape())}}, 5e-3);
 }
 
 TEST_F(HalfProgram, IsRefusedInOneLineWhereTheDeviceHasNoHalves) {
