@@ -66,8 +66,12 @@ inline constexpr uint32_t kMaxKernelArguments = 15;
 struct KernelCall {
   uint32_t kernel = 0;  // index into Plan::kernels
   std::vector<BufferRange> arguments;
-  uint32_t reads = 0;   // bit i: argument i is read
-  uint32_t writes = 0;  // bit i: argument i is written
+  // Empty: the addresses of the arguments are pushed. Else they lie in memory that the runtime
+  // keeps, 8 bytes each, and what is pushed are the addresses of tables in it: that of argument
+  // tables[0], of tables[1] and so on.
+  std::vector<uint32_t> tables;
+  uint64_t reads = 0;   // bit i: argument i is read
+  uint64_t writes = 0;  // bit i: argument i is written
   std::array<uint32_t, 3> groups = {1, 1, 1};
   bool barrier_before = false;  // must see all writes of the calls before it
   // For inspect and the profiler; what the call does at least.

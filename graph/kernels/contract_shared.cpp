@@ -206,7 +206,6 @@ class SharedEmitter : KernelBody {
     int count = 0;
     for (const auto* list : {&s.rows, &blocks_.inside, &blocks_.outside, &batch})
       for (const Digit& digit : *list) {
-        if (digit.*s.stride < 0) return false;
         if (digit.*s.stride % 4 != 0) ++count;
       }
     return count == 1;  // the one that is read along

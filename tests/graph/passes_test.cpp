@@ -153,7 +153,7 @@ TEST(Fuse, ConvolutionBiasSiluAndResidualAreOneKernel) {
   const Tensor bias = input(graph, "bias", {8}), residual = input(graph, "residual", {1, 4, 4, 8});
   program.output("y", silu(conv2d(x, w, ConvAttr{}) + bias) + residual);
   const Program ready = prepared(program);
-  EXPECT_EQ(listing(fuse(ready, true)), "contract: stores add%10; loads x, w, bias, residual\n");
+  EXPECT_EQ(listing(fuse(ready, true, cpu())), "contract: stores add%10; loads x, w, bias, residual\n");
 }
 
 // NCSN++'s residual blocks: the sum is scaled by 1/√2.
@@ -164,7 +164,7 @@ TEST(Fuse, ConvolutionBiasSiluResidualAndScaleAreOneKernel) {
   const Tensor bias = input(graph, "bias", {8}), residual = input(graph, "residual", {1, 4, 4, 8});
   program.output("y", (silu(conv2d(x, w, ConvAttr{}) + bias) + residual) * 0.70710678);
   const Program ready = prepared(program);
-  EXPECT_EQ(listing(fuse(ready, true)), "contract: stores mul%12; loads x, w, bias, residual\n");
+  EXPECT_EQ(listing(fuse(ready, true, cpu())), "contract: stores mul%12; loads x, w, bias, residual\n");
 }
 
 // Of a residual block's group norm only the statistics are stored: subtracting, scaling, the affine
@@ -178,7 +178,7 @@ TEST(Fuse, ApplyingGroupNormSiluAndPaddingIsOneKernel) {
   conv.pad = {1, 1, 1, 1};
   program.output("y", conv2d(silu(group_norm(x, gamma, beta, 2, 1e-5)), w, conv));
   const Program ready = prepared(program);
-  EXPECT_EQ(listing(fuse(ready, true)),
+  EXPECT_EQ(listing(fuse(ready, true, cpu())),
             "reduce: stores reduce_sum%5; loads x\n"
             "reduce: stores mul%8; loads reduce_sum%5\n"
             "reduce: stores reduce_sum%12; loads x, mul%8\n"
@@ -192,8 +192,8 @@ TEST(Fuse, ElementwiseChainsStoreTheirLastValueOnlyAndWithoutFusionEach) {
   const Tensor x = input(*program.graph, "x", {64});
   program.output("y", sqrt(exp(x) + x));
   const Program ready = prepared(program);
-  EXPECT_EQ(listing(fuse(ready, true)), "map: stores sqrt%3; loads x\n");
-  EXPECT_EQ(listing(fuse(ready, false)), "map: stores exp%1, add%2, sqrt%3; loads x\n");
+  EXPECT_EQ(listing(fuse(ready, true, cpu())), "map: stores sqrt%3; loads x\n");
+  EXPECT_EQ(listing(fuse(ready, false, cpu())), "map: stores exp%1, add%2, sqrt%3; loads x\n");
 }
 
 TEST(Fuse, ReductionsOverTheSameElementsShareOneWalk) {
@@ -202,11 +202,11 @@ TEST(Fuse, ReductionsOverTheSameElementsShareOneWalk) {
   program.output("sum", sum(x, {1}));
   program.output("squares", sum(square(x), {1}));
   const Program ready = prepared(program);
-  EXPECT_EQ(listing(fuse(ready, true)), "reduce: stores reshape%2, reshape%5; loads x\n");
+  EXPECT_EQ(listing(fuse(ready, true, cpu())), "reduce: stores reshape%2, reshape%5; loads x\n");
 }
 
 FusedProgram scheduled(const Program& program) {
-  FusedProgram fused = fuse(program, true);
+  FusedProgram fused = fuse(program, true, cpu());
   schedule(fused);
   return fused;
 }
