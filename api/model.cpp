@@ -204,10 +204,9 @@ Result<std::string> variant_of_average(const Path& folder, const std::string& de
     if (found == decay) return variant;
     there.push_back(found);
   }
-  return not_found(
-      "{} has no average of decay {}; {}", folder.string(), decay,
-      there.empty() ? "its weights do not say what they are"
-                                    : "those that it has are " + joined(there));
+  return not_found("{} has no average of decay {}; {}", folder.string(), decay,
+                   there.empty() ? "its weights do not say what they are"
+                                 : "those that it has are " + joined(there));
 }
 
 Result<Model> load_scheduled_model(const Path& folder, std::string_view variant) {

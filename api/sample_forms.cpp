@@ -90,8 +90,8 @@ Result<const SampleForm*> sample_form(const Path& out) {
   const bool letters =
       ending.size() > 1 && std::isalpha(static_cast<unsigned char>(ending[1])) != 0;
   if (!letters) return &kFolder;
-  return invalid_argument("--out is {}, expected {} or {}; {}/ is a folder", out.string(), joined(expected),
-                          kFolder.written, out.string());
+  return invalid_argument("--out is {}, expected {} or {}; {}/ is a folder", out.string(),
+                          joined(expected), kFolder.written, out.string());
 }
 
 }  // namespace ito

@@ -151,7 +151,8 @@ Status Run::open_folder() {
   ITO_TRY(take_folder());
   ITO_TRY(remove_half_written(run_.out));
   std::optional<Checkpoint> checkpoint;
-  if (file_exists(run_.out / kRunFile)) {  // else whatever is called so is no checkpoint of this run
+  if (file_exists(run_.out /
+                  kRunFile)) {  // else whatever is called so is no checkpoint of this run
     ITO_ASSIGN(checkpoint, load_latest_checkpoint(run_.out, device_->log()));
   }
   if (!checkpoint) {

@@ -60,12 +60,12 @@ Result<BenchCase> forward_case(const BenchModel& model, int64_t batch) {
   c.name = fmt::format("{}_forward_b{}", model.name, batch);
   c.program.name = c.name;
   Graph& graph = *c.program.graph;
-  const Tensor sample = input(graph, "sample", {batch, side_of(config), side_of(config),
-                                                config.in_channels});
+  const Tensor sample =
+      input(graph, "sample", {batch, side_of(config), side_of(config), config.in_channels});
   const FlatTensors flat = flat_inputs(graph, state_name::kParameters, network.set());
-  c.program.output("out", network.build(Scope(network.set(), flat), sample,
-                                        input(graph, "timestep", {batch}),
-                                        conditioning_inputs(graph, network.signature(), batch)));
+  c.program.output(
+      "out", network.build(Scope(network.set(), flat), sample, input(graph, "timestep", {batch}),
+                           conditioning_inputs(graph, network.signature(), batch)));
   c.parameters = initial_parameters(network.set(), 0);
   return c;
 }

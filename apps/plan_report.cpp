@@ -25,7 +25,7 @@ std::string range_text(const Plan& plan, const BufferRange& range) {
 }
 
 // The arguments whose bit is set.
-std::vector<std::string> ranges(const Plan& plan, const KernelCall& call, uint32_t mask) {
+std::vector<std::string> ranges(const Plan& plan, const KernelCall& call, uint64_t mask) {
   std::vector<std::string> list;
   for (size_t i = 0; i < call.arguments.size(); ++i)
     if ((mask >> i & 1) != 0) list.push_back(range_text(plan, call.arguments[i]));

@@ -179,7 +179,7 @@ Status run(SampleCommand& c) {
   ITO_ASSIGN(const SampleForm* form, sample_form(c.out));
   return interrupted("stopped after {} images; {}", summary.images,
                      form->is_folder() ? "run the same command again to go on"
-                                     : c.out + " is one file of all and was not written");
+                                       : c.out + " is one file of all and was not written");
 }
 
 }  // namespace

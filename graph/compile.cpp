@@ -1,14 +1,16 @@
 #include "graph/compile.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <limits>
 #include <map>
 
 #include "base/integer.h"
-#include "graph/kernels/emit.h"
+#include "graph/kernels/joined.h"
 #include "graph/passes/cost.h"
 #include "graph/passes/fuse.h"
+#include "graph/passes/join.h"
 #include "graph/passes/passes.h"
 #include "graph/passes/plan_memory.h"
 #include "graph/passes/rewrite.h"
@@ -45,14 +47,33 @@ void place_barriers(std::vector<KernelCall>& calls) {
   }
 }
 
+// Emits every kernel, in order.
+std::vector<KeyedKernel> emit_kernels(const FusedProgram& fused, const DeviceCaps& caps) {
+  std::vector<KeyedKernel> kernels;
+  for (const FusedKernel& kernel : fused.kernels)
+    kernels.push_back(keyed_kernel(fused, kernel, caps, ""));
+  return kernels;
+}
+
 class PlanBuilder {
  public:
-  PlanBuilder(const FusedProgram& fused, MemoryPlan memory, const DeviceCaps& caps)
-      : fused_(fused), graph_(*fused.program->graph), memory_(std::move(memory)), caps_(caps) {}
+  PlanBuilder(const FusedProgram& fused, std::vector<KeyedKernel> emitted, MemoryPlan memory,
+              const DeviceCaps& caps)
+      : fused_(fused),
+        graph_(*fused.program->graph),
+        emitted_(std::move(emitted)),
+        memory_(std::move(memory)),
+        caps_(caps) {}
 
   Plan build() {
     plan_.name = fused_.program->name;
-    for (const FusedKernel& kernel : fused_.kernels) add_call(kernel);
+    for (size_t first = 0, end; first < fused_.kernels.size(); first = end) {
+      end = first + 1;
+      while (end < fused_.kernels.size() &&
+             fused_.kernels[end].dispatch == fused_.kernels[first].dispatch)
+        ++end;
+      end - first == 1 ? add_call(first) : add_joined_call(first, end);
+    }
     for (const auto& [output, external] : memory_.copies) add_copy(output, external);
     place_barriers(plan_.calls);
     plan_.externals = std::move(memory_.externals);
@@ -63,15 +84,8 @@ class PlanBuilder {
   }
 
  private:
-  // Argument keys: a stored node, or a stored node from some element on.
-  NodeId key(NodeId base, int64_t offset) {
-    auto [it, fresh] = key_of_.try_emplace({base, offset}, static_cast<NodeId>(keys_.size()));
-    if (fresh) keys_.push_back({base, offset});
-    return it->second;
-  }
-
-  BufferRange range_of(NodeId argument) const {
-    const auto& [base, offset] = keys_[argument];
+  BufferRange range_of(const std::pair<NodeId, int64_t>& key) const {
+    const auto& [base, offset] = key;
     BufferRange range = memory_.place[base];
     uint64_t bytes = static_cast<uint64_t>(offset) * dtype_size(graph_.node(base).dtype);
     range.offset += bytes;
@@ -87,30 +101,75 @@ class PlanBuilder {
     return it->second;
   }
 
-  void add_call(const FusedKernel& kernel) {
-    keys_.clear();
-    key_of_.clear();
-    EmittedKernel emitted = emit_kernel(
-        graph_, kernel, fused_.stored,
-        [this](NodeId base, int64_t offset) { return key(base, offset); }, caps_);
-    CHECK(emitted.arguments.size() <= kMaxKernelArguments,
-          fmt::format("kernel {} ({}) has {} arguments", emitted.kernel.name,
-                      graph_.node(kernel.stores[0]).label, emitted.arguments.size()));
+  // What a call says of kernel k, and its arguments behind those that are there.
+  void describe(KernelCall& call, size_t k) const {
+    const FusedKernel& kernel = fused_.kernels[k];
+    const KeyedKernel& keyed = emitted_[k];
+    const std::string text = expression_text(graph_, kernel, fused_.stored);
+    call.expression += (call.expression.empty() ? "" : "; ") + text;
+    for (const KernelWriter::Argument& argument : keyed.emitted.writer.arguments()) {
+      const size_t i = call.arguments.size();
+      call.arguments.push_back(range_of(keyed.keys[argument.value]));
+      if (argument.read) call.reads |= uint64_t{1} << i;
+      if (argument.written) call.writes |= uint64_t{1} << i;
+    }
+    const KernelCost cost = kernel_cost(graph_, kernel, fused_.stored);
+    call.flops += cost.flops;
+    call.bytes_read += cost.bytes_read;
+    call.bytes_written += cost.bytes_written;
+  }
+
+  const std::string& label_of(size_t k) const {
+    return graph_.node(fused_.kernels[k].stores.back()).label;
+  }
+
+  void add_call(size_t k) {
+    EmittedKernel& emitted = emitted_[k].emitted;
+    CHECK(emitted.writer.arguments().size() <= kMaxKernelArguments,
+          fmt::format("kernel {} ({}) has {} arguments", emitted.kernel.name, label_of(k),
+                      emitted.writer.arguments().size()));
     KernelCall call;
     call.groups = emitted.groups;
-    call.label = graph_.node(kernel.stores.back()).label;
-    call.expression = expression_text(graph_, kernel, fused_.stored);
-    for (size_t i = 0; i < emitted.arguments.size(); ++i) {
-      const KernelWriter::Argument& argument = emitted.arguments[i];
-      call.arguments.push_back(range_of(argument.value));
-      if (argument.read) call.reads |= 1u << i;
-      if (argument.written) call.writes |= 1u << i;
-    }
-    KernelCost cost = kernel_cost(graph_, kernel, fused_.stored);
-    call.flops = cost.flops;
-    call.bytes_read = cost.bytes_read;
-    call.bytes_written = cost.bytes_written;
+    call.label = label_of(k);
+    describe(call, k);
     call.kernel = kernel_index(std::move(emitted.kernel));
+    plan_.calls.push_back(std::move(call));
+  }
+
+  // Kernels [first, end) as one call; those of one text are one part of it.
+  void add_joined_call(size_t first, size_t end) {
+    std::map<std::string, std::vector<size_t>> by_text;
+    for (size_t k = first; k < end; ++k) by_text[emitted_[k].emitted.kernel.glsl].push_back(k);
+    std::vector<KernelWriter> writers;
+    std::vector<JoinedPart> parts;
+    std::vector<std::string> names;
+    KernelCall call;
+    call.groups = {0, 1, 1};
+    for (const auto& [text, kernels] : by_text) {
+      const EmittedKernel& emitted = emitted_[kernels[0]].emitted;
+      writers.push_back(by_text.size() == 1 ? emitted.writer
+                                            : keyed_kernel(fused_, fused_.kernels[kernels[0]],
+                                                           caps_, fmt::format("p{}_", parts.size()))
+                                                  .emitted.writer);
+      parts.push_back({nullptr, emitted.groups[0], static_cast<uint32_t>(kernels.size())});
+      names.push_back(emitted.kernel.name);
+      call.groups[0] += emitted.groups[0] * parts.back().count;
+      call.tables.push_back(static_cast<uint32_t>(call.arguments.size()));
+      for (size_t k : kernels) describe(call, k);
+    }
+    for (size_t i = 0; i < parts.size(); ++i) parts[i].writer = &writers[i];
+    call.label = fmt::format("{} and {} more", label_of(first), end - first - 1);
+    const EmittedKernel& any = emitted_[first].emitted;
+    Kernel kernel =
+        join_kernels(fmt::format("{}", fmt::join(names, "_and_")), any.kernel.local_size, parts);
+    kernel.required_subgroup_size = any.kernel.required_subgroup_size;
+    for (size_t k = first; k < end; ++k) {
+      const Kernel& part = emitted_[k].emitted.kernel;
+      kernel.uses_float16 |= part.uses_float16;
+      kernel.uses_16bit_storage |= part.uses_16bit_storage;
+      kernel.uses_cooperative_matrix |= part.uses_cooperative_matrix;
+    }
+    call.kernel = kernel_index(std::move(kernel));
     plan_.calls.push_back(std::move(call));
   }
 
@@ -143,11 +202,10 @@ class PlanBuilder {
 
   const FusedProgram& fused_;
   const Graph& graph_;
+  std::vector<KeyedKernel> emitted_;
   MemoryPlan memory_;
   const DeviceCaps& caps_;
   Plan plan_;
-  std::vector<std::pair<NodeId, int64_t>> keys_;
-  std::map<std::pair<NodeId, int64_t>, NodeId> key_of_;
   std::map<std::string, uint32_t> kernel_of_text_;
 };
 
@@ -235,14 +293,17 @@ Result<Plan> compile(const Program& program, const DeviceCaps& caps,
   current = separate_results(current);
   ITO_TRY(check_sizes(current));
   // Which kernel computes what.
-  FusedProgram fused = fuse(current, options.fuse);
+  FusedProgram fused = fuse(current, options.fuse, caps);
   // In which order.
   schedule(fused);
+  // GLSL, and which kernels run together: needs the order and the sizes of the kernels.
+  std::vector<KeyedKernel> kernels = emit_kernels(fused, caps);
+  if (options.fuse) join_dispatches(fused, kernels);
   // Where it lies: needs the order.
   MemoryPlan memory = plan_memory(fused, options.reuse_memory, caps.max_allocation_bytes);
   ITO_TRY(check_pieces(program.name, *fused.program->graph, memory, caps));
-  // GLSL, addresses and barriers: needs the places.
-  Plan plan = PlanBuilder(fused, std::move(memory), caps).build();
+  // Calls, addresses and barriers: needs the places.
+  Plan plan = PlanBuilder(fused, std::move(kernels), std::move(memory), caps).build();
   plan.ideal_bytes = ideal;
   return plan;
 }

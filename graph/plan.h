@@ -57,7 +57,7 @@ struct Kernel {
   uint32_t arguments = 0;               // number of addresses, at most kMaxKernelArguments
   uint32_t required_subgroup_size = 0;  // 0: any
   bool uses_cooperative_matrix = false;
-  bool uses_float16 = false;       // arithmetic with 16-bit floats, conversions of them included
+  bool uses_float16 = false;        // arithmetic with 16-bit floats, conversions of them included
   bool uses_16bit_storage = false;  // loads and stores of 16 bits
 };
 
@@ -67,8 +67,12 @@ inline constexpr uint32_t kMaxKernelArguments = 15;
 struct KernelCall {
   uint32_t kernel = 0;  // index into Plan::kernels
   std::vector<BufferRange> arguments;
-  uint32_t reads = 0;   // bit i: argument i is read
-  uint32_t writes = 0;  // bit i: argument i is written
+  // Empty: the addresses of the arguments are pushed. Else they lie in memory that the runtime
+  // keeps, 8 bytes each, and what is pushed are the addresses of tables in it: that of argument
+  // tables[0], of tables[1] and so on.
+  std::vector<uint32_t> tables;
+  uint64_t reads = 0;   // bit i: argument i is read
+  uint64_t writes = 0;  // bit i: argument i is written
   std::array<uint32_t, 3> groups = {1, 1, 1};
   bool barrier_before = false;  // must see all writes of the calls before it
   // For inspect and the profiler; what the call does at least.

@@ -15,9 +15,12 @@ constexpr uint32_t kMeasurements = 3;
 void check_plan(const Plan& plan) {
   for (const KernelCall& call : plan.calls) {
     CHECK(call.kernel < plan.kernels.size(), call.label + ": kernel index out of range");
-    CHECK(call.arguments.size() == plan.kernels[call.kernel].arguments &&
-              call.arguments.size() <= kMaxKernelArguments,
+    const size_t pushed = call.tables.empty() ? call.arguments.size() : call.tables.size();
+    CHECK(pushed == plan.kernels[call.kernel].arguments && pushed <= kMaxKernelArguments &&
+              call.arguments.size() <= 64,
           call.label + ": wrong number of arguments");
+    for (uint32_t first : call.tables)
+      CHECK(first < call.arguments.size(), call.label + ": a table beyond the arguments");
     for (const BufferRange& range : call.arguments) {
       uint64_t size = 0;
       if (range.space == BufferSpace::kArena) {
@@ -191,22 +194,50 @@ std::pair<const DeviceTensor*, uint64_t> Executor::place(const BufferRange& rang
   return {&arena_[range.offset / plan_.arena_piece], range.offset % plan_.arena_piece};
 }
 
+uint64_t Executor::address_of(const BufferRange& range) const {
+  const auto [memory, offset] = place(range);
+  return memory->address() + offset;
+}
+
 void Executor::record_dispatch(vk::CommandRecorder& recorder, const Dispatch& dispatch) {
   const KernelCall& call = plan_.calls[dispatch.call];
   std::array<uint64_t, kMaxKernelArguments> addresses;
-  for (size_t i = 0; i < call.arguments.size(); ++i) {
-    const auto [memory, offset] = place(call.arguments[i]);
-    addresses[i] = memory->address() + offset;
+  size_t pushed = 0;
+  if (call.tables.empty()) {
+    for (const BufferRange& range : call.arguments) addresses[pushed++] = address_of(range);
+  } else {
+    const uint64_t first = tables_.address() + table_offset_[dispatch.call];
+    for (uint32_t argument : call.tables) addresses[pushed++] = first + argument * sizeof(uint64_t);
   }
   recorder.bind(*pipelines_[call.kernel]);
-  recorder.push_addresses(std::span(addresses).first(call.arguments.size()));
+  recorder.push_addresses(std::span(addresses).first(pushed));
   recorder.dispatch(dispatch.base, dispatch.groups);
+}
+
+// The addresses of the arguments that are not pushed, all calls' one after the other.
+Status Executor::write_tables() {
+  std::vector<uint64_t> addresses;
+  table_offset_.assign(plan_.calls.size(), 0);
+  for (size_t c = 0; c < plan_.calls.size(); ++c) {
+    if (plan_.calls[c].tables.empty()) continue;
+    table_offset_[c] = addresses.size() * sizeof(uint64_t);
+    for (const BufferRange& range : plan_.calls[c].arguments)
+      addresses.push_back(address_of(range));
+  }
+  if (addresses.empty()) return {};
+  const auto bytes = std::as_bytes(std::span(addresses));
+  if (!tables_.valid()) {
+    const auto words = static_cast<int64_t>(bytes.size() / 4);
+    ITO_ASSIGN(tables_, allocate(DType::kU32, Shape{words}, bytes.size(), 0));
+  }
+  return vk::upload_now(device_, *tables_.buffer(), tables_.offset(), bytes);
 }
 
 // Cuts the calls by the estimates at hand and records each slice. Time marks: in profile mode one
 // before each slice and one after each dispatch, otherwise one before and one after each slice.
 Status Executor::record_slices() {
   ITO_TRY(wait());
+  ITO_TRY(write_tables());
   std::vector<Slice> slices = slice_calls(plan_, call_ms_, options_.max_submit_ms);
   uint32_t marks = 0;
   for (const Slice& slice : slices)

@@ -122,6 +122,8 @@ class Executor {
   Status ensure_external(size_t index);
   // The memory of a range that is not empty, and the first byte in it.
   std::pair<const DeviceTensor*, uint64_t> place(const BufferRange& range) const;
+  uint64_t address_of(const BufferRange& range) const;
+  Status write_tables();
   void record_dispatch(vk::CommandRecorder& recorder, const Dispatch& dispatch);
   Status record_slices();
   Status submit_slice(const vk::CommandBuffer& commands);
@@ -135,6 +137,8 @@ class Executor {
   std::vector<std::shared_ptr<const vk::Pipeline>> pipelines_;  // one per kernel
   std::vector<DeviceTensor> arena_;  // of Plan::arena_piece bytes each; the last may be smaller
   DeviceTensor constants_;
+  DeviceTensor tables_;                  // addresses of arguments that are not pushed
+  std::vector<uint64_t> table_offset_;   // by call: its own, in bytes
   std::vector<DeviceTensor> externals_;  // one per external; empty until bound or needed
   std::vector<bool> own_external_;
   std::vector<double> call_ms_;  // estimates

@@ -49,6 +49,7 @@ Status Executor::check_canaries() {
   };
   for (const DeviceTensor& piece : arena_) ITO_TRY(check("the arena", piece));
   ITO_TRY(check("the constants", constants_));
+  ITO_TRY(check("the tables of arguments", tables_));
   for (size_t i = 0; i < externals_.size(); ++i)
     if (own_external_[i])
       ITO_TRY(check(fmt::format("external '{}'", plan_.externals[i].name), externals_[i]));

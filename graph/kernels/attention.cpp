@@ -151,7 +151,7 @@ EmittedKernel emit_attention(const Graph& graph, const FusedKernel& kernel,
   const AttentionWalk walk = WalkBuilder(graph, kernel, storage, writer).build();
   EmittedKernel result = caps.is_cpu ? emit_attention_lanes(writer, walk, caps)
                                      : emit_attention_shared(writer, walk, caps);
-  result.arguments = writer.arguments();
+  result.writer = std::move(writer);
   return result;
 }
 

@@ -19,16 +19,20 @@ EmittedKernel emit_contraction(const Graph& graph, const FusedKernel& kernel,
   const Node& node = graph.node(heavy);
   ContractAttr attr = std::get<ContractAttr>(node.attrs);
   KernelWriter writer;
-  // Offsets go into the addresses, so that equal layers share one kernel.
-  auto operand = [&](int i, int64_t& offset) {
+  // Offsets go into the addresses, so that equal layers share one kernel. What is read backwards
+  // begins at its lowest element.
+  auto operand = [&](int i, int64_t& offset, int64_t ContractAttr::Dim::*stride) {
     NodeId base = node.inputs[static_cast<size_t>(i)];
-    std::string argument = writer.argument(storage.argument_key(base, offset),
+    int64_t lowest = offset;
+    for (const ContractAttr::Dim& dim : attr.dims)
+      lowest += std::min<int64_t>(0, dim.*stride * (dim.size - 1));
+    std::string argument = writer.argument(storage.argument_key(base, lowest),
                                            graph.node(base).dtype, /*read=*/true, false);
-    offset = 0;
+    offset -= lowest;
     return argument;
   };
-  std::string a = operand(0, attr.a_offset);
-  std::string b = operand(1, attr.b_offset);
+  std::string a = operand(0, attr.a_offset, &ContractAttr::Dim::a);
+  std::string b = operand(1, attr.b_offset, &ContractAttr::Dim::b);
   ExpressionWriter expression(graph, writer, storage);
   expression.bind(heavy, "o", "value");
   expression.set_varying("o");
@@ -38,11 +42,11 @@ EmittedKernel emit_contraction(const Graph& graph, const FusedKernel& kernel,
     writer.extension("GL_KHR_shader_subgroup_basic");
     expression.set_lanes("o", "base", caps.subgroup_size);
   }
-  emit_stores(graph, kernel, storage, writer, expression, ElementIndex{"o", {}}, node.shape);
+  emit_stores(graph, kernel.stores, storage, writer, expression, ElementIndex{"o", {}}, node.shape);
   writer.function("void store_result(uint o, uint base, uint lane, float value) {\n" +
                   expression.take_text() + "}\n");
   ContractKernel contract = emit_contract(writer, name, attr, a, b, "store_result", caps);
-  return {std::move(contract.kernel), writer.arguments(), contract.groups};
+  return {std::move(contract.kernel), std::move(writer), contract.groups};
 }
 
 void collect(const Graph& graph, const FusedKernel& kernel, const std::vector<bool>& stored,
@@ -64,12 +68,12 @@ std::string begin_lanes(KernelWriter& writer, ExpressionWriter& expression,
   return "  uint lane = gl_SubgroupInvocationID;\n";
 }
 
-void emit_stores(const Graph& graph, const FusedKernel& kernel, const StorageMap& storage,
+void emit_stores(const Graph& graph, std::span<const NodeId> ids, const StorageMap& storage,
                  KernelWriter& writer, ExpressionWriter& expression, const ElementIndex& index,
                  const Shape& index_shape, const std::string& condition) {
   std::string position = expression.linear(index, index_shape);
   std::string stores;
-  for (NodeId id : kernel.stores) {
+  for (NodeId id : ids) {
     const Node& node = graph.node(id);
     ElementIndex at{position, {}};
     if (node.shape == index_shape) at.coords = index.coords;
@@ -87,7 +91,7 @@ void emit_stores(const Graph& graph, const FusedKernel& kernel, const StorageMap
 EmittedKernel emit_kernel(const Graph& graph, const FusedKernel& kernel,
                           const std::vector<bool>& stored,
                           const std::function<NodeId(NodeId, int64_t)>& argument_key,
-                          const DeviceCaps& caps) {
+                          const DeviceCaps& caps, const std::string& prefix) {
   StorageMap storage;
   storage.stored = [&](NodeId id) {
     return stored[id] &&
@@ -102,10 +106,10 @@ EmittedKernel emit_kernel(const Graph& graph, const FusedKernel& kernel,
   std::string name = kernel_name(graph, kernel, stored);
   switch (kernel.kind) {
     case FusedKernel::Kind::kMap:
-      result = emit_map(graph, kernel, storage, caps);
+      result = emit_map(graph, kernel, storage, caps, prefix);
       break;
     case FusedKernel::Kind::kReduce:
-      result = emit_reduce(graph, kernel, storage, caps);
+      result = emit_reduce(graph, kernel, storage, caps, prefix);
       break;
     case FusedKernel::Kind::kContract:
       return emit_contraction(graph, kernel, storage, caps, name);

@@ -54,15 +54,15 @@ std::string KernelWriter::argument(NodeId value, DType dtype, bool read, bool wr
     CHECK(arguments_[i].dtype == dtype, "one argument used with two dtypes");
     arguments_[i].read |= read;
     arguments_[i].written |= written;
-    return fmt::format("b{}", i);
+    return own(fmt::format("b{}", i));
   }
   arguments_.push_back({value, dtype, read, written});
-  return fmt::format("b{}", arguments_.size() - 1);
+  return own(fmt::format("b{}", arguments_.size() - 1));
 }
 
 size_t KernelWriter::find(const std::string& name) const {
   size_t index = arguments_.size();
-  std::from_chars(name.data() + 1, name.data() + name.size(), index);
+  std::from_chars(name.data() + prefix_.size() + 1, name.data() + name.size(), index);
   CHECK(index < arguments_.size(), "unknown kernel argument " + name);
   return index;
 }
@@ -128,40 +128,51 @@ void KernelWriter::function(const std::string& text) {
 
 void KernelWriter::extension(const std::string& name) { extensions_.insert(name); }
 
-Kernel KernelWriter::finish(std::string name, std::array<uint32_t, 3> local_size,
-                            const std::string& body) const {
-  std::string text = "#version 450\n#extension GL_EXT_buffer_reference : require\n";
+std::set<std::string> KernelWriter::extensions() const {
   std::set<std::string> extensions = extensions_;
-  bool narrow = false;
-  for (const Argument& argument : arguments_) narrow |= dtype_size(argument.dtype) == 2;
-  if (narrow) extensions.insert("GL_EXT_shader_16bit_storage");
   for (const Argument& argument : arguments_) {
+    if (dtype_size(argument.dtype) == 2) extensions.insert("GL_EXT_shader_16bit_storage");
     if (argument.dtype == DType::kF16) extensions.insert(kFloat16Extension);
     if (argument.dtype == DType::kBF16)
       extensions.insert("GL_EXT_shader_explicit_arithmetic_types_int16");
   }
+  return extensions;
+}
+
+ArgumentBlock argument_block(const KernelWriter::Argument& argument) {
+  Storage s = storage(argument.dtype);
+  std::string name = fmt::format("{}{}", s.block, argument.written ? "W" : "R");
+  if (argument.quads) {  // tensors begin at any multiple of an element, so their fours do as well
+    s.element = "vec4";
+    name = "F32Quads";
+  }
+  std::string declaration = fmt::format(
+      "layout(buffer_reference, std430, buffer_reference_align = {}) {}buffer {} {{ {} v[]; }};\n",
+      dtype_size(argument.dtype), argument.written ? "" : "readonly ", name, s.element);
+  return {std::move(name), std::move(declaration)};
+}
+
+std::string kernel_head(const std::set<std::string>& extensions,
+                        std::array<uint32_t, 3> local_size) {
+  std::string text = "#version 450\n#extension GL_EXT_buffer_reference : require\n";
   for (const std::string& extension : extensions)
     text += fmt::format("#extension {} : require\n", extension);
-  text += fmt::format("layout(local_size_x = {}, local_size_y = {}, local_size_z = {}) in;\n",
-                      local_size[0], local_size[1], local_size[2]);
+  return text + fmt::format("layout(local_size_x = {}, local_size_y = {}, local_size_z = {}) in;\n",
+                            local_size[0], local_size[1], local_size[2]);
+}
 
+Kernel KernelWriter::finish(std::string name, std::array<uint32_t, 3> local_size,
+                            const std::string& body) {
+  body_ = body;
+  std::string text = kernel_head(extensions(), local_size);
   std::set<std::string> blocks;
   std::string push;
+  bool narrow = false;
   for (size_t i = 0; i < arguments_.size(); ++i) {
-    const Argument& argument = arguments_[i];
-    Storage s = storage(argument.dtype);
-    const char* access = argument.written ? "" : "readonly ";
-    std::string block = fmt::format("{}{}", s.block, argument.written ? "W" : "R");
-    if (argument.quads) {  // tensors begin at any multiple of an element, so their fours do as well
-      s.element = "vec4";
-      block = "F32Quads";
-    }
-    if (blocks.insert(block).second)
-      text += fmt::format(
-          "layout(buffer_reference, std430, buffer_reference_align = {}) {}buffer {} {{ {} v[]; "
-          "}};\n",
-          dtype_size(argument.dtype), access, block, s.element);
-    push += fmt::format("  {} b{};\n", block, i);
+    const ArgumentBlock block = argument_block(arguments_[i]);
+    if (blocks.insert(block.name).second) text += block.declaration;
+    push += fmt::format("  {} {};\n", block.name, own(fmt::format("b{}", i)));
+    narrow |= dtype_size(arguments_[i].dtype) == 2;
   }
   if (!push.empty())
     text += fmt::format("layout(push_constant, std430) uniform Push {{\n{}}};\n", push);

@@ -20,6 +20,9 @@ namespace ito {
 
 class KernelWriter {
  public:
+  // prefix: of all names that own() makes, so that several kernels can stand in one text.
+  explicit KernelWriter(std::string prefix = "") : prefix_(std::move(prefix)) {}
+
   struct Argument {
     NodeId value = kNoNode;  // the materialised tensor whose address is passed
     DType dtype = DType::kF32;
@@ -29,10 +32,12 @@ class KernelWriter {
     bool quads = false;   // and never, but four at a time
   };
 
-  // The argument's name in GLSL ("b0", "b1", ...). Asking again for the same value returns the
-  // same name.
+  // The argument's name in GLSL ("b0", "b1", ... behind the prefix). Asking again for the same
+  // value returns the same name.
   std::string argument(NodeId value, DType dtype, bool read, bool written);
   const std::vector<Argument>& arguments() const { return arguments_; }
+  // A name of this kernel's own for what is declared outside main().
+  std::string own(const std::string& name) const { return prefix_ + name; }
 
   // GLSL expression which loads element `index` (a GLSL uint expression) as the dtype's arithmetic
   // type: float for every float dtype, uint, int or bool.
@@ -55,16 +60,33 @@ class KernelWriter {
   void extension(const std::string& name);
 
   // The finished kernel. `body` is the content of main().
-  Kernel finish(std::string name, std::array<uint32_t, 3> local_size,
-                const std::string& body) const;
+  Kernel finish(std::string name, std::array<uint32_t, 3> local_size, const std::string& body);
+
+  // What finish() made the text of, for those who make another one (graph/kernels/joined.h).
+  const std::vector<std::string>& functions() const { return functions_; }
+  const std::string& body() const { return body_; }
+  // With those that the arguments need.
+  std::set<std::string> extensions() const;
 
  private:
   size_t find(const std::string& name) const;
 
+  std::string prefix_;
   std::vector<Argument> arguments_;
   std::vector<std::string> functions_;
   std::set<std::string> extensions_;
+  std::string body_;
 };
+
+// How an argument is declared: the name of its type, and the declaration of that.
+struct ArgumentBlock {
+  std::string name, declaration;
+};
+ArgumentBlock argument_block(const KernelWriter::Argument& argument);
+
+// The first lines of a kernel's text: version, extensions, size of a workgroup.
+std::string kernel_head(const std::set<std::string>& extensions,
+                        std::array<uint32_t, 3> local_size);
 
 // The content of main(), for emitters that write it line by line.
 class KernelBody {

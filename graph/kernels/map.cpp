@@ -42,11 +42,11 @@ MapWalk plan_walk(int64_t elements, const DeviceCaps& caps) {
 }  // namespace
 
 EmittedKernel emit_map(const Graph& graph, const FusedKernel& kernel, const StorageMap& storage,
-                       const DeviceCaps& caps) {
+                       const DeviceCaps& caps, const std::string& prefix) {
   const Shape& shape = graph.node(kernel.stores.back()).shape;
   int64_t elements = shape.numel();
   MapWalk walk = plan_walk(elements, caps);
-  KernelWriter writer;
+  KernelWriter writer(prefix);
   ExpressionWriter expression(graph, writer, storage);
 
   bool guard = elements % walk.lanes != 0;
@@ -67,7 +67,7 @@ EmittedKernel emit_map(const Graph& graph, const FusedKernel& kernel, const Stor
     if (guard) body += fmt::format("  if (o < {}u) {{\n", elements);
     expression.set_varying(o);
     if (!guard && caps.is_cpu) expression.set_lanes(o, base, walk.lanes);
-    emit_stores(graph, kernel, storage, writer, expression, ElementIndex{o, {}}, shape,
+    emit_stores(graph, kernel.stores, storage, writer, expression, ElementIndex{o, {}}, shape,
                 surplus ? "turn == chunk" : "");
     // A turn of the loop costs a CPU driver about forty cycles: cheap bodies share one.
     if (k == 0 && caps.is_cpu && !guard && !surplus && walk.per_group % kMapRepeats == 0 &&
@@ -85,7 +85,7 @@ EmittedKernel emit_map(const Graph& graph, const FusedKernel& kernel, const Stor
   body = head + body + "  }\n";
   EmittedKernel result;
   result.kernel = writer.finish("map", {walk.lanes, 1, 1}, body);
-  result.arguments = writer.arguments();
+  result.writer = std::move(writer);
   result.groups = {walk.groups, 1, 1};
   if (caps.is_cpu) result.kernel.required_subgroup_size = walk.lanes;
   return result;

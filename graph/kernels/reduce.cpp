@@ -1,3 +1,5 @@
+#include "graph/kernels/reduce.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -79,13 +81,14 @@ std::string take_invariant(std::string& body, std::set<std::string> changing) {
 class ReduceEmitter {
  public:
   ReduceEmitter(const Graph& graph, const FusedKernel& kernel, const StorageMap& storage,
-                const DeviceCaps& caps)
+                const DeviceCaps& caps, const std::string& prefix)
       : graph_(graph),
         kernel_(kernel),
         storage_(storage),
         caps_(caps),
         first_(graph.node(kernel.heavy[0])),
         walk_{graph.node(first_.inputs[0]).shape, {}, first_.shape, 1, first_.shape.numel()},
+        writer_(prefix),
         expression_(graph, writer_, storage) {
     for (NodeId id : kernel.heavy)
       if (graph.node(id).op == Op::kReduceMax)
@@ -100,6 +103,13 @@ class ReduceEmitter {
   EmittedKernel emit() {
     int inner = walk_.shape.rank() - 1;
     while (inner > 0 && walk_.shape[inner] == 1) --inner;
+    int64_t together = 1;
+    if (!kernel_.second.empty())
+      together = graph_.node(graph_.node(kernel_.second[0]).inputs[0]).shape[-1];
+    if (const ColumnTile tile = column_tile(walk_.shape, walk_.reduced, together, caps_);
+        tile.columns > 0)
+      return emit_columns(tile, together);
+    CHECK(kernel_.second.empty(), "only sums of columns are summed again");
     bool lanes_reduce = walk_.reduced[static_cast<size_t>(inner)] && walk_.length >= 32;
     return lanes_reduce ? emit_lanes_over_reduction() : emit_lanes_over_outputs();
   }
@@ -134,15 +144,15 @@ class ReduceEmitter {
     expression_.forget();
     for (size_t i = 0; i < kernel_.heavy.size(); ++i)
       expression_.bind(kernel_.heavy[i], "o", fmt::format("acc{}", i));
-    emit_stores(graph_, kernel_, storage_, writer_, expression_, ElementIndex{"o", {}}, walk_.out,
-                condition);
+    emit_stores(graph_, stores_of(kernel_.heavy[0]), storage_, writer_, expression_,
+                ElementIndex{"o", {}}, walk_.out, condition);
     return expression_.take_text();
   }
 
   // One output per invocation, a serial loop over the reduced axes.
   EmittedKernel emit_lanes_over_outputs() {
     uint32_t lanes =
-        caps_.is_cpu ? caps_.subgroup_size : std::min<uint32_t>(64, caps_.max_workgroup_size_x);
+        caps_.is_cpu ? caps_.subgroup_size : std::min<uint32_t>(128, caps_.max_workgroup_size_x);
     int64_t groups = ceil_div(walk_.outputs, lanes);
     std::string body = begin_lanes(writer_, expression_, caps_);
     std::string group = "gl_WorkGroupID.x";
@@ -254,10 +264,88 @@ class ReduceEmitter {
     if (guard) body += fmt::format("  if (r < {}u) {{\n", walk_.length);
     body += turn + (guard ? "  }\n  }\n" : "  }\n");
     for (size_t i = 0; i < kernel_.heavy.size(); ++i)
-      body += subgroup ? meet_in_subgroup(i) : meet_in_shared_memory(i, lanes);
+      body += subgroup ? meet_in_subgroup(i) : meet_in_shared_memory(i, lanes, 1);
     body += stores(groups > caps_.max_groups_x ? "lane == 0u && place == o" : "lane == 0u");
     uint32_t x = static_cast<uint32_t>(std::min<int64_t>(groups, caps_.max_groups_x));
     EmittedKernel result = finish(body, lanes, {x, static_cast<uint32_t>(ceil_div(groups, x)), 1});
+    return result;
+  }
+
+  // Some columns of a matrix per workgroup, each walked by several invocations, which meet in
+  // fixed order; and then sums of neighbouring columns, from shared memory as well.
+  EmittedKernel emit_columns(const ColumnTile& tile, int64_t together) {
+    const int64_t rows = walk_.shape[-2], count = walk_.shape[-1];
+    const int64_t tiles = count / tile.columns, groups = walk_.outputs / tile.columns;
+    const auto lanes = static_cast<uint32_t>(tile.columns * tile.rows);
+    std::string body = "  uint lane = gl_LocalInvocationID.x;\n";
+    if (groups > caps_.max_groups_x)
+      body += fmt::format(
+          "  uint group = gl_WorkGroupID.y * {}u + gl_WorkGroupID.x;\n"
+          "  if (group >= {}u) return;\n",
+          caps_.max_groups_x, groups);
+    else
+      body += "  uint group = gl_WorkGroupID.x;\n";
+    body += fmt::format(
+        "  uint column = group % {0}u * {1}u + lane % {1}u;\n"
+        "  uint matrix = group / {0}u;\n"
+        "  uint o = matrix * {2}u + column;\n",
+        tiles, tile.columns, count);
+    for (const char* name : {"lane", "column", "o", "r"}) expression_.set_varying(name);
+    body += declare();
+    std::vector<std::string> coords = {"r", "column"};
+    if (walk_.shape.rank() > 2) coords.insert(coords.begin(), "matrix");
+    accumulate(coords);
+    std::string turn = expression_.take_text();
+    std::set<std::string> changing = {"r"};
+    for (size_t i = 0; i < kernel_.heavy.size(); ++i) changing.insert(fmt::format("acc{}", i));
+    body += take_invariant(turn, changing);
+    body += fmt::format("  for (uint r = lane / {}u; r < {}u; r += {}u) {{\n{}  }}\n", tile.columns,
+                        rows, tile.rows, turn);
+    for (size_t i = 0; i < kernel_.heavy.size(); ++i)
+      body += meet_in_shared_memory(i, lanes, tile.columns);
+    body += stores(fmt::format("lane < {}u", tile.columns));
+    if (!kernel_.second.empty()) body += sum_columns(tile.columns, together);
+    const auto x = static_cast<uint32_t>(std::min<int64_t>(groups, caps_.max_groups_x));
+    return finish(body, lanes, {x, static_cast<uint32_t>(ceil_div(groups, x)), 1});
+  }
+
+  // Behind stores(), whose results are at hand: runs of `together` columns, added up in order.
+  std::string sum_columns(int64_t columns, int64_t together) {
+    const int64_t kept = columns / together;
+    std::string text, sums;
+    for (size_t i = 0; i < kernel_.second.size(); ++i) {
+      const Node& node = graph_.node(kernel_.second[i]);
+      const std::string type(glsl_type(node.dtype));
+      const std::string value = expression_.value(node.inputs[0], ElementIndex{"o", {}});
+      const std::string shared = writer_.own(fmt::format("again{}", i));
+      writer_.function(fmt::format("shared {} {}[{}];", type, shared, columns));
+      text += fmt::format("  if (lane < {}u) {}[lane] = {};\n", columns, shared, value);
+      sums += fmt::format(
+          "  {0} sum{1} = {2}[first];\n"
+          "  for (uint j = 1u; j < {3}u; ++j) sum{1} += {2}[first + j];\n",
+          type, i, shared, together);
+      expression_.set_varying(fmt::format("sum{}", i));
+    }
+    text = expression_.take_text() + text +
+           fmt::format(
+               "  barrier();\n  uint kept = min(lane, {}u);\n  uint first = kept * {}u;\n"
+               "  uint p = group * {}u + kept;\n",
+               kept - 1, together, kept) +
+           sums;
+    expression_.set_varying("p");
+    for (size_t i = 0; i < kernel_.second.size(); ++i)
+      expression_.bind(kernel_.second[i], "p", fmt::format("sum{}", i));
+    emit_stores(graph_, stores_of(kernel_.second[0]), storage_, writer_, expression_,
+                ElementIndex{"p", {}}, graph_.node(kernel_.second[0]).shape,
+                fmt::format("lane < {}u", kept));
+    return text + expression_.take_text();
+  }
+
+  // What is stored of the sums that are taken together with `sum`.
+  std::vector<NodeId> stores_of(NodeId sum) const {
+    std::vector<NodeId> result;
+    for (NodeId id : kernel_.stores)
+      if (graph_.node(id).shape.numel() == graph_.node(sum).shape.numel()) result.push_back(id);
     return result;
   }
 
@@ -274,24 +362,25 @@ class ReduceEmitter {
         i);
   }
 
-  std::string meet_in_shared_memory(size_t i, uint32_t lanes) {
+  // Of every `columns`-th lane.
+  std::string meet_in_shared_memory(size_t i, uint32_t lanes, int64_t columns) {
     const Node& node = graph_.node(kernel_.heavy[i]);
-    std::string shared = fmt::format("meet{}", i);
+    const std::string shared = writer_.own(fmt::format("meet{}", i));
     writer_.function(fmt::format("shared {} {}[{}];", glsl_type(node.dtype), shared, lanes));
     std::string text = fmt::format("  {}[lane] = acc{};\n  barrier();\n", shared, i);
-    for (uint32_t half = lanes / 2; half > 0; half /= 2) {
+    for (int64_t half = lanes / 2; half >= columns; half /= 2) {
       std::string there = fmt::format("{}[lane + {}u]", shared, half);
       std::string here = fmt::format("{}[lane]", shared);
       text += fmt::format("  if (lane < {}u) {} = {};\n  barrier();\n", half, here,
                           combine(node.op, here, there));
     }
-    return text + fmt::format("  acc{} = {}[0];\n", i, shared);
+    return text + fmt::format("  acc{} = {}[{}];\n", i, shared, index_rem("lane", columns));
   }
 
   EmittedKernel finish(const std::string& body, uint32_t lanes, std::array<uint32_t, 3> groups) {
     EmittedKernel result;
     result.kernel = writer_.finish("reduce", {lanes, 1, 1}, body);
-    result.arguments = writer_.arguments();
+    result.writer = writer_;
     result.groups = groups;
     if (caps_.is_cpu && lanes == caps_.subgroup_size) result.kernel.required_subgroup_size = lanes;
     return result;
@@ -310,8 +399,8 @@ class ReduceEmitter {
 }  // namespace
 
 EmittedKernel emit_reduce(const Graph& graph, const FusedKernel& kernel, const StorageMap& storage,
-                          const DeviceCaps& caps) {
-  return ReduceEmitter(graph, kernel, storage, caps).emit();
+                          const DeviceCaps& caps, const std::string& prefix) {
+  return ReduceEmitter(graph, kernel, storage, caps, prefix).emit();
 }
 
 }  // namespace ito

@@ -17,10 +17,18 @@ struct Normalised {
   Tensor x_hat, rstd;
 };
 
+// Mean and variance from one pass: of the distances from one element of each group and of their
+// squares. These are of the size of the deviation, however far from zero x lies, so that nothing
+// cancels in the difference. The element is a constant to the gradient, which does not depend on
+// it.
 Normalised normalise(Tensor x, const std::vector<int64_t>& axes, double eps) {
-  Tensor centred = x - mean(x, axes, true);
-  Tensor rstd = rsqrt(mean(square(centred), axes, true) + eps);
-  return {centred * rstd, rstd};
+  Tensor pivot = x;
+  for (int64_t axis : axes) pivot = slice_axis(pivot, static_cast<int>(axis), 0, 1);
+  pivot = stop_gradient(pivot);
+  const Tensor distance = x - pivot;
+  const Tensor shift = mean(distance, axes, true);
+  const Tensor rstd = rsqrt(mean(square(distance), axes, true) - square(shift) + eps);
+  return {(x - (pivot + shift)) * rstd, rstd};
 }
 
 Status check_scale_and_shift(const Graph& graph, const Node& node) {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "graph/kernels/attention.h"
+#include "graph/kernels/reduce.h"
 #include "graph/passes/rewrite.h"
 #include "graph/plan.h"
 
@@ -13,14 +14,20 @@ namespace {
 
 // Recomputing an expression costlier than this in two kernels loses against storing it once.
 constexpr int kInlineCostLimit = 40;
+constexpr int kLoadCost = 2;
 // A value used by many more elements than it has is stored when it costs more than this.
 constexpr int kBroadcastCostLimit = 8;
 constexpr int64_t kBroadcastFactor = 8;
 constexpr size_t kMaxLoads = 10;
+// Kernels back in which one is looked for that computes a value as well; and those in which a
+// reduction is, with which it shares nothing but the walk: what it reads is kept for it.
+constexpr int kWindow = 96, kNear = 16;
 // An epilogue is written once per accumulator row of a contraction: long ones are maps of their
 // own.
 constexpr size_t kMaxEpilogueLoads = 4;
 constexpr int kEpilogueCostLimit = 24;
+// Contractions of fewer outputs leave a GPU idle.
+constexpr int64_t kSmallOutputs = 24576;
 
 bool is_heavy(const Node& node) {
   OpClass c = op_def(node.op).op_class;
@@ -30,8 +37,11 @@ bool is_stored_leaf(const Node& node) { return node.op == Op::kInput || node.op 
 
 class Fuser {
  public:
-  Fuser(const Program& program, bool fuse_elementwise)
-      : program_(program), graph_(*program.graph), fuse_elementwise_(fuse_elementwise) {
+  Fuser(const Program& program, bool fuse_elementwise, const DeviceCaps& caps)
+      : program_(program),
+        graph_(*program.graph),
+        fuse_elementwise_(fuse_elementwise),
+        caps_(caps) {
     size_t n = graph_.size();
     live_ = live_nodes(program);
     consumers_.resize(n);
@@ -55,6 +65,7 @@ class Fuser {
         follow_epilogue(id);
     store_expensive();
     build_kernels();
+    drop_inner_stores();
     order_overwrites();
     return std::move(result_);
   }
@@ -119,12 +130,37 @@ class Fuser {
     return kNoNode;
   }
 
+  // Whether `next` puts together a small contraction and as much that does not depend on it: in its
+  // epilogue, contractions that could run side by side would wait for each other.
+  bool adds_another(NodeId heavy, NodeId last, NodeId next) const {
+    if (node(heavy).op != Op::kContract || node(next).shape.numel() > kSmallOutputs) return false;
+    return std::any_of(node(next).inputs.begin(), node(next).inputs.end(), [&](NodeId input) {
+      while (node(input).op == Op::kReshape) input = node(input).inputs[0];
+      const OpClass c = op_def(node(input).op).op_class;
+      const bool computed = c == OpClass::kElementwise || c == OpClass::kContraction;
+      return input != last && computed && !depends_on(last, input) && !depends_on(input, last);
+    });
+  }
+
+  bool depends_on(NodeId id, NodeId other) const {
+    std::set<NodeId> seen;
+    std::vector<NodeId> open = {id};
+    while (!open.empty()) {
+      const NodeId at = open.back();
+      open.pop_back();
+      if (at == other) return true;
+      for (NodeId input : node(at).inputs)
+        if (input >= other && seen.insert(input).second) open.push_back(input);
+    }
+    return false;
+  }
+
   // Lets a reduction or contraction store what is made of it instead of its raw result.
   void follow_epilogue(NodeId heavy) {
     NodeId last = heavy;
     while (!forced_[last]) {
       NodeId next = next_in_chain(last);
-      if (next == kNoNode || chained_.contains(next)) break;
+      if (next == kNoNode || chained_.contains(next) || adds_another(heavy, last, next)) break;
       chained_.insert(next);
       result_.stored[next] = true;
       result_.stored[last] = false;
@@ -140,12 +176,16 @@ class Fuser {
     chain_[last] = heavy;
   }
 
-  // Cost of computing `id` from what is stored.
-  int tree_cost(NodeId id) const {
+  // Cost of computing `id` from what is stored; `load`: of loading an element of that.
+  int tree_cost(NodeId id, int load = 0) const {
     int total = 0;
     std::set<NodeId> seen;
     std::function<void(NodeId)> visit = [&](NodeId n) {
-      if (!seen.insert(n).second || is_heavy(node(n)) || (result_.stored[n] && n != id)) return;
+      if (!seen.insert(n).second) return;
+      if (n != id && (is_heavy(node(n)) || result_.stored[n])) {
+        total += load;
+        return;
+      }
       if (op_def(node(n).op).op_class == OpClass::kElementwise) total += op_def(node(n).op).cost;
       for (NodeId input : node(n).inputs) visit(input);
     };
@@ -159,7 +199,7 @@ class Fuser {
       if (!live_[id] || is_heavy(node(id)) || is_stored_leaf(node(id))) continue;
       const Node& n = node(id);
       int64_t total = op_def(n.op).op_class == OpClass::kElementwise ? op_def(n.op).cost : 1;
-      for (NodeId input : n.inputs) total += result_.stored[input] ? 2 : cost[input];
+      for (NodeId input : n.inputs) total += result_.stored[input] ? kLoadCost : cost[input];
       cost[id] = static_cast<int>(std::min<int64_t>(total, 1 << 20));
       if (result_.stored[id]) continue;
       if (on_chain(id)) continue;
@@ -168,8 +208,10 @@ class Fuser {
       bool broadcast = widest >= kBroadcastFactor * n.shape.numel();
       bool shared = consumers_[id].size() > 1;
       bool movement_only = op_def(n.op).op_class != OpClass::kElementwise;
-      if ((shared && cost[id] > kInlineCostLimit) ||
-          (broadcast && !movement_only && cost[id] > kBroadcastCostLimit))
+      // The sums along the way count what is used twice twice: a bound, and quickly had.
+      if ((shared && cost[id] > kInlineCostLimit && tree_cost(id, kLoadCost) > kInlineCostLimit) ||
+          (broadcast && !movement_only &&
+           (cost[id] > kBroadcastCostLimit || follows_reduction(id))))
         result_.stored[id] = true;
     }
     // Kernels have room for a limited number of arguments.
@@ -189,6 +231,17 @@ class Fuser {
     }
   }
 
+  // Made of as many sums, so that their kernel can store it as well: one load for its users.
+  bool follows_reduction(NodeId id) const {
+    return std::any_of(node(id).inputs.begin(), node(id).inputs.end(), [&](NodeId input) {
+      while (node(input).op == Op::kReshape && !result_.stored[input])
+        input = node(input).inputs[0];
+      return result_.stored[input] && chain_[input] != kNoNode &&
+             op_def(node(chain_[input]).op).op_class == OpClass::kReduce &&
+             node(input).shape.numel() == node(id).shape.numel();
+    });
+  }
+
   // Elements for which a user evaluates its operands.
   int64_t work_of(NodeId user) const {
     int64_t n = node(user).shape.numel();
@@ -204,11 +257,16 @@ class Fuser {
 
   // Stored nodes that computing `roots` reads, and whether only at the written element.
   std::map<NodeId, bool> loads_of(const std::vector<NodeId>& roots) const {
+    return loads_between(roots, {roots.begin(), roots.end()}, kNoNode);
+  }
+
+  // `own`: what is computed though it is stored. Nothing behind `end` is seen.
+  std::map<NodeId, bool> loads_between(const std::vector<NodeId>& roots,
+                                       const std::set<NodeId>& own, NodeId end) const {
     std::map<NodeId, bool> loads;
     std::set<std::pair<NodeId, bool>> seen;
-    std::set<NodeId> own(roots.begin(), roots.end());
     std::function<void(NodeId, bool)> visit = [&](NodeId id, bool same) {
-      if (!seen.insert({id, same}).second) return;
+      if (id == end || !seen.insert({id, same}).second) return;
       const Node& n = node(id);
       if (result_.stored[id] && !own.contains(id)) {
         auto [it, fresh] = loads.emplace(id, same);
@@ -259,30 +317,88 @@ class Fuser {
       if (int k = result_.kernel_of[id]; k >= 0) kernel.after.push_back(k);
   }
 
+  // Elements of what a kernel's first sums, or its second ones, make.
+  int64_t outputs_of(const FusedKernel& kernel, bool second) const {
+    return node(second                 ? kernel.second[0]
+                : kernel.heavy.empty() ? kernel.stores[0]
+                                       : kernel.heavy[0])
+        .shape.numel();
+  }
+
+  static bool stored_by(const FusedKernel& kernel, NodeId id) {
+    return std::find(kernel.stores.begin(), kernel.stores.end(), id) != kernel.stores.end();
+  }
+
+  bool has_room(const FusedKernel& kernel, const FusedKernel& extra) const {
+    std::set<NodeId> arguments(kernel.stores.begin(), kernel.stores.end());
+    for (const auto& [id, same] : kernel.loads) arguments.insert(id);
+    for (const auto& [id, same] : extra.loads) arguments.insert(id);
+    arguments.insert(extra.stores.begin(), extra.stores.end());
+    return arguments.size() < kMaxKernelArguments;
+  }
+
+  // What must hold for `extra` to be computed by kernel `k` as well.
+  enum class Bond {
+    kDepends,  // it is made of what k stores
+    kShares,   // or reads some of what k reads
+    kNone,     // nothing
+  };
+
   // Whether `extra` may be computed by kernel `k` as well. `before`: of extra.after.
-  bool can_join(int k, const FusedKernel& extra, Before& before, bool dependent_only) const {
+  bool can_join(int k, const FusedKernel& extra, Before& before, Bond least) const {
     const FusedKernel& kernel = result_.kernels[static_cast<size_t>(k)];
     if (kernel.kind == FusedKernel::Kind::kContract &&
         (extra.loads.size() > kMaxEpilogueLoads || tree_cost(extra.stores[0]) > kEpilogueCostLimit))
       return false;
     if (kernel.kind == FusedKernel::Kind::kAttention) return false;
-    if (node(kernel.stores[0]).shape.numel() != node(extra.stores[0]).shape.numel()) return false;
-    bool depends = false, shares = false;
-    std::set<NodeId> arguments(kernel.stores.begin(), kernel.stores.end());
-    for (const auto& [id, same] : kernel.loads) arguments.insert(id);
+    const int64_t elements = node(extra.stores[0]).shape.numel();
+    Bond bond = Bond::kNone;
+    bool second = false;
     for (const auto& [id, same] : extra.loads) {
-      if (std::find(kernel.stores.begin(), kernel.stores.end(), id) != kernel.stores.end()) {
+      if (stored_by(kernel, id)) {
         if (!same) return false;
-        depends = true;
-      } else if (kernel.loads.contains(id)) {
-        shares |= node(id).shape.numel() * 2 >= node(extra.stores[0]).shape.numel();
+        bond = Bond::kDepends;
+        second |= node(id).shape.numel() != outputs_of(kernel, false);
+      } else if (kernel.loads.contains(id) && bond == Bond::kNone) {
+        if (node(id).shape.numel() * 2 >= elements) bond = Bond::kShares;
       }
-      arguments.insert(id);
     }
-    arguments.insert(extra.stores.begin(), extra.stores.end());
-    if (arguments.size() > kMaxKernelArguments - 1) return false;
-    if (!depends && (dependent_only || !shares)) return false;
-    return !before(k);
+    return bond <= least && elements == outputs_of(kernel, second) && has_room(kernel, extra) &&
+           !before(k);
+  }
+
+  // Whether the workgroups of kernel `k`, which hold neighbouring sums, can add them up for
+  // `extra`, a sum of neighbours, instead of storing and loading them.
+  bool can_sum_again(int k, const FusedKernel& extra, Before& before) const {
+    const FusedKernel& kernel = result_.kernels[static_cast<size_t>(k)];
+    if (kernel.kind != FusedKernel::Kind::kReduce) return false;
+    const NodeId sum = extra.heavy[0], operand = node(sum).inputs[0];
+    const Shape& shape = node(operand).shape;
+    const std::vector<int64_t>& axes = std::get<AxesAttr>(node(sum).attrs).axes;
+    if (node(sum).op != Op::kReduceSum || axes != std::vector<int64_t>{shape.rank() - 1} ||
+        shape.numel() != outputs_of(kernel, false) ||
+        (!kernel.second.empty() && node(node(kernel.second[0]).inputs[0]).shape != shape))
+      return false;
+    if (tile_of(kernel.heavy[0], shape[-1]).columns == 0) return false;
+    bool depends = false;
+    for (const auto& [id, same] : loads_between({operand}, {}, kNoNode)) {
+      if (!stored_by(kernel, id)) continue;
+      if (!same || node(id).shape.numel() != shape.numel()) return false;
+      depends = true;
+    }
+    for (const auto& [id, same] :
+         loads_between(extra.stores, {extra.stores.begin(), extra.stores.end()}, sum))
+      if (stored_by(kernel, id) && (!same || node(id).shape.numel() != node(sum).shape.numel()))
+        return false;
+    return depends && has_room(kernel, extra) && !before(k);
+  }
+
+  ColumnTile tile_of(NodeId sum, int64_t together) const {
+    const Shape& walk = node(node(sum).inputs[0]).shape;
+    std::vector<bool> reduced(static_cast<size_t>(walk.rank()), false);
+    for (int64_t axis : std::get<AxesAttr>(node(sum).attrs).axes)
+      reduced[static_cast<size_t>(axis)] = true;
+    return column_tile(walk, reduced, together, caps_);
   }
 
   // Output and log-sum-exp, or the gradients of keys and values, from one walk over the scores.
@@ -293,6 +409,30 @@ class Fuser {
       return false;
     const std::vector<int>& after = extra.after;
     return !before(k) && std::find(after.begin(), after.end(), k) == after.end();
+  }
+
+  // The newest kernel that can compute `extra` as well, or one after the last. `second`: as a sum
+  // of its sums.
+  int find_kernel(const FusedKernel& extra, Before& before, bool& second) const {
+    using Kind = FusedKernel::Kind;
+    const int count = static_cast<int>(result_.kernels.size());
+    for (int k = count - 1; k >= 0 && k >= count - kWindow; --k) {
+      const FusedKernel& other = result_.kernels[static_cast<size_t>(k)];
+      if (extra.kind == Kind::kMap) {
+        if (can_join(k, extra, before, other.kind == Kind::kMap ? Bond::kShares : Bond::kDepends))
+          return k;
+      } else if (extra.kind == Kind::kReduce && other.kind == Kind::kReduce) {
+        const bool near = k >= count - kNear;
+        if (same_walk(other, extra) &&
+            can_join(k, extra, before, near ? Bond::kNone : Bond::kShares))
+          return k;
+        second = can_sum_again(k, extra, before);
+        if (second) return k;
+      } else if (extra.kind == Kind::kAttention && can_share_attention(k, extra, before)) {
+        return k;
+      }
+    }
+    return count;
   }
 
   void build_kernels() {
@@ -310,29 +450,15 @@ class Fuser {
       }
       refresh_placed(kernel);
       Before before(result_, kernel.after);
-      int target = -1;
-      int newest = static_cast<int>(result_.kernels.size()) - 1;
-      for (int k = newest; k >= 0 && k > newest - 96 && target < 0; --k) {
-        const FusedKernel& other = result_.kernels[static_cast<size_t>(k)];
-        if (kernel.kind == FusedKernel::Kind::kMap) {
-          bool dependent_only = other.kind != FusedKernel::Kind::kMap;
-          if (can_join(k, kernel, before, dependent_only)) target = k;
-        } else if (kernel.kind == FusedKernel::Kind::kReduce &&
-                   other.kind == FusedKernel::Kind::kReduce && same_walk(other, kernel) &&
-                   can_join(k, kernel, before, false)) {
-          target = k;
-        } else if (kernel.kind == FusedKernel::Kind::kAttention &&
-                   can_share_attention(k, kernel, before)) {
-          target = k;
-        }
-      }
-      if (target < 0) {
+      bool second = false;
+      const int target = find_kernel(kernel, before, second);
+      if (target == static_cast<int>(result_.kernels.size())) {
         result_.kernels.push_back(std::move(kernel));
-        target = static_cast<int>(result_.kernels.size()) - 1;
       } else {
         FusedKernel& joined = result_.kernels[static_cast<size_t>(target)];
         joined.stores.push_back(id);
-        joined.heavy.insert(joined.heavy.end(), kernel.heavy.begin(), kernel.heavy.end());
+        std::vector<NodeId>& sums = second ? joined.second : joined.heavy;
+        sums.insert(sums.end(), kernel.heavy.begin(), kernel.heavy.end());
         refresh_placed(joined);
       }
       result_.kernel_of[id] = target;
@@ -349,12 +475,28 @@ class Fuser {
     }
   }
 
-  // Two reductions that visit the same elements in the same order.
+  // Two reductions that visit as many elements in the same order.
   bool same_walk(const FusedKernel& a, const FusedKernel& b) const {
     const Node& x = node(a.heavy[0]);
     const Node& y = node(b.heavy[0]);
     return node(x.inputs[0]).shape == node(y.inputs[0]).shape &&
            std::get<AxesAttr>(x.attrs) == std::get<AxesAttr>(y.attrs);
+  }
+
+  // Sums that only their own kernel sums again need not be stored.
+  void drop_inner_stores() {
+    std::set<NodeId> loaded;
+    for (const FusedKernel& kernel : result_.kernels)
+      for (const auto& [id, same] : kernel.loads) loaded.insert(id);
+    for (FusedKernel& kernel : result_.kernels) {
+      if (kernel.second.empty()) continue;
+      std::erase_if(kernel.stores, [&](NodeId id) {
+        const bool inner = node(id).shape.numel() == outputs_of(kernel, false) && !forced_[id] &&
+                           !loaded.contains(id);
+        if (inner) result_.stored[id] = false;
+        return inner;
+      });
+    }
   }
 
   // A donated input may be overwritten in place once everything that reads it has run.
@@ -401,6 +543,7 @@ class Fuser {
   const Program& program_;
   const Graph& graph_;
   bool fuse_elementwise_;
+  const DeviceCaps& caps_;
   std::vector<bool> live_;
   std::vector<std::vector<NodeId>> consumers_;
   std::vector<bool> forced_;
@@ -411,8 +554,8 @@ class Fuser {
 
 }  // namespace
 
-FusedProgram fuse(const Program& program, bool fuse_elementwise) {
-  return Fuser(program, fuse_elementwise).run();
+FusedProgram fuse(const Program& program, bool fuse_elementwise, const DeviceCaps& caps) {
+  return Fuser(program, fuse_elementwise, caps).run();
 }
 
 }  // namespace ito

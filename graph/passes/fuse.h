@@ -6,6 +6,7 @@
 #include <map>
 #include <vector>
 
+#include "base/device_caps.h"
 #include "graph/program.h"
 
 namespace ito {
@@ -16,12 +17,16 @@ struct FusedKernel {
   // Reductions that share one walk over the same shape, one contraction, or what one attention
   // kernel stores; none for a map.
   std::vector<NodeId> heavy;
+  // Of reductions whose workgroups go on with what they have summed: sums of neighbouring results,
+  // which share a second walk.
+  std::vector<NodeId> second;
   // Nodes written, in topological order; except for attention, all have as many elements as the
-  // kernel has outputs.
+  // kernel has outputs, or as the second sums have.
   std::vector<NodeId> stores;
   // Stored nodes read, and whether each is only read at the element that is being written.
   std::map<NodeId, bool> loads;
   std::vector<int> after;  // kernels that must run before (data, or an overwritten input)
+  int dispatch = 0;        // kernels of one dispatch run together; in execution order
 };
 
 struct FusedProgram {
@@ -41,7 +46,7 @@ struct FusedProgram {
 Program separate_results(const Program& program);
 
 // `fuse_elementwise` false: every elementwise node is stored (for tests).
-FusedProgram fuse(const Program& program, bool fuse_elementwise);
+FusedProgram fuse(const Program& program, bool fuse_elementwise, const DeviceCaps& caps);
 
 // Whether a concatenation is built by placing its parts in memory rather than by selecting.
 bool is_placed_concat(const Graph& graph, NodeId id);

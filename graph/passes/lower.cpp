@@ -1,8 +1,12 @@
 #include <algorithm>
+#include <array>
+#include <map>
+#include <set>
 
 #include "base/integer.h"
 #include "graph/builder.h"
 #include "graph/kernels/contract.h"
+#include "graph/kernels/reduce.h"
 #include "graph/passes/passes.h"
 #include "graph/passes/rewrite.h"
 #include "graph/passes/view.h"
@@ -37,9 +41,30 @@ Tensor build_contract(Graph& graph, ContractAttr attr, Shape shape, const Affine
   return reshape(sum(pieces, {0}), std::move(shape));
 }
 
+// The padded tensor of which x is the inside, padded with zeros; empty where x is none.
+Tensor padding_around(Tensor x) {
+  if (x.node().op != Op::kSlice) return {};
+  Tensor padded(&x.graph(), x.node().inputs[0]);
+  if (padded.node().op != Op::kPad) return {};
+  const auto& pad = std::get<PadAttr>(padded.node().attrs);
+  const auto& slice = std::get<SliceAttr>(x.node().attrs);
+  const bool spread =
+      std::any_of(pad.interior.begin(), pad.interior.end(), [](int64_t n) { return n != 0; });
+  const bool inside =
+      slice.start == pad.low && x.shape() == x.graph().node(padded.node().inputs[0]).shape &&
+      std::all_of(slice.step.begin(), slice.step.end(), [](int64_t step) { return step == 1; });
+  return inside && !spread && pad.value == 0 ? padded : Tensor();
+}
+
 // Pads two spatial axes of [n,h,w,c]; negative amounts cut.
 Tensor pad_or_cut(Tensor x, int64_t top, int64_t bottom, int64_t left, int64_t right,
                   int64_t interior_h, int64_t interior_w) {
+  if (Tensor padded = padding_around(x); padded && interior_h == 0 && interior_w == 0) {
+    const auto& pad = std::get<PadAttr>(padded.node().attrs);
+    if (pad.low == std::vector<int64_t>{0, top, left, 0} &&
+        pad.high == std::vector<int64_t>{0, bottom, right, 0})
+      return padded;
+  }
   auto positive = [](int64_t v) { return std::max<int64_t>(v, 0); };
   if (top > 0 || bottom > 0 || left > 0 || right > 0 || interior_h > 0 || interior_w > 0)
     x = pad(x, {0, positive(top), positive(left), 0}, {0, positive(bottom), positive(right), 0}, 0,
@@ -123,18 +148,31 @@ bool has_phases(const ConvAttr& conv) {
   return strided && conv.groups == 1;
 }
 
+// What lies around dy, by spatial axis, where its gradient is taken by the input.
+struct GradientPadding {
+  std::array<int64_t, 2> low, high;
+};
+
+GradientPadding gradient_padding(const Shape& dy, const Shape& w, const ConvAttr& conv,
+                                 const Shape& out) {
+  GradientPadding p{};
+  for (int i = 0; i < 2; ++i) {
+    const auto axis = static_cast<size_t>(i);
+    const int64_t reach = conv.dilation[axis] * (w[i] - 1);
+    const int64_t dilated = (dy[1 + i] - 1) * conv.stride[axis] + 1;
+    p.low[axis] = reach - conv.pad[2 * axis];
+    p.high[axis] = out[1 + i] + reach - p.low[axis] - dilated;
+  }
+  return p;
+}
+
 // dx = conv of dy (dilated by the stride, fully padded) with the flipped weight.
 Tensor lower_conv_grad_input(Tensor dy, Tensor w, const ConvAttr& conv, const Shape& out,
                              const DeviceCaps& caps) {
   if (has_phases(conv)) return lower_conv_grad_input_phases(dy, w, conv, out, caps);
-  int64_t low[2], high[2];
-  for (int i = 0; i < 2; ++i) {
-    int64_t reach = conv.dilation[i] * (w.dim(i) - 1);
-    int64_t dilated = (dy.dim(1 + i) - 1) * conv.stride[i] + 1;
-    low[i] = reach - conv.pad[2 * i];
-    high[i] = out[1 + i] + reach - low[i] - dilated;
-  }
-  dy = pad_or_cut(dy, low[0], high[0], low[1], high[1], conv.stride[0] - 1, conv.stride[1] - 1);
+  const GradientPadding p = gradient_padding(dy.shape(), w.shape(), conv, out);
+  dy = pad_or_cut(dy, p.low[0], p.high[0], p.low[1], p.high[1], conv.stride[0] - 1,
+                  conv.stride[1] - 1);
   int64_t g = conv.groups, ci = w.dim(2), co = w.dim(3) / g;
   if (w.dim(0) > 1 || w.dim(1) > 1) w = flip(w, {0, 1});
   // Lanes run over input channels: a copy makes them contiguous, which the convolution repays many
@@ -272,12 +310,46 @@ Tensor lower_scatter_add(Tensor updates, Tensor index, const Shape& out) {
   return reshape(sum(select(equal(row, which), value, zero), {1}), out);
 }
 
-Tensor add_reduce(Tensor x, Op op, std::vector<int64_t> axes) {
-  Shape shape = x.shape();
-  for (int64_t axis : axes) shape[static_cast<int>(axis)] = 1;
-  Tensor inputs[] = {x};
-  return x.graph().add(op, x.dtype(), shape, inputs, AxesAttr{std::move(axes)});
+// The axes of a shape, neighbours joined that are reduced alike and axes of one element dropped, so
+// that reductions that walk in one way are seen to.
+struct Runs {
+  std::vector<int64_t> extents;
+  std::vector<bool> reduced;
+};
+
+Runs runs_of(const Shape& shape, const std::vector<int64_t>& axes) {
+  Runs runs;
+  for (int i = 0; i < shape.rank(); ++i) {
+    if (shape[i] == 1) continue;
+    const bool reduced = std::find(axes.begin(), axes.end(), i) != axes.end();
+    if (!runs.reduced.empty() && runs.reduced.back() == reduced) {
+      runs.extents.back() *= shape[i];
+    } else {
+      runs.extents.push_back(shape[i]);
+      runs.reduced.push_back(reduced);
+    }
+  }
+  return runs;
 }
+
+// The reduction over `axes`, which keep an extent of 1.
+Tensor add_reduce(Tensor x, Op op, const std::vector<int64_t>& axes) {
+  Shape kept = x.shape();
+  for (int64_t axis : axes) kept[static_cast<int>(axis)] = 1;
+  const Runs runs = runs_of(x.shape(), axes);
+  std::vector<int64_t> joined;
+  Shape shape(runs.extents);
+  for (size_t i = 0; i < runs.extents.size(); ++i) {
+    if (!runs.reduced[i]) continue;
+    joined.push_back(static_cast<int64_t>(i));
+    shape[static_cast<int>(i)] = 1;
+  }
+  Tensor inputs[] = {reshape(x, Shape(runs.extents))};
+  return reshape(x.graph().add(op, x.dtype(), shape, inputs, AxesAttr{std::move(joined)}), kept);
+}
+
+// A workgroup that sums columns goes through this many rows at most.
+constexpr int64_t kColumnWalk = 4096;
 
 // Fewer outputs than this leave lanes or threads idle.
 int64_t wanted_outputs(const DeviceCaps& caps) {
@@ -291,64 +363,117 @@ int64_t divisor_at_most(int64_t n, int64_t limit) {
   return 1;
 }
 
-// Stages of a reduction, each with lanes on contiguous kept elements or enough parallel outputs:
-// 1. kept axes inside reduced ones: reduce the outer axes first (lanes stay on the inner ones);
-// 2. few outputs, long reduction: reduce parts first.
-Tensor lower_reduce(Tensor x, Op op, std::vector<int64_t> axes, const DeviceCaps& caps) {
-  const Shape& shape = x.shape();
-  const bool sums_images = std::find(axes.begin(), axes.end(), 0) != axes.end();
-  std::erase_if(axes, [&](int64_t axis) { return shape[static_cast<int>(axis)] == 1; });
-  std::sort(axes.begin(), axes.end());
-  if (axes.empty()) return x;
-  auto reduced = [&](int axis) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); };
+// Parts into which the first of the reduced axes is best cut, whose sums are then added up: more
+// than one where there are few outputs of long sums.
+int64_t reduction_parts(const Shape& shape, const std::vector<int64_t>& axes,
+                        const DeviceCaps& caps) {
   int64_t length = 1;
   for (int64_t axis : axes) length *= shape[static_cast<int>(axis)];
   // The first axis may count images, which must not decide how one image is summed.
   int64_t outputs = shape.numel() / length;
-  if (!sums_images && shape.rank() > 0) outputs = outputs / shape[0] * nominal_images(caps);
+  if (axes[0] != 0) outputs = outputs / shape[0] * nominal_images(caps);
+  const Runs runs = runs_of(shape, axes);
+  const bool columns = runs.reduced.size() > 1 &&
+                       column_tile(Shape(runs.extents), runs.reduced, 1, caps).columns > 0;
+  if (columns) outputs *= kColumnRows;
+  const int64_t wanted = wanted_outputs(caps);
+  int64_t parts = outputs < wanted ? std::max<int64_t>(2, wanted / outputs) : 1;
+  if (columns) parts = std::max(parts, length / kColumnWalk);
+  if (parts == 1 || length < 1024) return 1;
+  return divisor_at_most(shape[static_cast<int>(axes[0])],
+                         std::min({parts, int64_t{256}, length / 64}));
+}
 
-  // Stage 1: the run of reduced axes at the end stays for later.
+// Sums of fewer elements than this per image are not taken by themselves.
+constexpr int64_t kImageWorthSumming = 64;
+
+// Stages of a reduction, each with lanes on contiguous kept elements or enough parallel outputs;
+// what the first leaves is finished by a second:
+// 1. kept axes inside reduced ones: the outer axes first (lanes stay on the inner ones);
+// 2. over images and more: each image first, which shares a walk with what is summed per image
+//    anyway, the statistics of norms;
+// 3. few outputs, long reduction: parts first.
+Tensor lower_reduce(Tensor x, Op op, std::vector<int64_t> axes, const DeviceCaps& caps) {
+  const Shape& shape = x.shape();
+  std::erase_if(axes, [&](int64_t axis) { return shape[static_cast<int>(axis)] == 1; });
+  std::sort(axes.begin(), axes.end());
+  if (axes.empty()) return x;
+  const auto length_of = [&](const std::vector<int64_t>& some) {
+    int64_t length = 1;
+    for (int64_t axis : some) length *= shape[static_cast<int>(axis)];
+    return length;
+  };
+  auto reduced = [&](int axis) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); };
+
+  std::vector<int64_t> first, later;
   int tail = shape.rank();
   while (tail > 0 && (reduced(tail - 1) || shape[tail - 1] == 1)) --tail;
-  std::vector<int64_t> outer, inner;
-  int64_t inner_length = 1;
-  for (int64_t axis : axes) (axis < tail ? outer : inner).push_back(axis);
-  for (int64_t axis : inner) inner_length *= shape[static_cast<int>(axis)];
-  if (!outer.empty() && !inner.empty() && inner_length < 64) {
-    Tensor partial = lower_reduce(x, op, outer, caps);
-    return lower_reduce(partial, op, inner, caps);
+  for (int64_t axis : axes) (axis < tail ? first : later).push_back(axis);
+  if (first.empty() || length_of(later) >= 64) {
+    first = axes;
+    later.clear();
+  }
+  if (first.size() > 1 && first[0] == 0 && length_of(first) / shape[0] >= kImageWorthSumming) {
+    first.erase(first.begin());
+    later.insert(later.begin(), 0);
   }
 
-  // Stage 2.
-  if (outputs < wanted_outputs(caps) && length >= 1024 && op == Op::kReduceSum) {
-    int64_t limit = std::max<int64_t>(2, std::min<int64_t>(wanted_outputs(caps) / outputs, 256));
-    limit = std::min(limit, length / 64);
-    int64_t axis = axes[0];
-    int64_t extent = shape[static_cast<int>(axis)];
-    int64_t parts = divisor_at_most(extent, limit);
-    if (parts > 1) {
-      std::vector<int64_t> dims;
-      for (int i = 0; i < shape.rank(); ++i) {
-        if (i == axis) dims.push_back(parts);
-        dims.push_back(i == axis ? extent / parts : shape[i]);
-      }
-      std::vector<int64_t> first;
-      for (int64_t a : axes) first.push_back(a + 1);
-      Tensor partial = add_reduce(reshape(x, Shape(dims)), op, first);
-      Shape kept = shape;
-      for (int64_t a : axes) kept[static_cast<int>(a)] = 1;
-      kept[static_cast<int>(axis)] = parts;
-      return add_reduce(reshape(partial, kept), op, {axis});
-    }
+  const int64_t parts = op == Op::kReduceSum ? reduction_parts(shape, first, caps) : 1;
+  if (parts > 1) {
+    const int cut = static_cast<int>(first[0]);
+    std::vector<int64_t> dims = shape.dims(), inside;
+    dims[static_cast<size_t>(cut)] = parts;
+    dims.insert(dims.begin() + cut + 1, shape[cut] / parts);
+    for (int64_t axis : first) inside.push_back(axis + 1);
+    Shape kept = shape;
+    for (int64_t axis : first) kept[static_cast<int>(axis)] = 1;
+    kept[cut] = parts;
+    later.insert(std::upper_bound(later.begin(), later.end(), cut), cut);
+    x = reshape(add_reduce(reshape(x, Shape(dims)), op, inside), kept);
+  } else {
+    x = add_reduce(x, op, first);
   }
-  return add_reduce(x, op, axes);
+  return later.empty() ? x : add_reduce(x, op, later);
+}
+
+// Gradients that a convolution needs padded, with their padding. Others who need them take them out
+// of the padded one, so that each is stored once: who computes it writes it with its padding.
+std::map<NodeId, GradientPadding> padded_gradients(const Program& program) {
+  const Graph& graph = *program.graph;
+  std::set<NodeId> outputs;
+  for (const ProgramOutput& output : program.outputs) outputs.insert(output.value.id());
+  std::map<NodeId, GradientPadding> result;
+  const std::vector<bool> live = live_nodes(program);
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    if (!live[id] || node.op != Op::kConv2dGradInput) continue;
+    const auto& conv = std::get<ConvAttr>(node.attrs);
+    const NodeId dy = node.inputs[0];
+    NodeId made = dy;
+    while (graph.node(made).op == Op::kReshape) made = graph.node(made).inputs[0];
+    if (op_def(graph.node(made).op).op_class != OpClass::kElementwise || outputs.contains(dy) ||
+        conv.stride != std::array<int64_t, 2>{1, 1})
+      continue;
+    const GradientPadding p =
+        gradient_padding(graph.node(dy).shape, graph.node(node.inputs[1]).shape, conv, node.shape);
+    const int64_t least = std::min({p.low[0], p.low[1], p.high[0], p.high[1]});
+    const int64_t most = std::max({p.low[0], p.low[1], p.high[0], p.high[1]});
+    if (least >= 0 && most > 0) result.try_emplace(dy, p);
+  }
+  return result;
+}
+
+Tensor inside_padding(Tensor x, const GradientPadding& p) {
+  const Tensor padded = pad(x, {0, p.low[0], p.low[1], 0}, {0, p.high[0], p.high[1], 0});
+  return slice(padded, {0, p.low[0], p.low[1], 0},
+               {x.dim(0), p.low[0] + x.dim(1), p.low[1] + x.dim(2), x.dim(3)});
 }
 
 }  // namespace
 
 Program lower(const Program& program, const DeviceCaps& caps) {
-  return rewrite(program, [&](Graph& graph, Tensor old, std::span<const Tensor> in) -> Tensor {
-    (void)graph;
+  const std::map<NodeId, GradientPadding> padded = padded_gradients(program);
+  const auto rule = [&](Graph& graph, Tensor old, std::span<const Tensor> in) -> Tensor {
     const Node& node = old.node();
     switch (node.op) {
       case Op::kConv2d:
@@ -367,9 +492,14 @@ Program lower(const Program& program, const DeviceCaps& caps) {
       case Op::kReduceMax:
         return lower_reduce(in[0], node.op, std::get<AxesAttr>(node.attrs).axes, caps);
       default:
-        return {};
+        break;
     }
-  });
+    const auto found = padded.find(old.id());
+    if (found == padded.end()) return {};
+    return inside_padding(graph.add(node.op, node.dtype, node.shape, in, node.attrs),
+                          found->second);
+  };
+  return rewrite(program, rule);
 }
 
 }  // namespace ito

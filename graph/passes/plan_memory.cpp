@@ -155,11 +155,11 @@ MemoryPlan plan_memory(const FusedProgram& fused, bool reuse, uint64_t most) {
     block.first = std::min(block.first, call);
     block.last = std::max(block.last, call);
   };
-  int calls = static_cast<int>(fused.kernels.size());
-  for (int call = 0; call < calls; ++call) {
-    const FusedKernel& kernel = fused.kernels[static_cast<size_t>(call)];
-    for (NodeId id : kernel.stores) touch(id, call);
-    for (const auto& [id, same] : kernel.loads) touch(id, call);
+  int calls = 0;
+  for (const FusedKernel& kernel : fused.kernels) {
+    for (NodeId id : kernel.stores) touch(id, kernel.dispatch);
+    for (const auto& [id, same] : kernel.loads) touch(id, kernel.dispatch);
+    calls = std::max(calls, kernel.dispatch + 1);
   }
   for (const auto& [output, external] : plan.copies)
     touch(program.outputs[output].value.id(), calls);

@@ -31,6 +31,7 @@ void schedule(FusedProgram& fused) {
     ready.erase(ready.begin());
     position[static_cast<size_t>(k)] = static_cast<int>(sorted.size());
     sorted.push_back(std::move(fused.kernels[static_cast<size_t>(k)]));
+    sorted.back().dispatch = position[static_cast<size_t>(k)];
     for (int after : next[static_cast<size_t>(k)])
       if (--waiting[static_cast<size_t>(after)] == 0) ready.insert(after);
   }

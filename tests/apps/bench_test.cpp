@@ -54,9 +54,9 @@ TEST(Bench, JsonHasTheRoofsTheWorkloadAndAWarmStartWithoutCompilation) {
 
 // The multiplications and additions of PyTorch's modules of the same shape: 16.6e9.
 TEST(Bench, ModelsDoTheWorkThatTheirNamesSay) {
-  const Outcome outcome = run_ito({"bench", "models", "--filter", "fmnist_small_forward_b32",
-                                   "--no-compile-times", "--rounds", "1", "--seconds", "0.01",
-                                   "--json"});
+  const Outcome outcome =
+      run_ito({"bench", "models", "--filter", "fmnist_small_forward_b32", "--no-compile-times",
+               "--rounds", "1", "--seconds", "0.01", "--json"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const auto rows = parse_json(outcome.out, "bench");
   ASSERT_TRUE(rows.ok() && rows->size() == 1) << outcome.out;
