@@ -147,11 +147,10 @@ class PlanBuilder {
     call.groups = {0, 1, 1};
     for (const auto& [text, kernels] : by_text) {
       const EmittedKernel& emitted = emitted_[kernels[0]].emitted;
-      writers.push_back(by_text.size() == 1
-                            ? emitted.writer
-                            : keyed_kernel(fused_, fused_.kernels[kernels[0]], caps_,
-                                           fmt::format("p{}_", parts.size()))
-                                  .emitted.writer);
+      writers.push_back(by_text.size() == 1 ? emitted.writer
+                                            : keyed_kernel(fused_, fused_.kernels[kernels[0]],
+                                                           caps_, fmt::format("p{}_", parts.size()))
+                                                  .emitted.writer);
       parts.push_back({nullptr, emitted.groups[0], static_cast<uint32_t>(kernels.size())});
       names.push_back(emitted.kernel.name);
       call.groups[0] += emitted.groups[0] * parts.back().count;
@@ -161,8 +160,8 @@ class PlanBuilder {
     for (size_t i = 0; i < parts.size(); ++i) parts[i].writer = &writers[i];
     call.label = fmt::format("{} and {} more", label_of(first), end - first - 1);
     const EmittedKernel& any = emitted_[first].emitted;
-    Kernel kernel = join_kernels(fmt::format("{}", fmt::join(names, "_and_")),
-                                 any.kernel.local_size, parts);
+    Kernel kernel =
+        join_kernels(fmt::format("{}", fmt::join(names, "_and_")), any.kernel.local_size, parts);
     kernel.required_subgroup_size = any.kernel.required_subgroup_size;
     call.kernel = kernel_index(std::move(kernel));
     plan_.calls.push_back(std::move(call));

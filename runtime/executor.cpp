@@ -207,8 +207,7 @@ void Executor::record_dispatch(vk::CommandRecorder& recorder, const Dispatch& di
     for (const BufferRange& range : call.arguments) addresses[pushed++] = address_of(range);
   } else {
     const uint64_t first = tables_.address() + table_offset_[dispatch.call];
-    for (uint32_t argument : call.tables)
-      addresses[pushed++] = first + argument * sizeof(uint64_t);
+    for (uint32_t argument : call.tables) addresses[pushed++] = first + argument * sizeof(uint64_t);
   }
   recorder.bind(*pipelines_[call.kernel]);
   recorder.push_addresses(std::span(addresses).first(pushed));

@@ -137,8 +137,8 @@ class Executor {
   std::vector<std::shared_ptr<const vk::Pipeline>> pipelines_;  // one per kernel
   std::vector<DeviceTensor> arena_;  // of Plan::arena_piece bytes each; the last may be smaller
   DeviceTensor constants_;
-  DeviceTensor tables_;                 // addresses of arguments that are not pushed
-  std::vector<uint64_t> table_offset_;  // by call: its own, in bytes
+  DeviceTensor tables_;                  // addresses of arguments that are not pushed
+  std::vector<uint64_t> table_offset_;   // by call: its own, in bytes
   std::vector<DeviceTensor> externals_;  // one per external; empty until bound or needed
   std::vector<bool> own_external_;
   std::vector<double> call_ms_;  // estimates

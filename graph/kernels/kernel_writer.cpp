@@ -147,9 +147,8 @@ std::string kernel_head(const std::set<std::string>& extensions,
   std::string text = "#version 450\n#extension GL_EXT_buffer_reference : require\n";
   for (const std::string& extension : extensions)
     text += fmt::format("#extension {} : require\n", extension);
-  return text + fmt::format(
-                    "layout(local_size_x = {}, local_size_y = {}, local_size_z = {}) in;\n",
-                    local_size[0], local_size[1], local_size[2]);
+  return text + fmt::format("layout(local_size_x = {}, local_size_y = {}, local_size_z = {}) in;\n",
+                            local_size[0], local_size[1], local_size[2]);
 }
 
 Kernel KernelWriter::finish(std::string name, std::array<uint32_t, 3> local_size,

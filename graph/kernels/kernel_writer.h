@@ -32,8 +32,8 @@ class KernelWriter {
     bool quads = false;   // and never, but four at a time
   };
 
-  // The argument's name in GLSL ("b0", "b1", ... behind the prefix). Asking again for the same value
-  // returns the same name.
+  // The argument's name in GLSL ("b0", "b1", ... behind the prefix). Asking again for the same
+  // value returns the same name.
   std::string argument(NodeId value, DType dtype, bool read, bool written);
   const std::vector<Argument>& arguments() const { return arguments_; }
   // A name of this kernel's own for what is declared outside main().

@@ -1,3 +1,5 @@
+#include "graph/kernels/reduce.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,7 +10,6 @@
 #include "base/integer.h"
 #include "graph/kernels/emit.h"
 #include "graph/kernels/glsl_lib.h"
-#include "graph/kernels/reduce.h"
 
 namespace ito {
 namespace {

@@ -1,5 +1,5 @@
-// What passes must know of the kernels of reductions: which are sums of columns, whose workgroups can
-// go on summing their own results. Not their text (graph/kernels/reduce.cpp).
+// What passes must know of the kernels of reductions: which are sums of columns, whose workgroups
+// can go on summing their own results. Not their text (graph/kernels/reduce.cpp).
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,9 @@
 
 namespace ito {
 
-// A workgroup's part of a reduction over the rows of a matrix, or of several: `columns` neighbouring
-// columns, each of them walked by `rows` invocations, which then meet in shared memory.
+// A workgroup's part of a reduction over the rows of a matrix, or of several: `columns`
+// neighbouring columns, each of them walked by `rows` invocations, which then meet in shared
+// memory.
 struct ColumnTile {
   int64_t columns = 0;
   int64_t rows = 0;

@@ -234,7 +234,8 @@ class Fuser {
   // Made of as many sums, so that their kernel can store it as well: one load for its users.
   bool follows_reduction(NodeId id) const {
     return std::any_of(node(id).inputs.begin(), node(id).inputs.end(), [&](NodeId input) {
-      while (node(input).op == Op::kReshape && !result_.stored[input]) input = node(input).inputs[0];
+      while (node(input).op == Op::kReshape && !result_.stored[input])
+        input = node(input).inputs[0];
       return result_.stored[input] && chain_[input] != kNoNode &&
              op_def(node(chain_[input]).op).op_class == OpClass::kReduce &&
              node(input).shape.numel() == node(id).shape.numel();
@@ -318,7 +319,9 @@ class Fuser {
 
   // Elements of what a kernel's first sums, or its second ones, make.
   int64_t outputs_of(const FusedKernel& kernel, bool second) const {
-    return node(second ? kernel.second[0] : kernel.heavy.empty() ? kernel.stores[0] : kernel.heavy[0])
+    return node(second                 ? kernel.second[0]
+                : kernel.heavy.empty() ? kernel.stores[0]
+                                       : kernel.heavy[0])
         .shape.numel();
   }
 
@@ -408,8 +411,8 @@ class Fuser {
     return !before(k) && std::find(after.begin(), after.end(), k) == after.end();
   }
 
-  // The newest kernel that can compute `extra` as well, or one after the last. `second`: as a sum of
-  // its sums.
+  // The newest kernel that can compute `extra` as well, or one after the last. `second`: as a sum
+  // of its sums.
   int find_kernel(const FusedKernel& extra, Before& before, bool& second) const {
     using Kind = FusedKernel::Kind;
     const int count = static_cast<int>(result_.kernels.size());

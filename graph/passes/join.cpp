@@ -69,10 +69,9 @@ class Joiner {
     const Graph& graph = *fused_.program->graph;
     Unit& unit = units_[k];
     const KernelCost cost = kernel_cost(graph, kernel, fused_.stored);
-    unit.joins = kernel.kind != FusedKernel::Kind::kAttention && e.groups[1] == 1 &&
-                 e.groups[2] == 1;
-    unit.small = unit.joins &&
-                 int64_t{e.groups[0]} * e.kernel.local_size[0] <= kSmallInvocations &&
+    unit.joins =
+        kernel.kind != FusedKernel::Kind::kAttention && e.groups[1] == 1 && e.groups[2] == 1;
+    unit.small = unit.joins && int64_t{e.groups[0]} * e.kernel.local_size[0] <= kSmallInvocations &&
                  cost.bytes_read + cost.bytes_written <= kSmallBytes && cost.flops <= kSmallFlops;
     unit.kind = {e.kernel.local_size[0], e.kernel.required_subgroup_size,
                  kernel.kind == FusedKernel::Kind::kContract ? std::string_view(e.kernel.glsl)
@@ -109,7 +108,9 @@ class Joiner {
   // Kernel k, and those that come soon and can run now, whatever their size.
   std::vector<size_t> with_neighbours(size_t k) {
     std::vector<size_t> group = {k};
-    const auto joins = [&](size_t i) { return units_[i].joins && units_[i].kind == units_[k].kind; };
+    const auto joins = [&](size_t i) {
+      return units_[i].joins && units_[i].kind == units_[k].kind;
+    };
     if (!joins(k) || !std::get<2>(units_[k].kind).empty()) return group;
     for (size_t i = k + 1; i < std::min(units_.size(), k + kSoon); ++i)
       if (!units_[i].done && units_[i].waiting == 0 && joins(i) && fits(group, i))
@@ -204,8 +205,7 @@ KeyedKernel keyed_kernel(const FusedProgram& fused, const FusedKernel& kernel,
     if (fresh) result.keys.push_back({base, offset});
     return it->second;
   };
-  result.emitted =
-      emit_kernel(*fused.program->graph, kernel, fused.stored, key, caps, prefix);
+  result.emitted = emit_kernel(*fused.program->graph, kernel, fused.stored, key, caps, prefix);
   return result;
 }
 

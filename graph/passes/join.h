@@ -1,5 +1,5 @@
-// Which kernels run as one dispatch: small ones that do not depend on each other. A dispatch, and the
-// barrier in front of it, costs a device more than they do. Not which kernel computes what
+// Which kernels run as one dispatch: small ones that do not depend on each other. A dispatch, and
+// the barrier in front of it, costs a device more than they do. Not which kernel computes what
 // (passes/fuse.h) and not the text (graph/kernels/joined.h).
 #pragma once
 
@@ -27,9 +27,9 @@ KeyedKernel keyed_kernel(const FusedProgram& fused, const FusedKernel& kernel,
 inline constexpr size_t kMaxJoinedArguments = 64, kMaxJoinedTexts = 8;
 
 // Numbers the dispatches (FusedKernel::dispatch) and sorts the kernels, and `emitted` with them, by
-// these. Needs the order of schedule(), and keeps to it but for small kernels, which wait for others
-// that can run together with them until something else needs their results. What waits, and what
-// comes early, is bounded in bytes, so that the arena hardly grows.
+// these. Needs the order of schedule(), and keeps to it but for small kernels, which wait for
+// others that can run together with them until something else needs their results. What waits, and
+// what comes early, is bounded in bytes, so that the arena hardly grows.
 void join_dispatches(FusedProgram& fused, std::vector<KeyedKernel>& emitted);
 
 }  // namespace ito

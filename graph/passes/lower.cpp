@@ -50,9 +50,9 @@ Tensor padding_around(Tensor x) {
   const auto& slice = std::get<SliceAttr>(x.node().attrs);
   const bool spread =
       std::any_of(pad.interior.begin(), pad.interior.end(), [](int64_t n) { return n != 0; });
-  const bool inside = slice.start == pad.low && x.shape() == x.graph().node(padded.node().inputs[0]).shape &&
-                      std::all_of(slice.step.begin(), slice.step.end(),
-                                  [](int64_t step) { return step == 1; });
+  const bool inside =
+      slice.start == pad.low && x.shape() == x.graph().node(padded.node().inputs[0]).shape &&
+      std::all_of(slice.step.begin(), slice.step.end(), [](int64_t step) { return step == 1; });
   return inside && !spread && pad.value == 0 ? padded : Tensor();
 }
 
@@ -368,8 +368,8 @@ int64_t reduction_parts(const Shape& shape, const std::vector<int64_t>& axes,
   int64_t outputs = shape.numel() / length;
   if (axes[0] != 0) outputs = outputs / shape[0] * nominal_images(caps);
   const Runs runs = runs_of(shape, axes);
-  const bool columns =
-      runs.reduced.size() > 1 && column_tile(Shape(runs.extents), runs.reduced, 1, caps).columns > 0;
+  const bool columns = runs.reduced.size() > 1 &&
+                       column_tile(Shape(runs.extents), runs.reduced, 1, caps).columns > 0;
   if (columns) outputs *= kColumnRows;
   const int64_t wanted = wanted_outputs(caps);
   int64_t parts = outputs < wanted ? std::max<int64_t>(2, wanted / outputs) : 1;

@@ -155,7 +155,8 @@ TEST(Fuse, ConvolutionBiasSiluAndResidualAreOneKernel) {
   const Tensor bias = input(graph, "bias", {8}), residual = input(graph, "residual", {1, 4, 4, 8});
   program.output("y", silu(conv2d(x, w, ConvAttr{}) + bias) + residual);
   const Program ready = prepared(program);
-  EXPECT_EQ(listing(fuse(ready, true, cpu())), "contract: stores add%10; loads x, w, bias, residual\n");
+  EXPECT_EQ(listing(fuse(ready, true, cpu())),
+            "contract: stores add%10; loads x, w, bias, residual\n");
 }
 
 // NCSN++'s residual blocks: the sum is scaled by 1/√2.
@@ -166,7 +167,8 @@ TEST(Fuse, ConvolutionBiasSiluResidualAndScaleAreOneKernel) {
   const Tensor bias = input(graph, "bias", {8}), residual = input(graph, "residual", {1, 4, 4, 8});
   program.output("y", (silu(conv2d(x, w, ConvAttr{}) + bias) + residual) * 0.70710678);
   const Program ready = prepared(program);
-  EXPECT_EQ(listing(fuse(ready, true, cpu())), "contract: stores mul%12; loads x, w, bias, residual\n");
+  EXPECT_EQ(listing(fuse(ready, true, cpu())),
+            "contract: stores mul%12; loads x, w, bias, residual\n");
 }
 
 // Of a residual block's group norm only the statistics are stored, mean and variance from one pass:

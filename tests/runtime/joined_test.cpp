@@ -1,6 +1,6 @@
-// Dispatches of several kernels, and reductions whose workgroups go on with what they have summed: on
-// the device against the interpreter, in the form for CPU drivers and in that for GPUs, at shapes
-// that are odd, and independent of the batch. Guard bytes are checked by run_on_device.
+// Dispatches of several kernels, and reductions whose workgroups go on with what they have summed:
+// on the device against the interpreter, in the form for CPU drivers and in that for GPUs, at
+// shapes that are odd, and independent of the batch. Guard bytes are checked by run_on_device.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -50,7 +50,9 @@ class Joined : public test::VulkanTest {
     }
   }
 
-  size_t calls(const DeviceCaps& caps) const { return compile(program_, caps).value().calls.size(); }
+  size_t calls(const DeviceCaps& caps) const {
+    return compile(program_, caps).value().calls.size();
+  }
 
   std::mt19937 rng_{7};
   Program program_;
@@ -172,7 +174,8 @@ TEST_F(Joined, ANormDoesNotDependOnTheBatch) {
   const auto make = [](int64_t batch) {
     Program program;
     const Tensor x = input(*program.graph, "x", {batch, 20, 20, 24});
-    const Tensor one = full(*program.graph, Shape{24}, 1.0), zero = full(*program.graph, Shape{24}, 0.0);
+    const Tensor one = full(*program.graph, Shape{24}, 1.0),
+                 zero = full(*program.graph, Shape{24}, 0.0);
     const Tensor y = silu(group_norm(x, one, zero, 6, 1e-5));
     program.output("y", y);
     program.output("dx", grad(sum_all(square(y)), {x})[0]);
@@ -192,8 +195,9 @@ TEST_F(Joined, ANormDoesNotDependOnTheBatch) {
       ASSERT_OK_AND_ASSIGN(const HostValues one,
                            test::run_on_device(device(), make(1), alone, {}, &caps));
       for (const auto& [name, value] : one)
-        EXPECT_TRUE(std::equal(value.data.begin(), value.data.end(),
-                               together.at(name).data.begin() + static_cast<std::ptrdiff_t>(i * size)))
+        EXPECT_TRUE(
+            std::equal(value.data.begin(), value.data.end(),
+                       together.at(name).data.begin() + static_cast<std::ptrdiff_t>(i * size)))
             << name << " " << i << (caps.is_cpu ? "" : " in the form for GPUs");
     }
   }
