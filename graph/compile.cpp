@@ -136,18 +136,18 @@ class PlanBuilder {
     plan_.calls.push_back(std::move(call));
   }
 
-  // Kernels [first, end) as one call; those of one text are one part of it.
+  // Kernels [first, end) as one call; equal ones are one part of it.
   void add_joined_call(size_t first, size_t end) {
-    std::map<std::string, std::vector<size_t>> by_text;
-    for (size_t k = first; k < end; ++k) by_text[emitted_[k].emitted.kernel.glsl].push_back(k);
+    std::map<PartKey, std::vector<size_t>> by_part;
+    for (size_t k = first; k < end; ++k) by_part[part_key(emitted_[k].emitted)].push_back(k);
     std::vector<KernelWriter> writers;
     std::vector<JoinedPart> parts;
     std::vector<std::string> names;
     KernelCall call;
     call.groups = {0, 1, 1};
-    for (const auto& [text, kernels] : by_text) {
+    for (const auto& [key, kernels] : by_part) {
       const EmittedKernel& emitted = emitted_[kernels[0]].emitted;
-      writers.push_back(by_text.size() == 1 ? emitted.writer
+      writers.push_back(by_part.size() == 1 ? emitted.writer
                                             : keyed_kernel(fused_, fused_.kernels[kernels[0]],
                                                            caps_, fmt::format("p{}_", parts.size()))
                                                   .emitted.writer);

@@ -21,7 +21,7 @@ constexpr uint64_t kMostBytes = uint64_t{4} << 20;
 
 // Kernels of one class can stand in one text: contractions, whose text has functions of its own,
 // only with their like.
-using Class = std::tuple<uint32_t, uint32_t, std::string_view>;
+using Class = std::tuple<uint32_t, uint32_t, PartKey>;
 
 class Joiner {
  public:
@@ -74,8 +74,7 @@ class Joiner {
     unit.small = unit.joins && int64_t{e.groups[0]} * e.kernel.local_size[0] <= kSmallInvocations &&
                  cost.bytes_read + cost.bytes_written <= kSmallBytes && cost.flops <= kSmallFlops;
     unit.kind = {e.kernel.local_size[0], e.kernel.required_subgroup_size,
-                 kernel.kind == FusedKernel::Kind::kContract ? std::string_view(e.kernel.glsl)
-                                                             : std::string_view()};
+                 kernel.kind == FusedKernel::Kind::kContract ? part_key(e) : PartKey()};
     for (const auto& [id, same] : kernel.loads)
       if (fused_.kernel_of[id] >= 0) unit.kept_bytes += bytes_of(graph.node(id));
     unit.kept_bytes = std::min(unit.kept_bytes, cost.bytes_read);
@@ -111,7 +110,7 @@ class Joiner {
     const auto joins = [&](size_t i) {
       return units_[i].joins && units_[i].kind == units_[k].kind;
     };
-    if (!joins(k) || !std::get<2>(units_[k].kind).empty()) return group;
+    if (!joins(k) || !std::get<2>(units_[k].kind).first.empty()) return group;
     for (size_t i = k + 1; i < std::min(units_.size(), k + kSoon); ++i)
       if (!units_[i].done && units_[i].waiting == 0 && joins(i) && fits(group, i))
         group.push_back(i);
@@ -139,13 +138,13 @@ class Joiner {
 
   bool fits(const std::vector<size_t>& group, size_t k) {
     if (group.empty()) return true;
-    std::set<std::string_view> texts = {emitted_[k].emitted.kernel.glsl};
+    std::set<PartKey> parts = {part_key(emitted_[k].emitted)};
     size_t arguments = emitted_[k].emitted.writer.arguments().size();
     for (size_t other : group) {
-      texts.insert(emitted_[other].emitted.kernel.glsl);
+      parts.insert(part_key(emitted_[other].emitted));
       arguments += emitted_[other].emitted.writer.arguments().size();
     }
-    if (arguments > kMaxJoinedArguments || texts.size() > kMaxJoinedTexts) return false;
+    if (arguments > kMaxJoinedArguments || parts.size() > kMaxJoinedParts) return false;
     if (k > current_ + kSoon) {  // long before its turn
       if (early_bytes_ + units_[k].made_bytes > kMostBytes) return false;
       early_bytes_ += units_[k].made_bytes;

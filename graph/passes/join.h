@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,12 +20,19 @@ struct KeyedKernel {
   std::vector<std::pair<NodeId, int64_t>> keys;
 };
 
+// Kernels that are one part of a dispatch: of the same text, which need not say for how many
+// workgroups it is.
+using PartKey = std::pair<std::string_view, uint32_t>;
+inline PartKey part_key(const EmittedKernel& kernel) {
+  return {kernel.kernel.glsl, kernel.groups[0]};
+}
+
 // Emits a kernel; `prefix` as emit_kernel's.
 KeyedKernel keyed_kernel(const FusedProgram& fused, const FusedKernel& kernel,
                          const DeviceCaps& caps, const std::string& prefix);
 
-// At most so many arguments has a dispatch of several kernels, and so many different kernels.
-inline constexpr size_t kMaxJoinedArguments = 64, kMaxJoinedTexts = 8;
+// At most so many arguments has a dispatch of several kernels, and so many parts.
+inline constexpr size_t kMaxJoinedArguments = 64, kMaxJoinedParts = 8;
 
 // Numbers the dispatches (FusedKernel::dispatch) and sorts the kernels, and `emitted` with them, by
 // these. Needs the order of schedule(), and keeps to it but for small kernels, which wait for

@@ -76,6 +76,18 @@ TEST_F(Joined, IndependentKernelsAreOneDispatchOfEachKind) {
   compare();
 }
 
+// The text of a row's sum, or of a product per batch entry, does not say how many there are.
+TEST_F(Joined, KernelsOfOneTextMayHaveMoreOrFewerWorkgroups) {
+  for (const int64_t many : {20, 3, 165}) {
+    const std::string n = std::to_string(many);
+    const Tensor x = operand("x" + n, {many, 40});
+    program_.output("sum" + n, sum(square(x), {1}));
+    const Tensor a = operand("a" + n, {many, 4, 8}), b = operand("b" + n, {many, 8, 16});
+    program_.output("product" + n, matmul(a, b));
+  }
+  compare();
+}
+
 // What a joined dispatch makes is read by the next one, and an input is replaced after its readers.
 TEST_F(Joined, DependenciesAreKept) {
   const Tensor state = operand("state", Shape{33});
