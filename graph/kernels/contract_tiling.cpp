@@ -397,6 +397,9 @@ std::optional<MatrixTiling> choose_matrix_tiling(const ContractAttr& attr, const
       !(has_fours(attr, &Dim::a, attr.a_offset) && has_fours(attr, &Dim::b, attr.b_offset)))
     return std::nullopt;
   const MatrixView view = matrix_view(attr);
+  // On subgroups of eight lanes the addresses of one more index spill (21 registers on dg2).
+  if (has_narrow_registers(caps) && caps.min_subgroup_size < 16 && !view.batch.empty())
+    return std::nullopt;
   const int64_t units = caps.compute_units == 0 ? kUnits : caps.compute_units;
   std::optional<MatrixTiling> best;
   double least = 0;

@@ -119,8 +119,9 @@ struct MatrixTiling {
 std::vector<MatrixTiling> matrix_tilings(DType multiply, const DeviceCaps& caps);
 
 // The one of least estimated cost for a simplified contraction. Nothing where there is none, and
-// where an invocation has room for few numbers and an operand has to be loaded one by one, with an
-// address for each. Which one it is never changes the order of a sum.
+// where an invocation has room for few numbers and the contraction wants many addresses: for
+// operands that are loaded one by one, and on eight lanes for an index that both operands have.
+// Which one it is never changes the order of a sum.
 std::optional<MatrixTiling> choose_matrix_tiling(const ContractAttr& attr, const DeviceCaps& caps);
 
 }  // namespace ito

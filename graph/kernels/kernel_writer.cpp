@@ -97,9 +97,21 @@ std::string KernelWriter::load_quad(const std::string& name, const std::string& 
 std::string KernelWriter::rounded(DType type, const std::string& value) {
   if (type == DType::kF32) return value;
   CHECK(type == DType::kF16, "values are rounded to f32 or f16");
-  extension(kFloat16Extension);
-  function("float to_f16(float x) { return float(float16_t(x)); }");
-  function("vec4 to_f16(vec4 x) { return vec4(f16vec4(x)); }");
+  // To nearest, ties to even, on the bits: drivers fold a conversion to 16 bits and back into
+  // nothing.
+  function(
+      "float to_f16(float x) {\n"
+      "  uint bits = floatBitsToUint(x), size = bits & 0x7fffffffu;\n"
+      "  if (size > 0x7f800000u) return x;\n"
+      "  if (size < 0x38800000u) return roundEven(x * 16777216.0) * 5.9604644775390625e-8;\n"
+      "  size = (size + 0xfffu + ((size >> 13) & 1u)) & ~0x1fffu;\n"
+      "  if (size > 0x477fe000u) size = 0x7f800000u;\n"
+      "  return uintBitsToFloat((bits & 0x80000000u) | size);\n"
+      "}");
+  function(
+      "vec4 to_f16(vec4 x) {\n"
+      "  return vec4(to_f16(x.x), to_f16(x.y), to_f16(x.z), to_f16(x.w));\n"
+      "}");
   return fmt::format("to_f16({})", value);
 }
 

@@ -239,21 +239,26 @@ TEST_F(ContractOnDevice, NarrowOperandsAccumulateInFloat) {
   }
 }
 
-// A factor between two halves becomes one of them, in every form. Which one is the driver's choice.
+// Without matrices a factor becomes the nearest half in every form, in bits: between two of them,
+// below the smallest, above the largest.
 TEST_F(ContractOnDevice, HalfFactorsAreRoundedInEveryForm) {
-  if (!device().caps().shader_float16) GTEST_SKIP() << "the device has no 16-bit floats";
-  ContractAttr attr = matmul_attr(1, 5, 9, 1);
+  ContractAttr attr = matmul_attr(1, 12, 8, 1);
   attr.multiply = DType::kF16;
-  constexpr float kStep = 1.0f / 1024;
+  const std::vector<float> a = {1 + 1.0f / 4096, 1 + 3.0f / 4096, 1 + 1.0f / 2048, 1 + 3.0f / 2048,
+                                -0.1f,           3e-6f,           1e-8f,           6.1e-5f,
+                                65504,           65519,           -65520,          0};
+  const std::vector<float> b = {1, 2, -2, 0.5f, 1, 1, 1, 1};
   for (const DeviceCaps& caps : {register_caps(), shared_caps(128)}) {
     ASSERT_OK_AND_ASSIGN(auto executor, Executor::create(device(), plan(attr, caps, DType::kF32)));
-    ASSERT_OK(executor->write("a", std::vector<float>(5, 1 + kStep / 4)));
-    ASSERT_OK(executor->write("b", std::vector<float>(9, 2)));
-    ASSERT_OK(executor->write("out", std::vector<float>(45 + 2 * kCanaries, 0)));
+    ASSERT_OK(executor->write("a", a));
+    ASSERT_OK(executor->write("b", b));
+    ASSERT_OK(executor->write("out", std::vector<float>(a.size() * b.size() + 2 * kCanaries, 0)));
     ASSERT_OK(executor->run());
     ASSERT_OK_AND_ASSIGN(const auto out, executor->read<float>("out"));
-    for (size_t i = 0; i < 45; ++i)
-      EXPECT_TRUE(out[kCanaries + i] == 2 || out[kCanaries + i] == 2 * (1 + kStep)) << i;
+    for (size_t i = 0; i < a.size(); ++i)
+      for (size_t j = 0; j < b.size(); ++j)
+        EXPECT_EQ(out[kCanaries + i * b.size() + j], half_to_float(float_to_half(a[i])) * b[j])
+            << a[i] << " times " << b[j];
   }
 }
 

@@ -36,7 +36,8 @@ class HalfProgram : public test::VulkanTest {
     program.multiply = DType::kF16;
     DeviceCaps gpu = device().caps();
     gpu.is_cpu = false;
-    gpu.compute_units = 64;  // which splits long reductions
+    gpu.compute_units = 64;     // which splits long reductions
+    gpu.min_subgroup_size = 0;  // registers enough for matrices of any operand
     for (const DeviceCaps* caps : {static_cast<const DeviceCaps*>(nullptr), &std::as_const(gpu)}) {
       const auto actual = test::run_on_device(device(), program, inputs, {}, caps);
       ASSERT_OK(actual);
