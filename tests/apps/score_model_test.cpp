@@ -389,6 +389,7 @@ TEST_F(ScoreModelTest, EvaluationWritesATableAndGoesOnFromIt) {
   const Outcome named = run_ito(with(arguments, {"--variant", "fp16"}));
   EXPECT_EQ(named.code, 0) << named.err;
   std::filesystem::rename(classifier / "model.fp32.safetensors", weights);
+  std::filesystem::remove(run() / "unet/diffusion_pytorch_model.fp16.safetensors");
   // Features of another network, without a classifier: nothing is recognised; one that sees none.
   std::vector<std::string> featured = arguments;
   for (std::string& argument : featured)
