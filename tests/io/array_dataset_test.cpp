@@ -175,7 +175,8 @@ TEST_F(ArrayDataset, LabelsMayBeNames) {
       return MappedFile::open(folder_ / "x.npy").value();
     }();
     std::string content;
-    for (const ZipEntry& entry : parse_zip(file.bytes(), "labels").value())
+    const std::vector<ZipEntry> entries = parse_zip(file.bytes(), "labels").value();
+    for (const ZipEntry& entry : entries)
       if (entry.name == name + ".npy") content = read_zip_entry(entry, "labels").value();
     EXPECT_FALSE(content.empty()) << name;
     EXPECT_TRUE(succeeds(
