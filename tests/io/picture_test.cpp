@@ -153,8 +153,8 @@ TEST(Picture, APaletteIndexWithoutAnEntryIsRefused) {
   const auto good = decode_picture(file(0), "good");
   ASSERT_TRUE(good.ok()) << good.error().message;
   EXPECT_EQ(good->samples, (std::vector<uint16_t>{255, 0, 0, 255, 0, 0}));
-  EXPECT_TRUE(
-      fails(decode_picture(file(1), "bad"), ErrorKind::kCorrupt, "entry 1", "palette of 1"));
+  // Said by libpng itself in some versions.
+  EXPECT_TRUE(fails(decode_picture(file(1), "bad"), ErrorKind::kCorrupt, "palette"));
 }
 
 TEST(Picture, SizesBeyondTheFileAreRefusedBeforeAllocation) {
