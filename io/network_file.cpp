@@ -166,7 +166,7 @@ Result<NetworkFile> read_network(const Path& folder, bool with_weights, std::str
   ITO_ASSIGN(NetworkFile file, network_from_json(json, path.string()));
   if (!with_weights) return file;
   const NetworkClass& entry = class_of_network(file.network);
-  if (!entry.diffusers && variant.empty()) {
+  if (!entry.diffusers && variant.empty() && file_exists(folder / entry.weights)) {
     ITO_ASSIGN(file.weights, read_tensors(folder / entry.weights));
     return file;
   }

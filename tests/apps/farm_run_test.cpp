@@ -94,9 +94,9 @@ TEST_F(FarmRun, APictureIsThatOfAPlainRun) {
 
 // Calls of one job may name the same files in different ways.
 TEST_F(FarmRun, PathsThatAreSpelledDifferentlyWriteTheSameBytes) {
+  ASSERT_TRUE(make_folders(scratch_ / "node/deeper").ok());
   std::filesystem::copy(scratch_ / "model", scratch_ / "node/copy",
                         std::filesystem::copy_options::recursive);
-  ASSERT_TRUE(make_folders(scratch_ / "node/deeper").ok());
   std::filesystem::create_directory_symlink(scratch_ / "model", scratch_ / "link");
   Image start{8, 8, 1, std::vector<uint8_t>(64, 100)};
   ASSERT_TRUE(write_png(scratch_ / "start.png", start).ok());
