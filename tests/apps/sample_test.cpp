@@ -1,4 +1,6 @@
 // Plain `ito sample`: which class a seed gets, and what a picture says of itself.
+#include "api/model.h"
+#include "api/sample_identity.h"
 #include "io/image.h"
 #include "io/json.h"
 #include "io/png.h"
@@ -58,7 +60,7 @@ TEST_F(Sample, TheClassIsTheSeedModuloTheirNumberUnlessAskedFor) {
   EXPECT_EQ(settings->at("eta"), 0);
   EXPECT_EQ(settings->at("seed"), 5);
   EXPECT_EQ(settings->at("class"), 2);
-  EXPECT_EQ(settings->at("model"), model().string());
+  EXPECT_EQ(settings->at("model"), model_key(load_model(model()).value()));
   EXPECT_EQ(settings->at("prediction_type"), "epsilon");
   EXPECT_EQ(read_png_settings(path("one", 5)).value().at("class"), 1);
   const Outcome shown = run_ito({"inspect", path("default", 5).string()});
