@@ -95,4 +95,11 @@ std::string block_address(const std::vector<Digit>& outside, int64_t Digit::*str
   return sum;
 }
 
+std::array<uint32_t, 3> grid_of(int64_t tiles, const DeviceCaps& caps) {
+  const auto count = static_cast<uint32_t>(tiles);
+  if (count <= caps.max_groups_x) return {count, 1, 1};
+  const auto y = static_cast<uint32_t>(ceil_div(count, caps.max_groups_x));
+  return {static_cast<uint32_t>(ceil_div(count, y)), y, 1};
+}
+
 }  // namespace ito

@@ -3,11 +3,13 @@
 // plain values; knows no tiles.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "base/device_caps.h"
 #include "graph/attrs.h"
 
 namespace ito {
@@ -61,5 +63,9 @@ std::vector<std::string> next_block(const std::vector<Digit>& outside);
 
 // A GLSL expression: what the coordinates add to an address, in units of `unit` elements.
 std::string block_address(const std::vector<Digit>& outside, int64_t Digit::*stride, int64_t unit);
+
+// Workgroups for so many tiles: one along x each, in rows where the device takes no more. What lies
+// beyond the last tile is for the kernel to leave out.
+std::array<uint32_t, 3> grid_of(int64_t tiles, const DeviceCaps& caps);
 
 }  // namespace ito

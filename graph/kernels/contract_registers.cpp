@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/integer.h"
+#include "graph/kernels/contract_blocks.h"
 
 namespace ito {
 namespace {
@@ -85,12 +86,9 @@ class RegisterEmitter : KernelBody {
     return std::move(text_);
   }
 
-  std::array<uint32_t, 3> groups(const DeviceCaps& caps) {
-    const auto tiles = static_cast<uint32_t>(tiling_.tiles);
-    if (tiles <= caps.max_groups_x) return {tiles, 1, 1};
-    // The kernel reads x + y * width; what lies beyond the last tile repeats it without storing.
-    const uint32_t y = static_cast<uint32_t>(ceil_div(tiles, caps.max_groups_x));
-    return {static_cast<uint32_t>(ceil_div(tiles, y)), y, 1};
+  // What lies beyond the last tile repeats it without storing.
+  std::array<uint32_t, 3> groups(const DeviceCaps& caps) const {
+    return grid_of(tiling_.tiles, caps);
   }
 
   // Must be told before body() how wide the grid is.

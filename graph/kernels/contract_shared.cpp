@@ -292,13 +292,8 @@ ContractKernel emit_contract_shared(KernelWriter& writer, const std::string& nam
                                     const std::string& a, const std::string& b,
                                     const std::string& store, const DeviceCaps& caps) {
   SharedEmitter emitter(writer, attr, tiling, a, b, store);
-  const auto tiles = static_cast<uint32_t>(emitter.tiles());
   ContractKernel result;
-  result.groups = {tiles, 1, 1};
-  if (tiles > caps.max_groups_x) {
-    const auto y = static_cast<uint32_t>(ceil_div(tiles, caps.max_groups_x));
-    result.groups = {static_cast<uint32_t>(ceil_div(tiles, y)), y, 1};
-  }
+  result.groups = grid_of(emitter.tiles(), caps);
   result.kernel = writer.finish(name, {tiling.invocations(), 1, 1}, emitter.body(result.groups));
   return result;
 }

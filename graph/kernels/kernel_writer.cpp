@@ -97,8 +97,8 @@ std::string KernelWriter::load_quad(const std::string& name, const std::string& 
 std::string KernelWriter::rounded(DType type, const std::string& value) {
   if (type == DType::kF32) return value;
   CHECK(type == DType::kF16, "values are rounded to f32 or f16");
-  // To nearest, ties to even, on the bits: drivers fold a conversion to 16 bits and back into
-  // nothing.
+  // To nearest, ties to even, on the bits: on lavapipe a conversion to 16 bits and back did not
+  // round.
   function(
       "float to_f16(float x) {\n"
       "  uint bits = floatBitsToUint(x), size = bits & 0x7fffffffu;\n"
