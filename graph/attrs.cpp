@@ -66,6 +66,16 @@ std::string text(const ContractAttr& a) {
                      multiply_text(a.multiply));
 }
 
+std::string text(const TileTransformAttr& a) {
+  std::string dims;
+  for (const TileTransformAttr::Dim& d : a.dims)
+    dims += fmt::format("{}{}:{}:{}", dims.empty() ? "" : ",", d.size, d.in, d.out);
+  return fmt::format("{{dims=[{}],matrix=[{}],rows={},in_step=[{}],out_step=[{}],in_offset={}{}}}",
+                     dims, fmt::join(a.matrix, ","), a.rows, fmt::join(a.in_step, ","),
+                     fmt::join(a.out_step, ","), a.in_offset,
+                     a.copy == 0 ? "" : fmt::format(",copy={}", a.copy));
+}
+
 }  // namespace
 
 std::string attrs_to_string(const Attrs& attrs) {

@@ -94,8 +94,31 @@ struct ContractAttr {
   bool operator==(const ContractAttr&) const = default;
 };
 
-using Attrs = std::variant<std::monostate, InputAttr, ConstantAttr, FullAttr, AxesAttr, SliceAttr,
-                           PadAttr, MatmulAttr, ConvAttr, NormAttr, AttentionAttr, ContractAttr>;
+// One linear map over both axes of every tile: with T the matrix [rows, taps],
+//   out[o + p * out_step[0] + q * out_step[1]] =
+//     sum over i, j of T[p,i] T[q,j] in[a + i * in_step[0] + j * in_step[1]],
+// where o and a are the sums of index * stride over `dims` (a behind in_offset). Tiles of the input
+// may overlap. What Winograd's convolution does to pictures, weights and products.
+struct TileTransformAttr {
+  struct Dim {
+    int64_t size = 1;
+    int64_t in = 0, out = 0;  // strides in elements
+    bool operator==(const Dim&) const = default;
+  };
+  std::vector<Dim> dims;
+  int64_t rows = 0, taps = 0;
+  std::vector<double> matrix;
+  std::array<int64_t, 2> in_step = {0, 0}, out_step = {0, 0};  // of the input also negative
+  int64_t in_offset = 0;
+  // Nodes that differ in it are computed each by themselves, so that what a forward pass made need
+  // not be kept for gradients.
+  int64_t copy = 0;
+  bool operator==(const TileTransformAttr&) const = default;
+};
+
+using Attrs =
+    std::variant<std::monostate, InputAttr, ConstantAttr, FullAttr, AxesAttr, SliceAttr, PadAttr,
+                 MatmulAttr, ConvAttr, NormAttr, AttentionAttr, ContractAttr, TileTransformAttr>;
 
 // Text form, e.g. "{axes=[1,2]}"; empty for no attributes. Also what value numbering hashes.
 std::string attrs_to_string(const Attrs& attrs);

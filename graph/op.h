@@ -85,7 +85,8 @@ enum class Op : uint8_t {
   kAttentionGradK,  // the same operands → dk
   kAttentionGradV,  // (q, k, dy, lse) → dv
   // Introduced by passes/lower only; never built by users.
-  kContract,  // ContractAttr
+  kContract,       // ContractAttr
+  kTileTransform,  // TileTransformAttr
   kCount,
 };
 

@@ -9,6 +9,7 @@
 
 #include "base/integer.h"
 #include "graph/kernels/attention.h"
+#include "graph/kernels/glsl_text.h"
 
 namespace ito {
 namespace {
@@ -16,9 +17,6 @@ namespace {
 // Multiply-adds written out per block of columns.
 constexpr int64_t kBlockBudget = 512;
 constexpr int64_t kMaxBlock = 8;
-// See contract_registers: below it, a mask shows the driver's compiler that base + constant does
-// not wrap around.
-constexpr int64_t kMaskedAddresses = int64_t{1} << 30;
 // Far below every score, but finite: its difference to itself is no NaN.
 constexpr const char* kLowest = "-3.0e38";
 
@@ -127,9 +125,7 @@ class LanesEmitter : KernelBody {
 
   // Address of a block's first column; `last` is the largest that any block reaches.
   void address(const std::string& name, int64_t stride, int64_t last) {
-    const std::string mask =
-        last < kMaskedAddresses ? fmt::format(" & {}u", kMaskedAddresses - 1) : std::string();
-    line("uint at_{0} = (base_{0} + start * {1}u){2};", name, stride, mask);
+    line("uint at_{0} = (base_{0} + start * {1}u){2};", name, stride, address_mask(last));
   }
 
   void address(const std::string& name, const Operand& x) {

@@ -7,28 +7,12 @@
 #include "base/check.h"
 #include "base/integer.h"
 #include "graph/kernels/contract_blocks.h"
+#include "graph/kernels/glsl_text.h"
 
 namespace ito {
 namespace {
 
 using Dim = ContractAttr::Dim;
-
-// Addresses below this many elements leave room for constant offsets: masking the base with it
-// tells the driver's compiler that base + constant cannot wrap, so that constants become
-// displacements and neighbouring loads merge into one.
-constexpr int64_t kAddressLimit = int64_t{1} << 30;
-
-// " + 12u", or nothing for 0; negative offsets wrap, as unsigned arithmetic does.
-std::string plus(int64_t offset) {
-  return offset == 0 ? "" : fmt::format(" + {}u", static_cast<uint32_t>(offset));
-}
-
-// " + x * 12u", or nothing for stride 0.
-std::string plus_scaled(const std::string& index, int64_t stride) {
-  if (stride == 0) return "";
-  if (stride == 1) return " + " + index;
-  return fmt::format(" + {} * {}u", index, static_cast<uint32_t>(stride));
-}
 
 // Offsets (in a stride's elements) of every point of a small box, first dim outermost.
 struct Box {
@@ -265,8 +249,8 @@ class RegisterEmitter : KernelBody {
     if (remainder) {
       const int64_t done =
           attr_.dims[partial].size - attr_.dims[partial].size % tiling_.tile[partial];
-      a_sum += plus(done * attr_.dims[partial].a);
-      b_sum += plus(done * attr_.dims[partial].b);
+      a_sum += plus_offset(done * attr_.dims[partial].a);
+      b_sum += plus_offset(done * attr_.dims[partial].b);
     }
     if (iterations > 1) line("uint rest = min(step, {}u);", iterations - 1);
     int64_t left = iterations;
@@ -290,9 +274,7 @@ class RegisterEmitter : KernelBody {
 
   void address(const Operand& operand, const std::string& sum) {
     const std::string& x = operand.letter;
-    std::string mask;
-    if (last_address(attr_, operand.start, operand.stride) < kAddressLimit)
-      mask = fmt::format(" & {}u", kAddressLimit - 1);
+    const std::string mask = address_mask(last_address(attr_, operand.start, operand.stride));
     line("uint {}_at = ({}_base{}{}){};", x, x, sum,
          operand.access == LaneAccess::kGather ? " + " + x + "_lane" : "", mask);
   }
@@ -301,7 +283,8 @@ class RegisterEmitter : KernelBody {
   void load(const Operand& operand, const std::string& value, int64_t offset) {
     auto at = [&](int64_t more) {
       return writer_.rounded(
-          attr_.multiply, writer_.load(operand.name, operand.letter + "_at" + plus(offset + more)));
+          attr_.multiply,
+          writer_.load(operand.name, operand.letter + "_at" + plus_offset(offset + more)));
     };
     line("float {} = {};", value, at(0));
     if (operand.access != LaneAccess::kUnit && operand.access != LaneAccess::kStrided) return;
@@ -356,8 +339,7 @@ class RegisterEmitter : KernelBody {
     }
     // The mask is true of every index. With it the driver's compiler keeps the order of the loop's
     // multiply-adds; without it, it hoists all products, spills them, and takes twice the time.
-    const int64_t last = output_elements() - 1;
-    const std::string mask = last < kAddressLimit ? fmt::format(" & {}u", kAddressLimit - 1) : "";
+    const std::string mask = address_mask(output_elements() - 1);
     line("uint o = ({}){};", sum, mask);
     line("uint o_base = ({}){};", base, mask);
     if (lane_guard_) guards_.push_back("lane_owned");
@@ -371,11 +353,11 @@ class RegisterEmitter : KernelBody {
           for (size_t i = 0; i < box->dims.size(); ++i) {
             const size_t d = box->dims[i];
             if (attr_.dims[d].size % tiling_.tile[d] == 0) continue;
-            owned.push_back(fmt::format("i{}{} >= min{}", d, plus(box->index(point, i)), d));
+            owned.push_back(fmt::format("i{}{} >= min{}", d, plus_offset(box->index(point, i)), d));
           }
         }
         const std::string call = fmt::format("{0}(o{1}, o_base{1}, lane, {2});", store_,
-                                             plus(offset), accumulator(ra, rb));
+                                             plus_offset(offset), accumulator(ra, rb));
         if (owned.empty())
           line("{}", call);
         else

@@ -8,45 +8,73 @@
 
 #include "graph/kernels/attention.h"
 #include "graph/kernels/contract.h"
+#include "graph/kernels/tile_transform.h"
 
 namespace ito {
 namespace {
 
-EmittedKernel emit_contraction(const Graph& graph, const FusedKernel& kernel,
-                               const StorageMap& storage, const DeviceCaps& caps,
-                               const std::string& name) {
-  NodeId heavy = kernel.heavy[0];
-  const Node& node = graph.node(heavy);
-  ContractAttr attr = std::get<ContractAttr>(node.attrs);
-  KernelWriter writer;
-  // Offsets go into the addresses, so that equal layers share one kernel. What is read backwards
-  // begins at its lowest element.
-  auto operand = [&](int i, int64_t& offset, int64_t ContractAttr::Dim::*stride) {
-    NodeId base = node.inputs[static_cast<size_t>(i)];
-    int64_t lowest = offset;
-    for (const ContractAttr::Dim& dim : attr.dims)
-      lowest += std::min<int64_t>(0, dim.*stride * (dim.size - 1));
-    std::string argument = writer.argument(storage.argument_key(base, lowest),
-                                           graph.node(base).dtype, /*read=*/true, false);
-    offset -= lowest;
-    return argument;
-  };
-  std::string a = operand(0, attr.a_offset, &ContractAttr::Dim::a);
-  std::string b = operand(1, attr.b_offset, &ContractAttr::Dim::b);
+// What is made of each result and stored, as a function `store_result` of the text. `neighbours`:
+// whether the lanes of a subgroup always hold neighbouring ones.
+void write_store(const Graph& graph, const FusedKernel& kernel, const StorageMap& storage,
+                 KernelWriter& writer, bool neighbours, const DeviceCaps& caps) {
+  const NodeId heavy = kernel.heavy[0];
   ExpressionWriter expression(graph, writer, storage);
   expression.bind(heavy, "o", "value");
   expression.set_varying("o");
   expression.set_varying("value");
   expression.set_varying("lane");
-  if (contract_stores_lanes(attr, caps)) {
+  if (neighbours) {
     writer.extension("GL_KHR_shader_subgroup_basic");
     expression.set_lanes("o", "base", caps.subgroup_size);
   }
-  emit_stores(graph, kernel.stores, storage, writer, expression, ElementIndex{"o", {}}, node.shape);
+  emit_stores(graph, kernel.stores, storage, writer, expression, ElementIndex{"o", {}},
+              graph.node(heavy).shape);
   writer.function("void store_result(uint o, uint base, uint lane, float value) {\n" +
                   expression.take_text() + "}\n");
+}
+
+// The argument for an operand of which elements from `lowest` on are read. Offsets go into the
+// addresses, so that equal layers share one kernel.
+std::string operand_argument(const Graph& graph, const StorageMap& storage, KernelWriter& writer,
+                             NodeId base, int64_t lowest) {
+  return writer.argument(storage.argument_key(base, lowest), graph.node(base).dtype, /*read=*/true,
+                         false);
+}
+
+EmittedKernel emit_contraction(const Graph& graph, const FusedKernel& kernel,
+                               const StorageMap& storage, const DeviceCaps& caps,
+                               const std::string& name) {
+  const Node& node = graph.node(kernel.heavy[0]);
+  ContractAttr attr = std::get<ContractAttr>(node.attrs);
+  KernelWriter writer;
+  // What is read backwards begins at its lowest element.
+  auto operand = [&](size_t i, int64_t& offset, int64_t ContractAttr::Dim::*stride) {
+    int64_t lowest = offset;
+    for (const ContractAttr::Dim& dim : attr.dims)
+      lowest += std::min<int64_t>(0, dim.*stride * (dim.size - 1));
+    offset -= lowest;
+    return operand_argument(graph, storage, writer, node.inputs[i], lowest);
+  };
+  std::string a = operand(0, attr.a_offset, &ContractAttr::Dim::a);
+  std::string b = operand(1, attr.b_offset, &ContractAttr::Dim::b);
+  write_store(graph, kernel, storage, writer, contract_stores_lanes(attr, caps), caps);
   ContractKernel contract = emit_contract(writer, name, attr, a, b, "store_result", caps);
   return {std::move(contract.kernel), std::move(writer), contract.groups};
+}
+
+EmittedKernel emit_transform(const Graph& graph, const FusedKernel& kernel,
+                             const StorageMap& storage, const DeviceCaps& caps,
+                             const std::string& name) {
+  const Node& node = graph.node(kernel.heavy[0]);
+  TileTransformAttr attr = std::get<TileTransformAttr>(node.attrs);
+  KernelWriter writer;
+  int64_t lowest = attr.in_offset;
+  for (const int64_t step : attr.in_step) lowest += std::min<int64_t>(0, step * (attr.taps - 1));
+  attr.in_offset -= lowest;
+  const std::string in = operand_argument(graph, storage, writer, node.inputs[0], lowest);
+  write_store(graph, kernel, storage, writer, transform_stores_lanes(attr, caps), caps);
+  TransformKernel transform = emit_tile_transform(writer, name, attr, in, "store_result", caps);
+  return {std::move(transform.kernel), std::move(writer), transform.groups};
 }
 
 void collect(const Graph& graph, const FusedKernel& kernel, const std::vector<bool>& stored,
@@ -54,7 +82,7 @@ void collect(const Graph& graph, const FusedKernel& kernel, const std::vector<bo
   if (!seen.insert(id).second) return;
   bool own = std::find(kernel.stores.begin(), kernel.stores.end(), id) != kernel.stores.end();
   if (stored[id] && !own) return;
-  if (graph.node(id).op == Op::kContract) return;
+  if (op_def(graph.node(id).op).op_class == OpClass::kContraction) return;
   for (NodeId input : graph.node(id).inputs) collect(graph, kernel, stored, input, seen);
 }
 
@@ -99,9 +127,10 @@ EmittedKernel emit_kernel(const Graph& graph, const FusedKernel& kernel,
   };
   storage.argument_key = argument_key;
   // The operands of a contraction have parts of their own.
+  const size_t operands =
+      is_contraction(kernel.kind) ? graph.node(kernel.heavy[0]).inputs.size() : 0;
   storage.spare_arguments = static_cast<int>(kMaxKernelArguments) -
-                            static_cast<int>(kernel.loads.size() + kernel.stores.size()) -
-                            static_cast<int>(kernel.kind == FusedKernel::Kind::kContract ? 2 : 0);
+                            static_cast<int>(kernel.loads.size() + kernel.stores.size() + operands);
   EmittedKernel result;
   std::string name = kernel_name(graph, kernel, stored);
   switch (kernel.kind) {
@@ -113,6 +142,8 @@ EmittedKernel emit_kernel(const Graph& graph, const FusedKernel& kernel,
       break;
     case FusedKernel::Kind::kContract:
       return emit_contraction(graph, kernel, storage, caps, name);
+    case FusedKernel::Kind::kTransform:
+      return emit_transform(graph, kernel, storage, caps, name);
     case FusedKernel::Kind::kAttention:
       result = emit_attention(graph, kernel, storage, caps);
       break;
@@ -130,9 +161,10 @@ std::string kernel_name(const Graph& graph, const FusedKernel& kernel,
   }
   std::set<NodeId> seen;
   for (NodeId id : kernel.stores) collect(graph, kernel, stored, id, seen);
-  std::string name = kernel.kind == FusedKernel::Kind::kMap      ? "map"
-                     : kernel.kind == FusedKernel::Kind::kReduce ? "reduce"
-                                                                 : "contract";
+  std::string name = kernel.kind == FusedKernel::Kind::kMap         ? "map"
+                     : kernel.kind == FusedKernel::Kind::kReduce    ? "reduce"
+                     : kernel.kind == FusedKernel::Kind::kTransform ? "transform"
+                                                                    : "contract";
   int words = 0;
   std::set<std::string_view> used;
   for (NodeId id : seen) {

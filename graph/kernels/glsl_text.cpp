@@ -64,4 +64,19 @@ std::string glsl_literal(DType dtype, double value) {
   }
 }
 
+std::string plus_offset(int64_t offset) {
+  return offset == 0 ? "" : fmt::format(" + {}u", static_cast<uint32_t>(offset));
+}
+
+std::string plus_scaled(const std::string& index, int64_t stride) {
+  if (stride == 0) return "";
+  if (stride == 1) return " + " + index;
+  return fmt::format(" + {} * {}u", index, static_cast<uint32_t>(stride));
+}
+
+std::string address_mask(int64_t last) {
+  constexpr int64_t kLimit = int64_t{1} << 30;
+  return last < kLimit ? fmt::format(" & {}u", kLimit - 1) : "";
+}
+
 }  // namespace ito

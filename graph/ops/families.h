@@ -19,5 +19,6 @@ std::span<const OpDef> norm_ops();
 std::span<const OpDef> softmax_ops();
 std::span<const OpDef> attention_ops();
 std::span<const OpDef> contract_ops();
+std::span<const OpDef> tile_transform_ops();
 
 }  // namespace ito

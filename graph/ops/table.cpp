@@ -13,7 +13,8 @@ Table make_table() {
   Table table;
   for (std::span<const OpDef> rows :
        {leaf_ops(), elementwise_ops(), philox_ops(), movement_ops(), indexed_ops(), reduce_ops(),
-        matmul_ops(), conv2d_ops(), norm_ops(), softmax_ops(), attention_ops(), contract_ops()})
+        matmul_ops(), conv2d_ops(), norm_ops(), softmax_ops(), attention_ops(), contract_ops(),
+        tile_transform_ops()})
     for (const OpDef& row : rows) {
       OpDef& slot = table[static_cast<size_t>(row.op)];
       CHECK(slot.op == Op::kCount, "two rows for op " + std::string(row.name));

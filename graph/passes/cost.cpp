@@ -18,6 +18,14 @@ int64_t operand_elements(const ContractAttr& attr, size_t operand) {
   return count;
 }
 
+// Tiles that overlap count what they share once for each.
+int64_t operand_elements(const TileTransformAttr& attr) {
+  int64_t count = attr.taps * attr.taps;
+  for (const TileTransformAttr::Dim& dim : attr.dims)
+    if (dim.in != 0) count *= dim.size;
+  return count;
+}
+
 // Elements of a stored operand that a user can see: slices see less than all.
 class LoadCounter {
  public:
@@ -42,6 +50,12 @@ class LoadCounter {
         product *= static_cast<uint64_t>(dim.size);
       flops_ += product;
     }
+    if (node.op == Op::kTileTransform) {
+      const auto& attr = std::get<TileTransformAttr>(node.attrs);
+      flops_ += static_cast<uint64_t>(node.shape.numel() / attr.rows * attr.taps *
+                                      (attr.rows + attr.taps) / attr.rows) *
+                2;
+    }
     if (is_attention(node.op)) flops_ += attention_flops(node);
     bool slices = op_def(node.op).op_class == OpClass::kMovement || node.op == Op::kGather;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
@@ -50,6 +64,8 @@ class LoadCounter {
       if (op_def(node.op).op_class == OpClass::kReduce) flops_ += static_cast<uint64_t>(n);
       if (node.op == Op::kContract)
         n = std::min(n, operand_elements(std::get<ContractAttr>(node.attrs), i));
+      if (node.op == Op::kTileTransform)
+        n = std::min(n, operand_elements(std::get<TileTransformAttr>(node.attrs)));
       visit(input, slices ? std::min(n, visible) : n);
     }
   }

@@ -33,6 +33,11 @@ bool is_heavy(const Node& node) {
   OpClass c = op_def(node.op).op_class;
   return c == OpClass::kReduce || c == OpClass::kContraction || is_attention(node.op);
 }
+FusedKernel::Kind kind_of(Op heavy) {
+  if (heavy == Op::kContract) return FusedKernel::Kind::kContract;
+  if (heavy == Op::kTileTransform) return FusedKernel::Kind::kTransform;
+  return is_attention(heavy) ? FusedKernel::Kind::kAttention : FusedKernel::Kind::kReduce;
+}
 bool is_stored_leaf(const Node& node) { return node.op == Op::kInput || node.op == Op::kConstant; }
 
 class Fuser {
@@ -85,7 +90,7 @@ class Fuser {
       const Node& n = node(id);
       if (is_stored_leaf(n)) result_.stored[id] = true;
       if (is_heavy(n)) result_.stored[id] = true;  // follow_epilogue may take it back
-      if (n.op == Op::kContract)
+      if (op_def(n.op).op_class == OpClass::kContraction)
         for (NodeId input : n.inputs) force(input);
       if (is_attention(n.op)) {
         force(id);
@@ -164,7 +169,7 @@ class Fuser {
       chained_.insert(next);
       result_.stored[next] = true;
       result_.stored[last] = false;
-      bool contraction = node(heavy).op == Op::kContract;
+      bool contraction = op_def(node(heavy).op).op_class == OpClass::kContraction;
       if (loads_of({next}).size() > (contraction ? kMaxEpilogueLoads + 2 : kMaxLoads) ||
           (contraction && tree_cost(next) > kEpilogueCostLimit)) {
         result_.stored[next] = forced_[next];
@@ -347,7 +352,7 @@ class Fuser {
   // Whether `extra` may be computed by kernel `k` as well. `before`: of extra.after.
   bool can_join(int k, const FusedKernel& extra, Before& before, Bond least) const {
     const FusedKernel& kernel = result_.kernels[static_cast<size_t>(k)];
-    if (kernel.kind == FusedKernel::Kind::kContract &&
+    if (is_contraction(kernel.kind) &&
         (extra.loads.size() > kMaxEpilogueLoads || tree_cost(extra.stores[0]) > kEpilogueCostLimit))
       return false;
     if (kernel.kind == FusedKernel::Kind::kAttention) return false;
@@ -444,9 +449,7 @@ class Fuser {
       NodeId heavy = chain_[id];
       if (heavy != kNoNode) {
         kernel.heavy = {heavy};
-        kernel.kind = node(heavy).op == Op::kContract ? FusedKernel::Kind::kContract
-                      : is_attention(node(heavy).op)  ? FusedKernel::Kind::kAttention
-                                                      : FusedKernel::Kind::kReduce;
+        kernel.kind = kind_of(node(heavy).op);
       }
       refresh_placed(kernel);
       Before before(result_, kernel.after);

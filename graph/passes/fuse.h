@@ -12,10 +12,10 @@
 namespace ito {
 
 struct FusedKernel {
-  enum class Kind { kMap, kReduce, kContract, kAttention };
+  enum class Kind { kMap, kReduce, kContract, kTransform, kAttention };
   Kind kind = Kind::kMap;
-  // Reductions that share one walk over the same shape, one contraction, or what one attention
-  // kernel stores; none for a map.
+  // Reductions that share one walk over the same shape, one contraction or tile transform, or what
+  // one attention kernel stores; none for a map.
   std::vector<NodeId> heavy;
   // Of reductions whose workgroups go on with what they have summed: sums of neighbouring results,
   // which share a second walk.
@@ -28,6 +28,12 @@ struct FusedKernel {
   std::vector<int> after;  // kernels that must run before (data, or an overwritten input)
   int dispatch = 0;        // kernels of one dispatch run together; in execution order
 };
+
+// Kinds whose operands lie in memory and whose text has functions of its own: one linear map, and
+// what is made of its results as they are stored.
+inline bool is_contraction(FusedKernel::Kind kind) {
+  return kind == FusedKernel::Kind::kContract || kind == FusedKernel::Kind::kTransform;
+}
 
 struct FusedProgram {
   const Program* program = nullptr;

@@ -74,7 +74,7 @@ class Joiner {
     unit.small = unit.joins && int64_t{e.groups[0]} * e.kernel.local_size[0] <= kSmallInvocations &&
                  cost.bytes_read + cost.bytes_written <= kSmallBytes && cost.flops <= kSmallFlops;
     unit.kind = {e.kernel.local_size[0], e.kernel.required_subgroup_size,
-                 kernel.kind == FusedKernel::Kind::kContract ? part_key(e) : PartKey()};
+                 is_contraction(kernel.kind) ? part_key(e) : PartKey()};
     for (const auto& [id, same] : kernel.loads)
       if (fused_.kernel_of[id] >= 0) unit.kept_bytes += bytes_of(graph.node(id));
     unit.kept_bytes = std::min(unit.kept_bytes, cost.bytes_read);

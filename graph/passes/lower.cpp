@@ -1,220 +1,15 @@
 #include <algorithm>
-#include <array>
 #include <map>
-#include <set>
 
-#include "base/integer.h"
 #include "graph/builder.h"
-#include "graph/kernels/contract.h"
 #include "graph/kernels/reduce.h"
+#include "graph/passes/gradient_padding.h"
+#include "graph/passes/lowering.h"
 #include "graph/passes/passes.h"
 #include "graph/passes/rewrite.h"
-#include "graph/passes/view.h"
 
 namespace ito {
 namespace {
-
-using Dim = ContractAttr::Dim;
-
-bool is_movement(const Node& node) { return op_def(node.op).op_class == OpClass::kMovement; }
-
-// The stored tensor behind an operand, with the strides of the operand's axes in it.
-AffineView operand_view(Tensor x) {
-  const Graph& graph = x.graph();
-  return view_of(graph, x.id(), [&](NodeId id) {
-    const Node& node = graph.node(id);
-    return !is_movement(node) || node.op == Op::kPad || node.op == Op::kConcat;
-  });
-}
-
-Tensor build_contract(Graph& graph, ContractAttr attr, Shape shape, const AffineView& a,
-                      const AffineView& b, const DeviceCaps& caps, ImageDim images) {
-  attr.a_offset = a.offset;
-  attr.b_offset = b.offset;
-  Tensor operands[] = {Tensor(&graph, a.base), Tensor(&graph, b.base)};
-  const int64_t parts = split_reduction(attr, caps, images);
-  // Dims of one element carry no information; dropping them keeps kernels equal.
-  std::erase_if(attr.dims, [](const Dim& dim) { return dim.size == 1; });
-  if (parts == 1) return graph.add(Op::kContract, DType::kF32, std::move(shape), operands, attr);
-  Shape partial{parts, shape.numel()};
-  Tensor pieces = graph.add(Op::kContract, DType::kF32, partial, operands, attr);
-  return reshape(sum(pieces, {0}), std::move(shape));
-}
-
-// The padded tensor of which x is the inside, padded with zeros; empty where x is none.
-Tensor padding_around(Tensor x) {
-  if (x.node().op != Op::kSlice) return {};
-  Tensor padded(&x.graph(), x.node().inputs[0]);
-  if (padded.node().op != Op::kPad) return {};
-  const auto& pad = std::get<PadAttr>(padded.node().attrs);
-  const auto& slice = std::get<SliceAttr>(x.node().attrs);
-  const bool spread =
-      std::any_of(pad.interior.begin(), pad.interior.end(), [](int64_t n) { return n != 0; });
-  const bool inside =
-      slice.start == pad.low && x.shape() == x.graph().node(padded.node().inputs[0]).shape &&
-      std::all_of(slice.step.begin(), slice.step.end(), [](int64_t step) { return step == 1; });
-  return inside && !spread && pad.value == 0 ? padded : Tensor();
-}
-
-// Pads two spatial axes of [n,h,w,c]; negative amounts cut.
-Tensor pad_or_cut(Tensor x, int64_t top, int64_t bottom, int64_t left, int64_t right,
-                  int64_t interior_h, int64_t interior_w) {
-  if (Tensor padded = padding_around(x); padded && interior_h == 0 && interior_w == 0) {
-    const auto& pad = std::get<PadAttr>(padded.node().attrs);
-    if (pad.low == std::vector<int64_t>{0, top, left, 0} &&
-        pad.high == std::vector<int64_t>{0, bottom, right, 0})
-      return padded;
-  }
-  auto positive = [](int64_t v) { return std::max<int64_t>(v, 0); };
-  if (top > 0 || bottom > 0 || left > 0 || right > 0 || interior_h > 0 || interior_w > 0)
-    x = pad(x, {0, positive(top), positive(left), 0}, {0, positive(bottom), positive(right), 0}, 0,
-            {0, interior_h, interior_w, 0});
-  if (top < 0 || bottom < 0 || left < 0 || right < 0)
-    x = slice(x, {0, positive(-top), positive(-left), 0},
-              {x.dim(0), x.dim(1) - positive(-bottom), x.dim(2) - positive(-right), x.dim(3)});
-  return x;
-}
-
-Tensor lower_conv(Tensor x, Tensor w, const ConvAttr& conv, const Shape& out,
-                  const DeviceCaps& caps) {
-  x = pad_or_cut(x, conv.pad[0], conv.pad[1], conv.pad[2], conv.pad[3], 0, 0);
-  AffineView a = operand_view(x), b = operand_view(w);
-  const auto& sa = a.strides;
-  const auto& sb = b.strides;
-  int64_t g = conv.groups, ci = w.dim(2), co = w.dim(3) / g;
-  int64_t row = out[2] * out[3];
-  ContractAttr attr;
-  attr.multiply = conv.multiply;
-  attr.dims = {{out[0], sa[0], 0, out[1] * row},
-               {out[1], conv.stride[0] * sa[1], 0, row},
-               {out[2], conv.stride[1] * sa[2], 0, out[3]},
-               {g, ci * sa[3], co * sb[3], co},
-               {co, 0, sb[3], 1},
-               {w.dim(0), conv.dilation[0] * sa[1], sb[0], 0},
-               {w.dim(1), conv.dilation[1] * sa[2], sb[1], 0},
-               {ci, sa[3], sb[2], 0}};
-  return build_contract(x.graph(), attr, out, a, b, caps, ImageDim::kFirst);
-}
-
-// For strides 1 and 2. Pixel s i + p of dx (phase p < s) meets only the taps k with k = p + pad
-// (mod s), and those in rows i + floor((p + pad) / s) - j of dy, where k = s j + (p + pad) mod s.
-// So each phase is a convolution of dy with every s-th tap; with as many taps j for every phase
-// (zeros where one has fewer: for 3 taps and stride 2, 4 of 9 products remain) all phases are one
-// contraction, with the phase as an output dim of its own, that writes dx in its order.
-Tensor lower_conv_grad_input_phases(Tensor dy, Tensor w, const ConvAttr& conv, const Shape& out,
-                                    const DeviceCaps& caps) {
-  int64_t taps[2], whole[2], low[2], high[2], step[2];
-  std::vector<int64_t> reversed = {0, 2};
-  for (int i = 0; i < 2; ++i) {
-    const int64_t s = conv.stride[i], padding = conv.pad[2 * i];
-    taps[i] = ceil_div(w.dim(i), s);
-    whole[i] = ceil_div(out[1 + i], s) * s;
-    low[i] = taps[i] - 1 - padding / s;
-    high[i] = whole[i] / s - 1 + (s - 1 + padding) / s - (dy.dim(1 + i) - 1);
-    step[i] = (s - 1 + padding) / s - padding / s;  // from the first phase's rows to the last's
-    if (s == 2 && padding % 2 != 0) reversed.push_back(2 * i + 1);
-  }
-  dy = pad_or_cut(dy, low[0], high[0], low[1], high[1], 0, 0);
-  const int64_t sh = conv.stride[0], sw = conv.stride[1], ci = w.dim(2), co = w.dim(3);
-  w = pad(w, {0, 0, 0, 0}, {taps[0] * sh - w.dim(0), taps[1] * sw - w.dim(1), 0, 0});
-  w = flip(reshape(w, {taps[0], sh, taps[1], sw, ci, co}), reversed);
-  w = permute(w, {1, 3, 0, 2, 5, 4});  // phases, taps, co, ci: lanes over input channels
-  const AffineView a = operand_view(dy), b{w.id(), 0, w.shape().strides()};
-  const auto& sa = a.strides;
-  const auto& sb = b.strides;
-  const Shape all{out[0], whole[0], whole[1], ci};
-  const int64_t row = whole[1] * ci;
-  ContractAttr attr;
-  attr.multiply = conv.multiply;
-  attr.dims = {{out[0], sa[0], 0, whole[0] * row},
-               {whole[0] / sh, sa[1], 0, sh * row},
-               {sh, step[0] * sa[1], sb[0], row},
-               {whole[1] / sw, sa[2], 0, sw * ci},
-               {sw, step[1] * sa[2], sb[1], ci},
-               {ci, 0, sb[5], 1},
-               {taps[0], sa[1], sb[2], 0},
-               {taps[1], sa[2], sb[3], 0},
-               {co, sa[3], sb[4], 0}};
-  Tensor dx = build_contract(dy.graph(), attr, all, a, b, caps, ImageDim::kFirst);
-  return all == out ? dx : slice(dx, {0, 0, 0, 0}, out.dims());
-}
-
-bool has_phases(const ConvAttr& conv) {
-  bool strided = false;
-  for (size_t i = 0; i < 2; ++i) {
-    if (conv.stride[i] > 2 || conv.dilation[i] != 1) return false;
-    strided |= conv.stride[i] == 2;
-  }
-  return strided && conv.groups == 1;
-}
-
-// What lies around dy, by spatial axis, where its gradient is taken by the input.
-struct GradientPadding {
-  std::array<int64_t, 2> low, high;
-};
-
-GradientPadding gradient_padding(const Shape& dy, const Shape& w, const ConvAttr& conv,
-                                 const Shape& out) {
-  GradientPadding p{};
-  for (int i = 0; i < 2; ++i) {
-    const auto axis = static_cast<size_t>(i);
-    const int64_t reach = conv.dilation[axis] * (w[i] - 1);
-    const int64_t dilated = (dy[1 + i] - 1) * conv.stride[axis] + 1;
-    p.low[axis] = reach - conv.pad[2 * axis];
-    p.high[axis] = out[1 + i] + reach - p.low[axis] - dilated;
-  }
-  return p;
-}
-
-// dx = conv of dy (dilated by the stride, fully padded) with the flipped weight.
-Tensor lower_conv_grad_input(Tensor dy, Tensor w, const ConvAttr& conv, const Shape& out,
-                             const DeviceCaps& caps) {
-  if (has_phases(conv)) return lower_conv_grad_input_phases(dy, w, conv, out, caps);
-  const GradientPadding p = gradient_padding(dy.shape(), w.shape(), conv, out);
-  dy = pad_or_cut(dy, p.low[0], p.high[0], p.low[1], p.high[1], conv.stride[0] - 1,
-                  conv.stride[1] - 1);
-  int64_t g = conv.groups, ci = w.dim(2), co = w.dim(3) / g;
-  if (w.dim(0) > 1 || w.dim(1) > 1) w = flip(w, {0, 1});
-  // Lanes run over input channels: a copy makes them contiguous, which the convolution repays many
-  // times over. Looking through the permutation would read the weight with a stride.
-  if (g == 1) w = permute(w, {0, 1, 3, 2});
-  AffineView a = operand_view(dy);
-  AffineView b = g == 1 ? AffineView{w.id(), 0, w.shape().strides()} : operand_view(w);
-  const auto& sa = a.strides;
-  int64_t b_ci = b.strides[g == 1 ? 3 : 2], b_co = b.strides[g == 1 ? 2 : 3];
-  int64_t row = out[2] * out[3];
-  ContractAttr attr;
-  attr.multiply = conv.multiply;
-  attr.dims = {{out[0], sa[0], 0, out[1] * row},
-               {out[1], sa[1], 0, row},
-               {out[2], sa[2], 0, out[3]},
-               {g, co * sa[3], co * b_co, ci},
-               {ci, 0, b_ci, 1},
-               {w.dim(0), conv.dilation[0] * sa[1], b.strides[0], 0},
-               {w.dim(1), conv.dilation[1] * sa[2], b.strides[1], 0},
-               {co, sa[3], b_co, 0}};
-  return build_contract(dy.graph(), attr, out, a, b, caps, ImageDim::kFirst);
-}
-
-Tensor lower_conv_grad_weight(Tensor x, Tensor dy, const ConvAttr& conv, const Shape& out,
-                              const DeviceCaps& caps) {
-  x = pad_or_cut(x, conv.pad[0], conv.pad[1], conv.pad[2], conv.pad[3], 0, 0);
-  AffineView a = operand_view(x), b = operand_view(dy);
-  const auto& sa = a.strides;
-  const auto& sb = b.strides;
-  int64_t g = conv.groups, ci = out[2], co = out[3] / g;
-  ContractAttr attr;
-  attr.multiply = conv.multiply;
-  attr.dims = {{out[0], conv.dilation[0] * sa[1], 0, out[1] * ci * out[3]},
-               {out[1], conv.dilation[1] * sa[2], 0, ci * out[3]},
-               {ci, sa[3], 0, out[3]},
-               {g, ci * sa[3], co * sb[3], co},
-               {co, 0, sb[3], 1},
-               {dy.dim(0), sa[0], sb[0], 0},
-               {dy.dim(1), conv.stride[0] * sa[1], sb[1], 0},
-               {dy.dim(2), conv.stride[1] * sa[2], sb[2], 0}};
-  return build_contract(x.graph(), attr, out, a, b, caps, ImageDim::kSummed);
-}
 
 // Fewer rows (or columns) than this do not repay a copy of the other operand.
 constexpr int64_t kRowsWorthCopying = 128;
@@ -436,39 +231,6 @@ Tensor lower_reduce(Tensor x, Op op, std::vector<int64_t> axes, const DeviceCaps
   return later.empty() ? x : add_reduce(x, op, later);
 }
 
-// Gradients that a convolution needs padded, with their padding. Others who need them take them out
-// of the padded one, so that each is stored once: who computes it writes it with its padding.
-std::map<NodeId, GradientPadding> padded_gradients(const Program& program) {
-  const Graph& graph = *program.graph;
-  std::set<NodeId> outputs;
-  for (const ProgramOutput& output : program.outputs) outputs.insert(output.value.id());
-  std::map<NodeId, GradientPadding> result;
-  const std::vector<bool> live = live_nodes(program);
-  for (NodeId id = 0; id < graph.size(); ++id) {
-    const Node& node = graph.node(id);
-    if (!live[id] || node.op != Op::kConv2dGradInput) continue;
-    const auto& conv = std::get<ConvAttr>(node.attrs);
-    const NodeId dy = node.inputs[0];
-    NodeId made = dy;
-    while (graph.node(made).op == Op::kReshape) made = graph.node(made).inputs[0];
-    if (op_def(graph.node(made).op).op_class != OpClass::kElementwise || outputs.contains(dy) ||
-        conv.stride != std::array<int64_t, 2>{1, 1})
-      continue;
-    const GradientPadding p =
-        gradient_padding(graph.node(dy).shape, graph.node(node.inputs[1]).shape, conv, node.shape);
-    const int64_t least = std::min({p.low[0], p.low[1], p.high[0], p.high[1]});
-    const int64_t most = std::max({p.low[0], p.low[1], p.high[0], p.high[1]});
-    if (least >= 0 && most > 0) result.try_emplace(dy, p);
-  }
-  return result;
-}
-
-Tensor inside_padding(Tensor x, const GradientPadding& p) {
-  const Tensor padded = pad(x, {0, p.low[0], p.low[1], 0}, {0, p.high[0], p.high[1], 0});
-  return slice(padded, {0, p.low[0], p.low[1], 0},
-               {x.dim(0), p.low[0] + x.dim(1), p.low[1] + x.dim(2), x.dim(3)});
-}
-
 }  // namespace
 
 Program lower(const Program& program, const DeviceCaps& caps) {
@@ -477,13 +239,9 @@ Program lower(const Program& program, const DeviceCaps& caps) {
     const Node& node = old.node();
     switch (node.op) {
       case Op::kConv2d:
-        return lower_conv(in[0], in[1], std::get<ConvAttr>(node.attrs), node.shape, caps);
       case Op::kConv2dGradInput:
-        return lower_conv_grad_input(in[0], in[1], std::get<ConvAttr>(node.attrs), node.shape,
-                                     caps);
       case Op::kConv2dGradWeight:
-        return lower_conv_grad_weight(in[0], in[1], std::get<ConvAttr>(node.attrs), node.shape,
-                                      caps);
+        return lower_convolution(node, in[0], in[1], caps);
       case Op::kMatmul:
         return lower_matmul(in[0], in[1], std::get<MatmulAttr>(node.attrs), node.shape, caps);
       case Op::kScatterAdd:

@@ -311,6 +311,22 @@ inline std::vector<OpCase> contraction_cases() {
                      return x[0].graph().add(Op::kContract, DType::kF32, {2, 4}, x, contract);
                    },
                    false});
+  // Two overlapping tiles of 3x3 for each of two channels, read from the last column backwards.
+  TileTransformAttr tiles{.dims = {{2, 8, 2}, {2, 1, 1}},
+                          .rows = 2,
+                          .taps = 3,
+                          .matrix = {1, -0.5, 0, 2, 0, -1},
+                          .in_step = {14, -2},
+                          .out_step = {8, 4},
+                          .in_offset = 4};
+  cases.push_back(
+      {"tile_transform",
+       Op::kTileTransform,
+       {{{3, 7, 2}}},
+       [=](T x) {
+         return x[0].graph().add(Op::kTileTransform, DType::kF32, {2, 2, 2, 2}, x, tiles);
+       },
+       false});
   return cases;
 }
 

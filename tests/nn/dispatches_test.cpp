@@ -77,13 +77,13 @@ Program step(const UNet2DConfig& config) {
   return program;
 }
 
-// 615 and 606 on a GPU today, 708 on a CPU driver; 1,282 where nothing is joined and norms take two
-// passes.
+// 615 and 606 on a GPU today; 1,282 where nothing is joined and norms take two passes. A CPU driver
+// has 999, 291 of them transforms of tiles (decision 13).
 TEST(Dispatches, ATrainingStepOfATypicalNetwork) {
   for (const bool published : {false, true}) {
     const Program program = training(network(published));
     EXPECT_LE(dispatches(program, gpu(), uint64_t{800} << 20), 620u) << published;
-    EXPECT_LE(dispatches(program, cpu(), uint64_t{900} << 20), 720u) << published;
+    EXPECT_LE(dispatches(program, cpu(), uint64_t{900} << 20), 1010u) << published;
   }
 }
 
@@ -91,7 +91,7 @@ TEST(Dispatches, ASamplingStepOfATypicalNetwork) {
   for (const bool published : {false, true}) {
     const Program program = step(network(published));
     EXPECT_LE(dispatches(program, gpu(), uint64_t{150} << 20), 250u) << published;
-    EXPECT_LE(dispatches(program, cpu(), uint64_t{150} << 20), 285u) << published;
+    EXPECT_LE(dispatches(program, cpu(), uint64_t{150} << 20), 380u) << published;
   }
 }
 

@@ -223,6 +223,26 @@ TEST_F(OpSweep, ConvolutionsOverRandomGeometry) {
   batch.run(device());
 }
 
+// Sizes at which CPU devices take Winograd's way, whole tiles and others, in all three directions.
+TEST_F(OpSweep, ConvolutionsOfTransformedTiles) {
+  Batch batch(16);
+  batch.set_tolerance(5e-5);  // its largest error is about three times that of the plain sum
+  int i = 0;
+  for (const auto& [x_shape, co] : {std::pair<Shape, int64_t>{{2, 16, 16, 64}, 64},
+                                    {{1, 10, 13, 64}, 80},
+                                    {{1, 12, 11, 70}, 64}}) {
+    const std::string name = fmt::format("winograd{}", i);
+    ConvAttr attr{.pad = {1, 1, 1, 1}};
+    if (i == 1) attr.pad = {0, 2, 1, 0};
+    ++i;
+    Tensor x = batch.operand(name + ".x", x_shape);
+    Tensor w = batch.operand(name + ".w", {3, 3, x_shape[3], co}, -0.1, 0.1);
+    Tensor bias = batch.operand(name + ".bias", {co});
+    batch.check_with_gradient(name, silu(conv2d(x, w, attr) + bias), {x, w, bias});
+  }
+  batch.run(device());
+}
+
 TEST_F(OpSweep, NormsOverRandomShapes) {
   Batch batch(7);
   for (int i = 0; i < 5; ++i) {

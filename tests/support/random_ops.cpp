@@ -383,6 +383,35 @@ void add_contract(RandomCase& test) {
   }
 }
 
+// Overlapping tiles of pictures, channels last, and back into other tiles.
+void add_tile_transform(RandomCase& test) {
+  Random& random = test.random;
+  for (int i = 0; i < 3; ++i) {
+    const int64_t rows = random.integer(1, 6), taps = random.integer(1, 6);
+    const int64_t h = random.integer(1, 4), w = random.integer(1, 5);
+    const int64_t c = i == 0 ? 32 : random.extent(), step = random.integer(1, taps);
+    const int64_t height = (h - 1) * step + taps, width = (w - 1) * step + taps;
+    const bool backwards = i == 2;
+    TileTransformAttr attr;
+    attr.rows = rows;
+    attr.taps = taps;
+    for (int64_t k = 0; k < rows * taps; ++k)
+      attr.matrix.push_back(static_cast<double>(random.integer(-2, 2)) / 2);
+    attr.dims = {{h, step * width * c, w * c}, {w, step * c, c}, {c, 1, 1}};
+    attr.in_step = {width * c, c};
+    attr.out_step = {rows * h * w * c, h * w * c};
+    if (backwards) {
+      attr.in_step = {-width * c, -c};
+      attr.in_offset = (taps - 1) * (width + 1) * c;
+    }
+    const Tensor operands[] = {test.input({height, width, c})};
+    test.output("tiles",
+                test.program.graph->add(Op::kTileTransform, DType::kF32, {rows, rows, h * w, c},
+                                        operands, attr),
+                kSum);
+  }
+}
+
 // --- composites -------------------------------------------------------------------------------
 
 void add_norm(RandomCase& test, Op op) {
@@ -476,6 +505,9 @@ RandomCase make_op_case(Op op, uint64_t seed) {
       break;
     case Op::kContract:
       add_contract(test);
+      break;
+    case Op::kTileTransform:
+      add_tile_transform(test);
       break;
     case Op::kGroupNorm:
     case Op::kLayerNorm:
