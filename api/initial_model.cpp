@@ -7,6 +7,7 @@
 #include "api/objectives.h"
 #include "api/training_rows.h"
 #include "base/error.h"
+#include "base/name_list.h"
 #include "io/network_file.h"
 #include "io/scheduler_config.h"
 #include "nn/networks.h"
@@ -171,8 +172,9 @@ Result<TrainingOptions> options_of_model(const InitialModel& initial, const Trai
   const Json wants = to_json(asked);
   Json has = to_json(o);
   Status same;
+  const std::string_view free = training_of(model.network).free;
   visit_network_options(o, [&](const char* key, const auto&, const char*) {
-    if (same.ok() && named(key) && wants[key] != has[key])
+    if (same.ok() && named(key) && !lists(free, key) && wants[key] != has[key])
       same = invalid_argument(
           "--{} {} contradicts {}, which has {}; leave the option out, or train without --init",
           key, merged_option(wants[key]), initial.folder, merged_option(has[key]));
@@ -186,7 +188,8 @@ Result<TrainingOptions> options_of_model(const InitialModel& initial, const Trai
   return training_options_from_json(has, initial.folder);
 }
 
-Result<Network> initial_network(const InitialModel& initial, const ImageNeeds& needs) {
+Result<Network> initial_network(const InitialModel& initial, const NetworkOptions& options,
+                                const ImageNeeds& needs) {
   const Network& model = initial.model.network;
   const NetworkTraining& training = training_of(model);
   if (training.adapt == nullptr)
@@ -199,7 +202,7 @@ Result<Network> initial_network(const InitialModel& initial, const ImageNeeds& n
     return invalid_argument("the objective wants {} output channels, but {} has {}",
                             needs.out_channels, initial.folder, signature.out_channels);
   NetworkConfig config = model.config();
-  const Status adapted = training.adapt(config, needs);
+  const Status adapted = training.adapt(config, options, needs);
   if (!adapted.ok())
     return Error{adapted.error().kind, initial.folder + ": " + adapted.error().message};
   return make_network(model.row(), config);

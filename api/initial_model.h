@@ -34,9 +34,11 @@ Result<InitialModel> initial_model_from_json(const Json& json, const std::string
 Result<TrainingOptions> options_of_model(const InitialModel& initial, const TrainingOptions& asked,
                                          const std::set<std::string>& given);
 
-// The model's network for images of this size and a class table of so many rows. Errors: another
-// number of channels than the model's; what else its family does not train so.
-Result<Network> initial_network(const InitialModel& initial, const ImageNeeds& needs);
+// The model's network for images of this size and a class table of so many rows, with those options
+// that need not be the model's. Errors: another number of channels than the model's; what else its
+// family does not train so.
+Result<Network> initial_network(const InitialModel& initial, const NetworkOptions& options,
+                                const ImageNeeds& needs);
 
 // The model's scheduler with what the options say, where it is of the process of `made`; else
 // `made`.

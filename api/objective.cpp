@@ -16,7 +16,7 @@ LossFunction batch_loss(const Objective& objective, const Shape& shape) {
              Graph& graph, const Scope& parameters, Tensor counter) {
     Randomness random{.image = iota(graph, {shape[0]}, 0), .step = counter};
     if (ports.randomness) random.key = input(graph, batch_name::kKey, {2}, DType::kU32);
-    return loss(parameters, batch_inputs(graph, ports, shape), random);
+    return loss(parameters.drawing(random), batch_inputs(graph, ports, shape), random);
   };
 }
 

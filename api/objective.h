@@ -35,14 +35,8 @@ struct Batch {
   Tensor labels = {};  // u32 [n]
 };
 
-// What random numbers are a function of.
-struct Randomness {
-  Tensor key = {};  // u32 [2], one for a whole training; empty without the port
-  Tensor image;     // u32 [n], the place of each image in the batch
-  Tensor step;      // u32 [], batches seen
-};
-
-// The loss of one batch, a scalar, and what the objective's own state is then.
+// The loss of one batch, a scalar, and what the objective's own state is then. The parameters'
+// scope draws by `random`, which has a key only with the port.
 using ObjectiveLoss = std::function<LossResult(const Scope& parameters, const Batch& batch,
                                                const Randomness& random)>;
 

@@ -30,8 +30,9 @@ using Options = TrainingOptions;
 
 constexpr std::string_view kNoSde = "none", kSdes = "ve vp subvp", kEdm = "edm";
 
-// Options of every image model; of a chain of --schedule.
-#define ITO_IMAGE "class-dropout energy "
+// Options of every image model; of those that may be energies; of a chain of --schedule.
+#define ITO_MODEL "class-dropout dropout "
+#define ITO_IMAGE ITO_MODEL "energy "
 #define ITO_CHAIN ITO_IMAGE "schedule timesteps prediction zero-snr time-sampling "
 #define ITO_SCORE ITO_IMAGE "sde timesteps "
 
@@ -94,7 +95,7 @@ constexpr ObjectiveRow kObjectives[] = {
      .implied = [](const Options& o) { return o.gan_steps > 0; },
      .implied_by = "gan-steps",
      .processes = kNoSde,
-     .options = "gan-steps latent r1 discriminator-channels",
+     .options = "dropout gan-steps latent r1 discriminator-channels",
      .preset =
          [](Options& o) {
            if (o.gan_steps == 0) o.gan_steps = 4;  // the paper's choice for CIFAR-10
@@ -106,7 +107,7 @@ constexpr ObjectiveRow kObjectives[] = {
      .implied = [](const Options& o) { return row_of_process(o).preconditioned; },
      .implied_by = "sde",
      .processes = kEdm,
-     .options = "class-dropout sde timesteps",
+     .options = ITO_MODEL "sde timesteps",
      .preset = [](Options& o) { to_sde(o, kEdm); },
      .make = edm_objective,
      .defaults = edm_defaults},
@@ -127,28 +128,28 @@ constexpr ObjectiveRow kObjectives[] = {
               "Khrapov et al. 2024", ""},
      .implied = never,
      .processes = kNoSde,
-     .options = "class-dropout schedule timesteps prediction zero-snr time-sampling loss-weight "
-                "huber-c huber-schedule",
+     .options = ITO_MODEL "schedule timesteps prediction zero-snr time-sampling loss-weight "
+                          "huber-c huber-schedule",
      .preset = nullptr,
      .make = huber_objective},
     {.name = {"hybrid", "squared error, and the bound for a learned variance",
               "Nichol & Dhariwal 2021, eq. 16", ""},
      .implied = never,
      .processes = kNoSde,
-     .options = "class-dropout schedule timesteps prediction zero-snr time-sampling vb-weight",
+     .options = ITO_MODEL "schedule timesteps prediction zero-snr time-sampling vb-weight",
      .preset = nullptr,
      .make = hybrid_objective,
      .learned_variance = true},
     {.name = {"vlb", "the variational bound in bits/dim", "Ho et al. 2020, eq. 5", "bound"},
      .implied = never,
      .processes = kNoSde,
-     .options = "class-dropout schedule timesteps prediction zero-snr time-sampling variance",
+     .options = ITO_MODEL "schedule timesteps prediction zero-snr time-sampling variance",
      .preset = nullptr,
      .make = vlb_objective},
     {.name = {"flow", "flow matching: the velocity of a path", "Lipman et al. 2023, eq. 9", ""},
      .implied = never,
      .processes = kNoSde,
-     .options = "class-dropout timesteps path time-sampling time-mean time-std",
+     .options = ITO_MODEL "timesteps path time-sampling time-mean time-std",
      .preset = nullptr,
      .make = flow_objective,
      .process = ProcessKind::kFlow,
@@ -156,8 +157,8 @@ constexpr ObjectiveRow kObjectives[] = {
     {.name = {"consistency", "consistency training without a teacher", "Song & Dhariwal 2023", ""},
      .implied = never,
      .processes = kNoSde,
-     .options = "class-dropout sigma-min sigma-max sigma-data curriculum-steps levels-first "
-                "levels-last",
+     .options = ITO_MODEL "sigma-min sigma-max sigma-data curriculum-steps levels-first "
+                          "levels-last",
      .preset = nullptr,
      .make = consistency_objective,
      .defaults = edm_defaults,
@@ -186,6 +187,7 @@ constexpr ObjectiveRow kObjectives[] = {
 #undef ITO_SCORE
 #undef ITO_CHAIN
 #undef ITO_IMAGE
+#undef ITO_MODEL
 
 // The rows of `what` ("--objective") whose own an option is; empty: it is every row's.
 template <typename Row>

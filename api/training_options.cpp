@@ -153,6 +153,9 @@ Status check_training_options(const TrainingOptions& given) {
   ITO_TRY(at_least("warmup", o.warmup, 0));
   ITO_TRY(at_least("decay-steps", o.decay_steps, 0));
   if (o.noisy && !o.classifier) return invalid_argument("--noisy needs --classifier");
+  if (!(o.dropout >= 0 && o.dropout < 1))
+    return invalid_argument("--dropout is {}, expected a share of at least 0 and less than 1",
+                            o.dropout);
   ITO_TRY(at_most("batch", o.batch, 65536));
   ITO_TRY(at_most("accumulate", o.accumulate, 65536));
   ITO_TRY(at_most("layers-per-block", o.layers_per_block, 64));

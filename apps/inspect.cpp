@@ -191,8 +191,8 @@ constexpr PlanRow kPlans[] = {
     {{"train", "a training step, of the options", "", ""},
      false,
      train_plan,
-     "network channels layers-per-block norm-groups energy accumulate image-size image-channels "
-     "num-classes"},
+     "network channels layers-per-block norm-groups dropout energy accumulate image-size "
+     "image-channels num-classes"},
     {{"sample", "a step of a sampler on a model", "", ""}, true, sample_plan, "sampler precision"},
     {{"forward", "a model's network", "", ""}, true, network_plan, "image-size grad precision"}};
 

@@ -36,6 +36,7 @@ Status check_dit(const DiTConfig& c) {
         "num_attention_heads times attention_head_dim: expected a multiple of 4, found {}",
         dit_width(c));
   ITO_TRY(check_one_of("activation_fn", c.activation_fn, kDiTActivations));
+  ITO_TRY(check_dropout(c.dropout));
   if (c.num_embeds_ada_norm < 0 || c.num_embeds_ada_norm > kMostClasses)
     return invalid_argument("num_embeds_ada_norm: expected 0 to {}, found {}", kMostClasses,
                             c.num_embeds_ada_norm);

@@ -122,8 +122,7 @@ Status check_unet2d_condition(const UNet2DConditionConfig& c) {
   if (!(c.norm_eps > 0 && c.norm_eps <= 1))
     return invalid_argument("norm_eps: expected a positive number, at most 1, found {}",
                             c.norm_eps);
-  if (!(c.dropout >= 0 && c.dropout <= 1))
-    return invalid_argument("dropout: expected a number from 0 to 1, found {}", c.dropout);
+  ITO_TRY(check_dropout(c.dropout));
   if (channels[0] < 2 || channels[0] / 2 <= c.freq_shift)
     return invalid_argument(
         "block_out_channels: expected a first entry above twice the freq_shift {} for positional "

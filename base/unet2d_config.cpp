@@ -126,6 +126,11 @@ Status check_positive(std::string_view field, int64_t value) {
   return invalid_argument("{}: expected a positive number, found {}", field, value);
 }
 
+Status check_dropout(double value) {
+  if (value >= 0 && value <= 1) return {};
+  return invalid_argument("dropout: expected a number from 0 to 1, found {}", value);
+}
+
 Status check_count(std::string_view field, int64_t value, int64_t most) {
   ITO_TRY(check_positive(field, value));
   if (value <= most) return {};
@@ -195,8 +200,7 @@ Status check_numbers(const UNet2DConfig& config) {
     for (const int side : *config.sample_size)
       ITO_TRY(check_count("sample_size", side, config_limits::kChannels));
   }
-  if (!(config.dropout >= 0 && config.dropout <= 1))
-    return invalid_argument("dropout: expected a number from 0 to 1, found {}", config.dropout);
+  ITO_TRY(check_dropout(config.dropout));
   if (!(std::fabs(config.freq_shift) <= 1e6f))
     return invalid_argument("freq_shift: expected a number from -1e6 to 1e6, found {}",
                             config.freq_shift);
@@ -337,13 +341,6 @@ Status check_unet2d(const UNet2DConfig& config) {
   ITO_TRY(check_heads(config));
   ITO_TRY(check_image_skip(config));
   return check_group_counts(config);
-}
-
-Status check_unet2d_training(const UNet2DConfig& config) {
-  ITO_TRY(check_unet2d(config));
-  if (config.dropout == 0) return {};
-  return unsupported("dropout: expected 0 for training, found {}; dropout is not implemented",
-                     config.dropout);
 }
 
 Status check_unet2d_size(const UNet2DConfig& config, int64_t h, int64_t w) {

@@ -53,9 +53,6 @@ bool takes_sigma(const UNet2DConfig& config);
 // kUnsupported for a name or a number that this build does not know, kInvalidArgument for what
 // describes no network.
 Status check_unet2d(const UNet2DConfig& config);
-// The same for training, which has no dropout; sampling and evaluation ignore it, as eval mode
-// does.
-Status check_unet2d_training(const UNet2DConfig& config);
 // Whether images of height h and width w can pass. Any size does for the convolutional blocks that
 // is not smaller than the number of halvings allows; NCSN++ blocks need multiples of 2^(levels-1).
 Status check_unet2d_size(const UNet2DConfig& config, int64_t h, int64_t w);
@@ -64,6 +61,8 @@ Status check_unet2d_size(const UNet2DConfig& config, int64_t h, int64_t w);
 Status check_one_of(std::string_view field, std::string_view value,
                     std::span<const std::string_view> known);
 Status check_positive(std::string_view field, int64_t value);
+// Of dropout: from 0 to 1.
+Status check_dropout(double value);
 // From 1 to `most`: no network that fits a device comes near these bounds, and counts above them
 // would only take for ever.
 Status check_count(std::string_view field, int64_t value, int64_t most);

@@ -1,5 +1,6 @@
 // The last word of every random counter: which use of randomness it is, so that no two uses share
-// numbers. Every use of random_normal and its kin by this room is listed here.
+// numbers. Every use of random_normal and its kin by this room is listed here. From 2^31 on they
+// are those of layers (nn/dropout.h).
 #pragma once
 
 #include <cstdint>

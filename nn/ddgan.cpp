@@ -204,7 +204,6 @@ Result<Network> ddgan_generator_network(const LatentUNetConfig& config) {
   definition.check_size = [unet = config.unet](int64_t h, int64_t w) {
     return check_unet2d_size(unet, h, w);
   };
-  definition.check_training = [unet = config.unet] { return check_unet2d_training(unet); };
   return Network(std::move(definition), std::move(set));
 }
 

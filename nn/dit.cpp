@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "nn/dropout.h"
 #include "nn/layers.h"
 
 namespace ito {
@@ -115,13 +116,15 @@ Tensor self_attention(const Scope& scope, const DiTConfig& config, Tensor x) {
   const Tensor v = glorot_dense(scope / "to_v", x, width, config.attention_bias);
   const Tensor attended = attention(q, k, v, config.num_attention_heads,
                                     1 / std::sqrt(static_cast<double>(config.attention_head_dim)));
-  return glorot_dense(scope / "to_out" / 0, attended, width);
+  return dropout(scope / "to_out" / 1, glorot_dense(scope / "to_out" / 0, attended, width),
+                 config.dropout);
 }
 
 Tensor widened(const Scope& scope, const DiTConfig& config, Tensor x) {
   const Tensor wide = glorot_dense(scope / "net" / 0 / "proj", x, kWidening * dit_width(config));
   const Tensor bent = has_approximate_gelu(config) ? gelu_tanh(wide) : gelu(wide);
-  return glorot_dense(scope / "net" / 2, bent, dit_width(config));
+  return glorot_dense(scope / "net" / 2, dropout(scope / "net" / 1, bent, config.dropout),
+                      dit_width(config));
 }
 
 Tensor dit_block(const Scope& scope, const DiTConfig& config, Tensor x, Tensor told) {
@@ -191,6 +194,7 @@ NetworkConfig design_dit(const NetworkOptions& o, const ImageNeeds& needs) {
   config.num_layers = o.depth;
   config.num_attention_heads = o.heads;
   config.attention_head_dim = o.channels[0] / o.heads;
+  config.dropout = o.dropout;
   set_dit_needs(config, needs);
   return config;
 }
@@ -205,14 +209,17 @@ void read_dit(const NetworkConfig& from, NetworkOptions& o, ImageNeeds& needs) {
   o.depth = config.num_layers;
   o.heads = config.num_attention_heads;
   o.patch = config.patch_size;
+  o.dropout = config.dropout;
   needs.in_channels = config.in_channels;
   needs.out_channels = config.out_channels.value_or(config.in_channels);
   needs.size = {config.sample_size, config.sample_size};
   needs.classes = dit_signature(config).classes.classes();
 }
 
-Status adapt_dit(NetworkConfig& config, const ImageNeeds& needs) {
-  set_dit_needs(std::any_cast<DiTConfig&>(config), needs);
+Status adapt_dit(NetworkConfig& whole, const NetworkOptions& options, const ImageNeeds& needs) {
+  auto& config = std::any_cast<DiTConfig&>(whole);
+  config.dropout = options.dropout;
+  set_dit_needs(config, needs);
   return {};
 }
 
@@ -220,7 +227,7 @@ constexpr NetworkDesign kDiTDesigns[] = {
     {.name = {"dit", "transformer of patches", "Peebles & Xie 2023", ""},
      .network = kDiT,
      .processes = "none ve vp subvp edm",
-     .options = "channels depth heads patch",
+     .options = "channels depth heads patch dropout",
      .check = check_dit_options,
      .sides = dit_sides,
      .configure = design_dit,
@@ -230,6 +237,7 @@ constexpr NetworkDesign kDiTDesigns[] = {
 constexpr NetworkTraining kDiTTraining = {.designs = kDiTDesigns,
                                           .read = read_dit,
                                           .adapt = adapt_dit,
+                                          .free = "dropout",
                                           .class_parameters = ".class_embedder."};
 
 }  // namespace
@@ -244,11 +252,6 @@ Result<Network> dit_network(const DiTConfig& config) {
     return dit(scope, config, x, t, given.classes);
   };
   definition.check_size = [config](int64_t h, int64_t w) { return check_dit_size(config, h, w); };
-  definition.check_training = [config]() -> Status {
-    if (config.dropout == 0) return {};
-    return unsupported("dropout: expected 0 for training, found {}; dropout is not implemented",
-                       config.dropout);
-  };
   ParameterSet set = declare_parameters([&](Graph& graph, const Scope& scope) {
     // One patch will do: shapes of parameters do not depend on how many there are.
     const int64_t side = config.patch_size;

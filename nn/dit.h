@@ -22,8 +22,9 @@ const NetworkTraining& dit_training();
 
 // sample [n,h,w,in_channels], h and w multiples of patch_size; timestep f32 [n]; classes u32 [n] →
 // [n,h,w,out_channels]. Places of patches are scaled so that an image of any size spans sample_size
-// (as in diffusers, which takes square ones only). Dropout is not applied: the value is the one of
-// PyTorch's eval mode. The configuration must pass check_dit (CHECK: the shapes).
+// (as in diffusers, which takes square ones only). In training (nn/dropout.h) config.dropout of an
+// attention's output and of the widened tokens is left out. The configuration must pass check_dit
+// (CHECK: the shapes).
 Tensor dit(const Scope& scope, const DiTConfig& config, Tensor sample, Tensor timestep,
            Tensor classes = {});
 

@@ -146,10 +146,6 @@ Status Network::check_size(int64_t h, int64_t w) const {
   return definition().check_size ? definition().check_size(h, w) : Status{};
 }
 
-Status Network::check_training() const {
-  return definition().check_training ? definition().check_training() : Status{};
-}
-
 Status Network::expect_row(std::string_view wanted, const std::string& where) const {
   if (row() == wanted) return {};
   return unsupported("{}: expected the folder of a {}, found one of {}", where, wanted, row());

@@ -126,7 +126,6 @@ struct NetworkDefinition {
   std::function<Status(int64_t h, int64_t w)> check_size = {};  // empty: any
   std::optional<Autoencoder> autoencoder = {};
   std::optional<ImageFeatures> features = {};
-  std::function<Status()> check_training = {};  // empty: it can be trained
 };
 
 // A cheap copy of a shared constant. An empty one (default) may only be assigned to.
@@ -182,8 +181,6 @@ class Network {
 
   // Whether images of height h and width w can pass; the error names the side.
   Status check_size(int64_t h, int64_t w) const;
-  // Whether it can be trained; the error names the option that stands in the way.
-  Status check_training() const;
 
  private:
   const NetworkDefinition& definition() const {

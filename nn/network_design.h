@@ -24,6 +24,7 @@ struct NetworkOptions {
   std::vector<int> channels = {16, 32, 64};
   int layers_per_block = 1;
   int norm_groups = 8;
+  double dropout = 0;
   int depth = 6;
   int heads = 4;
   int patch = 4;
@@ -40,6 +41,9 @@ void visit_network_options(Options& o, Visit&& visit) {
         "channels of each level, outermost first; of dit one number, its width");
   visit("layers-per-block", o.layers_per_block, "residual blocks per level");
   visit("norm-groups", o.norm_groups, "groups of the group norms");
+  visit("dropout", o.dropout,
+        "share of the activations that a training leaves out at random, inside residual blocks or, "
+        "of dit, after attention and inside the feed-forward networks");
   visit("depth", o.depth, "transformer blocks");
   visit("heads", o.heads, "attention heads of each block");
   visit("patch", o.patch, "side of the patches that an image is cut into");
@@ -90,9 +94,13 @@ struct NetworkTraining {
   // What a configuration says in the words of options and needs; what it does not say stays.
   void (*read)(const NetworkConfig& config, NetworkOptions& options, ImageNeeds& needs) = nullptr;
   // The configuration of a model that a training starts from, for images of another size and
-  // another number of classes (channels are as they were). Errors: what cannot be trained on them.
-  // Null: such a model's network is made anew of the options.
-  Status (*adapt)(NetworkConfig& config, const ImageNeeds& needs) = nullptr;
+  // another number of classes (channels are as they were), with the options of `free`. Errors: what
+  // cannot be trained on them. Null: such a model's network is made anew of the options.
+  Status (*adapt)(NetworkConfig& config, const NetworkOptions& options,
+                  const ImageNeeds& needs) = nullptr;
+  // The keys of visit_network_options() that may be other than the model's, by spaces: no tensor
+  // depends on them.
+  std::string_view free = {};
   // What is in the names of parameters whose shape depends on the number of classes.
   std::string_view class_parameters = {};
 };

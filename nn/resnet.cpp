@@ -1,6 +1,7 @@
 #include "nn/resnet.h"
 
 #include "base/check.h"
+#include "nn/dropout.h"
 
 namespace ito {
 namespace {
@@ -49,7 +50,8 @@ Tensor resnet_block(const Scope& scope, Tensor x, Tensor embedding, int64_t chan
     const Tensor shift = slice_axis(e, 3, channels, 2 * channels);
     h = h * (scale + 1.0) + shift;
   }
-  h = conv2d(scope / "conv2", activation(options.act_fn, h), channels);
+  h = dropout(scope / "dropout", activation(options.act_fn, h), options.dropout);
+  h = conv2d(scope / "conv2", h, channels);
 
   Tensor shortcut = resample(x, options);
   if (options.always_shortcut_conv || x.dim(3) != channels) {

@@ -27,6 +27,7 @@ struct ResnetOptions {
   Resample resample = Resample::kNone;
   std::array<int64_t, 2> up_size = {0, 0};  // kUp: height and width to reach; 0: twice the input's
   bool always_shortcut_conv = false;        // else only where the channel count changes
+  double dropout = 0;                       // before conv2, in training
 };
 
 // x [n,h,w,ci], embedding [n,e] or empty (then there is no time_emb_proj) → [n,h',w',channels].

@@ -43,6 +43,12 @@ Scope Scope::frozen() const {
   return scope;
 }
 
+Scope Scope::drawing(const Randomness& random) const {
+  Scope scope = *this;
+  scope.random_ = random;
+  return scope;
+}
+
 Tensor Scope::parameter(std::string_view name, const ParameterSpec& spec) const {
   const std::string full_name = (*this / name).path_;
   if (declared_ != nullptr) {

@@ -15,6 +15,13 @@
 
 namespace ito {
 
+// What the random numbers of a training are a function of.
+struct Randomness {
+  Tensor key = {};  // u32 [2], one for a whole training; empty: none are drawn
+  Tensor image;     // u32 [n], the place of each image in the batch
+  Tensor step;      // u32 [], batches seen
+};
+
 // One tensor per segment of a set.
 using FlatTensors = std::vector<Tensor>;
 
@@ -42,6 +49,11 @@ class Scope {
   // The same parameters, but no gradient reaches them through this scope.
   Scope frozen() const;
 
+  // The same parameters in a training, whose layers draw what they leave out (nn/dropout.h).
+  Scope drawing(const Randomness& random) const;
+  // Without a key where they draw nothing.
+  const Randomness& randomness() const { return random_; }
+
   // Path, e.g. "mid_block.resnets.0"; empty at the root.
   const std::string& path() const { return path_; }
 
@@ -53,6 +65,7 @@ class Scope {
   Graph* scratch_ = nullptr;
   const ParameterSet* set_ = nullptr;  // set while building
   FlatTensors flat_;
+  Randomness random_;
   std::string path_;
 };
 

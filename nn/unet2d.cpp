@@ -117,7 +117,6 @@ Result<Network> unet2d_network(const UNet2DConfig& config) {
   definition.check_size = [config](int64_t h, int64_t w) {
     return check_unet2d_size(config, h, w);
   };
-  definition.check_training = [config] { return check_unet2d_training(config); };
   return Network(std::move(definition), std::move(set));
 }
 

@@ -25,7 +25,7 @@ Result<ParameterSet> unet2d_parameters(const UNet2DConfig& config);
 // class_labels: u32 or i32 [n] where num_class_embeds is set; [n] for class_embed_type "timestep";
 // f32 [n, time_embedding_dim] for "identity"; empty where the model has no classes.
 // Where a size is odd, upsampling goes to the size of the skip connection it meets.
-// dropout is not applied: the value is the one of PyTorch's eval mode.
+// In training (nn/dropout.h) config.dropout of what every conv2 takes is left out.
 // The configuration must pass check_unet2d, the size check_unet2d_size (CHECK).
 Tensor unet2d(const Scope& scope, const UNet2DConfig& config, Tensor sample, Tensor timestep,
               Tensor class_labels = {});

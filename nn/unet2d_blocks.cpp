@@ -20,6 +20,7 @@ ResnetOptions resnet_options(const UNet2DConfig& config, const BlockKind& kind, 
   ResnetOptions options;
   options.eps = config.norm_eps;
   options.act_fn = config.act_fn;
+  options.dropout = config.dropout;
   options.scale_shift = config.resnet_time_scale_shift == "scale_shift";
   if (kind.image_skip) {
     options.groups = image_skip_groups(in_channels);
@@ -80,6 +81,7 @@ void middle_block(const Scope& scope, const UNet2DConfig& config, Tensor embeddi
   options.groups = config.norm_num_groups.value_or(image_skip_groups(channels));
   options.eps = config.norm_eps;
   options.act_fn = config.act_fn;
+  options.dropout = config.dropout;
   options.scale_shift = config.resnet_time_scale_shift == "scale_shift";
   options.output_scale_factor = config.mid_block_scale_factor;
   state.x = resnet_block(scope / "resnets" / 0, state.x, embedding, channels, options);

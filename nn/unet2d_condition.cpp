@@ -43,6 +43,7 @@ ResnetOptions resnet_options(const UNet2DConditionConfig& config) {
   options.groups = config.norm_num_groups;
   options.eps = config.norm_eps;
   options.act_fn = config.act_fn;
+  options.dropout = config.dropout;
   options.scale_shift = config.resnet_time_scale_shift == "scale_shift";
   return options;
 }
@@ -142,11 +143,6 @@ Result<Network> unet2d_condition_network(const UNet2DConditionConfig& config) {
     return unet2d_condition(scope, config, x, t, given);
   };
   definition.check_size = [config](int64_t h, int64_t w) { return check_size(config, h, w); };
-  definition.check_training = [config]() -> Status {
-    if (config.dropout == 0) return {};
-    return unsupported("dropout: expected 0 for training, found {}; dropout is not implemented",
-                       config.dropout);
-  };
   Signature one_state = definition.signature;
   one_state.context_length = 1;
   ParameterSet set = declare_parameters([&](Graph& graph, const Scope& scope) {

@@ -16,7 +16,9 @@ Result<Network> unet2d_condition_network(const UNet2DConditionConfig& config);
 // sample [n,h,w,in_channels], timestep [n], context f32 [n,l,cross_attention_dim], and where the
 // configuration has them class indices [n] and the guidance embedding f32 [n,time_cond_proj_dim] →
 // [n,h,w,out_channels]. Where a size is odd, upsampling goes to the size of the skip connection it
-// meets. The configuration must pass check_unet2d_condition (CHECK).
+// meets. In training (nn/dropout.h) config.dropout of what every conv2 takes is left out, and of
+// the transformers nothing, as in diffusers. The configuration must pass check_unet2d_condition
+// (CHECK).
 Tensor unet2d_condition(const Scope& scope, const UNet2DConditionConfig& config, Tensor sample,
                         Tensor timestep, const Conditioning& conditioning);
 

@@ -12,8 +12,8 @@ namespace {
 constexpr size_t kMostUNetLevels = 8;
 constexpr int kMostUNetChannels = 65536;
 constexpr int kSkipAttentionGroups = 32;  // of NCSN++ blocks
-constexpr std::string_view kUNetOptions = "channels layers-per-block norm-groups energy";
-constexpr std::string_view kScoreUNetOptions = "channels layers-per-block norm-groups";
+constexpr std::string_view kUNetOptions = "channels layers-per-block norm-groups dropout energy";
+constexpr std::string_view kScoreUNetOptions = "channels layers-per-block norm-groups dropout";
 
 const UNet2DConfig& own_unet(const NetworkConfig& config) {
   return std::any_cast<const UNet2DConfig&>(config);
@@ -108,6 +108,7 @@ void read_unet(const NetworkConfig& from, NetworkOptions& o, ImageNeeds& needs) 
   o.channels = config.block_out_channels;
   o.layers_per_block = config.layers_per_block;
   if (config.norm_num_groups) o.norm_groups = *config.norm_num_groups;
+  o.dropout = config.dropout;
   if (config.energy) o.energy = *config.energy;
   needs.in_channels = config.in_channels;
   needs.out_channels = config.out_channels;
@@ -116,10 +117,11 @@ void read_unet(const NetworkConfig& from, NetworkOptions& o, ImageNeeds& needs) 
   needs.sigma_data = config.sigma_data;
 }
 
-Status adapt_unet(NetworkConfig& whole, const ImageNeeds& needs) {
+Status adapt_unet(NetworkConfig& whole, const NetworkOptions& options, const ImageNeeds& needs) {
   auto& config = std::any_cast<UNet2DConfig&>(whole);
   if (config.class_embed_type)
     return unsupported("class_embed_type {} is not trained here", *config.class_embed_type);
+  config.dropout = options.dropout;
   config.sample_size = needs.size;
   config.num_class_embeds.reset();
   if (needs.classes > 0) config.num_class_embeds = needs.classes;
@@ -129,6 +131,7 @@ Status adapt_unet(NetworkConfig& whole, const ImageNeeds& needs) {
 constexpr NetworkTraining kUNetTraining = {.designs = kUNetDesigns,
                                            .read = read_unet,
                                            .adapt = adapt_unet,
+                                           .free = "dropout",
                                            .class_parameters = "class_embedding."};
 
 }  // namespace
@@ -143,6 +146,7 @@ UNet2DConfig plain_unet2d(const NetworkOptions& options, const ImageNeeds& needs
   config.block_out_channels = options.channels;
   config.layers_per_block = options.layers_per_block;
   config.norm_num_groups = options.norm_groups;
+  config.dropout = options.dropout;
   config.attention_head_dim.reset();
   set_blocks(config, /*image_skip=*/false, /*attention=*/true);
   if (needs.classes > 0) config.num_class_embeds = needs.classes;

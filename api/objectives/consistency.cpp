@@ -65,6 +65,7 @@ Result<Trainee> consistency_objective(const TrainingInput& input) {
                        const Randomness& random) -> LossResult {
     const ConsistencyDraw draw =
         draw_consistency(batch.images.shape(), random.key, random.image, random.step, schedule);
+    // Both leave out the same (Song & Dhariwal 2023): the scopes draw alike.
     return consistency_loss(
                batch.images, draw,
                consistency_function(denoiser(parameters, batch, random), scaling),

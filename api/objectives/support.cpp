@@ -22,12 +22,11 @@ Result<Network> image_network(const TrainingInput& input, const NetworkWishes& w
   if (process->sigma_data && options.sigma_data > 0) needs.sigma_data = options.sigma_data;
   Network network;
   if (input.initial != nullptr) {
-    ITO_ASSIGN(network, initial_network(*input.initial, needs));
+    ITO_ASSIGN(network, initial_network(*input.initial, options, needs));
   } else {
     ITO_ASSIGN(const NetworkDesign* design, trained_network(options));
     ITO_ASSIGN(network, make_network(design->network, design->configure(options, needs)));
   }
-  ITO_TRY(network.check_training());
   ITO_TRY(network.check_size(input.height(), input.width()));
   return network;
 }

@@ -17,7 +17,7 @@ struct NetworkWishes {
 };
 // The network of the options (or that of the model that the training starts from), with a row of
 // the class table for images without a label where --class-dropout asks for it. Errors: a network
-// that is impossible, cannot be trained, or not on images of this size.
+// that is impossible, or not on images of this size.
 Result<Network> image_network(const TrainingInput& input, const NetworkWishes& wishes = {});
 
 // Of an objective that trains `network` on random draws.

@@ -42,6 +42,7 @@ TEST(TrainingOptions, SurviveJson) {
   options.channels = {8, 24};
   options.lr = 3e-4;
   options.classes = false;
+  options.dropout = 0.1;
   options.seed = ~uint64_t{0};
   EXPECT_EQ(training_options_from_json(to_json(options), "run.json").value(), options);
 }
@@ -136,10 +137,11 @@ TEST_F(TrainingSessionTest, BatchesAreMadeBeforeTheyAreWanted) {
   }
 }
 
-TEST_F(TrainingSessionTest, AccumulationResumesBitForBit) {
+TEST_F(TrainingSessionTest, AccumulationAndDropoutResumeBitForBit) {
   const ImageDataset data = tiny_images();
   TrainingOptions options = tiny_options();
   options.accumulate = 2;
+  options.dropout = 0.25;
   const TrainingTask task = make_task(options, data).value();
   auto whole = TrainingSession::create(device(), task, data, 1).value();
   for (int k = 0; k < 5; ++k) ASSERT_TRUE(whole->advance().ok());

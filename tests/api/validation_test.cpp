@@ -115,5 +115,23 @@ TEST_F(ValidationLoss, IsTheMeanSquaredErrorOnPyTorchsDraws) {
   EXPECT_EQ(validator->measure().value().value, loss);
 }
 
+TEST_F(ValidationLoss, LeavesNothingOut) {
+  const ImageDataset data = pictures();
+  std::vector<double> losses;
+  for (const double dropout : {0.0, 0.5}) {
+    TrainingOptions options;
+    options.channels = {8, 16};
+    options.dropout = dropout;
+    ASSERT_OK_AND_ASSIGN(const TrainingTask task, make_task(options, data));
+    const ParameterSet& set = task.network.set();
+    ASSERT_OK_AND_ASSIGN(const DeviceWeights weights,
+                         DeviceWeights::upload(device(), set, initial_parameters(set, 3)));
+    ASSERT_OK_AND_ASSIGN(const auto validator, make_validator(device(), task, data, weights));
+    ASSERT_OK_AND_ASSIGN(const Judgement judgement, validator->measure());
+    losses.push_back(judgement.value);
+  }
+  EXPECT_EQ(losses[0], losses[1]);
+}
+
 }  // namespace
 }  // namespace ito::test

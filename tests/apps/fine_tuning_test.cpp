@@ -308,7 +308,8 @@ TEST_F(FineTuning, EveryNetworkComesBackAsItself) {
 TEST_F(FineTuning, ResumesBitForBitWithoutTheModel) {
   const Path model = path("passing");
   write_tiny_model(model);
-  const std::vector<std::string> more = {"--ema", "0.9,0.5", "--freeze", "conv_in*"};
+  const std::vector<std::string> more = {"--ema",    "0.9,0.5",   "--freeze",
+                                         "conv_in*", "--dropout", "0.25"};
   const Outcome whole = run_ito(with(training(model, path("whole"), 6), more));
   ASSERT_EQ(whole.code, 0) << whole.err;
   ASSERT_EQ(run_ito(with(training(model, path("parts"), 3), more)).code, 0);

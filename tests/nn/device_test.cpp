@@ -33,12 +33,12 @@ UNet2DConfig tiny() {
 
 const Shape kImages{2, 6, 5, 1};  // odd: the upsampling meets a skip connection of 5 columns
 
-Tensor loss_of(Graph& graph, const Scope& parameters) {
+Tensor loss_of(Graph& graph, const Scope& parameters, const UNet2DConfig& config = tiny()) {
   const Tensor x = input(graph, "x", kImages);
   const Tensor t = input(graph, "t", Shape{2});
   const Tensor labels = input(graph, "labels", Shape{2}, DType::kU32);
   const Tensor target = input(graph, "target", kImages);
-  return mean_all(square(unet2d(parameters, tiny(), x, t, labels) - target));
+  return mean_all(square(unet2d(parameters, config, x, t, labels) - target));
 }
 
 HostValues batch() {
@@ -74,6 +74,36 @@ TEST_F(NnOnDevice, LossAndGradientsOfAUNetMatchTheInterpreter) {
   for (const char* name : {"loss", "gradient", "d_x"}) {
     EXPECT_LT(relative_error(found.at(name).data, expected.at(name).data), 2e-5) << name;
   }
+}
+
+// The same numbers are left out, in both directions.
+TEST_F(NnOnDevice, DropoutMatchesTheInterpreter) {
+  UNet2DConfig config = tiny();
+  config.dropout = 0.3;
+  const ParameterSet set = unet2d_parameters(config).value();
+  Program program;
+  Graph& graph = *program.graph;
+  const Tensor flat = input(graph, "params", Shape{set.size()});
+  const Scope scope = Scope(set, flat).drawing({.key = input(graph, "key", {2}, DType::kU32),
+                                                .image = iota(graph, {2}, 0),
+                                                .step = input(graph, "step", {}, DType::kU32)});
+  const Tensor loss = loss_of(graph, scope, config);
+  program.output("loss", loss);
+  program.output("gradient", flat_gradient(set, flat, loss));
+  HostValues inputs = batch();
+  inputs["params"] = parameters(set);
+  inputs["key"] = {{2}, {7, 0}};
+  std::vector<double> losses;
+  for (const double step : {0, 1}) {
+    inputs["step"] = {{}, {step}};
+    ASSERT_OK_AND_ASSIGN(const HostValues expected, test::run_on_interpreter(program, inputs));
+    ASSERT_OK_AND_ASSIGN(const HostValues found, test::run_on_device(device(), program, inputs));
+    // fp32 against double, as without; one number left out more or less would be far more.
+    for (const char* name : {"loss", "gradient"})
+      EXPECT_LT(relative_error(found.at(name).data, expected.at(name).data), 2e-5) << name;
+    losses.push_back(expected.at("loss").data[0]);
+  }
+  EXPECT_NE(losses[0], losses[1]);
 }
 
 TEST_F(PortableNn, ForwardOfAUNetMatchesTheInterpreter) {

@@ -221,17 +221,5 @@ TEST(UNet2DSize, NamesTheSideThatIsTooSmall) {
   EXPECT_FALSE(check_unet2d_size(config, 96, 128).ok());
 }
 
-TEST(UNet2DConfig, DropoutIsRefusedForTrainingOnly) {
-  UNet2DConfig config;
-  config.dropout = 0.1;
-  EXPECT_TRUE(check_unet2d(config).ok());
-  const Status training = check_unet2d_training(config);
-  ASSERT_FALSE(training.ok());
-  EXPECT_NE(training.error().message.find("dropout"), std::string::npos)
-      << training.error().message;
-  config.dropout = 0;
-  EXPECT_TRUE(check_unet2d_training(config).ok());
-}
-
 }  // namespace
 }  // namespace ito
