@@ -151,12 +151,10 @@ Result<std::vector<ImageLikelihood>> LikelihoodMeter::measure(
   return results;
 }
 
-Result<std::vector<double>> log_density_differences(vk::Device& device, const ModelFlow& given,
-                                                    std::span<const float> from,
-                                                    std::span<const float> to,
-                                                    std::span<const uint32_t> labels, double time,
-                                                    const OdeOptions& options,
-                                                    int64_t max_evaluations) {
+Result<std::vector<LogDensityDifference>> log_density_differences(
+    vk::Device& device, const ModelFlow& given, std::span<const float> from,
+    std::span<const float> to, std::span<const uint32_t> labels, double time,
+    const OdeOptions& options, int64_t max_evaluations) {
   using namespace likelihood_names;
   ITO_ASSIGN(const ModelFlow model, flow_on_device(given, device.caps()));
   const int64_t row = model.image.numel(), pairs = static_cast<int64_t>(from.size()) / row;
@@ -177,8 +175,13 @@ Result<std::vector<double>> log_density_differences(vk::Device& device, const Mo
   ITO_TRY(solver->write(kLineTime, std::vector<float>(count, static_cast<float>(time))));
   ITO_TRY(solver->write(kDifferenceState, std::vector<float>(count, 0.0f)));
   if (model.classes > 0) ITO_TRY(solver->write(batch_name::kLabels, classes));
-  ITO_TRY(solver->solve(0, 1, max_evaluations));
-  return solver->value(kDifference);
+  ITO_ASSIGN(const OdeReport report, solver->solve(0, 1, max_evaluations));
+  ITO_ASSIGN(const std::vector<double> values, solver->value(kDifference));
+  ITO_ASSIGN(const std::vector<float> errors, solver->read<float>(kDifferenceError));
+  std::vector<LogDensityDifference> differences;
+  for (size_t i = 0; i < count; ++i)
+    differences.push_back({values[i], errors[i], report.evaluations[i]});
+  return differences;
 }
 
 }  // namespace ito

@@ -106,31 +106,33 @@ void print(const LikelihoodCommand& c, const Results& results, const LikelihoodM
   const LikelihoodOptions& options = c.settings.likelihood;
   const bool exact = options.exact();
   if (c.json) {
-    const Json json = {{"model", c.model},
-                       {"data", c.data},
-                       {"split", part},
-                       {"first", c.first},
-                       {"images", results.images.size()},
-                       {"interrupted", results.stopped},
-                       {"bits_per_dim", summary.mean},
-                       {"standard_error", summary.standard_error},
-                       {"probe_standard_error",
-                        options.columns() > 1 ? Json(summary.probe_standard_error) : Json()},
-                       {"log_density", summary.log_density},
-                       {"dimensions", session.dimensions()},
-                       {"dequantised", c.settings.dequantise},
-                       {"probe", c.probe},
-                       {"probes", exact ? 0 : options.probes},
-                       {"rtol", c.settings.ode.rtol},
-                       {"atol", c.settings.ode.atol},
-                       {"seed", c.settings.seed},
-                       {"evaluations", summary.evaluations},
-                       {"rejections", summary.rejections},
-                       {"seconds", results.seconds}};
+    const Json json = {
+        {"model", c.model},
+        {"data", c.data},
+        {"split", part},
+        {"first", c.first},
+        {"images", results.images.size()},
+        {"interrupted", results.stopped},
+        {"bits_per_dim", summary.mean},
+        {"standard_error", results.images.size() > 1 ? Json(summary.standard_error) : Json()},
+        {"probe_standard_error",
+         options.columns() > 1 ? Json(summary.probe_standard_error) : Json()},
+        {"log_density", summary.log_density},
+        {"dimensions", session.dimensions()},
+        {"dequantised", c.settings.dequantise},
+        {"probe", c.probe},
+        {"probes", exact ? 0 : options.probes},
+        {"rtol", c.settings.ode.rtol},
+        {"atol", c.settings.ode.atol},
+        {"seed", c.settings.seed},
+        {"evaluations", summary.evaluations},
+        {"rejections", summary.rejections},
+        {"seconds", results.seconds}};
     fmt::print("{}", dump_json(json));
     return;
   }
-  fmt::print("{:.4f} bits/dim, standard error {:.4f}", summary.mean, summary.standard_error);
+  fmt::print("{:.4f} bits/dim, standard error {}", summary.mean,
+             error_text(summary.standard_error, results.images.size()));
   if (!exact && options.probes > 1)
     fmt::print(" (of which the probes: {:.4f})", summary.probe_standard_error);
   fmt::print(", over {} images of {} dimensions{}\n", results.images.size(), session.dimensions(),

@@ -23,35 +23,46 @@ namespace {
 
 constexpr int kRowsPrinted = 12;  // of the rate-distortion table on a terminal
 
-Json number_json(const MeanAndError& value) {
-  return {{"mean", value.mean}, {"standard_error", value.standard_error}};
+// One image has none.
+Json error_json(const MeanAndError& value, size_t images) {
+  return images > 1 ? Json(value.standard_error) : Json();
 }
 
-Json curve_json(const std::vector<RateDistortion>& curve) {
+Json number_json(const MeanAndError& value, size_t images) {
+  return {{"mean", value.mean}, {"standard_error", error_json(value, images)}};
+}
+
+Json curve_json(const std::vector<RateDistortion>& curve, size_t images) {
   Json rows = Json::array();
   for (const RateDistortion& row : curve)
     rows.push_back({{"timestep", row.timestep},
                     {"term", row.term.mean},
-                    {"standard_error", row.term.standard_error},
-                    {"rate", row.rate},
-                    {"distortion", row.distortion}});
+                    {"standard_error", error_json(row.term, images)},
+                    {"rate", row.rate.mean},
+                    {"rate_standard_error", error_json(row.rate, images)},
+                    {"distortion", row.distortion.mean},
+                    {"distortion_standard_error", error_json(row.distortion, images)}});
   return rows;
 }
 
 Status write_curve(const LikelihoodInput& input, const BoundRequest& request,
                    const std::vector<RateDistortion>& curve) {
   if (!input.table.empty()) {
-    std::string text = "timestep,term,standard_error,rate,distortion\n";
+    std::string text =
+        "timestep,term,standard_error,rate,rate_standard_error,distortion,"
+        "distortion_standard_error\n";
     for (const RateDistortion& row : curve)
-      text += fmt::format("{},{:.6f},{:.6f},{:.6f},{:.4f}\n", row.timestep, row.term.mean,
-                          row.term.standard_error, row.rate, row.distortion);
+      text +=
+          fmt::format("{},{:.6f},{:.6f},{:.6f},{:.6f},{:.4f},{:.4f}\n", row.timestep, row.term.mean,
+                      row.term.standard_error, row.rate.mean, row.rate.standard_error,
+                      row.distortion.mean, row.distortion.standard_error);
     ITO_TRY(write_file_atomic(input.table, text));
   }
   if (request.picture.empty()) return {};
   Series series{.name = "", .x = {}, .y = {}};
   for (const RateDistortion& row : curve) {
-    series.x.push_back(row.rate);
-    series.y.push_back(row.distortion);
+    series.x.push_back(row.rate.mean);
+    series.y.push_back(row.distortion.mean);
   }
   const Plot plot{.title = "rate and distortion of " + input.model,
                   .x_label = "rate (bits/dim)",
@@ -72,30 +83,34 @@ void print_bound(const LikelihoodInput& input, const BoundRequest& request,
                        {"images", images},
                        {"dimensions", session.dimensions()},
                        {"terms", session.terms()},
-                       {"bound", number_json(summary.total)},
-                       {"L_T", number_json(summary.prior)},
-                       {"L_t", number_json(summary.rate)},
-                       {"L_0", number_json(summary.decoder)},
-                       {"rate_distortion", curve_json(curve)},
+                       {"bound", number_json(summary.total, images)},
+                       {"L_T", number_json(summary.prior, images)},
+                       {"L_t", number_json(summary.rate, images)},
+                       {"L_0", number_json(summary.decoder, images)},
+                       {"rate_distortion", curve_json(curve, images)},
                        {"seed", request.settings.seed},
                        {"seconds", seconds}};
     fmt::print("{}", dump_json(json));
     return;
   }
-  const auto text = [](const MeanAndError& value) {
-    return fmt::format("{:8.4f}  standard error {:.4f}", value.mean, value.standard_error);
+  const auto text = [&](const MeanAndError& value) {
+    return fmt::format("{:8.4f}  standard error {}", value.mean,
+                       error_text(value.standard_error, images));
   };
   fmt::print("bound        {} bits/dim, over {} images of {} dimensions\n", text(summary.total),
              images, session.dimensions());
   fmt::print("  L_T        {}\n", text(summary.prior));
   fmt::print("  sum of L_t {}\n", text(summary.rate));
   fmt::print("  L_0        {}\n", text(summary.decoder));
-  fmt::print("{:>8}  {:>10}  {:>12}\n", "timestep", "rate", "distortion");
+  fmt::print("{:>8}  {:>10}  {:>14}  {:>12}  {:>14}\n", "timestep", "rate", "standard error",
+             "distortion", "standard error");
   const size_t stride = std::max<size_t>(1, ceil_div(curve.size(), kRowsPrinted));
   for (size_t i = 0; i < curve.size(); ++i) {
     if (i % stride != 0 && i + 1 != curve.size()) continue;
-    fmt::print("{:>8}  {:>10.4f}  {:>12.3f}\n", curve[i].timestep, curve[i].rate,
-               curve[i].distortion);
+    const auto& [timestep, term, rate, distortion] = curve[i];
+    fmt::print("{:>8}  {:>10.4f}  {:>14}  {:>12.3f}  {:>14}\n", timestep, rate.mean,
+               error_text(rate.standard_error, images), distortion.mean,
+               error_text(distortion.standard_error, images));
   }
 }
 
@@ -138,6 +153,50 @@ Result<uint32_t> label_of(const std::optional<uint32_t>& asked, const ImageDatas
   return static_cast<uint32_t>((*a.labels)[at]);
 }
 
+Status write_lines(const LikelihoodInput& input,
+                   const std::vector<LogDensityDifference>& differences) {
+  if (input.table.empty()) return {};
+  std::string text = "line,difference,integration_error,points\n";
+  for (size_t i = 0; i < differences.size(); ++i)
+    text +=
+        fmt::format("{},{:.6f},{:.2e},{}\n", input.first + static_cast<int64_t>(i),
+                    differences[i].value, differences[i].integration_error, differences[i].points);
+  return write_file_atomic(input.table, text);
+}
+
+void print_lines(const LikelihoodInput& input, const LineRequest& request,
+                 const std::vector<LogDensityDifference>& differences) {
+  std::vector<double> values, integration;
+  uint32_t points = 0;  // of the line that took the most
+  for (const LogDensityDifference& line : differences) {
+    values.push_back(line.value);
+    integration.push_back(line.integration_error);
+    points = std::max(points, line.points);
+  }
+  const auto [mean, error] = mean_and_error(values);
+  const double off = mean_and_error(integration).mean;
+  const bool scatters = differences.size() > 1;
+  if (input.json) {
+    const Json json = {
+        {"model", input.model},     {"from", request.ends[0]},
+        {"to", request.ends[1]},    {"lines", differences.size()},
+        {"difference", mean},       {"standard_error", scatters ? Json(error) : Json()},
+        {"integration_error", off}, {"points", points},
+        {"differences", values},    {"integration_errors", integration}};
+    fmt::print("{}", dump_json(json));
+  } else if (scatters) {
+    fmt::print("ln p(B) - ln p(A) is {:.3f} nats, standard error {:.3f}, over {} lines\n", mean,
+               error, differences.size());
+    fmt::print("integration error {:.1e} nats at most, {} points a line at most\n", off, points);
+  } else {
+    fmt::print("ln p(B) - ln p(A) is {:.3f} nats along one line\n", mean);
+    fmt::print(
+        "no sampling error: an integral over {} points, nothing drawn; integration error {:.1e} "
+        "nats at most\n",
+        points, off);
+  }
+}
+
 constexpr LikelihoodSplit kSplits[] = {
     {{"train", "images to train on", "", ""},
      false,
@@ -159,6 +218,10 @@ constexpr LikelihoodSplit kSplits[] = {
 }  // namespace
 
 std::span<const LikelihoodSplit> likelihood_splits() { return kSplits; }
+
+std::string error_text(double error, size_t images) {
+  return images > 1 ? fmt::format("{:.4f}", error) : std::string("unknown");
+}
 
 Result<ImageDataset> open_images(const LikelihoodInput& input, const std::string& path, int64_t h,
                                  int64_t w) {
@@ -284,31 +347,11 @@ Status run_line(const LikelihoodInput& input, const LineRequest& request) {
     ITO_ASSIGN(const uint32_t label, label_of(asked, a, b, input.first + i));
     labels.push_back(label);
   }
-  ITO_ASSIGN(const std::vector<double> differences,
+  ITO_ASSIGN(const std::vector<LogDensityDifference> differences,
              log_density_differences(*device, flow, floats(a), floats(b), labels, flow.flow.start,
                                      request.ode, request.max_evaluations));
-  const auto [mean, error] = mean_and_error(differences);
-  if (!input.table.empty()) {
-    std::string text = "line,difference\n";
-    for (size_t i = 0; i < differences.size(); ++i)
-      text += fmt::format("{},{:.6f}\n", input.first + static_cast<int64_t>(i), differences[i]);
-    ITO_TRY(write_file_atomic(input.table, text));
-  }
-  if (input.json) {
-    const Json json = {{"model", input.model},
-                       {"from", from},
-                       {"to", to},
-                       {"lines", count},
-                       {"difference", mean},
-                       {"standard_error", count > 1 ? Json(error) : Json()},
-                       {"differences", differences}};
-    fmt::print("{}", dump_json(json));
-  } else if (count > 1) {
-    fmt::print("ln p(B) - ln p(A) is {:.3f} nats, standard error {:.3f}, over {} lines\n", mean,
-               error, count);
-  } else {
-    fmt::print("ln p(B) - ln p(A) is {:.3f} nats along one line\n", mean);
-  }
+  ITO_TRY(write_lines(input, differences));
+  print_lines(input, request, differences);
   return {};
 }
 

@@ -39,6 +39,9 @@ std::span<const LikelihoodSplit> likelihood_splits();
 Result<ImageDataset> open_images(const LikelihoodInput& input, const std::string& path, int64_t h,
                                  int64_t w);
 
+// A standard error over images as it is printed; "unknown" of one image.
+std::string error_text(double error, size_t images);
+
 struct BoundRequest {
   bool wanted = false;
   BoundSettings settings;
