@@ -106,14 +106,11 @@ Result<std::vector<ImageBound>> BoundMeter::measure(const ImageDataset& data,
     return invalid_argument("the model has classes, but the data set has no labels");
   std::vector<float> pixels;
   std::vector<uint32_t> images, labels;
-  const size_t size = static_cast<size_t>(image_.numel());
   for (int64_t i = 0; i < settings_.batch; ++i) {
     const int64_t index = indices[static_cast<size_t>(std::min(i, count - 1))];
     if (index < 0 || index >= data.count)
       return invalid_argument("image {} does not exist; the data set has {}", index, data.count);
-    const std::span<const uint8_t> first = data.bytes_of(index);
-    for (size_t k = 0; k < size; ++k)
-      pixels.push_back(static_cast<float>(first[k] / kByteScale - 1));
+    for (const uint8_t byte : data.bytes_of(index)) pixels.push_back(number_of_byte(byte));
     images.push_back(static_cast<uint32_t>(index));
     if (classes_ > 0)
       labels.push_back(static_cast<uint32_t>((*data.labels)[static_cast<size_t>(index)]));

@@ -68,9 +68,7 @@ class BoundMeter {
 
   int64_t batch() const { return settings_.batch; }
   int64_t dimensions() const { return image_.numel(); }
-  // Height and width of the images.
-  int64_t height() const { return image_[0]; }
-  int64_t width() const { return image_[1]; }
+  const Shape& image() const { return image_; }  // [h, w, c]
   int terms() const { return strata_.count(); }
 
  private:
