@@ -1,6 +1,7 @@
 #include "api/log_density_lines.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -69,20 +70,25 @@ Result<std::vector<LogDensityDifference>> log_density_differences(
                             model.flow.start, model.flow.end);
   ITO_ASSIGN(const std::vector<uint32_t> classes,
              padded_labels(pairs.labels, pairs.count, pairs.count, model.classes));
+  std::vector<uint32_t> points(count, 0);
   const Shape shape{pairs.count, model.image[0], model.image[1], model.image[2]};
   ITO_ASSIGN(auto solver, OdeSolver::create(device, line_system(model.flow.score, shape), options));
   ITO_TRY(bind_weights(device, model, *solver));
   ITO_TRY(solver->write(kLineFrom, pairs.from));
   ITO_TRY(solver->write(kLineTo, pairs.to));
   ITO_TRY(solver->write(kLineTime, std::vector<float>(count, static_cast<float>(time))));
-  ITO_TRY(solver->write(kDifferenceState, std::vector<float>(count, 0.0f)));
   if (model.classes > 0) ITO_TRY(solver->write(batch_name::kLabels, classes));
-  ITO_ASSIGN(const OdeReport report, solver->solve(0, 1, max_evaluations));
-  ITO_ASSIGN(const std::vector<double> values, solver->value(kDifference));
-  ITO_ASSIGN(const std::vector<float> errors, solver->read<float>(kDifferenceError));
+  const auto integral = [&](double start, double end) -> Result<std::vector<double>> {
+    ITO_TRY(solver->write(kDifferenceState, std::vector<float>(count, 0.0f)));
+    ITO_ASSIGN(const OdeReport report, solver->solve(start, end, max_evaluations));
+    for (size_t i = 0; i < count; ++i) points[i] += report.evaluations[i];
+    return solver->value(kDifference);
+  };
+  ITO_ASSIGN(const std::vector<double> there, integral(0, 1));
+  ITO_ASSIGN(const std::vector<double> back, integral(1, 0));
   std::vector<LogDensityDifference> differences;
   for (size_t i = 0; i < count; ++i)
-    differences.push_back({values[i], errors[i], report.evaluations[i]});
+    differences.push_back({there[i], std::fabs(there[i] + back[i]), points[i]});
   return differences;
 }
 

@@ -35,11 +35,14 @@ Result<ImagePairs> pairs_of(const LineEnd& from, const LineEnd& to, const ModelF
                             std::optional<uint32_t> label, int64_t first, int64_t num);
 
 // ln p_t(to) - ln p_t(from) in nats, and how far the integral that it is may be off: nothing in it
-// is drawn, so it has no sampling error.
+// is drawn, so it has no sampling error. Integrated back from `to` it has other points, which the
+// adaptive steps choose from that end, and what the two differ by is their error to a factor of
+// about two. (What the two orders of each step differ by is not: steps are accepted by it, and the
+// sum was too small by a factor of ten and more.)
 struct LogDensityDifference {
   double value = 0;
-  double integration_error = 0;  // what the embedded rule of lower order differs by, in size
-  uint32_t points = 0;           // of the line, at which the score was evaluated
+  double integration_error = 0;  // what the way back differs by, in size
+  uint32_t points = 0;           // of the line, at which the score was evaluated, both ways
 };
 
 // Of each pair; t is a time of the flow, flow.start for the data. Compiles a program for as many
@@ -52,7 +55,7 @@ Result<std::vector<LogDensityDifference>> log_density_differences(
 // Over lines.
 struct LineSummary {
   MeanAndError difference;       // no error of a single line
-  double integration_error = 0;  // of the mean, at most
+  double integration_error = 0;  // mean size
   uint32_t points = 0;           // of the line that took the most
 };
 LineSummary summarise(std::span<const LogDensityDifference> lines);

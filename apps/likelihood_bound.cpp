@@ -106,13 +106,13 @@ void print_lines(const LikelihoodInput& input, const LineRequest& request,
   } else if (scatters) {
     fmt::print("ln p(B) - ln p(A) is {:.3f} nats, standard error {:.3f}, over {} lines\n", mean,
                error, differences.size());
-    fmt::print("integration error {:.1e} nats at most, {} points a line at most\n", off,
+    fmt::print("integration error about {:.1e} nats a line, over {} points at most\n", off,
                summary.points);
   } else {
     fmt::print("ln p(B) - ln p(A) is {:.3f} nats along one line\n", mean);
     fmt::print(
-        "no sampling error: an integral over {} points, nothing drawn; integration error {:.1e} "
-        "nats at most\n",
+        "no sampling error: an integral over {} points, nothing drawn; integration error about "
+        "{:.1e} nats\n",
         summary.points, off);
   }
 }

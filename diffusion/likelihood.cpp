@@ -163,7 +163,7 @@ double bits_per_dim(double log_density, int64_t dimensions) {
 OdeSystem line_system(const ScoreFunction& score, const Shape& shape) {
   OdeSystem system;
   system.name = "line";
-  system.components = {{.name = kDifference, .shape = {shape[0]}, .sums_error = true}};
+  system.components = {{.name = kDifference, .shape = {shape[0]}}};
   system.f = [score, shape](Tensor s, const std::vector<Tensor>&) {
     Graph& graph = s.graph();
     const Tensor from = input(graph, kLineFrom, shape);

@@ -43,8 +43,7 @@ inline constexpr const char* kLineTo = "line_to";
 inline constexpr const char* kLineTime = "line_time";            // f32 [n]: the score's time
 inline constexpr const char* kDifference = "difference";         // component
 inline constexpr const char* kDifferenceState = "y.difference";  // its state
-inline constexpr const char* kDifferenceError = "error.difference";
-inline constexpr const char* kPixels = "pixels";  // of dequantisation_program
+inline constexpr const char* kPixels = "pixels";                 // of dequantisation_program
 }  // namespace likelihood_names
 
 // Components "x" of `shape` [n, ...] and "delta" [n, columns], d delta/dt = ∇·(dx/dt) / D, D being
@@ -75,9 +74,8 @@ double bits_per_dim(double log_density, int64_t dimensions);
 inline constexpr double kByteBits = 7;
 
 // ln p_t(b) - ln p_t(a) = ∫_0^1 score(a + s (b - a), t)·(b - a) ds, in nats: component
-// "difference" [n], which sums its error, integrated over time 0 to 1, with inputs "line_from" a,
-// "line_to" b of `shape` and "line_time" t. (The path is a line, so the adaptive method becomes an
-// adaptive quadrature.)
+// "difference" [n], integrated over time 0 to 1, with inputs "line_from" a, "line_to" b of `shape`
+// and "line_time" t. (The path is a line, so the adaptive method becomes an adaptive quadrature.)
 OdeSystem line_system(const ScoreFunction& score, const Shape& shape);
 
 }  // namespace ito

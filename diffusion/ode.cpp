@@ -233,8 +233,6 @@ Program ode_start_program(const OdeSystem& system, const OdeOptions& options) {
     const OdeComponent& c = system.components[i];
     b.program.update(input(graph, kSlope + c.name, c.shape), slopes[i]);
     if (b.y[i].rest) b.update_sum(i, Sum::split(y[i], c.quantum));
-    if (c.sums_error)
-      b.program.update(input(graph, kErrorSum + c.name, c.shape), full(graph, c.shape, 0));
   }
   b.program.update(b.per_image_input(kStepSize), h);
   const Sum time = Sum::split(t, kTimeQuantum);
@@ -314,10 +312,6 @@ Program ode_step_program(const OdeSystem& system, const OdeOptions& options) {
     b.update_sum(i, b.y[i].advanced(increments[i]).selected(over(accepted, y_new[i]), b.y[i]));
     b.program.update(slopes[0][i],
                      select(over(accepted, y_new[i]), slopes.back()[i], slopes[0][i]));
-    const OdeComponent& c = system.components[i];
-    if (!c.sums_error) continue;
-    const Tensor sum = input(graph, kErrorSum + c.name, c.shape);
-    b.program.update(sum, select(over(accepted, sum), sum + abs(errors[i]), sum));
   }
   const Sum exact_end{t_end, b.zeros(), kTimeQuantum};
   const Sum moved = exact_end.selected(arrived, t.advanced(signed_h).selected(accepted, t));

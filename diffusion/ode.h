@@ -27,9 +27,6 @@ struct OdeComponent {
   // a rest ("rest.NAME") in [0, quantum), so that many small increments add up without losing the
   // bits of float32; values up to 2^24 quanta. For sums that are wanted to more than seven digits.
   double quantum = 0;
-  // Whether "error.NAME" adds up what the two orders of the accepted steps differ by, in size: more
-  // than the integral is off where steps are short enough, as the order that is kept is the higher.
-  bool sums_error = false;
 };
 
 // dy/dt; t f32 [n], y in the order of the components (rests added).
@@ -48,7 +45,6 @@ namespace ode_names {
 inline constexpr const char* kY = "y.";               // states "y.NAME"
 inline constexpr const char* kRest = "rest.";         // states "rest.NAME" of quantised components
 inline constexpr const char* kSlope = "slope.";       // states: f at the current point
-inline constexpr const char* kErrorSum = "error.";    // states of components with sums_error
 inline constexpr const char* kTime = "t";             // state f32 [n]
 inline constexpr const char* kTimeRest = "t_rest";    // state f32 [n], to be added to "t"
 inline constexpr const char* kEnd = "t_end";          // input f32 [n]; before or after "t"

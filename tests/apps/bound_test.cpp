@@ -194,7 +194,7 @@ TEST(Line, OfOnePairSaysItsIntegrationError) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const Json json = Json::parse(outcome.out);
   EXPECT_TRUE(json.at("standard_error").is_null());
-  // A score that is linear along the line, which both orders integrate exactly.
+  // A score that is linear along the line is integrated exactly.
   EXPECT_LT(json.at("integration_error").get<double>(), 1e-4);
   EXPECT_GE(json.at("points").get<int>(), 8);
   EXPECT_EQ(read_file(scratch / "line.csv").value().find("line,difference,integration_error,"), 0u);
