@@ -74,8 +74,7 @@ Result<std::unique_ptr<BoundMeter>> BoundMeter::create(vk::Device& device, const
   session->classes_ = model.num_classes();
   const int T = schedule.num_timesteps();
   ITO_ASSIGN(session->strata_, bound_strata(T, settings.terms > 0 ? settings.terms : T));
-  const size_t N = static_cast<size_t>(session->strata_.count());
-  session->terms_ = session->squares_ = session->errors_ = std::vector<double>(N, 0);
+  session->means_.resize(static_cast<size_t>(session->strata_.count()));
 
   const Shape shape{settings.batch, session->image_[0], session->image_[1], session->image_[2]};
   ITO_ASSIGN(const Network network, model.network.for_device(device.caps()));
@@ -105,18 +104,14 @@ Result<std::vector<ImageBound>> BoundMeter::measure(const ImageDataset& data,
                             data.c, image_[0], image_[1], image_[2]);
   if (classes_ > 0 && !data.labels)
     return invalid_argument("the model has classes, but the data set has no labels");
-  std::vector<float> pixels, valid;
+  std::vector<float> pixels;
   std::vector<uint32_t> images, labels;
-  const size_t size = static_cast<size_t>(image_.numel());
   for (int64_t i = 0; i < settings_.batch; ++i) {
     const int64_t index = indices[static_cast<size_t>(std::min(i, count - 1))];
     if (index < 0 || index >= data.count)
       return invalid_argument("image {} does not exist; the data set has {}", index, data.count);
-    const std::span<const uint8_t> first = data.bytes_of(index);
-    for (size_t k = 0; k < size; ++k)
-      pixels.push_back(static_cast<float>(first[k] / kByteScale - 1));
+    for (const uint8_t byte : data.bytes_of(index)) pixels.push_back(number_of_byte(byte));
     images.push_back(static_cast<uint32_t>(index));
-    valid.push_back(i < count ? 1.0f : 0.0f);
     if (classes_ > 0)
       labels.push_back(static_cast<uint32_t>((*data.labels)[static_cast<size_t>(index)]));
   }
@@ -125,48 +120,50 @@ Result<std::vector<ImageBound>> BoundMeter::measure(const ImageDataset& data,
     ITO_TRY(executor_->write(batch_name::kLabels, labels));
   }
   ITO_TRY(executor_->write(kX0, pixels));
-  ITO_TRY(executor_->write(kValid, valid));
   ITO_TRY(executor_->write(sampling_names::kImage, images));
   ITO_TRY(executor_->write(sampling_names::kStep, std::vector<uint32_t>{0}));
-  const std::vector<float> no_images(static_cast<size_t>(settings_.batch), 0.0f);
-  const std::vector<float> no_strata(terms_.size(), 0.0f);
-  for (const char* name : {kRate, kDecoder}) ITO_TRY(executor_->write(name, no_images));
-  for (const char* name : {kTerms, kSquares, kErrors}) ITO_TRY(executor_->write(name, no_strata));
+  const size_t strata = means_.size();
+  const std::vector<float> nothing(static_cast<size_t>(settings_.batch) * strata, 0.0f);
+  for (const char* name : {kTerms, kErrors}) ITO_TRY(executor_->write(name, nothing));
   for (int k = 0; k < strata_.count(); ++k) ITO_TRY(executor_->run());
 
   ITO_ASSIGN(const auto prior, executor_->read<float>(kPrior));
-  ITO_ASSIGN(const auto rate, executor_->read<float>(kRate));
-  ITO_ASSIGN(const auto decoder, executor_->read<float>(kDecoder));
+  ITO_ASSIGN(const auto terms, executor_->read<float>(kTerms));
+  ITO_ASSIGN(const auto errors, executor_->read<float>(kErrors));
   std::vector<ImageBound> results;
   for (size_t i = 0; i < indices.size(); ++i) {
-    results.push_back(
-        {.image = indices[i], .prior = prior[i], .rate = rate[i], .decoder = decoder[i]});
+    results.push_back(add_image(indices[i], prior[i], std::span(terms).subspan(i * strata, strata),
+                                std::span(errors).subspan(i * strata, strata)));
     if (!std::isfinite(results.back().total()))
       return invalid_argument(
           "the bound of image {} is not finite: the model gives numbers that are not", indices[i]);
-    prior_ += prior[i];
   }
-  for (const auto& [name, total] :
-       {std::pair{kTerms, &terms_}, {kSquares, &squares_}, {kErrors, &errors_}}) {
-    ITO_ASSIGN(const auto sums, executor_->read<float>(name));
-    for (size_t k = 0; k < sums.size(); ++k) (*total)[k] += sums[k];
-  }
-  count_ += count;
   return results;
+}
+
+ImageBound BoundMeter::add_image(int64_t image, double prior, std::span<const float> terms,
+                                 std::span<const float> errors) {
+  double sent = prior;
+  for (size_t k = means_.size(); k-- > 0;) {
+    StratumMeans& means = means_[k];
+    means.term.add(terms[k]);
+    means.rate.add(sent);
+    means.error.add(errors[k]);
+    if (k > 0) sent += terms[k];
+  }
+  ++count_;
+  return {.image = image, .prior = prior, .rate = sent - prior, .decoder = terms[0]};
 }
 
 std::vector<RateDistortion> BoundMeter::curve() const {
   std::vector<RateDistortion> rows;
   if (count_ == 0) return rows;
-  const double n = static_cast<double>(count_);
-  double sent = prior_ / n;
-  for (size_t k = terms_.size(); k-- > 0;) {
-    RateDistortion row{.timestep = strata_.first[k],
-                       .term = mean_and_error(terms_[k], squares_[k], count_),
-                       .rate = sent,
-                       .distortion = kByteScale * std::sqrt(errors_[k] / n)};
-    sent += row.term.mean;
-    rows.push_back(row);
+  for (size_t k = means_.size(); k-- > 0;) {
+    const auto [distortion, error] = root_of(means_[k].error.result());
+    rows.push_back({.timestep = strata_.first[k],
+                    .term = means_[k].term.result(),
+                    .rate = means_[k].rate.result(),
+                    .distortion = {kByteScale * distortion, kByteScale * error}});
   }
   return rows;
 }

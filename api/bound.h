@@ -42,13 +42,14 @@ struct BoundSummary {
 };
 BoundSummary summarise(std::span<const ImageBound> images);
 
-// One stratum of timesteps, over all images measured. From the noisiest on, `rate` is what has been
-// sent so far, L_T included, and `distortion` how far the estimate of x_0 then is from the image.
+// One stratum of timesteps, over all images measured, with standard errors over them. From the
+// noisiest on, `rate` is what has been sent so far, L_T included, and `distortion` how far the
+// estimate of x_0 then is from the image.
 struct RateDistortion {
-  int timestep = 0;       // the stratum's first
-  MeanAndError term;      // the stratum's part of the bound
-  double rate = 0;        // L_T + Σ of the terms from the last timestep to here
-  double distortion = 0;  // root of the mean squared error, on the scale 0 to 255
+  int timestep = 0;         // the stratum's first
+  MeanAndError term;        // the stratum's part of the bound
+  MeanAndError rate;        // L_T + Σ of the terms from the last timestep to here
+  MeanAndError distortion;  // root of the mean squared error, on the scale 0 to 255
 };
 
 class BoundMeter {
@@ -67,21 +68,25 @@ class BoundMeter {
 
   int64_t batch() const { return settings_.batch; }
   int64_t dimensions() const { return image_.numel(); }
-  // Height and width of the images.
-  int64_t height() const { return image_[0]; }
-  int64_t width() const { return image_[1]; }
+  const Shape& image() const { return image_; }  // [h, w, c]
   int terms() const { return strata_.count(); }
 
  private:
   BoundMeter() = default;
+  // Adds an image's terms and errors, [strata], to the means.
+  ImageBound add_image(int64_t image, double prior, std::span<const float> terms,
+                       std::span<const float> errors);
 
   BoundSettings settings_;
   Shape image_;
   int classes_ = 0;
   BoundStrata strata_;
   std::unique_ptr<Executor> executor_;
-  std::vector<double> terms_, squares_, errors_;  // per stratum, over all images
-  double prior_ = 0;
+  // Of a stratum, over all images.
+  struct StratumMeans {
+    RunningMean term, rate, error;
+  };
+  std::vector<StratumMeans> means_;
   int64_t count_ = 0;
 };
 

@@ -79,12 +79,7 @@ Error named(const std::string& option, const std::string& value, const Error& er
 }
 
 std::vector<float> padded(const Image& image, const Shape& size) {
-  ImageDataset data;
-  data.count = 1;
-  data.h = image.h;
-  data.w = image.w;
-  data.c = image.c;
-  data.pixels = image.pixels;
+  const ImageDataset data = dataset_of(image);
   std::vector<float> values(static_cast<size_t>(size[0] * size[1] * image.c));
   // Of what lies in memory it has no errors.
   CHECK(normalised_images(data, {0}, static_cast<int>(size[0]), static_cast<int>(size[1]),

@@ -84,15 +84,14 @@ Result<Json> Evaluation::likelihood(const std::string& name, const Model& model,
   ITO_ASSIGN(auto session, LikelihoodMeter::create(device_, flow, settings));
   ITO_ASSIGN(const ImageDataset data,
              pad_to(test_, static_cast<int>(flow.image[0]), static_cast<int>(flow.image[1]), 0));
-  const int64_t count = std::min(job_.likelihoods, data.count);
+  const MeasuringObserver observer{
+      .progress =
+          [&](const MeasuringProgress& now) {
+            progress(fmt::format("likelihood of {}: {} of {} images", name, now.done, now.count));
+          },
+      .stop = [&] { return !goes_on(); }};
   ITO_ASSIGN(const Measured<ImageLikelihood> measured,
-             measure_all<ImageLikelihood>(
-                 0, count, settings.batch, [&](std::span<const int64_t> part, int64_t done) {
-                   return session->measure(data, part, [&, done] {
-                     progress(fmt::format("likelihood of {}: {} of {} images", name, done, count));
-                     return goes_on();
-                   });
-                 }));
+             measure_images(*session, data, 0, job_.likelihoods, observer));
   if (measured.stopped) return interrupted("the evaluation was stopped");
   const LikelihoodSummary summary = summarise(measured.items);
   return Json{{"identity", identity},

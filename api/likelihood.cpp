@@ -84,8 +84,8 @@ Status LikelihoodMeter::write_batch(const ImageDataset& data, std::span<const in
   for (const int64_t index : indices) {
     if (index < 0 || index >= data.count)
       return invalid_argument("image {} does not exist; the data set has {}", index, data.count);
-    const std::span<const uint8_t> bytes = data.bytes_of(index);
-    pixels.insert(pixels.end(), bytes.begin(), bytes.end());
+    for (const uint8_t byte : data.bytes_of(index))
+      pixels.push_back(dequantise_ ? static_cast<float>(byte) : number_of_byte(byte));
     images.push_back(static_cast<uint32_t>(index));
     if (classes_ > 0)
       labels.push_back(static_cast<uint32_t>((*data.labels)[static_cast<size_t>(index)]));
@@ -100,7 +100,6 @@ Status LikelihoodMeter::write_batch(const ImageDataset& data, std::span<const in
     ITO_TRY(dequantise_->enqueue_write(sampling_names::kImage, images));
     ITO_TRY(dequantise_->run());
   } else {
-    for (float& value : pixels) value = value / 127.5f - 1.0f;
     ITO_TRY(solver_->write(kState, pixels));
   }
   if (probes_) {
@@ -149,36 +148,6 @@ Result<std::vector<ImageLikelihood>> LikelihoodMeter::measure(
                        .rejections = report.rejections[i]});
   }
   return results;
-}
-
-Result<std::vector<double>> log_density_differences(vk::Device& device, const ModelFlow& given,
-                                                    std::span<const float> from,
-                                                    std::span<const float> to,
-                                                    std::span<const uint32_t> labels, double time,
-                                                    const OdeOptions& options,
-                                                    int64_t max_evaluations) {
-  using namespace likelihood_names;
-  ITO_ASSIGN(const ModelFlow model, flow_on_device(given, device.caps()));
-  const int64_t row = model.image.numel(), pairs = static_cast<int64_t>(from.size()) / row;
-  if (from.empty() || from.size() != to.size() || pairs * row != static_cast<int64_t>(from.size()))
-    return invalid_argument("{} and {} numbers were given, expected pairs of images of {}",
-                            from.size(), to.size(), row);
-  if (!(time >= model.flow.start && time <= model.flow.end))
-    return invalid_argument("the time is {}, expected one of the flow, {} to {}", time,
-                            model.flow.start, model.flow.end);
-  ITO_ASSIGN(const std::vector<uint32_t> classes,
-             padded_labels(labels, pairs, pairs, model.classes));
-  const Shape shape{pairs, model.image[0], model.image[1], model.image[2]};
-  ITO_ASSIGN(auto solver, OdeSolver::create(device, line_system(model.flow.score, shape), options));
-  ITO_TRY(bind_weights(device, model, *solver));
-  ITO_TRY(solver->write(kLineFrom, std::vector<float>(from.begin(), from.end())));
-  ITO_TRY(solver->write(kLineTo, std::vector<float>(to.begin(), to.end())));
-  const size_t count = static_cast<size_t>(pairs);
-  ITO_TRY(solver->write(kLineTime, std::vector<float>(count, static_cast<float>(time))));
-  ITO_TRY(solver->write(kDifferenceState, std::vector<float>(count, 0.0f)));
-  if (model.classes > 0) ITO_TRY(solver->write(batch_name::kLabels, classes));
-  ITO_TRY(solver->solve(0, 1, max_evaluations));
-  return solver->value(kDifference);
 }
 
 }  // namespace ito

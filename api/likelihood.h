@@ -70,16 +70,4 @@ class LikelihoodMeter {
   std::unique_ptr<Executor> dequantise_, probes_;  // null where not wanted
 };
 
-// ln p_t(to[i]) - ln p_t(from[i]) in nats for each pair of images (from and to: [k, h, w, c]), by
-// integrating the model's score along the line between them; t is a time of the flow, flow.start
-// for the data. labels [k] for a model with classes, else empty. Compiles a program for k pairs.
-// Errors: from and to of different or odd lengths, labels that do not fit, a time outside the flow,
-// those of OdeSolver::solve.
-Result<std::vector<double>> log_density_differences(vk::Device& device, const ModelFlow& model,
-                                                    std::span<const float> from,
-                                                    std::span<const float> to,
-                                                    std::span<const uint32_t> labels, double time,
-                                                    const OdeOptions& options = {},
-                                                    int64_t max_evaluations = 10'000);
-
 }  // namespace ito

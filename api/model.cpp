@@ -9,6 +9,7 @@
 #include "api/weight_names.h"
 #include "base/error.h"
 #include "base/name_list.h"
+#include "io/class_names.h"
 #include "io/diffusers.h"
 #include "io/file_kind.h"
 #include "io/network_file.h"
@@ -216,6 +217,20 @@ Result<Model> load_scheduled_model(const Path& folder, std::string_view variant)
       "{} has no scheduler: neither scheduler/scheduler_config.json in it or beside it nor "
       "scheduler_config.json is there; give the pipeline's folder",
       folder.string());
+}
+
+Result<uint32_t> class_called(const std::string& text, const Path& folder, const Model& model) {
+  const auto classes = static_cast<uint32_t>(model.num_classes());
+  if (classes == 0)
+    return invalid_argument("the model in {} has no classes, --class {} was given", folder.string(),
+                            text);
+  ITO_ASSIGN(const std::optional<ClassNames> names, read_class_names(folder));
+  ITO_ASSIGN(const std::vector<uint32_t> called,
+             classes_called(text, names, classes, "--class", folder.string()));
+  if (called.size() != 1)
+    return invalid_argument("--class is {}, which is {} classes; expected one", text,
+                            called.size());
+  return called[0];
 }
 
 Status save_model(const Path& folder, const Network& network, const SchedulerConfig& scheduler,

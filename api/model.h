@@ -63,6 +63,10 @@ Result<Model> load_scheduled_model(const Path& folder, std::string_view variant 
 // load_model reads. Error kNotFound naming the averages that are there.
 Result<std::string> variant_of_average(const Path& folder, const std::string& decay);
 
+// The one class that --class of a command says, by name or number, of the model in `folder`.
+// Errors: as of classes_called (io/class_names.h); a model without classes, several classes.
+Result<uint32_t> class_called(const std::string& text, const Path& folder, const Model& model);
+
 // Writes a pipeline folder (unet/, scheduler/, model_index.json), each file atomically; a network
 // that is composed of several writes the others beside them (api/composition.h); one that diffusers
 // does not have is written into the folder itself. Of weights that lie among others' only the

@@ -175,7 +175,6 @@ Status SamplingSession::write_inpainting(const std::vector<uint32_t>& seeds) {
 
 // Where a run begins is given; noise that its steps draw is still the seeds'.
 Status SamplingSession::begin_at(const std::vector<float>& x, const std::vector<uint32_t>& seeds) {
-  ITO_TRY(write_inpainting(seeds));
   if (solver_) return solver_->write(flow_names::kState, x);
   if (step_->plan().find_external(sampling_names::kImage) >= 0)
     ITO_TRY(step_->enqueue_write(sampling_names::kImage, seeds));
@@ -188,7 +187,10 @@ Status SamplingSession::start(const std::vector<uint32_t>& seeds, std::vector<fl
     torch_.clear();
     for (uint32_t seed : seeds) torch_.emplace_back(seed);
   }
-  if (!x.empty() && !options_.initial) return begin_at(x, seeds);
+  if (!x.empty() && !options_.initial) {
+    ITO_TRY(write_inpainting(seeds));
+    return begin_at(x, seeds);
+  }
   // Of PyTorch's numbers these come before the noise that the picture is then given.
   if (x.empty() && options_.initial) {
     const EncodedPicture& picture = options_.initial->picture;
@@ -204,7 +206,7 @@ Status SamplingSession::start(const std::vector<uint32_t>& seeds, std::vector<fl
     const double mean = picture ? loop_.sampling.solver->rows.front().mean : 0;
     const double std = picture ? loop_.sampling.solver->rows.front().std : loop_.sampling.start_std;
     for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(mean * x[i] + std * noise[i]);
-    return step_->enqueue_write(sampling_names::kX, x);
+    return begin_at(x, seeds);
   }
   ITO_TRY(write_inpainting(seeds));
   if (!x.empty()) ITO_TRY(start_->enqueue_write(sampling_names::kX, x));
@@ -217,13 +219,16 @@ Status SamplingSession::run_steps(int64_t count, const std::function<bool()>& af
   ITO_TRY(reset_states(*step_, method, loop_.shape));
   const std::string x0 = std::string(method_names::kOutput) + solver_names::kX0;
   std::deque<std::pair<int, vk::ReadTicket>> previews;
-  // A draw that no row uses is no input.
-  const std::string noise_name = method_names::kNoise + std::string("0");
-  const bool takes_noise = step_->plan().find_external(noise_name) >= 0;
   const auto before = [&](int done) -> Status {
-    if (torch_.empty() || !loop_.sampling.solver->uses_noise(static_cast<size_t>(done))) return {};
-    const std::vector<float> noise = torch_normal(torch_, loop_.shape);
-    return takes_noise ? step_->enqueue_write(noise_name, noise) : Status{};
+    const std::optional<Solver>& solver = loop_.sampling.solver;
+    if (torch_.empty() || (solver && !solver->uses_noise(static_cast<size_t>(done)))) return {};
+    for (int draw = 0; draw < method.draws; ++draw) {
+      const std::string name = method_names::kNoise + std::to_string(draw);
+      const std::vector<float> noise = torch_normal(torch_, loop_.shape);
+      // A draw that no row uses is no input.
+      if (step_->plan().find_external(name) >= 0) ITO_TRY(step_->enqueue_write(name, noise));
+    }
+    return {};
   };
   const auto after = [&](int done) -> Status {
     if (preview_every_ > 0 && done % preview_every_ == 0 && done < method.steps) {

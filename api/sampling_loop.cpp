@@ -155,9 +155,11 @@ Result<SamplingLoop> sampling_loop(const Network& given, const SchedulerConfig& 
   MethodOptions method_options{.shape = loop.shape};
   method_options.outputs = options.previews;
   method_options.noise_input = is_uploaded(options.random);
-  if (method_options.noise_input && !sampling.solver)
-    return unsupported("sampler {} draws its noise on the device; --rng torch is for solvers",
-                       options.sampler);
+  if (method_options.noise_input && (sampling.method->uniform || network.signature().latent > 0))
+    return unsupported(
+        "sampler {} draws more than the noise of its steps, and that on the device; --rng torch "
+        "is for the others",
+        options.sampler);
   const bool levels_known = static_cast<bool>(sampling.method->level);
   ITO_ASSIGN(method_options.constraint, constraint_of(options.control, model, levels_known));
   if (method_options.constraint && !levels_known && !sampling.method->states.empty())

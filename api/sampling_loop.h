@@ -33,7 +33,8 @@ struct InitialImage {
 enum class RandomSource : uint8_t {
   kDevice,  // Philox on the device
   kTorch,   // PyTorch's CPU generator seeded with the image's seed, drawn on the host and uploaded
-            // before each step: the images of diffusers with the same seed, one generator an image
+            // before each step, its draws in the order in which the step uses them: the images of
+            // diffusers with the same seed, one generator an image
 };
 
 // Whether noise is uploaded before each step; what the settings of a picture call the source (null:

@@ -7,11 +7,11 @@
 #include <algorithm>
 #include <chrono>
 
+#include "api/likelihood_tables.h"
 #include "api/measuring.h"
 #include "apps/likelihood_bound.h"
 #include "apps/open_model.h"
 #include "apps/rows.h"
-#include "base/clock.h"
 #include "base/error.h"
 #include "io/json.h"
 
@@ -27,14 +27,14 @@ struct LikelihoodCommand : LikelihoodInput {
 };
 
 Status check(LikelihoodCommand& c) {
-  ITO_TRY(row_called(likelihood_splits(), c.split, "--split"));
+  ITO_TRY(row_called(measured_parts(), c.source.part, "--split"));
   ITO_ASSIGN(c.settings.likelihood.divergence, divergence_from_name(c.probe));
   ITO_TRY(check_ode_options(c.settings.ode));
   ITO_TRY(check_bound(c.bound));
-  ITO_ASSIGN(c.dataset, dataset_options(c.data_options, *c.app));
-  if (c.line.ends.empty() && c.data.empty())
+  ITO_ASSIGN(c.source.dataset, dataset_options(c.data_options, *c.app));
+  if (c.line.ends.empty() && c.source.path.empty())
     return invalid_argument("--data is missing, the images whose likelihood is asked for");
-  if (!c.line.ends.empty() && (c.bound.wanted || !c.data.empty()))
+  if (!c.line.ends.empty() && (c.bound.wanted || !c.source.path.empty()))
     return invalid_argument("--line takes its images from its two ends, without --data or --bound");
   if (c.line.ends.empty() && !c.line.label.empty()) return invalid_argument("--class needs --line");
   c.bound.settings.batch = c.settings.batch;
@@ -45,95 +45,52 @@ Status check(LikelihoodCommand& c) {
   return {};
 }
 
-// The images of the data set, of which there must be some.
-Result<ImageDataset> open_measured(const LikelihoodCommand& c, const ModelFlow& model) {
-  ITO_ASSIGN(ImageDataset data, open_images(c, c.data, model.image[0], model.image[1]));
-  if (c.first >= data.count)
-    return invalid_argument("--first is {}, but {} has {} {}", c.first, c.data, data.count,
-                            kind_of_images(data));
-  return data;
+std::string measuring_text(const MeasuringProgress& now) {
+  std::string text =
+      fmt::format("{} of {} images, step {} of this batch", now.done, now.count, now.attempts);
+  if (now.done == 0) return text;
+  const double done = static_cast<double>(now.done);
+  const double left = static_cast<double>(now.count - now.done);
+  return text + fmt::format("  {:.2f} images/s  {} left", done / now.seconds,
+                            duration_text(now.seconds * left / done));
 }
 
-struct Results {
-  std::vector<ImageLikelihood> images;
-  double seconds = 0;
-  bool stopped = false;
-};
-
-Result<Results> measure(const LikelihoodCommand& c, LikelihoodMeter& meter,
-                        const ImageDataset& data) {
-  const int64_t count = std::min(c.num, data.count - c.first);
-  ProgressLine line;
-  const Clock::time_point start = Clock::now();
-  const std::atomic<bool>& stop = stop_requested();
-  const auto elapsed = [&] { return seconds_since(start); };
-  const auto measure_batch = [&](std::span<const int64_t> part, int64_t done) {
-    int64_t attempts = 0;
-    return meter.measure(data, part, [&, done] {
-      ++attempts;
-      const double seconds = elapsed();
-      std::string text =
-          fmt::format("{} of {} images, step {} of this batch", done, count, attempts);
-      if (done > 0)
-        text += fmt::format(
-            "  {:.2f} images/s  {} left", static_cast<double>(done) / seconds,
-            duration_text(seconds * static_cast<double>(count - done) / static_cast<double>(done)));
-      line.update(text);
-      return !stop.load();
-    });
-  };
-  ITO_ASSIGN(Measured<ImageLikelihood> measured,
-             measure_all<ImageLikelihood>(c.first, count, meter.batch(), measure_batch));
-  return Results{
-      .images = std::move(measured.items), .seconds = elapsed(), .stopped = measured.stopped};
-}
-
-Status write_table(const LikelihoodCommand& c, const Results& results, const ImageDataset& data) {
-  if (c.table.empty()) return {};
-  std::string text = "image,label,log_density,bits_per_dim,probe_error,evaluations,rejections\n";
-  for (const ImageLikelihood& image : results.images) {
-    const std::string label =
-        data.labels ? std::to_string((*data.labels)[static_cast<size_t>(image.image)]) : "";
-    text += fmt::format("{},{},{:.6f},{:.6f},{:.6f},{},{}\n", image.image, label, image.log_density,
-                        image.bits_per_dim, image.probe_error, image.evaluations, image.rejections);
-  }
-  return write_file_atomic(c.table, text);
-}
-
-void print(const LikelihoodCommand& c, const Results& results, const LikelihoodMeter& session,
-           const std::string& part) {
-  const LikelihoodSummary summary = summarise(results.images);
+void print(const LikelihoodCommand& c, const Measured<ImageLikelihood>& results,
+           const LikelihoodMeter& session, const std::string& part) {
+  const LikelihoodSummary summary = summarise(results.items);
   const LikelihoodOptions& options = c.settings.likelihood;
   const bool exact = options.exact();
   if (c.json) {
-    const Json json = {{"model", c.model},
-                       {"data", c.data},
-                       {"split", part},
-                       {"first", c.first},
-                       {"images", results.images.size()},
-                       {"interrupted", results.stopped},
-                       {"bits_per_dim", summary.mean},
-                       {"standard_error", summary.standard_error},
-                       {"probe_standard_error",
-                        options.columns() > 1 ? Json(summary.probe_standard_error) : Json()},
-                       {"log_density", summary.log_density},
-                       {"dimensions", session.dimensions()},
-                       {"dequantised", c.settings.dequantise},
-                       {"probe", c.probe},
-                       {"probes", exact ? 0 : options.probes},
-                       {"rtol", c.settings.ode.rtol},
-                       {"atol", c.settings.ode.atol},
-                       {"seed", c.settings.seed},
-                       {"evaluations", summary.evaluations},
-                       {"rejections", summary.rejections},
-                       {"seconds", results.seconds}};
+    const Json json = {
+        {"model", c.source.model},
+        {"data", c.source.path},
+        {"split", part},
+        {"first", c.first},
+        {"images", results.items.size()},
+        {"interrupted", results.stopped},
+        {"bits_per_dim", summary.mean},
+        {"standard_error", results.items.size() > 1 ? Json(summary.standard_error) : Json()},
+        {"probe_standard_error",
+         options.columns() > 1 ? Json(summary.probe_standard_error) : Json()},
+        {"log_density", summary.log_density},
+        {"dimensions", session.dimensions()},
+        {"dequantised", c.settings.dequantise},
+        {"probe", c.probe},
+        {"probes", exact ? 0 : options.probes},
+        {"rtol", c.settings.ode.rtol},
+        {"atol", c.settings.ode.atol},
+        {"seed", c.settings.seed},
+        {"evaluations", summary.evaluations},
+        {"rejections", summary.rejections},
+        {"seconds", results.seconds}};
     fmt::print("{}", dump_json(json));
     return;
   }
-  fmt::print("{:.4f} bits/dim, standard error {:.4f}", summary.mean, summary.standard_error);
+  fmt::print("{:.4f} bits/dim, standard error {}", summary.mean,
+             error_text(summary.standard_error, results.items.size()));
   if (!exact && options.probes > 1)
     fmt::print(" (of which the probes: {:.4f})", summary.probe_standard_error);
-  fmt::print(", over {} images of {} dimensions{}\n", results.images.size(), session.dimensions(),
+  fmt::print(", over {} images of {} dimensions{}\n", results.items.size(), session.dimensions(),
              results.stopped ? " (stopped early)" : "");
   fmt::print("{:.1f} nats per image; {:.0f} evaluations and {:.1f} rejected steps per image; {}\n",
              summary.log_density, summary.evaluations, summary.rejections,
@@ -143,15 +100,23 @@ void print(const LikelihoodCommand& c, const Results& results, const LikelihoodM
 Status run(const LikelihoodCommand& c) {
   if (c.bound.wanted) return run_bound(c, c.bound);
   if (!c.line.ends.empty()) return run_line(c, c.line);
-  ITO_ASSIGN(const Model model, open_scheduled_model(c.model, c.variant));
+  const auto& [path, part, dataset, folder] = c.source;
+  ITO_ASSIGN(const Model model, open_scheduled_model(folder, c.variant));
   ITO_ASSIGN(const ModelFlow flow, model_flow(model));
-  ITO_ASSIGN(const ImageDataset data, open_measured(c, flow));
-  ITO_ASSIGN(auto device, open_and_announce(
-                              c.device, fmt::format("likelihood of {} under {}", c.data, c.model)));
-  ITO_ASSIGN(auto session, LikelihoodMeter::create(*device, flow, c.settings));
-  ITO_ASSIGN(const Results results, measure(c, *session, data));
-  ITO_TRY(write_table(c, results, data));
-  print(c, results, *session, data.facts.part);
+  ITO_ASSIGN(const ImageDataset data, open_measured_images(c.source, flow.image, print_images()));
+  ITO_ASSIGN(auto device,
+             open_and_announce(c.device, fmt::format("likelihood of {} under {}", path, folder)));
+  ITO_ASSIGN(auto meter, LikelihoodMeter::create(*device, flow, c.settings));
+  ProgressLine line;
+  const std::atomic<bool>& stop = stop_requested();
+  const MeasuringObserver observer{
+      .progress = [&](const MeasuringProgress& now) { line.update(measuring_text(now)); },
+      .stop = [&] { return stop.load(); }};
+  ITO_ASSIGN(const Measured<ImageLikelihood> measured,
+             measure_images(*meter, data, c.first, c.num, observer));
+  line.finish();
+  if (!c.table.empty()) ITO_TRY(write_file_atomic(c.table, likelihood_table(measured.items, data)));
+  print(c, measured, *meter, data.facts.part);
   return {};
 }
 
@@ -162,11 +127,12 @@ Command add_likelihood_command(CLI::App& root) {
   CLI::App* app =
       root.add_subcommand("likelihood", "Bits per dimension of images under a trained model");
   c->app = app;
-  app->add_option("--model", c->model, "model folder in diffusers' layout, or a run of `ito train`")
+  app->add_option("--model", c->source.model,
+                  "model folder in diffusers' layout, or a run of `ito train`")
       ->required();
   add_variant_option(*app, c->variant);
-  app->add_option("--data", c->data, "data set, as for `ito train`");
-  app->add_option("--split", c->split,
+  app->add_option("--data", c->source.path, "data set, as for `ito train`");
+  app->add_option("--split", c->source.part,
                   with_choices("likelihood --split", "which part of the data set"))
       ->capture_default_str();
   add_data_options(*app, c->data_options);

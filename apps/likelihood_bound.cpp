@@ -4,60 +4,41 @@
 
 #include <algorithm>
 
-#include "api/likelihood.h"
-#include "api/measuring.h"
-#include "api/run_data.h"
+#include "api/likelihood_tables.h"
+#include "api/log_density_lines.h"
 #include "apps/open_model.h"
 #include "apps/rows.h"
 #include "base/error.h"
 #include "base/integer.h"
-#include "io/class_names.h"
-#include "io/image.h"
 #include "io/json.h"
 #include "io/png.h"
 #include "plots/plot.h"
-#include "statistics/mean.h"
 
 namespace ito::apps {
 namespace {
 
 constexpr int kRowsPrinted = 12;  // of the rate-distortion table on a terminal
 
-Json number_json(const MeanAndError& value) {
-  return {{"mean", value.mean}, {"standard_error", value.standard_error}};
+// One image has none.
+Json error_json(const MeanAndError& value, size_t images) {
+  return images > 1 ? Json(value.standard_error) : Json();
 }
 
-Json curve_json(const std::vector<RateDistortion>& curve) {
+Json number_json(const MeanAndError& value, size_t images) {
+  return {{"mean", value.mean}, {"standard_error", error_json(value, images)}};
+}
+
+Json curve_json(const std::vector<RateDistortion>& curve, size_t images) {
   Json rows = Json::array();
   for (const RateDistortion& row : curve)
     rows.push_back({{"timestep", row.timestep},
                     {"term", row.term.mean},
-                    {"standard_error", row.term.standard_error},
-                    {"rate", row.rate},
-                    {"distortion", row.distortion}});
+                    {"standard_error", error_json(row.term, images)},
+                    {"rate", row.rate.mean},
+                    {"rate_standard_error", error_json(row.rate, images)},
+                    {"distortion", row.distortion.mean},
+                    {"distortion_standard_error", error_json(row.distortion, images)}});
   return rows;
-}
-
-Status write_curve(const LikelihoodInput& input, const BoundRequest& request,
-                   const std::vector<RateDistortion>& curve) {
-  if (!input.table.empty()) {
-    std::string text = "timestep,term,standard_error,rate,distortion\n";
-    for (const RateDistortion& row : curve)
-      text += fmt::format("{},{:.6f},{:.6f},{:.6f},{:.4f}\n", row.timestep, row.term.mean,
-                          row.term.standard_error, row.rate, row.distortion);
-    ITO_TRY(write_file_atomic(input.table, text));
-  }
-  if (request.picture.empty()) return {};
-  Series series{.name = "", .x = {}, .y = {}};
-  for (const RateDistortion& row : curve) {
-    series.x.push_back(row.rate);
-    series.y.push_back(row.distortion);
-  }
-  const Plot plot{.title = "rate and distortion of " + input.model,
-                  .x_label = "rate (bits/dim)",
-                  .y_label = "distortion (RMSE, 0 to 255)",
-                  .series = {series}};
-  return write_png(request.picture, draw_plot(plot));
 }
 
 void print_bound(const LikelihoodInput& input, const BoundRequest& request,
@@ -65,117 +46,86 @@ void print_bound(const LikelihoodInput& input, const BoundRequest& request,
                  const BoundMeter& session, size_t images, double seconds,
                  const std::string& part) {
   if (input.json) {
-    const Json json = {{"model", input.model},
-                       {"data", input.data},
+    const Json json = {{"model", input.source.model},
+                       {"data", input.source.path},
                        {"split", part},
                        {"first", input.first},
                        {"images", images},
                        {"dimensions", session.dimensions()},
                        {"terms", session.terms()},
-                       {"bound", number_json(summary.total)},
-                       {"L_T", number_json(summary.prior)},
-                       {"L_t", number_json(summary.rate)},
-                       {"L_0", number_json(summary.decoder)},
-                       {"rate_distortion", curve_json(curve)},
+                       {"bound", number_json(summary.total, images)},
+                       {"L_T", number_json(summary.prior, images)},
+                       {"L_t", number_json(summary.rate, images)},
+                       {"L_0", number_json(summary.decoder, images)},
+                       {"rate_distortion", curve_json(curve, images)},
                        {"seed", request.settings.seed},
                        {"seconds", seconds}};
     fmt::print("{}", dump_json(json));
     return;
   }
-  const auto text = [](const MeanAndError& value) {
-    return fmt::format("{:8.4f}  standard error {:.4f}", value.mean, value.standard_error);
+  const auto text = [&](const MeanAndError& value) {
+    return fmt::format("{:8.4f}  standard error {}", value.mean,
+                       error_text(value.standard_error, images));
   };
   fmt::print("bound        {} bits/dim, over {} images of {} dimensions\n", text(summary.total),
              images, session.dimensions());
   fmt::print("  L_T        {}\n", text(summary.prior));
   fmt::print("  sum of L_t {}\n", text(summary.rate));
   fmt::print("  L_0        {}\n", text(summary.decoder));
-  fmt::print("{:>8}  {:>10}  {:>12}\n", "timestep", "rate", "distortion");
+  fmt::print("{:>8}  {:>10}  {:>14}  {:>12}  {:>14}\n", "timestep", "rate", "standard error",
+             "distortion", "standard error");
   const size_t stride = std::max<size_t>(1, ceil_div(curve.size(), kRowsPrinted));
   for (size_t i = 0; i < curve.size(); ++i) {
     if (i % stride != 0 && i + 1 != curve.size()) continue;
-    fmt::print("{:>8}  {:>10.4f}  {:>12.3f}\n", curve[i].timestep, curve[i].rate,
-               curve[i].distortion);
+    const auto& [timestep, term, rate, distortion] = curve[i];
+    fmt::print("{:>8}  {:>10.4f}  {:>14}  {:>12.3f}  {:>14}\n", timestep, rate.mean,
+               error_text(rate.standard_error, images), distortion.mean,
+               error_text(distortion.standard_error, images));
   }
 }
 
-bool is_picture(const std::string& path) {
-  return picture_format_of_ending(Path(path).extension().string()) != nullptr;
+void print_lines(const LikelihoodInput& input, const LineRequest& request,
+                 const std::vector<LogDensityDifference>& differences) {
+  const LineSummary summary = summarise(differences);
+  const auto [mean, error] = summary.difference;
+  const double off = summary.integration_error;
+  const bool scatters = differences.size() > 1;
+  std::vector<double> values, integration;
+  for (const LogDensityDifference& line : differences) {
+    values.push_back(line.value);
+    integration.push_back(line.integration_error);
+  }
+  if (input.json) {
+    const Json json = {
+        {"model", input.source.model}, {"from", request.ends[0]},
+        {"to", request.ends[1]},       {"lines", differences.size()},
+        {"difference", mean},          {"standard_error", scatters ? Json(error) : Json()},
+        {"integration_error", off},    {"points", summary.points},
+        {"differences", values},       {"integration_errors", integration}};
+    fmt::print("{}", dump_json(json));
+  } else if (scatters) {
+    fmt::print("ln p(B) - ln p(A) is {:.3f} nats, standard error {:.3f}, over {} lines\n", mean,
+               error, differences.size());
+    fmt::print("integration error about {:.1e} nats a line, over {} points at most\n", off,
+               summary.points);
+  } else {
+    fmt::print("ln p(B) - ln p(A) is {:.3f} nats along one line\n", mean);
+    fmt::print(
+        "no sampling error: an integral over {} points, nothing drawn; integration error about "
+        "{:.1e} nats\n",
+        summary.points, off);
+  }
 }
-
-// The images of one end of lines.
-Result<ImageDataset> open_end(const LikelihoodInput& input, const std::string& path,
-                              const ModelFlow& flow) {
-  if (!is_picture(path)) return open_images(input, path, flow.image[0], flow.image[1]);
-  ITO_ASSIGN(const Image image,
-             read_image(path, flow.image[2] == 1 ? 1 : 3, input.dataset.background));
-  ImageDataset data;
-  data.count = 1;
-  data.h = image.h;
-  data.w = image.w;
-  data.c = image.c;
-  data.pixels = image.pixels;
-  return data;
-}
-
-Status check_end(const std::string& path, const ImageDataset& data, const ModelFlow& flow) {
-  if (data.h != flow.image[0] || data.w != flow.image[1] || data.c != flow.image[2])
-    return invalid_argument("the images in {} are {}x{}x{}, the model expects {}x{}x{}", path,
-                            data.h, data.w, data.c, flow.image[0], flow.image[1], flow.image[2]);
-  return {};
-}
-
-// The class that the densities of pair i are conditional on.
-Result<uint32_t> label_of(const std::optional<uint32_t>& asked, const ImageDataset& a,
-                          const ImageDataset& b, int64_t i) {
-  if (asked) return *asked;
-  const size_t at = static_cast<size_t>(i);
-  if (!a.labels || !b.labels || (*a.labels)[at] != (*b.labels)[at])
-    return invalid_argument(
-        "the model has classes and the ends of line {} have not one label in common; say which "
-        "class with --class",
-        i);
-  return static_cast<uint32_t>((*a.labels)[at]);
-}
-
-constexpr LikelihoodSplit kSplits[] = {
-    {{"train", "images to train on", "", ""},
-     false,
-     [](const LikelihoodInput& input, const std::string& path) {
-       return open_dataset(path, Split::kTrain, input.dataset);
-     }},
-    {{"test", "images to test on, or all where no part is for that", "", ""},
-     true,
-     [](const LikelihoodInput& input, const std::string& path) {
-       return open_dataset(path, Split::kTest, input.dataset);
-     }},
-    {{"held-out", "images that the run in --model held out of the data set", "", ""},
-     true,
-     [](const LikelihoodInput& input, const std::string& path) {
-       return open_held_out(input.model, path);
-     }},
-};
 
 }  // namespace
 
-std::span<const LikelihoodSplit> likelihood_splits() { return kSplits; }
+ImageNotes print_images() {
+  return {.read = [](const std::string& text) { fmt::print(stderr, "{}\n", text); },
+          .note = print_note};
+}
 
-Result<ImageDataset> open_images(const LikelihoodInput& input, const std::string& path, int64_t h,
-                                 int64_t w) {
-  ITO_ASSIGN(const LikelihoodSplit* row, row_called(likelihood_splits(), input.split, "--split"));
-  ITO_ASSIGN(ImageDataset data, row->open(input, path));
-  fmt::print(stderr, "{}\n", describe(data, "images"));
-  for (const std::string& text : data.facts.notes) fmt::print(stderr, "note: {}\n", text);
-  if (data.facts.part == "all" && row->of_its_own)
-    fmt::print(stderr, "note: {} has no test part; all its images are taken\n", path);
-  ITO_ASSIGN(const std::optional<ClassNames> names, read_class_names(input.model));
-  ITO_TRY(match_classes(data, names));
-  if (data.h > h || data.w > w)
-    return invalid_argument(
-        "the images in {} are {} wide and {} high, the model's {} and {}; --resize {} makes them "
-        "so, cut or, with --pad, surrounded",
-        path, data.w, data.h, w, h, w == h ? std::to_string(w) : fmt::format("{}x{}", w, h));
-  return pad_to(data, static_cast<int>(h), static_cast<int>(w), 0);
+std::string error_text(double error, size_t images) {
+  return images > 1 ? fmt::format("{:.4f}", error) : std::string("unknown");
 }
 
 void add_bound_options(CLI::App& app, BoundRequest& request) {
@@ -210,38 +160,32 @@ Status check_bound(BoundRequest& request) {
 }
 
 Status run_bound(const LikelihoodInput& input, const BoundRequest& request) {
-  ITO_ASSIGN(const Model model, open_scheduled_model(input.model, input.variant));
-  ITO_ASSIGN(auto device, open_and_announce(input.device, fmt::format("bound of {} under {}",
-                                                                      input.data, input.model)));
+  const auto& [path, part, dataset, folder] = input.source;
+  ITO_ASSIGN(const Model model, open_scheduled_model(folder, input.variant));
+  ITO_ASSIGN(auto device,
+             open_and_announce(input.device, fmt::format("bound of {} under {}", path, folder)));
   BoundSettings settings = request.settings;
   settings.batch = std::min(settings.batch, input.num);
   ITO_ASSIGN(auto session, BoundMeter::create(*device, model, settings));
   ITO_ASSIGN(const ImageDataset data,
-             open_images(input, input.data, session->height(), session->width()));
-  if (input.first >= data.count)
-    return invalid_argument("--first is {}, but {} has {} {}", input.first, input.data, data.count,
-                            kind_of_images(data));
-  const int64_t count = std::min(input.num, data.count - input.first);
-  const auto start = std::chrono::steady_clock::now();
-  const auto elapsed = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  };
+             open_measured_images(input.source, session->image(), print_images()));
   ProgressLine line;
   const std::atomic<bool>& stop = stop_requested();
-  const auto measure_batch = [&](std::span<const int64_t> part,
-                                 int64_t done) -> Result<std::vector<ImageBound>> {
-    if (stop.load()) return interrupted("the bound was stopped");
-    line.update(fmt::format("{} of {} images", done, count));
-    return session->measure(data, part);
-  };
+  const MeasuringObserver observer{
+      .progress =
+          [&](const MeasuringProgress& now) {
+            line.update(fmt::format("{} of {} images", now.done, now.count));
+          },
+      .stop = [&] { return stop.load(); }};
   ITO_ASSIGN(const Measured<ImageBound> measured,
-             measure_all<ImageBound>(input.first, count, session->batch(), measure_batch));
-  const std::vector<ImageBound>& images = measured.items;
+             measure_images(*session, data, input.first, input.num, observer));
   line.finish();
   const std::vector<RateDistortion> curve = session->curve();
-  ITO_TRY(write_curve(input, request, curve));
-  print_bound(input, request, summarise(images), curve, *session, images.size(), elapsed(),
-              data.facts.part);
+  if (!input.table.empty()) ITO_TRY(write_file_atomic(input.table, rate_distortion_table(curve)));
+  if (!request.picture.empty())
+    ITO_TRY(write_png(request.picture, draw_plot(rate_distortion_plot(curve, folder))));
+  print_bound(input, request, summarise(measured.items), curve, *session, measured.items.size(),
+              measured.seconds, data.facts.part);
   return {};
 }
 
@@ -255,60 +199,29 @@ void add_line_options(CLI::App& app, LineRequest& request) {
 }
 
 Status run_line(const LikelihoodInput& input, const LineRequest& request) {
-  ITO_ASSIGN(const Model model, open_scheduled_model(input.model, input.variant));
+  const std::string& folder = input.source.model;
+  ITO_ASSIGN(const Model model, open_scheduled_model(folder, input.variant));
   ITO_ASSIGN(const ModelFlow flow, model_flow(model));
-  const std::string &from = request.ends[0], &to = request.ends[1];
-  ITO_ASSIGN(const ImageDataset a, open_end(input, from, flow));
-  ITO_ASSIGN(const ImageDataset b, open_end(input, to, flow));
-  ITO_TRY(check_end(from, a, flow));
-  ITO_TRY(check_end(to, b, flow));
-  const int64_t count = std::min(input.num, a.count - input.first);
-  if (count < 1 || b.count < input.first + count)
-    return invalid_argument("{} has {} images and {} has {}, expected {} more than --first in both",
-                            from, a.count, to, b.count, std::max<int64_t>(count, 1));
-  ITO_ASSIGN(auto device,
-             open_and_announce(input.device, fmt::format("ln p from {} to {}", from, to)));
-  const auto floats = [&](const ImageDataset& data) {
-    std::vector<float> values;
-    for (int64_t i = input.first; i < input.first + count; ++i)
-      for (const uint8_t value : data.bytes_of(i))
-        values.push_back(static_cast<float>(value / 127.5 - 1));
-    return values;
+  const auto end = [&](const std::string& path) -> Result<LineEnd> {
+    ImageSource source = input.source;
+    source.path = path;
+    ITO_ASSIGN(ImageDataset data, open_line_end(source, flow.image, print_images()));
+    return LineEnd{.name = path, .data = std::move(data)};
   };
-  std::optional<uint32_t> asked;
+  ITO_ASSIGN(const LineEnd from, end(request.ends[0]));
+  ITO_ASSIGN(const LineEnd to, end(request.ends[1]));
+  std::optional<uint32_t> label;
   if (!request.label.empty()) {
-    ITO_ASSIGN(asked, class_called(request.label, input.model, model));
+    ITO_ASSIGN(label, class_called(request.label, folder, model));
   }
-  std::vector<uint32_t> labels;
-  for (int64_t i = 0; i < count && flow.classes > 0; ++i) {
-    ITO_ASSIGN(const uint32_t label, label_of(asked, a, b, input.first + i));
-    labels.push_back(label);
-  }
-  ITO_ASSIGN(const std::vector<double> differences,
-             log_density_differences(*device, flow, floats(a), floats(b), labels, flow.flow.start,
-                                     request.ode, request.max_evaluations));
-  const auto [mean, error] = mean_and_error(differences);
-  if (!input.table.empty()) {
-    std::string text = "line,difference\n";
-    for (size_t i = 0; i < differences.size(); ++i)
-      text += fmt::format("{},{:.6f}\n", input.first + static_cast<int64_t>(i), differences[i]);
-    ITO_TRY(write_file_atomic(input.table, text));
-  }
-  if (input.json) {
-    const Json json = {{"model", input.model},
-                       {"from", from},
-                       {"to", to},
-                       {"lines", count},
-                       {"difference", mean},
-                       {"standard_error", count > 1 ? Json(error) : Json()},
-                       {"differences", differences}};
-    fmt::print("{}", dump_json(json));
-  } else if (count > 1) {
-    fmt::print("ln p(B) - ln p(A) is {:.3f} nats, standard error {:.3f}, over {} lines\n", mean,
-               error, count);
-  } else {
-    fmt::print("ln p(B) - ln p(A) is {:.3f} nats along one line\n", mean);
-  }
+  ITO_ASSIGN(const ImagePairs pairs, pairs_of(from, to, flow, label, input.first, input.num));
+  ITO_ASSIGN(auto device, open_and_announce(input.device,
+                                            fmt::format("ln p from {} to {}", from.name, to.name)));
+  ITO_ASSIGN(const std::vector<LogDensityDifference> lines,
+             log_density_differences(*device, flow, pairs, flow.flow.start, request.ode,
+                                     request.max_evaluations));
+  if (!input.table.empty()) ITO_TRY(write_file_atomic(input.table, line_table(lines, input.first)));
+  print_lines(input, request, lines);
   return {};
 }
 

@@ -2,16 +2,16 @@
 // differences of log densities. Not the bits per dimension of the flow (apps/likelihood.cpp).
 #pragma once
 
-#include <span>
 #include <string>
 #include <vector>
 
 #include "api/bound.h"
-#include "api/flow.h"
+#include "api/measured_images.h"
+#include "api/measuring.h"
+#include "api/ode_solver.h"
 #include "apps/command.h"
 #include "apps/data_options.h"
 #include "apps/open_model.h"
-#include "base/registry.h"
 
 namespace ito::apps {
 
@@ -19,25 +19,17 @@ namespace ito::apps {
 struct LikelihoodInput {
   DeviceChoice device;
   VariantChoice variant;
-  std::string model, data, split = "test", table;
+  ImageSource source;  // --data, --split, --model and how data are read
+  std::string table;
   DataOptions data_options;
-  DatasetOptions dataset;  // what they say
   int64_t first = 0, num = 64;
   bool json = false;
 };
 
-// What --split may be.
-struct LikelihoodSplit {
-  Name name;
-  bool of_its_own;  // not just all there is
-  Result<ImageDataset> (*open)(const LikelihoodInput& input, const std::string& path);
-};
-std::span<const LikelihoodSplit> likelihood_splits();
-
-// A data set at the model's size h x w; pictures are padded with black as in training. Its classes
-// are the model's where both have names.
-Result<ImageDataset> open_images(const LikelihoodInput& input, const std::string& path, int64_t h,
-                                 int64_t w);
+// Says on standard error what was read.
+ImageNotes print_images();
+// A standard error over images as it is printed; "unknown" of one image.
+std::string error_text(double error, size_t images);
 
 struct BoundRequest {
   bool wanted = false;

@@ -6,7 +6,6 @@
 
 #include "apps/command.h"
 #include "base/error.h"
-#include "io/class_names.h"
 
 namespace ito::apps {
 namespace {
@@ -29,20 +28,6 @@ Result<Model> open_model(const Path& folder, const VariantChoice& variant) {
 }
 Result<Model> open_scheduled_model(const Path& folder, const VariantChoice& variant) {
   return say(load_scheduled_model(folder, variant.name));
-}
-
-Result<uint32_t> class_called(const std::string& text, const Path& folder, const Model& model) {
-  const auto classes = static_cast<uint32_t>(model.num_classes());
-  if (classes == 0)
-    return invalid_argument("the model in {} has no classes, --class {} was given", folder.string(),
-                            text);
-  ITO_ASSIGN(const std::optional<ClassNames> names, read_class_names(folder));
-  ITO_ASSIGN(const std::vector<uint32_t> called,
-             classes_called(text, names, classes, "--class", folder.string()));
-  if (called.size() != 1)
-    return invalid_argument("--class is {}, which is {} classes; expected one", text,
-                            called.size());
-  return called[0];
 }
 
 void add_average_option(CLI::App& app, AverageChoice& choice) {

@@ -18,10 +18,6 @@ void add_variant_option(CLI::App& app, VariantChoice& choice, const char* of = "
 Result<Model> open_model(const Path& folder, const VariantChoice& variant);
 Result<Model> open_scheduled_model(const Path& folder, const VariantChoice& variant);
 
-// The one class that --class of a command says, by name or number. Errors: as of classes_called; a
-// model without classes, several classes.
-Result<uint32_t> class_called(const std::string& text, const Path& folder, const Model& model);
-
 // Which of the weights that a run keeps side by side: --ema, the decay of their average.
 struct AverageChoice {
   double decay = 0;

@@ -7,11 +7,11 @@
 
 #include "api/choices.h"
 #include "api/interpolation.h"
+#include "api/measured_images.h"
 #include "api/objectives.h"
 #include "api/sample_stores.h"
 #include "api/training_rows.h"
 #include "apps/choices.h"
-#include "apps/likelihood_bound.h"
 #include "base/error.h"
 #include "base/name_list.h"
 #include "base/name_pattern.h"
@@ -225,7 +225,7 @@ constexpr Kind kKinds[] = {
      rows<toy_objective_rows>},
     {{"toy-networks", "in the plane", "", ""}, "toy --network", names<toy_network_choices>},
     {{"data-sets", "what `--data` may be", "", ""}, "", names<data_set_formats>},
-    {{"splits", "parts of a data set", "", ""}, "likelihood --split", rows<likelihood_splits>},
+    {{"splits", "parts of a data set", "", ""}, "likelihood --split", rows<measured_parts>},
     {{"pictures", "formats that are read", "", ""}, "", rows<picture_formats>},
     {{"labels", "where the classes of pictures come from", "", ""},
      "train --labels, likelihood --labels, evaluate --labels",

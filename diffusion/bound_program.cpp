@@ -30,7 +30,7 @@ Program bound_program(const Shape& shape, const NoiseSchedule& schedule, const D
   program.name = "bound";
   Graph& graph = *program.graph;
   const int64_t n = shape[0], N = strata.count();
-  const Tensor x0 = input(graph, kX0, shape), valid = input(graph, kValid, {n});
+  const Tensor x0 = input(graph, kX0, shape);
   const Tensor key = input(graph, sampling_names::kKey, {2}, DType::kU32);
   const Tensor image = input(graph, sampling_names::kImage, {n}, DType::kU32);
   const Tensor step = input(graph, sampling_names::kStep, {}, DType::kU32);
@@ -48,24 +48,15 @@ Program bound_program(const Shape& shape, const NoiseSchedule& schedule, const D
   const TrainingDraw draw{.timestep = cast(first + place, DType::kU32),
                           .noise = random_normal(shape, key, image, step, kStreamBoundNoise)};
   const BoundTerms terms = bound_terms(x0, draw, schedule, denoiser, options);
-  const Tensor part = terms.bits * width;
 
-  const Tensor is_decoder = broadcast_to(equal(step, full(graph, {}, 0, DType::kU32)), {n});
-  const Tensor nothing = full(graph, {n}, 0);
-  const auto add = [&](const char* name, Tensor value) {
-    const Tensor sum = input(graph, name, value.shape());
-    program.update(sum, sum + value);
+  const Tensor column = reshape(iota(graph, {N}, 0), {1, N});
+  const Tensor here = broadcast_to(equal(column, broadcast_to(step, {1, N})), {n, N});
+  const auto put = [&](const char* name, Tensor each) {
+    const Tensor all = input(graph, name, {n, N});
+    program.update(all, select(here, broadcast_to(reshape(each, {n, 1}), {n, N}), all));
   };
-  add(kRate, select(is_decoder, nothing, part));
-  add(kDecoder, select(is_decoder, part, nothing));
-  const Tensor here = equal(iota(graph, {N}, 0), broadcast_to(step, {N}));
-  const auto add_at_stratum = [&](const char* name, Tensor each) {
-    const Tensor total = broadcast_to(sum_all(each * valid), {N});
-    add(name, select(here, total, full(graph, {N}, 0)));
-  };
-  add_at_stratum(kTerms, part);
-  add_at_stratum(kSquares, square(part));
-  add_at_stratum(kErrors, terms.x0_error);
+  put(kTerms, terms.bits * width);
+  put(kErrors, terms.x0_error);
   program.update(step, step + full(graph, {}, 1, DType::kU32));
   program.output(kPrior, bound_prior(x0, schedule));
   return program;

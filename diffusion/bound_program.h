@@ -22,20 +22,17 @@ Result<BoundStrata> bound_strata(int timesteps, int terms);
 
 // Externals beside "key", "image" and "step" of diffusion/sampling_program.h.
 namespace bound_names {
-inline constexpr const char* kX0 = "x0";            // input, f32 [n, ...]: images in [-1, 1]
-inline constexpr const char* kValid = "valid";      // input, f32 [n]: 1, or 0 for padding
-inline constexpr const char* kRate = "rate";        // state, f32 [n]: Σ L_t, t >= 1, bits/dim
-inline constexpr const char* kDecoder = "decoder";  // state, f32 [n]: L_0
-// States, f32 [strata]: sums over the valid images of a stratum's part of the bound, of that part's
-// square, and of the mean squared error of the predicted x_0 there.
+inline constexpr const char* kX0 = "x0";  // input, f32 [n, ...]: images in [-1, 1]
+// States, f32 [n, strata]: each image's part of the bound in a stratum, bits/dim (stratum 0 is
+// L_0), and the mean squared error of its predicted x_0 there. By image, as what is sent up to a
+// stratum is a sum whose parts scatter together.
 inline constexpr const char* kTerms = "terms";
-inline constexpr const char* kSquares = "squares";
 inline constexpr const char* kErrors = "errors";
 inline constexpr const char* kPrior = "prior";  // output, f32 [n]: L_T
 }  // namespace bound_names
 
-// Replay it strata.count() times from all states zero. Noise and timesteps are functions of (key,
-// image, stratum): which images share a batch changes nothing.
+// Replay it strata.count() times from "step" zero; each fills one column of the states. Noise and
+// timesteps are functions of (key, image, stratum): which images share a batch changes nothing.
 Program bound_program(const Shape& shape, const NoiseSchedule& schedule, const Denoiser& denoiser,
                       const BoundOptions& options, const BoundStrata& strata);
 

@@ -1,5 +1,5 @@
-// Langevin dynamics on a score network, an energy or a closed-form density, as Chains: thousands of
-// steps replay without the host (diffusion/method.h). Not over a ladder of noise levels
+// Langevin dynamics on a score network, an energy or a closed-form density, as Methods: thousands
+// of steps replay without the host (diffusion/method.h). Not over a ladder of noise levels
 // (diffusion/annealed_langevin.h).
 #pragma once
 

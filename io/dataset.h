@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "io/file.h"
 #include "io/host_tensor.h"
+#include "io/image.h"
 #include "io/json.h"
 #include "io/pictures/picture.h"
 
@@ -174,6 +175,8 @@ std::string kind_of_images(const ImageDataset& data);
 std::string describe(const ImageDataset& data, std::string_view kind);
 Json facts_json(const ImageDataset& data);
 
+// A picture as a data set of one image, without labels.
+ImageDataset dataset_of(const Image& image);
 // Some of the images. CHECK: the indices exist.
 ImageDataset selected(const ImageDataset& data, const std::vector<int64_t>& indices);
 // Takes `share` of the images, at least `least` of them, out of `data` by a fixed draw. Nothing if

@@ -21,8 +21,8 @@ namespace ito {
 
 // Config from JSON. Absent keys take diffusers' defaults. Errors name `where` and the key:
 // kCorrupt for a value of the wrong type, out of range, or lists of unequal length; kUnsupported
-// for an unknown block type, activation, embedding type or _class_name. Block names of old releases
-// (UNetRes… prefix) are read as today's.
+// for an unknown block type, activation or embedding type. Block names of old releases (UNetRes…
+// prefix) are read as today's. Its _class_name is network_from_json's business.
 Result<UNet2DConfig> parse_unet_config(const Json& json, const std::string& where);
 Json unet_config_json(const UNet2DConfig& config);
 

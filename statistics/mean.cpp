@@ -27,12 +27,23 @@ MeanAndError mean_and_error(std::span<const double> values) {
   return {.mean = mean, .standard_error = std::sqrt(squares_about(values, mean) / (n - 1) / n)};
 }
 
-MeanAndError mean_and_error(double sum, double squares, int64_t count) {
-  if (count < 1) return {};
-  const double n = static_cast<double>(count), mean = sum / n;
-  if (count < 2) return {.mean = mean};
-  const double variance = std::max(0.0, squares / n - mean * mean) * n / (n - 1);
-  return {.mean = mean, .standard_error = std::sqrt(variance / n)};
+void RunningMean::add(double value) {
+  ++count_;
+  const double before = value - mean_;
+  mean_ += before / static_cast<double>(count_);
+  squares_ += before * (value - mean_);
+}
+
+MeanAndError RunningMean::result() const {
+  if (count_ < 2) return {.mean = mean_};
+  const double n = static_cast<double>(count_);
+  return {.mean = mean_, .standard_error = std::sqrt(squares_ / (n - 1) / n)};
+}
+
+MeanAndError root_of(const MeanAndError& mean) {
+  if (!(mean.mean > 0)) return {};
+  const double root = std::sqrt(mean.mean);
+  return {.mean = root, .standard_error = mean.standard_error / (2 * root)};
 }
 
 std::vector<std::pair<int64_t, int64_t>> blocks_of(int64_t count, int64_t blocks) {

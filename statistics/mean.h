@@ -15,8 +15,21 @@ struct MeanAndError {
 
 // Of independent values; nothing is 0.
 MeanAndError mean_and_error(std::span<const double> values);
-// The same from sums: of `count` values and of their squares.
-MeanAndError mean_and_error(double sum, double squares, int64_t count);
+
+// The same of values that are not kept (Welford 1962).
+class RunningMean {
+ public:
+  void add(double value);
+  MeanAndError result() const;
+
+ private:
+  int64_t count_ = 0;
+  double mean_ = 0, squares_ = 0;  // about the mean
+};
+
+// The square root of a mean, its error to first order: that of the mean by the root's slope. Of a
+// mean of 0: 0.
+MeanAndError root_of(const MeanAndError& mean);
 
 // Members [first, second) of `count` in at most `blocks` blocks of nearly equal size, none empty.
 std::vector<std::pair<int64_t, int64_t>> blocks_of(int64_t count, int64_t blocks);

@@ -115,7 +115,7 @@ Status take_floats(ImageDataset& data, const HostTensor& images, const DatasetOp
     v = std::clamp(v, low, high);
     v = range == ValueRange::kUnit ? 2 * v - 1 : range == ValueRange::kBytes ? v / 127.5f - 1 : v;
     const uint8_t byte = to_byte(v);
-    const float again = static_cast<float>(byte) / 127.5f - 1.0f;
+    const float again = number_of_byte(byte);
     bytes_enough = bytes_enough && std::abs(again - v) <= 1e-6f;
     data.pixels.push_back(byte);
   }

@@ -190,8 +190,7 @@ void append_picture(ImageDataset& data, const Picture& given, bool whole) {
   }
   if (given.bits > 8 && data.floats.empty()) {
     data.floats.reserve(data.pixels.size());
-    for (const uint8_t v : data.pixels)
-      data.floats.push_back(static_cast<float>(v) / 127.5f - 1.0f);
+    for (const uint8_t v : data.pixels) data.floats.push_back(number_of_byte(v));
   }
   const Picture picture = with_channels(given, data.c);
   const bool deep = given.bits > 8 || !data.floats.empty();
@@ -264,6 +263,16 @@ void append_whole(ImageDataset& out, const ImageDataset& data, const WholeImage&
 }
 
 }  // namespace
+
+ImageDataset dataset_of(const Image& image) {
+  ImageDataset data;
+  data.count = 1;
+  data.h = image.h;
+  data.w = image.w;
+  data.c = image.c;
+  data.pixels = image.pixels;
+  return data;
+}
 
 ImageDataset selected(const ImageDataset& data, const std::vector<int64_t>& indices) {
   ImageDataset out;
@@ -343,8 +352,7 @@ Result<ImageDataset> pad_to(const ImageDataset& data, int h, int w, uint8_t valu
   };
   surround([&](int64_t n) { return data.bytes_of(n); }, out.pixels, value);
   if (data.count > 0 && !data.floats_of(0).empty())
-    surround([&](int64_t n) { return data.floats_of(n); }, out.floats,
-             static_cast<float>(value) / 127.5f - 1.0f);
+    surround([&](int64_t n) { return data.floats_of(n); }, out.floats, number_of_byte(value));
   return out;
 }
 

@@ -79,7 +79,7 @@ Status normalised_images(const ImageDataset& data, const std::vector<int64_t>& i
         std::copy_n(image.numbers() + from, row, to);
       } else {
         std::transform(image.bytes + from, image.bytes + from + row, to,
-                       [](uint8_t v) { return static_cast<float>(v) / 127.5f - 1.0f; });
+                       [](uint8_t v) { return number_of_byte(v); });
       }
     }
   }

@@ -66,13 +66,6 @@ ImageDataset fitted(ImageDataset data, const DatasetOptions& options);
 // Appends a picture without alpha; the data set becomes RGB, or gets `floats`, where that is
 // needed. `whole`: larger than the data set's h x w, which are set, or as large.
 void append_picture(ImageDataset& data, const Picture& picture, bool whole = false);
-// What a data set keeps of a picture: bytes, of 16 bits rounded; and numbers in [-1,1].
-inline uint8_t byte_of_sample(uint16_t sample, int bits) {
-  return static_cast<uint8_t>(bits == 8 ? sample : (sample + 128) / 257);
-}
-inline float number_of_sample(uint16_t sample, int bits) {
-  return static_cast<float>(sample) / (static_cast<float>((1 << bits) - 1) / 2) - 1.0f;
-}
 
 // "a, b, c and 7 more".
 std::string listed(const std::vector<std::string>& names, size_t most = 8);

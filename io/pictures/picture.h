@@ -30,6 +30,15 @@ struct Picture {
   bool operator==(const Picture&) const = default;
 };
 
+// A sample as a byte, rounded, and as a network sees it: in [-1, 1].
+inline uint8_t byte_of_sample(uint16_t sample, int bits) {
+  return static_cast<uint8_t>(bits == 8 ? sample : (sample + 128) / 257);
+}
+inline float number_of_sample(uint16_t sample, int bits) {
+  return static_cast<float>(sample) / (static_cast<float>((1 << bits) - 1) / 2) - 1.0f;
+}
+inline float number_of_byte(uint8_t byte) { return number_of_sample(byte, 8); }
+
 // One kind of file. Its name is what people call it, its aliases are the endings of files.
 struct PictureFormat {
   Name name;

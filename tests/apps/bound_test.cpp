@@ -31,17 +31,21 @@ void write_zero_model(const Path& folder) {
 
 double pixel(int image, int p) { return (p * (image % 3 + 1) * 7 + image * 5) % 256 / 127.5 - 1; }
 
+NoiseSchedule zero_schedule() {
+  SchedulerConfig config;
+  config.num_train_timesteps = kT;
+  config.beta_start = 0.005;
+  config.beta_end = 0.4;
+  return make_schedule(config, Arithmetic::kDouble).value();
+}
+
 // L_T and E Σ L_t, t >= 1, of the first `count` images of write_tiny_data, bits/dim: x_0 - x̂_0 =
 // (1-ᾱ) x_0 - √(ᾱ(1-ᾱ)) ε.
 struct Expected {
   double prior = 0, rate = 0;
 };
 Expected expected_bound(int count) {
-  SchedulerConfig config;
-  config.num_train_timesteps = kT;
-  config.beta_start = 0.005;
-  config.beta_end = 0.4;
-  const NoiseSchedule schedule = make_schedule(config, Arithmetic::kDouble).value();
+  const NoiseSchedule schedule = zero_schedule();
   double square = 0;
   for (int i = 0; i < count; ++i)
     for (int p = 0; p < 64; ++p) square += pixel(i, p) * pixel(i, p) / (64 * count);
@@ -55,6 +59,23 @@ Expected expected_bound(int count) {
     expected.rate += 0.5 * q.on_x0 * q.on_x0 * error / q.variance * std::numbers::log2e;
   }
   return expected;
+}
+
+// Of the root of the mean of |x_0 - x̂_0|²/64 over the first `count` images at timestep t, on the
+// scale of bytes: its standard error from the variance of both images and noise.
+double expected_distortion_error(int t, int count) {
+  const double kept = zero_schedule().alpha_bar(t), rest = 1 - kept;
+  double sum = 0, squares = 0, noise = 0;
+  for (int i = 0; i < count; ++i) {
+    double square = 0;
+    for (int p = 0; p < 64; ++p) square += pixel(i, p) * pixel(i, p) / 64;
+    const double mean = rest * rest * square + kept * rest;
+    sum += mean / count;
+    squares += mean * mean / count;
+    noise += (4 * rest * rest * square * kept * rest + 2 * std::pow(kept * rest, 2)) / 64 / count;
+  }
+  const double variance = noise + (squares - sum * sum) * count / (count - 1);
+  return 127.5 * std::sqrt(variance / count) / (2 * std::sqrt(sum));
 }
 
 TEST(Bound, CommandGivesTheClosedFormSplitInThree) {
@@ -97,6 +118,18 @@ TEST(Bound, CommandGivesTheClosedFormSplitInThree) {
               1e-4);
   EXPECT_GT(curve.front().at("distortion").get<double>(),
             5 * curve.back().at("distortion").get<double>());
+  // At the start only L_T has been sent, and at the end what joins it scatters with it or against.
+  const auto number = [](const Json& row, const char* key) { return row.at(key).get<double>(); };
+  const double prior_error = number(json.at("L_T"), "standard_error");
+  EXPECT_NEAR(number(curve.front(), "rate_standard_error"), prior_error, 1e-9);
+  EXPECT_NEAR(number(curve.back(), "rate_standard_error"), error, prior_error);
+  for (const Json& row : curve) {
+    const double closed =
+        expected_distortion_error(static_cast<int>(number(row, "timestep")), kImages);
+    // The variance of 24 normal values scatters by √(2/23), its root by half of that: 0.15.
+    EXPECT_NEAR(number(row, "distortion_standard_error") / closed, 1, 4 * 0.15)
+        << row.at("timestep");
+  }
   EXPECT_TRUE(file_exists(scratch / "rate.png"));
   EXPECT_TRUE(file_exists(scratch / "rate.csv"));
   // Another batch changes nothing; a few terms keep the expectation.
@@ -139,6 +172,51 @@ TEST(Line, CommandGivesTheDifferenceOfANormalDensity) {
   }
   EXPECT_NEAR(json.at("difference").get<double>(), sum, 1e-3);
   EXPECT_NEAR(json.at("standard_error").get<double>(), std::sqrt((squares - sum * sum) / 3), 1e-3);
+}
+
+// One pair has no scatter and its integral draws nothing: what is said is how far the integral may
+// be off.
+TEST(Line, OfOnePairSaysItsIntegrationError) {
+  const Scratch scratch;
+  write_tiny_data(scratch / "data.npz");
+  write_zero_model(scratch / "model");
+  const auto line = [&](const std::vector<std::string>& more) {
+    const Path data = scratch / "data.npz";
+    return run_ito(
+        with({"likelihood", "--model", (scratch / "model").string(), "--line", data.string(),
+              data.string(), "--num", "1", "--table", (scratch / "line.csv").string()},
+             more));
+  };
+  const Outcome said = line({});
+  ASSERT_EQ(said.code, 0) << said.err;
+  EXPECT_NE(said.out.find("no sampling error: an integral over "), std::string::npos) << said.out;
+  const Outcome outcome = line({"--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json json = Json::parse(outcome.out);
+  EXPECT_TRUE(json.at("standard_error").is_null());
+  // A score that is linear along the line is integrated exactly.
+  EXPECT_LT(json.at("integration_error").get<double>(), 1e-4);
+  EXPECT_GE(json.at("points").get<int>(), 8);
+  EXPECT_EQ(read_file(scratch / "line.csv").value().find("line,difference,integration_error,"), 0u);
+}
+
+// No scatter of one image is known, and none is said to be 0.
+TEST(Bound, OfOneImageHasNoStandardError) {
+  const Scratch scratch;
+  write_tiny_data(scratch / "data.npz");
+  write_zero_model(scratch / "model");
+  const std::vector<std::string> words = {"likelihood", "--bound",
+                                          "--model",    (scratch / "model").string(),
+                                          "--data",     (scratch / "data.npz").string(),
+                                          "--num",      "1",
+                                          "--terms",    "3"};
+  const Outcome outcome = run_ito(with(words, {"--json"}));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json json = Json::parse(outcome.out);
+  EXPECT_TRUE(json.at("bound").at("standard_error").is_null());
+  EXPECT_TRUE(json.at("rate_distortion")[0].at("distortion_standard_error").is_null());
+  const Outcome said = run_ito(words);
+  EXPECT_NE(said.out.find("standard error unknown"), std::string::npos) << said.out;
 }
 
 TEST(Bound, WrongUsageIsNamed) {

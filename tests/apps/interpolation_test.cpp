@@ -78,6 +78,9 @@ class Interpolate : public VulkanTest {
     vp.beta_max = 2;
     vp.sampling_eps = 1e-3;
     write_tiny_model(*scratch_ / "vp", vp);
+    SchedulerConfig subvp = vp;
+    subvp.process = ProcessKind::kSubVp;
+    write_tiny_model(*scratch_ / "subvp", subvp);
     SchedulerConfig edm;
     edm.process = ProcessKind::kEdm;
     edm.sampler = "edm-euler";
@@ -152,6 +155,8 @@ TEST_F(Interpolate, EndsAreThePicturesAndTheMiddleIsNeither) {
         Case{"chain", "flow", {"--rtol", "1e-5", "--atol", "1e-5"}, 1},
         Case{"ve", "latent", {"--steps", "500"}, 6}, Case{"vp", "latent", {"--steps", "500"}, 6},
         Case{"edm", "latent", {"--steps", "500"}, 6},
+        Case{"subvp", "latent", {"--steps", "500"}, 6},
+        Case{"subvp", "flow", {"--rtol", "1e-5", "--atol", "1e-5"}, 1},
         Case{"ve", "flow", {"--rtol", "1e-5", "--atol", "1e-5"}, 1},
         Case{"flow", "flow", {"--rtol", "1e-5", "--atol", "1e-5"}, 1}}) {
     SCOPED_TRACE(std::string(c.model) + " by " + c.method);
@@ -173,6 +178,7 @@ TEST_F(Interpolate, EqualPicturesGiveARowOfEqualPictures) {
         Case{"chain", "flow", {"--rtol", "1e-3", "--atol", "1e-3"}},
         Case{"ve", "flow", {"--rtol", "1e-3", "--atol", "1e-3"}},
         Case{"ve", "noise", {"--steps", "8"}}, Case{"vp", "noise", {"--steps", "8"}},
+        Case{"subvp", "latent", {"--steps", "8"}}, Case{"subvp", "noise", {"--steps", "8"}},
         Case{"edm", "latent", {"--steps", "8"}}, Case{"flow", "latent", {"--steps", "8"}},
         Case{"flow", "noise", {"--steps", "8"}}}) {
     SCOPED_TRACE(std::string(c.model) + " by " + c.method);

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "api/flow.h"
+#include "api/log_density_lines.h"
 #include "diffusion/schedule.h"
 #include "io/json.h"
 #include "tests/apps/run_ito.h"
@@ -195,7 +196,7 @@ TEST(Likelihood, SummaryIsThatOfTheImages) {
   EXPECT_NEAR(summary.evaluations, 30, 1e-12);
   EXPECT_NEAR(summary.rejections, 1, 1e-12);
   EXPECT_EQ(summarise(std::span(images).first(1)).standard_error, 0);
-  EXPECT_EQ(summarise({}).mean, 0);
+  EXPECT_EQ(summarise(std::vector<ImageLikelihood>()).mean, 0);
 }
 
 class FlowOnDevice : public VulkanTest {};
@@ -253,21 +254,26 @@ TEST_F(FlowOnDevice, LogDensityDifferencesOfAGaussian) {
   Model model = zero_model();
   model.scheduler.prediction_type = "v_prediction";
   ASSERT_OK_AND_ASSIGN(const ModelFlow flow, model_flow(model));
-  std::vector<float> from, to;
+  ImagePairs pairs{.from = {}, .to = {}, .labels = {0, 2}, .count = 2};
   std::vector<double> expected(2, 0);
   for (int i = 0; i < 128; ++i) {
-    from.push_back(static_cast<float>(std::sin(i)));
-    to.push_back(static_cast<float>(std::cos(1.7 * i) * (i < 64 ? 0.2 : 1.1)));
-    const double a = from.back(), b = to.back();
+    pairs.from.push_back(static_cast<float>(std::sin(i)));
+    pairs.to.push_back(static_cast<float>(std::cos(1.7 * i) * (i < 64 ? 0.2 : 1.1)));
+    const double a = pairs.from.back(), b = pairs.to.back();
     expected[static_cast<size_t>(i / 64)] += (a * a - b * b) / 2;
   }
-  const std::vector<uint32_t> labels = {0, 2};
-  ASSERT_OK_AND_ASSIGN(const std::vector<double> found,
-                       log_density_differences(device(), flow, from, to, labels, flow.flow.start));
+  ASSERT_OK_AND_ASSIGN(const std::vector<LogDensityDifference> found,
+                       log_density_differences(device(), flow, pairs, flow.flow.start));
   ASSERT_EQ(found.size(), 2u);
-  for (size_t i = 0; i < 2; ++i) EXPECT_NEAR(found[i], expected[i], 1e-4);
-  EXPECT_FALSE(log_density_differences(device(), flow, from, {}, labels, flow.flow.start).ok());
-  EXPECT_FALSE(log_density_differences(device(), flow, from, to, labels, 1e9).ok());
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_NEAR(found[i].value, expected[i], 1e-4);
+    // A score that is linear along the line is integrated exactly: what is left is rounding.
+    EXPECT_LT(found[i].integration_error, 1e-4);
+    EXPECT_EQ((found[i].points - 4) % 6, 0u);
+  }
+  EXPECT_FALSE(log_density_differences(device(), flow, pairs, 1e9).ok());
+  pairs.to.clear();
+  EXPECT_FALSE(log_density_differences(device(), flow, pairs, flow.flow.start).ok());
 }
 
 TEST(Likelihood, WrongUsageIsNamed) {

@@ -3,6 +3,7 @@
 // refuse. Solvers in σ: solver_order_test.cpp.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -165,6 +166,51 @@ TEST(LogSnrOrder, DeisHasItsOrder) {
   EXPECT_NEAR(order_in_lambda("deis", deis(1)), 1, kSlack);
   EXPECT_NEAR(order_in_lambda("deis", deis(2)), 2, kSlack);
   EXPECT_NEAR(order_in_lambda("deis", karras(deis(3))), 3, kSlack);
+}
+
+// Levels even in σ = 1 - α (use_flow_sigmas). Their steps in λ never become small at the two ends,
+// so orders are those of a run from the middle to the middle, from 3/4 of noise to 1/4.
+double order_on_flow_levels(const char* sampler, Config config) {
+  config.use_exponential_sigmas = false;
+  config.use_flow_sigmas = true;
+  config.prediction_type = "flow_prediction";
+  const auto error = [&](int steps) {
+    const Solver solver = make_solver(sampler, config, in_double(steps, steps / 4)).value();
+    return flow_error(solver, static_cast<size_t>(steps / 2));
+  };
+  return std::log2(error(240) / error(480));
+}
+
+// Multistep methods begin there without a past, and one first step of order 1 leaves an error of
+// order 2: as high as the multistep solvers, whose third-order formula is of order 2 as published,
+// and DEIS come.
+TEST(FlowLevelsOrder, MultistepMethodsHaveTheirOrderUpToThatOfTheirFirstStep) {
+  for (const char* type : {"midpoint", "heun"})
+    for (int p : {1, 2, 3})
+      EXPECT_NEAR(order_on_flow_levels("dpm-multistep", dpm("dpmsolver++", type, p)),
+                  std::min(p, 2), kSlack)
+          << type << ' ' << p;
+  for (int p : {1, 2, 3})
+    EXPECT_NEAR(order_on_flow_levels("deis", deis(p)), std::min(p, 2), kSlack) << p;
+}
+
+// A singlestep method needs no past.
+TEST(FlowLevelsOrder, DpmSolverSinglestepHasItsOrder) {
+  for (const char* type : {"midpoint", "heun"})
+    for (int p : {1, 2, 3})
+      EXPECT_NEAR(order_on_flow_levels("dpm-singlestep", dpm("dpmsolver++", type, p)), p, kSlack)
+          << type << ' ' << p;
+}
+
+// The corrected first step is of order 2, and its error of order 3: orders 2, 3 and no more. With
+// order 3 the error's next term counts: 2.93 with bh1 and 3.25 with bh2.
+TEST(FlowLevelsOrder, UniPcHasTheOrderOfItsCorrectorUpToThatOfItsFirstStep) {
+  for (const char* type : {"bh1", "bh2"}) {
+    const auto order = [&](int p) { return order_on_flow_levels("unipc", unipc(type, true, p)); };
+    EXPECT_NEAR(order(1), 2, kSlack) << type;
+    EXPECT_NEAR(order(2), 3, kSlack) << type;
+    EXPECT_NEAR(order(3), 3, 2 * kSlack) << type;
+  }
 }
 
 // DDIM and PNDM visit whole timesteps: 2^16 of them, so that 2^k steps are even, from noise to an

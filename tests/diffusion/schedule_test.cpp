@@ -92,10 +92,30 @@ TEST(Schedule, SigmoidIsSymmetricBetweenItsEnds) {
   EXPECT_NEAR(sigmoid.betas[0], 1e-4 + (0.02 - 1e-4) / (1 + std::exp(6.0)), 1e-16);
 }
 
-// ᾱ(u) = √(SNR/(1+SNR)) with SNR 1000 at u = 0 and 1 at u = 1/2; the products telescope.
-TEST(Schedule, LaplaceHasUnitSnrInTheMiddle) {
+// The log-SNR's law is Laplace's: λ(u) = μ - b sgn(0.5 - u) ln(1 - 2|u - 0.5|) with μ = 0 and b =
+// 1/2 (Hang et al. 2024, table 1). diffusers takes √(SNR/(1+SNR)) for ᾱ and adds 1e-6 to the
+// logarithm's argument, so that SNR is 1000 at u = 0; its betas are ratios, so their products
+// telescope.
+TEST(Schedule, LaplaceIsTheClosedFormOfItsLogSnr) {
   const NoiseSchedule laplace = schedule_of("laplace");
-  EXPECT_NEAR(laplace.alpha_bar(499), std::sqrt(0.5) / std::sqrt(1000.0 / 1001.0), 1e-6);
+  const auto lambda = [](double u) {
+    return -0.5 * (u < 0.5 ? 1 : -1) * std::log(1 - 2 * std::fabs(u - 0.5));
+  };
+  const auto root = [](double snr) { return std::sqrt(snr / (1 + snr)); };
+  for (int t : {0, 1, 24, 99, 249, 499, 749, 899, 989}) {
+    const double closed = root(std::exp(lambda((t + 1) / 1000.0))) / root(1000);
+    // The 1e-6 beside 0.02 changes λ by 2.5e-5, and ln ᾱ by half of that.
+    EXPECT_NEAR(laplace.alpha_bar(t) / closed, 1, 2e-5) << t;
+  }
+  // The law's quartiles: λ = ±(ln 2)/2, SNR √2 and its inverse.
+  EXPECT_NEAR(laplace.alpha_bar(249), root(std::sqrt(2.0)) / root(1000), 1e-6);
+  EXPECT_NEAR(laplace.alpha_bar(749), root(std::sqrt(0.5)) / root(1000), 1e-6);
+  // The published function evaluated in double precision.
+  EXPECT_NEAR(laplace.betas[0], 0.021153757200412016, 1e-15);
+  EXPECT_NEAR(laplace.betas[249], 0.0004147140130916771, 1e-15);
+  EXPECT_NEAR(laplace.betas[999], 0.8472526270584196, 1e-15);
+  EXPECT_NEAR(laplace.alpha_bar(899), 0.5561713276642225, 1e-12);
+  EXPECT_NEAR(laplace.alpha_bar(999), std::sqrt(1e-3), 1e-12);
 }
 
 TEST(Schedule, TrainedBetasReplaceTheFormula) {

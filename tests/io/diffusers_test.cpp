@@ -33,7 +33,7 @@ TEST(UNetConfig, DefaultsAreDiffusersDefaults) {
   EXPECT_EQ(json["norm_num_groups"], 32);
   EXPECT_EQ(json["sample_size"], nullptr);
   EXPECT_EQ(json["mid_block_type"], "UNetMidBlock2D");
-  EXPECT_EQ(json["_class_name"], "UNet2DModel");
+  EXPECT_EQ(network_config_json("unet2d", config)["_class_name"], "UNet2DModel");
 }
 
 TEST(UNetConfig, OldReleasesAreRead) {
@@ -61,8 +61,9 @@ TEST(UNetConfig, UnknownKeysAndAllValuesRoundTrip) {
     "sample_size": [16, 24], "time_embedding_dim": 64, "time_embedding_type": "learned",
     "up_block_types": ["AttnUpBlock2D", "ResnetUpsampleBlock2D"], "upsample_type": "resnet",
     "future_key": {"a": [1, null]}})");
-  UNet2DConfig config = *parse_unet_config(json, "c");
-  EXPECT_EQ(unet_config_json(config), json);
+  const NetworkFile file = network_from_json(json, "c").value();
+  EXPECT_EQ(network_config_json(file.network, file.config), json);
+  const UNet2DConfig config = std::any_cast<UNet2DConfig>(file.config);
   EXPECT_EQ(*config.sample_size, (std::array<int, 2>{16, 24}));
   EXPECT_EQ(config.class_embed_type, "timestep");
   EXPECT_EQ(config.extra.at("future_key"), R"({"a":[1,null]})");
@@ -86,7 +87,8 @@ TEST(UNetConfig, BadValuesNameFileKeyAndValue) {
       {"time_embedding_type", R"("learned")", kBad, {"num_train_timesteps"}},
       {"resnet_time_scale_shift", R"("spatial")", kNo, {"\"spatial\""}},
       {"downsample_type", R"("fir")", kNo, {"\"fir\""}},
-      {"_class_name", R"("UNet2DConditionModel")", kNo, {"\"UNet2DConditionModel\""}},
+      {"_class_name", R"("UNetMidModel")", kNo, {"\"UNetMidModel\"", "UNet2DModel"}},
+      {"_class_name", "7", kBad, {"found 7"}},
       {"layers_per_block", R"("2")", kBad, {"an integer", "\"2\""}},
       {"layers_per_block", "0", kBad, {"found 0"}},
       {"in_channels", "-3", kBad, {"found -3"}},
@@ -106,7 +108,7 @@ TEST(UNetConfig, BadValuesNameFileKeyAndValue) {
   for (const Case& c : cases) {
     Json json = json_of(kOldConfig);
     json[c.key] = json_of(c.value);
-    Result<UNet2DConfig> config = parse_unet_config(json, "unet/config.json");
+    const Result<NetworkFile> config = network_from_json(json, "unet/config.json");
     EXPECT_TRUE(fails(config, c.kind, "unet/config.json", c.key)) << c.value;
     for (const char* part : c.parts) EXPECT_TRUE(fails(config, c.kind, part)) << c.key;
   }

@@ -13,11 +13,28 @@ TEST(Mean, HasTheStandardErrorOfIndependentValues) {
   EXPECT_DOUBLE_EQ(found.mean, 4);
   // Σ (x - 4)² = 9 + 4 + 0 + 25 = 38, over n (n - 1) = 12.
   EXPECT_NEAR(found.standard_error, std::sqrt(38.0 / 12), 1e-14);
-  const MeanAndError sums = mean_and_error(16, 1 + 4 + 16 + 81, 4);
-  EXPECT_DOUBLE_EQ(sums.mean, found.mean);
-  EXPECT_NEAR(sums.standard_error, found.standard_error, 1e-14);
+  RunningMean running;
+  for (const double value : values) running.add(value);
+  EXPECT_DOUBLE_EQ(running.result().mean, found.mean);
+  EXPECT_NEAR(running.result().standard_error, found.standard_error, 1e-14);
   EXPECT_EQ(mean_and_error(std::vector<double>{3}).standard_error, 0);
   EXPECT_EQ(mean_and_error(std::vector<double>{}).mean, 0);
+}
+
+TEST(Mean, OfNoOrOneValueHasNoError) {
+  RunningMean running;
+  EXPECT_EQ(running.result().mean, 0);
+  running.add(7);
+  EXPECT_EQ(running.result().mean, 7);
+  EXPECT_EQ(running.result().standard_error, 0);
+}
+
+// √(9 ± 0.6) is 3 ± 0.1 to first order.
+TEST(Mean, RootHasTheErrorOfItsSlope) {
+  const MeanAndError root = root_of({.mean = 9, .standard_error = 0.6});
+  EXPECT_DOUBLE_EQ(root.mean, 3);
+  EXPECT_NEAR(root.standard_error, 0.1, 1e-15);
+  EXPECT_EQ(root_of({.mean = 0, .standard_error = 0}).standard_error, 0);
 }
 
 TEST(Mean, BlocksCoverAllOnce) {
