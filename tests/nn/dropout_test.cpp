@@ -120,7 +120,7 @@ UNet2DConfig unet(double p) {
 
 UNet2DConfig ncsnpp(double p) {
   UNet2DConfig config = unet(p);
-  config.block_out_channels = {8, 32};
+  config.block_out_channels = {32, 32};
   config.down_block_types = {"SkipDownBlock2D", "AttnSkipDownBlock2D"};
   config.up_block_types = {"AttnSkipUpBlock2D", "SkipUpBlock2D"};
   config.norm_num_groups.reset();
