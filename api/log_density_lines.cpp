@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -11,6 +12,10 @@
 
 namespace ito {
 namespace {
+
+// The integral is kept in f32: it is not known better than to this share of itself, even where the
+// way back gives the same.
+constexpr double kRounding = std::numeric_limits<float>::epsilon();
 
 // The class that the densities of pair i are conditional on.
 Result<uint32_t> label_of_pair(const ImageDataset& a, const ImageDataset& b, int64_t i) {
@@ -88,7 +93,9 @@ Result<std::vector<LogDensityDifference>> log_density_differences(
   ITO_ASSIGN(const std::vector<double> back, integral(1, 0));
   std::vector<LogDensityDifference> differences;
   for (size_t i = 0; i < count; ++i)
-    differences.push_back({there[i], std::fabs(there[i] + back[i]), points[i]});
+    differences.push_back({there[i],
+                           std::max(std::fabs(there[i] + back[i]), std::fabs(there[i]) * kRounding),
+                           points[i]});
   return differences;
 }
 

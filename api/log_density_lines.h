@@ -41,7 +41,7 @@ Result<ImagePairs> pairs_of(const LineEnd& from, const LineEnd& to, const ModelF
 // sum was too small by a factor of ten and more.)
 struct LogDensityDifference {
   double value = 0;
-  double integration_error = 0;  // what the way back differs by, in size
+  double integration_error = 0;  // what the way back differs by, and at least f32's rounding
   uint32_t points = 0;           // of the line, at which the score was evaluated, both ways
 };
 
