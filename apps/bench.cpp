@@ -156,7 +156,8 @@ double smallest(const std::vector<double>& values) {
 }
 
 double flops(const Running& r) {
-  return r.benchmark->flops > 0 ? r.benchmark->flops : static_cast<double>(r.totals.flops);
+  return r.benchmark->flops > 0 ? r.benchmark->flops
+                                : static_cast<double>(r.executor->plan().ideal_flops);
 }
 
 double bytes(const Running& r) {

@@ -15,7 +15,7 @@ namespace ito::apps {
 struct BenchCase {
   std::string name;   // cases that share a name are shapes of one thing: the fastest is reported
   std::string shape;  // what sets such a case apart
-  double flops = 0;   // of the mathematics, not of what a kernel happens to do; 0: the plan's
+  double flops = 0;   // of the mathematics, not of what a kernel happens to do; 0: the plan's ideal
   double bytes = 0;   // every input read once and every output written once; 0: the plan's
   Program program;    // unless `plan` is given
   std::vector<float> parameters;  // content of an external "params"; random numbers where empty

@@ -86,14 +86,14 @@ std::string plan_text(const Plan& plan) {
   }
   const PlanTotals totals = plan_totals(plan);
   text += fmt::format(
-      "\n{} calls of {} kernels, {:.3f} GFLOP\n"
+      "\n{} calls of {} kernels, {:.3f} GFLOP (the mathematics asks for {:.3f})\n"
       "bytes read {}, written {}, together {}\n"
       "ideal {} (each tensor of the unfused program touched once), ratio {:.2f}\n"
       "memory: arena {}, constants {}, externals {}\n",
       plan.calls.size(), plan.kernels.size(), static_cast<double>(totals.flops) / 1e9,
-      totals.bytes_read, totals.bytes_written, totals.bytes(), plan.ideal_bytes, totals.ratio(plan),
-      bytes_text(plan.arena_size), bytes_text(plan.constants.size()),
-      bytes_text(totals.external_bytes));
+      static_cast<double>(plan.ideal_flops) / 1e9, totals.bytes_read, totals.bytes_written,
+      totals.bytes(), plan.ideal_bytes, totals.ratio(plan), bytes_text(plan.arena_size),
+      bytes_text(plan.constants.size()), bytes_text(totals.external_bytes));
   return text;
 }
 
@@ -125,6 +125,7 @@ Json plan_json(const Plan& plan) {
           {"bytes_read", totals.bytes_read},
           {"bytes_written", totals.bytes_written},
           {"ideal_bytes", plan.ideal_bytes},
+          {"ideal_flops", plan.ideal_flops},
           {"ratio", totals.ratio(plan)},
           {"arena_bytes", plan.arena_size},
           {"constant_bytes", plan.constants.size()}};

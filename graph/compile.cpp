@@ -282,6 +282,7 @@ Result<Plan> compile(const Program& program, const DeviceCaps& caps,
   // Composites without a kernel of their own become primitives, which meet their own gradients'
   // parts again by value numbering.
   current = decompose(current, caps, options.attention);
+  const uint64_t flops = ideal_flops(current);
   // Which contractions multiply in 16 bits: attention is matrix products by now, and the gradients
   // are there.
   if (program.multiply != DType::kF32) current = autocast(current, program.multiply);
@@ -305,6 +306,7 @@ Result<Plan> compile(const Program& program, const DeviceCaps& caps,
   // Calls, addresses and barriers: needs the places.
   Plan plan = PlanBuilder(fused, std::move(kernels), std::move(memory), caps).build();
   plan.ideal_bytes = ideal;
+  plan.ideal_flops = flops;
   return plan;
 }
 

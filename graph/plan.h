@@ -94,6 +94,9 @@ struct Plan {
   // it is one piece.
   uint64_t arena_piece = 0;
   uint64_t ideal_bytes = 0;  // each tensor of the unfused program touched once
+  // What the mathematics asks for; calls may take fewer (Winograd) or more (recomputation). 0 for
+  // plans that were not compiled.
+  uint64_t ideal_flops = 0;
 
   // Index of the external of that name, or -1.
   int find_external(std::string_view name) const {

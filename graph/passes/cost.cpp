@@ -26,6 +26,38 @@ int64_t operand_elements(const TileTransformAttr& attr) {
   return count;
 }
 
+// Of attention: the pairs of queries and keys whose scores are there.
+using Scores = std::set<std::pair<NodeId, NodeId>>;
+
+// Two for every multiplication of the products; ops of one kernel share the scores.
+uint64_t attention_flops(const Graph& graph, const Node& node, Scores& scores) {
+  const Shape& q = graph.node(node.inputs[0]).shape;
+  const Shape& k = graph.node(node.inputs[1]).shape;
+  const bool shared = !scores.insert({node.inputs[0], node.inputs[1]}).second;
+  const bool of_scores = node.op == Op::kAttentionGradQ || node.op == Op::kAttentionGradK;
+  const int products =
+      (shared ? 0 : 1) + (node.op == Op::kAttentionLse ? 0 : 1) + (of_scores ? 1 : 0);
+  return 2 * static_cast<uint64_t>(products * q.numel() * k[1]);
+}
+
+// Multiplications of a matrix product or of a direction of a convolution.
+int64_t multiplications(const Graph& graph, const Node& node) {
+  const Shape& a = graph.node(node.inputs[0]).shape;
+  const Shape& b = graph.node(node.inputs[1]).shape;
+  switch (node.op) {
+    case Op::kMatmul:
+      return node.shape.numel() * a[std::get<MatmulAttr>(node.attrs).transpose_a ? -2 : -1];
+    case Op::kConv2d:
+      return node.shape.numel() * b[0] * b[1] * b[2];
+    case Op::kConv2dGradInput:
+      return a.numel() * b[0] * b[1] * b[2];
+    case Op::kConv2dGradWeight:
+      return b.numel() * node.shape[0] * node.shape[1] * node.shape[2];
+    default:
+      return 0;
+  }
+}
+
 // Elements of a stored operand that a user can see: slices see less than all.
 class LoadCounter {
  public:
@@ -56,7 +88,7 @@ class LoadCounter {
                                       (attr.rows + attr.taps) / attr.rows) *
                 2;
     }
-    if (is_attention(node.op)) flops_ += attention_flops(node);
+    if (is_attention(node.op)) flops_ += attention_flops(graph_, node, scores_);
     bool slices = op_def(node.op).op_class == OpClass::kMovement || node.op == Op::kGather;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const NodeId input = node.inputs[i];
@@ -79,20 +111,9 @@ class LoadCounter {
   }
 
  private:
-  // Two for every multiplication of the products; ops of one kernel share the scores.
-  uint64_t attention_flops(const Node& node) {
-    const Shape& q = graph_.node(node.inputs[0]).shape;
-    const Shape& k = graph_.node(node.inputs[1]).shape;
-    const bool shared = !scores_.insert({node.inputs[0], node.inputs[1]}).second;
-    const bool of_scores = node.op == Op::kAttentionGradQ || node.op == Op::kAttentionGradK;
-    const int products =
-        (shared ? 0 : 1) + (node.op == Op::kAttentionLse ? 0 : 1) + (of_scores ? 1 : 0);
-    return 2 * static_cast<uint64_t>(products * q.numel() * k[1]);
-  }
-
   const Graph& graph_;
   const std::vector<bool>& stored_;
-  std::set<std::pair<NodeId, NodeId>> scores_;
+  Scores scores_;
   std::map<NodeId, int64_t> seen_, visited_;
   uint64_t flops_ = 0;
 };
@@ -122,6 +143,25 @@ uint64_t ideal_bytes(const Program& program) {
     bool free = op_def(node.op).op_class == OpClass::kMovement || node.op == Op::kFull ||
                 node.op == Op::kIota || node.op == Op::kConstant;
     if (live[id] && !free) total += bytes_of(node);
+  }
+  return total;
+}
+
+uint64_t ideal_flops(const Program& program) {
+  const Graph& graph = *program.graph;
+  const std::vector<bool> live = live_nodes(program);
+  Scores scores;
+  uint64_t total = 0;
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    if (!live[id]) continue;
+    const OpClass c = op_def(node.op).op_class;
+    if (is_attention(node.op)) total += attention_flops(graph, node, scores);
+    if (c == OpClass::kContraction)
+      total += 2 * static_cast<uint64_t>(multiplications(graph, node));
+    if (c == OpClass::kElementwise) total += static_cast<uint64_t>(node.shape.numel());
+    if (c == OpClass::kReduce)
+      total += static_cast<uint64_t>(graph.node(node.inputs[0]).shape.numel());
   }
   return total;
 }

@@ -24,5 +24,8 @@ KernelCost kernel_cost(const Graph& graph, const FusedKernel& kernel,
 // Bytes if every tensor of the program as built (each op's result, inputs and outputs, movement
 // aside) were touched exactly once.
 uint64_t ideal_bytes(const Program& program);
+// Floating-point operations of a program whose composites are taken apart and whose contractions
+// are not lowered yet: what the mathematics asks for, each node once, however kernels come by it.
+uint64_t ideal_flops(const Program& program);
 
 }  // namespace ito
