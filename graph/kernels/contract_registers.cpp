@@ -8,6 +8,7 @@
 #include "base/integer.h"
 #include "graph/kernels/contract_blocks.h"
 #include "graph/kernels/glsl_text.h"
+#include "graph/kernels/lanes.h"
 
 namespace ito {
 namespace {
@@ -129,30 +130,11 @@ class RegisterEmitter : KernelBody {
   }
 
   void lanes() {
-    if (lanes_ == 1) {
-      line("const uint lane = 0u;");
-    } else {
-      writer_.extension("GL_KHR_shader_subgroup_basic");
-      line("uint lane = gl_SubgroupInvocationID;");
-    }
-    // Compared before the loop: a comparison inside it that the store function repeats would be
-    // carried out of the loop as data, and no longer be a constant of the driver's compiler.
-    for (int64_t l = 1; l < lanes_; ++l) line("bool is_lane{0} = lane == {0}u;", l);
-    const int64_t total = tiling_.lane_total;
+    for (const std::string& text : lane_declarations(writer_, lanes_)) line("{}", text);
     line("uint lane_start = lane_tile * {}u;", lanes_);
-    if (total < lanes_) {
-      line("bool lane_owned = lane < {}u;", total);
-      line("uint lane_index = min(lane, {}u);", total - 1);
-      lane_guard_ = true;
-    } else if (total % lanes_ != 0) {
-      line("uint lane_first = lane_start;");
-      line("lane_start = min(lane_start, {}u);", total - lanes_);
-      line("uint lane_index = lane_start + lane;");
-      line("bool lane_owned = lane_index >= lane_first;");
-      lane_guard_ = true;
-    } else {
-      line("uint lane_index = lane_start + lane;");
-    }
+    const LaneIndex index = lane_index(tiling_.lane_total, lanes_);
+    for (const std::string& text : index.lines) line("{}", text);
+    lane_guard_ = index.guarded;
     // Index along each lane dim.
     if (tiling_.lane_dims.size() > 1) {
       line("uint lane_rest = lane_index;");

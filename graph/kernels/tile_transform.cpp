@@ -8,6 +8,7 @@
 #include "base/integer.h"
 #include "graph/kernels/contract_blocks.h"
 #include "graph/kernels/glsl_text.h"
+#include "graph/kernels/lanes.h"
 
 namespace ito {
 namespace {
@@ -100,30 +101,16 @@ class TransformEmitter : KernelBody {
   // One vector of lanes in each turn of a loop. A CPU driver runs the body once more with all lanes
   // off, in which uniform loads still happen: hence min().
   void cpu_items(std::array<uint32_t, 3> groups) {
-    if (lanes_ == 1) {
-      line("const uint lane = 0u;");
-    } else {
-      writer_.extension("GL_KHR_shader_subgroup_basic");
-      line("uint lane = gl_SubgroupInvocationID;");
-    }
-    for (int64_t l = 1; l < lanes_; ++l) line("bool is_lane{0} = lane == {0}u;", l);
+    for (const std::string& text : lane_declarations(writer_, lanes_)) line("{}", text);
     line("for (uint u = 0u; u < {}u; ++u) {{", walk_.turns);
     line("uint turn = group * {}u + u;", walk_.turns);
     line("uint item = min(turn, {}u);", walk_.items - 1);
     const int64_t whole = walk_.turns * static_cast<int64_t>(groups[0]) * groups[1];
     if (whole != walk_.items) guards_.emplace_back("turn == item");
     line("uint lane_start = (item % {0}u) * {1}u; item /= {0}u;", walk_.lane_tiles, lanes_);
-    if (walk_.lane_total < lanes_) {
-      line("uint lane_index = min(lane, {}u);", walk_.lane_total - 1);
-      guards_.push_back(fmt::format("lane < {}u", walk_.lane_total));
-    } else if (walk_.lane_total % lanes_ != 0) {
-      line("uint lane_first = lane_start;");
-      line("lane_start = min(lane_start, {}u);", walk_.lane_total - lanes_);
-      line("uint lane_index = lane_start + lane;");
-      guards_.emplace_back("lane_index >= lane_first");
-    } else {
-      line("uint lane_index = lane_start + lane;");
-    }
+    const LaneIndex index = lane_index(walk_.lane_total, lanes_);
+    for (const std::string& text : index.lines) line("{}", text);
+    if (index.guarded) guards_.emplace_back("lane_owned");
     indices();
   }
 
