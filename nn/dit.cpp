@@ -1,7 +1,5 @@
 #include "nn/dit.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -10,6 +8,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "nn/dropout.h"
+#include "nn/image_transformer.h"
 #include "nn/layers.h"
 
 namespace ito {
@@ -19,19 +18,6 @@ constexpr int64_t kTimeFeatures = 256;
 constexpr int64_t kWidening = 4;
 constexpr double kModulatedNormEps = 1e-6;
 constexpr double kEmbeddingStd = 0.02;
-
-// A linear layer with weights of that initialisation, and without bias at first.
-Tensor dense(const Scope& scope, Tensor x, int64_t features, const ParameterSpec& init,
-             bool bias = true) {
-  const ScopeLabel label(x.graph(), scope);
-  ParameterSpec spec = init;
-  spec.foreign_shape = Shape{features, x.dim(-1)};
-  spec.layout = Layout::kLinear;
-  spec.fan_in = x.dim(-1);
-  const Tensor weight = scope.parameter("weight", spec);
-  if (!bias) return linear(x, weight);
-  return linear(x, weight, scope.parameter("bias", {.foreign_shape = Shape{features}}));
-}
 
 // Weights uniform within ±√(6/(in + out)) (Glorot & Bengio 2010), as in vision transformers.
 Tensor glorot_dense(const Scope& scope, Tensor x, int64_t features, bool bias = true) {
@@ -103,10 +89,8 @@ Tensor plain_norm(Tensor x, double eps) {
 Tensor modulated(Tensor normed, Tensor shift, Tensor scale) { return normed * (scale + 1) + shift; }
 
 Tensor feed_forward_norm(const Scope& scope, const DiTConfig& config, Tensor x) {
-  if (!config.norm_elementwise_affine) return plain_norm(x, config.norm_eps);
-  const Shape width{x.dim(-1)};
-  const Tensor gamma = scope.parameter("weight", {.foreign_shape = width, .init = Init::kOnes});
-  return layer_norm(x, gamma, scope.parameter("bias", {.foreign_shape = width}), config.norm_eps);
+  if (config.norm_elementwise_affine) return layer_norm(scope, x, config.norm_eps);
+  return plain_norm(x, config.norm_eps);
 }
 
 Tensor self_attention(const Scope& scope, const DiTConfig& config, Tensor x) {
@@ -160,26 +144,6 @@ const DiTConfig& dit_config(const NetworkConfig& config) {
   return std::any_cast<const DiTConfig&>(config);
 }
 
-Status check_dit_options(const NetworkOptions& o) {
-  constexpr int kMost = 65536;
-  if (o.channels.size() != 1)
-    return invalid_argument("--channels has {} numbers, expected one with --network {}, its width",
-                            o.channels.size(), kDiT);
-  for (const auto& [key, value] :
-       {std::pair{"depth", o.depth}, std::pair{"heads", o.heads}, std::pair{"patch", o.patch}})
-    if (value < 1 || value > kMost)
-      return invalid_argument("--{} is {}, expected 1 to {}", key, value, kMost);
-  const int width = o.channels[0];
-  if (width < 1 || width > kMost || width % 4 != 0 || width % o.heads != 0)
-    return invalid_argument("--channels is {}, expected a multiple of 4 and of --heads {}", width,
-                            o.heads);
-  return {};
-}
-
-ImageSides dit_sides(const NetworkOptions& o) {
-  return {.multiple = o.patch, .padded = o.patch, .why = fmt::format("patches of {}", o.patch)};
-}
-
 // One class of an only one cannot be told from none.
 void set_dit_needs(DiTConfig& config, const ImageNeeds& needs) {
   config.sample_size = std::max(needs.size[0], needs.size[1]);
@@ -197,10 +161,6 @@ NetworkConfig design_dit(const NetworkOptions& o, const ImageNeeds& needs) {
   config.dropout = o.dropout;
   set_dit_needs(config, needs);
   return config;
-}
-
-void dit_defaults(NetworkOptions& o, const std::set<std::string>& given) {
-  if (given.count("channels") == 0) o.channels = {128};
 }
 
 void read_dit(const NetworkConfig& from, NetworkOptions& o, ImageNeeds& needs) {
@@ -227,11 +187,11 @@ constexpr NetworkDesign kDiTDesigns[] = {
     {.name = {"dit", "transformer of patches", "Peebles & Xie 2023", ""},
      .network = kDiT,
      .processes = "none ve vp subvp edm",
-     .options = "channels depth heads patch dropout",
-     .check = check_dit_options,
-     .sides = dit_sides,
+     .options = kTransformerOptions,
+     .check = check_transformer_options,
+     .sides = patch_sides,
      .configure = design_dit,
-     .defaults = dit_defaults},
+     .defaults = transformer_defaults},
 };
 
 constexpr NetworkTraining kDiTTraining = {.designs = kDiTDesigns,
@@ -265,17 +225,15 @@ Result<Network> dit_network(const DiTConfig& config) {
 Tensor dit(const Scope& scope, const DiTConfig& config, Tensor sample, Tensor timestep,
            Tensor classes) {
   Graph& graph = sample.graph();
-  const int64_t n = sample.dim(0), p = config.patch_size, channels = dit_out_channels(config);
-  CHECK(sample.dim(1) % p == 0 && sample.dim(2) % p == 0, "an image that is no whole patches");
+  const int64_t p = config.patch_size;
   const int64_t rows = sample.dim(1) / p, columns = sample.dim(2) / p;
-  if (!classes) classes = full(graph, Shape{n}, 0, DType::kU32);  // the table's only row
+  if (!classes)
+    classes = full(graph, Shape{sample.dim(0)}, 0, DType::kU32);  // the table's only row
   const Tensor t = timestep.dtype() == DType::kF32 ? timestep : cast(timestep, DType::kF32);
   const Tensor features = timestep_embedding(t, kTimeFeatures, /*flip_sin_to_cos=*/true,
                                              /*downscale_freq_shift=*/1);
 
-  const Tensor patches = conv2d(scope / "pos_embed" / "proj", sample, dit_width(config),
-                                {.kernel = p, .stride = p, .pad = {0, 0, 0, 0}});
-  Tensor x = reshape(patches, Shape{n, rows * columns, dit_width(config)}) +
+  Tensor x = patch_tokens(scope / "pos_embed" / "proj", sample, p, dit_width(config)) +
              positions(graph, config, rows, columns);
   Tensor first;
   for (int64_t i = 0; i < config.num_layers; ++i) {
@@ -286,9 +244,8 @@ Tensor dit(const Scope& scope, const DiTConfig& config, Tensor sample, Tensor ti
   }
   const std::vector<Tensor> m = modulations(scope / "proj_out_1", first, 2);
   x = modulated(plain_norm(x, kModulatedNormEps), m[0], m[1]);
-  x = zero_dense(scope / "proj_out_2", x, p * p * channels);
-  x = permute(reshape(x, Shape{n, rows, columns, p, p, channels}), {0, 1, 3, 2, 4, 5});
-  return reshape(x, Shape{n, rows * p, columns * p, channels});
+  x = zero_dense(scope / "proj_out_2", x, p * p * dit_out_channels(config));
+  return image_of_patches(x, rows, columns, p);
 }
 
 }  // namespace ito

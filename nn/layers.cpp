@@ -56,6 +56,14 @@ Tensor group_norm(const Scope& scope, Tensor x, int64_t groups, double eps) {
   return group_norm(x, gamma, beta, groups, eps);
 }
 
+Tensor layer_norm(const Scope& scope, Tensor x, double eps) {
+  const ScopeLabel label(x.graph(), scope);
+  const Shape shape{x.dim(-1)};
+  const Tensor gamma = scope.parameter("weight", {.foreign_shape = shape, .init = Init::kOnes});
+  const Tensor beta = scope.parameter("bias", {.foreign_shape = shape, .init = Init::kZeros});
+  return layer_norm(x, gamma, beta, eps);
+}
+
 Tensor embedding(const Scope& scope, Tensor index, int64_t rows, int64_t features) {
   const ScopeLabel label(index.graph(), scope);
   const Tensor table =

@@ -35,6 +35,9 @@ Tensor linear(const Scope& scope, Tensor x, int64_t features, bool bias = true);
 // x [n,...,c], statistics per n and group (Wu and He 2018). c must be a multiple of groups.
 Tensor group_norm(const Scope& scope, Tensor x, int64_t groups, double eps);
 
+// Statistics over the last axis (Ba et al. 2016).
+Tensor layer_norm(const Scope& scope, Tensor x, double eps);
+
 // Rows of a table [rows, features] chosen by index (u32 or i32, [n]) → [n, features].
 Tensor embedding(const Scope& scope, Tensor index, int64_t rows, int64_t features);
 

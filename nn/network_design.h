@@ -38,12 +38,12 @@ template <typename Options, typename Visit>
 void visit_network_options(Options& o, Visit&& visit) {
   visit("network", o.network, "what is trained");
   visit("channels", o.channels,
-        "channels of each level, outermost first; of dit one number, its width");
+        "channels of each level, outermost first; of a transformer one number, its width");
   visit("layers-per-block", o.layers_per_block, "residual blocks per level");
   visit("norm-groups", o.norm_groups, "groups of the group norms");
   visit("dropout", o.dropout,
         "share of the activations that a training leaves out at random, inside residual blocks or, "
-        "of dit, after attention and inside the feed-forward networks");
+        "of a transformer, after attention and inside the feed-forward networks");
   visit("depth", o.depth, "transformer blocks");
   visit("heads", o.heads, "attention heads of each block");
   visit("patch", o.patch, "side of the patches that an image is cut into");

@@ -10,14 +10,6 @@ namespace {
 constexpr double kGroupNormEps = 1e-6, kLayerNormEps = 1e-5;
 constexpr int64_t kFeedForwardMultiple = 4;
 
-Tensor layer_norm(const Scope& scope, Tensor x) {
-  const ScopeLabel label(x.graph(), scope);
-  const Shape shape{x.dim(-1)};
-  const Tensor gamma = scope.parameter("weight", {.foreign_shape = shape, .init = Init::kOnes});
-  const Tensor beta = scope.parameter("bias", {.foreign_shape = shape, .init = Init::kZeros});
-  return layer_norm(x, gamma, beta, kLayerNormEps);
-}
-
 // Queries of x [n,s,c], keys and values of `states` [n,l,d] (x itself for self-attention).
 Tensor attend(const Scope& scope, Tensor x, Tensor states, int64_t heads) {
   const int64_t channels = x.dim(2);
@@ -37,10 +29,10 @@ Tensor feed_forward(const Scope& scope, Tensor x) {
 }
 
 Tensor transformer_block(const Scope& scope, Tensor x, Tensor context, int64_t heads) {
-  const Tensor own = layer_norm(scope / "norm1", x);
+  const Tensor own = layer_norm(scope / "norm1", x, kLayerNormEps);
   x = x + attend(scope / "attn1", own, own, heads);
-  x = x + attend(scope / "attn2", layer_norm(scope / "norm2", x), context, heads);
-  return x + feed_forward(scope / "ff", layer_norm(scope / "norm3", x));
+  x = x + attend(scope / "attn2", layer_norm(scope / "norm2", x, kLayerNormEps), context, heads);
+  return x + feed_forward(scope / "ff", layer_norm(scope / "norm3", x, kLayerNormEps));
 }
 
 }  // namespace
