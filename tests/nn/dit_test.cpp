@@ -5,11 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <map>
 
 #include "finite_difference.h"
 #include "nn/networks.h"
-#include "program_runner.h"
+#include "sine_network.h"
 
 namespace ito {
 namespace {
@@ -46,133 +45,38 @@ DiTConfig no_classes() {
   return config;
 }
 
-double norm(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double value : values) sum += value * value;
-  return std::sqrt(sum);
+SineNetwork built(const DiTConfig& config, const Shape& shape, std::vector<double> t,
+                  std::vector<double> labels) {
+  return {make_network(kDiT, config).value(), shape, std::move(t), std::move(labels)};
 }
-
-double dot(const std::vector<double>& values) {
-  double sum = 0;
-  for (size_t i = 0; i < values.size(); ++i) sum += values[i] * std::cos(static_cast<double>(i));
-  return sum;
-}
-
-// The network with weights and a sample that are sines, as the script has them.
-struct Built {
-  Network network;
-  Graph graph;
-  Tensor flat, y;
-  HostValues inputs;
-
-  Built(const DiTConfig& config, const Shape& shape, std::vector<double> t,
-        std::vector<double> labels)
-      : network(make_network(kDiT, config).value()) {
-    const ParameterSet& set = network.set();
-    std::vector<double> weights(static_cast<size_t>(set.size())), x;
-    for (const Parameter* parameter : sorted()) {
-      const double phase = 1.3 * static_cast<double>(phase_++);
-      for_each_element(parameter->spec, [&](int64_t internal, int64_t foreign) {
-        weights[static_cast<size_t>(parameter->offset + internal)] =
-            0.3 * std::sin(0.7 * static_cast<double>(foreign) + phase);
-      });
-    }
-    for (int64_t i = 0; i < shape.numel(); ++i) x.push_back(std::sin(1.1 * static_cast<double>(i)));
-    inputs = {{"params", {{set.size()}, weights}}, {"x", {shape, x}}, {"t", {{shape[0]}, t}}};
-    flat = input(graph, "params", {set.size()});
-    const Conditioning given = conditioning_inputs(graph, network.signature(), shape[0]);
-    if (given.classes) inputs["labels"] = {{shape[0]}, std::move(labels)};
-    y = network.build(flat, input(graph, "x", shape), input(graph, "t", {shape[0]}), given);
-  }
-
-  std::vector<const Parameter*> sorted() const {
-    std::map<std::string, const Parameter*> by_name;
-    for (const Parameter& parameter : network.set().parameters())
-      by_name[parameter.name] = &parameter;
-    std::vector<const Parameter*> parameters;
-    for (const auto& [name, parameter] : by_name) parameters.push_back(parameter);
-    return parameters;
-  }
-
-  // The gradient of the mean square, in PyTorch's layout and order of names.
-  std::vector<double> gradient() {
-    const HostValue value =
-        evaluate(flat_gradient(network.set(), flat, mean_all(square(y))), inputs);
-    std::vector<double> foreign;
-    for (const Parameter* parameter : sorted()) {
-      std::vector<double> own(static_cast<size_t>(parameter->numel()));
-      for_each_element(parameter->spec, [&](int64_t internal, int64_t at) {
-        own[static_cast<size_t>(at)] =
-            value.data[static_cast<size_t>(parameter->offset + internal)];
-      });
-      foreign.insert(foreign.end(), own.begin(), own.end());
-    }
-    return foreign;
-  }
-
- private:
-  int phase_ = 0;
-};
-
-struct Expected {
-  const char* name;
-  DiTConfig config;
-  Shape shape;
-  std::vector<double> t, labels;
-  double first[4], norm, dot, gradient_norm, gradient_dot;
-  size_t weights;
-};
 
 TEST(DiT, OutputAndGradientsAreThoseOfPyTorch) {
-  for (const Expected& e :
-       {Expected{"classes and a variance",
-                 classes(),
-                 {2, 4, 8, 2},
-                 {7, 801},
-                 {2, 3},
-                 {0.44511453048876803, -1.0919019718261196, 0.4008461465518821, 0.9156281838803676},
-                 11.201021148440068,
-                 0.16427892149189427,
-                 2.6090024518564268,
-                 1.006731800726349,
-                 12748},
-        Expected{"no classes, other options",
-                 no_classes(),
-                 {1, 6, 6, 2},
-                 {250},
-                 {},
-                 {0.8597208521235521, -1.3713781797379012, 0.27649747264538493, 1.324250102820348},
-                 7.424624733530157,
-                 -1.9482796700052738,
-                 3.7027046299920574,
-                 -1.3353605641971549,
-                 12798}}) {
-    SCOPED_TRACE(e.name);
-    Built built(e.config, e.shape, e.t, e.labels);
-    EXPECT_EQ(static_cast<size_t>(built.network.set().count()), e.weights);
-    const std::vector<double> y = evaluate(built.y, built.inputs).data;
-    for (size_t i = 0; i < 4; ++i) EXPECT_NEAR(y[i], e.first[i], 1e-9) << i;
-    EXPECT_NEAR(norm(y), e.norm, 1e-9);
-    EXPECT_NEAR(dot(y), e.dot, 1e-9);
-    const std::vector<double> gradient = built.gradient();
-    EXPECT_NEAR(norm(gradient), e.gradient_norm, 1e-9);
-    EXPECT_NEAR(dot(gradient), e.gradient_dot, 1e-9);
-  }
+  SineNetwork told = built(classes(), {2, 4, 8, 2}, {7, 801}, {2, 3});
+  expect_values(told, {.first = {0.44511453048876803, -1.0919019718261196, 0.4008461465518821,
+                                 0.9156281838803676},
+                       .output = {11.201021148440068, 0.16427892149189427},
+                       .gradient = {2.6090024518564268, 1.006731800726349},
+                       .weights = 12748});
+  SineNetwork other = built(no_classes(), {1, 6, 6, 2}, {250}, {});
+  expect_values(other, {.first = {0.8597208521235521, -1.3713781797379012, 0.27649747264538493,
+                                  1.324250102820348},
+                        .output = {7.424624733530157, -1.9482796700052738},
+                        .gradient = {3.7027046299920574, -1.3353605641971549},
+                        .weights = 12798});
 }
 
 TEST(DiT, GradientsAreThoseOfDifferences) {
-  Built built(classes(), {1, 4, 4, 2}, {30}, {1});
-  const Tensor loss = mean_all(square(built.y));
-  expect_gradient(loss, flat_gradient(built.network.set(), built.flat, loss), "params",
-                  built.inputs);
+  const SineNetwork told = built(classes(), {1, 4, 4, 2}, {30}, {1});
+  const Tensor loss = mean_all(square(told.y));
+  expect_gradient(loss, flat_gradient(told.network.set(), told.flat, loss), "params", told.inputs);
 }
 
 // adaLN-Zero: what a fresh network gives is 0.
 TEST(DiT, BeginsAsZero) {
-  Built built(classes(), {1, 4, 4, 2}, {30}, {1});
-  const ParameterSet& set = built.network.set();
-  built.inputs["params"] = host_value(Shape{set.size()}, initial_parameters(set, 0));
-  EXPECT_EQ(norm(evaluate(built.y, built.inputs).data), 0);
+  SineNetwork told = built(classes(), {1, 4, 4, 2}, {30}, {1});
+  const ParameterSet& set = told.network.set();
+  told.inputs["params"] = host_value(Shape{set.size()}, initial_parameters(set, 0));
+  EXPECT_EQ(summary_of(evaluate(told.y, told.inputs).data).norm, 0);
 }
 
 // DiT-XL/2 with a variance: 675 million weights with one embedding of time and class (Peebles & Xie
