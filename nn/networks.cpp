@@ -1,5 +1,6 @@
 #include "nn/networks.h"
 
+#include "base/config_values.h"
 #include "nn/autoencoder_kl.h"
 #include "nn/classifier.h"
 #include "nn/ddgan.h"
@@ -11,6 +12,11 @@
 #include "nn/unet2d_training.h"
 
 namespace ito {
+
+// Networks that nobody else calls have no header: one file each in nn/.
+Result<Network> uvit_network(const ConfigValues& values);
+const NetworkTraining& uvit_training();
+
 namespace {
 
 template <typename Config, Result<Network> (*kMake)(const Config&)>
@@ -43,6 +49,12 @@ constexpr NetworkRow kNetworks[] = {
       .aliases = {}},
      make<DiTConfig, dit_network>,
      dit_training},
+    {{.name = "uvit",
+      .help = "transformer of patches with long skips, told time and class by tokens",
+      .source = "Bao et al. 2023",
+      .aliases = {}},
+     make<ConfigValues, uvit_network>,
+     uvit_training},
     {{.name = kLatentMapping,
       .help = "latent and class to an embedding",
       .source = "Karras et al. 2019",
