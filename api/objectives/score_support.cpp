@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "api/choices.h"
 #include "api/model_score.h"
 #include "api/training_rows.h"
 #include "base/error.h"
@@ -13,6 +14,15 @@
 
 namespace ito {
 namespace {
+
+struct ProjectionRow {
+  Name name;
+  Projection kind;
+};
+constexpr ProjectionRow kProjections[] = {
+    {{"rademacher", "independent signs", "Hutchinson 1990", ""}, Projection::kRademacher},
+    {{"gaussian", "standard normals", "Song et al. 2019, section 3", ""}, Projection::kGaussian},
+};
 
 constexpr int kPictureSteps = 50;  // predictor and corrector each
 
@@ -65,6 +75,17 @@ Validation held_out_score(const ScoreTraining& training) {
 }
 
 }  // namespace
+
+std::vector<Name> projection_choices() { return names_of(kProjections); }
+
+Result<ProjectionDraw> projection_draw(const TrainingOptions& options) {
+  ITO_ASSIGN(const ProjectionRow* row, row_called(std::span<const ProjectionRow>(kProjections),
+                                                  options.projection, "--projection"));
+  return ProjectionDraw([kind = row->kind, m = int64_t{options.projections}](
+                            const Shape& shape, const Randomness& random) {
+    return draw_projections(kind, m, shape, random.key, random.image, random.step);
+  });
+}
 
 ObjectiveLoss ScoreTraining::loss(ScoreTrainingLoss each) const {
   return [each = std::move(each), sde = sde, ladder = ladder, scheduler = scheduler,

@@ -1,5 +1,5 @@
 // What the objectives of score models share: the process, its network, times drawn in continuous
-// time or on a ladder, and the validation loss. Internal to this folder.
+// time or on a ladder, projections, and the validation loss. Internal to this folder.
 #pragma once
 
 #include <functional>
@@ -33,5 +33,10 @@ struct ScoreTraining {
 
 // The process that the options describe. For --sde ve with --sigma-max 0 the pixels are looked at.
 Result<ScoreTraining> score_training(const TrainingInput& input);
+
+// The vectors along which sliced objectives look at images of a shape [n, ...], as --projection and
+// --projections have them: [m, n, ...]. Error: no such --projection.
+using ProjectionDraw = std::function<Tensor(const Shape& shape, const Randomness& random)>;
+Result<ProjectionDraw> projection_draw(const TrainingOptions& options);
 
 }  // namespace ito

@@ -4,7 +4,6 @@
 // has the same minimum.
 #include <utility>
 
-#include "api/choices.h"
 #include "api/objectives/score_support.h"
 #include "base/error.h"
 #include "diffusion/noised_score_matching.h"
@@ -12,36 +11,20 @@
 namespace ito {
 namespace {
 
-struct ProjectionRow {
-  Name name;
-  Projection kind;
-};
-constexpr ProjectionRow kProjections[] = {
-    {{"rademacher", "independent signs", "Hutchinson 1990", ""}, Projection::kRademacher},
-    {{"gaussian", "standard normals", "Song et al. 2019, section 3", ""}, Projection::kGaussian},
-};
-
 Result<Trainee> matching(const TrainingInput& input, ScoreEstimator estimator) {
-  ITO_ASSIGN(const ProjectionRow* projection,
-             row_called(std::span<const ProjectionRow>(kProjections), input.options.projection,
-                        "--projection"));
+  ITO_ASSIGN(const ProjectionDraw projections, projection_draw(input.options));
   ITO_ASSIGN(ScoreTraining training, score_training(input));
   Objective objective = training.objective;
   objective.loss = training.loss(
-      [sde = training.sde, estimator, kind = projection->kind,
-       m = int64_t{input.options.projections}](
+      [sde = training.sde, estimator, projections](
           Tensor x0, Tensor t, Tensor noise, const ScoreFunction& score, const Randomness& random) {
-        Tensor v;
-        if (projects(estimator))
-          v = draw_projections(kind, m, x0.shape(), random.key, random.image, random.step);
+        const Tensor v = projects(estimator) ? projections(x0.shape(), random) : Tensor();
         return noised_score_matching(estimator, x0, t, noise, v, sde, score).loss;
       });
   return Trainee{.network = std::move(training.network), .objective = std::move(objective)};
 }
 
 }  // namespace
-
-std::vector<Name> projection_choices() { return names_of(kProjections); }
 
 Result<Trainee> ssm_objective(const TrainingInput& input) {
   return matching(input, ScoreEstimator::kSliced);

@@ -170,8 +170,9 @@ const std::vector<Case>& cases() {
 INSTANTIATE_TEST_SUITE_P(Rows, Objectives, ::testing::ValuesIn(cases()),
                          [](const auto& info) { return std::string(info.param.name); });
 
-// Gradients of gradients of a network: 120 steps each of the least one on pictures of 4x4, a tenth
-// of the time that compiling their kernels takes. That gradients are right is shown by differences
+// Objectives that match scores without noise, and energies. Most take gradients of gradients of a
+// network: 120 steps each of the least one on pictures of 4x4, a tenth of the time that compiling
+// their kernels takes. That gradients are right is shown by differences
 // (second_order_gradient_test.cpp).
 const std::vector<Case>& second_order_cases() {
   static const std::vector<Case> kCases = {

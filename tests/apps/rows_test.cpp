@@ -5,6 +5,7 @@
 
 #include "api/objectives.h"
 #include "api/training_rows.h"
+#include "base/name_list.h"
 #include "diffusion/choices.h"
 #include "diffusion/sampling.h"
 #include "io/json.h"
@@ -114,9 +115,15 @@ TEST(Rows, HelpBeginsWithTheRowsThatLookAtTheOption) {
   SamplerOptions sampling;
   visit_sampler_fields(sampling, plain);
   const std::string train = words_of(run_ito({"train", "--help"}).out);
-  for (const char* text : {" ssm, ssm-vr: projections per image ", " gan: length of the latent ",
-                           " consistency, ve, edm: smallest noise level", " edm: mean of ln(sigma)",
-                           " vp, subvp: noise rate at time 0 "})
+  std::vector<std::string_view> sliced;
+  for (const ObjectiveRow& row : objective_rows())
+    if (lists(row.options, "projections")) sliced.push_back(row.name.name);
+  EXPECT_GE(sliced.size(), 2u);
+  const std::string projections = " " + joined(sliced) + ": projections per image ";
+  EXPECT_NE(train.find(projections), std::string::npos) << projections;
+  for (const char* text :
+       {" gan: length of the latent ", " consistency, ve, edm: smallest noise level",
+        " edm: mean of ln(sigma)", " vp, subvp: noise rate at time 0 "})
     EXPECT_NE(train.find(text), std::string::npos) << text;
   const std::string sample = words_of(run_ito({"sample", "--help"}).out);
   for (const char* text : {" ddim: 0 is deterministic", " pc: step to the next ",
