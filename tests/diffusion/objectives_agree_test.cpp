@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "diffusion/finite_difference_score_matching.h"
 #include "diffusion/score_matching.h"
 #include "diffusion/streams.h"
 #include "graph/compile.h"
@@ -123,6 +124,11 @@ Tensor ssm_rademacher(Tensor x, const Draw& d, const ScoreFunction& score) {
 Tensor ssm_vr(Tensor x, const Draw& d, const ScoreFunction& score) {
   return ssm_with(Projection::kRademacher, true, x, d, score);
 }
+Tensor fd_ssm(Tensor x, const Draw& d, const ScoreFunction& score) {
+  const Tensor v = draw_projections(Projection::kRademacher, 1, x.shape(), d.key, d.image, d.step);
+  const Tensor h = full(x.graph(), d.time.shape(), kFiniteDifferenceStep);
+  return finite_difference_score_matching(x, d.time, v, h, score).loss;
+}
 Tensor dsm(Tensor x, const Draw& d, const ScoreFunction& score) {
   const Tensor noise = draw_score_noise(x.shape(), d.key, d.image, d.step);
   return denoising_score_matching(x, d.time, noise, kSigma, score).loss;
@@ -144,6 +150,7 @@ TEST_F(ObjectivesAgree, SlicedScoreMatchingLearnsTheScore) {
 TEST_F(ObjectivesAgree, VarianceReducedSlicedScoreMatchingLearnsTheScore) {
   EXPECT_LEARNS(ssm_vr, 0, false);
 }
+TEST_F(ObjectivesAgree, FiniteDifferencesLearnTheScore) { EXPECT_LEARNS(fd_ssm, 0, false); }
 TEST_F(ObjectivesAgree, DenoisingScoreMatchingLearnsTheSmoothedScore) {
   EXPECT_LEARNS(dsm, kSigma, false);
 }
