@@ -21,8 +21,8 @@ Result<int> TrainingInput::side() const {
 
 // One file each in api/objectives/.
 ObjectiveMaker simple_objective, huber_objective, hybrid_objective, vlb_objective, flow_objective,
-    consistency_objective, dsm_objective, ssm_objective, ssm_vr_objective, ism_objective,
-    edm_objective, gan_objective, classifier_objective, noisy_classifier_objective;
+    consistency_objective, dsm_objective, ssm_objective, ssm_vr_objective, fd_ssm_objective,
+    ism_objective, edm_objective, gan_objective, classifier_objective, noisy_classifier_objective;
 
 namespace {
 
@@ -177,6 +177,13 @@ constexpr ObjectiveRow kObjectives[] = {
      .options = ITO_SCORE "ladder projections projection",
      .preset = to_score,
      .make = ssm_vr_objective},
+    {.name = {"fd-ssm", "sliced score matching by finite differences",
+              "Pang, Xu, Li, Song, Ermon, Zhu 2020, section 4", "fd_ssm"},
+     .implied = never,
+     .processes = kSdes,
+     .options = ITO_SCORE "ladder projections projection",
+     .preset = to_score,
+     .make = fd_ssm_objective},
     {.name = {"ism", "implicit score matching with the exact trace", "Hyvärinen 2005, eq. 4", ""},
      .implied = never,
      .processes = kSdes,

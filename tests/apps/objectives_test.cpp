@@ -183,6 +183,7 @@ const std::vector<Case>& second_order_cases() {
        {"--sde", "ve", "--sigma-max", "8", "--projections", "2"},
        "ScoreSdeVeScheduler",
        kEm},
+      {"fd_ssm", "fd-ssm", {"--sde", "vp"}, "ScoreSdeVpScheduler", kEm},
       {"energy_norm", "simple", {"--energy", "norm"}, "DDPMScheduler", kDdim},
       {"energy_head", "simple", {"--energy", "head"}, "DDPMScheduler", kDdim},
       {"energy_inner", "dsm", {"--sde", "vp", "--energy", "inner"}, "ScoreSdeVpScheduler", kEm}};
