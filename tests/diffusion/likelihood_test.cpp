@@ -263,11 +263,13 @@ TEST_F(LikelihoodOnDevice, LineIntegralsGiveLogDensityDifferencesBothWays) {
     for (const double tolerance : {kTight.rtol, 1e-4}) {
       ASSERT_OK_AND_ASSIGN(auto solver, OdeSolver::create(device(), line_system(score, {7, 3}),
                                                           {.rtol = tolerance, .atol = tolerance}));
-      ASSERT_OK(solver->write("line_from", std::vector<float>(x.begin(), x.end() - 3)));
-      ASSERT_OK(solver->write("line_to", std::vector<float>(x.begin() + 3, x.end())));
-      ASSERT_OK(solver->write("line_time", times));
+      ASSERT_OK(
+          solver->write(likelihood_ports::kLineFrom, std::vector<float>(x.begin(), x.end() - 3)));
+      ASSERT_OK(
+          solver->write(likelihood_ports::kLineTo, std::vector<float>(x.begin() + 3, x.end())));
+      ASSERT_OK(solver->write(likelihood_ports::kLineTime, times));
       const auto integral = [&](double from, double to) -> Result<std::vector<double>> {
-        ITO_TRY(solver->write("y.difference", std::vector<float>(7, 0.0f)));
+        ITO_TRY(solver->write(likelihood_ports::kDifference, std::vector<float>(7, 0.0f)));
         ITO_TRY(solver->solve(from, to, kMost));
         return solver->value("difference");
       };
