@@ -87,14 +87,14 @@ Result<std::unique_ptr<BoundMeter>> BoundMeter::create(vk::Device& device, const
   ITO_TRY(weights.bind(*session->executor_));
   const std::vector<uint32_t> key = {static_cast<uint32_t>(settings.seed),
                                      static_cast<uint32_t>(settings.seed >> 32)};
-  ITO_TRY(session->executor_->write(sampling_names::kKey, key));
+  ITO_TRY(session->executor_->write(sampling_ports::kKey, key));
   ITO_TRY(session->executor_->prepare());
   return session;
 }
 
 Result<std::vector<ImageBound>> BoundMeter::measure(const ImageDataset& data,
                                                     std::span<const int64_t> indices) {
-  using namespace bound_names;
+  using namespace bound_ports;
   const int64_t count = static_cast<int64_t>(indices.size());
   if (count < 1 || count > settings_.batch)
     return invalid_argument("{} images were asked for in one batch, expected 1 to {}", count,
@@ -117,19 +117,19 @@ Result<std::vector<ImageBound>> BoundMeter::measure(const ImageDataset& data,
   }
   if (classes_ > 0) {
     ITO_ASSIGN(labels, padded_labels(labels, settings_.batch, settings_.batch, classes_));
-    ITO_TRY(executor_->write(batch_name::kLabels, labels));
+    ITO_TRY(executor_->write(batch_ports::kLabels, labels));
   }
   ITO_TRY(executor_->write(kX0, pixels));
-  ITO_TRY(executor_->write(sampling_names::kImage, images));
-  ITO_TRY(executor_->write(sampling_names::kStep, std::vector<uint32_t>{0}));
+  ITO_TRY(executor_->write(sampling_ports::kImage, images));
+  ITO_TRY(executor_->write(sampling_ports::kStep, std::vector<uint32_t>{0}));
   const size_t strata = means_.size();
   const std::vector<float> nothing(static_cast<size_t>(settings_.batch) * strata, 0.0f);
-  for (const char* name : {kTerms, kErrors}) ITO_TRY(executor_->write(name, nothing));
+  for (const auto& port : {kTerms, kErrors}) ITO_TRY(executor_->write(port, nothing));
   for (int k = 0; k < strata_.count(); ++k) ITO_TRY(executor_->run());
 
-  ITO_ASSIGN(const auto prior, executor_->read<float>(kPrior));
-  ITO_ASSIGN(const auto terms, executor_->read<float>(kTerms));
-  ITO_ASSIGN(const auto errors, executor_->read<float>(kErrors));
+  ITO_ASSIGN(const auto prior, executor_->read(kPrior));
+  ITO_ASSIGN(const auto terms, executor_->read(kTerms));
+  ITO_ASSIGN(const auto errors, executor_->read(kErrors));
   std::vector<ImageBound> results;
   for (size_t i = 0; i < indices.size(); ++i) {
     results.push_back(add_image(indices[i], prior[i], std::span(terms).subspan(i * strata, strata),

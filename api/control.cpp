@@ -44,7 +44,7 @@ Status check_observation(const Observation& observation, const Shape& shape) {
 
 LogProbability log_probability(const ClassGuidance& guidance, const MarginalFunction& marginal) {
   return [&guidance, marginal](Tensor x, Tensor t) {
-    const Tensor labels = input(x.graph(), batch_name::kLabels, {x.dim(0)}, DType::kU32);
+    const Tensor labels = input(x.graph(), batch_ports::kLabels, {x.dim(0)});
     return class_log_probability(guidance.classifier.network, marginal, labels, guidance.classes)(
         x, t);
   };
@@ -87,14 +87,14 @@ Status bind_control(vk::Device& device, Executor& step, const SampleControl* con
   const Observation& observation = *control->observation;
   ITO_ASSIGN(Plan plan, compile(observation_program(observation.measurement), device.caps()));
   ITO_ASSIGN(const auto executor, Executor::create(device, std::move(plan)));
-  ITO_TRY(executor->write(constraint_names::kObservation, observation.y));
+  ITO_TRY(executor->write(constraint_ports::kObservation, observation.y));
   ITO_TRY(executor->run());
-  ITO_ASSIGN(DeviceTensor coefficients, executor->tensor(constraint_names::kObserved));
+  ITO_ASSIGN(DeviceTensor coefficients, executor->tensor(constraint_ports::kObserved));
   ITO_TRY(executor->wait());
-  ITO_TRY(step.bind(constraint_names::kObserved, std::move(coefficients)));
+  ITO_TRY(step.bind(constraint_ports::kObserved, std::move(coefficients)));
   ITO_ASSIGN(const std::vector<float> deviations,
              observed_std(observation.measurement, observation.noise_std));
-  return step.write(constraint_names::kObservedStd, deviations);
+  return step.write(constraint_ports::kObservedStd, deviations);
 }
 
 }  // namespace ito

@@ -39,7 +39,7 @@ struct SampleControl {
 Status check_control(const SampleControl& control, const Shape& shape, int model_classes);
 
 // Guides the model, and the constraint of the observation (empty without) on it. The graphs have
-// further inputs: the labels (batch_name::kLabels) and those of bind_control. `control` must
+// further inputs: the labels (batch_ports::kLabels) and those of bind_control. `control` must
 // outlive them. levels_known: the method knows the level of x itself (Method::level); otherwise it
 // is that of the model's SDE. Errors: a model that has none.
 void guide(const SampleControl* control, DiffusionModel& model);

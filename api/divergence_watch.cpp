@@ -8,7 +8,7 @@
 
 namespace ito {
 
-using sampling_names::kDivergence;
+using sampling_ports::kDivergence;
 
 Status DivergenceWatch::start() {
   return executor_.enqueue_write(kDivergence, std::vector<uint32_t>{0, 0});

@@ -10,7 +10,7 @@
 namespace ito {
 namespace {
 
-using flow_names::kState;
+using flow_ports::kState;
 
 }  // namespace
 
@@ -96,9 +96,9 @@ Result<std::vector<float>> FlowCoder::follow(std::span<const float> x,
   const int64_t rows = static_cast<int64_t>(x.size()) / row_;
   ITO_ASSIGN(const std::vector<uint32_t> classes, padded_labels(labels, rows, batch_, classes_));
   ITO_TRY(solver_->write(kState, batch));
-  if (classes_ > 0) ITO_TRY(solver_->write(batch_name::kLabels, classes));
+  if (classes_ > 0) ITO_TRY(solver_->write(batch_ports::kLabels, classes));
   ITO_TRY(solver_->solve(from, to, max_evaluations_, after_attempt));
-  ITO_ASSIGN(std::vector<float> result, solver_->read<float>(kState));
+  ITO_ASSIGN(std::vector<float> result, solver_->read(kState));
   result.resize(x.size());
   return result;
 }

@@ -16,7 +16,7 @@
 namespace ito {
 
 // Input of a network that fills in, f32 [n,h,w,1+c]: where to fill, then what is known.
-inline constexpr const char* kInpainting = "inpainting";
+inline constexpr Port<float> kInpainting{"inpainting"};
 
 // Whether a network fills in: its sample, a mask and a masked sample are its input channels.
 bool fills_in(const Signature& signature);

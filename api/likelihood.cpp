@@ -14,8 +14,8 @@
 namespace ito {
 namespace {
 
-using flow_names::kState;
-using likelihood_names::kDeltaState;
+using flow_ports::kState;
+using likelihood_ports::kDelta;
 
 }  // namespace
 
@@ -61,18 +61,18 @@ Result<std::unique_ptr<LikelihoodMeter>> LikelihoodMeter::create(
   if (settings.dequantise) {
     ITO_ASSIGN(Plan plan, compile(dequantisation_program(shape), device.caps()));
     ITO_ASSIGN(session->dequantise_, Executor::create(device, std::move(plan)));
-    ITO_TRY(session->dequantise_->write(sampling_names::kKey, key));
+    ITO_TRY(session->dequantise_->write(sampling_ports::kKey, key));
     ITO_ASSIGN(DeviceTensor x, solver.tensor(kState));
     ITO_TRY(session->dequantise_->bind(kState, std::move(x)));
   }
   if (!settings.likelihood.exact()) {
     ITO_ASSIGN(Plan plan, compile(probe_program(shape, settings.likelihood), device.caps()));
     ITO_ASSIGN(session->probes_, Executor::create(device, std::move(plan)));
-    ITO_TRY(session->probes_->write(sampling_names::kKey, key));
+    ITO_TRY(session->probes_->write(sampling_ports::kKey, key));
     for (int k = 0; k < settings.likelihood.probes; ++k) {
-      const std::string name = likelihood_names::kProbe + std::to_string(k);
-      ITO_ASSIGN(DeviceTensor v, solver.tensor(name));
-      ITO_TRY(session->probes_->bind(name, std::move(v)));
+      const auto port = likelihood_ports::kProbe[k];
+      ITO_ASSIGN(DeviceTensor v, solver.tensor(port));
+      ITO_TRY(session->probes_->bind(port, std::move(v)));
     }
   }
   return session;
@@ -93,21 +93,21 @@ Status LikelihoodMeter::write_batch(const ImageDataset& data, std::span<const in
   const int64_t rows = static_cast<int64_t>(indices.size());
   images.resize(static_cast<size_t>(settings_.batch), images.back());
   ITO_ASSIGN(labels, padded_labels(labels, rows, settings_.batch, classes_));
-  if (classes_ > 0) ITO_TRY(solver_->write(batch_name::kLabels, labels));
+  if (classes_ > 0) ITO_TRY(solver_->write(batch_ports::kLabels, labels));
   ITO_ASSIGN(pixels, padded_batch(pixels, image_.numel(), settings_.batch));
   if (dequantise_) {
-    ITO_TRY(dequantise_->enqueue_write(likelihood_names::kPixels, pixels));
-    ITO_TRY(dequantise_->enqueue_write(sampling_names::kImage, images));
+    ITO_TRY(dequantise_->enqueue_write(likelihood_ports::kPixels, pixels));
+    ITO_TRY(dequantise_->enqueue_write(sampling_ports::kImage, images));
     ITO_TRY(dequantise_->run());
   } else {
     ITO_TRY(solver_->write(kState, pixels));
   }
   if (probes_) {
-    ITO_TRY(probes_->enqueue_write(sampling_names::kImage, images));
+    ITO_TRY(probes_->enqueue_write(sampling_ports::kImage, images));
     ITO_TRY(probes_->run());
   }
   const int64_t columns = settings_.likelihood.columns();
-  return solver_->write(kDeltaState,
+  return solver_->write(kDelta,
                         std::vector<float>(static_cast<size_t>(settings_.batch * columns), 0.0f));
 }
 
@@ -125,8 +125,8 @@ Result<std::vector<ImageLikelihood>> LikelihoodMeter::measure(
   ITO_TRY(write_batch(data, indices));
   ITO_ASSIGN(const OdeReport report,
              solver_->solve(start_, end_, settings_.max_evaluations, after_attempt));
-  ITO_ASSIGN(const std::vector<float> z, solver_->read<float>(kState));
-  ITO_ASSIGN(const std::vector<double> delta, solver_->value(likelihood_names::kDelta));
+  ITO_ASSIGN(const std::vector<float> z, solver_->read(kState));
+  ITO_ASSIGN(const std::vector<double> delta, solver_->value(kDeltaComponent));
   const size_t dimensions = static_cast<size_t>(image_.numel());
   const size_t columns = static_cast<size_t>(settings_.likelihood.columns());
   const double byte_bits = settings_.dequantise ? kByteBits : std::log2(127.5);

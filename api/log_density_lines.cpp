@@ -63,7 +63,7 @@ Result<ImagePairs> pairs_of(const LineEnd& from, const LineEnd& to, const ModelF
 Result<std::vector<LogDensityDifference>> log_density_differences(
     vk::Device& device, const ModelFlow& given, const ImagePairs& pairs, double time,
     const OdeOptions& options, int64_t max_evaluations) {
-  using namespace likelihood_names;
+  using namespace likelihood_ports;
   ITO_ASSIGN(const ModelFlow model, flow_on_device(given, device.caps()));
   const size_t count = static_cast<size_t>(pairs.count);
   const size_t numbers = count * static_cast<size_t>(model.image.numel());
@@ -82,12 +82,12 @@ Result<std::vector<LogDensityDifference>> log_density_differences(
   ITO_TRY(solver->write(kLineFrom, pairs.from));
   ITO_TRY(solver->write(kLineTo, pairs.to));
   ITO_TRY(solver->write(kLineTime, std::vector<float>(count, static_cast<float>(time))));
-  if (model.classes > 0) ITO_TRY(solver->write(batch_name::kLabels, classes));
+  if (model.classes > 0) ITO_TRY(solver->write(batch_ports::kLabels, classes));
   const auto integral = [&](double start, double end) -> Result<std::vector<double>> {
-    ITO_TRY(solver->write(kDifferenceState, std::vector<float>(count, 0.0f)));
+    ITO_TRY(solver->write(kDifference, std::vector<float>(count, 0.0f)));
     ITO_ASSIGN(const OdeReport report, solver->solve(start, end, max_evaluations));
     for (size_t i = 0; i < count; ++i) points[i] += report.evaluations[i];
-    return solver->value(kDifference);
+    return solver->value(kDifferenceComponent);
   };
   ITO_ASSIGN(const std::vector<double> there, integral(0, 1));
   ITO_ASSIGN(const std::vector<double> back, integral(1, 0));

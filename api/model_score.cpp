@@ -82,8 +82,8 @@ std::vector<float> guidance_embedding(double scale, int64_t features) {
 Conditioning session_conditioning(Graph& graph, const Signature& signature, int64_t n,
                                   const SamplingInputs& inputs) {
   Conditioning conditioning = conditioning_inputs(graph, signature, n,
-                                                  {.classes = batch_name::kLabels,
-                                                   .context = batch_name::kContext,
+                                                  {.classes = batch_ports::kLabels.name,
+                                                   .context = batch_ports::kContext.name,
                                                    .guidance = nullptr,
                                                    .latent = nullptr});
   if (inputs.guidance_scale) {
@@ -94,10 +94,9 @@ Conditioning session_conditioning(Graph& graph, const Signature& signature, int6
                      {n, signature.guidance});
   }
   if (signature.latent > 0)
-    conditioning.latent =
-        ddgan_latent(n, signature.latent, input(graph, sampling_names::kKey, {2}, DType::kU32),
-                     input(graph, sampling_names::kImage, {n}, DType::kU32),
-                     input(graph, sampling_names::kStep, {}, DType::kU32));
+    conditioning.latent = ddgan_latent(n, signature.latent, input(graph, sampling_ports::kKey, {2}),
+                                       input(graph, sampling_ports::kImage, {n}),
+                                       input(graph, sampling_ports::kStep, {}));
   return conditioning;
 }
 
@@ -127,7 +126,7 @@ Denoiser classifier_free_denoiser(const Network& network, const ClassifierFree& 
       conditioning.classes = concat({conditioning.classes, none}, 0);
     }
     if (network.signature().context > 0) {
-      const Tensor none = input(graph, batch_name::kNoContext, conditioning.context.shape());
+      const Tensor none = input(graph, batch_ports::kNoContext, conditioning.context.shape());
       conditioning.context = concat({conditioning.context, none}, 0);
     }
     const Tensor one = network_sample(network.signature(), x);

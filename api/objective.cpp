@@ -6,8 +6,8 @@
 namespace ito {
 
 Batch batch_inputs(Graph& graph, const BatchPorts& ports, const Shape& shape) {
-  Batch batch{.images = input(graph, batch_name::kImages, shape)};
-  if (ports.labels) batch.labels = input(graph, batch_name::kLabels, {shape[0]}, DType::kU32);
+  Batch batch{.images = input(graph, batch_ports::kImages, shape)};
+  if (ports.labels) batch.labels = input(graph, batch_ports::kLabels, {shape[0]});
   return batch;
 }
 
@@ -15,7 +15,7 @@ LossFunction batch_loss(const Objective& objective, const Shape& shape) {
   return [loss = objective.loss, ports = objective.ports, shape](
              Graph& graph, const Scope& parameters, Tensor counter) {
     Randomness random{.image = iota(graph, {shape[0]}, 0), .step = counter};
-    if (ports.randomness) random.key = input(graph, batch_name::kKey, {2}, DType::kU32);
+    if (ports.randomness) random.key = input(graph, batch_ports::kKey, {2});
     return loss(parameters.drawing(random), batch_inputs(graph, ports, shape), random);
   };
 }

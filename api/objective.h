@@ -84,7 +84,7 @@ struct Objective {
 };
 
 // The objective's loss on batches of this shape as the training step takes it: adds the inputs of
-// api/task.h's batch_name that the ports ask for.
+// api/task.h's batch_ports that the ports ask for.
 LossFunction batch_loss(const Objective& objective, const Shape& shape);
 
 }  // namespace ito

@@ -9,7 +9,7 @@
 
 namespace ito {
 
-using namespace ode_names;
+using namespace ode_ports;
 
 Result<std::unique_ptr<OdeSolver>> OdeSolver::create(vk::Device& device, const OdeSystem& system,
                                                      const OdeOptions& options,
@@ -32,8 +32,6 @@ Status OdeSolver::bind(const std::string& name, DeviceTensor tensor) {
   return start_->bind(name, std::move(tensor));
 }
 
-Result<DeviceTensor> OdeSolver::tensor(const std::string& name) { return start_->tensor(name); }
-
 // One memory for what both programs know.
 Status OdeSolver::share() {
   if (shared_) return {};
@@ -51,10 +49,10 @@ Status OdeSolver::share() {
 }
 
 Result<std::vector<double>> OdeSolver::value(const std::string& component) {
-  ITO_ASSIGN(const std::vector<float> high, step_->read<float>(kY + component));
+  ITO_ASSIGN(const std::vector<float> high, step_->read(kY[component]));
   std::vector<double> sum(high.begin(), high.end());
-  if (step_->plan().find_external(kRest + component) < 0) return sum;
-  ITO_ASSIGN(const std::vector<float> rest, step_->read<float>(kRest + component));
+  if (!step_->has(kRest[component])) return sum;
+  ITO_ASSIGN(const std::vector<float> rest, step_->read(kRest[component]));
   for (size_t i = 0; i < sum.size(); ++i) sum[i] += rest[i];
   return sum;
 }
@@ -81,9 +79,9 @@ Status OdeSolver::run_attempts(int64_t most, const std::function<bool()>& after_
 
 Result<OdeReport> OdeSolver::report(int64_t max_evaluations) {
   OdeReport report;
-  ITO_ASSIGN(const std::vector<uint32_t> status, step_->read<uint32_t>(kStatus));
-  ITO_ASSIGN(report.evaluations, step_->read<uint32_t>(kEvaluations));
-  ITO_ASSIGN(report.rejections, step_->read<uint32_t>(kRejections));
+  ITO_ASSIGN(const std::vector<uint32_t> status, step_->read(kStatus));
+  ITO_ASSIGN(report.evaluations, step_->read(kEvaluations));
+  ITO_ASSIGN(report.rejections, step_->read(kRejections));
   for (size_t i = 0; i < status.size(); ++i) {
     report.attempts = std::max(
         report.attempts,
@@ -94,10 +92,10 @@ Result<OdeReport> OdeSolver::report(int64_t max_evaluations) {
     const auto found = std::find(status.begin(), status.end(), static_cast<uint32_t>(failure));
     if (found == status.end()) continue;
     const size_t i = static_cast<size_t>(found - status.begin());
-    ITO_ASSIGN(const std::vector<float> times, step_->read<float>(kTime));
-    ITO_ASSIGN(const std::vector<float> rests, step_->read<float>(kTimeRest));
+    ITO_ASSIGN(const std::vector<float> times, step_->read(kTime));
+    ITO_ASSIGN(const std::vector<float> rests, step_->read(kTimeRest));
     const double t = static_cast<double>(times[i]) + rests[i];
-    ITO_ASSIGN(const std::vector<uint32_t> failed_at, step_->read<uint32_t>(kFailedAt));
+    ITO_ASSIGN(const std::vector<uint32_t> failed_at, step_->read(kFailedAt));
     if (failure == OdeStatus::kNotFinite)
       return diverged("{} ODE: step {} of image {} of the batch is not finite, at time {}", name_,
                       failed_at[i], i, t);

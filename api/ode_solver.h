@@ -31,16 +31,19 @@ class OdeSolver {
   // Before the first solve().
   Status bind(const std::string& name, DeviceTensor tensor);
   // The memory of an external, to be bound elsewhere.
-  Result<DeviceTensor> tensor(const std::string& name);
+  template <typename T, typename Name>
+  Result<DeviceTensor> tensor(const Port<T, Name>& port) {
+    return start_->tensor(port);
+  }
   // Takes a copy for the next solve(); does not wait.
-  template <typename T>
-  Status write(const std::string& name, const std::vector<T>& values) {
-    return start_->enqueue_write(name, values);
+  template <typename T, typename Name>
+  Status write(const Port<T, Name>& port, const std::vector<T>& values) {
+    return start_->enqueue_write(port, values);
   }
   // Waits.
-  template <typename T>
-  Result<std::vector<T>> read(const std::string& name) {
-    return step_->read<T>(name);
+  template <typename T, typename Name>
+  Result<std::vector<T>> read(const Port<T, Name>& port) {
+    return step_->read(port);
   }
   // The value of a component, rest added. Waits.
   Result<std::vector<double>> value(const std::string& component);

@@ -16,10 +16,10 @@ Status go_on(bool wanted, const char* what) {
 }
 
 Status reset_states(Executor& executor, const Method& method, const Shape& x) {
-  ITO_TRY(executor.enqueue_write(sampling_names::kStep, std::vector<uint32_t>{0}));
+  ITO_TRY(executor.enqueue_write(sampling_ports::kStep, std::vector<uint32_t>{0}));
   for (const MethodState& state : method.states) {
     const int64_t size = state.per_image ? x[0] : x.numel();
-    ITO_TRY(executor.enqueue_write(sampling_names::kHistory + state.name,
+    ITO_TRY(executor.enqueue_write(sampling_ports::kHistory[state.name],
                                    std::vector<float>(static_cast<size_t>(size))));
   }
   return {};

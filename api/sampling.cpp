@@ -89,11 +89,7 @@ Status SamplingSession::prepare_steps(vk::Device& device, const DeviceWeights& w
   ITO_ASSIGN(Plan plan, compile(loop_.step, device.caps()));
   ITO_ASSIGN(step_, Executor::create(device, std::move(plan)));
   ITO_TRY(weights.bind(*step_));
-  for (const char* name : {sampling_names::kX, sampling_names::kKey, sampling_names::kImage}) {
-    if (step_->plan().find_external(name) < 0) continue;
-    ITO_ASSIGN(DeviceTensor tensor, start_->tensor(name));
-    ITO_TRY(step_->bind(name, std::move(tensor)));
-  }
+  ITO_TRY(step_->share(*start_, sampling_ports::kX, sampling_ports::kKey, sampling_ports::kImage));
   ITO_TRY(bind_control(device, *step_, control));
   return step_->prepare();
 }
@@ -102,8 +98,8 @@ Status SamplingSession::prepare_flow(vk::Device& device, const DeviceWeights& we
                                      const OdeOptions& options) {
   ITO_ASSIGN(solver_, OdeSolver::create(device, *loop_.flow, options));
   ITO_TRY(weights.bind(*solver_));
-  ITO_ASSIGN(DeviceTensor x, solver_->tensor(flow_names::kState));
-  return start_->bind(sampling_names::kX, std::move(x));
+  ITO_ASSIGN(DeviceTensor x, solver_->tensor(flow_ports::kState));
+  return start_->bind(sampling_ports::kX, std::move(x));
 }
 
 Result<std::unique_ptr<SamplingSession>> SamplingSession::create(vk::Device& device,
@@ -128,20 +124,20 @@ Shape SamplingSession::shape(int64_t requests) const {
 Status SamplingSession::write_conditioning(const std::vector<uint32_t>& labels,
                                            const std::vector<uint32_t>& rows) {
   if (loop_.classes > 0)
-    ITO_TRY(solver_ ? solver_->write(batch_name::kLabels, labels)
-                    : step_->enqueue_write(batch_name::kLabels, labels));
+    ITO_TRY(solver_ ? solver_->write(batch_ports::kLabels, labels)
+                    : step_->enqueue_write(batch_ports::kLabels, labels));
   if (context_ == nullptr) return {};
-  const auto write = [&](const char* name, const ContextStates& context,
+  const auto write = [&](const Port<float>& port, const ContextStates& context,
                          const std::vector<uint32_t>& which) -> Status {
     ITO_ASSIGN(const std::vector<float> states, context_rows(context, which));
-    return solver_ ? solver_->write(name, states) : step_->enqueue_write(name, states);
+    return solver_ ? solver_->write(port, states) : step_->enqueue_write(port, states);
   };
-  ITO_TRY(write(batch_name::kContext, *context_, rows));
+  ITO_TRY(write(batch_ports::kContext, *context_, rows));
   if (!options_.classifier_free) return {};
   std::vector<uint32_t> negative;
   for (const uint32_t row : rows)
     negative.push_back(row % static_cast<uint32_t>(options_.negative_context->rows));
-  return write(batch_name::kNoContext, *options_.negative_context, negative);
+  return write(batch_ports::kNoContext, *options_.negative_context, negative);
 }
 
 // For a picture's latents: PyTorch's next numbers, or the device's own of that stream.
@@ -175,10 +171,10 @@ Status SamplingSession::write_inpainting(const std::vector<uint32_t>& seeds) {
 
 // Where a run begins is given; noise that its steps draw is still the seeds'.
 Status SamplingSession::begin_at(const std::vector<float>& x, const std::vector<uint32_t>& seeds) {
-  if (solver_) return solver_->write(flow_names::kState, x);
-  if (step_->plan().find_external(sampling_names::kImage) >= 0)
-    ITO_TRY(step_->enqueue_write(sampling_names::kImage, seeds));
-  return step_->enqueue_write(sampling_names::kX, x);
+  if (solver_) return solver_->write(flow_ports::kState, x);
+  if (step_->has(sampling_ports::kImage))
+    ITO_TRY(step_->enqueue_write(sampling_ports::kImage, seeds));
+  return step_->enqueue_write(sampling_ports::kX, x);
 }
 
 Status SamplingSession::start(const std::vector<uint32_t>& seeds, std::vector<float> x) {
@@ -209,30 +205,29 @@ Status SamplingSession::start(const std::vector<uint32_t>& seeds, std::vector<fl
     return begin_at(x, seeds);
   }
   ITO_TRY(write_inpainting(seeds));
-  if (!x.empty()) ITO_TRY(start_->enqueue_write(sampling_names::kX, x));
-  ITO_TRY(start_->enqueue_write(sampling_names::kImage, seeds));
+  if (!x.empty()) ITO_TRY(start_->enqueue_write(sampling_ports::kX, x));
+  ITO_TRY(start_->enqueue_write(sampling_ports::kImage, seeds));
   return start_->run();
 }
 
 Status SamplingSession::run_steps(int64_t count, const std::function<bool()>& after_step) {
   const Method& method = *loop_.sampling.method;
   ITO_TRY(reset_states(*step_, method, loop_.shape));
-  const std::string x0 = std::string(method_names::kOutput) + solver_names::kX0;
   std::deque<std::pair<int, vk::ReadTicket>> previews;
   const auto before = [&](int done) -> Status {
     const std::optional<Solver>& solver = loop_.sampling.solver;
     if (torch_.empty() || (solver && !solver->uses_noise(static_cast<size_t>(done)))) return {};
     for (int draw = 0; draw < method.draws; ++draw) {
-      const std::string name = method_names::kNoise + std::to_string(draw);
+      const auto port = method_ports::kNoise[draw];
       const std::vector<float> noise = torch_normal(torch_, loop_.shape);
       // A draw that no row uses is no input.
-      if (step_->plan().find_external(name) >= 0) ITO_TRY(step_->enqueue_write(name, noise));
+      if (step_->has(port)) ITO_TRY(step_->enqueue_write(port, noise));
     }
     return {};
   };
   const auto after = [&](int done) -> Status {
     if (preview_every_ > 0 && done % preview_every_ == 0 && done < method.steps) {
-      ITO_ASSIGN(vk::ReadTicket ticket, step_->enqueue_read(x0));
+      ITO_ASSIGN(vk::ReadTicket ticket, step_->enqueue_read(solver_ports::kX0));
       previews.emplace_back(done, std::move(ticket));
     }
     ITO_TRY(show_previews(previews, count, /*wait=*/false));
@@ -306,8 +301,8 @@ Result<std::vector<float>> SamplingSession::run(std::span<const float> x,
   } else {
     ITO_TRY(run_steps(count, after_step));
   }
-  ITO_ASSIGN(std::vector<float> images, solver_ ? solver_->read<float>(flow_names::kState)
-                                                : step_->read<float>(sampling_names::kX));
+  ITO_ASSIGN(std::vector<float> images,
+             solver_ ? solver_->read(flow_ports::kState) : step_->read(sampling_ports::kX));
   if (decoder_) {
     ITO_ASSIGN(images, decoder_->decode_scaled(loop_.shape, images));
   }

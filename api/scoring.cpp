@@ -14,8 +14,8 @@
 namespace ito {
 namespace {
 
-constexpr const char* kScoreCorrect = "correct";  // f32 [n]: 1 where the class is the label
-constexpr const char* kFeatures = "features";     // f32 [n, count()]
+constexpr Port<float> kScoreCorrect{"correct"};  // [n]: 1 where the class is the label
+constexpr Port<float> kFeatures{"features"};     // [n, count()]
 
 }  // namespace
 
@@ -44,7 +44,7 @@ Result<int64_t> ImageJudge::write_images(std::span<const float> images) {
   CHECK(count >= 1 && count <= shape_[0], "not 1 to the batch of images");
   std::vector<float> padded(images.begin(), images.end());
   padded.resize(static_cast<size_t>(shape_.numel()));
-  ITO_TRY(executor_->write(batch_name::kImages, padded));
+  ITO_TRY(executor_->write(batch_ports::kImages, padded));
   return count;
 }
 
@@ -64,7 +64,7 @@ Result<std::unique_ptr<Features>> Features::create(vk::Device& device, const Com
         program.name = "features";
         Graph& graph = *program.graph;
         const FlatTensors flat = flat_inputs(graph, state_name::kParameters, network.set());
-        const Tensor x = input(graph, batch_name::kImages, batch_shape);
+        const Tensor x = input(graph, batch_ports::kImages, batch_shape);
         program.output(kFeatures, network.features()->build(Scope(network.set(), flat), x));
         return program;
       }));
@@ -74,7 +74,7 @@ Result<std::unique_ptr<Features>> Features::create(vk::Device& device, const Com
 Result<std::vector<float>> Features::of(std::span<const float> images) {
   ITO_ASSIGN(const int64_t count, write_images(images));
   ITO_TRY(executor_->run());
-  ITO_ASSIGN(std::vector<float> features, executor_->read<float>(kFeatures));
+  ITO_ASSIGN(std::vector<float> features, executor_->read(kFeatures));
   features.resize(static_cast<size_t>(count * count_));
   return features;
 }
@@ -90,8 +90,8 @@ Result<std::unique_ptr<Scorer>> Scorer::create(vk::Device& device, const Compone
     program.name = "judge";
     Graph& graph = *program.graph;
     const FlatTensors flat = flat_inputs(graph, state_name::kParameters, network.set());
-    const Tensor x = input(graph, batch_name::kImages, batch_shape);
-    const Tensor labels = input(graph, batch_name::kLabels, {batch_shape[0]}, DType::kU32);
+    const Tensor x = input(graph, batch_ports::kImages, batch_shape);
+    const Tensor labels = input(graph, batch_ports::kLabels, {batch_shape[0]});
     program.output(kScoreCorrect, is_correct(network.build(flat, x, {}), labels));
     return program;
   }));
@@ -109,9 +109,9 @@ Result<std::vector<uint8_t>> Scorer::recognised(std::span<const float> images,
   CHECK(static_cast<int64_t>(labels.size()) == count, "not a label for each image");
   std::vector<uint32_t> padded(labels.begin(), labels.end());
   padded.resize(static_cast<size_t>(batch()));
-  ITO_TRY(executor_->write(batch_name::kLabels, padded));
+  ITO_TRY(executor_->write(batch_ports::kLabels, padded));
   ITO_TRY(executor_->run());
-  ITO_ASSIGN(const std::vector<float> correct, executor_->read<float>(kScoreCorrect));
+  ITO_ASSIGN(const std::vector<float> correct, executor_->read(kScoreCorrect));
   std::vector<uint8_t> result;
   for (size_t i = 0; i < labels.size(); ++i) result.push_back(correct[i] > 0 ? 1 : 0);
   return result;

@@ -13,17 +13,17 @@
 
 namespace ito {
 
-// External tensors of a task's programs besides the state.
-namespace batch_name {
-inline constexpr const char* kImages = "x0";        // f32 [n,h,w,c] in [-1, 1]
-inline constexpr const char* kLabels = "labels";    // u32 [n]; only where the ports ask for labels
-inline constexpr const char* kContext = "context";  // f32 [n, length, features]; likewise
+// Of a task's programs besides the state.
+namespace batch_ports {
+inline constexpr Port<float> kImages{"x0"};         // [n,h,w,c] in [-1, 1]
+inline constexpr Port<uint32_t> kLabels{"labels"};  // [n]; only where the ports ask for labels
+inline constexpr Port<float> kContext{"context"};   // [n, length, features]; likewise
 // The same for the unconditional half of classifier-free guidance.
-inline constexpr const char* kNoContext = "no_context";
-inline constexpr const char* kKey = "key";  // u32 [2], the seed; only where noise is drawn
-}  // namespace batch_name
+inline constexpr Port<float> kNoContext{"no_context"};
+inline constexpr Port<uint32_t> kKey{"key"};  // [2], the seed; only where noise is drawn
+}  // namespace batch_ports
 
-// The inputs of those names that the ports ask for; no key.
+// Those inputs that `ports` ask for; no key.
 Batch batch_inputs(Graph& graph, const BatchPorts& ports, const Shape& shape);
 
 struct TrainingTask {

@@ -66,10 +66,10 @@ Result<std::unique_ptr<Executor>> TrainingSession::make_executor(const Program& 
     if (executor->plan().find_external(state.description.name) >= 0)
       ITO_TRY(executor->bind(state.description.name, state.tensor));
   }
-  if (executor->plan().find_external(batch_name::kKey) >= 0) {
+  if (executor->has(batch_ports::kKey)) {
     const std::vector<uint32_t> key = {static_cast<uint32_t>(seed),
                                        static_cast<uint32_t>(seed >> 32)};
-    ITO_TRY(executor->write(batch_name::kKey, key));
+    ITO_TRY(executor->write(batch_ports::kKey, key));
   }
   ITO_TRY(executor->prepare());
   return executor;
@@ -82,8 +82,8 @@ Status TrainingSession::upload_batch() {
         BatchShape{.images = task_.batch_shape, .labels = task_.classes > 0, .flip = task_.flip},
         seed_, step_ * task_.step.accumulation);
   ITO_ASSIGN(const LoadedBatch* batch, loader_->next());
-  ITO_TRY(train_->enqueue_write(batch_name::kImages, batch->images));
-  if (task_.classes > 0) ITO_TRY(train_->enqueue_write(batch_name::kLabels, batch->labels));
+  ITO_TRY(train_->enqueue_write(batch_ports::kImages, batch->images));
+  if (task_.classes > 0) ITO_TRY(train_->enqueue_write(batch_ports::kLabels, batch->labels));
   return {};
 }
 

@@ -16,9 +16,9 @@ namespace {
 constexpr int64_t kLossImages = 1024;
 constexpr int64_t kBatch = 128;
 constexpr uint64_t kDrawSeed = 7;
-constexpr const char* kTimestep = "timestep";          // [n], what the objective draws
-constexpr const char* kValidationCorrect = "correct";  // f32 [n]: 1 where the class is the label
-constexpr const char* kNoise = "noise";                // as the images
+constexpr const char* kTimestep = "timestep";         // [n], what the objective draws
+constexpr Port<float> kValidationCorrect{"correct"};  // [n]: 1 where the class is the label
+constexpr Port<float> kNoise{"noise"};                // as the images
 
 Shape batch_of(const TrainingTask& task, int64_t batch) {
   Shape shape = task.batch_shape;
@@ -42,7 +42,7 @@ Program loss_program(const TrainingTask& task, const Network& network, int64_t b
   program.name = "validate";
   Graph& graph = *program.graph;
   const Shape shape = batch_of(task, batch);
-  const Tensor x0 = input(graph, batch_name::kImages, shape);
+  const Tensor x0 = input(graph, batch_ports::kImages, shape);
   const Tensor time = input(graph, kTimestep, {batch}, loss.time_type);
   program.output("loss", loss.loss(input_denoiser(network), x0, time, input(graph, kNoise, shape)));
   return program;
@@ -126,7 +126,7 @@ class AccuracyValidator : public Validator {
     for (int64_t first = 0; first < data_.count; first += batch_) {
       ITO_TRY(write_test_batch(*executor_, task_, data_, first, batch_));
       ITO_TRY(executor_->run());
-      ITO_ASSIGN(const std::vector<float> each, executor_->read<float>(kValidationCorrect));
+      ITO_ASSIGN(const std::vector<float> each, executor_->read(kValidationCorrect));
       for (int64_t i = 0; i < std::min(batch_, data_.count - first); ++i)
         correct += each[static_cast<size_t>(i)];
     }
@@ -153,12 +153,12 @@ Status write_test_batch(Executor& executor, const TrainingTask& task, const Imag
   for (int64_t i = first; i < first + batch; ++i) indices.push_back(std::min(i, data.count - 1));
   std::vector<float> images(static_cast<size_t>(batch * task.height() * task.width() * data.c));
   ITO_TRY(normalised_images(data, indices, task.height(), task.width(), images.data()));
-  ITO_TRY(executor.write(batch_name::kImages, images));
+  ITO_TRY(executor.write(batch_ports::kImages, images));
   if (!task.objective.ports.labels) return {};
   std::vector<uint32_t> labels;
   for (int64_t i : indices)
     labels.push_back(static_cast<uint32_t>((*data.labels)[static_cast<size_t>(i)]));
-  return executor.write(batch_name::kLabels, labels);
+  return executor.write(batch_ports::kLabels, labels);
 }
 
 Status check_test_images(const TrainingTask& task, const ImageDataset& data) {

@@ -25,15 +25,15 @@ Result<BoundStrata> bound_strata(int timesteps, int terms) {
 
 Program bound_program(const Shape& shape, const NoiseSchedule& schedule, const Denoiser& denoiser,
                       const BoundOptions& options, const BoundStrata& strata) {
-  using namespace bound_names;
+  using namespace bound_ports;
   Program program;
   program.name = "bound";
   Graph& graph = *program.graph;
   const int64_t n = shape[0], N = strata.count();
   const Tensor x0 = input(graph, kX0, shape);
-  const Tensor key = input(graph, sampling_names::kKey, {2}, DType::kU32);
-  const Tensor image = input(graph, sampling_names::kImage, {n}, DType::kU32);
-  const Tensor step = input(graph, sampling_names::kStep, {}, DType::kU32);
+  const Tensor key = input(graph, sampling_ports::kKey, {2});
+  const Tensor image = input(graph, sampling_ports::kImage, {n});
+  const Tensor step = input(graph, sampling_ports::kStep, {});
 
   std::vector<double> table;
   for (int64_t k = 0; k < N; ++k)
@@ -51,8 +51,8 @@ Program bound_program(const Shape& shape, const NoiseSchedule& schedule, const D
 
   const Tensor column = reshape(iota(graph, {N}, 0), {1, N});
   const Tensor here = broadcast_to(equal(column, broadcast_to(step, {1, N})), {n, N});
-  const auto put = [&](const char* name, Tensor each) {
-    const Tensor all = input(graph, name, {n, N});
+  const auto put = [&](const Port<float>& port, Tensor each) {
+    const Tensor all = input(graph, port, {n, N});
     program.update(all, select(here, broadcast_to(reshape(each, {n, 1}), {n, N}), all));
   };
   put(kTerms, terms.bits * width);

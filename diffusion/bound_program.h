@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "diffusion/variational_bound.h"
+#include "graph/port.h"
 #include "graph/program.h"
 
 namespace ito {
@@ -20,16 +21,16 @@ struct BoundStrata {
 // terms >= timesteps. Error: fewer than 2 terms, unless there is but one timestep.
 Result<BoundStrata> bound_strata(int timesteps, int terms);
 
-// Externals beside "key", "image" and "step" of diffusion/sampling_program.h.
-namespace bound_names {
-inline constexpr const char* kX0 = "x0";  // input, f32 [n, ...]: images in [-1, 1]
-// States, f32 [n, strata]: each image's part of the bound in a stratum, bits/dim (stratum 0 is
+// Beside kKey, kImage and kStep of sampling_ports.
+namespace bound_ports {
+inline constexpr Port<float> kX0{"x0"};  // input [n, ...]: images in [-1, 1]
+// States [n, strata]: each image's part of the bound in a stratum, bits/dim (stratum 0 is
 // L_0), and the mean squared error of its predicted x_0 there. By image, as what is sent up to a
 // stratum is a sum whose parts scatter together.
-inline constexpr const char* kTerms = "terms";
-inline constexpr const char* kErrors = "errors";
-inline constexpr const char* kPrior = "prior";  // output, f32 [n]: L_T
-}  // namespace bound_names
+inline constexpr Port<float> kTerms{"terms"};
+inline constexpr Port<float> kErrors{"errors"};
+inline constexpr Port<float> kPrior{"prior"};  // output [n]: L_T
+}  // namespace bound_ports
 
 // Replay it strata.count() times from "step" zero; each fills one column of the states. Noise and
 // timesteps are functions of (key, image, stratum): which images share a batch changes nothing.

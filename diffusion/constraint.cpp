@@ -10,7 +10,7 @@
 namespace ito {
 namespace {
 
-using namespace constraint_names;  // the names of externals, which are this file's subject
+using namespace constraint_ports;  // which are this file's subject
 
 // Squares stay finite in float32.
 constexpr float kUnobserved = 1e18f;

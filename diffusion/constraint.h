@@ -14,18 +14,19 @@
 
 #include "diffusion/marginal.h"
 #include "diffusion/measurement.h"
+#include "graph/port.h"
 #include "graph/program.h"
 
 namespace ito {
 
-// External tensors of programs with a measurement's constraint.
-namespace constraint_names {
-// Inputs, f32 [1,h,w,c]: the observed coefficients S⁺ Uᵀ y, and the deviation of each one's noise.
-inline constexpr const char* kObserved = "observed";
-inline constexpr const char* kObservedStd = "observed_std";
-// Of observation_program: the observation, f32 [1, observation...].
-inline constexpr const char* kObservation = "observation";
-}  // namespace constraint_names
+// Of programs with a measurement's constraint.
+namespace constraint_ports {
+// Inputs [1,h,w,c]: the observed coefficients S⁺ Uᵀ y, and the deviation of each one's noise.
+inline constexpr Port<float> kObserved{"observed"};
+inline constexpr Port<float> kObservedStd{"observed_std"};
+// Of observation_program: the observation [1, observation...].
+inline constexpr Port<float> kObservation{"observation"};
+}  // namespace constraint_ports
 
 struct Constraint {
   // x [n, ...] at the noise level of each image (f32 [n]) with a fresh standard normal of x's shape

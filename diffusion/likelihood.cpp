@@ -30,7 +30,7 @@ constexpr DivergenceRow kDivergences[] = {
      Divergence::kExact},
 };
 
-using namespace likelihood_names;
+using namespace likelihood_ports;
 
 // Keeps increments of 1e-9 nats/dim; holds 2^18 nats/dim.
 constexpr double kDeltaQuantum = 1.0 / 64;
@@ -58,7 +58,7 @@ Tensor score_divergence(Tensor score, Tensor x, const LikelihoodOptions& options
   }
   std::vector<Tensor> forms;
   for (int k = 0; k < options.probes; ++k) {
-    const Tensor v = input(graph, kProbe + std::to_string(k), x.shape());
+    const Tensor v = input(graph, kProbe[k], x.shape());
     forms.push_back(reshape(quadratic_form(score, x, v), {n, 1}));
   }
   return concat(std::move(forms), 1);
@@ -68,8 +68,8 @@ struct Draw {
   Tensor key, image;
 };
 Draw draw_inputs(Graph& graph, const Shape& shape) {
-  return {input(graph, sampling_names::kKey, {2}, DType::kU32),
-          input(graph, sampling_names::kImage, {shape[0]}, DType::kU32)};
+  return {input(graph, sampling_ports::kKey, {2}),
+          input(graph, sampling_ports::kImage, {shape[0]})};
 }
 
 }  // namespace
@@ -101,8 +101,8 @@ OdeSystem likelihood_system(const ProbabilityFlow& flow, const Shape& shape,
   OdeSystem system;
   system.name = "likelihood";
   system.components = {
-      {.name = flow_names::kX, .shape = shape},
-      {.name = kDelta, .shape = {shape[0], options.columns()}, .quantum = kDeltaQuantum}};
+      {.name = kFlowComponent, .shape = shape},
+      {.name = kDeltaComponent, .shape = {shape[0], options.columns()}, .quantum = kDeltaQuantum}};
   system.f = [flow, options](Tensor t, const std::vector<Tensor>& y) {
     const Tensor x = y[0];
     const int64_t n = x.dim(0);
@@ -132,7 +132,7 @@ Program probe_program(const Shape& shape, const LikelihoodOptions& options) {
       const Tensor u = random_uniform(shape, draw.key, draw.image, index, kStreamProbe);
       v = select(less(u, full(graph, shape, 0.5)), full(graph, shape, -1), full(graph, shape, 1));
     }
-    program.update(input(graph, kProbe + std::to_string(k), shape), v);
+    program.update(input(graph, kProbe[k], shape), v);
   }
   return program;
 }
@@ -145,7 +145,7 @@ Program dequantisation_program(const Shape& shape) {
   const Tensor u = random_uniform(shape, draw.key, draw.image, scalar(graph, 0, DType::kU32),
                                   kStreamDequantisation);
   const Tensor pixels = input(graph, kPixels, shape);
-  program.update(input(graph, flow_names::kState, shape), (pixels + u) * (1.0 / 128) - 1.0);
+  program.update(input(graph, flow_ports::kState, shape), (pixels + u) * (1.0 / 128) - 1.0);
   return program;
 }
 
@@ -163,7 +163,7 @@ double bits_per_dim(double log_density, int64_t dimensions) {
 OdeSystem line_system(const ScoreFunction& score, const Shape& shape) {
   OdeSystem system;
   system.name = "line";
-  system.components = {{.name = kDifference, .shape = {shape[0]}}};
+  system.components = {{.name = kDifferenceComponent, .shape = {shape[0]}}};
   system.f = [score, shape](Tensor s, const std::vector<Tensor>&) {
     Graph& graph = s.graph();
     const Tensor from = input(graph, kLineFrom, shape);

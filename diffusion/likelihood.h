@@ -34,32 +34,33 @@ inline constexpr int64_t kMaxExactElements = 128;
 // Errors: probes below 1, or an image of more than kMaxExactElements elements for kExact.
 Status check_likelihood(const LikelihoodOptions& options, const Shape& shape);
 
-namespace likelihood_names {
-inline constexpr const char* kDelta = "delta";         // component
-inline constexpr const char* kDeltaState = "y.delta";  // its state, beside "rest.delta"
-inline constexpr const char* kProbe = "probe.";  // inputs "probe.0", "probe.1", ... of x's shape
-inline constexpr const char* kLineFrom = "line_from";  // inputs of line_system, as x
-inline constexpr const char* kLineTo = "line_to";
-inline constexpr const char* kLineTime = "line_time";            // f32 [n]: the score's time
-inline constexpr const char* kDifference = "difference";         // component
-inline constexpr const char* kDifferenceState = "y.difference";  // its state
-inline constexpr const char* kPixels = "pixels";                 // of dequantisation_program
-}  // namespace likelihood_names
+// Components of likelihood_system and line_system.
+inline constexpr const char* kDeltaComponent = "delta";
+inline constexpr const char* kDifferenceComponent = "difference";
+namespace likelihood_ports {
+inline constexpr Port<float> kDelta{"y.delta"};            // of that component, beside its rest
+inline constexpr Port<float> kDifference{"y.difference"};  // of that component
+inline constexpr PortFamily<float> kProbe{"probe."};       // inputs of x's shape, by number
+inline constexpr Port<float> kLineFrom{"line_from"};       // inputs of line_system, as x
+inline constexpr Port<float> kLineTo{"line_to"};
+inline constexpr Port<float> kLineTime{"line_time"};  // [n]: the score's time
+inline constexpr Port<float> kPixels{"pixels"};       // of dequantisation_program
+}  // namespace likelihood_ports
 
 // Components "x" of `shape` [n, ...] and "delta" [n, columns], d delta/dt = ∇·(dx/dt) / D, D being
 // the elements of an image: nats per dimension, so that tolerances mean the same for every size.
-// Integrated from flow.start to flow.end, with "y.delta" at 0 before,
+// Integrated from flow.start to flow.end, with kDelta at 0 before,
 //   ln p_start(x) = ln N(z; 0, prior_std² I) + D delta.
 // The linear part of the flow enters exactly; only the score's divergence is estimated.
 OdeSystem likelihood_system(const ProbabilityFlow& flow, const Shape& shape,
                             const LikelihoodOptions& options);
 
-// Draws the states "probe.k" of `shape` from "key" and "image" (sampling_program.h's names).
+// Draws the states kProbe of `shape` from kKey and kImage of sampling_ports.
 Program probe_program(const Shape& shape, const LikelihoodOptions& options);
 
-// Uniform dequantisation: sets the state "y.x" to (b + u)/128 - 1 for the bytes b of "pixels" (f32
-// [n, ...], 0 to 255) and u uniform in (0, 1) from "key" and "image" (Theis et al. 2016, A note on
-// the evaluation of generative models, section 3.1; Song et al. 2021).
+// Uniform dequantisation: sets the state flow_ports::kState to (b + u)/128 - 1 for the bytes b of
+// kPixels (f32 [n, ...], 0 to 255) and u uniform in (0, 1) from kKey and kImage (Theis et al. 2016,
+// A note on the evaluation of generative models, section 3.1; Song et al. 2021).
 Program dequantisation_program(const Shape& shape);
 
 // ln N(z; 0, std² I) of one image's elements.
@@ -74,8 +75,8 @@ double bits_per_dim(double log_density, int64_t dimensions);
 inline constexpr double kByteBits = 7;
 
 // ln p_t(b) - ln p_t(a) = ∫_0^1 score(a + s (b - a), t)·(b - a) ds, in nats: component
-// "difference" [n], integrated over time 0 to 1, with inputs "line_from" a, "line_to" b of `shape`
-// and "line_time" t. (The path is a line, so the adaptive method becomes an adaptive quadrature.)
+// "difference" [n], integrated over time 0 to 1, with inputs kLineFrom a, kLineTo b of `shape`
+// and kLineTime t. (The path is a line, so the adaptive method becomes an adaptive quadrature.)
 OdeSystem line_system(const ScoreFunction& score, const Shape& shape);
 
 }  // namespace ito

@@ -11,7 +11,7 @@
 namespace ito {
 namespace {
 
-using namespace sampling_names;
+using namespace sampling_ports;
 
 // `step` counted in parts of which each has `parts`.
 Tensor part_of_step(Tensor step, int parts, int part) {
@@ -28,11 +28,11 @@ std::vector<Tensor> draw_noises(Graph& graph, const Method& method, const Method
   std::vector<Tensor> noises;
   for (int draw = 0; draw < method.draws; ++draw) {
     if (options.noise_input) {
-      noises.push_back(input(graph, method_names::kNoise + std::to_string(draw), options.shape));
+      noises.push_back(input(graph, method_ports::kNoise[draw], options.shape));
       continue;
     }
-    const Tensor key = input(graph, kKey, {2}, DType::kU32);
-    const Tensor image = input(graph, kImage, {options.shape[0]}, DType::kU32);
+    const Tensor key = input(graph, kKey, {2});
+    const Tensor image = input(graph, kImage, {options.shape[0]});
     noises.push_back(random_normal(options.shape, key, image,
                                    part_of_step(step, method.draws, draw), method.noise_stream));
   }
@@ -54,8 +54,8 @@ void constrain_moves(MethodStep& in, const Method& method, const MethodOptions& 
   const Marginal level = method.level
                              ? method.level(in)
                              : constraint.marginal(in.for_images(method.column_index("time")));
-  const Tensor key = input(graph, kKey, {2}, DType::kU32);
-  const Tensor image = input(graph, kImage, {options.shape[0]}, DType::kU32);
+  const Tensor key = input(graph, kKey, {2});
+  const Tensor image = input(graph, kImage, {options.shape[0]});
   in.agree = [=, moves = method.moves, shape = options.shape, project = constraint.project](
                  Tensor x, int move) {
     CHECK(move < moves, "method: more moves than it says");
@@ -95,20 +95,19 @@ Program method_program(const Method& method, const MethodOptions& options) {
   program.name = method.name;
   Graph& graph = *program.graph;
   const Tensor x = input(graph, kX, shape);
-  const Tensor step = input(graph, kStep, {}, DType::kU32);
-  const Tensor divergence = input(graph, kDivergence, {2}, DType::kU32);
+  const Tensor step = input(graph, kStep, {});
+  const Tensor divergence = input(graph, kDivergence, {2});
 
   MethodStep in{
       .x = x, .row = {}, .noise = {}, .uniform = {}, .states = {}, .agree = {}, .settle = {}};
   in.row = table_row(method.table, static_cast<int64_t>(method.columns.size()), step);
   in.noise = draw_noises(graph, method, options, step);
   if (method.uniform) {
-    in.uniform =
-        random_uniform({shape[0]}, input(graph, kKey, {2}, DType::kU32),
-                       input(graph, kImage, {shape[0]}, DType::kU32), step, kStreamMethodUniform);
+    in.uniform = random_uniform({shape[0]}, input(graph, kKey, {2}),
+                                input(graph, kImage, {shape[0]}), step, kStreamMethodUniform);
   }
   for (const MethodState& state : method.states)
-    in.states.push_back(input(graph, kHistory + state.name, state_shape(state, shape)));
+    in.states.push_back(input(graph, kHistory[state.name], state_shape(state, shape)));
 
   constrain_moves(in, method, options, step);
   in.x = in.agree(x, 0);
@@ -120,7 +119,7 @@ Program method_program(const Method& method, const MethodOptions& options) {
   CHECK(result.x.shape() == shape, "method: a step must keep the shape of x");
   if (options.outputs)
     for (const auto& [name, value] : result.outputs)
-      program.output(method_names::kOutput + name, value);
+      program.output(method_ports::kOutput[name], value);
   program.update(x, result.x);
   for (size_t i = 0; i < in.states.size(); ++i) program.update(in.states[i], result.states[i]);
   program.update(divergence, updated_divergence(divergence, result.watched, result.x, step,
@@ -138,7 +137,7 @@ Program method_start_program(const Method& method, const Shape& shape) {
   CHECK(values.size() == method.states.size(), "method: a start must give every state");
   for (size_t i = 0; i < values.size(); ++i)
     program.update(
-        input(graph, kHistory + method.states[i].name, state_shape(method.states[i], shape)),
+        input(graph, kHistory[method.states[i].name], state_shape(method.states[i], shape)),
         values[i]);
   return program;
 }

@@ -29,12 +29,11 @@
 
 namespace ito {
 
-// External tensors of method programs beside kX, kStep, kDivergence, kKey, kImage and kHistory of
-// sampling_names.
-namespace method_names {
-inline constexpr const char* kNoise = "noise.";    // inputs "noise.DRAW", f32 as x (noise_input)
-inline constexpr const char* kOutput = "output.";  // outputs "output.NAME" (outputs)
-}  // namespace method_names
+// Of method programs beside all of sampling_ports.
+namespace method_ports {
+inline constexpr PortFamily<float> kNoise{"noise."};    // inputs as x, by draw (noise_input)
+inline constexpr PortFamily<float> kOutput{"output."};  // outputs, by name (outputs)
+}  // namespace method_ports
 
 // What one step is built from.
 struct MethodStep {
@@ -90,8 +89,8 @@ struct Method {
 
 struct MethodOptions {
   Shape shape;               // of x
-  bool noise_input = false;  // noise is the inputs "noise.DRAW", not drawn on the device
-  bool outputs = false;      // also give the step's "output.NAME"
+  bool noise_input = false;  // noise is the inputs kNoise, not drawn on the device
+  bool outputs = false;      // also give the step's outputs as kOutput
   double divergence_limit = kDivergenceLimit;  // of |x|
   // If set, x is made to agree before each move of each step, at the level of the step's column
   // "time", or Method::level (Song et al. 2021, appendix I.2: before corrector and predictor

@@ -11,7 +11,7 @@
 namespace ito {
 namespace {
 
-using namespace ode_names;
+using namespace ode_ports;
 
 // Dormand & Prince 1980, table 2 (RK5(4)7M). Row i of kA gives stage i + 1; the last row is also
 // the solution of order 5, which is what makes the last slope the next attempt's first.
@@ -74,15 +74,16 @@ struct Build {
     for (const OdeComponent& c : s.components) {
       CHECK(c.shape.rank() >= 1 && c.shape[0] == s.images(),
             "ode: the component " + c.name + " has not one row per image");
-      Sum sum{.high = input(graph(), kY + c.name, c.shape), .rest = {}, .quantum = c.quantum};
-      if (c.quantum > 0) sum.rest = input(graph(), kRest + c.name, c.shape);
+      Sum sum{.high = input(graph(), kY[c.name], c.shape), .rest = {}, .quantum = c.quantum};
+      if (c.quantum > 0) sum.rest = input(graph(), kRest[c.name], c.shape);
       y.push_back(sum);
     }
   }
 
   Graph& graph() { return *program.graph; }
-  Tensor per_image_input(const char* name, DType dtype = DType::kF32) {
-    return input(graph(), name, {system.images()}, dtype);
+  template <typename T>
+  Tensor per_image_input(const Port<T>& port) {
+    return input(graph(), port, {system.images()});
   }
   Tensor zeros(DType dtype = DType::kF32) { return full(graph(), {system.images()}, 0, dtype); }
   Tensor state_value(OdeStatus status) {
@@ -231,19 +232,19 @@ Program ode_start_program(const OdeSystem& system, const OdeOptions& options) {
 
   for (size_t i = 0; i < y.size(); ++i) {
     const OdeComponent& c = system.components[i];
-    b.program.update(input(graph, kSlope + c.name, c.shape), slopes[i]);
+    b.program.update(input(graph, kSlope[c.name], c.shape), slopes[i]);
     if (b.y[i].rest) b.update_sum(i, Sum::split(y[i], c.quantum));
   }
   b.program.update(b.per_image_input(kStepSize), h);
   const Sum time = Sum::split(t, kTimeQuantum);
   b.program.update(t, time.high);
   b.program.update(b.per_image_input(kTimeRest), time.rest);
-  b.program.update(b.per_image_input(kStatus, DType::kU32), status);
-  for (const char* name : {kRejected, kFailedAt, kRejections})
-    b.program.update(b.per_image_input(name, DType::kU32), b.zeros(DType::kU32));
-  b.program.update(b.per_image_input(kEvaluations, DType::kU32),
+  b.program.update(b.per_image_input(kStatus), status);
+  for (const Port<uint32_t>& port : {kRejected, kFailedAt, kRejections})
+    b.program.update(b.per_image_input(port), b.zeros(DType::kU32));
+  b.program.update(b.per_image_input(kEvaluations),
                    full(graph, {system.images()}, kOdeStartEvaluations, DType::kU32));
-  b.program.update(input(graph, kAttempts, {}, DType::kU32), scalar(graph, 0, DType::kU32));
+  b.program.update(input(graph, kAttempts, {}), scalar(graph, 0, DType::kU32));
   output_progress(b.program, status);
   return std::move(b.program);
 }
@@ -253,7 +254,7 @@ Program ode_step_program(const OdeSystem& system, const OdeOptions& options) {
   Graph& graph = b.graph();
   const Sum t{b.per_image_input(kTime), b.per_image_input(kTimeRest), kTimeQuantum};
   const Tensor t_end = b.per_image_input(kEnd), step_size = b.per_image_input(kStepSize);
-  const Tensor status = b.per_image_input(kStatus, DType::kU32);
+  const Tensor status = b.per_image_input(kStatus);
   const Tensor running = is_status(status, OdeStatus::kRunning);
 
   const Tensor to_end = (t_end - t.high) - t.rest;
@@ -265,7 +266,7 @@ Program ode_step_program(const OdeSystem& system, const OdeOptions& options) {
 
   std::vector<std::vector<Tensor>> slopes(1);
   for (const OdeComponent& c : system.components)
-    slopes[0].push_back(input(graph, kSlope + c.name, c.shape));
+    slopes[0].push_back(input(graph, kSlope[c.name], c.shape));
   std::vector<Tensor> increments, y_new;
   for (size_t stage = 1; stage < kStages; ++stage) {
     increments.clear();
@@ -293,7 +294,7 @@ Program ode_step_program(const OdeSystem& system, const OdeOptions& options) {
   const Tensor refused = bit_and(running, logical_not(accepted));
 
   // After a refusal the step may not grow at once.
-  const Tensor rejected = b.per_image_input(kRejected, DType::kU32);
+  const Tensor rejected = b.per_image_input(kRejected);
   const Tensor was_rejected = equal(rejected, full(graph, rejected.shape(), 1, DType::kU32));
   const Tensor factor = step_factor(select(finite, error, one * 1e10));
   const Tensor bounded = select(bit_or(refused, was_rejected), minimum(factor, one), factor);
@@ -320,17 +321,17 @@ Program ode_step_program(const OdeSystem& system, const OdeOptions& options) {
   b.program.update(step_size, select(running, h_next, step_size));
   b.program.update(rejected, select(running, cast(refused, DType::kU32), rejected));
   b.program.update(status, next_status);
-  const Tensor attempts = input(graph, kAttempts, {}, DType::kU32);
+  const Tensor attempts = input(graph, kAttempts, {});
   const Tensor attempt = attempts + scalar(graph, 1, DType::kU32);
   b.program.update(attempts, attempt);
-  const Tensor failed_at = b.per_image_input(kFailedAt, DType::kU32);
+  const Tensor failed_at = b.per_image_input(kFailedAt);
   b.program.update(failed_at,
                    select(stuck, broadcast_to(reshape(attempt, {1}), stuck.shape()), failed_at));
-  const Tensor evaluations = b.per_image_input(kEvaluations, DType::kU32);
+  const Tensor evaluations = b.per_image_input(kEvaluations);
   b.program.update(evaluations, evaluations + cast(running, DType::kU32) *
                                                   full(graph, running.shape(), kOdeStepEvaluations,
                                                        DType::kU32));
-  const Tensor rejections = b.per_image_input(kRejections, DType::kU32);
+  const Tensor rejections = b.per_image_input(kRejections);
   b.program.update(rejections, rejections + cast(refused, DType::kU32));
   output_progress(b.program, next_status);
   return std::move(b.program);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "graph/port.h"
 #include "graph/program.h"
 
 namespace ito {
@@ -40,23 +41,23 @@ struct OdeSystem {
   int64_t images() const { return components[0].shape[0]; }
 };
 
-// External tensors of the programs below, all per image unless said otherwise.
-namespace ode_names {
-inline constexpr const char* kY = "y.";               // states "y.NAME"
-inline constexpr const char* kRest = "rest.";         // states "rest.NAME" of quantised components
-inline constexpr const char* kSlope = "slope.";       // states: f at the current point
-inline constexpr const char* kTime = "t";             // state f32 [n]
-inline constexpr const char* kTimeRest = "t_rest";    // state f32 [n], to be added to "t"
-inline constexpr const char* kEnd = "t_end";          // input f32 [n]; before or after "t"
-inline constexpr const char* kStepSize = "h";         // state f32 [n], > 0
-inline constexpr const char* kRejected = "rejected";  // state u32 [n]: whether the last attempt was
-inline constexpr const char* kStatus = "status";      // state u32 [n], an OdeStatus
-inline constexpr const char* kFailedAt = "failed_at";       // state u32 [n]: the attempt, from 1
-inline constexpr const char* kEvaluations = "evaluations";  // state u32 [n]
-inline constexpr const char* kRejections = "rejections";    // state u32 [n]
-inline constexpr const char* kAttempts = "attempts";        // state u32 []
-inline constexpr const char* kProgress = "progress";  // output f32 [2]: images under way, failed
-}  // namespace ode_names
+// Of the programs below, all per image ([n]) unless said otherwise.
+namespace ode_ports {
+inline constexpr PortFamily<float> kY{"y."};                  // states, by component, of its shape
+inline constexpr PortFamily<float> kRest{"rest."};            // states of quantised components
+inline constexpr PortFamily<float> kSlope{"slope."};          // states: f at the current point
+inline constexpr Port<float> kTime{"t"};                      // state
+inline constexpr Port<float> kTimeRest{"t_rest"};             // state, to be added to kTime
+inline constexpr Port<float> kEnd{"t_end"};                   // input; before or after kTime
+inline constexpr Port<float> kStepSize{"h"};                  // state, > 0
+inline constexpr Port<uint32_t> kRejected{"rejected"};        // state: whether the last attempt was
+inline constexpr Port<uint32_t> kStatus{"status"};            // state, an OdeStatus
+inline constexpr Port<uint32_t> kFailedAt{"failed_at"};       // state: the attempt, from 1
+inline constexpr Port<uint32_t> kEvaluations{"evaluations"};  // state
+inline constexpr Port<uint32_t> kRejections{"rejections"};    // state
+inline constexpr Port<uint32_t> kAttempts{"attempts"};        // state []
+inline constexpr Port<float> kProgress{"progress"};  // output [2]: images under way, failed
+}  // namespace ode_ports
 
 enum class OdeStatus : uint32_t {
   kRunning = 0,

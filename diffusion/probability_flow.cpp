@@ -83,7 +83,7 @@ Result<ProbabilityFlow> probability_flow(const NoiseSchedule& schedule, Predicti
 
 OdeSystem flow_system(const ProbabilityFlow& flow, const Shape& shape) {
   return {.name = "flow",
-          .components = {{.name = flow_names::kX, .shape = shape}},
+          .components = {{.name = kFlowComponent, .shape = shape}},
           .f = [flow](Tensor t, const std::vector<Tensor>& y) {
             return std::vector<Tensor>{flow.velocity(y[0], t)};
           }};

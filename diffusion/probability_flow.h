@@ -46,10 +46,10 @@ Result<ProbabilityFlow> probability_flow(const NoiseSchedule& schedule, Predicti
 // The flow alone, component "x" of `shape`: encode from start to end, decode from end to start.
 OdeSystem flow_system(const ProbabilityFlow& flow, const Shape& shape);
 
-// Names of the components and inputs of the systems of flows and likelihoods.
-namespace flow_names {
-inline constexpr const char* kX = "x";        // component
-inline constexpr const char* kState = "y.x";  // its state
-}  // namespace flow_names
+// Of the systems of flows and likelihoods.
+inline constexpr const char* kFlowComponent = "x";
+namespace flow_ports {
+inline constexpr Port<float> kState{"y.x"};  // of that component
+}  // namespace flow_ports
 
 }  // namespace ito

@@ -7,11 +7,11 @@
 namespace ito {
 namespace {
 
-using namespace sampling_names;  // the names of externals, which are this file's subject
+using namespace sampling_ports;  // which are this file's subject
 
 Tensor draw_noise(Graph& graph, const Shape& shape, uint32_t stream) {
-  const Tensor key = input(graph, kKey, {2}, DType::kU32);
-  const Tensor image = input(graph, kImage, {shape[0]}, DType::kU32);
+  const Tensor key = input(graph, kKey, {2});
+  const Tensor image = input(graph, kImage, {shape[0]});
   return random_normal(shape, key, image, scalar(graph, 0, DType::kU32), stream);
 }
 

@@ -1,20 +1,23 @@
-// What sampling programs share: the names of their external tensors, and the programs that put x
+// What sampling programs share: their ports, and the programs that put x
 // where a run begins. Not the steps (diffusion/method.h).
 #pragma once
 
+#include <cstdint>
+
 #include "base/shape.h"
+#include "graph/port.h"
 #include "graph/program.h"
 
 namespace ito {
 
-namespace sampling_names {
-inline constexpr const char* kX = "x";                    // state, f32 [n, ..., c]: the sample
-inline constexpr const char* kStep = "step";              // state, u32 []: steps done; start at 0
-inline constexpr const char* kDivergence = "divergence";  // state, u32 [2]; start at zero
-inline constexpr const char* kHistory = "history.";       // states "history.NAME", f32
-inline constexpr const char* kKey = "key";                // input, u32 [2]: one for a whole run
-inline constexpr const char* kImage = "image";            // input, u32 [n]: the seed per image
-}  // namespace sampling_names
+namespace sampling_ports {
+inline constexpr Port<float> kX{"x"};                       // state [n, ..., c]: the sample
+inline constexpr Port<uint32_t> kStep{"step"};              // state []: steps done; start at 0
+inline constexpr Port<uint32_t> kDivergence{"divergence"};  // state [2]; start at zero
+inline constexpr PortFamily<float> kHistory{"history."};    // states, by the name of each
+inline constexpr Port<uint32_t> kKey{"key"};                // input [2]: one for a whole run
+inline constexpr Port<uint32_t> kImage{"image"};            // input [n]: the seed per image
+}  // namespace sampling_ports
 
 // Sets the state "x" of `shape` to scale · N(0, I) from "key" and "image": the sample at the end of
 // the noising process.

@@ -186,7 +186,7 @@ MethodResult build_step(const Solver& solver, const Columns& columns, const Deno
   Shape output_shape = in.x.shape();
   output_shape[-1] *= solver.output_multiple();
   const Tensor y = denoiser ? denoiser(seen, in.for_images(columns.t))
-                            : input(in.x.graph(), solver_names::kModelOutput, output_shape);
+                            : input(in.x.graph(), solver_ports::kModelOutput, output_shape);
   CHECK(y.shape() == output_shape, "sampling with " + solver.name + ": the denoiser gives " +
                                        y.shape().to_string() + ", expected " +
                                        output_shape.to_string());
@@ -204,10 +204,8 @@ MethodResult build_step(const Solver& solver, const Columns& columns, const Deno
   if (columns.needs_epsilon())
     terms.epsilon = columns.epsilon(row, terms.x, solver.epsilon_from_x0 ? terms.x0 : output);
 
-  MethodResult result{.x = columns.x(row, terms),
-                      .watched = {y},
-                      .states = {},
-                      .outputs = {{solver_names::kX0, terms.x0}}};
+  MethodResult result{
+      .x = columns.x(row, terms), .watched = {y}, .states = {}, .outputs = {{kX0Output, terms.x0}}};
   for (const AffineColumns& state : columns.states) result.states.push_back(state(row, terms));
   return result;
 }

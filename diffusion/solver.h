@@ -79,12 +79,13 @@ struct Solver {
   Status take_outputs(int multiple, std::string_view sampler);
 };
 
-// Names of a solver's method beside those of method.h: its output "output.x0" is the limited x̂₀,
-// and with recorded outputs its input is
-namespace solver_names {
-inline constexpr const char* kX0 = "x0";
-inline constexpr const char* kModelOutput = "model_output";  // f32 [n, ..., c output_multiple]
-}  // namespace solver_names
+// The output of a solver's method that is the limited x̂₀, and what it is as a port.
+inline constexpr const char* kX0Output = "x0";
+namespace solver_ports {
+inline constexpr Port<float> kX0{"output.x0"};
+// With recorded outputs: an input [n, ..., c output_multiple].
+inline constexpr Port<float> kModelOutput{"model_output"};
+}  // namespace solver_ports
 
 // The solver as a method that asks `denoiser`, or, where that is empty, reads the network's outputs
 // from the input "model_output" (replays of a recorded run). Columns of the table that are zero

@@ -5,14 +5,20 @@
 
 #include <initializer_list>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "graph/graph.h"
+#include "graph/port.h"
 
 namespace ito {
 
 // Leaves.
 Tensor input(Graph& graph, std::string name, Shape shape, DType dtype = DType::kF32);
+template <typename T, typename Name>
+Tensor input(Graph& graph, const Port<T, Name>& port, Shape shape) {
+  return input(graph, std::string(port.name), std::move(shape), kPortType<T>);
+}
 Tensor constant(Graph& graph, Shape shape, std::vector<double> data, DType dtype = DType::kF32);
 Tensor full(Graph& graph, Shape shape, double value, DType dtype = DType::kF32);
 Tensor scalar(Graph& graph, double value, DType dtype = DType::kF32);  // shape []

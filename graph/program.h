@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "base/check.h"
 #include "graph/graph.h"
+#include "graph/port.h"
 
 namespace ito {
 
@@ -27,6 +29,11 @@ struct Program {
   // A result the host or another program can read.
   void output(std::string name, Tensor value) {
     outputs.push_back({std::move(name), value, false});
+  }
+  template <typename T, typename Name>
+  void output(const Port<T, Name>& port, Tensor value) {
+    CHECK(value.dtype() == kPortType<T>, std::string(port.name) + " is a port of another type");
+    output(std::string(port.name), value);
   }
   // `input` (a kInput node) takes `value` (same shape and dtype) when the program has run. Inside
   // one run every use of `input` sees the old value.

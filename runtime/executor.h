@@ -15,6 +15,7 @@
 
 #include "base/result.h"
 #include "graph/plan.h"
+#include "graph/port.h"
 #include "runtime/device_tensor.h"
 #include "runtime/profile.h"
 #include "runtime/slices.h"
@@ -82,6 +83,52 @@ class Executor {
   // Makes ready for a read of the external after every replay, each dropped when it is there: then
   // no enqueue_read of it allocates, however far the host is ahead of the device.
   Status reserve_reads(std::string_view name);
+
+  // The same by ports, whose numbers are of the port's type.
+  template <typename T, typename Name>
+  bool has(const Port<T, Name>& port) const {
+    return plan_.find_external(port.name) >= 0;
+  }
+  template <typename T, typename Name>
+  Status bind(const Port<T, Name>& port, DeviceTensor tensor) {
+    return bind(std::string_view(port.name), std::move(tensor));
+  }
+  template <typename T, typename Name>
+  Result<DeviceTensor> tensor(const Port<T, Name>& port) {
+    return tensor(std::string_view(port.name));
+  }
+  template <typename T, typename Name>
+  Status write(const Port<T, Name>& port, const std::vector<T>& values) {
+    return write(port.name, bytes_of(values));
+  }
+  template <typename T, typename Name>
+  Result<std::vector<T>> read(const Port<T, Name>& port) {
+    return read<T>(std::string_view(port.name));
+  }
+  template <typename T, typename Name>
+  Status enqueue_write(const Port<T, Name>& port, const std::vector<T>& values) {
+    return enqueue_write(port.name, bytes_of(values));
+  }
+  template <typename T, typename Name>
+  Result<vk::ReadTicket> enqueue_read(const Port<T, Name>& port) {
+    return enqueue_read(std::string_view(port.name));
+  }
+  template <typename T, typename Name>
+  Status reserve_reads(const Port<T, Name>& port) {
+    return reserve_reads(std::string_view(port.name));
+  }
+  // Gives each of these ports that the plan has the memory that it has in `other`.
+  template <typename... Ports>
+  Status share(Executor& other, const Ports&... ports) {
+    Status status;
+    const auto one = [&](const auto& port) -> Status {
+      if (!has(port)) return {};
+      ITO_ASSIGN(DeviceTensor memory, other.tensor(port));
+      return bind(port, std::move(memory));
+    };
+    static_cast<void>(((status = one(ports)).ok() && ...));
+    return status;
+  }
 
   // Allocates what was not bound and records; run() does it where needed.
   Status prepare();

@@ -32,7 +32,7 @@ constexpr int kDensitySide = 72;        // cells per row
 constexpr int kPaths = 8, kPathSteps = 250;
 constexpr int64_t kFisherPoints = 8192;
 constexpr uint32_t kFreshStep = 1u << 30;  // step word of draws that training never makes
-constexpr const char* kPath = "path";
+constexpr Port<float> kPath{"path"};
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -88,7 +88,7 @@ class ToyRun {
     ITO_ASSIGN(auto executor, Executor::create(device_, std::move(plan)));
     if (executor->plan().find_external(state_name::kAverage) >= 0 && average_.valid())
       ITO_TRY(executor->bind(state_name::kAverage, average_));
-    if (executor->plan().find_external(kToyKey) >= 0) ITO_TRY(executor->write(kToyKey, key()));
+    if (executor->has(kToyKey)) ITO_TRY(executor->write(kToyKey, key()));
     return executor;
   }
 
@@ -143,8 +143,8 @@ Status ToyRun::draw_data() {
   Program program;
   Graph& graph = *program.graph;
   const Tensor drawn =
-      toy_points(model_.data(), input(graph, kToyKey, {2}, DType::kU32),
-                 iota(graph, {2 * kShownPoints}, 0), scalar(graph, kFreshStep, DType::kU32));
+      toy_points(model_.data(), input(graph, kToyKey, {2}), iota(graph, {2 * kShownPoints}, 0),
+                 scalar(graph, kFreshStep, DType::kU32));
   program.output("points", drawn);
   ITO_ASSIGN(auto executor, executor_of(program));
   ITO_TRY(executor->run());
@@ -190,11 +190,10 @@ Status ToyRun::walk() {
       method_program(chain, {.shape = {kPaths, 2}, .noise_input = false, .outputs = false});
   Graph& graph = *program.graph;
   const Tensor path = input(graph, kPath, {kPathSteps, kPaths, 2});
-  const Tensor here =
-      equal(iota(graph, path.shape(), 0), input(graph, sampling_names::kStep, {}, DType::kU32));
-  const auto x =
-      std::find_if(program.outputs.begin(), program.outputs.end(),
-                   [](const ProgramOutput& output) { return output.name == sampling_names::kX; });
+  const Tensor here = equal(iota(graph, path.shape(), 0), input(graph, sampling_ports::kStep, {}));
+  const auto x = std::find_if(
+      program.outputs.begin(), program.outputs.end(),
+      [](const ProgramOutput& output) { return output.name == sampling_ports::kX.name; });
   CHECK(x != program.outputs.end(), "a chain has no x");
   program.update(path, select(here, broadcast_to(x->value, path.shape()), path));
   ITO_ASSIGN(auto executor, executor_of(program));
@@ -204,11 +203,11 @@ Status ToyRun::walk() {
     start.push_back(static_cast<float>(r * std::cos(angle)));
     start.push_back(static_cast<float>(r * std::sin(angle)));
   }
-  ITO_TRY(executor->write(sampling_names::kX, start));
-  ITO_TRY(executor->write(sampling_names::kImage, numbers(kPaths)));
-  ITO_TRY(executor->write(sampling_names::kKey, key()));
+  ITO_TRY(executor->write(sampling_ports::kX, start));
+  ITO_TRY(executor->write(sampling_ports::kImage, numbers(kPaths)));
+  ITO_TRY(executor->write(sampling_ports::kKey, key()));
   ITO_TRY(run_method(chain, *executor, "walking"));
-  ITO_ASSIGN(const std::vector<float> walked, executor->read<float>(kPath));
+  ITO_ASSIGN(const std::vector<float> walked, executor->read(kPath));
   result_.paths = start;
   result_.paths.insert(result_.paths.end(), walked.begin(), walked.end());
   return {};
@@ -245,15 +244,13 @@ Status ToyRun::sample() {
   ITO_ASSIGN(auto executor, executor_of(method_program(
                                 chain, {.shape = shape, .noise_input = false, .outputs = false})));
   ITO_ASSIGN(auto noise, executor_of(initial_noise_program(shape, start_std)));
-  for (const char* name : {sampling_names::kX, sampling_names::kKey, sampling_names::kImage}) {
-    ITO_ASSIGN(DeviceTensor tensor, noise->tensor(name));
-    ITO_TRY(executor->bind(name, std::move(tensor)));
-  }
-  ITO_TRY(noise->write(sampling_names::kKey, key()));
-  ITO_TRY(noise->write(sampling_names::kImage, numbers(kShownPoints)));
+  ITO_TRY(
+      executor->share(*noise, sampling_ports::kX, sampling_ports::kKey, sampling_ports::kImage));
+  ITO_TRY(noise->write(sampling_ports::kKey, key()));
+  ITO_TRY(noise->write(sampling_ports::kImage, numbers(kShownPoints)));
   ITO_TRY(noise->run());
   ITO_TRY(run_method(chain, *executor, "sampling"));
-  ITO_ASSIGN(result_.samples, executor->read<float>(sampling_names::kX));
+  ITO_ASSIGN(result_.samples, executor->read(sampling_ports::kX));
   return {};
 }
 
@@ -310,12 +307,11 @@ Status ToyRun::density_by_flow() {
   ITO_ASSIGN(auto solver, OdeSolver::create(device_, likelihood_system(flow, shape, options),
                                             {.rtol = 1e-3, .atol = 1e-3}));
   ITO_TRY(solver->bind(state_name::kAverage, average_));
-  ITO_TRY(
-      solver->write(std::string(ode_names::kY) + flow_names::kX, result_.density_grid.points()));
+  ITO_TRY(solver->write(flow_ports::kState, result_.density_grid.points()));
   ITO_TRY(
       solver->solve(flow.start, flow.end, 5000, [&] { return step("log-density", 0, 1).ok(); }));
-  ITO_ASSIGN(const std::vector<double> z, solver->value(flow_names::kX));
-  ITO_ASSIGN(const std::vector<double> delta, solver->value(likelihood_names::kDelta));
+  ITO_ASSIGN(const std::vector<double> z, solver->value(kFlowComponent));
+  ITO_ASSIGN(const std::vector<double> delta, solver->value(kDeltaComponent));
   for (size_t i = 0; i < delta.size(); ++i) {
     const float end[2] = {static_cast<float>(z[2 * i]), static_cast<float>(z[2 * i + 1])};
     result_.log_density.push_back(gaussian_log_density(end, flow.prior_std) + 2 * delta[i]);
@@ -333,10 +329,10 @@ Status ToyRun::density_along_lines() {
                                             {.rtol = 1e-3, .atol = 1e-3}));
   ITO_TRY(solver->bind(state_name::kAverage, average_));
   ITO_TRY(
-      solver->write(likelihood_names::kLineFrom, std::vector<float>(2 * static_cast<size_t>(n))));
-  ITO_TRY(solver->write(likelihood_names::kLineTo, result_.density_grid.points()));
+      solver->write(likelihood_ports::kLineFrom, std::vector<float>(2 * static_cast<size_t>(n))));
+  ITO_TRY(solver->write(likelihood_ports::kLineTo, result_.density_grid.points()));
   ITO_TRY(solver->solve(0, 1, 5000));
-  ITO_ASSIGN(result_.log_density, solver->value(likelihood_names::kDifference));
+  ITO_ASSIGN(result_.log_density, solver->value(kDifferenceComponent));
   return {};
 }
 
@@ -344,7 +340,7 @@ Status ToyRun::measure_fisher() {
   Program program;
   Graph& graph = *program.graph;
   const Tensor t = full(graph, {kFisherPoints}, model_.shown_time());
-  const Tensor x = model_.points(input(graph, kToyKey, {2}, DType::kU32), kFisherPoints,
+  const Tensor x = model_.points(input(graph, kToyKey, {2}), kFisherPoints,
                                  scalar(graph, kFreshStep, DType::kU32), t);
   const ScoreFunction zero = [](Tensor at, Tensor) { return full(at.graph(), at.shape(), 0); };
   program.output("divergence", fisher_divergence(x, t, score(), model_.truth()).loss);

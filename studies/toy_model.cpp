@@ -224,7 +224,7 @@ Tensor ToyModel::points(Tensor key, int64_t n, Tensor step, Tensor t) const {
 
 Tensor ToyModel::loss(Graph& graph, const Scope& parameters, Tensor counter) const {
   const int64_t n = batch_;
-  const Tensor key = input(graph, kToyKey, {2}, DType::kU32), image = iota(graph, {n}, 0);
+  const Tensor key = input(graph, kToyKey, {2}), image = iota(graph, {n}, 0);
   const ScoreFunction s = score(parameters);
   return objective_->loss({.x0 = toy_points(data_, key, image, counter),
                            .key = key,

@@ -109,6 +109,6 @@ class ToyModel {
 };
 
 // External input of every program of a toy model that draws: u32 [2].
-inline constexpr const char* kToyKey = "key";
+inline constexpr Port<uint32_t> kToyKey{"key"};
 
 }  // namespace ito

@@ -24,7 +24,7 @@ namespace {
 
 constexpr double kWorstZ = 4;
 constexpr int kBins = 32;
-constexpr const char* kPoints = "points";
+constexpr Port<float> kPoints{"points"};
 
 // Two overlapping components of unequal weight, so that every moment is one of its own.
 const GaussianMixture& mixture() {
@@ -173,8 +173,8 @@ class Verification {
       const Method& chain, const std::function<Tensor(Tensor key, Tensor image)>& start) {
     Program first;
     Graph& graph = *first.graph;
-    const Tensor key = input(graph, sampling_names::kKey, {2}, DType::kU32);
-    const Tensor image = input(graph, sampling_names::kImage, {shape_[0]}, DType::kU32);
+    const Tensor key = input(graph, sampling_ports::kKey, {2});
+    const Tensor image = input(graph, sampling_ports::kImage, {shape_[0]});
     first.output(kPoints, start(key, image));
     std::vector<uint32_t> images(static_cast<size_t>(shape_[0]));
     for (size_t i = 0; i < images.size(); ++i) images[i] = static_cast<uint32_t>(i);
@@ -182,25 +182,24 @@ class Verification {
     const std::vector<uint32_t> key_words = {options_.seed, ++checks_};
     ITO_ASSIGN(Plan first_plan, compile(first, device_.caps()));
     ITO_ASSIGN(auto starter, Executor::create(device_, std::move(first_plan)));
-    ITO_TRY(starter->write(sampling_names::kKey, key_words));
-    ITO_TRY(starter->write(sampling_names::kImage, images));
+    ITO_TRY(starter->write(sampling_ports::kKey, key_words));
+    ITO_TRY(starter->write(sampling_ports::kImage, images));
     ITO_TRY(starter->run());
     ITO_ASSIGN(DeviceTensor points, starter->tensor(kPoints));
 
     const MethodOptions options{.shape = shape_, .noise_input = false, .outputs = false};
     ITO_ASSIGN(Plan plan, compile(method_program(chain, options), device_.caps()));
     ITO_ASSIGN(auto executor, Executor::create(device_, std::move(plan)));
-    ITO_TRY(executor->bind(sampling_names::kX, points));
-    ITO_TRY(executor->write(sampling_names::kKey, key_words));
-    ITO_TRY(executor->write(sampling_names::kImage, images));
+    ITO_TRY(executor->bind(sampling_ports::kX, points));
+    ITO_TRY(executor->write(sampling_ports::kKey, key_words));
+    ITO_TRY(executor->write(sampling_ports::kImage, images));
     if (chain.start == nullptr) return executor;
     ITO_ASSIGN(Plan start_plan, compile(method_start_program(chain, shape_), device_.caps()));
     ITO_ASSIGN(auto state, Executor::create(device_, std::move(start_plan)));
-    ITO_TRY(state->bind(sampling_names::kX, points));
+    ITO_TRY(state->bind(sampling_ports::kX, points));
     for (const MethodState& name : chain.states) {
-      const std::string external = sampling_names::kHistory + name.name;
-      ITO_ASSIGN(DeviceTensor tensor, executor->tensor(external));
-      ITO_TRY(state->bind(external, std::move(tensor)));
+      const auto port = sampling_ports::kHistory[name.name];
+      ITO_TRY(state->share(*executor, port));
     }
     ITO_TRY(state->run());
     ITO_TRY(state->wait());
@@ -211,7 +210,7 @@ class Verification {
   Result<std::vector<float>> advance(const Method& chain, Executor& executor, int steps) {
     ITO_TRY(replay(executor, chain.name, steps,
                    {.each = 20, .before = [&](int) { return begin(current_); }}));
-    return executor.read<float>(sampling_names::kX);
+    return executor.read(sampling_ports::kX);
   }
 
   static Tensor mixture_start(Tensor key, Tensor image, double mean, double deviation) {

@@ -11,8 +11,8 @@
 namespace ito {
 namespace {
 
-constexpr const char* kLosses = "timestep_losses";  // f32 [T, kHistoryLength]
-constexpr const char* kCounts = "timestep_counts";  // u32 [T]
+constexpr Port<float> kLosses{"timestep_losses"};     // [T, kHistoryLength]
+constexpr Port<uint32_t> kCounts{"timestep_counts"};  // [T]
 
 // How timesteps are drawn.
 struct SamplingRow {
@@ -29,8 +29,8 @@ constexpr SamplingRow kSamplings[] = {
 int timesteps_of(const NoiseSchedule& schedule) { return schedule.num_timesteps(); }
 
 std::vector<StateTensor> history_state(int timesteps) {
-  return {{.name = kLosses, .shape = {timesteps, kHistoryLength}},
-          {.name = kCounts, .shape = {timesteps}, .dtype = DType::kU32}};
+  return {{.name = kLosses.name, .shape = {timesteps, kHistoryLength}},
+          {.name = kCounts.name, .shape = {timesteps}, .dtype = DType::kU32}};
 }
 
 }  // namespace
@@ -48,7 +48,7 @@ ObjectiveLoss ChainTraining::loss(ChainLoss each) const {
         Graph& graph = batch.images.graph();
         const int64_t T = timesteps_of(schedule);
         const TimestepHistory history{.losses = input(graph, kLosses, {T, kHistoryLength}),
-                                      .count = input(graph, kCounts, {T}, DType::kU32)};
+                                      .count = input(graph, kCounts, {T})};
         const WeightedTimesteps drawn = draw_weighted_timesteps(
             timestep_probabilities(history), random.key, random.image, random.step);
         draw.timestep = drawn.timestep;

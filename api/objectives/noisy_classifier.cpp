@@ -19,9 +19,9 @@
 namespace ito {
 namespace {
 
-constexpr const char* kBatchTimestep = "timestep";  // u32 []: the same for the whole batch
-constexpr const char* kFirst = "first";      // u32 []: the batch's first image in the data set
-constexpr const char* kCorrect = "correct";  // f32 [n]
+constexpr Port<uint32_t> kBatchTimestep{"timestep"};  // []: the same for the whole batch
+constexpr Port<uint32_t> kFirst{"first"};             // []: the batch's first image in the data set
+constexpr Port<float> kCorrect{"correct"};            // [n]
 
 constexpr int64_t kValidationImages = 1024;
 constexpr int64_t kValidationBatch = 128;
@@ -46,9 +46,8 @@ Program accuracy_program(const TrainingTask& task, const ParameterSet& set,
   Shape shape = task.batch_shape;
   shape[0] = n;
   const FlatTensors flat = flat_inputs(graph, state_name::kParameters, set);
-  const Tensor timestep = input(graph, kBatchTimestep, {}, DType::kU32);
-  const Tensor image =
-      iota(graph, {n}, 0) + broadcast_to(input(graph, kFirst, {}, DType::kU32), {n});
+  const Tensor timestep = input(graph, kBatchTimestep, {});
+  const Tensor image = iota(graph, {n}, 0) + broadcast_to(input(graph, kFirst, {}), {n});
   const Tensor key = constant(graph, {2}, {kValidationSeed, 0}, DType::kU32);
   const Tensor noise = random_normal(shape, key, image, timestep, kStreamTrainNoise);
   const Batch batch = batch_inputs(graph, task.objective.ports, shape);
@@ -118,7 +117,7 @@ class NoisyAccuracy : public Validator {
         const std::vector<uint32_t> timestep{static_cast<uint32_t>(levels_[k].timestep)};
         ITO_TRY(executor_->write(kBatchTimestep, timestep));
         ITO_TRY(executor_->run());
-        ITO_ASSIGN(const std::vector<float> each, executor_->read<float>(kCorrect));
+        ITO_ASSIGN(const std::vector<float> each, executor_->read(kCorrect));
         for (int64_t i = 0; i < std::min(batch_, images_ - first); ++i)
           correct[k] += each[static_cast<size_t>(i)];
       }

@@ -20,7 +20,7 @@ struct Task {
 
 struct Form {
   bool (*suits)(const ContractAttr& attr, const DeviceCaps& caps);
-  ContractKernel (*emit)(const Task& t);
+  GridKernel (*emit)(const Task& t);
 };
 
 // The first one that suits is taken.
@@ -54,9 +54,9 @@ bool contract_stores_lanes(const ContractAttr& attr, const DeviceCaps& caps) {
   return choose_register_tiling(simple, caps).stores_lanes(simple, caps.subgroup_size);
 }
 
-ContractKernel emit_contract(KernelWriter& writer, const std::string& name,
-                             const ContractAttr& attr, const std::string& a, const std::string& b,
-                             const std::string& store, const DeviceCaps& caps) {
+GridKernel emit_contract(KernelWriter& writer, const std::string& name, const ContractAttr& attr,
+                         const std::string& a, const std::string& b, const std::string& store,
+                         const DeviceCaps& caps) {
   const ContractAttr simple = simplify_contract(attr);
   const Task task{writer, name, simple, a, b, store, caps};
   for (const Form& form : kForms)

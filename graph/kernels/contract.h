@@ -21,6 +21,9 @@ enum class ImageDim {
   kUnknown,  // some output dim may
 };
 
+// Cycles that one more dispatch costs all workers of a CPU together.
+inline constexpr double kDispatchCycles = 200000;
+
 // For decisions on an order of summation: computed as if there were so many images.
 int64_t nominal_images(const DeviceCaps& caps);
 
@@ -31,11 +34,6 @@ int64_t nominal_images(const DeviceCaps& caps);
 int64_t split_reduction(ContractAttr& attr, const DeviceCaps& caps,
                         ImageDim images = ImageDim::kSummed);
 
-struct ContractKernel {
-  Kernel kernel;
-  std::array<uint32_t, 3> groups = {1, 1, 1};
-};
-
 // Whether the lanes of a subgroup hold neighbouring outputs: then `store` is called with o = base +
 // lane, base the same for all lanes and a multiple of their number, and lane = the subgroup
 // invocation.
@@ -44,8 +42,8 @@ bool contract_stores_lanes(const ContractAttr& attr, const DeviceCaps& caps);
 // Writes the kernel. `a` and `b` are argument names of `writer`; `store` is the name of a GLSL
 // function `void store(uint o, uint base, uint lane, float value)` already in `writer`, called once
 // for each output element with its row-major index o (see contract_stores_lanes for the rest).
-ContractKernel emit_contract(KernelWriter& writer, const std::string& name,
-                             const ContractAttr& attr, const std::string& a, const std::string& b,
-                             const std::string& store, const DeviceCaps& caps);
+GridKernel emit_contract(KernelWriter& writer, const std::string& name, const ContractAttr& attr,
+                         const std::string& a, const std::string& b, const std::string& store,
+                         const DeviceCaps& caps);
 
 }  // namespace ito

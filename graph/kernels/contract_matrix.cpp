@@ -403,12 +403,12 @@ class MatrixEmitter : KernelBody {
 
 }  // namespace
 
-ContractKernel emit_contract_matrix(KernelWriter& writer, const std::string& name,
-                                    const ContractAttr& attr, const MatrixTiling& tiling,
-                                    const std::string& a, const std::string& b,
-                                    const std::string& store, const DeviceCaps& caps) {
+GridKernel emit_contract_matrix(KernelWriter& writer, const std::string& name,
+                                const ContractAttr& attr, const MatrixTiling& tiling,
+                                const std::string& a, const std::string& b,
+                                const std::string& store, const DeviceCaps& caps) {
   MatrixEmitter emitter(writer, attr, tiling, a, b, store);
-  ContractKernel result;
+  GridKernel result;
   result.groups = grid_of(emitter.tiles(), caps);
   result.kernel = writer.finish(name, {tiling.invocations(), 1, 1}, emitter.body(result.groups));
   result.kernel.uses_cooperative_matrix = true;

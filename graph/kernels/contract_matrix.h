@@ -12,9 +12,9 @@
 namespace ito {
 
 // As emit_contract; `attr` is simplified and multiplies in the type of the tiling's shape.
-ContractKernel emit_contract_matrix(KernelWriter& writer, const std::string& name,
-                                    const ContractAttr& attr, const MatrixTiling& tiling,
-                                    const std::string& a, const std::string& b,
-                                    const std::string& store, const DeviceCaps& caps);
+GridKernel emit_contract_matrix(KernelWriter& writer, const std::string& name,
+                                const ContractAttr& attr, const MatrixTiling& tiling,
+                                const std::string& a, const std::string& b,
+                                const std::string& store, const DeviceCaps& caps);
 
 }  // namespace ito

@@ -362,12 +362,12 @@ class RegisterEmitter : KernelBody {
 
 }  // namespace
 
-ContractKernel emit_contract_registers(KernelWriter& writer, const std::string& name,
-                                       const ContractAttr& attr, const RegisterTiling& tiling,
-                                       const std::string& a, const std::string& b,
-                                       const std::string& store, const DeviceCaps& caps) {
+GridKernel emit_contract_registers(KernelWriter& writer, const std::string& name,
+                                   const ContractAttr& attr, const RegisterTiling& tiling,
+                                   const std::string& a, const std::string& b,
+                                   const std::string& store, const DeviceCaps& caps) {
   RegisterEmitter emitter(writer, attr, tiling, a, b, store, caps);
-  ContractKernel result;
+  GridKernel result;
   result.groups = emitter.groups(caps);
   emitter.set_groups(result.groups);
   const std::string body = emitter.body();

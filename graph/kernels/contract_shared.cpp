@@ -287,12 +287,12 @@ class SharedEmitter : KernelBody {
 
 }  // namespace
 
-ContractKernel emit_contract_shared(KernelWriter& writer, const std::string& name,
-                                    const ContractAttr& attr, const SharedTiling& tiling,
-                                    const std::string& a, const std::string& b,
-                                    const std::string& store, const DeviceCaps& caps) {
+GridKernel emit_contract_shared(KernelWriter& writer, const std::string& name,
+                                const ContractAttr& attr, const SharedTiling& tiling,
+                                const std::string& a, const std::string& b,
+                                const std::string& store, const DeviceCaps& caps) {
   SharedEmitter emitter(writer, attr, tiling, a, b, store);
-  ContractKernel result;
+  GridKernel result;
   result.groups = grid_of(emitter.tiles(), caps);
   result.kernel = writer.finish(name, {tiling.invocations(), 1, 1}, emitter.body(result.groups));
   return result;

@@ -11,9 +11,9 @@
 namespace ito {
 
 // As emit_contract; `attr` is simplified.
-ContractKernel emit_contract_shared(KernelWriter& writer, const std::string& name,
-                                    const ContractAttr& attr, const SharedTiling& tiling,
-                                    const std::string& a, const std::string& b,
-                                    const std::string& store, const DeviceCaps& caps);
+GridKernel emit_contract_shared(KernelWriter& writer, const std::string& name,
+                                const ContractAttr& attr, const SharedTiling& tiling,
+                                const std::string& a, const std::string& b,
+                                const std::string& store, const DeviceCaps& caps);
 
 }  // namespace ito

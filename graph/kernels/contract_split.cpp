@@ -11,8 +11,7 @@ using Dim = ContractAttr::Dim;
 
 // Below this many steps a part is not worth its start and its share of the final sum.
 constexpr int64_t kMinSteps = 64;
-// Cycles that one more dispatch costs all workers of a CPU together, and the sum per element.
-constexpr double kDispatch = 200000;
+// Cycles of the sum of parts per element.
 constexpr double kSumPerElement = 3;
 // More parts than workers pay where a part's operands then fit a core's cache.
 constexpr int64_t kMaxCpuParts = 16;
@@ -68,7 +67,7 @@ Split cpu_split(const ContractAttr& attr, const DeviceCaps& caps) {
         std::min({attr.dims[d].size, std::max(2 * units, kMaxCpuParts), whole.steps / kMinSteps});
     for (int64_t parts = 2; parts <= most; ++parts) {
       if (attr.dims[d].size % parts != 0) continue;
-      const double cycles = cpu_cycles(with_split(attr, d, parts), caps) + kDispatch +
+      const double cycles = cpu_cycles(with_split(attr, d, parts), caps) + kDispatchCycles +
                             kSumPerElement * static_cast<double>(parts * whole.outputs);
       if (cycles < best_cycles) {
         best_cycles = cycles;

@@ -58,7 +58,7 @@ EmittedKernel emit_contraction(const Graph& graph, const FusedKernel& kernel,
   std::string a = operand(0, attr.a_offset, &ContractAttr::Dim::a);
   std::string b = operand(1, attr.b_offset, &ContractAttr::Dim::b);
   write_store(graph, kernel, storage, writer, contract_stores_lanes(attr, caps), caps);
-  ContractKernel contract = emit_contract(writer, name, attr, a, b, "store_result", caps);
+  GridKernel contract = emit_contract(writer, name, attr, a, b, "store_result", caps);
   return {std::move(contract.kernel), std::move(writer), contract.groups};
 }
 
@@ -73,7 +73,7 @@ EmittedKernel emit_transform(const Graph& graph, const FusedKernel& kernel,
   attr.in_offset -= lowest;
   const std::string in = operand_argument(graph, storage, writer, node.inputs[0], lowest);
   write_store(graph, kernel, storage, writer, transform_stores_lanes(attr, caps), caps);
-  TransformKernel transform = emit_tile_transform(writer, name, attr, in, "store_result", caps);
+  GridKernel transform = emit_tile_transform(writer, name, attr, in, "store_result", caps);
   return {std::move(transform.kernel), std::move(writer), transform.groups};
 }
 

@@ -18,6 +18,12 @@
 
 namespace ito {
 
+// A kernel and the workgroups of its dispatch.
+struct GridKernel {
+  Kernel kernel;
+  std::array<uint32_t, 3> groups = {1, 1, 1};
+};
+
 class KernelWriter {
  public:
   // prefix: of all names that own() makes, so that several kernels can stand in one text.

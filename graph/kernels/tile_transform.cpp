@@ -240,13 +240,13 @@ double transform_cycles(const TileTransformAttr& attr, const DeviceCaps& caps) {
          (kTurnCycles + stores * kStoreCycles + loads * kLoadCycles + additions);
 }
 
-TransformKernel emit_tile_transform(KernelWriter& writer, const std::string& name,
-                                    const TileTransformAttr& attr, const std::string& in,
-                                    const std::string& store, const DeviceCaps& caps) {
+GridKernel emit_tile_transform(KernelWriter& writer, const std::string& name,
+                               const TileTransformAttr& attr, const std::string& in,
+                               const std::string& store, const DeviceCaps& caps) {
   TileTransformAttr whole = attr;
   if (whole.dims.empty()) whole.dims.push_back({});
   TransformEmitter emitter(writer, whole, in, store, caps);
-  TransformKernel result;
+  GridKernel result;
   result.groups = grid_of(emitter.walk().groups, caps);
   const std::string body = emitter.body(result.groups);
   const uint32_t invocations = caps.is_cpu ? lanes_of(caps) : kTransformInvocations;

@@ -10,11 +10,6 @@
 
 namespace ito {
 
-struct TransformKernel {
-  Kernel kernel;
-  std::array<uint32_t, 3> groups = {1, 1, 1};
-};
-
 // As contract_stores_lanes, of a tile transform.
 bool transform_stores_lanes(const TileTransformAttr& attr, const DeviceCaps& caps);
 
@@ -22,8 +17,8 @@ bool transform_stores_lanes(const TileTransformAttr& attr, const DeviceCaps& cap
 double transform_cycles(const TileTransformAttr& attr, const DeviceCaps& caps);
 
 // Writes the kernel. `in` is an argument name of `writer`; `store` as of emit_contract.
-TransformKernel emit_tile_transform(KernelWriter& writer, const std::string& name,
-                                    const TileTransformAttr& attr, const std::string& in,
-                                    const std::string& store, const DeviceCaps& caps);
+GridKernel emit_tile_transform(KernelWriter& writer, const std::string& name,
+                               const TileTransformAttr& attr, const std::string& in,
+                               const std::string& store, const DeviceCaps& caps);
 
 }  // namespace ito

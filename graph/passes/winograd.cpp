@@ -14,9 +14,6 @@ constexpr int64_t kTile = 4, kTaps = 3, kPoints = kTile + kTaps - 1;
 constexpr int64_t kProducts = kPoints * kPoints;
 constexpr int64_t kNominalPixels = 64;
 
-// Core cycles of one more dispatch, as in contract_split.
-constexpr double kDispatchCycles = 200000;
-
 struct Matrix {
   int64_t rows = 0, columns = 0;
   std::vector<double> values;

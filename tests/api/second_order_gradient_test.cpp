@@ -61,8 +61,8 @@ TEST(SecondOrderGradients, AreWhatTheLossDoes) {
     std::mt19937 random(5);
     std::normal_distribution<double> normal;
     std::unordered_map<std::string, HostValue> inputs;
-    inputs[batch_name::kKey] = {{2}, {3, 5}};
-    HostValue& images = inputs[batch_name::kImages] = {task->batch_shape, {}};
+    inputs[batch_ports::kKey.name] = {{2}, {3, 5}};
+    HostValue& images = inputs[batch_ports::kImages.name] = {task->batch_shape, {}};
     for (int64_t i = 0; i < task->batch_shape.numel(); ++i)
       images.data.push_back(0.5 * normal(random));
     HostValue& weights = inputs[state_name::kParameters] = {{set.size()}, {}};

@@ -216,16 +216,15 @@ TEST_F(RunFolder, ClassifierTrainsAndScoresSamples) {
   Graph& graph = *judgement.graph;
   const Tensor logits =
       model.network.build(input(graph, state_name::kParameters, {model.network.set().size()}),
-                          input(graph, batch_name::kImages, shape), {});
-  judgement.output("correct",
-                   is_correct(logits, input(graph, batch_name::kLabels, {5}, DType::kU32)));
+                          input(graph, batch_ports::kImages, shape), {});
+  judgement.output("correct", is_correct(logits, input(graph, batch_ports::kLabels, {5})));
   const HostValues judged =
       run_on_interpreter(
           judgement,
           {{state_name::kParameters,
             {{model.network.set().size()}, {model.weights.begin(), model.weights.end()}}},
-           {batch_name::kImages, {shape, values("images")}},
-           {batch_name::kLabels, {{5}, values("classes")}}})
+           {batch_ports::kImages.name, {shape, values("images")}},
+           {batch_ports::kLabels.name, {{5}, values("classes")}}})
           .value();
   const std::vector<double>& correct = judged.at("correct").data;
   EXPECT_EQ(parse_json(scored.out, "summary").value()["recognised"].get<double>(),

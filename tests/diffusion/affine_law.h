@@ -66,19 +66,20 @@ inline std::vector<AxisMoments> affine_law(const Method& method,
   std::vector<JointLaw> laws;
   for (const AxisMoments& axis : start) laws.emplace_back(size, axis);
   const auto component = [&](size_t i) {
-    return i == 0 ? std::string(sampling_names::kX)
-                  : sampling_names::kHistory + method.states[i - 1].name;
+    return i == 0 ? std::string(sampling_ports::kX.name)
+                  : sampling_ports::kHistory[method.states[i - 1].name].name;
   };
   EXPECT_FALSE(method.start);
   for (int step = 0; step < method.steps; ++step) {
     // Point 0 is the origin; the others move one component or one draw each.
     Externals externals = method_start(method, shape);
-    externals[sampling_names::kStep] = scalar_value(step);
+    externals[sampling_ports::kStep.name] = scalar_value(step);
     const auto set = [&](const std::string& name, size_t point) {
       for (size_t j = 0; j < axes; ++j) externals[name].data[point * axes + j] = 1;
     };
     for (size_t i = 0; i < size; ++i) set(component(i), 1 + i);
-    for (size_t k = 0; k < draws; ++k) set(method_names::kNoise + std::to_string(k), 1 + size + k);
+    for (size_t k = 0; k < draws; ++k)
+      set(method_ports::kNoise[static_cast<int>(k)].name, 1 + size + k);
     replay(program, externals);
     for (size_t j = 0; j < axes; ++j) {
       const auto at = [&](size_t point) {

@@ -52,11 +52,11 @@ Inputs run(const Values& x0, const BoundStrata& strata) {
       bound_program({n, 1}, schedule(), exact, {.variance = VarianceType::kLearned}, strata);
   Values images(x0.size());
   std::iota(images.begin(), images.end(), 0);
-  Inputs values = {{bound_names::kX0, {.shape = {n, 1}, .data = x0}},
-                   {sampling_names::kKey, {.shape = {2}, .data = {7, 0}}},
-                   {sampling_names::kImage, {.shape = {n}, .data = images}},
-                   {sampling_names::kStep, {.shape = {}, .data = {0}}}};
-  for (const char* name : {bound_names::kTerms, bound_names::kErrors})
+  Inputs values = {{bound_ports::kX0.name, {.shape = {n, 1}, .data = x0}},
+                   {sampling_ports::kKey.name, {.shape = {2}, .data = {7, 0}}},
+                   {sampling_ports::kImage.name, {.shape = {n}, .data = images}},
+                   {sampling_ports::kStep.name, {.shape = {}, .data = {0}}}};
+  for (const char* name : {bound_ports::kTerms.name, bound_ports::kErrors.name})
     values[name] = {.shape = {n, N}, .data = Values(x0.size() * static_cast<size_t>(N), 0)};
   std::vector<Tensor> results;
   for (const ProgramOutput& output : program.outputs) results.push_back(output.value);
@@ -71,7 +71,7 @@ Inputs run(const Values& x0, const BoundStrata& strata) {
 // The sum of image i's terms from the stratum `from` on.
 double terms_from(const Inputs& found, size_t i, size_t from, const BoundStrata& strata) {
   const size_t N = static_cast<size_t>(strata.count());
-  const Values& terms = found.at(bound_names::kTerms).data;
+  const Values& terms = found.at(bound_ports::kTerms.name).data;
   return std::accumulate(terms.begin() + static_cast<ptrdiff_t>(i * N + from),
                          terms.begin() + static_cast<ptrdiff_t>((i + 1) * N), 0.0);
 }
@@ -95,7 +95,8 @@ TEST(BoundProgram, RateOfGaussianDataIsTheInformationInTheFirstStep) {
     const Inputs found = run(x0, strata);
     double sum = 0, squares = 0;
     for (size_t i = 0; i < kImages; ++i) {
-      const double rate = terms_from(found, i, 1, strata) + found.at(bound_names::kPrior).data[i];
+      const double rate =
+          terms_from(found, i, 1, strata) + found.at(bound_ports::kPrior.name).data[i];
       sum += rate / kImages;
       squares += rate * rate / kImages;
     }
@@ -113,7 +114,7 @@ TEST(BoundProgram, AnImagesTermsAreItsOwn) {
   const auto column = [](const Inputs& values, const char* name, size_t i, size_t k) {
     return values.at(name).data[i * 4 + k];
   };
-  for (const char* name : {bound_names::kTerms, bound_names::kErrors})
+  for (const char* name : {bound_ports::kTerms.name, bound_ports::kErrors.name})
     for (size_t k = 0; k < 4; ++k) {
       EXPECT_GT(column(found, name, 0, k), 0) << name << k;
       EXPECT_EQ(column(alone, name, 0, k), column(found, name, 0, k)) << name << k;

@@ -170,9 +170,9 @@ inline DiffusionModel exact_generator(const AxisNormals& data, int steps) {
                                                                                         Tensor t) {
     Graph& graph = x.graph();
     const int64_t n = x.dim(0), axes = x.dim(1);
-    const Tensor z = ddgan_latent(n, axes, input(graph, sampling_names::kKey, {2}, DType::kU32),
-                                  input(graph, sampling_names::kImage, {n}, DType::kU32),
-                                  input(graph, sampling_names::kStep, {}, DType::kU32));
+    const Tensor z = ddgan_latent(n, axes, input(graph, sampling_ports::kKey, {2}),
+                                  input(graph, sampling_ports::kImage, {n}),
+                                  input(graph, sampling_ports::kStep, {}));
     const Tensor sigma = chain_sigma(schedule, t);
     const Tensor variance = constant(graph, {1, axes}, data.variances);
     // 1/(1/v + 1/σ²).

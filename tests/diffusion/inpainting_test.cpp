@@ -82,12 +82,12 @@ class Inpainting : public DeviceMethod {
     ITO_ASSIGN(auto loop, executor_for(program));
     ITO_TRY(write_seeds(*loop, seeds));
     ITO_ASSIGN(auto observation, executor_for(observation_program(measurement)));
-    ITO_TRY(observation->write(constraint_names::kObservation, y));
+    ITO_TRY(observation->write(constraint_ports::kObservation, y));
     ITO_TRY(observation->run());
-    ITO_ASSIGN(const auto coefficients, observation->read<float>(constraint_names::kObserved));
-    ITO_TRY(loop->write(constraint_names::kObserved, coefficients));
+    ITO_ASSIGN(const auto coefficients, observation->read(constraint_ports::kObserved));
+    ITO_TRY(loop->write(constraint_ports::kObserved, coefficients));
     ITO_ASSIGN(const auto deviations, observed_std(measurement, noise_std));
-    ITO_TRY(loop->write(constraint_names::kObservedStd, deviations));
+    ITO_TRY(loop->write(constraint_ports::kObservedStd, deviations));
     ITO_ASSIGN(auto noise, executor_for(initial_noise_program(shape, initial_std)));
     ITO_ASSIGN(const DeviceTensor x, loop->tensor("x"));
     ITO_TRY(noise->bind("x", x));

@@ -69,21 +69,21 @@ class LikelihoodOnDevice : public VulkanTest {
       ITO_TRY(probes->write("key", std::vector<uint32_t>{3, 4}));
       ITO_TRY(probes->write("image", seeds));
       for (int k = 0; k < options.probes; ++k) {
-        const std::string name = likelihood_names::kProbe + std::to_string(k);
+        const auto name = likelihood_ports::kProbe[k];
         ITO_ASSIGN(DeviceTensor tensor, solver->tensor(name));
         ITO_TRY(probes->bind(name, std::move(tensor)));
       }
       ITO_TRY(probes->run());
       ITO_TRY(probes->wait());
     }
-    ITO_TRY(solver->write(flow_names::kState, x));
+    ITO_TRY(solver->write(flow_ports::kState, x));
     ITO_TRY(
-        solver->write(likelihood_names::kDeltaState,
+        solver->write(likelihood_ports::kDelta,
                       std::vector<float>(static_cast<size_t>(shape[0] * options.columns()), 0.0f)));
     Encoded result;
     ITO_ASSIGN(result.report, solver->solve(flow.start, flow.end, kMost));
-    ITO_ASSIGN(result.z, solver->value(flow_names::kX));
-    ITO_ASSIGN(result.delta, solver->value(likelihood_names::kDelta));
+    ITO_ASSIGN(result.z, solver->value(kFlowComponent));
+    ITO_ASSIGN(result.delta, solver->value(kDeltaComponent));
     for (double& value : result.delta) value *= static_cast<double>(shape.numel() / shape[0]);
     return result;
   }
@@ -225,9 +225,9 @@ TEST_F(LikelihoodOnDevice, DecodingUndoesEncoding) {
                          OdeSolver::create(device(), flow_system(flow, {8, 3}), kTight));
     const auto follow = [&](const std::vector<float>& from, double t0,
                             double t1) -> Result<std::vector<float>> {
-      ITO_TRY(solver->write(flow_names::kState, from));
+      ITO_TRY(solver->write(flow_ports::kState, from));
       ITO_TRY(solver->solve(t0, t1, kMost));
-      return solver->read<float>(flow_names::kState);
+      return solver->read(flow_ports::kState);
     };
     const std::vector<float> x = points();
     ASSERT_OK_AND_ASSIGN(std::vector<float> z, follow(x, flow.start, flow.end));
@@ -263,11 +263,13 @@ TEST_F(LikelihoodOnDevice, LineIntegralsGiveLogDensityDifferencesBothWays) {
     for (const double tolerance : {kTight.rtol, 1e-4}) {
       ASSERT_OK_AND_ASSIGN(auto solver, OdeSolver::create(device(), line_system(score, {7, 3}),
                                                           {.rtol = tolerance, .atol = tolerance}));
-      ASSERT_OK(solver->write("line_from", std::vector<float>(x.begin(), x.end() - 3)));
-      ASSERT_OK(solver->write("line_to", std::vector<float>(x.begin() + 3, x.end())));
-      ASSERT_OK(solver->write("line_time", times));
+      ASSERT_OK(
+          solver->write(likelihood_ports::kLineFrom, std::vector<float>(x.begin(), x.end() - 3)));
+      ASSERT_OK(
+          solver->write(likelihood_ports::kLineTo, std::vector<float>(x.begin() + 3, x.end())));
+      ASSERT_OK(solver->write(likelihood_ports::kLineTime, times));
       const auto integral = [&](double from, double to) -> Result<std::vector<double>> {
-        ITO_TRY(solver->write("y.difference", std::vector<float>(7, 0.0f)));
+        ITO_TRY(solver->write(likelihood_ports::kDifference, std::vector<float>(7, 0.0f)));
         ITO_TRY(solver->solve(from, to, kMost));
         return solver->value("difference");
       };

@@ -61,7 +61,7 @@ class DeviceMethod : public VulkanTest {
       ITO_ASSIGN(auto start, executor_for(method_start_program(chain, setup.shape)));
       ITO_TRY(start->bind("x", x));
       for (const MethodState& state : chain.states) {
-        const std::string name = sampling_names::kHistory + state.name;
+        const auto name = sampling_ports::kHistory[state.name];
         ITO_ASSIGN(const DeviceTensor values, loop->tensor(name));
         ITO_TRY(start->bind(name, values));
       }
@@ -75,7 +75,7 @@ class DeviceMethod : public VulkanTest {
   // x after the run, which must not have diverged.
   static Result<std::vector<float>> sample(const Method& chain, const MethodSetup& setup) {
     ITO_ASSIGN(const auto loop, run_method(chain, setup));
-    ITO_ASSIGN(const auto divergence, loop->read<uint32_t>(sampling_names::kDivergence));
+    ITO_ASSIGN(const auto divergence, loop->read(sampling_ports::kDivergence));
     ITO_TRY(check_divergence(divergence, chain.name));
     return loop->read<float>("x");
   }

@@ -86,8 +86,8 @@ TEST_F(OdeOnDevice, EveryImageKeepsItsToleranceWithItsOwnSteps) {
   });
   ASSERT_OK_AND_ASSIGN(auto solver,
                        OdeSolver::create(device(), system, {.rtol = 1e-5, .atol = 1e-8}, kCanary));
-  ASSERT_OK(solver->write("rate", rates));
-  ASSERT_OK(solver->write("y.x", std::vector<float>(4, 1.0f)));
+  ASSERT_OK(solver->write(Port<float>{"rate"}, rates));
+  ASSERT_OK(solver->write(ode_ports::kY["x"], std::vector<float>(4, 1.0f)));
   ASSERT_OK_AND_ASSIGN(const OdeReport report, solver->solve(0, 0.1, 10'000));
   ASSERT_OK_AND_ASSIGN(const std::vector<double> x, solver->value("x"));
   for (size_t i = 0; i < 4; ++i) {
@@ -105,7 +105,7 @@ TEST_F(OdeOnDevice, TimeRunsBothWays) {
   const OdeSystem system = scalar_system(2, bent);
   ASSERT_OK_AND_ASSIGN(auto solver,
                        OdeSolver::create(device(), system, {.rtol = 1e-6, .atol = 1e-6}, kCanary));
-  ASSERT_OK(solver->write("y.x", std::vector<float>{0.3f, 1.2f}));
+  ASSERT_OK(solver->write(ode_ports::kY["x"], std::vector<float>{0.3f, 1.2f}));
   ASSERT_OK(solver->solve(-0.5, 1, 10'000));
   ASSERT_OK_AND_ASSIGN(const std::vector<double> there, solver->value("x"));
   EXPECT_GT(std::fabs(there[0] - 0.3), 0.1);
@@ -125,7 +125,7 @@ TEST_F(OdeOnDevice, RejectedStepsAreTriedAgain) {
   const OdeSystem system =
       scalar_system(1, [](Tensor t, Tensor) { return exp(square((t - 5.0) * 4.0) * -1.0); });
   ASSERT_OK_AND_ASSIGN(auto solver, OdeSolver::create(device(), system, {}, kCanary));
-  ASSERT_OK(solver->write("y.x", std::vector<float>{0.0f}));
+  ASSERT_OK(solver->write(ode_ports::kY["x"], std::vector<float>{0.0f}));
   ASSERT_OK_AND_ASSIGN(const OdeReport report, solver->solve(4, 7, 10'000));
   ASSERT_OK_AND_ASSIGN(const std::vector<double> x, solver->value("x"));
   EXPECT_NEAR(x[0], std::sqrt(M_PI) / 4, 2e-5);
@@ -136,7 +136,7 @@ TEST_F(OdeOnDevice, AnImageDoesNotDependOnItsBatch) {
   const auto solve = [&](const std::vector<float>& start) -> Result<std::vector<double>> {
     const OdeSystem system = scalar_system(static_cast<int64_t>(start.size()), bent);
     ITO_ASSIGN(auto solver, OdeSolver::create(device(), system, {}, kCanary));
-    ITO_TRY(solver->write("y.x", start));
+    ITO_TRY(solver->write(ode_ports::kY["x"], start));
     ITO_TRY(solver->solve(0, 3, 10'000));
     return solver->value("x");
   };
@@ -152,7 +152,7 @@ TEST_F(OdeOnDevice, FailuresNameImageAndStep) {
   const auto message = [&](const OdeSystem& system, int64_t most) {
     auto solver = OdeSolver::create(device(), system, {}, kCanary);
     EXPECT_TRUE(solver.ok());
-    EXPECT_TRUE((*solver)->write("y.x", std::vector<float>{-1.0f, 1.0f}).ok());
+    EXPECT_TRUE((*solver)->write(ode_ports::kY["x"], std::vector<float>{-1.0f, 1.0f}).ok());
     const auto report = (*solver)->solve(0, 2, most);
     return report.ok() ? std::string("no error") : report.error().message;
   };
@@ -180,7 +180,7 @@ TEST_F(OdeOnDevice, FailuresNameImageAndStep) {
 TEST_F(OdeOnDevice, StoppingIsHeeded) {
   const OdeSystem system = scalar_system(1, [](Tensor t, Tensor x) { return cos(t * 1e3) * x; });
   ASSERT_OK_AND_ASSIGN(auto solver, OdeSolver::create(device(), system, {}, kCanary));
-  ASSERT_OK(solver->write("y.x", std::vector<float>{1.0f}));
+  ASSERT_OK(solver->write(ode_ports::kY["x"], std::vector<float>{1.0f}));
   int attempts = 0;
   const auto report = solver->solve(0, 10, 1'000'000, [&] { return ++attempts < 5; });
   ASSERT_FALSE(report.ok());
@@ -200,9 +200,9 @@ TEST_F(OdeOnDevice, QuantisedSumsKeepTheBitsOfSmallIncrements) {
     return std::vector<Tensor>{third, third, cos(t * kTurn) * kTurn};
   };
   ASSERT_OK_AND_ASSIGN(auto solver, OdeSolver::create(device(), system, {}, kCanary));
-  ASSERT_OK(solver->write("y.plain", std::vector<float>{1'000'000.0f}));
-  ASSERT_OK(solver->write("y.kept", std::vector<float>{1'000'000.0f}));
-  ASSERT_OK(solver->write("y.wave", std::vector<float>{0.0f}));
+  ASSERT_OK(solver->write(ode_ports::kY["plain"], std::vector<float>{1'000'000.0f}));
+  ASSERT_OK(solver->write(ode_ports::kY["kept"], std::vector<float>{1'000'000.0f}));
+  ASSERT_OK(solver->write(ode_ports::kY["wave"], std::vector<float>{0.0f}));
   ASSERT_OK_AND_ASSIGN(const OdeReport report, solver->solve(0, 60, 1'000'000));
   EXPECT_GT(report.attempts, 300);
   ASSERT_OK_AND_ASSIGN(const std::vector<double> plain, solver->value("plain"));

@@ -20,7 +20,7 @@ struct Subject {
   GaussianMixture start;  // what the device's chains are drawn from, and the law begins at
   std::function<Program(int refinement)> program;
   int replays = 0;
-  std::string state = sampling_names::kX;
+  std::string state = sampling_ports::kX.name;
   std::function<PlaneLaw(int refinement)> law;
   PlaneMoments limit;  // of the law for ever smaller steps, but for `floor`:
   double floor = 0;    // what no number of steps removes
@@ -331,10 +331,10 @@ TEST_F(SamplerChains, OfTheAdaptiveProbabilityFlowHaveTheMixturesMoments) {
     ASSERT_OK_AND_ASSIGN(auto solver,
                          OdeSolver::create(device(), flow_system(flow, {kChains, 2}), {}));
     ASSERT_OK(
-        solver->write(flow_names::kState,
+        solver->write(flow_ports::kState,
                       exact_samples(noised(two_modes(), sde.mean(flow.end), sde.std(flow.end)))));
     ASSERT_OK(solver->solve(flow.end, flow.start, 10'000));
-    ASSERT_OK_AND_ASSIGN(const std::vector<float> x, solver->read<float>(flow_names::kState));
+    ASSERT_OK_AND_ASSIGN(const std::vector<float> x, solver->read(flow_ports::kState));
     expect_mixture(x, noised(two_modes(), sde.mean(flow.start), sde.std(flow.start)));
   }
 }

@@ -252,9 +252,9 @@ class SamplerMoments : public DeviceMethod, public testing::WithParamInterface<M
     const Shape shape{kManyChains, static_cast<int64_t>(kData.means.size())};
     if (sampling.flow) {
       ITO_ASSIGN(auto solver, OdeSolver::create(device(), flow_system(*sampling.flow, shape), {}));
-      ITO_TRY(solver->write(flow_names::kState, normals(beginning(c, sampling))));
+      ITO_TRY(solver->write(flow_ports::kState, normals(beginning(c, sampling))));
       ITO_TRY(solver->solve(sampling.flow->end, sampling.to, 10'000));
-      return solver->template read<float>(flow_names::kState);
+      return solver->read(flow_ports::kState);
     }
     MethodSetup setup{.shape = shape, .initial_std = sampling.start_std};
     if (inverts(c)) setup.initial_x = normals(beginning(c, sampling));
@@ -333,7 +333,7 @@ class AnalyticMoments : public DeviceMethod {
       if (waiting > 0) {
         ASSERT_OK(loop->run(std::exchange(waiting, 0)));
       }
-      ASSERT_OK_AND_ASSIGN(const std::vector<float> x, loop->read<float>(sampling_names::kX));
+      ASSERT_OK_AND_ASSIGN(const std::vector<float> x, loop->read(sampling_ports::kX));
       SCOPED_TRACE(timesteps[i]);
       if (found != expected.end()) {
         expect_moments(x, {found->second});

@@ -182,7 +182,7 @@ class Analytic {
     ITO_ASSIGN(const auto executor, Executor::create(device_, std::move(plan)));
     std::vector<float> x(static_cast<size_t>(n), 0.0f);
     x[1] = static_cast<float>(solver.init_noise_sigma);
-    ITO_TRY(executor->write(sampling_names::kX, x));
+    ITO_TRY(executor->write(sampling_ports::kX, x));
     Json after = Json::object();
     if (ddpm) {
       ITO_ASSIGN(after, object(expected, "after_step_t"));
@@ -192,12 +192,12 @@ class Analytic {
       if (solver.needs_noise()) {
         std::vector<float> noise(static_cast<size_t>(n), 0.0f);
         noise[static_cast<size_t>(k) + 2] = 1;
-        ITO_TRY(executor->enqueue_write(method_names::kNoise + std::to_string(0), noise));
+        ITO_TRY(executor->enqueue_write(method_ports::kNoise[0], noise));
       }
       ITO_TRY(executor->run());
       const std::string t = fmt::format("t{:.0f}", solver.rows[static_cast<size_t>(k)].t);
       if (!after.contains(t) && k + 1 < solver.steps()) continue;
-      ITO_ASSIGN(const auto points, executor->read<float>(sampling_names::kX));
+      ITO_ASSIGN(const auto points, executor->read(sampling_ports::kX));
       mean = points[0];
       variance = 0;
       for (const float point : points) variance += (point - mean) * (point - mean);

@@ -14,10 +14,10 @@ Result<Trajectory> follow_chain(vk::Device& device, const Method& chain, const A
   ITO_ASSIGN(Plan plan, compile(method_program(chain, options), device.caps()));
   ITO_ASSIGN(const auto executor,
              Executor::create(device, std::move(plan), ExecutorOptions{.canary = true}));
-  ITO_TRY(executor->write(sampling_names::kX, std::vector<float>(x.data.begin(), x.data.end())));
+  ITO_TRY(executor->write(sampling_ports::kX, std::vector<float>(x.data.begin(), x.data.end())));
 
-  const std::string prefix = method_names::kOutput;
-  std::vector<std::string> watched = {sampling_names::kX};
+  const std::string prefix = method_ports::kOutput.prefix;
+  std::vector<std::string> watched = {sampling_ports::kX.name};
   for (const External& external : executor->plan().externals)
     if (external.name.starts_with(prefix)) watched.push_back(external.name);
   std::vector<int64_t> dims = x.shape.dims();
@@ -30,7 +30,7 @@ Result<Trajectory> follow_chain(vk::Device& device, const Method& chain, const A
       if (step.shape != x.shape)
         return corrupt("noise has shape {}, expected {}", step.shape.to_string(),
                        x.shape.to_string());
-      ITO_TRY(executor->enqueue_write(method_names::kNoise + std::to_string(draw),
+      ITO_TRY(executor->enqueue_write(method_ports::kNoise[static_cast<int>(draw)],
                                       std::vector<float>(step.data.begin(), step.data.end())));
     }
     ITO_TRY(executor->run());
@@ -41,7 +41,7 @@ Result<Trajectory> follow_chain(vk::Device& device, const Method& chain, const A
       all.data.insert(all.data.end(), values.begin(), values.end());
     }
   }
-  ITO_ASSIGN(const auto divergence, executor->read<uint32_t>(sampling_names::kDivergence));
+  ITO_ASSIGN(const auto divergence, executor->read(sampling_ports::kDivergence));
   ITO_TRY(check_divergence(divergence, chain.name));
   return trajectory;
 }

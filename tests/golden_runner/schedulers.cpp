@@ -88,10 +88,10 @@ Result<Trajectory> follow(vk::Device& device, const Run& run, Denoiser denoiser,
   ITO_ASSIGN(const auto executor,
              Executor::create(device, std::move(plan), ExecutorOptions{.canary = true}));
   // A draw that no row uses is no input.
-  const std::string noise_name = method_names::kNoise + std::to_string(0);
-  const bool takes_noise = solver.needs_noise() && executor->plan().find_external(noise_name) >= 0;
+  const auto noise_port = method_ports::kNoise[0];
+  const bool takes_noise = solver.needs_noise() && executor->has(noise_port);
   ITO_ASSIGN(const std::vector<float> start, floats_of(run.x_T, run.x_T.shape, "x_T"));
-  ITO_TRY(executor->write(sampling_names::kX, start));
+  ITO_TRY(executor->write(sampling_ports::kX, start));
 
   std::vector<int64_t> dims = run.x_T.shape.dims();
   dims.insert(dims.begin(), solver.steps());
@@ -99,20 +99,19 @@ Result<Trajectory> follow(vk::Device& device, const Run& run, Denoiser denoiser,
   for (int64_t k = 0; k < solver.steps(); ++k) {
     if (kind == Replay::kEachStep && k > 0) {
       ITO_ASSIGN(const auto values, floats_of(row(before, k - 1), run.x_T.shape, "samples"));
-      ITO_TRY(executor->write(sampling_names::kX, values));
+      ITO_TRY(executor->write(sampling_ports::kX, values));
     }
     if (replay) {
       ITO_ASSIGN(const auto values, floats_of(row(eval_out, k), output_shape, "eval_out"));
-      ITO_TRY(executor->enqueue_write(solver_names::kModelOutput, values));
+      ITO_TRY(executor->enqueue_write(solver_ports::kModelOutput, values));
     }
     if (takes_noise) {
       ITO_ASSIGN(const auto values, floats_of(row(noise, k), run.x_T.shape, "noise"));
-      ITO_TRY(executor->enqueue_write(noise_name, values));
+      ITO_TRY(executor->enqueue_write(noise_port, values));
     }
     ITO_TRY(executor->run());
-    ITO_ASSIGN(const auto x, executor->read<float>(sampling_names::kX));
-    ITO_ASSIGN(const auto x0,
-               executor->read<float>(std::string(method_names::kOutput) + solver_names::kX0));
+    ITO_ASSIGN(const auto x, executor->read(sampling_ports::kX));
+    ITO_ASSIGN(const auto x0, executor->read(solver_ports::kX0));
     samples.data.insert(samples.data.end(), x.begin(), x.end());
     pred_x0.data.insert(pred_x0.data.end(), x0.begin(), x0.end());
   }

@@ -24,9 +24,9 @@ Array list(std::vector<double> values) {
 
 Result<Array> decoded(vk::Device& device, const ProbabilityFlow& flow, const Array& x_T) {
   ITO_ASSIGN(auto solver, OdeSolver::create(device, flow_system(flow, x_T.shape), kTolerance));
-  ITO_TRY(solver->write(flow_names::kState, floats(x_T)));
+  ITO_TRY(solver->write(flow_ports::kState, floats(x_T)));
   ITO_TRY(solver->solve(flow.end, flow.start, kMaxEvaluations));
-  ITO_ASSIGN(const std::vector<double> x, solver->value(flow_names::kX));
+  ITO_ASSIGN(const std::vector<double> x, solver->value(kFlowComponent));
   return Array{.shape = x_T.shape, .data = x};
 }
 
@@ -40,12 +40,12 @@ Result<Encoded> encoded(vk::Device& device, const ProbabilityFlow& flow, const A
   const LikelihoodOptions options{.divergence = Divergence::kExact};
   ITO_ASSIGN(auto solver,
              OdeSolver::create(device, likelihood_system(flow, x.shape, options), kTolerance));
-  ITO_TRY(solver->write(flow_names::kState, floats(x)));
-  ITO_TRY(solver->write(likelihood_names::kDeltaState,
-                        std::vector<float>(static_cast<size_t>(n), 0.0f)));
+  ITO_TRY(solver->write(flow_ports::kState, floats(x)));
+  ITO_TRY(
+      solver->write(likelihood_ports::kDelta, std::vector<float>(static_cast<size_t>(n), 0.0f)));
   ITO_TRY(solver->solve(flow.start, flow.end, kMaxEvaluations));
-  ITO_ASSIGN(const std::vector<double> z, solver->value(flow_names::kX));
-  ITO_ASSIGN(std::vector<double> delta, solver->value(likelihood_names::kDelta));
+  ITO_ASSIGN(const std::vector<double> z, solver->value(kFlowComponent));
+  ITO_ASSIGN(std::vector<double> delta, solver->value(kDeltaComponent));
   for (double& value : delta) value *= static_cast<double>(dimensions);
   return Encoded{.z = {.shape = x.shape, .data = z}, .delta = list(std::move(delta))};
 }

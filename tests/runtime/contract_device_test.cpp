@@ -27,7 +27,7 @@ External external(const std::string& name, ExternalRole role, DType dtype, int64
 }
 
 // Writes the kernel named "contract" of operands "b0" and "b1" through the function "put".
-using Emit = std::function<ContractKernel(KernelWriter& writer, const ContractAttr& attr)>;
+using Emit = std::function<GridKernel(KernelWriter& writer, const ContractAttr& attr)>;
 
 Emit shared_form(const SharedTiling& tiling, const DeviceCaps& caps) {
   return [=](KernelWriter& writer, const ContractAttr& attr) {
@@ -61,7 +61,7 @@ class ContractOnDevice : public VulkanTest {
                                   : "";
     writer.function("void put(uint o, uint base, uint lane, float value) {\n  " +
                     writer.store(out, at, wrong + "value + " + writer.load(out, at)) + "\n}");
-    ContractKernel contract =
+    GridKernel contract =
         emit ? emit(writer, attr) : emit_contract(writer, "contract", attr, a, b, "put", caps);
     Plan plan;
     plan.kernels.push_back(std::move(contract.kernel));
