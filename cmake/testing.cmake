@@ -19,9 +19,10 @@ set(ITO_WIDE_TESTS ${wide_default} CACHE STRING "Tests with 512-bit vectors: all
 unset(cpu_flags)
 unset(wide_default)
 
-# ito_vulkan_test(TARGET [WIDE FILTER WIDE_SAMPLE FILTER] [PORTABLE FILTER] [SERIAL FILTER]
+# ito_vulkan_test(TARGET [WIDE FILTER WIDE_SAMPLE FILTER] [PORTABLE FILTER] [ELSEWHERE FILTER]
 #                 [COST SECONDS] [LABEL...]):
-#   TARGET.I                  on the current lavapipe, whole, in shards
+#   TARGET.I                  on the current lavapipe, in shards: all but ELSEWHERE, which names tests that
+#                             have entries of their own
 #   TARGET_wide.I             (WIDE) the tests that depend on the vectors' width, with 512-bit ones; of
 #                             these only WIDE_SAMPLE, and a line that says so, where the processor has none
 #   TARGET_swiftshader        \ label `portability`: the tests that FILTER names (by default the
@@ -30,7 +31,7 @@ unset(wide_default)
 # test starts and that needs the device is started through $ITO_LAUNCHER, where that is set
 # (scripts/with-lavapipe).
 function(ito_vulkan_test target)
-  cmake_parse_arguments(ARG "" "WIDE;WIDE_SAMPLE;PORTABLE;COST" "" ${ARGN})
+  cmake_parse_arguments(ARG "" "WIDE;WIDE_SAMPLE;PORTABLE;ELSEWHERE;COST" "" ${ARGN})
   if(NOT ARG_PORTABLE)
     set(ARG_PORTABLE "*Portable*")
   endif()
@@ -40,8 +41,11 @@ function(ito_vulkan_test target)
   set(scripts ${PROJECT_SOURCE_DIR}/scripts)
   set(labels "vulkan;${ARG_UNPARSED_ARGUMENTS}")
 
+  if(ARG_ELSEWHERE)
+    set(without "-${ARG_ELSEWHERE}")
+  endif()
   ito_sharded_test(${target} COST ${ARG_COST} LABELS ${labels}
-    COMMAND ${scripts}/with-lavapipe $<TARGET_FILE:${target}>)
+    COMMAND ${scripts}/with-lavapipe $<TARGET_FILE:${target}> --gtest_filter=*${without})
   if(ARG_WIDE AND ITO_WIDE_TESTS STREQUAL "all")
     ito_sharded_test(${target}_wide COST ${ARG_COST} LABELS ${labels} ENVIRONMENT LP_NATIVE_VECTOR_WIDTH=512
       COMMAND ${scripts}/with-lavapipe $<TARGET_FILE:${target}> --gtest_filter=${ARG_WIDE})

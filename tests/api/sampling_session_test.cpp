@@ -1,6 +1,8 @@
 // SamplingSession in this process: what a step of the sampling loop costs the host.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "api/sampling.h"
 #include "diffusion/ddgan.h"
 #include "nn/ddgan.h"
@@ -67,8 +69,13 @@ TEST_P(SamplingSessionTest, StepsNeitherAllocateNorCompileNorWait) {
   EXPECT_EQ(end.pipelines_created, begin.pipelines_created);
   EXPECT_EQ(end.glsl_compilations, begin.glsl_compilations);
   const uint64_t steps = after.size() - 2;
-  EXPECT_GE(end.submits, begin.submits + steps);
-  EXPECT_LE(end.submits, begin.submits + 2 * steps);
+  // A step's own submissions, which a busy machine makes more than one of (ExecutorOptions), and at
+  // most one copy for the host.
+  uint64_t own = end.submits;
+  for (size_t i = 2; i < after.size(); ++i)
+    own = std::min(own, after[i].submits - after[i - 1].submits);
+  EXPECT_GE(own, 1u);
+  EXPECT_LE(end.submits, begin.submits + (own + 1) * steps);
   EXPECT_LE(end.recordings, begin.recordings + steps);
 }
 
