@@ -1,7 +1,6 @@
 #include "io/torch_file.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -15,136 +14,14 @@
 #include "io/compress.h"
 #include "io/file_kind.h"
 #include "io/pickle.h"
+#include "io/torch_names.h"
 #include "io/zip.h"
 
 namespace ito {
 namespace {
 
 using Kind = PickleValue::Kind;
-
-struct StorageClass {
-  std::string_view name;
-  std::optional<HostType> type;  // nothing: tensors of it are not read
-  size_t size;                   // bytes of one number
-};
-constexpr StorageClass row_of(std::string_view name, HostType type, size_t size) {
-  return {name, type, size};
-}
-constexpr StorageClass kStorages[] = {row_of("torch.FloatStorage", HostType::kF32, 4),
-                                      row_of("torch.HalfStorage", HostType::kF16, 2),
-                                      row_of("torch.BFloat16Storage", HostType::kBF16, 2),
-                                      row_of("torch.DoubleStorage", HostType::kF64, 8),
-                                      row_of("torch.LongStorage", HostType::kI64, 8),
-                                      row_of("torch.IntStorage", HostType::kI32, 4),
-                                      row_of("torch.ShortStorage", HostType::kI16, 2),
-                                      row_of("torch.CharStorage", HostType::kI8, 1),
-                                      row_of("torch.ByteStorage", HostType::kU8, 1),
-                                      row_of("torch.BoolStorage", HostType::kBool, 1),
-                                      // Bytes; each tensor says what they are.
-                                      row_of("torch.storage.UntypedStorage", HostType::kU8, 1),
-                                      row_of("torch.UntypedStorage", HostType::kU8, 1),
-                                      {"torch.ComplexFloatStorage", std::nullopt, 8},
-                                      {"torch.ComplexDoubleStorage", std::nullopt, 16},
-                                      {"torch.QInt8Storage", std::nullopt, 1},
-                                      {"torch.QUInt8Storage", std::nullopt, 1},
-                                      {"torch.QInt32Storage", std::nullopt, 4},
-                                      {"torch.QUInt4x2Storage", std::nullopt, 1},
-                                      {"torch.QUInt2x4Storage", std::nullopt, 1}};
-
-// Element types that a tensor names itself, of an untyped storage (_rebuild_tensor_v3).
-struct ElementType {
-  std::string_view name;
-  HostType type;
-};
-constexpr ElementType kElements[] = {
-    {"torch.float32", HostType::kF32}, {"torch.float16", HostType::kF16},
-    {"torch.float64", HostType::kF64}, {"torch.bfloat16", HostType::kBF16},
-    {"torch.bool", HostType::kBool},   {"torch.uint8", HostType::kU8},
-    {"torch.int8", HostType::kI8},     {"torch.uint16", HostType::kU16},
-    {"torch.int16", HostType::kI16},   {"torch.uint32", HostType::kU32},
-    {"torch.int32", HostType::kI32},   {"torch.uint64", HostType::kU64},
-    {"torch.int64", HostType::kI64}};
-// And those that are not read: torch.float8_e4m3fn, torch.int4, …
-constexpr std::string_view kElementKinds[] = {"torch.float", "torch.bfloat",  "torch.int",
-                                              "torch.uint",  "torch.complex", "torch.bits",
-                                              "torch.qint",  "torch.quint"};
-
-constexpr std::string_view kTensor = "torch._utils._rebuild_tensor_v2",
-                           kOldTensor = "torch._utils._rebuild_tensor",
-                           kTypedTensor = "torch._utils._rebuild_tensor_v3",
-                           kParameter = "torch._utils._rebuild_parameter",
-                           kParameterWithState = "torch._utils._rebuild_parameter_with_state",
-                           kOrderedDict = "collections.OrderedDict";
-
-// Tensors of other forms than numbers in rows: left out, and named for what they are.
-struct OtherTensor {
-  std::string_view name, what;
-};
-constexpr OtherTensor kOtherTensors[] = {
-    {"torch._utils._rebuild_qtensor", "quantised"},
-    {"torch._utils._rebuild_sparse_tensor", "sparse"},
-    {"torch._utils._rebuild_sparse_csr_tensor", "sparse"},
-    {"torch._utils._rebuild_nested_tensor", "nested"},
-    {"torch._utils._rebuild_meta_tensor_no_storage", "without numbers"}};
-// What a checkpoint may hold beside tensors, and what is left out of it.
-constexpr std::string_view kIgnored[] = {"torch.Size",
-                                         "torch.device",
-                                         "torch.per_tensor_affine",
-                                         "torch.per_channel_affine",
-                                         "torch.per_channel_affine_float_qparams",
-                                         "torch.sparse_coo",
-                                         "torch.sparse_csr",
-                                         "torch.sparse_csc",
-                                         "torch.sparse_bsr",
-                                         "torch.sparse_bsc",
-                                         "torch.serialization._get_layout",
-                                         "collections.defaultdict",
-                                         "collections.Counter",
-                                         "builtins.dict",
-                                         "__builtin__.dict",
-                                         "builtins.int",
-                                         "builtins.float",
-                                         "builtins.set",
-                                         "__builtin__.set",
-                                         "_codecs.encode",
-                                         "numpy.dtype",
-                                         "numpy.core.multiarray.scalar",
-                                         "numpy._core.multiarray.scalar"};
-
-template <typename Rows>
-auto row_called_in(const Rows& rows, std::string_view name) -> decltype(std::begin(rows)) {
-  const auto found = std::find_if(std::begin(rows), std::end(rows),
-                                  [&](const auto& row) { return row.name == name; });
-  return found == std::end(rows) ? nullptr : found;
-}
-
-const StorageClass* storage_called(std::string_view name) { return row_called_in(kStorages, name); }
-
-// "torch.float8_e4m3fn": one of the module's own element types.
-bool is_element_type(std::string_view name) {
-  if (row_called_in(kElements, name) != nullptr) return true;
-  return std::any_of(std::begin(kElementKinds), std::end(kElementKinds),
-                     [&](std::string_view kind) {
-                       return name.starts_with(kind) && name.size() > kind.size() &&
-                              std::isdigit(static_cast<unsigned char>(name[kind.size()])) != 0 &&
-                              name.find('.', kind.size()) == std::string_view::npos;
-                     });
-}
-
-// Also one that is not in the table: its tensors are left out.
-bool is_storage(std::string_view name) {
-  return storage_called(name) != nullptr ||
-         (name.starts_with("torch.") && name.ends_with("Storage") &&
-          name.find('.', 6) == name.npos);
-}
-
-bool known(std::string_view name) {
-  return is_storage(name) || is_element_type(name) ||
-         row_called_in(kOtherTensors, name) != nullptr || name == kTensor || name == kOldTensor ||
-         name == kTypedTensor || name == kParameter || name == kParameterWithState ||
-         name == kOrderedDict ||
-         std::find(std::begin(kIgnored), std::end(kIgnored), name) != std::end(kIgnored);
-}
+using namespace torch_names;
 
 struct Storage {
   HostType type;
@@ -200,7 +77,7 @@ class Reader {
   bool is_tensor(const PickleValue& value) const {
     const std::string_view name = callee(value);
     return name == kTensor || name == kOldTensor || name == kTypedTensor || is_parameter(value) ||
-           row_called_in(kOtherTensors, name) != nullptr;
+           !other_torch_tensor(name).empty();
   }
   bool is_parameter(const PickleValue& value) const {
     const std::string_view name = callee(value);
@@ -210,19 +87,19 @@ class Reader {
   // What keeps a tensor from being read: its element type or its form; nothing if nothing does.
   // `call` is no parameter.
   std::optional<std::string> unread_type(const PickleValue& call) const {
-    if (const OtherTensor* other = row_called_in(kOtherTensors, callee(call)))
-      return std::string(other->what);
+    if (const std::string_view other = other_torch_tensor(callee(call)); !other.empty())
+      return std::string(other);
     const PickleValue& arguments = at(call, 1);
     if (callee(call) == kTypedTensor) {
       if (arguments.items.size() < kTypeArgument + 1) return std::nullopt;
       const std::string& name = at(arguments, kTypeArgument).text;
-      return row_called_in(kElements, name) != nullptr ? std::nullopt : std::optional(name);
+      return torch_element_type(name) ? std::nullopt : std::optional(name);
     }
     if (arguments.items.empty()) return std::nullopt;
     const PickleValue& storage = at(arguments, 0);
     if (storage.kind != Kind::kPersistent || at(storage, 0).items.size() < 2) return std::nullopt;
     const std::string& name = at(at(storage, 0), 1).text;
-    const StorageClass* row = storage_called(name);
+    const TorchStorage* row = torch_storage(name);
     return row != nullptr && row->type ? std::nullopt : std::optional(name);
   }
 
@@ -297,7 +174,7 @@ class Reader {
         at(value, 0).items.size() < 5)
       return bad(name, "it has no storage");
     const PickleValue& id = at(value, 0);  // "storage", class, key, device, numbers …
-    const StorageClass* row = storage_called(at(id, 1).text);
+    const TorchStorage* row = torch_storage(at(id, 1).text);
     if (row == nullptr)
       return unsupported("{}: tensor {}: unknown storage {}", where_, name, at(id, 1).text);
     const std::optional<std::string> key = text_of(at(id, 2));
@@ -319,7 +196,7 @@ class Reader {
       return bad(name, "too few arguments");
     ITO_ASSIGN(Storage storage, storage_of(name, at(arguments, 0)));
     if (typed) {
-      storage.type = row_called_in(kElements, at(arguments, kTypeArgument).text)->type;
+      storage.type = *torch_element_type(at(arguments, kTypeArgument).text);
       storage.numel = static_cast<int64_t>(storage.bytes.size() / host_type_size(storage.type));
     }
     ITO_ASSIGN(const std::vector<int64_t> shape, integers(name, at(arguments, 2)));
@@ -443,7 +320,7 @@ Result<TensorFile> parse_zip_file(const Source& source) {
     if (order != "little") return unsupported("{}: its byte order is {}", where, order);
   }
   ITO_ASSIGN(const std::string text, read_zip_entry(*description, where));
-  ITO_ASSIGN(const Pickle pickle, parse_pickle(text, where, known));
+  ITO_ASSIGN(const Pickle pickle, parse_pickle(text, where, is_torch_name));
   ZipStorages storages(entries, root, where);
   return Reader(pickle, storages, source).read();
 }
@@ -471,7 +348,7 @@ std::map<std::string, size_t> storage_sizes(const Pickle& pickle, size_t values)
     if (value.kind != Kind::kPersistent) continue;
     const PickleValue& id = pickle[value.items[0]];
     if (id.kind != Kind::kTuple || id.items.size() < 5) continue;
-    if (const StorageClass* row = storage_called(pickle[id.items[1]].text))
+    if (const TorchStorage* row = torch_storage(pickle[id.items[1]].text))
       sizes[pickle[id.items[2]].text] = row->size;
   }
   return sizes;
@@ -486,7 +363,7 @@ Result<TensorFile> parse_legacy_file(const Source& source) {
   size_t at = kMagic;
   std::vector<Pickle> parts;
   for (int i = 0; i < 4; ++i) {
-    ITO_ASSIGN(Pickle part, parse_pickle(bytes.substr(at), where, known));
+    ITO_ASSIGN(Pickle part, parse_pickle(bytes.substr(at), where, is_torch_name));
     at += part.size();
     parts.push_back(std::move(part));
   }
