@@ -1,6 +1,7 @@
 // The table of formats, and how the one of a path is found: in the folder itself, or below it.
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
 
 #include "base/error.h"
 #include "io/compress.h"
@@ -192,7 +193,25 @@ Result<ImageDataset> open_dataset(const Path& path, Split split, const DatasetOp
   if (data.facts.least == data.facts.most && data.count > 1)
     data.facts.notes.push_back("all pixels of all images have one value");
   if (options.width > 0 && data.c != 1 && data.c != 3)
+namespace {
+
+// What a cache keeps would be taken for files of the data set, but under a hidden name.
+Status check_cache_place(const Path& data, const Path& cache) {
+  std::error_code error;
+  const Path inner = std::filesystem::weakly_canonical(cache, error);
+  const Path relative = inner.lexically_relative(std::filesystem::weakly_canonical(data, error));
+  if (error || cache.empty() || relative.empty() || *relative.begin() == "..") return {};
+  if (std::any_of(relative.begin(), relative.end(),
+                  [](const Path& name) { return name != "." && is_hidden(name.string()); }))
+    return {};
+  return invalid_argument("--cache {} lies in {}, where the images are; choose another folder",
+                          cache.string(), data.string());
+}
+
+}  // namespace
+
     return unsupported("{}: --resize takes images of 1 or 3 channels, found {}", path.string(),
+  ITO_TRY(check_cache_place(path, options.reading.cache));
                        data.c);
   data = fitted(std::move(data), options);
   ITO_TRY(check_labels(data));

@@ -221,6 +221,7 @@ Result<ImageDataset> dataset_of_pictures(const PictureList& list, const DatasetO
     ITO_ASSIGN(CachedPictures cached, cached_pictures(list, options));
     take_facts(data, list, cached.seen);
     data.store = std::move(cached.store);
+    data.facts.notes = std::move(cached.notes);
     data.whole = std::move(cached.whole);
     transparent = cached.seen.transparent;
   }
