@@ -172,7 +172,13 @@ Status check_test_images(const TrainingTask& task, const ImageDataset& data) {
     return invalid_argument("the {} are {}x{}x{}, expected {} channels and at most {}x{}", kind,
                             data.h, data.w, data.c, task.batch_shape[3], task.height(),
                             task.width());
-  if (task.classes > 0 && (!data.labels || data.num_classes() > task.classes))
+  if (task.classes > 0 && !data.labels)
+    return invalid_argument(
+        "the {} in {} have no classes, of which the network is told; put them into folders named "
+        "as those trained on are, name them in metadata.csv, or move them away, and some of the "
+        "training images are held out instead; --no-classes trains without any",
+        kind, data.facts.from.string());
+  if (task.classes > 0 && data.num_classes() > task.classes)
     return invalid_argument("the {} have {} classes, expected {}", kind, data.num_classes(),
                             task.classes);
   return {};
