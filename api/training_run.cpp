@@ -112,6 +112,7 @@ Status Run::open_data() {
   }
   summary_.steps = data_->steps;
   if (initial_ != nullptr && !stored_)
+    ITO_TRY(check_test_images(data_->task, data_->test));
     note(fmt::format("starting from {}: a network {} of {} weights", initial_->folder,
                      initial_->model.network.row(), initial_->model.network.set().count()));
   if (initial_ != nullptr && !stored_ && data_->task.classes == 0 &&
