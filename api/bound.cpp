@@ -49,6 +49,13 @@ BoundSummary summarise(std::span<const ImageBound> images) {
           .decoder = over(images, [](const ImageBound& i) { return i.decoder; })};
 }
 
+Result<Shape> bound_image(const Model& model) {
+  const Signature& signature = model.network.signature();
+  if (!signature.sample_size)
+    return invalid_argument("the model has no sample_size, which its bound needs");
+  return Shape{(*signature.sample_size)[0], (*signature.sample_size)[1], signature.in_channels};
+}
+
 Result<std::unique_ptr<BoundMeter>> BoundMeter::create(vk::Device& device, const Model& model,
                                                        const BoundSettings& settings) {
   const ProcessRow& process = process_row(model.scheduler.process);
@@ -58,8 +65,7 @@ Result<std::unique_ptr<BoundMeter>> BoundMeter::create(vk::Device& device, const
         process.name.name);
   const Signature& signature = model.network.signature();
   ITO_TRY(check_session_signature(signature));
-  if (!signature.sample_size)
-    return invalid_argument("the model has no sample_size, which its bound needs");
+  ITO_ASSIGN(const Shape image, bound_image(model));
   ITO_ASSIGN(const NoiseSchedule schedule, process.schedule(model.scheduler, Arithmetic::kDouble));
   ITO_ASSIGN(const BoundOptions options, bound_options(model, settings));
   if (schedule.alpha_bar(schedule.num_timesteps() - 1) <= 0 && needs_signal(options.prediction))
@@ -68,8 +74,7 @@ Result<std::unique_ptr<BoundMeter>> BoundMeter::create(vk::Device& device, const
         "says nothing of the image; expected v_prediction or sample");
   std::unique_ptr<BoundMeter> session(new BoundMeter);
   session->settings_ = settings;
-  session->image_ = {(*signature.sample_size)[0], (*signature.sample_size)[1],
-                     signature.in_channels};
+  session->image_ = image;
   ITO_TRY(model.network.check_size(session->image_[0], session->image_[1]));
   session->classes_ = model.num_classes();
   const int T = schedule.num_timesteps();

@@ -52,6 +52,9 @@ struct RateDistortion {
   MeanAndError distortion;  // root of the mean squared error, on the scale 0 to 255
 };
 
+// What a model's images are, [h, w, c]. Error: it does not say.
+Result<Shape> bound_image(const Model& model);
+
 class BoundMeter {
  public:
   // `model` must outlive the session's making only. Errors: a model of another process, settings
@@ -68,7 +71,6 @@ class BoundMeter {
 
   int64_t batch() const { return settings_.batch; }
   int64_t dimensions() const { return image_.numel(); }
-  const Shape& image() const { return image_; }  // [h, w, c]
   int terms() const { return strata_.count(); }
 
  private:

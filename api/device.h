@@ -1,6 +1,7 @@
 // Opens the Vulkan device that a person names. Not for engines' own devices (vk::Device::wrap).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -13,5 +14,9 @@ namespace ito {
 Result<std::unique_ptr<vk::Device>> open_device(const std::string& which);
 Result<std::unique_ptr<vk::Device>> open_device(const std::string& which,
                                                 const vk::DeviceOptions& options);
+
+// Opens the device when what a call names has been read, as bad input needs none. What it returns
+// must outlive the call.
+using DeviceOpener = std::function<Result<vk::Device*>()>;
 
 }  // namespace ito

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 #include <utility>
 
+#include "api/drawn_images.h"
 #include "base/clock.h"
 #include "base/error.h"
 
@@ -38,9 +38,12 @@ Result<FeatureSet> Evaluator::features_of(const ImageDataset& data, int64_t coun
                             shape[3], data.h, data.w, data.c);
   FeatureSet set(features_->count());
   count = std::min(count, data.count);
+  // Of all images too the order is drawn: what is said of parts of the set, its blocks and as many
+  // images as there are samples, must not be said of single classes.
+  const std::vector<int64_t> order = shuffled_images(data.count);
   for (int64_t first = 0; first < count; first += options_.batch) {
-    std::vector<int64_t> indices(static_cast<size_t>(std::min(options_.batch, count - first)));
-    std::iota(indices.begin(), indices.end(), first);
+    const std::vector<int64_t> indices(order.begin() + first,
+                                       order.begin() + std::min(first + options_.batch, count));
     std::vector<float> images(indices.size() * static_cast<size_t>(h * w * data.c));
     ITO_TRY(normalised_images(data, indices, h, w, images.data()));
     ITO_ASSIGN(const std::vector<float> seen, features_->of(images));

@@ -49,12 +49,12 @@ class Evaluator {
                                                    const Component* classifier,
                                                    const EvaluatorOptions& options);
 
-  // Takes the features of the first `count` images (all, where there are fewer) as what samples are
-  // compared with. Errors: images that the network does not take; fewer than two.
+  // Takes the features of `count` images (all, where there are fewer; which: api/drawn_images.h) as
+  // what samples are compared with. Errors: images that the network does not take; fewer than two.
   Status set_reference(const ImageDataset& data, int64_t count);
   int64_t reference_images() const { return reference_set_.count(); }
 
-  // Other real images against the reference: what a perfect model would have.
+  // As many other real images against the reference: what a perfect model would have.
   Result<SetScore> score_of(const ImageDataset& data, int64_t count);
 
   // Numbers that the network sees in one image.

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "api/drawn_images.h"
 #include "api/likelihood.h"
 #include "api/measuring.h"
 #include "api/run_data.h"
@@ -24,12 +25,14 @@ std::string weights_of(const Component& component) {
 
 class Evaluation {
  public:
-  Evaluation(vk::Device& device, const EvaluationJob& job, const EvaluationObserver& observer)
-      : device_(device), job_(job), observer_(observer), table_(job.out) {}
+  Evaluation(const DeviceOpener& open_device, const EvaluationJob& job,
+             const EvaluationObserver& observer)
+      : open_device_(open_device), job_(job), observer_(observer), table_(job.out) {}
 
   Result<EvaluationResult> run();
 
  private:
+  Status read();
   Status evaluate(const std::string& name, const Model& model,
                   const std::optional<ClassNames>& names);
   Result<Json> likelihood(const std::string& name, const Model& model, const Json& identity);
@@ -49,7 +52,8 @@ class Evaluation {
   }
   bool goes_on() const { return !observer_.stop || !observer_.stop(); }
 
-  vk::Device& device_;
+  const DeviceOpener& open_device_;
+  vk::Device* device_ = nullptr;
   const EvaluationJob& job_;
   const EvaluationObserver& observer_;
   EvaluationTable table_;
@@ -61,17 +65,20 @@ class Evaluation {
 };
 
 std::string Evaluation::preface() const {
+  const std::string kind = kind_of_images(test_);
   return fmt::format(
       "<!-- written by `ito evaluate`; do not edit -->\n"
       "Distances, precision and recall are between what the classifier in {} sees in samples (its "
-      "last block, averaged over pixels: {} numbers) and in the first {} {}; ± is a "
+      "last block, averaged over pixels: {} numbers) and in {}; ± is a "
       "standard error over {} blocks of seeds. Samples have seeds from 0 on, class = seed modulo "
-      "classes. They were computed on {}.{}\n",
-      features_folder().string(), evaluator_->features(), evaluator_->reference_images(),
-      kind_of_images(test_), job_.judging.blocks, device_.info().name,
+      "classes. They were computed on {}.{} Images drawn from N are the first of torch.randperm(N) "
+      "of seed 0.\n",
+      features_folder().string(), evaluator_->features(),
+      drawn_text(test_.count, evaluator_->reference_images(), kind), job_.judging.blocks,
+      device_->info().name,
       job_.likelihoods > 0
-          ? fmt::format(" Bits per dimension are of the first {}, integrated to {}.",
-                        kind_of_images(test_), job_.tolerance)
+          ? fmt::format(" Bits per dimension are of {}, integrated to {}.",
+                        drawn_text(test_.count, job_.likelihoods, kind), job_.tolerance)
           : "");
 }
 
@@ -81,7 +88,7 @@ Result<Json> Evaluation::likelihood(const std::string& name, const Model& model,
   LikelihoodSettings settings;
   settings.batch = std::min(job_.judging.batch, job_.likelihoods);
   settings.ode = {job_.tolerance, job_.tolerance};
-  ITO_ASSIGN(auto session, LikelihoodMeter::create(device_, flow, settings));
+  ITO_ASSIGN(auto session, LikelihoodMeter::create(*device_, flow, settings));
   ITO_ASSIGN(const ImageDataset data,
              pad_to(test_, static_cast<int>(flow.image[0]), static_cast<int>(flow.image[1]), 0));
   const MeasuringObserver observer{
@@ -91,7 +98,7 @@ Result<Json> Evaluation::likelihood(const std::string& name, const Model& model,
           },
       .stop = [&] { return !goes_on(); }};
   ITO_ASSIGN(const Measured<ImageLikelihood> measured,
-             measure_images(*session, data, 0, job_.likelihoods, observer));
+             measure_images(*session, data, drawn_images(data.count, job_.likelihoods), observer));
   if (measured.stopped) return interrupted("the evaluation was stopped");
   const LikelihoodSummary summary = summarise(measured.items);
   return Json{{"identity", identity},
@@ -142,6 +149,10 @@ Status Evaluation::evaluate(const std::string& name, const Model& model,
                 {"reference", evaluator_->reference_images()},
                 {"likelihood", job_.likelihoods},
                 {"tolerance", job_.tolerance}};
+    // Older tables took the first of the images wherever fewer were wanted.
+    if (test_.count > std::min(job_.samples, job_.reference) ||
+        (job_.likelihoods > 0 && test_.count > job_.likelihoods))
+      key["drawn"] = "randperm";
     // Older tables have no such member; their features were the classifier's.
     if (!job_.features.empty()) key["features"] = weights_of(*features_);
     if (judged_.moved) key["judged"] = judged_.numbers;
@@ -178,7 +189,9 @@ Result<std::string> Evaluation::variant_in(const Path& folder) const {
   return std::string();
 }
 
-Result<EvaluationResult> Evaluation::run() {
+// Whatever the job names, so that what cannot be read is said before anything is computed. Models
+// are read again when their turn comes: not all of them may have room together.
+Status Evaluation::read() {
   ITO_TRY(table_.load());
   if (job_.held_out.empty()) {
     ITO_ASSIGN(train_, open_dataset(job_.data, Split::kTrain, job_.dataset));
@@ -202,7 +215,17 @@ Result<EvaluationResult> Evaluation::run() {
     for (const std::string& text : model.notes) note("note: " + text);
     features_ = std::move(model);
   }
-  ITO_ASSIGN(evaluator_, Evaluator::create(device_, features_ ? *features_ : *classifier_,
+  for (const auto& [name, folder] : job_.models) {
+    ITO_TRY(load_scheduled_model(folder, job_.variant));
+    ITO_TRY(read_class_names(folder));
+  }
+  return {};
+}
+
+Result<EvaluationResult> Evaluation::run() {
+  ITO_TRY(read());
+  ITO_ASSIGN(device_, open_device_());
+  ITO_ASSIGN(evaluator_, Evaluator::create(*device_, features_ ? *features_ : *classifier_,
                                            features_folder().string(),
                                            classifier_ ? &*classifier_ : nullptr, job_.judging));
   ITO_TRY(evaluator_->set_reference(test_, job_.reference));
@@ -223,9 +246,9 @@ Result<EvaluationResult> Evaluation::run() {
 
 }  // namespace
 
-Result<EvaluationResult> run_evaluation(vk::Device& device, const EvaluationJob& job,
+Result<EvaluationResult> run_evaluation(const DeviceOpener& open_device, const EvaluationJob& job,
                                         const EvaluationObserver& observer) {
-  return Evaluation(device, job, observer).run();
+  return Evaluation(open_device, job, observer).run();
 }
 
 }  // namespace ito

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/device.h"
 #include "api/evaluation_table.h"
 #include "api/sampling_loop.h"
 #include "base/result.h"
@@ -43,7 +44,7 @@ struct EvaluationResult {
   Json rows;
   std::string text;
 };
-Result<EvaluationResult> run_evaluation(vk::Device& device, const EvaluationJob& job,
+Result<EvaluationResult> run_evaluation(const DeviceOpener& open_device, const EvaluationJob& job,
                                         const EvaluationObserver& observer);
 
 }  // namespace ito

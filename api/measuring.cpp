@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <numeric>
-#include <span>
 #include <utility>
 
+#include "api/drawn_images.h"
 #include "base/clock.h"
 #include "base/error.h"
 
@@ -19,18 +19,15 @@ using MeasureBatch = std::function<Result<std::vector<Item>>(std::span<const int
                                                              MeasuringProgress& progress)>;
 
 template <typename Item>
-Result<Measured<Item>> measure_batches(const ImageDataset& data, int64_t first, int64_t num,
-                                       int64_t batch, const MeasureBatch<Item>& measure) {
-  if (first < 0 || first >= data.count)
-    return invalid_argument("--first is {}, but there are {} {}", first, data.count,
-                            kind_of_images(data));
+Result<Measured<Item>> measure_batches(std::span<const int64_t> images, int64_t batch,
+                                       const MeasureBatch<Item>& measure) {
   const Clock::time_point start = Clock::now();
-  MeasuringProgress progress{.count = std::min(num, data.count - first)};
+  MeasuringProgress progress{.count = static_cast<int64_t>(images.size())};
   Measured<Item> result;
-  std::vector<int64_t> part;
   for (; progress.done < progress.count; progress.done += batch) {
-    part.resize(static_cast<size_t>(std::min(batch, progress.count - progress.done)));
-    std::iota(part.begin(), part.end(), first + progress.done);
+    const auto part =
+        images.subspan(static_cast<size_t>(progress.done),
+                       static_cast<size_t>(std::min(batch, progress.count - progress.done)));
     progress.attempts = 0;
     progress.seconds = seconds_since(start);
     Result<std::vector<Item>> measured = measure(part, progress);
@@ -47,8 +44,19 @@ Result<Measured<Item>> measure_batches(const ImageDataset& data, int64_t first, 
 
 }  // namespace
 
+Result<std::vector<int64_t>> images_to_measure(const ImageDataset& data,
+                                               std::optional<int64_t> first, int64_t num) {
+  if (!first) return drawn_images(data.count, num);
+  if (*first < 0 || *first >= data.count)
+    return invalid_argument("--first is {}, but there are {} {}", *first, data.count,
+                            kind_of_images(data));
+  std::vector<int64_t> images(static_cast<size_t>(std::min(num, data.count - *first)));
+  std::iota(images.begin(), images.end(), *first);
+  return images;
+}
+
 Result<Measured<ImageLikelihood>> measure_images(LikelihoodMeter& meter, const ImageDataset& data,
-                                                 int64_t first, int64_t num,
+                                                 std::span<const int64_t> images,
                                                  const MeasuringObserver& observer) {
   const Clock::time_point start = Clock::now();
   const auto batch = [&](std::span<const int64_t> part, MeasuringProgress& progress) {
@@ -59,11 +67,11 @@ Result<Measured<ImageLikelihood>> measure_images(LikelihoodMeter& meter, const I
       return !stop_asked(observer);
     });
   };
-  return measure_batches<ImageLikelihood>(data, first, num, meter.batch(), batch);
+  return measure_batches<ImageLikelihood>(images, meter.batch(), batch);
 }
 
 Result<Measured<ImageBound>> measure_images(BoundMeter& meter, const ImageDataset& data,
-                                            int64_t first, int64_t num,
+                                            std::span<const int64_t> images,
                                             const MeasuringObserver& observer) {
   const auto batch = [&](std::span<const int64_t> part,
                          MeasuringProgress& progress) -> Result<std::vector<ImageBound>> {
@@ -71,7 +79,7 @@ Result<Measured<ImageBound>> measure_images(BoundMeter& meter, const ImageDatase
     if (observer.progress) observer.progress(progress);
     return meter.measure(data, part);
   };
-  return measure_batches<ImageBound>(data, first, num, meter.batch(), batch);
+  return measure_batches<ImageBound>(images, meter.batch(), batch);
 }
 
 }  // namespace ito

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "api/bound.h"
@@ -30,13 +32,17 @@ struct MeasuringObserver {
   std::function<bool()> stop;                              // may be empty
 };
 
-// Images first, first + 1, …, `num` of them if there are as many. Errors: no image there, those of
-// the meter; kInterrupted only before the first batch was finished.
+// Which images are measured: first, first + 1, …, `num` of them if there are as many; without
+// `first`, drawn_images (api/drawn_images.h). Error: no image there.
+Result<std::vector<int64_t>> images_to_measure(const ImageDataset& data,
+                                               std::optional<int64_t> first, int64_t num);
+
+// Errors: those of the meter; kInterrupted only before the first batch was finished.
 Result<Measured<ImageLikelihood>> measure_images(LikelihoodMeter& meter, const ImageDataset& data,
-                                                 int64_t first, int64_t num,
+                                                 std::span<const int64_t> images,
                                                  const MeasuringObserver& observer = {});
 Result<Measured<ImageBound>> measure_images(BoundMeter& meter, const ImageDataset& data,
-                                            int64_t first, int64_t num,
+                                            std::span<const int64_t> images,
                                             const MeasuringObserver& observer = {});
 
 }  // namespace ito

@@ -50,9 +50,31 @@ Result<DatasetOptions> dataset_choice(const RunOptions& run, const RunFile* stor
   return options;
 }
 
+// What a run that goes on holds out is what it held out when it began. Runs of before the share was
+// kept have the number of images.
+Status check_same_holdout(const RunOptions& run, const RunFile& stored, int64_t images) {
+  if (!run.holdout) return {};
+  const double share = *run.holdout;
+  const auto wanted =
+      std::max<int64_t>(std::llround(share * static_cast<double>(images)), kLeastHeldOut);
+  const bool same = stored.holdout ? *stored.holdout == share : stored.held_out == wanted;
+  if (same && stored.held_out > 0) return {};
+  return invalid_argument(
+      "--holdout {} contradicts the run in {}, which {}; leave it out to go on with that run, or "
+      "use another --out, or --fresh to start over",
+      share, run.out.string(),
+      stored.held_out == 0 ? std::string("was begun with all images")
+      : stored.holdout     ? fmt::format("has {}", *stored.holdout)
+                           : fmt::format("holds {} images out", stored.held_out));
+}
+
 // The images to validate on: the test part, or some that are not trained on, or as a last resort
 // some that are.
 Status open_validation(const RunOptions& run, const RunFile* stored, RunData& data) {
+  if (stored != nullptr) {
+    ITO_TRY(check_same_holdout(run, *stored, data.train.count));
+    data.holdout = stored->holdout;
+  }
   const bool wanted = run.validate_every > 0 || data.task.objective.validation.at_the_end;
   const bool asked = run.holdout && stored == nullptr;
   if (!wanted && !asked && (stored == nullptr || stored->held_out == 0)) return {};
@@ -74,6 +96,15 @@ Status open_validation(const RunOptions& run, const RunFile* stored, RunData& da
     const double share = run.holdout.value_or(kHoldOut);
     held = hold_out(data.train, share, kLeastHeldOut);
     if (!held && asked) held = hold_out(data.train, share, 1);
+    if (held) data.holdout = share;
+    if (asked && !held)
+      return invalid_argument("--holdout is {}, but {} has {} images, too few to hold any out",
+                              share, run.data.string(), data.train.count);
+    if (asked)
+      data.train.facts.notes.push_back(fmt::format(
+          "{} of {} images are held out (--holdout {}, at least {}){}", held->count,
+          held->count + data.train.count, share, kLeastHeldOut,
+          wanted ? "" : ", and nothing validates on them: --validate N does every N steps"));
   }
   if (held) {
     data.held_out = held->count;

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "api/run_file.h"
@@ -17,6 +18,7 @@ struct RunData {
   DatasetOptions options;   // how they are read
   std::string fingerprint;  // of all images, those held out included
   int64_t held_out = 0;
+  std::optional<double> holdout;  // the share that was asked for, or is by default
   ImageDataset train;
   ImageDataset test;  // to validate on; none where nothing is validated
   TrainingTask task;

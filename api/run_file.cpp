@@ -26,6 +26,12 @@ Result<std::optional<RunFile>> read_run_file(const Path& out) {
   ITO_TRY(object.read("data_fingerprint", &file.fingerprint));
   ITO_TRY(object.read("held_out", &file.held_out));
   ITO_TRY(object.read("parameters", &file.parameters));
+  if (object.find("holdout") != nullptr) {
+    double share = 0;
+    ITO_TRY(object.read("holdout", &share));
+    file.holdout = share;
+  }
+  if (const Json* pace = object.find("pace")) file.pace = *pace;
   if (const Json* dataset = object.find("dataset")) {
     ITO_ASSIGN(file.dataset, dataset_options_from_json(*dataset, where + ": dataset"));
   }
@@ -43,6 +49,8 @@ Status write_run_file(const Path& out, const RunFile& file) {
                {"dataset", dataset_options_json(file.dataset)},
                {"held_out", file.held_out},
                {"parameters", file.parameters}};
+  if (file.holdout) json["holdout"] = *file.holdout;
+  if (!file.pace.empty()) json["pace"] = file.pace;
   if (!file.facts.empty()) json["facts"] = file.facts;
   if (file.initial) json["init"] = initial_model_json(*file.initial);
   return write_file_atomic(out / kRunFile, dump_json(json));

@@ -18,6 +18,8 @@ struct RunFile {
   std::string fingerprint;              // of all of them, those held out included
   DatasetOptions dataset;               // how they are read
   int64_t held_out = 0;                 // of them, to validate on
+  std::optional<double> holdout = {};   // the share that was asked for; nothing: none was needed
+  Json pace = Json::object();           // of visit_pace (api/training_run.h), by option
   int64_t parameters = 0;               // of what is trained
   std::optional<InitialModel> initial;  // without weights
   Json facts = Json::object();          // of the images trained on, as io/dataset.h has them

@@ -137,6 +137,17 @@ Status remove_if_empty(const Path& folder) {
   return names.empty() ? remove_tree(folder) : Status{};
 }
 
+// In a folder that counts as empty: what systems leave behind, and what a run that was killed when
+// it began left half-written.
+bool may_lie_in_new_run(const std::string& name) {
+  constexpr std::string_view kOfSystems[] = {kLockFile,   ".gitkeep",  ".gitignore",
+                                             ".DS_Store", "Thumbs.db", "desktop.ini"};
+  if (std::find(std::begin(kOfSystems), std::end(kOfSystems), name) != std::end(kOfSystems))
+    return true;
+  const auto stem = temporary_stem(name);
+  return stem && is_run_name("", *stem);
+}
+
 }  // namespace
 
 std::optional<int64_t> own_grid_step(const Path& png) {
@@ -170,6 +181,12 @@ Status check_run_folder(const Path& out) {
     for (const std::string& name : inside)
       if (name.starts_with("diffusion_pytorch_model.")) return refuse(folder + "/" + name);
   }
+  for (const std::string& name : names)
+    if (!may_lie_in_new_run(name))
+      return invalid_argument(
+          "{} holds {} and is no run of ito train; choose another --out, a new folder or an empty "
+          "one",
+          out.string(), name);
   return {};
 }
 

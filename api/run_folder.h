@@ -19,8 +19,8 @@ inline constexpr const char* kLossCurveFile = "loss_curve.png";
 // settings say, too; nothing for other pictures of such a name.
 std::optional<int64_t> own_grid_step(const Path& png);
 
-// Error kInvalidArgument for a folder that holds what a run would write and none wrote: a run.json
-// of another program or, without one, a model, a checkpoint or a page that somebody put there.
+// Error kInvalidArgument for a folder that is neither a run nor empty: a run.json of another
+// program or, without one, whatever somebody put there.
 Status check_run_folder(const Path& out);
 
 // Error kInvalidArgument naming a file or folder that a run's steps after `first`, up to `steps`,

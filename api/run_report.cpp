@@ -61,6 +61,17 @@ const Json& options_of(const RunRecord& run) {
   return found == run.settings.end() || !found->is_object() ? none : *found;
 }
 
+// What a table of settings shows: the options, how long the run is and how often something is done,
+// and the share of images that is held out.
+Json settings_of(const RunRecord& run) {
+  Json all = options_of(run);
+  const auto pace = run.settings.find("pace");
+  if (pace != run.settings.end() && pace->is_object()) all.update(*pace);
+  const auto share = run.settings.find("holdout");
+  if (share != run.settings.end()) all["holdout"] = *share;
+  return all;
+}
+
 // Images per second between rows; where a call began anew the clock has gone on without steps.
 ReportSeries throughput(const RunRecord& run, const std::string& name) {
   const double images = number(options_of(run), "batch").value_or(1) *
@@ -220,7 +231,7 @@ Report run_report(const std::vector<RunRecord>& runs) {
   std::vector<Json> summaries, options, facts;
   for (const RunRecord& run : runs) {
     summaries.push_back(run_summary(run));
-    options.push_back(options_of(run));
+    options.push_back(settings_of(run));
     facts.push_back(data_facts(run));
   }
   report.subtitle = one ? fmt::format("step {}", text_of(summaries[0]["step"]))

@@ -29,13 +29,11 @@ ManifestHeader header_of(const StoreContext& context, const SampleStoreRow& form
                         .blocks = context.blocks,
                         .settings = images.settings,
                         .remarks = images.remarks};
-  const Json all = {{"model", images.model},
-                    {"settings", images.settings},
-                    {"classes", images.labelled},
-                    {"contexts", images.with_context},
-                    {"requests", header.requests},
-                    {"form", header.form},
-                    {"images_per_block", context.blocks.per_block}};
+  Json all = {{"model", images.model},       {"settings", images.settings},
+              {"classes", images.labelled},  {"contexts", images.with_context},
+              {"requests", header.requests}, {"form", header.form}};
+  // Of archives it decides what each holds; else only how often a process makes sure of its files.
+  if (form.archives) all["images_per_block"] = context.blocks.per_block;
   header.key = sha256_hex(dump_json_line(all));
   return header;
 }
@@ -112,7 +110,7 @@ Result<std::unique_ptr<SampleFarm>> SampleFarm::open(FarmOptions options, Sample
   ITO_TRY(check_count(context.out, shard));
   ITO_TRY(farm->open_manifest());
   Found found;
-  ITO_TRY(farm->read_found(found));
+  ITO_TRY(farm->read_found(found, note));
   ITO_TRY(farm->resume(found, note));
   farm->writers_ = std::make_unique<OrderedWork>(farm->options_.threads, farm->options_.queue);
   return farm;
@@ -135,7 +133,7 @@ Status SampleFarm::open_manifest() {
       options_.shard.index, options_.shard.count, context_.out.string());
 }
 
-Status SampleFarm::read_found(Found& found) {
+Status SampleFarm::read_found(Found& found, const NoteFunction& note) {
   const Path path = manifest_path(options_.shard);
   const ManifestReader reader{.image = [&](const ImageLine& line, uint64_t end) -> Status {
                                 found.images.push_back(line);
@@ -147,17 +145,22 @@ Status SampleFarm::read_found(Found& found) {
                                 found.images.clear();
                                 found.ends.clear();
                                 return {};
-                              }};
-  auto summary = read_manifest(path, reader);
-  if (!summary.ok() && summary.error().kind == ErrorKind::kCorrupt)
-    return corrupt("{}; remove the manifest, and the shard is made anew", summary.error().message);
-  ITO_TRY(summary);
-  if (!*summary) {
+                              },
+                              .damage =
+                                  [&](const Error& error) {
+                                    if (!note) return;
+                                    note(fmt::format(
+                                        "{}; the manifest is read up to there, and what follows is "
+                                        "recognised by its content or made anew",
+                                        error.message));
+                                  }};
+  ITO_ASSIGN(const std::optional<ManifestSummary> summary, read_manifest(path, reader));
+  if (!summary) {
     ITO_TRY(manifest_->cut(0));
     return {};
   }
-  found.begin = (*summary)->begin;
-  const ManifestHeader& header = (*summary)->header;
+  found.begin = summary->begin;
+  const ManifestHeader& header = summary->header;
   if (header.key == header_.key) return {};
   const std::string why = header.form != header_.form ? fmt::format("in the form {}", header.form)
                           : header.blocks.per_block != header_.blocks.per_block
@@ -182,11 +185,14 @@ Status SampleFarm::resume(const Found& found, const NoteFunction& note) {
   const bool back = done < found.blocks.size();
   if (back) {
     if (note)
-      note(fmt::format("{} is not there as it was written; it and what follows is made anew",
-                       found.blocks[done].line.file));
+      note(fmt::format(
+          "{} is not there as it was written and is made anew; what follows is recognised by its "
+          "content or made anew",
+          found.blocks[done].line.file));
     ITO_TRY(manifest_->cut(end));
     for (size_t i = done; i < found.blocks.size(); ++i)
-      ITO_TRY(remove_tree(context_.out / found.blocks[i].line.file));
+      if (!store_->stands(found.blocks[i].line))
+        ITO_TRY(remove_tree(context_.out / found.blocks[i].line.file));
   }
   const size_t block = mine.first + done;
   next_ = std::min(block * blocks.per_block, last_);
@@ -209,7 +215,7 @@ Result<std::vector<SampleRequest>> SampleFarm::next(size_t most) {
   std::vector<SampleRequest> requests;
   while (next_ < last_ && requests.size() < most) {
     const size_t image = next_++;
-    ITO_ASSIGN(const auto present, store_->present(context_.requests[image]));
+    ITO_ASSIGN(const auto present, store_->present(image));
     pending_.push_back({image, present.has_value()});
     if (!present) {
       requests.push_back(context_.requests[image]);
@@ -243,7 +249,7 @@ Status SampleFarm::push(const Pending& pending, std::shared_ptr<const std::vecto
       *encoded = store_->encode(request, *images, shape, which);
       return {};
     }
-    ITO_ASSIGN(auto found, store_->present(request));
+    ITO_ASSIGN(auto found, store_->present(pending.image));
     if (!found)
       return io_error("{}: image of seed {} was changed meanwhile", context_.out.string(),
                       request.seed);

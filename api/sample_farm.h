@@ -23,9 +23,9 @@ struct FarmOptions {
   Path out;
   Shard shard = {};
   const SampleStoreRow* form = nullptr;
-  size_t per_block = 1000;  // images of one archive
-  size_t threads = 2;       // that write
-  size_t queue = 64;        // images that wait for them
+  size_t per_block = kBlockOfPictures;  // images of one archive
+  size_t threads = 2;                   // that write
+  size_t queue = 64;                    // images that wait for them
   // How long a process that has the shard is waited for: a killed one takes a moment to end.
   std::chrono::milliseconds patience{5000};
 };
@@ -44,9 +44,10 @@ struct FarmProgress {
 
 class SampleFarm {
  public:
-  // Makes the folder; finds out what is done. Errors: as of check_farm; a manifest of another job,
-  // or one that is damaged; somebody else's file in the way; another process that works on this
-  // shard.
+  // Makes the folder; finds out what is done. What a damaged or lost manifest does not say is
+  // recognised by its content where that names the image's key, else made anew; a note says so.
+  // Errors: as of check_farm; a manifest of another job; somebody else's file in the way; another
+  // process that works on this shard.
   static Result<std::unique_ptr<SampleFarm>> open(FarmOptions options, SampleIdentity images,
                                                   std::vector<SampleRequest> requests,
                                                   const NoteFunction& note = {});
@@ -74,7 +75,7 @@ class SampleFarm {
 
   SampleFarm() = default;
   Status open_manifest();
-  Status read_found(Found& found);
+  Status read_found(Found& found, const NoteFunction& note);
   Status resume(const Found& found, const NoteFunction& note);
   Status push(const Pending& pending, std::shared_ptr<const std::vector<float>> images,
               const Shape& shape, int64_t which);

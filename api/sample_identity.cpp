@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "io/png.h"
 
 namespace ito {
 namespace {
@@ -50,6 +51,7 @@ Json SampleIdentity::settings_of(const SampleRequest& request) const {
   if (with_context) all["context_row"] = request.context;
   all[kKey] = hex(hash_bytes(model + dump_json_line(all)));
   all.update(remarks);
+  if (labelled && request.label < class_names.size()) all[kClassName] = class_names[request.label];
   all[kSoftware] = kIto;
   return all;
 }

@@ -24,6 +24,7 @@ struct SampleIdentity {
   std::string model = {};          // model_key
   bool labelled = false;           // requests have classes
   bool with_context = false;       // requests have rows of a context
+  std::vector<std::string> class_names = {};  // kept beside it, too; may be empty
   std::vector<uint32_t> several =
       {};  // seeds of more than one image, sorted, each once: see know()
 

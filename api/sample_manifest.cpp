@@ -34,7 +34,8 @@ Result<ManifestSummary> parse_header(const Json& json, const std::string& where)
   for (const char* key : {"version", "key", "requests", "form", "settings", "remarks"})
     ITO_TRY(object.require(key));
   ITO_TRY(object.read("version", &version));
-  if (version != kVersion) return object.wrong("version", "1");
+  if (version != kVersion)
+    return unsupported("{}: a manifest of version {}, expected {}", where, version, kVersion);
   ITO_TRY(object.read("key", &summary.header.key));
   ITO_TRY(object.read("requests", &summary.header.requests));
   ITO_TRY(object.read("form", &summary.header.form));
@@ -207,15 +208,21 @@ Result<std::optional<ManifestSummary>> read_manifest(const Path& path,
     const size_t end = text.find('\n', at);
     if (end == std::string_view::npos) return summary;
     const std::string where = fmt::format("{}:{}", path.string(), number);
-    ITO_ASSIGN(const Json json, parse_json(text.substr(at, end - at), where));
+    const std::string_view line = text.substr(at, end - at);
     at = end + 1;
-    if (lines) {
-      ITO_TRY(lines->take(json, where, at));
-      continue;
-    }
-    ITO_ASSIGN(summary, parse_header(json, where));
-    summary->begin = at;
-    lines.emplace(*summary, reader);
+    const auto take = [&]() -> Status {
+      ITO_ASSIGN(const Json json, parse_json(line, where));
+      if (lines) return lines->take(json, where, at);
+      ITO_ASSIGN(summary, parse_header(json, where));
+      summary->begin = at;
+      lines.emplace(*summary, reader);
+      return {};
+    };
+    const Status status = take();
+    if (status.ok()) continue;
+    if (status.error().kind != ErrorKind::kCorrupt || !reader.damage) return status.error();
+    reader.damage(status.error());
+    return summary;
   }
 }
 

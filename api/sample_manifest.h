@@ -70,6 +70,8 @@ struct ManifestReader {
   // end: bytes of the manifest up to the end of this line. Either may be empty.
   std::function<Status(const ImageLine&, uint64_t end)> image = {};
   std::function<Status(const BlockLine&, uint64_t end)> block = {};
+  // Of the first line that is damaged, at which reading ends; empty: it is an error.
+  std::function<void(const Error&)> damage = {};
 };
 
 struct ManifestSummary {
@@ -81,8 +83,8 @@ struct ManifestSummary {
 
 // Reads line by line; a last line without an end, which a killed process leaves, is left out.
 // Images have to follow each other from the shard's first, and each block has its line behind its
-// last image. Nothing for a file without a whole first line. Errors: kNotFound, kIo; kCorrupt
-// naming file and line; what `reader` returns.
+// last image. Nothing for a file without a whole first line. Errors: kNotFound, kIo; kUnsupported
+// for another version; kCorrupt naming file and line; what `reader` returns.
 Result<std::optional<ManifestSummary>> read_manifest(const Path& path,
                                                      const ManifestReader& reader);
 

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,7 @@ class Merge {
     if (requests_.hex() != header_->requests)
       return corrupt("{}: the images of the {} manifests are not those of the job", out_.string(),
                      count);
+    ITO_TRY(check_strangers());
     ITO_TRY(write(count));
     return MergeSummary{.images = header_->blocks.images,
                         .shards = count,
@@ -58,11 +60,16 @@ class Merge {
 
   Status check(Shard shard) {
     const Path path = path_of(shard);
-    ITO_ASSIGN(const auto begin, read_manifest(path, {}));
+    const auto read = read_manifest(path, {});
+    if (!read.ok() && read.error().kind == ErrorKind::kCorrupt)
+      return corrupt("{}; run shard {}/{} again, and it goes on from the lines before that",
+                     read.error().message, shard.index, shard.count);
+    ITO_TRY(read);
+    const std::optional<ManifestSummary>& begin = *read;
     if (!begin)
       return corrupt("{}: it is empty; run shard {}/{}", path.string(), shard.index, shard.count);
     ITO_TRY(accept(*begin, shard));
-    const SampleBlocks& blocks = header_->blocks;
+    const SampleBlocks& blocks = begin->header.blocks;
     if (begin->blocks != blocks.blocks_of(shard).size())
       return invalid_argument("{}: shard {}/{} has {} of {} images; run it again, and it goes on",
                               path.string(), shard.index, shard.count, begin->images,
@@ -70,6 +77,7 @@ class Merge {
     std::vector<ImageLine> images;
     const ManifestReader reader{.image = [&](const ImageLine& line, uint64_t) -> Status {
                                   requests_.add(line.image, line.request);
+                                  if (!row_->archives) known_.insert(line.name + ".png");
                                   images.push_back(line);
                                   return {};
                                 },
@@ -78,6 +86,7 @@ class Merge {
                                   if (!same.ok()) return advised(same.error(), line, shard);
                                   done_ += images.size();
                                   files_ += line.file.empty() ? 0 : 1;
+                                  if (!line.file.empty()) known_.insert(line.file);
                                   images.clear();
                                   if (progress_) progress_(done_, header_->blocks.images);
                                   return {};
@@ -94,14 +103,15 @@ class Merge {
                      summary.shard.count);
     if (!header_) {
       header_ = summary.header;
-      ITO_ASSIGN(const SampleStoreRow* row,
+      ITO_ASSIGN(row_,
                  row_called(sample_store_rows(), header_->form, path.string() + ": key 'form'"));
       context_.out = out_;
       context_.blocks = header_->blocks;
-      store_ = row->make(context_);
+      store_ = row_->make(context_);
     }
     if (summary.header.key != header_->key || summary.header.form != header_->form ||
-        summary.header.requests != header_->requests || summary.header.blocks != header_->blocks)
+        summary.header.requests != header_->requests ||
+        summary.header.blocks.images != header_->blocks.images)
       return invalid_argument("{} is of another job than {} (key {}, expected {})", path.string(),
                               manifest_name({.index = 0, .count = shard.count}), summary.header.key,
                               header_->key);
@@ -115,15 +125,53 @@ class Merge {
                                     shard.index, shard.count)};
   }
 
+  // Files that whoever reads the folder would take for images of the job.
+  Status check_strangers() const {
+    ITO_ASSIGN(const std::vector<std::string> names, list_folder(out_));
+    const std::string ending = "." + header_->form;
+    for (const std::string& name : names) {
+      const std::string stem = Path(name).stem().string();
+      const bool numbered = !stem.empty() && Path(name).extension() == ending &&
+                            stem.find_first_not_of("0123456789-") == std::string::npos;
+      if (numbered && !known_.contains(name))
+        return invalid_argument("{} is of no shard of this job; move it away",
+                                (out_ / name).string());
+    }
+    return {};
+  }
+
+  // One manifest, whatever the number of shards. Where every image is a file, blocks say how often
+  // a process made sure of them, and those of all are as one of many images has them.
   Status write(size_t count) const {
+    ManifestHeader header = *header_;
+    if (!row_->archives) header.blocks.per_block = kBlockOfPictures;
     return write_file_atomic(out_ / kMergedManifest, [&](const ByteSink& sink) -> Status {
-      ITO_TRY(sink(dump_line(*header_, std::nullopt)));
+      ITO_TRY(sink(dump_line(header, std::nullopt)));
       for (size_t k = 0; k < count; ++k) {
         const Path path = path_of({.index = k, .count = count});
-        ITO_ASSIGN(const auto summary, read_manifest(path, {}));
         ITO_ASSIGN(const MappedFile file, MappedFile::open(path));
         const std::string_view text = file.bytes();
-        ITO_TRY(sink(text.substr(summary->begin, text.rfind('\n') + 1 - summary->begin)));
+        uint64_t at = 0;
+        const auto pass = [&](uint64_t end) {
+          const std::string_view lines = text.substr(at, end - at);
+          at = end;
+          return sink(lines);
+        };
+        const ManifestReader reader{
+            .image = [&](const ImageLine& line, uint64_t end) -> Status {
+              ITO_TRY(pass(end));
+              const size_t block = header.blocks.block_of(line.image);
+              const Span images = header.blocks.images_of(block);
+              if (row_->archives || line.image + 1 != images.last) return {};
+              return sink(dump_line(BlockLine{.block = block, .images = images.size()}));
+            },
+            .block = [&](const BlockLine&, uint64_t end) -> Status {
+              if (row_->archives) return pass(end);
+              at = end;
+              return {};
+            }};
+        at = text.find('\n') + 1;
+        ITO_TRY(read_manifest(path, reader));
       }
       return {};
     });
@@ -134,6 +182,8 @@ class Merge {
   const Path& out_;
   const MergeProgress& progress_;
   std::optional<ManifestHeader> header_;
+  const SampleStoreRow* row_ = nullptr;
+  std::unordered_set<std::string> known_;  // files of the job
   StoreContext context_;
   std::unique_ptr<SampleStore> store_;
   RequestsHash requests_;

@@ -29,11 +29,11 @@ constexpr size_t kMostWriters = 8;
 
 class SamplingJob {
  public:
-  SamplingJob(vk::Device& device, const Model& model, const SampleJob& job,
+  SamplingJob(const DeviceOpener& open_device, const Model& model, const SampleJob& job,
               const SampleObserver& observer)
-      : device_(device), model_(model), job_(job), observer_(observer) {}
+      : open_device_(open_device), model_(model), job_(job), observer_(observer) {}
 
-  // Reads what the job names, chooses the images and opens the files.
+  // Reads what the job names, chooses the images and opens the files, and the device.
   Status prepare();
   Result<SampleSummary> draw();
 
@@ -45,12 +45,14 @@ class SamplingJob {
   Status load_guide();
   Result<JudgedClasses> classes_in(const std::string& folder, const Component& classifier) const;
   Status load_initial();
+  Status encode();
   Status load_context();
   uint32_t classes() const;
   Status choose_requests();
   Json inpainting_settings() const;
   Json settings() const;
   SampleIdentity identity() const;
+  Status open_out();
   Status open_files();
   Status open_farm();
   // The next images to be drawn, none at the end; and what became of them.
@@ -72,13 +74,16 @@ class SamplingJob {
     return [this](const std::string& text) { note("note: " + text); };
   }
 
-  vk::Device& device_;
+  const DeviceOpener& open_device_;
+  vk::Device* device_ = nullptr;
   const Model& model_;
   const SampleJob& job_;
   const SampleObserver& observer_;
   SampleControl control_;
   std::optional<ClassNames> names_ = job_.names;  // of the classes that are drawn
-  std::optional<Inpainting> inpainting_;          // of a model that fills in
+  std::optional<MaskedPicture> masked_;           // of a model that fills in, `known` to be filled
+  std::optional<Inpainting> inpainting_;          // the same, encoded
+  std::optional<std::vector<float>> pixels_;      // of --init-image
   std::optional<InitialImage> initial_;
   std::optional<Latents> latents_;
   std::optional<ContextStates> context_, negative_;
@@ -149,9 +154,8 @@ Status SamplingJob::load_controls() {
   ITO_ASSIGN(const Shape shape, picture_shape());
   ControlFiles files = control;
   if (fills) {
-    ITO_ASSIGN(MaskedPicture masked, load_masked_picture(files, shape, notes()));
-    for (float& value : masked.known) value = 1 - value;
-    ITO_ASSIGN(inpainting_, inpainting_of(device_, model_, shape, masked.picture, masked.known));
+    ITO_ASSIGN(masked_, load_masked_picture(files, shape, notes()));
+    for (float& value : masked_->known) value = 1 - value;
     files.inpaint.clear();
   }
   ITO_ASSIGN(control_, load_control(files, shape, notes()));
@@ -184,14 +188,26 @@ Status SamplingJob::load_initial() {
     return {};
   }
   ITO_ASSIGN(const Shape shape, picture_shape());
-  ITO_ASSIGN(const std::vector<float> pixels,
+  ITO_ASSIGN(pixels_,
              read_padded("--init-image", control.initial, shape, notes(), control.background));
-  ITO_ASSIGN(EncodedPicture picture, encode_picture(device_, model_, shape, pixels));
+  return {};
+}
+
+// Pictures as the network sees them, which of latents a device has to say.
+Status SamplingJob::encode() {
+  if (!masked_ && !pixels_) return {};
+  ITO_ASSIGN(const Shape shape, picture_shape());
+  if (masked_) {
+    ITO_ASSIGN(inpainting_,
+               inpainting_of(*device_, model_, shape, masked_->picture, masked_->known));
+  }
+  if (!pixels_) return {};
+  ITO_ASSIGN(EncodedPicture picture, encode_picture(*device_, model_, shape, *pixels_));
   if (inverts(job_.options.sampler)) {
     picture.std.clear();  // its mean, so that the inversion is a function of the picture
     latents_ = Latents{.rows = 1, .values = picture.drawn(1, {})};
   } else {
-    initial_ = InitialImage{.picture = std::move(picture), .strength = control.strength};
+    initial_ = InitialImage{.picture = std::move(picture), .strength = job_.control.strength};
   }
   return {};
 }
@@ -277,7 +293,8 @@ SampleIdentity SamplingJob::identity() const {
           .remarks = {{"model", key}},
           .model = key,
           .labelled = classes() > 0,
-          .with_context = context_.has_value()};
+          .with_context = context_.has_value(),
+          .class_names = has_names(names_) ? names_->names : std::vector<std::string>()};
 }
 
 Status SamplingJob::open_files() {
@@ -328,8 +345,15 @@ Status SamplingJob::prepare() {
     ITO_ASSIGN(classifier_, load_classifier(job_.classifier));
     ITO_ASSIGN(judged_, classes_in(job_.classifier, *classifier_));
   }
-  return job_.farm ? open_farm() : open_files();
+  // Which images are there already depends on what pictures become, which the device says.
+  const bool encoded = masked_ || pixels_;
+  if (!encoded) ITO_TRY(open_out());
+  ITO_ASSIGN(device_, open_device_());
+  ITO_TRY(encode());
+  return encoded ? open_out() : Status{};
 }
+
+Status SamplingJob::open_out() { return job_.farm ? open_farm() : open_files(); }
 
 // The job's options with what was read.
 Result<SampleOptions> SamplingJob::session_options() const {
@@ -439,10 +463,10 @@ Result<SampleSummary> SamplingJob::draw() {
 
 Status SamplingJob::draw_from(std::vector<SampleRequest> part, SampleSummary& summary) {
   ITO_ASSIGN(const SampleOptions options, session_options());
-  ITO_ASSIGN(auto session, SamplingSession::create(device_, model_, options));
+  ITO_ASSIGN(auto session, SamplingSession::create(*device_, model_, options));
   ITO_TRY(prepare_previews(*session));
   if (classifier_) {
-    ITO_ASSIGN(scorer_, Scorer::create(device_, *classifier_, session->shape(session->batch())));
+    ITO_ASSIGN(scorer_, Scorer::create(*device_, *classifier_, session->shape(session->batch())));
   }
   start_ = looked_ = Clock::now();
   const size_t batch = static_cast<size_t>(session->batch());
@@ -473,9 +497,9 @@ Status SamplingJob::draw_from(std::vector<SampleRequest> part, SampleSummary& su
 
 }  // namespace
 
-Result<SampleSummary> run_sample_job(vk::Device& device, const Model& model, const SampleJob& job,
-                                     const SampleObserver& observer) {
-  SamplingJob run(device, model, job, observer);
+Result<SampleSummary> run_sample_job(const DeviceOpener& open_device, const Model& model,
+                                     const SampleJob& job, const SampleObserver& observer) {
+  SamplingJob run(open_device, model, job, observer);
   ITO_TRY(run.prepare());
   return run.draw();
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "api/control_files.h"
+#include "api/device.h"
 #include "api/model.h"
 #include "api/sample_farm.h"
 #include "api/sampling.h"
@@ -67,7 +68,7 @@ struct SampleSummary {
 // Draws what is not there yet. Of a job that is stopped a folder keeps what was drawn, and another
 // call goes on; one file of all is not written. Errors: files, classes and options that do not fit
 // the model or each other, of the sampler and the device.
-Result<SampleSummary> run_sample_job(vk::Device& device, const Model& model, const SampleJob& job,
-                                     const SampleObserver& observer);
+Result<SampleSummary> run_sample_job(const DeviceOpener& open_device, const Model& model,
+                                     const SampleJob& job, const SampleObserver& observer);
 
 }  // namespace ito

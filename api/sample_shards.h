@@ -21,6 +21,9 @@ struct Shard {
 // "3/64". Error kInvalidArgument: no such pair of numbers, or an index that is not below the count.
 Result<Shard> parse_shard(const std::string& text);
 
+// Images of a block where every image is a file: what is made sure of together.
+inline constexpr size_t kBlockOfPictures = 1000;
+
 // [first, last).
 struct Span {
   size_t first = 0, last = 0;

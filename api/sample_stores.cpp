@@ -1,6 +1,8 @@
 #include "api/sample_stores.h"
 
 #include <algorithm>
+#include <map>
+#include <mutex>
 #include <utility>
 
 #include "base/check.h"
@@ -56,7 +58,8 @@ class PngStore : public SampleStore {
     return {};
   }
 
-  Result<std::optional<EncodedImage>> present(const SampleRequest& request) const override {
+  Result<std::optional<EncodedImage>> present(size_t image) const override {
+    const SampleRequest& request = context_.requests[image];
     ITO_ASSIGN(const std::optional<Json> settings, found(request));
     if (!settings || !same_key(*settings, context_.images.settings_of(request)))
       return std::optional<EncodedImage>();
@@ -135,12 +138,13 @@ class BlockStore : public SampleStore {
     const size_t under_way = context_.blocks.block_of(from);
     for (size_t block = blocks.first; block < blocks.last; ++block) {
       const bool begun = block == under_way && from > context_.blocks.images_of(block).first;
-      if (block >= under_way && !begun && file_exists(path_of(block))) return in_the_way(block);
+      if (block >= under_way && !begun && file_exists(path_of(block)) && !may_be_own(block))
+        return in_the_way(block);
     }
     return {};
   }
 
-  Result<std::optional<EncodedImage>> present(const SampleRequest&) const override {
+  Result<std::optional<EncodedImage>> present(size_t) const override {
     return std::optional<EncodedImage>();
   }
 
@@ -153,8 +157,8 @@ class BlockStore : public SampleStore {
       // Killed before the manifest could say that the block is done.
       whole_ = lines.size() == context_.blocks.images_of(block).size() &&
                verify_content(path, lines).ok();
-      if (!whole_) return in_the_way(block);
-      return lines.size();
+      if (whole_) return lines.size();
+      if (!may_be_own(block)) return in_the_way(block);
     }
     ITO_ASSIGN(part_, AppendFile::open(part));
     if (!part_) return io_error("cannot write {}: another process does", part.string());
@@ -207,6 +211,9 @@ class BlockStore : public SampleStore {
   }
 
  protected:
+  // Whether the file of a block, of which the manifest does not tell, holds this job's images as
+  // far as can be seen.
+  virtual bool may_be_own(size_t block) const = 0;
   // Bytes of the image's entry at the beginning of `rest` if it is there whole, or 0.
   virtual uint64_t entry_size(std::string_view rest, const ImageLine& line) const = 0;
   // Turns the entries into the block's file, durably.
@@ -214,6 +221,13 @@ class BlockStore : public SampleStore {
   virtual Status verify_content(const Path& path, std::span<const ImageLine> images) const = 0;
 
   Path path_of(size_t block) const { return context_.out / fmt::format("{:05}{}", block, ending_); }
+
+  Error in_the_way(size_t block) const {
+    return invalid_argument(
+        "{} is there already and holds other images than this job's; move it away or choose "
+        "another --out",
+        path_of(block).string());
+  }
 
   const StoreContext& context_;
 
@@ -225,12 +239,6 @@ class BlockStore : public SampleStore {
       if (other.starts_with(name + ".") && other.ends_with(".tmp"))
         ITO_TRY(remove_tree(context_.out / other));
     return {};
-  }
-
-  Error in_the_way(size_t block) const {
-    return invalid_argument(
-        "{} is there already and in no manifest of this job; move it away or choose another --out",
-        path_of(block).string());
   }
 
   const char* ending_;
@@ -251,7 +259,22 @@ class TarStore : public BlockStore {
     return image;
   }
 
+  Result<std::optional<EncodedImage>> present(size_t image) const override {
+    std::optional<std::string> png = own_png(image);
+    if (!png || !decode_image(*png, "").ok()) return std::optional<EncodedImage>();
+    std::string entry = entry_of(context_.requests[image], *png);
+    return std::optional<EncodedImage>({.content = std::move(*png), .entry = std::move(entry)});
+  }
+
  protected:
+  // By the keys that its pictures carry.
+  bool may_be_own(size_t block) const override {
+    const Span images = context_.blocks.images_of(block);
+    for (size_t image = images.first; image < images.last; ++image)
+      if (!own_png(image)) return false;
+    return true;
+  }
+
   uint64_t entry_size(std::string_view rest, const ImageLine& line) const override {
     constexpr size_t kHeader = 512;
     if (rest.size() < kHeader || rest.size() - kHeader < line.bytes) return 0;
@@ -262,9 +285,10 @@ class TarStore : public BlockStore {
   }
 
   Status finish(AppendFile& part, size_t block, const Shape&) override {
+    const Path path = path_of(block);
+    if (file_exists(path) && !may_be_own(block)) return in_the_way(block);
     ITO_TRY(part.append(tar_end()));
     ITO_TRY(part.sync());
-    const Path path = path_of(block);
     ITO_TRY(rename_path(unfinished(path), path));
     return sync_folder(context_.out);
   }
@@ -295,6 +319,38 @@ class TarStore : public BlockStore {
     entry += tar_entry(name + ".json", dump_json_line(context_.images.settings_of(request)));
     return entry;
   }
+
+  // The image in its block's file, if that is there and the image's key is this job's.
+  std::optional<std::string> own_png(size_t image) const {
+    const size_t block = context_.blocks.block_of(image);
+    const SampleRequest& request = context_.requests[image];
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!there_ || there_->block != block) {
+      there_.reset();
+      auto file = MappedFile::open(path_of(block));
+      if (!file.ok()) return std::nullopt;
+      there_.emplace(Archive{block, std::move(file).value(), {}});
+      const auto entries = parse_tar(there_->file.bytes(), "");
+      if (entries.ok())
+        for (const TarEntry& entry : *entries) there_->entries.emplace(entry.name, entry.content);
+    }
+    const auto found = there_->entries.find(context_.images.name_of(request) + ".png");
+    if (found == there_->entries.end()) return std::nullopt;
+    const auto settings = png_settings(found->second, "");
+    if (!settings.ok() || !is_own(*settings) ||
+        !same_key(*settings, context_.images.settings_of(request)))
+      return std::nullopt;
+    return std::string(found->second);
+  }
+
+  // The block's file that was looked at last, of which the manifest does not tell.
+  struct Archive {
+    size_t block = 0;
+    MappedFile file;
+    std::map<std::string, std::string_view, std::less<>> entries;
+  };
+  mutable std::mutex mutex_;
+  mutable std::optional<Archive> there_;
 };
 
 // arr_0 [n, h, w, c] of bytes, as programs that measure samples read them, and the images' seeds
@@ -328,12 +384,40 @@ class NpzStore : public BlockStore {
     file.tensors.emplace("seeds", tensor_from_uint32({count}, seeds));
     if (context_.images.labelled)
       file.tensors.emplace("classes", tensor_from_uint32({count}, labels));
+    const bool again = file_exists(path);
+    const Path written = again ? Path(path.string() + ".again.tmp") : path;
     {
       ITO_ASSIGN(const MappedFile pixels, MappedFile::open(part));
-      ITO_TRY(write_npz_of_bytes(path, kPixels, {count, image[1], image[2], image[3]},
+      ITO_TRY(write_npz_of_bytes(written, kPixels, {count, image[1], image[2], image[3]},
                                  pixels.bytes(), file));
     }
+    if (again) ITO_TRY(keep_if_same(block, written));
     return remove_tree(part);
+  }
+
+  // Pixels have no key: what is there is this job's if it has the same seeds and, once they are
+  // drawn again, the same bytes.
+  bool may_be_own(size_t block) const override {
+    const Span images = context_.blocks.images_of(block);
+    const auto numbers = [&](const char* name) -> std::optional<std::vector<uint32_t>> {
+      const auto file = NpzFile::open(path_of(block));
+      if (!file.ok() || !file->has(name) || !file->has(kPixels)) return std::nullopt;
+      const auto tensor = file->read(name);
+      if (!tensor.ok()) return std::nullopt;
+      auto values = to_uint32(*tensor, name);
+      return values.ok() ? std::optional(std::move(values).value()) : std::nullopt;
+    };
+    std::vector<uint32_t> seeds;
+    for (size_t i = images.first; i < images.last; ++i) seeds.push_back(context_.requests[i].seed);
+    return numbers("seeds") == seeds;
+  }
+
+  Status keep_if_same(size_t block, const Path& written) const {
+    const auto there = MappedFile::open(path_of(block));
+    const auto drawn = MappedFile::open(written);
+    const bool same = there.ok() && drawn.ok() && there->bytes() == drawn->bytes();
+    ITO_TRY(remove_tree(written));
+    return same ? Status{} : Status(in_the_way(block));
   }
 
   Status verify_content(const Path& path, std::span<const ImageLine> images) const override {

@@ -44,14 +44,16 @@ class SampleStore {
   // Whether blocks [first, last) from image `from` on may be written. Error kInvalidArgument: a
   // file of somebody else is in the way.
   virtual Status check_free(Span blocks, size_t from) const = 0;
-  // The image if it is there already, whole and of the same key. The same error.
-  virtual Result<std::optional<EncodedImage>> present(const SampleRequest& request) const = 0;
+  // Image `image` of the job if it is there already, whole and of the same key, in no block of
+  // which the manifest tells. On any thread. The same error.
+  virtual Result<std::optional<EncodedImage>> present(size_t image) const = 0;
 
   // Begins a block, or goes on with one of which the manifest has `lines`: how many of these images
   // are there whole. What is behind them is dropped.
   virtual Result<size_t> begin(size_t block, std::span<const ImageLine> lines) = 0;
   virtual Status add(const SampleRequest& request, const EncodedImage& image) = 0;
-  // Makes the block durable under its name.
+  // Makes the block durable under its name, where an older file of the same content may be. The
+  // same error.
   virtual Result<BlockLine> commit(size_t block, const Shape& image) = 0;
 
   // Whether the file of a block that was committed is there with as many bytes.

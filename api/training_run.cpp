@@ -4,6 +4,8 @@
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -66,6 +68,7 @@ class Run {
   Status write_scalars(int64_t step, std::initializer_list<std::pair<const char*, double>> values);
   Status settle_decay(int64_t step);
   RunFile run_file() const;
+  Json pace() const;
   // The right to write into a folder that is there.
   Status take_folder();
   Status export_model(const Path& folder);
@@ -109,6 +112,7 @@ Status Run::open_data() {
   if (data_->test.count > 0) {
     say_what_was_read(data_->test);
     summary_.validated_on = facts_json(data_->test);
+    ITO_TRY(check_test_images(data_->task, data_->test));
   }
   summary_.steps = data_->steps;
   if (initial_ != nullptr && !stored_)
@@ -131,12 +135,21 @@ void Run::say_what_was_read(const ImageDataset& data) const {
   for (const std::string& text : data.facts.notes) note("note: " + text);
 }
 
+Json Run::pace() const {
+  Json pace = Json::object();
+  visit_pace(run_, [&](const char* key, const auto& value) { pace[key] = value; });
+  pace["steps"] = data_->steps;
+  return pace;
+}
+
 RunFile Run::run_file() const {
   RunFile file{.options = options_,
                .data = run_.data.string(),
                .fingerprint = data_->fingerprint,
                .dataset = data_->options,
                .held_out = data_->held_out,
+               .holdout = data_->holdout,
+               .pace = pace(),
                .parameters = data_->task.network.set().count(),
                .initial = {},
                .facts = summary_.data};
@@ -171,6 +184,8 @@ Status Run::open_folder() {
   if (device != device_->info().name)
     note("the run began on " + device + "; on another device it goes on, but not bit for bit");
   ITO_TRY(settle_decay(checkpoint->step));
+  if (options_ != stored_->options || pace() != stored_->pace)
+    ITO_TRY(write_run_file(run_.out, run_file()));
   ITO_TRY(open_metrics(checkpoint->step));
   saved_ = checkpoint->step;
   return {};
@@ -191,7 +206,7 @@ Status Run::settle_decay(int64_t step) {
                     "place of {} and {}",
                     options_.lr_decay, options_.decay_steps, stored_->options.lr_decay,
                     stored_->options.decay_steps));
-    return write_run_file(run_.out, run_file());
+    return {};
   }
   ITO_ASSIGN(const DecayRow* decay, row_called(decay_rows(), options_.lr_decay, "--lr-decay"));
   if (decay->falls && options_.decay_steps < data_->steps && step < data_->steps)
@@ -405,11 +420,29 @@ Status Run::train() {
   return {};
 }
 
+// What the call does not say of length and pace is the run's.
+Status take_pace(RunOptions& run, const RunFile& stored) {
+  Status status;
+  visit_pace(run, [&](const char* key, auto& value) {
+    const auto kept = stored.pace.find(key);
+    const bool asked =
+        run.given.contains(key) || (run.epochs > 0 && std::string_view(key) == "steps");
+    if (asked || kept == stored.pace.end() || !status.ok()) return;
+    if (!kept->is_number_integer())
+      status = corrupt("{}: pace: key '{}': expected a whole number, found {}",
+                       (run.out / kRunFile).string(), key, describe_json(*kept));
+    else
+      value = kept->get<std::remove_reference_t<decltype(value)>>();
+  });
+  return status;
+}
+
 }  // namespace
 
 Result<RunSummary> run_training(const DeviceOpener& open_device, const TrainingOptions& options,
                                 const RunOptions& run, const RunObserver& observer) {
   TrainingOptions effective = options;
+  RunOptions paced = run;
   std::optional<RunFile> stored;
   ITO_TRY(check_run_folder(run.out));  // before what is in it is read as a run's
   if (!run.fresh) {
@@ -418,9 +451,10 @@ Result<RunSummary> run_training(const DeviceOpener& open_device, const TrainingO
   if (stored) {
     ITO_TRY(check_same_start(*stored, run.init, run.out));
     ITO_ASSIGN(effective, resumed_options(stored->options, options, run.given, run.out.string()));
+    ITO_TRY(take_pace(paced, *stored));
   }
   ITO_TRY(check_training_options(effective));
-  Run training(open_device, std::move(effective), run, std::move(stored), observer);
+  Run training(open_device, std::move(effective), paced, std::move(stored), observer);
   ITO_TRY(training.open());
   ITO_TRY(training.train());
   return training.summary();

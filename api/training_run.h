@@ -18,11 +18,11 @@
 #include <set>
 #include <string>
 
+#include "api/device.h"
 #include "api/training_options.h"
 #include "base/log.h"
 #include "io/dataset.h"
 #include "io/file.h"
-#include "runtime/vk/device.h"
 
 namespace ito {
 
@@ -47,8 +47,21 @@ struct RunOptions {
   // Share of the training images to validate on, at least 256 of them, where the data have no test
   // part. Nothing: 0.02, and only if there is something to validate.
   std::optional<double> holdout = {};
-  std::set<std::string> given;  // keys of TrainingOptions that were asked for by name
+  // Keys of TrainingOptions and of visit_pace that were asked for by name.
+  std::set<std::string> given;
 };
+
+// How long a run is and how often something is done in it, by option. run.json keeps them; a call
+// that goes on has them from there where it does not say otherwise.
+template <typename Options, typename F>
+void visit_pace(Options& run, const F& f) {
+  f("steps", run.steps);
+  f("log-every", run.log_every);
+  f("checkpoint-every", run.checkpoint_every);
+  f("keep", run.keep);
+  f("sample-every", run.sample_every);
+  f("validate", run.validate_every);
+}
 
 struct RunProgress {
   int64_t step = 0, steps = 0;
@@ -75,10 +88,6 @@ struct RunSummary {
   Json data = Json::object();  // facts of the training images, as io/dataset.h has them
   Json validated_on;           // and of those it was validated on, or null
 };
-
-// Opens the device when the data have been read, as bad data need none. What it returns must
-// outlive the run.
-using DeviceOpener = std::function<Result<vk::Device*>()>;
 
 // Trains until its last step, from the newest whole checkpoint on if there is one. Errors: options
 // that contradict the run's (kInvalidArgument), data that are not the run's, a loss that is not

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "api/drawn_images.h"
 #include "api/model_score.h"
 #include "base/error.h"
 #include "graph/builder.h"
@@ -64,7 +65,7 @@ class LossValidator : public Validator {
  public:
   LossValidator(const TrainingTask& task, const ImageDataset& data, const HeldOutLoss& loss)
       : task_(task), data_(data), loss_(loss), batch_(std::min(kBatch, data.count)) {
-    images_ = std::min(kLossImages, data.count / batch_ * batch_);
+    images_ = drawn_images(data.count, std::min(kLossImages, data.count / batch_ * batch_));
   }
   Status prepare(vk::Device& device, const DeviceWeights& weights) {
     ITO_ASSIGN(const Network network, task_.network.for_device(device.caps()));
@@ -72,15 +73,15 @@ class LossValidator : public Validator {
                make_executor(device, loss_program(task_, network, batch_, loss_), weights));
     return {};
   }
-  int64_t images() const override { return images_; }
+  int64_t images() const override { return static_cast<int64_t>(images_.size()); }
 
   Result<Judgement> measure() override {
     TorchGenerator generator(kDrawSeed);
     const Shape nchw{batch_, data_.c, task_.height(), task_.width()};
     std::vector<float> noise(static_cast<size_t>(nchw.numel()));
     double total = 0;
-    for (int64_t first = 0; first < images_; first += batch_) {
-      ITO_TRY(write_test_batch(*executor_, task_, data_, first, batch_));
+    for (int64_t first = 0; first < images(); first += batch_) {
+      ITO_TRY(write_test_batch(*executor_, task_, data_, images_, first, batch_));
       ITO_TRY(write_times(loss_.times(generator, static_cast<size_t>(batch_))));
       generator.randn(noise);
       ITO_TRY(executor_->write(kNoise, nchw_to_nhwc(noise, nchw)));
@@ -88,11 +89,11 @@ class LossValidator : public Validator {
       ITO_ASSIGN(const std::vector<float> loss, executor_->read<float>("loss"));
       total += loss[0] * static_cast<double>(batch_);
     }
-    const double value = total / static_cast<double>(images_);
+    const double value = total / static_cast<double>(images());
     return Judgement{.value = value,
                      .metric = "validation",
                      .row = {{"validation", value}},
-                     .text = fmt::format("validation loss {:.4f} on {} {}", value, images_,
+                     .text = fmt::format("validation loss {:.4f} on {} {}", value, images(),
                                          kind_of_images(data_))};
   }
 
@@ -107,7 +108,8 @@ class LossValidator : public Validator {
   const ImageDataset& data_;
   HeldOutLoss loss_;
   std::unique_ptr<Executor> executor_;
-  int64_t batch_ = 0, images_ = 0;
+  std::vector<int64_t> images_;
+  int64_t batch_ = 0;
 };
 
 class AccuracyValidator : public Validator {
@@ -123,8 +125,9 @@ class AccuracyValidator : public Validator {
 
   Result<Judgement> measure() override {
     double correct = 0;
+    const std::vector<int64_t> all = drawn_images(data_.count, data_.count);
     for (int64_t first = 0; first < data_.count; first += batch_) {
-      ITO_TRY(write_test_batch(*executor_, task_, data_, first, batch_));
+      ITO_TRY(write_test_batch(*executor_, task_, data_, all, first, batch_));
       ITO_TRY(executor_->run());
       ITO_ASSIGN(const std::vector<float> each, executor_->read(kValidationCorrect));
       for (int64_t i = 0; i < std::min(batch_, data_.count - first); ++i)
@@ -148,12 +151,13 @@ class AccuracyValidator : public Validator {
 }  // namespace
 
 Status write_test_batch(Executor& executor, const TrainingTask& task, const ImageDataset& data,
-                        int64_t first, int64_t batch) {
+                        std::span<const int64_t> images, int64_t first, int64_t batch) {
   std::vector<int64_t> indices;
-  for (int64_t i = first; i < first + batch; ++i) indices.push_back(std::min(i, data.count - 1));
-  std::vector<float> images(static_cast<size_t>(batch * task.height() * task.width() * data.c));
-  ITO_TRY(normalised_images(data, indices, task.height(), task.width(), images.data()));
-  ITO_TRY(executor.write(batch_ports::kImages, images));
+  for (int64_t i = first; i < first + batch; ++i)
+    indices.push_back(images[std::min(static_cast<size_t>(i), images.size() - 1)]);
+  std::vector<float> pixels(static_cast<size_t>(batch * task.height() * task.width() * data.c));
+  ITO_TRY(normalised_images(data, indices, task.height(), task.width(), pixels.data()));
+  ITO_TRY(executor.write(batch_ports::kImages, pixels));
   if (!task.objective.ports.labels) return {};
   std::vector<uint32_t> labels;
   for (int64_t i : indices)
@@ -168,7 +172,13 @@ Status check_test_images(const TrainingTask& task, const ImageDataset& data) {
     return invalid_argument("the {} are {}x{}x{}, expected {} channels and at most {}x{}", kind,
                             data.h, data.w, data.c, task.batch_shape[3], task.height(),
                             task.width());
-  if (task.classes > 0 && (!data.labels || data.num_classes() > task.classes))
+  if (task.classes > 0 && !data.labels)
+    return invalid_argument(
+        "the {} in {} have no classes, of which the network is told; put them into folders named "
+        "as those trained on are, name them in metadata.csv, or move them away, and some of the "
+        "training images are held out instead; --no-classes trains without any",
+        kind, data.facts.from.string());
+  if (task.classes > 0 && data.num_classes() > task.classes)
     return invalid_argument("the {} have {} classes, expected {}", kind, data.num_classes(),
                             task.classes);
   return {};

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "api/objectives/support.h"
@@ -12,10 +13,11 @@
 
 namespace ito {
 
-// Writes images [first, first + batch) of `data`, and their labels where the task uses them, to a
-// program of the task; beyond the end the last image is repeated. Waits.
+// Writes the images at places [first, first + batch) of `images` (drawn_images' of `data`), and
+// their labels where the task uses them, to a program of the task; beyond the end the last one is
+// repeated. Waits.
 Status write_test_batch(Executor& executor, const TrainingTask& task, const ImageDataset& data,
-                        int64_t first, int64_t batch);
+                        std::span<const int64_t> images, int64_t first, int64_t batch);
 // Whether the images and labels are such as the task's.
 Status check_test_images(const TrainingTask& task, const ImageDataset& data);
 

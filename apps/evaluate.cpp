@@ -77,16 +77,20 @@ Status check(EvaluateCommand& c) {
 }
 
 Status run(EvaluateCommand& c) {
-  ITO_ASSIGN(auto device,
-             open_and_announce(c.device, fmt::format("evaluating {} models with {} "
-                                                     "samplers each,",
-                                                     c.job.models.size(), c.job.samplers.size())));
   ProgressLine line;
+  std::unique_ptr<vk::Device> device;
+  const auto open = [&]() -> Result<vk::Device*> {
+    line.finish();
+    ITO_ASSIGN(device, open_and_announce(c.device,
+                                         fmt::format("evaluating {} models with {} samplers each,",
+                                                     c.job.models.size(), c.job.samplers.size())));
+    return device.get();
+  };
   const std::atomic<bool>& stop = stop_requested();
   const EvaluationObserver observer{.progress = [&](const std::string& text) { line.update(text); },
                                     .note = [&](const std::string& text) { line.note(text); },
                                     .stop = [&] { return stop.load(); }};
-  ITO_ASSIGN(const EvaluationResult result, run_evaluation(*device, c.job, observer));
+  ITO_ASSIGN(const EvaluationResult result, run_evaluation(open, c.job, observer));
   line.finish();
   fmt::print("{}", c.json ? dump_json(result.rows) : result.text);
   return {};

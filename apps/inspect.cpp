@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "api/forward.h"
 #include "api/model.h"
@@ -44,7 +45,8 @@ struct InspectCommand {
 struct PlanRow {
   Name name;
   bool of_model;  // made of a model folder, else of options
-  Result<Plan> (*make)(const InspectCommand& c, const DeviceCaps& caps);
+  // `model`: of one that is made of a model folder, else null.
+  Result<Plan> (*make)(const InspectCommand& c, const Model* model, const DeviceCaps& caps);
   std::string_view options;  // that not all plans look at
 };
 std::span<const PlanRow> plan_rows();
@@ -160,7 +162,7 @@ Status inspect_file(const InspectCommand& c) {
   return {};
 }
 
-Result<Plan> train_plan(const InspectCommand& c, const DeviceCaps& caps) {
+Result<Plan> train_plan(const InspectCommand& c, const Model*, const DeviceCaps& caps) {
   ImageDataset shape_only;  // a task needs no more of its data than this
   shape_only.h = shape_only.w = c.image_size;
   shape_only.c = c.image_channels;
@@ -172,18 +174,16 @@ Result<Plan> train_plan(const InspectCommand& c, const DeviceCaps& caps) {
   return compile(train_step_program(network.set(), task.loss, task.step), caps);
 }
 
-Result<Plan> sample_plan(const InspectCommand& c, const DeviceCaps& caps) {
-  ITO_ASSIGN(const Model model, open_model(c.path, c.variant));
-  return sampling_plan(model.network, model.scheduler, c.sampling, caps);
+Result<Plan> sample_plan(const InspectCommand& c, const Model* model, const DeviceCaps& caps) {
+  return sampling_plan(model->network, model->scheduler, c.sampling, caps);
 }
 
-Result<Plan> network_plan(const InspectCommand& c, const DeviceCaps& caps) {
-  ITO_ASSIGN(const Model model, open_model(c.path, c.variant));
-  const Signature& signature = model.network.signature();
+Result<Plan> network_plan(const InspectCommand& c, const Model* model, const DeviceCaps& caps) {
+  const Signature& signature = model->network.signature();
   const int size = c.app->count("--image-size") > 0 || !signature.sample_size
                        ? c.image_size
                        : (*signature.sample_size)[0];
-  return forward_plan(model.network, {c.training.batch, size, size, signature.in_channels},
+  return forward_plan(model->network, {c.training.batch, size, size, signature.in_channels},
                       kPlannedContext, c.gradients, caps, c.sampling.multiply);
 }
 
@@ -214,10 +214,14 @@ Status run(const InspectCommand& c) {
   vk::DeviceOptions options;
   options.compile_only = true;
   options.allowed.pipeline_reports = of_driver;
+  ITO_ASSIGN(const PlanRow* row, row_called(plan_rows(), c.plan, "--plan"));
+  std::optional<Model> model;
+  if (row->of_model) {
+    ITO_ASSIGN(model, open_model(c.path, c.variant));
+  }
   ITO_ASSIGN(auto device,
              open_and_announce(c.device, fmt::format("the plan of {}", c.plan), options));
-  ITO_ASSIGN(const PlanRow* row, row_called(plan_rows(), c.plan, "--plan"));
-  ITO_ASSIGN(const Plan plan, row->make(c, device->caps()));
+  ITO_ASSIGN(const Plan plan, row->make(c, model ? &*model : nullptr, device->caps()));
   if (!of_driver) {
     fmt::print("{}", c.json ? dump_json(plan_json(plan)) : plan_text(plan));
     return {};

@@ -56,7 +56,7 @@ std::string measuring_text(const MeasuringProgress& now) {
 }
 
 void print(const LikelihoodCommand& c, const Measured<ImageLikelihood>& results,
-           const LikelihoodMeter& session, const std::string& part) {
+           const LikelihoodMeter& session, const ImageDataset& data) {
   const LikelihoodSummary summary = summarise(results.items);
   const LikelihoodOptions& options = c.settings.likelihood;
   const bool exact = options.exact();
@@ -64,8 +64,8 @@ void print(const LikelihoodCommand& c, const Measured<ImageLikelihood>& results,
     const Json json = {
         {"model", c.source.model},
         {"data", c.source.path},
-        {"split", part},
-        {"first", c.first},
+        {"split", data.facts.part},
+        {"first", first_json(c)},
         {"images", results.items.size()},
         {"interrupted", results.stopped},
         {"bits_per_dim", summary.mean},
@@ -90,8 +90,8 @@ void print(const LikelihoodCommand& c, const Measured<ImageLikelihood>& results,
              error_text(summary.standard_error, results.items.size()));
   if (!exact && options.probes > 1)
     fmt::print(" (of which the probes: {:.4f})", summary.probe_standard_error);
-  fmt::print(", over {} images of {} dimensions{}\n", results.items.size(), session.dimensions(),
-             results.stopped ? " (stopped early)" : "");
+  fmt::print(", over {} of {} dimensions{}\n", measured_text(c, results.items.size(), data.count),
+             session.dimensions(), results.stopped ? " (stopped early)" : "");
   fmt::print("{:.1f} nats per image; {:.0f} evaluations and {:.1f} rejected steps per image; {}\n",
              summary.log_density, summary.evaluations, summary.rejections,
              duration_text(results.seconds));
@@ -104,6 +104,7 @@ Status run(const LikelihoodCommand& c) {
   ITO_ASSIGN(const Model model, open_scheduled_model(folder, c.variant));
   ITO_ASSIGN(const ModelFlow flow, model_flow(model));
   ITO_ASSIGN(const ImageDataset data, open_measured_images(c.source, flow.image, print_images()));
+  ITO_ASSIGN(const std::vector<int64_t> images, images_to_measure(data, c.first, c.num));
   ITO_ASSIGN(auto device,
              open_and_announce(c.device, fmt::format("likelihood of {} under {}", path, folder)));
   ITO_ASSIGN(auto meter, LikelihoodMeter::create(*device, flow, c.settings));
@@ -113,10 +114,10 @@ Status run(const LikelihoodCommand& c) {
       .progress = [&](const MeasuringProgress& now) { line.update(measuring_text(now)); },
       .stop = [&] { return stop.load(); }};
   ITO_ASSIGN(const Measured<ImageLikelihood> measured,
-             measure_images(*meter, data, c.first, c.num, observer));
+             measure_images(*meter, data, images, observer));
   line.finish();
   if (!c.table.empty()) ITO_TRY(write_file_atomic(c.table, likelihood_table(measured.items, data)));
-  print(c, measured, *meter, data.facts.part);
+  print(c, measured, *meter, data);
   return {};
 }
 
@@ -136,9 +137,10 @@ Command add_likelihood_command(CLI::App& root) {
                   with_choices("likelihood --split", "which part of the data set"))
       ->capture_default_str();
   add_data_options(*app, c->data_options);
-  app->add_option("--first", c->first, "the first image")
-      ->check(at_least(0))
-      ->capture_default_str();
+  app->add_option("--first", c->first,
+                  "the first of --num images in the data set's order; left out: they are drawn "
+                  "from all, the same every time (line: the first of both ends)")
+      ->check(at_least(0));
   app->add_option("--num", c->num, "number of images, if there are as many")
       ->check(at_least(1))
       ->capture_default_str();

@@ -43,13 +43,13 @@ Json curve_json(const std::vector<RateDistortion>& curve, size_t images) {
 
 void print_bound(const LikelihoodInput& input, const BoundRequest& request,
                  const BoundSummary& summary, const std::vector<RateDistortion>& curve,
-                 const BoundMeter& session, size_t images, double seconds,
+                 const BoundMeter& session, size_t images, int64_t of, double seconds,
                  const std::string& part) {
   if (input.json) {
     const Json json = {{"model", input.source.model},
                        {"data", input.source.path},
                        {"split", part},
-                       {"first", input.first},
+                       {"first", first_json(input)},
                        {"images", images},
                        {"dimensions", session.dimensions()},
                        {"terms", session.terms()},
@@ -67,8 +67,8 @@ void print_bound(const LikelihoodInput& input, const BoundRequest& request,
     return fmt::format("{:8.4f}  standard error {}", value.mean,
                        error_text(value.standard_error, images));
   };
-  fmt::print("bound        {} bits/dim, over {} images of {} dimensions\n", text(summary.total),
-             images, session.dimensions());
+  fmt::print("bound        {} bits/dim, over {} of {} dimensions\n", text(summary.total),
+             measured_text(input, images, of), session.dimensions());
   fmt::print("  L_T        {}\n", text(summary.prior));
   fmt::print("  sum of L_t {}\n", text(summary.rate));
   fmt::print("  L_0        {}\n", text(summary.decoder));
@@ -124,6 +124,13 @@ ImageNotes print_images() {
           .note = print_note};
 }
 
+Json first_json(const LikelihoodInput& input) { return input.first ? Json(*input.first) : Json(); }
+
+std::string measured_text(const LikelihoodInput& input, size_t images, int64_t of) {
+  const bool drawn = !input.first && input.num < of;
+  return fmt::format("{} images{}", images, drawn ? fmt::format(", drawn from {},", of) : "");
+}
+
 std::string error_text(double error, size_t images) {
   return images > 1 ? fmt::format("{:.4f}", error) : std::string("unknown");
 }
@@ -162,13 +169,14 @@ Status check_bound(BoundRequest& request) {
 Status run_bound(const LikelihoodInput& input, const BoundRequest& request) {
   const auto& [path, part, dataset, folder] = input.source;
   ITO_ASSIGN(const Model model, open_scheduled_model(folder, input.variant));
+  ITO_ASSIGN(const Shape image, bound_image(model));
+  ITO_ASSIGN(const ImageDataset data, open_measured_images(input.source, image, print_images()));
+  ITO_ASSIGN(const std::vector<int64_t> images, images_to_measure(data, input.first, input.num));
   ITO_ASSIGN(auto device,
              open_and_announce(input.device, fmt::format("bound of {} under {}", path, folder)));
   BoundSettings settings = request.settings;
   settings.batch = std::min(settings.batch, input.num);
   ITO_ASSIGN(auto session, BoundMeter::create(*device, model, settings));
-  ITO_ASSIGN(const ImageDataset data,
-             open_measured_images(input.source, session->image(), print_images()));
   ProgressLine line;
   const std::atomic<bool>& stop = stop_requested();
   const MeasuringObserver observer{
@@ -177,15 +185,14 @@ Status run_bound(const LikelihoodInput& input, const BoundRequest& request) {
             line.update(fmt::format("{} of {} images", now.done, now.count));
           },
       .stop = [&] { return stop.load(); }};
-  ITO_ASSIGN(const Measured<ImageBound> measured,
-             measure_images(*session, data, input.first, input.num, observer));
+  ITO_ASSIGN(const Measured<ImageBound> measured, measure_images(*session, data, images, observer));
   line.finish();
   const std::vector<RateDistortion> curve = session->curve();
   if (!input.table.empty()) ITO_TRY(write_file_atomic(input.table, rate_distortion_table(curve)));
   if (!request.picture.empty())
     ITO_TRY(write_png(request.picture, draw_plot(rate_distortion_plot(curve, folder))));
   print_bound(input, request, summarise(measured.items), curve, *session, measured.items.size(),
-              measured.seconds, data.facts.part);
+              data.count, measured.seconds, data.facts.part);
   return {};
 }
 
@@ -200,6 +207,7 @@ void add_line_options(CLI::App& app, LineRequest& request) {
 
 Status run_line(const LikelihoodInput& input, const LineRequest& request) {
   const std::string& folder = input.source.model;
+  const int64_t first = input.first.value_or(0);
   ITO_ASSIGN(const Model model, open_scheduled_model(folder, input.variant));
   ITO_ASSIGN(const ModelFlow flow, model_flow(model));
   const auto end = [&](const std::string& path) -> Result<LineEnd> {
@@ -214,13 +222,13 @@ Status run_line(const LikelihoodInput& input, const LineRequest& request) {
   if (!request.label.empty()) {
     ITO_ASSIGN(label, class_called(request.label, folder, model));
   }
-  ITO_ASSIGN(const ImagePairs pairs, pairs_of(from, to, flow, label, input.first, input.num));
+  ITO_ASSIGN(const ImagePairs pairs, pairs_of(from, to, flow, label, first, input.num));
   ITO_ASSIGN(auto device, open_and_announce(input.device,
                                             fmt::format("ln p from {} to {}", from.name, to.name)));
   ITO_ASSIGN(const std::vector<LogDensityDifference> lines,
              log_density_differences(*device, flow, pairs, flow.flow.start, request.ode,
                                      request.max_evaluations));
-  if (!input.table.empty()) ITO_TRY(write_file_atomic(input.table, line_table(lines, input.first)));
+  if (!input.table.empty()) ITO_TRY(write_file_atomic(input.table, line_table(lines, first)));
   print_lines(input, request, lines);
   return {};
 }

@@ -2,6 +2,7 @@
 // differences of log densities. Not the bits per dimension of the flow (apps/likelihood.cpp).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "apps/command.h"
 #include "apps/data_options.h"
 #include "apps/open_model.h"
+#include "io/json.h"
 
 namespace ito::apps {
 
@@ -22,12 +24,17 @@ struct LikelihoodInput {
   ImageSource source;  // --data, --split, --model and how data are read
   std::string table;
   DataOptions data_options;
-  int64_t first = 0, num = 64;
+  std::optional<int64_t> first = {};  // left out: `num` are drawn
+  int64_t num = 64;
   bool json = false;
 };
 
 // Says on standard error what was read.
 ImageNotes print_images();
+// --first as --json has it: null where the images are drawn.
+Json first_json(const LikelihoodInput& input);
+// "64 images", or "64 images, drawn from 10000,".
+std::string measured_text(const LikelihoodInput& input, size_t images, int64_t of);
 // A standard error over images as it is printed; "unknown" of one image.
 std::string error_text(double error, size_t images);
 

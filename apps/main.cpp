@@ -26,6 +26,13 @@ ito::Status run_command(const ito::apps::Command& command) {
   return ito::out_of_memory("out of host memory; try a smaller batch, image or network");
 }
 
+// A file that is damaged or cannot be read is no wrong usage, whenever it is looked at.
+int code_of_check(ito::ErrorKind kind) {
+  const bool of_files = kind == ito::ErrorKind::kCorrupt || kind == ito::ErrorKind::kIo ||
+                        kind == ito::ErrorKind::kNotFound;
+  return of_files ? ito::apps::kFailed : ito::apps::kWrongUsage;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -65,7 +72,7 @@ int main(int argc, char** argv) {
     if (!chosen.ok()) return report(chosen.error(), kWrongUsage);
     if (command.check) {
       const ito::Status status = command.check();
-      if (!status.ok()) return report(status.error(), kWrongUsage);
+      if (!status.ok()) return report(status.error(), code_of_check(status.error().kind));
     }
     const ito::Status status = run_command(command);
     if (!status.ok())

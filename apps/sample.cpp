@@ -63,7 +63,11 @@ Status check(SampleCommand& c) {
   }
   // Names need the model; what is plainly meant to be numbers is checked before it is read.
   if (c.job.classes.find_first_not_of("0123456789-,") == std::string::npos)
-    ITO_TRY(parse_ranges(c.job.classes, "--class"));
+    if (!parse_ranges(c.job.classes, "--class").ok())
+      return invalid_argument(
+          "--class is \"{}\", expected classes by name or number, sneaker or 3 or 0-4 or 1,bag, or "
+          "all",
+          c.job.classes);
   ITO_TRY(sample_form(c.out));
   ITO_TRY(check_sampler_options(*c.app, c.job.options));
   ITO_TRY(check_control_options(*c.app, c.job.control));
@@ -153,17 +157,21 @@ Status run(SampleCommand& c) {
   c.job.options = resolved(c.job.options, model.network, model.scheduler);
   ITO_TRY(check_sampler_options(*c.app, c.job.options));
   ITO_TRY(check_inversion(c));
-  ITO_ASSIGN(auto device,
-             open_and_announce(
-                 c.device, fmt::format("sampling {} images of {} with {}{},", c.job.seeds.size(),
-                                       c.model, c.job.options.sampler,
-                                       c.job.options.steps == 0
-                                           ? std::string()
-                                           : fmt::format(", {} steps", c.job.options.steps))));
   if (c.random_seed) fmt::print(stderr, "the first seed is {}\n", c.job.seeds.front());
   c.job.model = c.model;
   c.job.out = c.out;
   ProgressLine line;
+  std::unique_ptr<vk::Device> device;
+  const auto open = [&]() -> Result<vk::Device*> {
+    line.finish();
+    const std::string steps =
+        c.job.options.steps == 0 ? std::string() : fmt::format(", {} steps", c.job.options.steps);
+    ITO_ASSIGN(device,
+               open_and_announce(
+                   c.device, fmt::format("sampling {} images of {} with {}{},", c.job.seeds.size(),
+                                         c.model, c.job.options.sampler, steps)));
+    return device.get();
+  };
   const bool as_json = c.json && c.job.farm;
   const SampleObserver observer{.progress =
                                     [&](const SampleProgress& progress) {
@@ -172,7 +180,7 @@ Status run(SampleCommand& c) {
                                     },
                                 .note = [&](const std::string& text) { line.note(text); },
                                 .stop = &stop};
-  ITO_ASSIGN(const SampleSummary summary, run_sample_job(*device, model, c.job, observer));
+  ITO_ASSIGN(const SampleSummary summary, run_sample_job(open, model, c.job, observer));
   line.finish();
   print(c, summary);
   if (!summary.stopped) return {};

@@ -60,6 +60,9 @@ Status check(TrainCommand& c) {
   visit_fields(c.training, [&](const char* key, auto&, const char*) {
     if (c.app->count(option_name(key)) > 0) c.run.given.insert(key);
   });
+  visit_pace(c.run, [&](const char* key, auto&) {
+    if (c.app->count(std::string("--") + key) > 0) c.run.given.insert(key);
+  });
   ITO_TRY(settle_start(c));
   ITO_ASSIGN(c.row, objective_of(c.training));
   if (c.run.sample_every > 0 && !c.row->samples)
@@ -145,7 +148,9 @@ Command add_train_command(CLI::App& root) {
       ->required();
   app->add_option("--out", c->out, "run folder; made if it does not exist")->required();
   CLI::Option* steps =
-      app->add_option("--steps", c->run.steps, "steps in all, those of earlier calls included")
+      app->add_option("--steps", c->run.steps,
+                      "steps in all, those of earlier calls included; left out, a run that goes "
+                      "on has its own")
           ->check(at_least(1))
           ->capture_default_str();
   app->add_option("--epochs", c->run.epochs,
@@ -190,9 +195,8 @@ Command add_train_command(CLI::App& root) {
   app->add_flag("--json", c->json, "print the summary as JSON");
   app->footer(
       "Ctrl-C saves a checkpoint and ends; the same command goes on from it, bit for bit on the\n"
-      "same device. Options of the network and the optimiser are kept in RUN/run.json, so they "
-      "may\n"
-      "be left out then; other values for them are refused.");
+      "same device. Options are kept in RUN/run.json, so they may be left out then; other values\n"
+      "are refused, but for how long a run is and how often something is done in it, and --keep.");
   return {app, [c] { return check(*c); }, [c] { return run(*c); }};
 }
 

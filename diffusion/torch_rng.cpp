@@ -2,6 +2,8 @@
 
 #include <cmath>
 #include <numbers>
+#include <numeric>
+#include <utility>
 
 #include "base/check.h"
 
@@ -58,6 +60,13 @@ void TorchGenerator::uniform(std::span<float> values, double low, double high) {
 void TorchGenerator::randint(std::span<int64_t> values, int64_t high) {
   CHECK(high >= 1 && high < (int64_t{1} << 32), "randint: high must be in [1, 2^32)");
   for (int64_t& value : values) value = static_cast<int64_t>(next_word()) % high;
+}
+
+void TorchGenerator::randperm(std::span<int64_t> values) {
+  CHECK(values.size() < (uint64_t{1} << 32) / 20, "randperm: too many numbers");
+  std::iota(values.begin(), values.end(), int64_t{0});
+  for (size_t i = 0; i + 1 < values.size(); ++i)
+    std::swap(values[i], values[i + next_word() % (values.size() - i)]);
 }
 
 void TorchGenerator::randn(std::span<float> values) {

@@ -26,6 +26,8 @@ class TorchGenerator {
   void uniform(std::span<float> values, double low, double high);
   // torch.randint(0, high): word mod high. high in [1, 2^32).
   void randint(std::span<int64_t> values, int64_t high);
+  // torch.randperm(values.size()), of fewer than 2^32 / 20 numbers.
+  void randperm(std::span<int64_t> values);
   // torch.randn of values.size() numbers in one call; how many are drawn by one call matters, as in
   // PyTorch: below 16 the second normal of the last pair is kept for the next call.
   void randn(std::span<float> values);

@@ -24,14 +24,6 @@ std::optional<uint32_t> number_of(std::string_view text) {
   return value;
 }
 
-// Classes that are called as they are numbered have no names.
-bool has_names(const std::optional<ClassNames>& classes) {
-  if (!classes) return false;
-  for (size_t k = 0; k < classes->names.size(); ++k)
-    if (classes->names[k] != std::to_string(k)) return true;
-  return false;
-}
-
 std::optional<uint32_t> index_of(const std::vector<std::string>& names, const std::string& text) {
   for (size_t k = 0; k < names.size(); ++k)
     if (names[k] == text) return static_cast<uint32_t>(k);
@@ -41,6 +33,13 @@ std::optional<uint32_t> index_of(const std::vector<std::string>& names, const st
 }
 
 }  // namespace
+
+bool has_names(const std::optional<ClassNames>& classes) {
+  if (!classes) return false;
+  for (size_t k = 0; k < classes->names.size(); ++k)
+    if (classes->names[k] != std::to_string(k)) return true;
+  return false;
+}
 
 std::vector<uint32_t> ClassNames::trained() const {
   std::vector<uint32_t> list;

@@ -21,6 +21,9 @@ struct ClassNames {
   std::vector<uint32_t> trained() const;
 };
 
+// Classes that are called as they are numbered have no names.
+bool has_names(const std::optional<ClassNames>& classes);
+
 ClassNames class_names(const ImageDataset& data);
 // Atomic. Errors: kIo.
 Status write_class_names(const Path& folder, const ClassNames& names);

@@ -189,7 +189,7 @@ Result<DiffusersModel> read_diffusers(const Path& folder, std::string_view varia
     const std::string keys = joined(unknown_scheduler_keys(*model.scheduler));
     if (!keys.empty())
       model.notes.push_back(
-          fmt::format("{}: keys of the scheduler that are not known here and change nothing: {}",
+          fmt::format("{}: keys of the scheduler that are not known here and not looked at: {}",
                       folder.string(), keys));
   }
   if (denoiser == folder && model.index.empty()) {

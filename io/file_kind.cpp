@@ -72,7 +72,11 @@ constexpr Magic kMagics[] = {
     {FileKind::kTiff, 0, "II*\0"sv},
     {FileKind::kTiff, 0, "MM\0*"sv},
     {FileKind::kAvif, 4, "ftypavif"sv},
+    {FileKind::kAvif, 4, "ftypavis"sv},
     {FileKind::kAvif, 4, "ftypheic"sv},
+    {FileKind::kAvif, 4, "ftypheix"sv},
+    {FileKind::kAvif, 4, "ftyphevc"sv},
+    {FileKind::kAvif, 4, "ftypmsf1"sv},
     {FileKind::kAvif, 4, "ftypmif1"sv},
     {FileKind::kZip, 0, "PK\x03\x04"sv},
     {FileKind::kZip, 0, "PK\x05\x06"sv},
@@ -176,10 +180,19 @@ FileKind kind_of_bytes(std::string_view head, std::string_view name) {
   return FileKind::kUnknown;
 }
 
+// ASCII, or UTF-8 (RFC 3629), of which the last character may be cut off.
 bool is_text(std::string_view head) {
-  return std::all_of(head.begin(), head.end(), [](unsigned char c) {
-    return c >= 0x80 || std::isprint(c) != 0 || std::isspace(c) != 0;
-  });
+  for (size_t i = 0; i < head.size();) {
+    const auto c = static_cast<unsigned char>(head[i++]);
+    if (c < 0x80) {
+      if (std::isprint(c) == 0 && std::isspace(c) == 0) return false;
+      continue;
+    }
+    if (c < 0xc2 || c > 0xf4) return false;
+    for (int more = c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3; more > 0 && i < head.size(); --more, ++i)
+      if ((static_cast<unsigned char>(head[i]) & 0xc0) != 0x80) return false;
+  }
+  return true;
 }
 
 bool is_picture(FileKind kind) {

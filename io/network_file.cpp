@@ -154,9 +154,9 @@ Result<NetworkFile> network_from_json(const Json& json, const std::string& where
   for (const auto& [key, value] : json.items())
     if (!own.contains(key)) file.extra[key] = value;
   if (const std::vector<std::string> keys = unknown_keys(file.config); !keys.empty())
-    file.notes.push_back(fmt::format("{}: {} {} not known here and change{} nothing", where,
-                                     listed(keys), keys.size() == 1 ? "is" : "are",
-                                     keys.size() == 1 ? "s" : ""));
+    file.notes.push_back(fmt::format(
+        "{}: {} {} not known here and not looked at; programs that know {} may see another network",
+        where, listed(keys), keys.size() == 1 ? "is" : "are", keys.size() == 1 ? "it" : "them"));
   return file;
 }
 

@@ -52,7 +52,7 @@ struct NetworkFile {
   NetworkConfig config;
   Json extra = Json::object();  // keys of config.json that are not the configuration's
   TensorFile weights;           // PyTorch names; legacy attention keys already renamed
-  // What was read otherwise than a reader may think: keys that change nothing, a variant that was
+  // What was read otherwise than a reader may think: keys that are not known, a variant that was
   // taken because there is no other.
   std::vector<std::string> notes = {};
 };

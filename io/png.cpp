@@ -185,15 +185,19 @@ Result<std::optional<std::string>> png_text(std::string_view png, std::string_vi
   }
 }
 
-Result<Json> read_png_settings(const Path& path) {
-  ITO_ASSIGN(MappedFile file, MappedFile::open(path));
-  ITO_ASSIGN(std::optional<std::string> text, png_text(file.bytes(), kSettingsKey, path.string()));
-  if (!text) return not_found("{}: no generation settings in the image", path.string());
-  Result<Json> settings = parse_json(*text, path.string());
+Result<Json> png_settings(std::string_view png, const std::string& where) {
+  ITO_ASSIGN(std::optional<std::string> text, png_text(png, kSettingsKey, where));
+  if (!text) return not_found("{}: no generation settings in the image", where);
+  Result<Json> settings = parse_json(*text, where);
   if (settings.ok()) return settings;
   return corrupt(
-      "{}: the picture's text \"{}\" is another program's, not settings of ito sample: {}",
-      path.string(), kSettingsKey, text->substr(0, std::min<size_t>(60, text->find('\n'))));
+      "{}: the picture's text \"{}\" is another program's, not settings of ito sample: {}", where,
+      kSettingsKey, text->substr(0, std::min<size_t>(60, text->find('\n'))));
+}
+
+Result<Json> read_png_settings(const Path& path) {
+  ITO_ASSIGN(MappedFile file, MappedFile::open(path));
+  return png_settings(file.bytes(), path.string());
 }
 
 }  // namespace ito

@@ -16,6 +16,8 @@ namespace ito {
 
 // Key of the chunk that holds the settings, as other tools name it.
 inline constexpr std::string_view kSettingsKey = "parameters";
+// In settings of `ito sample`: what the picture's class is called.
+inline constexpr const char* kClassName = "class_name";
 
 // One float value to 8 bits as diffusers does it: (x/2 + 0.5) clamped to [0,1], times 255, rounded
 // to nearest, ties to even. NaN becomes 0.
@@ -43,7 +45,9 @@ Status write_png(const Path& path, const Image& image, const Json* settings = nu
 Result<std::optional<std::string>> png_text(std::string_view png, std::string_view key,
                                             std::string_view where);
 
-// The settings that write_png stored; kNotFound if the file has none, kCorrupt if they are no JSON.
+// The settings that write_png stored, of a file's bytes or of a file; kNotFound if the file has
+// none, kCorrupt if they are no JSON.
+Result<Json> png_settings(std::string_view png, const std::string& where);
 Result<Json> read_png_settings(const Path& path);
 
 }  // namespace ito

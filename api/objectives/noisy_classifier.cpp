@@ -7,6 +7,7 @@
 #include <cmath>
 #include <utility>
 
+#include "api/drawn_images.h"
 #include "api/objectives/classifier.h"
 #include "api/validation.h"
 #include "diffusion/loss.h"
@@ -20,8 +21,8 @@ namespace ito {
 namespace {
 
 constexpr Port<uint32_t> kBatchTimestep{"timestep"};  // []: the same for the whole batch
-constexpr Port<uint32_t> kFirst{"first"};             // []: the batch's first image in the data set
-constexpr Port<float> kCorrect{"correct"};            // [n]
+constexpr Port<uint32_t> kFirst{"first"};   // []: the batch's first place among the images drawn
+constexpr Port<float> kCorrect{"correct"};  // [n]
 
 constexpr int64_t kValidationImages = 1024;
 constexpr int64_t kValidationBatch = 128;
@@ -67,8 +68,10 @@ struct Level {
 class NoisyAccuracy : public Validator {
  public:
   NoisyAccuracy(const TrainingTask& task, const ImageDataset& data, const NoiseSchedule& schedule)
-      : task_(task), data_(data), images_(std::min(kValidationImages, data.count)) {
-    batch_ = std::min(kValidationBatch, images_);
+      : task_(task),
+        data_(data),
+        images_(drawn_images(data.count, std::min(kValidationImages, data.count))) {
+    batch_ = std::min(kValidationBatch, images());
     const int last = schedule.num_timesteps() - 1;
     for (int i = 0; i < kValidationLevels; ++i) {
       const int t = last * i / (kValidationLevels - 1);
@@ -87,7 +90,7 @@ class NoisyAccuracy : public Validator {
     ITO_TRY(weights.bind(*executor_));
     return executor_->prepare();
   }
-  int64_t images() const override { return images_; }
+  int64_t images() const override { return static_cast<int64_t>(images_.size()); }
 
   // The row holds the accuracy at each noise level by its timestep, and their mean.
   Result<Judgement> measure() override {
@@ -104,26 +107,26 @@ class NoisyAccuracy : public Validator {
                      .metric = "accuracy",
                      .row = {{"accuracy", mean}, {"accuracy_at_timestep", by_timestep}},
                      .text = fmt::format("accuracy {:.4f} on {} {}, by noise level:{}", mean,
-                                         images_, kind_of_images(data_), text)};
+                                         images(), kind_of_images(data_), text)};
   }
 
  private:
   Status measure_levels() {
     std::vector<double> correct(levels_.size(), 0);
-    for (int64_t first = 0; first < images_; first += batch_) {
-      ITO_TRY(write_test_batch(*executor_, task_, data_, first, batch_));
+    for (int64_t first = 0; first < images(); first += batch_) {
+      ITO_TRY(write_test_batch(*executor_, task_, data_, images_, first, batch_));
       ITO_TRY(executor_->write(kFirst, std::vector<uint32_t>{static_cast<uint32_t>(first)}));
       for (size_t k = 0; k < levels_.size(); ++k) {
         const std::vector<uint32_t> timestep{static_cast<uint32_t>(levels_[k].timestep)};
         ITO_TRY(executor_->write(kBatchTimestep, timestep));
         ITO_TRY(executor_->run());
         ITO_ASSIGN(const std::vector<float> each, executor_->read(kCorrect));
-        for (int64_t i = 0; i < std::min(batch_, images_ - first); ++i)
+        for (int64_t i = 0; i < std::min(batch_, images() - first); ++i)
           correct[k] += each[static_cast<size_t>(i)];
       }
     }
     for (size_t k = 0; k < levels_.size(); ++k)
-      levels_[k].accuracy = correct[k] / static_cast<double>(images_);
+      levels_[k].accuracy = correct[k] / static_cast<double>(images());
     return {};
   }
 
@@ -131,7 +134,8 @@ class NoisyAccuracy : public Validator {
   const ImageDataset& data_;
   std::unique_ptr<Executor> executor_;
   std::vector<Level> levels_;
-  int64_t batch_ = 0, images_ = 0;
+  std::vector<int64_t> images_;
+  int64_t batch_ = 0;
 };
 
 }  // namespace

@@ -38,7 +38,7 @@ struct HeldOutLoss {
   // A mean over the batch, []. time: [n] of time_type.
   std::function<Tensor(const Denoiser& network, Tensor x0, Tensor time, Tensor noise)> loss;
 };
-// The mean over the first images (at most 1,024, in whole batches of 128, or one batch of all where
+// The mean over drawn_images' (at most 1,024, in whole batches of 128, or one batch of all where
 // there are fewer), called "validation".
 Validation held_out(HeldOutLoss loss);
 

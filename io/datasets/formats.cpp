@@ -1,10 +1,12 @@
 // The table of formats, and how the one of a path is found: in the folder itself, or below it.
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
 
 #include "base/error.h"
 #include "io/compress.h"
 #include "io/datasets/array_values.h"
+#include "io/datasets/picture_list.h"
 #include "io/file_kind.h"
 
 namespace ito {
@@ -45,7 +47,7 @@ Result<ImageDataset> open_file(const Path& path, Split split, const DatasetOptio
     case FileKind::kSafetensors:
       return read_array_dataset(path, split, options);
     case FileKind::kTar:
-      return read_picture_tars(path, options);
+      return read_picture_tars(path, split, options);
     case FileKind::kGzip:
     case FileKind::kUnknown:
     case FileKind::kEmpty: {
@@ -72,6 +74,18 @@ Result<ImageDataset> open_file(const Path& path, Split split, const DatasetOptio
                                 path.string());
       return invalid_argument("{} is {}; {}", path.string(), kind_name(kind), kTakes);
   }
+}
+
+// What --labels asks for goes with the format.
+Status check_label_source(const ImageDataset& data, LabelSource source, const Path& path) {
+  const std::string& format = data.facts.format;
+  if (!insists(source) || format == kPictureFormat || format == kTarFormat || format == kTarsFormat)
+    return {};
+  for (const LabelSourceRow& row : label_sources())
+    if (row.source == source)
+      return invalid_argument("--labels {} is for pictures; {} holds {}", row.name.name,
+                              path.string(), format);
+  return {};
 }
 
 Status check_labels(ImageDataset& data) {
@@ -179,7 +193,25 @@ std::vector<std::string> visible_names(const Path& folder) {
   return visible;
 }
 
+namespace {
+
+// What a cache keeps would be taken for files of the data set, but under a hidden name.
+Status check_cache_place(const Path& data, const Path& cache) {
+  std::error_code error;
+  const Path inner = std::filesystem::weakly_canonical(cache, error);
+  const Path relative = inner.lexically_relative(std::filesystem::weakly_canonical(data, error));
+  if (error || cache.empty() || relative.empty() || *relative.begin() == "..") return {};
+  if (std::any_of(relative.begin(), relative.end(),
+                  [](const Path& name) { return name != "." && is_hidden(name.string()); }))
+    return {};
+  return invalid_argument("--cache {} lies in {}, where the images are; choose another folder",
+                          cache.string(), data.string());
+}
+
+}  // namespace
+
 Result<ImageDataset> open_dataset(const Path& path, Split split, const DatasetOptions& options) {
+  ITO_TRY(check_cache_place(path, options.reading.cache));
   ITO_ASSIGN(ImageDataset data, open_any(path, split, options));
   if (data.facts.most == 0 && data.facts.least == 0 && !data.pixels.empty()) {
     const auto [least, most] = std::minmax_element(data.pixels.begin(), data.pixels.end());
@@ -189,6 +221,11 @@ Result<ImageDataset> open_dataset(const Path& path, Split split, const DatasetOp
   if (asks_for_range(options) && data.facts.format != kArrayFormat)
     return invalid_argument("--range is for arrays of numbers; {} holds {}", path.string(),
                             data.facts.format);
+  ITO_TRY(check_label_source(data, options.labels, path));
+  if (!wants_classes(options.labels)) {
+    data.labels.reset();
+    data.names.clear();
+  }
   if (data.facts.least == data.facts.most && data.count > 1)
     data.facts.notes.push_back("all pixels of all images have one value");
   if (options.width > 0 && data.c != 1 && data.c != 3)

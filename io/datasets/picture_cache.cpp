@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "io/compress.h"
 #include "io/safetensors.h"
 
 namespace ito {
@@ -58,7 +59,23 @@ Result<PicturesSeen> seen_from_json(const Json& json, const std::string& where) 
 
 struct Files {
   Path bytes, floats, sizes, facts;
+
+  // Those that there are, but for the facts.
+  std::vector<Path> of_pixels(const DatasetOptions& options, const PicturesSeen& seen) const {
+    std::vector<Path> files = {bytes};
+    if (seen.deep) files.push_back(floats);
+    if (stay_whole(options)) files.push_back(sizes);
+    return files;
+  }
 };
+
+constexpr const char *kChecksums = "crc32",  // of the facts: by the files' names
+    *kOfFacts = "facts";                     // and of what is said beside it
+
+Result<uint32_t> checksum_of(const Path& path) {
+  ITO_ASSIGN(const MappedFile file, MappedFile::open(path));
+  return crc32_of(file.bytes());
+}
 
 // Of all images that stay whole together.
 int64_t pixels_of(const std::vector<WholeImage>& whole) {
@@ -131,15 +148,20 @@ Status make_cache(const PictureList& list, const DatasetOptions& options, const 
     if (seen.deep)
       ITO_TRY(write_file(files.floats, list, options, survey.whole, true, &seen, &widened));
   }
-  return write_file_atomic(files.facts, dump_json(json_of(seen)));
+  Json json = json_of(seen);
+  for (const Path& path : files.of_pixels(options, seen)) {
+    ITO_ASSIGN(json[kChecksums][path.filename().string()], checksum_of(path));
+  }
+  const uint32_t of_facts = crc32_of(dump_json_line(json));
+  json[kChecksums][kOfFacts] = of_facts;
+  return write_file_atomic(files.facts, dump_json(json));
 }
 
 Result<HostTensor> mapped_images(const Path& path, HostType type, const Shape& shape) {
   ITO_ASSIGN(TensorFile file, read_safetensors(path));
   const auto found = file.tensors.find(kImages);
   if (found == file.tensors.end() || found->second.type != type || found->second.shape != shape)
-    return corrupt("{}: no cache of {} {}; remove it and it is made anew", path.string(),
-                   host_type_name(type), shape.to_string());
+    return corrupt("{}: no cache of {} {}", path.string(), host_type_name(type), shape.to_string());
   return std::move(found->second);
 }
 
@@ -152,12 +174,50 @@ Result<std::vector<WholeImage>> mapped_sizes(const Path& path, const PictureList
   for (size_t i = 0; i < sizes.size(); i += 2) {
     constexpr int64_t kMostSide = 1 << 28;
     if (sizes[i] < 1 || sizes[i] > kMostSide || sizes[i + 1] < 1 || sizes[i + 1] > kMostSide)
-      return corrupt("{}: image {} of {}x{}; remove it and it is made anew", path.string(), i / 2,
-                     sizes[i + 1], sizes[i]);
+      return corrupt("{}: image {} of {}x{}", path.string(), i / 2, sizes[i + 1], sizes[i]);
     whole.push_back({static_cast<int>(sizes[i]), static_cast<int>(sizes[i + 1]), begin});
     begin += sizes[i] * sizes[i + 1];
   }
   return whole;
+}
+
+Status check_facts(Json facts, const Path& path) {
+  const bool has = facts.is_object() && facts.contains(kChecksums) &&
+                   facts[kChecksums].is_object() && facts[kChecksums].contains(kOfFacts);
+  const Json checksum = has ? facts[kChecksums][kOfFacts] : Json();
+  if (has) facts[kChecksums].erase(kOfFacts);
+  if (has && checksum == crc32_of(dump_json_line(facts))) return {};
+  return corrupt("{}: its checksum is not what it says", path.string());
+}
+
+// What is there of a list. Errors: kNotFound where nothing is; kCorrupt for what is not as it was
+// written.
+Result<CachedPictures> open_cache(const PictureList& list, const DatasetOptions& options,
+                                  const Files& files) {
+  CachedPictures cached;
+  ITO_ASSIGN(const Json json, read_json(files.facts));
+  ITO_TRY(check_facts(json, files.facts));
+  ITO_ASSIGN(cached.seen, seen_from_json(json, files.facts.string()));
+  const PicturesSeen& seen = cached.seen;
+  for (const Path& path : files.of_pixels(options, seen)) {
+    const Json::json_pointer at = Json::json_pointer() / kChecksums / path.filename().string();
+    ITO_ASSIGN(const uint32_t checksum, checksum_of(path));
+    if (!json.contains(at) || json[at] != checksum)
+      return corrupt("{}: its checksum is not that of {}", path.string(),
+                     files.facts.filename().string());
+  }
+  if (stay_whole(options)) {
+    ITO_ASSIGN(cached.whole, mapped_sizes(files.sizes, list));
+  }
+  const Shape shape = shape_of(list, seen, cached.whole);
+  auto store = std::make_shared<PixelStore>();
+  store->hash = seen.hash;
+  ITO_ASSIGN(store->bytes, mapped_images(files.bytes, HostType::kU8, shape));
+  if (seen.deep) {
+    ITO_ASSIGN(store->floats, mapped_images(files.floats, HostType::kF32, shape));
+  }
+  cached.store = std::move(store);
+  return cached;
 }
 
 }  // namespace
@@ -170,23 +230,14 @@ Result<CachedPictures> cached_pictures(const PictureList& list, const DatasetOpt
                     .floats = folder / (name + "-deep.safetensors"),
                     .sizes = folder / (name + "-sizes.safetensors"),
                     .facts = folder / (name + ".json")};
-  if (!file_exists(files.facts) || !file_exists(files.bytes))
-    ITO_TRY(make_cache(list, options, files));
-  CachedPictures cached;
-  ITO_ASSIGN(const Json json, read_json(files.facts));
-  ITO_ASSIGN(cached.seen, seen_from_json(json, files.facts.string()));
-  if (stay_whole(options)) {
-    ITO_ASSIGN(cached.whole, mapped_sizes(files.sizes, list));
-  }
-  const PicturesSeen& seen = cached.seen;
-  const Shape shape = shape_of(list, seen, cached.whole);
-  auto store = std::make_shared<PixelStore>();
-  store->hash = seen.hash;
-  ITO_ASSIGN(store->bytes, mapped_images(files.bytes, HostType::kU8, shape));
-  if (seen.deep) {
-    ITO_ASSIGN(store->floats, mapped_images(files.floats, HostType::kF32, shape));
-  }
-  cached.store = std::move(store);
+  auto there = open_cache(list, options, files);
+  if (there.ok()) return there;
+  const bool damaged = file_exists(files.facts);
+  ITO_TRY(make_cache(list, options, files));
+  ITO_ASSIGN(CachedPictures cached, open_cache(list, options, files));
+  if (damaged)
+    cached.notes.push_back(
+        fmt::format("the cache was damaged and has been made anew ({})", there.error().message));
   return cached;
 }
 

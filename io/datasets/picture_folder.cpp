@@ -2,11 +2,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cctype>
 #include <fstream>
 
 #include "base/error.h"
+#include "io/datasets/part_names.h"
 #include "io/datasets/picture_cache.h"
 
 namespace ito {
@@ -18,39 +17,6 @@ struct Parts {
   Path train, test, validation;
   bool any_test() const { return !test.empty() || !validation.empty(); }
 };
-
-// "seg_Train2017" → "seg", "train"; "trainA" → "train", "a"
-std::vector<std::string> words_of(const std::string& name) {
-  std::vector<std::string> words(1);
-  char before = ' ';
-  for (const char c : name) {
-    const auto letter = static_cast<unsigned char>(c);
-    const bool begins =
-        std::isupper(letter) != 0 && std::islower(static_cast<unsigned char>(before)) != 0;
-    if ((std::isalpha(letter) == 0 || begins) && !words.back().empty()) words.emplace_back();
-    if (std::isalpha(letter) != 0) words.back() += static_cast<char>(std::tolower(letter));
-    before = c;
-  }
-  return words;
-}
-
-// What words of a folder's name say which part it is, the better first.
-constexpr std::array<std::string_view, 3> kTrain = {"train", "training", "trainset"};
-constexpr std::array<std::string_view, 3> kTest = {"test", "testing", "testset"};
-constexpr std::array<std::string_view, 4> kValidation = {"val", "valid", "validation", "dev"};
-
-bool is_called(const std::string& name, std::span<const std::string_view> words) {
-  std::string lower = name;
-  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return std::find(words.begin(), words.end(), lower) != words.end();
-}
-
-bool has_word(const std::string& name, std::span<const std::string_view> words) {
-  const std::vector<std::string> all = words_of(name);
-  return std::any_of(all.begin(), all.end(), [&](const std::string& word) {
-    return std::find(words.begin(), words.end(), word) != words.end();
-  });
-}
 
 // The sub-folders in which pictures lie.
 std::vector<std::string> picture_folders(const Path& folder) {
@@ -74,13 +40,14 @@ Path part_among(const Path& folder, const std::vector<std::string>& names,
 }
 
 Parts parts_of(const Path& folder, const std::vector<std::string>& names) {
-  Parts parts{part_among(folder, names, kTrain, true), part_among(folder, names, kTest, true),
-              part_among(folder, names, kValidation, true)};
+  Parts parts{part_among(folder, names, kTrainWords, true),
+              part_among(folder, names, kTestWords, true),
+              part_among(folder, names, kValidationWords, true)};
   if (!parts.train.empty()) return parts;
   // "train_set" and "test_set", but not "train_station" among other classes.
-  const Parts loose{part_among(folder, names, kTrain, false),
-                    part_among(folder, names, kTest, false),
-                    part_among(folder, names, kValidation, false)};
+  const Parts loose{part_among(folder, names, kTrainWords, false),
+                    part_among(folder, names, kTestWords, false),
+                    part_among(folder, names, kValidationWords, false)};
   const size_t count = (loose.train.empty() ? 0u : 1u) + (loose.test.empty() ? 0u : 1u) +
                        (loose.validation.empty() ? 0u : 1u);
   return !loose.train.empty() && loose.any_test() && count == names.size() ? loose : parts;
@@ -203,6 +170,37 @@ Result<ImageDataset> left_in_files(const PictureList& list, const DatasetOptions
   return data;
 }
 
+// The part to test on, or else to validate on, beside a training part.
+Result<ImageDataset> read_tested_part(const Path& test, const Path& validation,
+                                      const PictureList& train, const Path& root,
+                                      const DatasetOptions& options) {
+  const auto list_of = [&](const Path& part) {
+    return list_pictures(part, options.labels, &train, root);
+  };
+  bool validates = test.empty();
+  ITO_ASSIGN(PictureList list, list_of(validates ? validation : test));
+  // A test part without classes, as competitions have it, is worth less than one with them.
+  if (!validates && !validation.empty() && train.labelled && !list.labelled) {
+    ITO_ASSIGN(PictureList other, list_of(validation));
+    validates = other.labelled;
+    if (validates) list = std::move(other);
+  }
+  const Path& chosen = validates ? validation : test;
+  const Path& left = validates ? test : validation;
+  ITO_ASSIGN(ImageDataset data, dataset_of_pictures(list, options));
+  data.facts.part = validates ? "val" : "test";
+  if (!left.empty())
+    data.facts.notes.push_back(
+        fmt::format("the pictures in {} are left out: {} is the part to test on{}", left.string(),
+                    chosen.filename().string(), validates ? ", as it has classes" : ""));
+  if (train.labelled && !list.labelled && options.labels != LabelSource::kNone)
+    data.facts.notes.push_back(fmt::format(
+        "the pictures in {} have no classes, which those trained on have: they lie in no folders "
+        "called so, and no metadata.csv names them",
+        chosen.string()));
+  return data;
+}
+
 }  // namespace
 
 Result<ImageDataset> dataset_of_pictures(const PictureList& list, const DatasetOptions& options) {
@@ -223,13 +221,14 @@ Result<ImageDataset> dataset_of_pictures(const PictureList& list, const DatasetO
     data.store = std::move(cached.store);
     data.whole = std::move(cached.whole);
     transparent = cached.seen.transparent;
+    data.facts.notes = std::move(cached.notes);
   }
   data.names = list.classes;
   if (list.labelled) {
     data.labels.emplace();
     for (const PictureList::Entry& entry : list.entries) data.labels->push_back(entry.label);
   }
-  data.facts.format = "pictures";
+  data.facts.format = kPictureFormat;
   data.facts.from = list.folder;
   for (const auto& [why, files] : list.left_out) data.facts.left_out.push_back({why, files});
   data.facts.notes.insert(data.facts.notes.begin(), list.notes.begin(), list.notes.end());
@@ -261,13 +260,13 @@ Result<ImageDataset> read_picture_folder(const Path& given, Split split,
   // Among other folders, without a test part, "train" is a class of vehicles.
   const bool parted = !training.empty() && (!test.empty() || !validation.empty() || others.empty());
   if (!parted) {
-    if (names.size() == 1 && is_called(names[0], kTest) && !has_own_pictures(folder))
+    if (names.size() == 1 && is_called(names[0], kTestWords) && !has_own_pictures(folder))
       return not_found("{}: there are only test images in it; give {} itself to train on them",
                        folder.string(), (folder / names[0]).string());
     ITO_TRY(check_not_parted_below(folder, names));
     ITO_ASSIGN(ImageDataset data, read_image_folder(given, options));
     for (const std::string& name : names)
-      if (has_word(name, kTest) && training.empty() && names.size() > 1)
+      if (has_word(name, kTestWords) && training.empty() && names.size() > 1)
         data.facts.notes.push_back(
             fmt::format("the folder {} is taken for a class, not for a test part", name));
     return data;
@@ -276,7 +275,7 @@ Result<ImageDataset> read_picture_folder(const Path& given, Split split,
   if (split == Split::kTrain) {
     ITO_ASSIGN(ImageDataset data, dataset_of_pictures(train, options));
     data.facts.part = "train";
-    if (!is_called(training.filename().string(), kTrain))
+    if (!is_called(training.filename().string(), kTrainWords))
       data.facts.notes.push_back(fmt::format(
           "the folders {} and {} are taken for parts, not classes", training.filename().string(),
           (test.empty() ? validation : test).filename().string()));
@@ -285,17 +284,10 @@ Result<ImageDataset> read_picture_folder(const Path& given, Split split,
                                              inner.string(), training.filename().string()));
     return data;
   }
-  const Path& chosen = test.empty() ? validation : test;
-  if (chosen.empty())
+  if (test.empty() && validation.empty())
     return not_found("{}: there is no folder test, val, valid or validation beside {}",
                      folder.string(), training.filename().string());
-  ITO_ASSIGN(const PictureList list, list_pictures(chosen, options.labels, &train, folder));
-  ITO_ASSIGN(ImageDataset data, dataset_of_pictures(list, options));
-  data.facts.part = test.empty() ? "val" : "test";
-  if (!test.empty() && !validation.empty())
-    data.facts.notes.push_back(fmt::format("the pictures in {} are left out: {} is the test part",
-                                           validation.string(), test.filename().string()));
-  return data;
+  return read_tested_part(test, validation, train, folder, options);
 }
 
 }  // namespace ito

@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <filesystem>
 #include <set>
 
 #include "base/error.h"
@@ -49,20 +50,43 @@ struct Walk {
   std::vector<std::string> passed_over;  // and those that are none: no picture is in them
 };
 
+// What a file without an ending is, if it is a picture for other programs.
+std::string unreadable_kind(const Path& path) {
+  if (path.has_extension()) return {};
+  const auto kind = kind_of_file(path);
+  return kind.ok() && is_picture(*kind) ? std::string(kind_name(*kind)) : std::string();
+}
+
 // Whether anything in a folder is a picture that cannot be read; true of an empty one, and of one
 // with nothing but empty folders.
 bool may_be_class(const Path& folder) {
   const std::vector<std::string> names = visible_names(folder);
   return std::any_of(names.begin(), names.end(),
-                     [](const std::string& name) { return is_unreadable(ending_of(name)); }) ||
+                     [&](const std::string& name) {
+                       return is_unreadable(ending_of(name)) ||
+                              !unreadable_kind(folder / name).empty();
+                     }) ||
          std::all_of(names.begin(), names.end(), [&](const std::string& name) {
            return folder_exists(folder / name) && may_be_class(folder / name);
          });
 }
 
+// Error kCorrupt: a link to a folder that it lies in.
+Status check_no_loop(const Path& folder) {
+  std::error_code error;
+  if (!std::filesystem::is_symlink(folder, error)) return {};
+  const Path to = std::filesystem::weakly_canonical(folder, error);
+  const Path from = std::filesystem::weakly_canonical(folder.parent_path(), error);
+  const Path relative = from.lexically_relative(to);
+  if (error || relative.empty() || *relative.begin() == "..") return {};
+  return corrupt("{} is a link to {}, a folder that it lies in; remove the link", folder.string(),
+                 to.string());
+}
+
 Status walk(const Path& folder, const std::string& relative, int depth, Walk& out) {
   if (depth > kFoldersDeep)
     return corrupt("{}: folders in folders, more than {} deep", folder.string(), kFoldersDeep);
+  if (depth > 0) ITO_TRY(check_no_loop(folder));
   ITO_ASSIGN(const std::vector<std::string> names, list_folder(folder));
   for (const std::string& name : names) {
     if (is_hidden(name)) continue;
@@ -86,7 +110,9 @@ Status walk(const Path& folder, const std::string& relative, int depth, Walk& ou
     } else {
       if (out.others.size() < kNamedOthers) out.others.push_back(path);
       const bool table = depth == 0 && (ending == "csv" || ending == "tsv" || ending == "jsonl");
+      const std::string kind = unreadable_kind(path);
       ++out.left_out[is_unreadable(ending) ? ending + ", which is not read"
+                     : !kind.empty()       ? kind + ", which is not read"
                      : table               ? "a table that is not called metadata.csv"
                                            : "no picture"];
     }
@@ -172,20 +198,6 @@ void take_all(PictureList& list, const Walk& found) {
   for (const Found& file : found.pictures) list.entries.push_back({file.path, 0});
 }
 
-// Folders of this name are parts of other tasks' data more often than classes.
-constexpr std::array<std::string_view, 10> kOddClasses = {
-    "images", "imgs",  "masks",       "mask",          "labels",
-    "gt",     "depth", "annotations", "segmentations", "targets"};
-
-void note_odd_classes(PictureList& list, const std::vector<std::string>& names) {
-  for (const std::string& name : std::set<std::string>(names.begin(), names.end()))
-    if (std::find(kOddClasses.begin(), kOddClasses.end(), name) != kOddClasses.end())
-      list.notes.push_back(fmt::format(
-          "the folder {} is taken for a class; give the folder of the pictures itself, or --labels "
-          "none",
-          name));
-}
-
 Status label_by_folders(PictureList& list, const Walk& found, const PictureList* of_training) {
   std::vector<std::string> names;
   int64_t stray = 0;
@@ -232,7 +244,21 @@ Status label_by_prefix(PictureList& list, const Walk& found, const PictureList* 
   return label_by_names(list, names, false, {}, of_training);
 }
 
+// Folders of this name are parts of other tasks' data more often than classes.
+constexpr std::array<std::string_view, 10> kOddClasses = {
+    "images", "imgs",  "masks",       "mask",          "labels",
+    "gt",     "depth", "annotations", "segmentations", "targets"};
+
 }  // namespace
+
+void note_odd_classes(PictureList& list, const std::vector<std::string>& names) {
+  for (const std::string& name : std::set<std::string>(names.begin(), names.end()))
+    if (std::find(kOddClasses.begin(), kOddClasses.end(), name) != kOddClasses.end())
+      list.notes.push_back(fmt::format(
+          "the folder {} is taken for a class; give the folder of the pictures itself, or --labels "
+          "none",
+          name));
+}
 
 bool is_picture_file(const Path& path) {
   const std::string ending = ending_of(path.filename().string());

@@ -49,6 +49,8 @@ bool is_picture_file(const Path& path);
 // Names in order; with `numbered`, and where all are numbers, the numbers themselves are the
 // labels.
 std::vector<std::string> class_list(const std::set<std::string>& names, bool numbered);
+// Folders of names that are parts of other tasks' data more often than classes: a note for each.
+void note_odd_classes(PictureList& list, const std::vector<std::string>& names);
 // Gives the entries labels by the names of their classes, one each; `more` classes may have none,
 // and `of_training` are the classes of the training images, if those are others.
 Status label_by_names(PictureList& list, const std::vector<std::string>& names, bool numbered,
@@ -57,6 +59,8 @@ Status label_by_names(PictureList& list, const std::vector<std::string>& names, 
 
 // Pictures of `ito sample` carry their class in their settings: takes it from there, where all do.
 void label_samples(PictureList& list);
+// What the class is called in settings as an archive of `ito sample` has them; empty in others.
+std::string class_name_of_sample(std::string_view settings);
 
 // metadata.csv or metadata.jsonl of a folder: labels by file name, empty where a row has none.
 // Nothing without such a file. Error kCorrupt: damage, or two labels of one picture.

@@ -10,7 +10,9 @@
 
 namespace ito {
 
-inline constexpr const char* kArrayFormat = "arrays";  // DatasetFacts::format of them
+// DatasetFacts::format of arrays; of pictures, as they are or in archives.
+inline constexpr const char *kArrayFormat = "arrays", *kPictureFormat = "pictures",
+                            *kTarFormat = "a tar archive", *kTarsFormat = "tar archives";
 inline constexpr uint64_t kMaxDatasetBytes = uint64_t{16} << 30;
 
 // A data set that lies in a folder under names of its own.
@@ -36,7 +38,8 @@ Result<ImageDataset> read_array_folder(const Path& folder, Split split,
 bool is_tar_folder(const Path& folder);
 Result<ImageDataset> read_tar_folder(const Path& folder, Split split,
                                      const DatasetOptions& options);
-Result<ImageDataset> read_picture_tars(const Path& path, const DatasetOptions& options);
+Result<ImageDataset> read_picture_tars(const Path& archive, Split split,
+                                       const DatasetOptions& options);
 // Of pictures; enters train/, test/ or val/.
 Result<ImageDataset> read_picture_folder(const Path& folder, Split split,
                                          const DatasetOptions& options);

@@ -6,6 +6,9 @@
 
 #include <cmath>
 #include <numbers>
+#include <numeric>
+#include <random>
+#include <span>
 
 #include "api/device_weights.h"
 #include "api/forward.h"
@@ -32,14 +35,14 @@ ImageDataset pictures() {
 }
 
 // One channel, so that NCHW and NHWC are the same: [128,1,8,8], black around the picture.
-std::vector<float> padded_batch(const ImageDataset& data, int64_t first) {
+std::vector<float> padded_batch(const ImageDataset& data, std::span<const int64_t> images) {
   std::vector<float> x(kBatch * kPadded * kPadded, -1.0f);
   for (int64_t i = 0; i < kBatch; ++i)
     for (int64_t y = 0; y < kSide; ++y)
       for (int64_t w = 0; w < kSide; ++w)
         x[static_cast<size_t>((i * kPadded + y + 1) * kPadded + w + 1)] =
-            static_cast<float>(
-                data.pixels[static_cast<size_t>(((first + i) * kSide + y) * kSide + w)]) /
+            static_cast<float>(data.pixels[static_cast<size_t>(
+                (images[static_cast<size_t>(i)] * kSide + y) * kSide + w)]) /
                 127.5f -
             1;
   return x;
@@ -57,6 +60,16 @@ std::vector<double> cosine_alpha_bar(int timesteps) {
     alpha_bar.push_back(product);
   }
   return alpha_bar;
+}
+
+// torch.randperm of seed 0, on the same Mersenne twister.
+std::vector<int64_t> randperm(int64_t n) {
+  std::mt19937 words(0);
+  std::vector<int64_t> order(static_cast<size_t>(n));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  for (size_t i = 0; i + 1 < order.size(); ++i)
+    std::swap(order[i], order[i + words() % (order.size() - i)]);
+  return order;
 }
 
 class ValidationLoss : public VulkanTest {};
@@ -80,6 +93,7 @@ TEST_F(ValidationLoss, IsTheMeanSquaredErrorOnPyTorchsDraws) {
   const double loss = judgement.value;
 
   const std::vector<double> alpha_bar = cosine_alpha_bar(1000);
+  const std::vector<int64_t> order = randperm(kImages);
   TorchGenerator generator(7);
   const Shape nchw{kBatch, 1, kPadded, kPadded};
   constexpr size_t kPixels = kPadded * kPadded;
@@ -87,14 +101,15 @@ TEST_F(ValidationLoss, IsTheMeanSquaredErrorOnPyTorchsDraws) {
   for (int64_t first = 0; first < 2 * kBatch; first += kBatch) {
     std::vector<int64_t> t(kBatch), labels;
     generator.randint(t, 1000);
-    std::vector<float> noise(kBatch * kPixels), x = padded_batch(data, first);
+    const auto images = std::span(order).subspan(static_cast<size_t>(first), kBatch);
+    std::vector<float> noise(kBatch * kPixels), x = padded_batch(data, images);
     generator.randn(noise);
     for (size_t k = 0; k < x.size(); ++k) {
       const double a = alpha_bar[static_cast<size_t>(t[k / kPixels])];
       x[k] = static_cast<float>(std::sqrt(a) * x[k] + std::sqrt(1 - a) * noise[k]);
     }
     for (int64_t i = 0; i < kBatch; ++i)
-      labels.push_back((*data.labels)[static_cast<size_t>(first + i)]);
+      labels.push_back((*data.labels)[static_cast<size_t>(images[static_cast<size_t>(i)])]);
     TensorFile inputs;
     inputs.tensors.emplace("sample", tensor_from_floats(nchw, x));
     inputs.tensors.emplace("timestep", tensor_from_int64({kBatch}, t));

@@ -174,10 +174,6 @@ TEST_P(Farm, ShardsTogetherAreOneRun) {
   auto four = contents(scratch_ / "four"), one = contents(scratch_ / "one");
   for (size_t k = 0; k < kShards; ++k) four.erase(manifest_name({k, kShards}));
   one.erase(manifest_name({0, 1}));
-  if (!archives()) {  // its blocks are the shards'
-    four.erase(kMergedManifest);
-    one.erase(kMergedManifest);
-  }
   EXPECT_EQ(four, one);
 }
 
@@ -259,25 +255,122 @@ TEST_P(Farm, WhatIsNotThisJobIsRefused) {
   EXPECT_EQ(read_file(scratch_ / "foreign" / name).value(), "a diary");
 }
 
-TEST_P(Farm, ADamagedManifestIsNamedWithItsLine) {
+// What its manifest does not say any more, a shard finds by content or makes anew; and what the
+// message of a merge advises, works.
+TEST_P(Farm, ADamagedOrLostManifestIsMendedByRunningTheShard) {
   const Shard shard{3, kShards};
-  EXPECT_TRUE(draw("out", shard));
+  draw_all("out");
+  ASSERT_EQ(merge_refusal("out"), "");
+  const auto whole = contents(scratch_ / "out");
   const Path manifest = scratch_ / "out" / manifest_name(shard);
   const std::string text = read_file(manifest).value();
   const size_t third = text.find('\n', text.find('\n') + 1) + 1;
-  for (const std::string& damaged :
-       {text.substr(0, third) + "{\n" + text.substr(third),                // no JSON
-        text.substr(0, third) + text.substr(text.find('\n', third) + 1)})  // a line less
-  {
-    ASSERT_TRUE(write_file_atomic(manifest, damaged).ok());
-    EXPECT_TRUE(says(refusal("out", shard), "manifest-3-of-4.jsonl:3"));
-    EXPECT_TRUE(says(refusal("out", shard), "remove the manifest"));
-  }
-  // A name that leads elsewhere.
-  std::string led = text;
+  const size_t fourth = text.find('\n', third) + 1;
+  std::string led = text;  // a name that leads elsewhere
   led.replace(led.find("\"name\":\""), 8, "\"name\":\"../");
-  ASSERT_TRUE(write_file_atomic(manifest, led).ok());
-  EXPECT_TRUE(says(refusal("out", shard), "the name of a file of images"));
+  for (const std::string& damaged : std::vector<std::string>{
+           text.substr(0, third) + "{\n" + text.substr(third),  // no JSON
+           text.substr(0, third) + text.substr(fourth),         // a line less
+           led, "{\n" + text, "\xff\xfe\n", std::string(), text.substr(0, text.size() / 2)}) {
+    ASSERT_TRUE(write_file_atomic(manifest, damaged).ok());
+    EXPECT_TRUE(says(merge_refusal("out"), "run")) << merge_refusal("out");
+    EXPECT_TRUE(says(merge_refusal("out"), "shard 3/4")) << merge_refusal("out");
+    EXPECT_TRUE(draw("out", shard));
+    EXPECT_EQ(merge_refusal("out"), "");
+    EXPECT_EQ(contents(scratch_ / "out"), whole);
+  }
+  ASSERT_TRUE(remove_tree(manifest).ok());
+  EXPECT_TRUE(says(merge_refusal("out"), "shard 3/4 has not begun; run it"));
+  EXPECT_TRUE(draw("out", shard));
+  EXPECT_EQ(merge_refusal("out"), "");
+  EXPECT_EQ(contents(scratch_ / "out"), whole);
+  // Whose content names its key is not drawn again.
+  if (std::string_view(GetParam()) == "npz") return;
+  ASSERT_TRUE(remove_tree(manifest).ok());
+  auto farm = open("out", shard);
+  ASSERT_TRUE(farm.ok()) << farm.error().message;
+  EXPECT_TRUE((*farm)->next(3).value().empty());
+  EXPECT_TRUE((*farm)->finish().ok());
+  farm->reset();
+  EXPECT_EQ(contents(scratch_ / "out"), whole);
+}
+
+// An archive of the same seeds by another model is not this job's, whatever it is called.
+TEST_P(Farm, AnotherModelsFilesAreNotReplaced) {
+  if (!archives()) return;  // pictures of another key are made anew, as without shards
+  const Shard shard{0, kShards};
+  SampleIdentity other = identity();
+  other.model = "4567";
+  {
+    auto farm = SampleFarm::open(options("out", shard), other, requests());
+    ASSERT_TRUE(farm.ok());
+    for (auto next = (*farm)->next(3); !next->empty(); next = (*farm)->next(3)) {
+      std::vector<float> images = drawn(*next);
+      for (float& value : images) value = -value;
+      ASSERT_TRUE((*farm)->add(images, {static_cast<int64_t>(next->size()), kSide, kSide, 1}).ok());
+    }
+    ASSERT_TRUE((*farm)->finish().ok());
+  }
+  ASSERT_TRUE(remove_tree(scratch_ / "out" / manifest_name(shard)).ok());
+  const std::string name = fmt::format("00000.{}", GetParam());
+  const std::string before = read_file(scratch_ / "out" / name).value();
+  auto farm = open("out", shard);
+  Status status;
+  if (farm.ok()) {  // only what is drawn tells NPZ archives apart
+    for (auto next = (*farm)->next(3); status.ok() && !next->empty(); next = (*farm)->next(3))
+      status = (*farm)->add(drawn(*next), {static_cast<int64_t>(next->size()), kSide, kSide, 1});
+    if (status.ok()) status = (*farm)->finish();
+  } else {
+    status = farm.error();
+  }
+  ASSERT_FALSE(status.ok());
+  EXPECT_TRUE(says(status.error().message, name + " is there already")) << status.error().message;
+  EXPECT_TRUE(says(status.error().message, "move it away"));
+  EXPECT_EQ(read_file(scratch_ / "out" / name).value(), before);
+  // And as the message says:
+  if (farm.ok()) farm->reset();
+  for (const auto& [file, bytes] : contents(scratch_ / "out"))
+    if (file.ends_with(GetParam())) {
+      ASSERT_TRUE(remove_tree(scratch_ / "out" / file).ok());
+    }
+  EXPECT_TRUE(draw("out", shard));
+}
+
+// Also where blocks of pictures are the shards', the key and the manifest of all are the job's.
+TEST_P(Farm, NothingSaysHowAJobWasDivided) {
+  const auto draw_in = [&](const std::string& out, size_t count) {
+    for (size_t k = 0; k < count; ++k) {
+      FarmOptions chosen = options(out, {k, count});
+      if (!archives()) chosen.per_block = kBlockOfPictures;
+      auto farm = SampleFarm::open(chosen, identity(), requests());
+      ASSERT_TRUE(farm.ok()) << farm.error().message;
+      for (auto next = (*farm)->next(7); !next->empty(); next = (*farm)->next(7))
+        ASSERT_TRUE(
+            (*farm)->add(drawn(*next), {static_cast<int64_t>(next->size()), kSide, kSide, 1}).ok());
+      ASSERT_TRUE((*farm)->finish().ok());
+    }
+    ASSERT_EQ(merge_refusal(out), "");
+  };
+  draw_in("one", 1);
+  const std::string one = read_file(scratch_ / "one" / kMergedManifest).value();
+  for (const size_t count : {2u, 4u, 10u}) {
+    const std::string out = fmt::format("in-{}", count);
+    draw_in(out, count);
+    EXPECT_EQ(read_file(scratch_ / out / kMergedManifest).value(), one) << count;
+  }
+  const auto all = read_manifest(scratch_ / "one" / kMergedManifest, {});
+  ASSERT_TRUE(all.ok()) << all.error().message;
+  EXPECT_EQ((*all)->images, kImages);
+  EXPECT_EQ((*all)->blocks, (*all)->header.blocks.count());
+}
+
+TEST_P(Farm, MergeNamesAFileThatIsOfNoShard) {
+  draw_all("out");
+  const std::string name = archives() ? fmt::format("00099.{}", GetParam()) : "009999.png";
+  ASSERT_TRUE(write_file_atomic(scratch_ / "out" / name, "stray").ok());
+  EXPECT_TRUE(says(merge_refusal("out"), name + " is of no shard of this job; move it away"));
+  ASSERT_TRUE(remove_tree(scratch_ / "out" / name).ok());
+  EXPECT_EQ(merge_refusal("out"), "");
 }
 
 TEST_P(Farm, MergeRefusesWhatIsNotWhole) {

@@ -37,13 +37,33 @@ TEST(RunFolderRights, AFileOfARunThatIsNoneIsNotWrittenOver) {
     Scratch scratch;
     const Path run = scratch / "run";
     ASSERT_TRUE(make_folders((run / name).parent_path()).ok());
-    ASSERT_TRUE(write_file_atomic(run / "thesis.txt", "mine").ok());
-    EXPECT_TRUE(check_run_folder(run).ok()) << name;
     ASSERT_TRUE(write_file_atomic(run / name, "mine").ok());
     const Status refused = check_run_folder(run);
     ASSERT_FALSE(refused.ok()) << name;
     EXPECT_TRUE(says(refused.error().message, "which no run of ito train wrote")) << name;
   }
+}
+
+// A folder of something else is not filled with a run, even where no name would clash.
+TEST(RunFolderRights, AFolderThatIsNotEmptyAndNoRunIsRefused) {
+  Scratch scratch;
+  const Path run = scratch / "run";
+  EXPECT_TRUE(check_run_folder(run).ok());  // there is none
+  ASSERT_TRUE(make_folders(run).ok());
+  EXPECT_TRUE(check_run_folder(run).ok());
+  // What systems leave behind, and a run that was killed when it began.
+  for (const char* name : {".lock", ".DS_Store", ".gitkeep", "run.json.77.tmp"})
+    ASSERT_TRUE(write_file_atomic(run / name, "").ok());
+  EXPECT_TRUE(check_run_folder(run).ok());
+  ASSERT_TRUE(write_file_atomic(run / "thesis.txt", "mine").ok());
+  write_tiny_data(scratch / "data.npz");
+  for (const std::vector<std::string>& more : {std::vector<std::string>{}, {"--fresh"}}) {
+    const Outcome outcome = run_ito(with(least_training(scratch / "data.npz", run, 1, 1), more));
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_TRUE(says(outcome.err, "thesis.txt")) << outcome.err;
+    EXPECT_TRUE(says(outcome.err, "choose another --out")) << outcome.err;
+  }
+  EXPECT_EQ(list_folder(run).value().size(), 5u);
 }
 
 TEST(RunFolderRights, FreshLeavesWhatSomebodyPutBesideTheWeights) {

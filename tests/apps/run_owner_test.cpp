@@ -100,8 +100,10 @@ TEST_F(RunOwner, RefusesAFolderWithFilesOfItsNamesThatNoRunWrote) {
     }
     std::filesystem::remove_all(run());
   }
-  put("notes.txt");
+  // Notes in a run are the run's owner's and stay; in another folder there is no run to begin.
   EXPECT_EQ(run_ito(training(1)).code, 0);
+  put("notes.txt");
+  EXPECT_EQ(run_ito(training(2)).code, 0);
   EXPECT_EQ(text_of("notes.txt"), "mine");
 }
 

@@ -51,6 +51,15 @@ TEST(TorchRng, RandMatchesTorchExactly) {
                                         0.08847743272781372f, 0.13203048706054688f}));
 }
 
+// torch.randperm(10, generator=torch.Generator().manual_seed(0)), and of seed 42.
+TEST(TorchRng, RandpermMatchesTorchExactly) {
+  std::vector<int64_t> values(10);
+  TorchGenerator(0).randperm(values);
+  EXPECT_EQ(values, (std::vector<int64_t>{4, 1, 7, 5, 3, 9, 0, 8, 6, 2}));
+  TorchGenerator(42).randperm(values);
+  EXPECT_EQ(values, (std::vector<int64_t>{2, 6, 1, 8, 4, 5, 0, 9, 3, 7}));
+}
+
 TEST(TorchRng, RandintMatchesTorchExactly) {
   TorchGenerator generator(42);
   std::vector<int64_t> values(8);

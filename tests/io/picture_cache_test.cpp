@@ -45,16 +45,16 @@ int64_t files_in(const Path& folder) {
 
 TEST(PictureCache, HoldsWhatMemoryWould) {
   const TempFolder folder;
-  succeeds(make_folders(folder.path() / "a"));
-  succeeds(make_folders(folder.path() / "b"));
-  write_pictures(folder.path() / "a", 9);
-  write_pictures(folder.path() / "b", 4);
+  const Path root = folder.path() / "pictures";
+  succeeds(make_folders(root / "a"));
+  succeeds(make_folders(root / "b"));
+  write_pictures(root / "a", 9);
+  write_pictures(root / "b", 4);
   DatasetOptions plain, cached;
   cached.reading.cache = folder.path() / "cache";
-  // The folder of the cache lies beside the classes, and is none: it has no pictures.
-  const ImageDataset memory = open_dataset(folder.path(), Split::kTrain, plain).value();
+  const ImageDataset memory = open_dataset(root, Split::kTrain, plain).value();
   for (int call = 0; call < 2; ++call) {
-    const ImageDataset mapped = open_dataset(folder.path(), Split::kTrain, cached).value();
+    const ImageDataset mapped = open_dataset(root, Split::kTrain, cached).value();
     EXPECT_TRUE(mapped.pixels.empty());
     EXPECT_EQ(mapped.count, memory.count);
     EXPECT_EQ(mapped.c, 3);
@@ -91,20 +91,74 @@ TEST(PictureCache, IsMadeAnewForOtherPicturesAndOptions) {
   EXPECT_EQ(files_in(options.reading.cache), 6);
 }
 
-TEST(PictureCache, ADamagedOneIsNamed) {
+TEST(PictureCache, ADamagedOneIsMadeAnewAndSaidSo) {
   const TempFolder folder;
   succeeds(make_folders(folder.path() / "pictures"));
   write_pictures(folder.path() / "pictures", 4);
+  for (const bool whole : {false, true}) {  // images of one size, and such as are cut when drawn
+    DatasetOptions options;
+    options.reading.cache = folder.path() / (whole ? "whole" : "cache");
+    options.reading.drawn = true;
+    if (whole) {
+      options.width = options.height = 3;
+      options.crop = CropPlace::kRandom;
+    }
+    const auto open = [&] {
+      return open_dataset(folder.path() / "pictures", Split::kTrain, options);
+    };
+    const ImageDataset good = open().value();
+    EXPECT_TRUE(good.facts.notes.empty());
+    const auto damages = {+[](std::string bytes) { return bytes.substr(0, bytes.size() - 1); },
+                          +[](std::string bytes) {
+                            bytes.back() = static_cast<char>(bytes.back() ^ 1);
+                            return bytes;
+                          },
+                          +[](std::string) { return std::string(200, 'x'); }};
+    std::vector<Path> files;
+    for (const auto& entry : std::filesystem::directory_iterator(options.reading.cache))
+      files.push_back(entry.path());
+    EXPECT_EQ(files.size(), whole ? 3u : 2u);
+    for (const Path& file : files) {
+      // A number in the facts that is another.
+      if (file.extension() == ".json") {
+        std::string facts = test::bytes_of(file);
+        const size_t least = facts.find("\"least\":") + 9;
+        facts.insert(facts.find_first_of("0123456789", least), "1");
+        test::put(file, facts);
+        EXPECT_EQ(open().value().facts.least, good.facts.least);
+      }
+      for (const auto& damage : damages) {
+        // A last line without its end is as good.
+        const std::string bytes = test::bytes_of(file);
+        const std::string worse = damage(bytes);
+        if (file.extension() == ".json" && bytes == worse + "\n") continue;
+        test::put(file, worse);
+        const auto again = open();
+        ASSERT_TRUE(succeeds(again)) << file;
+        ASSERT_EQ(again->facts.notes.size(), 1u) << file;
+        EXPECT_NE(again->facts.notes[0].find("has been made anew"), std::string::npos);
+        EXPECT_EQ(values_of(*again), values_of(good));
+        EXPECT_TRUE(open()->facts.notes.empty());
+      }
+    }
+  }
+}
+
+TEST(PictureCache, DoesNotLieAmongThePicturesButUnderAHiddenName) {
+  const TempFolder folder;
+  write_pictures(folder.path(), 4);
   DatasetOptions options;
   options.reading.cache = folder.path() / "cache";
-  ASSERT_TRUE(open_dataset(folder.path() / "pictures", Split::kTrain, options).ok());
-  for (const auto& entry : std::filesystem::directory_iterator(options.reading.cache))
-    if (entry.path().extension() == ".safetensors")
-      std::filesystem::resize_file(entry.path(), entry.file_size() - 1);
-  const auto damaged = open_dataset(folder.path() / "pictures", Split::kTrain, options);
-  ASSERT_FALSE(damaged.ok());
-  EXPECT_EQ(damaged.error().kind, ErrorKind::kCorrupt);
-  EXPECT_NE(damaged.error().message.find("cache"), std::string::npos) << damaged.error().message;
+  EXPECT_TRUE(test::fails(open_dataset(folder.path(), Split::kTrain, options),
+                          ErrorKind::kInvalidArgument, "--cache", "choose another folder"));
+  EXPECT_FALSE(std::filesystem::exists(options.reading.cache));
+  options.reading.cache = folder.path() / ".cache";
+  for (int call = 0; call < 2; ++call) {
+    const auto data = open_dataset(folder.path(), Split::kTrain, options);
+    ASSERT_TRUE(succeeds(data));
+    EXPECT_EQ(data->count, 4);
+    EXPECT_TRUE(data->facts.left_out.empty());
+  }
 }
 
 TEST(PictureCache, AnotherSizeIsAnErrorAndLeavesNothing) {

@@ -42,7 +42,8 @@ TEST(Safetensors, RoundTripsEveryTypeAlignedAndDeterministic) {
   for (int t = 0; t < 13; ++t) {
     auto type = static_cast<HostType>(t);
     HostTensor tensor{type, Shape{3}, std::vector<uint8_t>(3 * host_type_size(type))};
-    for (size_t i = 0; i < tensor.bytes.size(); ++i) tensor.bytes.own()[i] = static_cast<uint8_t>(i + 1);
+    for (size_t i = 0; i < tensor.bytes.size(); ++i)
+      tensor.bytes.own()[i] = static_cast<uint8_t>(i + 1);
     file.tensors["t." + std::string(host_type_name(type))] = tensor;
   }
   file.tensors["empty"] = {HostType::kF32, Shape{0, 4}, {}};
@@ -121,13 +122,29 @@ TEST(Safetensors, EachLieIsACorruptErrorThatNamesIt) {
 }
 
 TEST(Safetensors, HeaderLengthIsBoundedBeforeItIsBelieved) {
-  EXPECT_TRUE(fails(parse_safetensors("a\x01" "c", "m"), ErrorKind::kCorrupt, "3 bytes"));
+  EXPECT_TRUE(fails(parse_safetensors("a\x01"
+                                      "c",
+                                      "m"),
+                    ErrorKind::kCorrupt, "3 bytes"));
   std::string bytes = file_of("{}", "");
   bytes[0] = 100;
   EXPECT_TRUE(
       fails(parse_safetensors(bytes, "m"), ErrorKind::kCorrupt, "header length 100", "truncated"));
   bytes[7] = '\x7f';
   EXPECT_TRUE(fails(parse_safetensors(bytes, "m"), ErrorKind::kCorrupt, "limit"));
+}
+
+// Only what is text is quoted: bytes that are none would be written to a terminal.
+TEST(Safetensors, BytesThatAreNoTextAreNotQuoted) {
+  for (const std::string& bytes : {std::string(300, '\xff'), std::string(300, '\xc3'),
+                                   std::string(300, '\x80'), std::string(7, '\xff')}) {
+    const auto file = parse_safetensors(bytes, "junk");
+    ASSERT_FALSE(file.ok());
+    for (const char c : file.error().message) EXPECT_LT(static_cast<unsigned char>(c), 0x80);
+  }
+  // "Zugriff verweigert: Schlüssel", cut off in its last character.
+  const std::string text = "Zugriff verweigert: Schl\xc3\xbcssel \xc3";
+  EXPECT_TRUE(fails(parse_safetensors(text, "page"), ErrorKind::kCorrupt, "begins with \"Zugriff"));
 }
 
 TEST(Safetensors, EveryTruncationIsAnError) {

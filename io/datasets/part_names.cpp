@@ -1,0 +1,77 @@
+#include "io/datasets/part_names.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "io/datasets/readers.h"
+
+namespace ito {
+
+std::vector<std::string> words_of(const std::string& name) {
+  std::vector<std::string> words(1);
+  char before = ' ';
+  for (const char c : name) {
+    const auto letter = static_cast<unsigned char>(c);
+    const bool begins =
+        std::isupper(letter) != 0 && std::islower(static_cast<unsigned char>(before)) != 0;
+    if ((std::isalpha(letter) == 0 || begins) && !words.back().empty()) words.emplace_back();
+    if (std::isalpha(letter) != 0) words.back() += static_cast<char>(std::tolower(letter));
+    before = c;
+  }
+  return words;
+}
+
+bool is_called(const std::string& name, std::span<const std::string_view> words) {
+  std::string lower = name;
+  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return std::find(words.begin(), words.end(), lower) != words.end();
+}
+
+bool has_word(const std::string& name, std::span<const std::string_view> words) {
+  const std::vector<std::string> all = words_of(name);
+  return std::any_of(all.begin(), all.end(), [&](const std::string& word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+  });
+}
+
+std::string_view part_of_word(std::string_view word) {
+  const auto among = [&](std::span<const std::string_view> words) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+  };
+  return among(kTrainWords)        ? "train"
+         : among(kTestWords)       ? "test"
+         : among(kValidationWords) ? "val"
+                                   : "";
+}
+
+std::string part_of_file(const std::string& relative) {
+  const size_t slash = relative.rfind('/');
+  for (const std::string& name : {relative.substr(0, slash == std::string::npos ? 0 : slash),
+                                  relative.substr(slash == std::string::npos ? 0 : slash + 1)})
+    for (const std::string& word : words_of(name))
+      if (const std::string_view part = part_of_word(word); !part.empty()) return std::string(part);
+  return "all";
+}
+
+std::vector<std::string> files_of_parts(const Path& folder,
+                                        const std::function<bool(const std::string&)>& wanted) {
+  std::vector<std::string> files, below;
+  bool train = false, test = false;
+  for (const std::string& name : visible_names(folder)) {
+    if (!folder_exists(folder / name)) {
+      if (wanted(name)) files.push_back(name);
+      continue;
+    }
+    const bool trains = is_called(name, kTrainWords);
+    if (!trains && !is_called(name, kTestWords) && !is_called(name, kValidationWords)) continue;
+    const size_t before = below.size();
+    for (const std::string& inner : visible_names(folder / name))
+      if (wanted(inner) && !folder_exists(folder / name / inner))
+        below.push_back(fmt::format("{}/{}", name, inner));
+    if (below.size() > before) (trains ? train : test) = true;
+  }
+  if (train && test) files.insert(files.end(), below.begin(), below.end());
+  return files;
+}
+
+}  // namespace ito
