@@ -139,6 +139,10 @@ Denoiser classifier_free_denoiser(const Network& network, const ClassifierFree& 
 }  // namespace
 
 Status check_classifier_free(const Network& network, const ClassifierFree& guidance) {
+  if (network.signature().latent > 0)
+    return unsupported(
+        "--guidance-scale is for models of noise or scores; this one is a GAN's generator, whose "
+        "output is a picture of its latent");
   if (network.signature().guidance > 0)
     return invalid_argument(
         "the network is told its guidance scale (time_cond_proj_dim) and takes no classifier-free "

@@ -146,9 +146,10 @@ Result<SamplingLoop> sampling_loop(const Network& given, const SchedulerConfig& 
                        options.sampler);
   if (sampling.flow) {
     if (options.multiply != DType::kF32)
-      return unsupported("sampler ode takes no --precision but fp32: it measures its own error");
+      return unsupported("sampler {} takes no --precision but fp32: it measures its own error",
+                         options.sampler);
     if (options.control != nullptr)
-      return unsupported("sampler ode takes neither guidance nor an observation");
+      return unsupported("sampler {} takes neither guidance nor an observation", options.sampler);
     loop.flow = flow_system(*sampling.flow, loop.shape);
     return loop;
   }

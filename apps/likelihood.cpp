@@ -30,7 +30,7 @@ Status check(LikelihoodCommand& c) {
   ITO_TRY(row_called(measured_parts(), c.source.part, "--split"));
   ITO_ASSIGN(c.settings.likelihood.divergence, divergence_from_name(c.probe));
   ITO_TRY(check_ode_options(c.settings.ode));
-  ITO_TRY(check_bound(c.bound));
+  ITO_TRY(check_bound(*c.app, c.bound));
   ITO_ASSIGN(c.source.dataset, dataset_options(c.data_options, *c.app));
   if (c.line.ends.empty() && c.source.path.empty())
     return invalid_argument("--data is missing, the images whose likelihood is asked for");

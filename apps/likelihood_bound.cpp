@@ -154,13 +154,16 @@ void add_bound_options(CLI::App& app, BoundRequest& request) {
   app.add_option("--picture", request.picture, "bound: FILE.png to draw rate and distortion in");
 }
 
-Status check_bound(BoundRequest& request) {
+Status check_bound(const CLI::App& app, BoundRequest& request) {
   ITO_ASSIGN(request.settings.cdf, decoder_cdf_from_name(request.cdf));
-  if (!request.wanted) {
-    if (!request.variance.empty() || !request.picture.empty() || request.settings.terms != 0)
-      return invalid_argument("--terms, --variance and --picture need --bound");
-    return {};
-  }
+  for (const char* option : {"--terms", "--variance", "--picture", "--cdf"})
+    if (!request.wanted && app.count(option) > 0)
+      return invalid_argument("{} is of the bound: it needs --bound", option);
+  for (const char* option :
+       {"--probe", "--probes", "--rtol", "--atol", "--max-evaluations", "--dequantize"})
+    if (request.wanted && app.count(option) > 0)
+      return invalid_argument("{} is of the flow's likelihood and has no meaning with --bound",
+                              option);
   if (request.variance.empty()) return {};
   ITO_ASSIGN(request.settings.variance, variance_type_from_name(request.variance));
   return {};

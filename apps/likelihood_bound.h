@@ -45,7 +45,8 @@ struct BoundRequest {
 };
 // Adds --bound and its options.
 void add_bound_options(CLI::App& app, BoundRequest& request);
-Status check_bound(BoundRequest& request);
+// Errors too: an option of the bound without it, or of the flow with it.
+Status check_bound(const CLI::App& app, BoundRequest& request);
 Status run_bound(const LikelihoodInput& input, const BoundRequest& request);
 
 struct LineRequest {

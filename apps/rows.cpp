@@ -87,7 +87,7 @@ Table objectives() {
   Table table;
   for (const ObjectiveRow& row : objective_rows()) {
     table.push_back(listed(row.name, row.options));
-    if (std::string_view(row.options).find("sde") != std::string_view::npos)
+    if (lists(row.options, "sde"))
       table.back().help += fmt::format("; with --sde {}", row.processes);
   }
   return table;

@@ -4,8 +4,14 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace ito {
+
+struct SamplerOptions;
+// What takes the meaning of an option away that a sampler's row lists, as "edm without --churn"; or
+// nothing.
+using MootOption = std::string(const SamplerOptions& options, std::string_view key);
 
 struct SamplerOptions {
   std::string sampler = {};  // a row's name; empty: as the model's scheduler says

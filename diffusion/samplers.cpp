@@ -137,12 +137,12 @@ constexpr SolverEntry kSolvers[] = {
      nullptr,
      "steps timesteps",
      4},
-    {{"euler", "Euler steps of the flow in sigma, with churn", "Karras et al. 2022, algorithm 2",
-      ""},
-     kDiscrete,
-     euler_solver,
-     nullptr,
-     "steps timesteps spacing sigmas final_sigma churn s_min s_max s_noise"},
+    {.name = {"euler", "Euler steps of the flow in sigma, with churn",
+              "Karras et al. 2022, algorithm 2", ""},
+     .process = kDiscrete,
+     .make = euler_solver,
+     .options = "steps timesteps spacing sigmas final_sigma churn s_min s_max s_noise",
+     .moot = moot_without_churn},
     {{"euler-ancestral", "Euler steps below the next sigma and noise back up to it",
       "Song et al. 2021, eq. 47", "euler_ancestral"},
      kDiscrete,
@@ -183,12 +183,12 @@ constexpr SolverEntry kSolvers[] = {
      dpm_sde_solver,
      nullptr,
      "steps timesteps spacing sigmas s_noise"},
-    {{"edm-euler", "Euler steps of EDM's flow, with churn", "Karras et al. 2022, algorithm 2",
-      "edm_euler"},
-     ProcessKind::kEdm,
-     edm_euler_solver,
-     nullptr,
-     "steps final_sigma churn s_min s_max s_noise"},
+    {.name = {"edm-euler", "Euler steps of EDM's flow, with churn",
+              "Karras et al. 2022, algorithm 2", "edm_euler"},
+     .process = ProcessKind::kEdm,
+     .make = edm_euler_solver,
+     .options = "steps final_sigma churn s_min s_max s_noise",
+     .moot = moot_without_churn},
     {{"edm-dpm", "DPM-Solver++ multistep on EDM's process, orders 1 to 3",
       "Lu et al. 2022b, algorithm 2", "edm_dpm"},
      ProcessKind::kEdm,
@@ -200,12 +200,12 @@ constexpr SolverEntry kSolvers[] = {
      flow_euler_solver,
      nullptr,
      "steps sigmas shift"},
-    {{"flow-heun", "Heun's steps along straight paths, two evaluations each", "Lipman et al. 2022",
-      "flow_heun"},
-     ProcessKind::kFlow,
-     flow_heun_solver,
-     nullptr,
-     "steps shift churn s_min s_max s_noise"},
+    {.name = {"flow-heun", "Heun's steps along straight paths, two evaluations each",
+              "Lipman et al. 2022", "flow_heun"},
+     .process = ProcessKind::kFlow,
+     .make = flow_heun_solver,
+     .options = "steps shift churn s_min s_max s_noise",
+     .moot = moot_without_churn},
     {{"consistency", "jumps to the image and back to less noise", "Song et al. 2023, algorithm 1",
       ""},
      ProcessKind::kConsistency,
@@ -222,6 +222,12 @@ constexpr SolverEntry kSolvers[] = {
 };
 
 }  // namespace
+
+std::string moot_without_churn(const SamplerOptions& options, std::string_view key) {
+  for (const std::string_view of_churn : {"s_min", "s_max", "s_noise"})
+    if (key == of_churn && options.churn == 0) return options.sampler + " without --churn";
+  return "";
+}
 
 std::span<const SolverEntry> solver_rows() { return kSolvers; }
 

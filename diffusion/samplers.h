@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/registry.h"
+#include "diffusion/sampler_options.h"
 #include "diffusion/solver_options.h"
 
 namespace ito {
@@ -24,9 +25,13 @@ struct SolverEntry {
   // The row whose scheduler configuration a preset reads; empty: its own.
   std::string_view configured_as = {};
   bool inverts = false;  // runs from images to their noise: x begins at a picture as it is
+  MootOption* moot = nullptr;
 };
 
 std::span<const SolverEntry> solver_rows();
+
+// Of s_min, s_max and s_noise where they say which levels are churned.
+MootOption moot_without_churn;
 
 // The name under which a scheduler configuration knows the sampler: SolverEntry::configured_as, or
 // the name itself.

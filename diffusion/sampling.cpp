@@ -109,15 +109,19 @@ std::vector<std::string> sampler_names() {
 }
 
 bool sampler_uses(const SamplerOptions& options, std::string_view key) {
-  if (const ScoreSamplerEntry* row = score_sampler(options.sampler))
-    return lists(row->options, key) && sampler_without(options, key) == options.sampler;
-  const SolverEntry* row = solver_entry(options.sampler);
-  return row != nullptr && lists(row->options, key);
+  const ScoreSamplerEntry* score = score_sampler(options.sampler);
+  const SolverEntry* solver = solver_entry(options.sampler);
+  const std::string_view looked_at = score != nullptr    ? score->options
+                                     : solver != nullptr ? solver->options
+                                                         : std::string_view();
+  return lists(looked_at, key) && sampler_without(options, key) == options.sampler;
 }
 
 std::string sampler_without(const SamplerOptions& options, std::string_view key) {
-  const ScoreSamplerEntry* row = score_sampler(options.sampler);
-  std::string text = row != nullptr && row->moot != nullptr ? row->moot(options, key) : "";
+  const ScoreSamplerEntry* score = score_sampler(options.sampler);
+  const SolverEntry* solver = solver_entry(options.sampler);
+  MootOption* moot = score != nullptr ? score->moot : solver != nullptr ? solver->moot : nullptr;
+  const std::string text = moot != nullptr ? moot(options, key) : "";
   return text.empty() ? options.sampler : text;
 }
 
@@ -175,7 +179,7 @@ int default_steps(const SamplerOptions& options, const SchedulerConfig& config) 
   const ScoreSamplerEntry* row = score_sampler(options.sampler);
   if (row == nullptr) return 0;
   // A ladder's network knows its own levels only.
-  if (config.ladder && lists(row->options, "ald_form")) return config.num_train_timesteps;
+  if (config.ladder && row->own_levels) return config.num_train_timesteps;
   return row->default_steps;
 }
 

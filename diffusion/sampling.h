@@ -36,8 +36,8 @@ struct ScoreSamplerEntry {
   int default_steps;
   // Keys of visit_sampler_fields that it looks at, separated by spaces.
   std::string_view options;
-  // What takes a listed option's meaning away, as "edm without --churn"; may be null or give "".
-  std::string (*moot)(const SamplerOptions& options, std::string_view key) = nullptr;
+  MootOption* moot = nullptr;
+  bool own_levels = false;  // on a ladder as many steps as that has levels, whatever the default
 };
 std::span<const ScoreSamplerEntry> score_sampler_rows();
 // Whether --ald-form has the name of a form.

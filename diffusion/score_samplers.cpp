@@ -164,10 +164,6 @@ Result<Sampling> ode(const ScoreModel& model, const SchedulerConfig&,
   return sampling;
 }
 
-std::string churn_moot(const SamplerOptions& options, std::string_view key) {
-  return key.starts_with("s_") && options.churn == 0 ? "edm without --churn" : "";
-}
-
 std::string ald_moot(const SamplerOptions& options, std::string_view key) {
   const auto form = annealed_form(options);
   return key == "snr" && form.ok() && (*form)->own_steps ? "ald --ald-form ncsn" : "";
@@ -196,7 +192,8 @@ constexpr ScoreSamplerEntry kScoreSamplers[] = {
      ald,
      kSdeSteps,
      "steps eps denoise snr corrector_steps ald_form epsilon",
-     ald_moot},
+     ald_moot,
+     /*own_levels=*/true},
     {{"ode", "the probability flow, solved adaptively (Dormand-Prince)", "Song et al. 2021, eq. 13",
       ""},
      ode,
@@ -207,7 +204,7 @@ constexpr ScoreSamplerEntry kScoreSamplers[] = {
      edm,
      kEdmSteps,
      "steps eps rho churn euler s_min s_max s_noise",
-     churn_moot},
+     moot_without_churn},
 };
 
 }  // namespace

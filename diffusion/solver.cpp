@@ -218,6 +218,13 @@ std::vector<double> Solver::timesteps() const {
   return all;
 }
 
+bool Solver::uses_noise(size_t row) const {
+  const SolverRow& r = rows[row];
+  return r.draws || r.churn != 0 || r.x.z != 0 ||
+         std::any_of(r.states.begin(), r.states.end(),
+                     [](const Affine& state) { return state.z != 0; });
+}
+
 bool Solver::needs_noise() const {
   for (size_t i = 0; i < rows.size(); ++i)
     if (uses_noise(i)) return true;

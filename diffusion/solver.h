@@ -68,9 +68,7 @@ struct Solver {
   int steps() const { return static_cast<int>(rows.size()); }
   std::vector<double> timesteps() const;  // of the rows
   // Whether a row takes noise.
-  bool uses_noise(size_t row) const {
-    return rows[row].draws || rows[row].x.z != 0 || rows[row].churn != 0;
-  }
+  bool uses_noise(size_t row) const;
   bool needs_noise() const;
   // Channels of the network's output per channel of x.
   int output_multiple() const { return variance == LearnedVariance::kNone ? 1 : 2; }

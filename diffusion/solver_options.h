@@ -19,8 +19,8 @@ struct SolverOptions {
   // If not empty: exactly these timesteps, descending, in place of `steps` spaced ones. For
   // solvers on whole training timesteps (DDPM, DDIM, LCM).
   std::vector<int> timesteps = {};
-  // The first entry of the solver's timesteps that is run: image to image begins at a partly noised
-  // picture. Multistep methods begin there at first order.
+  // The first step that is run, of methods with several evaluations per step at the first of them:
+  // image to image begins at a partly noised picture. Multistep methods begin there at first order.
   int first_step = 0;
   // DDIM: 0 deterministic, 1 the variance of DDPM (Song et al. 2021, eq. 16).
   double eta = 0;

@@ -8,8 +8,7 @@
 // with correlation ρ = √((σ - σ_m)/(σ - σ')), without which the order would drop to 1. The
 // published sampler draws its path from a tree of its own seed (noise_sampler_seed, not used here):
 // the same law, other numbers.
-// Errors: unknown names, predictions other than epsilon and v_prediction; s_noise below 0; a
-// first_step that is the second evaluation of a step.
+// Errors: unknown names, predictions other than epsilon and v_prediction; s_noise below 0.
 #include <algorithm>
 #include <cmath>
 
@@ -31,7 +30,7 @@ Result<Solver> dpm_sde_solver(const SchedulerConfig& config, const SolverOptions
   ITO_TRY(check_churn(options));
   ITO_ASSIGN(SigmaRun run,
              sigma_run("dpm-sde", config, options, {}, {Prediction::kEpsilon, Prediction::kV}));
-  ITO_ASSIGN(const size_t first, first_step(run.steps(), options, 2));
+  ITO_ASSIGN(const size_t first, first_step(run.steps(), options));
   Solver& solver = run.solver;
   solver.states = {"base", "noise"};  // x at the beginning of the step, z of its half
   const Affine base = affine::state(0), half_noise = affine::state(1);
@@ -40,9 +39,10 @@ Result<Solver> dpm_sde_solver(const SchedulerConfig& config, const SolverOptions
     const double middle = std::sqrt(sigma * next);
     SolverRow row = sigma_row(run.prediction, run.t(i), sigma);
     row.x = half_step(sigma, middle, affine::kX, options.s_noise * affine::kNoise);
-    row.states = {affine::kX, affine::kNoise};
+    const bool last = i + 1 == run.steps();  // one evaluation, and no noise
+    row.states = {affine::kX, last ? Affine{} : affine::kNoise};
     solver.rows.push_back(row);
-    if (i + 1 == run.steps()) break;
+    if (last) break;
     SolverRow second = sigma_row(run.prediction, run.table.timestep_of(middle), middle);
     const double rho = std::sqrt((sigma - middle) / (sigma - next));
     const Affine noise = rho * half_noise + std::sqrt(1 - rho * rho) * affine::kNoise;

@@ -42,6 +42,11 @@ Result<std::vector<double>> visited_levels(const SchedulerConfig& config,
     return invalid_argument(
         "scheduler config: more than one of use_karras_sigmas, use_exponential_sigmas and "
         "use_beta_sigmas is true, expected at most one");
+  if (config.use_lu_lambdas)
+    return invalid_argument(
+        "scheduler config: use_lu_lambdas is true, which flow matching's levels do not know; "
+        "expected "
+        "Karras, exponential or beta levels, or none of these");
   const double least = sigmas.back(), largest = sigmas.front();
   const int n = static_cast<int>(sigmas.size());
   if (config.use_karras_sigmas) return karras_sigmas(least, largest, n);

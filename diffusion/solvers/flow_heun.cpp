@@ -5,8 +5,7 @@
 // is asked at x and σ, and γ = min(s_churn/(2 steps - 1), √2 - 1). (On this path a level is not
 // reached by adding noise alone; churn 0 is the method of the papers.)
 // Levels as flow_euler's without its options.
-// Errors: a shift not above 0, s_churn or s_noise below 0; a first_step that is the second
-// evaluation of a step.
+// Errors: a shift not above 0, s_churn or s_noise below 0.
 #include "diffusion/solvers/flow_row.h"
 
 namespace ito {
@@ -17,7 +16,7 @@ Result<Solver> flow_heun_solver(const SchedulerConfig& config, const SolverOptio
   ITO_ASSIGN(std::vector<double> sigmas, flow_grid(config, options));
   for (double& sigma : sigmas) sigma = shifted_level(config.shift, sigma);
   const size_t steps = sigmas.size();
-  ITO_ASSIGN(const size_t first, first_step(steps, options, 2));
+  ITO_ASSIGN(const size_t first, first_step(steps, options));
   sigmas.push_back(0);
   round_levels(sigmas, options);
 

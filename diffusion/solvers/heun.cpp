@@ -3,7 +3,7 @@
 //   x' = x + (σ' - σ) d,  x ← x + (σ' - σ) (d + d')/2
 // two evaluations per step, one for the last step to σ = 0. clip_sample clips x̂_0, and d is that of
 // the clipped one.
-// Errors: unknown names, prediction flow; a first_step that is the second evaluation of a step.
+// Errors: unknown names, prediction flow.
 #include "diffusion/solvers/sigma_row.h"
 #include "diffusion/x0_limit.h"
 
@@ -12,7 +12,7 @@ namespace ito {
 Result<Solver> heun_solver(const SchedulerConfig& config, const SolverOptions& options) {
   ITO_ASSIGN(SigmaRun run, sigma_run("heun", config, options, {},
                                      {Prediction::kEpsilon, Prediction::kV, Prediction::kSample}));
-  ITO_ASSIGN(const size_t first, first_step(run.steps(), options, 2));
+  ITO_ASSIGN(const size_t first, first_step(run.steps(), options));
   Solver& solver = run.solver;
   ITO_ASSIGN(solver.limit, x0_limit(config));
   solver.limit.threshold = false;

@@ -3,8 +3,7 @@
 //   x_m = x + (σ_m - σ) d,  x ← x + (σ' - σ) d_m
 // two evaluations per step, one for the last step to σ = 0. Karras levels are told as whole
 // timesteps, the middles between them as they are.
-// Errors: unknown names, predictions other than epsilon and v_prediction; a first_step that is the
-// second evaluation of a step.
+// Errors: unknown names, predictions other than epsilon and v_prediction.
 #include <cmath>
 
 #include "diffusion/solvers/sigma_row.h"
@@ -14,7 +13,7 @@ namespace ito {
 Result<Solver> kdpm2_solver(const SchedulerConfig& config, const SolverOptions& options) {
   ITO_ASSIGN(SigmaRun run, sigma_run("kdpm2", config, options, {.round_karras = true},
                                      {Prediction::kEpsilon, Prediction::kV}));
-  ITO_ASSIGN(const size_t first, first_step(run.steps(), options, 2));
+  ITO_ASSIGN(const size_t first, first_step(run.steps(), options));
   Solver& solver = run.solver;
   solver.states = {"base"};  // x at the beginning of the step
   const Affine base = affine::state(0);

@@ -10,7 +10,7 @@ namespace ito {
 Result<Solver> kdpm2_ancestral_solver(const SchedulerConfig& config, const SolverOptions& options) {
   ITO_ASSIGN(SigmaRun run, sigma_run("kdpm2-ancestral", config, options, {.round_karras = true},
                                      {Prediction::kEpsilon, Prediction::kV}));
-  ITO_ASSIGN(const size_t first, first_step(run.steps(), options, 2));
+  ITO_ASSIGN(const size_t first, first_step(run.steps(), options));
   Solver& solver = run.solver;
   solver.states = {"base"};
   const Affine base = affine::state(0);

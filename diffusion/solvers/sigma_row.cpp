@@ -27,13 +27,9 @@ Result<SigmaRun> sigma_run(const char* name, const SchedulerConfig& config,
   return run;
 }
 
-Result<size_t> first_step(size_t steps, const SolverOptions& options, int evaluations_per_step) {
-  ITO_TRY(check_first_step(options, (steps - 1) * static_cast<size_t>(evaluations_per_step) + 1));
-  if (options.first_step % evaluations_per_step != 0)
-    return invalid_argument(
-        "first step {} is the second evaluation of a step; expected a multiple of {}",
-        options.first_step, evaluations_per_step);
-  return static_cast<size_t>(options.first_step / evaluations_per_step);
+Result<size_t> first_step(size_t steps, const SolverOptions& options) {
+  ITO_TRY(check_first_step(options, steps));
+  return static_cast<size_t>(options.first_step);
 }
 
 SolverRow sigma_row(Prediction prediction, double t, double sigma, double sigma_hat) {

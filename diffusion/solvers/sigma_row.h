@@ -31,9 +31,9 @@ Result<SigmaRun> sigma_run(const char* name, const SchedulerConfig& config,
                            const SolverOptions& options, const SigmaRules& rules,
                            std::initializer_list<Prediction> predictions);
 
-// The first of `steps` steps that is run. Solvers with two evaluations per step, but one in the
-// last, begin at the first of them. Errors: options.first_step is none of theirs.
-Result<size_t> first_step(size_t steps, const SolverOptions& options, int evaluations_per_step = 1);
+// The first of `steps` steps that is run, at the first of its evaluations. Error:
+// options.first_step is none of them.
+Result<size_t> first_step(size_t steps, const SolverOptions& options);
 
 // The evaluation at level σ: x̂_0 and ε̂ = (x - x̂_0)/σ̂. σ̂ is σ unless noise is added after the
 // evaluation (SolverRow::churn); x̂_0 is that of ε at σ̂, of v at σ still.

@@ -226,7 +226,10 @@ TEST(Bound, WrongUsageIsNamed) {
   };
   for (const Case& c :
        {Case{{"--model", "m"}, "--data is missing"},
-        Case{{"--model", "m", "--data", "d", "--picture", "p.png"}, "need --bound"},
+        Case{{"--model", "m", "--data", "d", "--picture", "p.png"}, "needs --bound"},
+        Case{{"--model", "m", "--data", "d", "--cdf", "erf"}, "--cdf is of the bound"},
+        Case{{"--model", "m", "--data", "d", "--bound", "--probe", "exact"},
+             "--probe is of the flow"},
         Case{{"--model", "m", "--data", "d", "--bound", "--variance", "wide"}, "wide"},
         Case{{"--model", "m", "--data", "d", "--line", "a", "b"}, "without --data"},
         Case{{"--model", "m", "--data", "d", "--class", "1"}, "--class needs --line"}}) {

@@ -8,6 +8,7 @@
 #include "io/png.h"
 #include "io/safetensors.h"
 #include "tests/apps/run_ito.h"
+#include "tests/support/folders.h"
 
 namespace ito::test {
 namespace {
@@ -126,6 +127,54 @@ TEST_F(Control, GuidanceChangesImagesAndScaleZeroDoesNot) {
                     "25");
     };
     EXPECT_NE(of_class("0"), of_class("1")) << sampler;
+  }
+}
+
+TEST_F(Control, GuidanceWithoutAClassForNoneIsRefusedUnlessOneIsNamed) {
+  const Path out = *scratch_ / "guided.png";
+  const Outcome refused = run_ito(sampling(grey(), out, {"--guidance-scale", "3"}));
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_TRUE(says(refused.err, "--null-class")) << refused.err;
+  EXPECT_TRUE(says(refused.err, "--class-dropout")) << refused.err;
+  EXPECT_FALSE(file_exists(out));
+  EXPECT_NE(sample(grey(), {"--class", "0", "--guidance-scale", "3", "--null-class", "1"}),
+            sample(grey(), {"--class", "0"}));
+}
+
+TEST_F(Control, StrengthCountsStepsOfSamplersWithTwoEvaluations) {
+  const auto from = [&](const char* sampler) {
+    return sample(grey(),
+                  {"--sampler", sampler, "--init-image", file_of("image"), "--strength", "0.3"},
+                  "10");
+  };
+  const std::vector<float> euler = from("euler"), heun = from("heun");
+  ASSERT_EQ(euler.size(), heun.size());
+  double apart = 0, size = 0;
+  for (size_t i = 0; i < euler.size(); ++i) {
+    apart += (euler[i] - heun[i]) * (euler[i] - heun[i]);
+    size += euler[i] * euler[i];
+  }
+  // The same flow from the same level, in three steps.
+  EXPECT_LT(std::sqrt(apart / size), 0.1);
+}
+
+TEST_F(Control, AGeneratorIsNeitherGuidedNorGivenALikelihood) {
+  const std::string gan = Path(source_folder()) / "models/fashion-mnist-gan";
+  const Path out = *scratch_ / "gan.png";
+  const Outcome guided = run_ito(
+      {"sample", "--model", gan, "--num", "1", "--out", out.string(), "--guidance-scale", "3"});
+  EXPECT_EQ(guided.code, 1);
+  EXPECT_TRUE(says(guided.err, "generator")) << guided.err;
+  EXPECT_FALSE(file_exists(out));
+  write_tiny_data(*scratch_ / "one.npz");
+  for (const std::vector<std::string>& more :
+       std::vector<std::vector<std::string>>{{}, {"--bound"}}) {
+    const Outcome outcome =
+        run_ito(with({"likelihood", "--model", gan, "--data", (*scratch_ / "one.npz").string(),
+                      "--num", "1", "--resize", "32"},
+                     more));
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_TRUE(says(outcome.err, "generator")) << outcome.err;
   }
 }
 

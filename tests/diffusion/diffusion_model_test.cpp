@@ -138,7 +138,21 @@ TEST(Samplers, AreMadeForEveryModelThatHasAScore) {
   }
 }
 
+TEST(DiffusionModel, AGeneratorHasNeitherScoreNorDensity) {
+  DiffusionModel model{.config = {}, .network = [](Tensor x, Tensor) { return x; }};
+  EXPECT_TRUE(model_score(model).ok());
+  EXPECT_TRUE(density_flow(model).ok());
+  model.generator = true;
+  for (const Error& error : {model_score(model).error(), density_flow(model).error()}) {
+    EXPECT_EQ(error.kind, ErrorKind::kUnsupported);
+    EXPECT_NE(error.message.find("generator"), std::string::npos) << error.message;
+  }
+}
+
 TEST(Samplers, SayWhatTheyLookAt) {
+  EXPECT_FALSE(sampler_uses({.sampler = "euler"}, "s_noise"));
+  EXPECT_TRUE(sampler_uses({.sampler = "euler", .churn = 1}, "s_noise"));
+  EXPECT_EQ(sampler_without({.sampler = "flow-heun"}, "s_max"), "flow-heun without --churn");
   EXPECT_TRUE(sampler_uses({.sampler = "edm"}, "rho"));
   EXPECT_FALSE(sampler_uses({.sampler = "edm"}, "s_min"));
   EXPECT_TRUE(sampler_uses({.sampler = "edm", .churn = 2}, "s_min"));

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <numeric>
@@ -119,6 +120,54 @@ TEST(Solver, ReplayingRecordedOutputsEqualsTheDenoiser) {
       EXPECT_NEAR(a["output.x0"].data[e], b["output.x0"].data[e], 1e-12);
     }
   }
+}
+
+SchedulerConfig config_for(const SolverEntry& row) {
+  SchedulerConfig config;
+  config.process = row.process;
+  config.timestep_spacing = "linspace";
+  if (row.process == ProcessKind::kFlow) config.prediction_type = "flow_prediction";
+  if (row.process == ProcessKind::kEdm) config.sigma_min = 0.002, config.sigma_max = 80;
+  return config;
+}
+
+// However few the steps are, and whether the noise that a row keeps for a later one counts or not.
+TEST(Solver, EveryRowMakesAProgramOfOneStep) {
+  for (const SolverEntry& row : solver_rows()) {
+    int made = 0;
+    for (const int steps : {1, 2, 3})
+      for (const double s_noise : {1.0, 0.0}) {
+        const auto solver = make_solver(std::string(row.name.name), config_for(row),
+                                        {.steps = steps, .s_noise = s_noise});
+        if (!solver.ok()) continue;  // Runge-Kutta's start needs more
+        EXPECT_FALSE(program_of(*solver, some_model, {.shape = shape_of(1)}).outputs.empty());
+        ++made;
+      }
+    EXPECT_GT(made, 0) << row.name.name;
+  }
+}
+
+// What --strength counts are steps, however many evaluations each has.
+TEST(Solver, EveryRowBeginsLateAtThatStepsLevel) {
+  int late_rows = 0;
+  for (const SolverEntry& row : solver_rows()) {
+    SCOPED_TRACE(row.name.name);
+    const std::string name(row.name.name);
+    const auto whole = make_solver(name, config_for(row), {.steps = 9});
+    const auto late = make_solver(name, config_for(row), {.steps = 9, .first_step = 5});
+    if (!whole.ok() || !late.ok()) continue;
+    ++late_rows;
+    const double share = static_cast<double>(late->steps()) / whole->steps();
+    EXPECT_GE(share, 0.35);
+    EXPECT_LE(share, 0.5);
+    // Less noise than at the start, and as much as somewhere in the whole run.
+    EXPECT_LT(late->rows.front().std / late->rows.front().mean,
+              whole->rows.front().std / whole->rows.front().mean);
+    EXPECT_TRUE(std::any_of(whole->rows.begin(), whole->rows.end(), [&](const SolverRow& r) {
+      return r.std == late->rows.front().std && r.t == late->rows.front().t;
+    }));
+  }
+  EXPECT_GT(late_rows, 20);
 }
 
 TEST(Solver, StartingLateEqualsTheTailOfTheLoop) {
