@@ -47,13 +47,16 @@ ArrayFile array_file(const std::string& name) {
   for (const char c : stem)
     if (std::isalnum(static_cast<unsigned char>(c)) != 0)
       rest += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  size_t from = 0;  // words follow each other in it
   const auto take_word = [&](const std::string& word) {
     const bool images = says_images(word), labels = says_labels(word);
     if (file.role == ArrayRole::kUnsaid && (images || labels))
       file.role = images ? ArrayRole::kImages : ArrayRole::kLabels;
-    if (!images && !labels && part_of_word(word) == DataPart::kAll) return;
-    const size_t at = rest.find(word);
-    if (at != std::string::npos) rest.erase(at, word.size());
+    const bool said = images || labels || part_of_word(word) != DataPart::kAll;
+    const size_t at = rest.find(word, from);
+    if (at == std::string::npos) return;
+    if (said) rest.erase(at, word.size());
+    from = said ? at : at + word.size();
   };
   for (const std::string& word : words_of(stem)) {
     // "Xtrain" is "x" and "train".
