@@ -4,7 +4,6 @@
 #include <chrono>
 #include <filesystem>
 #include <memory>
-#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -237,7 +236,6 @@ Status check_apart(const Path& data, const Path& out) {
 }
 
 Status Run::open() {
-  ITO_TRY(check_apart(run_.data, run_.out));
   ITO_TRY(take_folder());
   ITO_TRY(open_data());
   if (stored_ && stored_->fingerprint != data_->fingerprint)
@@ -425,9 +423,7 @@ Status take_pace(RunOptions& run, const RunFile& stored) {
   Status status;
   visit_pace(run, [&](const char* key, auto& value) {
     const auto kept = stored.pace.find(key);
-    const bool asked =
-        run.given.contains(key) || (run.epochs > 0 && std::string_view(key) == "steps");
-    if (asked || kept == stored.pace.end() || !status.ok()) return;
+    if (run.given.contains(key) || kept == stored.pace.end() || !status.ok()) return;
     if (!kept->is_number_integer())
       status = corrupt("{}: pace: key '{}': expected a whole number, found {}",
                        (run.out / kRunFile).string(), key, describe_json(*kept));
@@ -444,6 +440,7 @@ Result<RunSummary> run_training(const DeviceOpener& open_device, const TrainingO
   TrainingOptions effective = options;
   RunOptions paced = run;
   std::optional<RunFile> stored;
+  ITO_TRY(check_apart(run.data, run.out));
   ITO_TRY(check_run_folder(run.out));  // before what is in it is read as a run's
   if (!run.fresh) {
     ITO_ASSIGN(stored, read_run_file(run.out));

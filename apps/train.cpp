@@ -63,6 +63,7 @@ Status check(TrainCommand& c) {
   visit_pace(c.run, [&](const char* key, auto&) {
     if (c.app->count(std::string("--") + key) > 0) c.run.given.insert(key);
   });
+  if (c.run.epochs > 0) c.run.given.insert("steps");  // which they stand for
   ITO_TRY(settle_start(c));
   ITO_ASSIGN(c.row, objective_of(c.training));
   if (c.run.sample_every > 0 && !c.row->samples)

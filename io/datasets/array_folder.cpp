@@ -19,8 +19,8 @@ enum class ArrayRole { kImages, kLabels, kUnsaid };
 struct ArrayFile {
   std::string name;  // in the folder
   ArrayRole role = ArrayRole::kUnsaid;
-  std::string part = "all";  // or "train", "test", "val"
-  std::string family;        // what is left of the name: "k49" of k49-train-imgs.npz
+  DataPart part = DataPart::kAll;
+  std::string family;  // what is left of the name: "k49" of k49-train-imgs.npz
 };
 
 bool is_array_name(const std::string& name) {
@@ -47,19 +47,22 @@ ArrayFile array_file(const std::string& name) {
   for (const char c : stem)
     if (std::isalnum(static_cast<unsigned char>(c)) != 0)
       rest += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  size_t from = 0;  // words follow each other in it
   const auto take_word = [&](const std::string& word) {
     const bool images = says_images(word), labels = says_labels(word);
     if (file.role == ArrayRole::kUnsaid && (images || labels))
       file.role = images ? ArrayRole::kImages : ArrayRole::kLabels;
-    if (!images && !labels && part_of_word(word).empty()) return;
-    const size_t at = rest.find(word);
-    if (at != std::string::npos) rest.erase(at, word.size());
+    const bool said = images || labels || part_of_word(word) != DataPart::kAll;
+    const size_t at = rest.find(word, from);
+    if (at == std::string::npos) return;
+    if (said) rest.erase(at, word.size());
+    from = said ? at : at + word.size();
   };
   for (const std::string& word : words_of(stem)) {
     // "Xtrain" is "x" and "train".
     const bool joined = word.size() > 1 && (word[0] == 'x' || word[0] == 'y') &&
-                        !part_of_word(word.substr(1)).empty();
-    if (joined && file.part == "all") file.part = part_of_word(word.substr(1));
+                        part_of_word(word.substr(1)) != DataPart::kAll;
+    if (joined && file.part == DataPart::kAll) file.part = part_of_word(word.substr(1));
     take_word(joined ? word.substr(0, 1) : word);
     if (joined) take_word(word.substr(1));
   }
@@ -136,7 +139,7 @@ Result<ImageDataset> read_numbered(const Path& folder, const std::vector<std::st
 
 // The files of one part: one of images, or several archives that are numbered.
 struct ArrayPart {
-  std::string part;
+  DataPart part;
   std::vector<ArrayFile> images, labels;
 };
 
@@ -148,7 +151,7 @@ class ArrayFiles {
   Result<ImageDataset> read(Split split, const DatasetOptions& options) const;
 
  private:
-  ArrayPart part(std::string_view name) const;
+  ArrayPart part(DataPart name) const;
   Result<ArrayPart> part_of(Split split) const;
   Result<std::optional<ArrayFile>> label_file(const ArrayPart& part) const;
   // What the training images' labels have names for.
@@ -159,8 +162,8 @@ class ArrayFiles {
   std::vector<ArrayFile> files_;
 };
 
-ArrayPart ArrayFiles::part(std::string_view name) const {
-  ArrayPart part{std::string(name), {}, {}};
+ArrayPart ArrayFiles::part(DataPart name) const {
+  ArrayPart part{name, {}, {}};
   std::vector<ArrayFile> unsaid;
   for (const ArrayFile& file : files_) {
     if (file.part != name) continue;
@@ -174,13 +177,14 @@ ArrayPart ArrayFiles::part(std::string_view name) const {
 }
 
 Result<ArrayPart> ArrayFiles::part_of(Split split) const {
-  const ArrayPart train = part("train"), all = part("all"), test = part("test"), val = part("val");
+  const ArrayPart train = part(DataPart::kTrain), all = part(DataPart::kAll),
+                  test = part(DataPart::kTest), val = part(DataPart::kValidation);
   const ArrayPart& tested = test.images.empty() ? val : test;
   ArrayPart chosen = split == Split::kTrain ? train : tested;
   if (chosen.images.empty() && split == Split::kTrain && all.images.empty() &&
       !tested.images.empty())
     return not_found("{}: there are only {} images in it; give {} itself to train on them",
-                     folder_.string(), tested.part, tested.images[0].name);
+                     folder_.string(), name_of(tested.part), tested.images[0].name);
   if (chosen.images.empty() && !all.images.empty() && train.images.empty()) chosen = all;
   if (chosen.images.empty())
     return not_found("{}: no array of {} images; there are {}", folder_.string(),
@@ -194,11 +198,11 @@ Result<ArrayPart> ArrayFiles::part_of(Split split) const {
 // Of the same part those that are called alike, or the only ones that there are.
 Result<std::optional<ArrayFile>> ArrayFiles::label_file(const ArrayPart& part) const {
   std::vector<ArrayFile> alike, labels = part.labels;
-  if (labels.empty() && part.part != "all" &&
+  if (labels.empty() && part.part != DataPart::kAll &&
       std::none_of(files_.begin(), files_.end(), [&](const ArrayFile& file) {
         return file.role != ArrayRole::kLabels && file.part != part.part;
       }))
-    labels = this->part("all").labels;
+    labels = this->part(DataPart::kAll).labels;
   for (const ArrayFile& file : labels)
     if (file.family == part.images[0].family) alike.push_back(file);
   if (!alike.empty()) labels = alike;
@@ -209,7 +213,7 @@ Result<std::optional<ArrayFile>> ArrayFiles::label_file(const ArrayPart& part) c
 }
 
 Result<std::vector<std::string>> ArrayFiles::trained_classes() const {
-  const ArrayPart train = part("train");
+  const ArrayPart train = part(DataPart::kTrain);
   if (train.images.size() != 1) return std::vector<std::string>();
   ITO_ASSIGN(std::vector<std::string> classes, training_classes_in(folder_ / train.images[0].name));
   if (!classes.empty()) return classes;
@@ -240,7 +244,7 @@ Result<ImageDataset> ArrayFiles::read(Split split, const DatasetOptions& options
   ITO_ASSIGN(const ArrayPart part, part_of(split));
   const Path images = folder_ / part.images[0].name;
   std::vector<std::string> known;
-  if (split == Split::kTest && part.part != "all") {
+  if (split == Split::kTest && part.part != DataPart::kAll) {
     ITO_ASSIGN(known, trained_classes());
   }
   std::optional<ArrayFile> file;
@@ -258,7 +262,7 @@ Result<ImageDataset> ArrayFiles::read(Split split, const DatasetOptions& options
     ITO_ASSIGN(data, read_array_file(images, split, options, known, labels ? labels->count() : -1));
   }
   // Parts in the file itself go before what it is called.
-  if (part.part != "all") data.facts.part = part.part;
+  if (part.part != DataPart::kAll) data.facts.part = name_of(part.part);
   if (split == Split::kTrain) note_unused(data);
   if (data.labels || !wants_classes(options.labels)) return data;
   if (!labels) {
@@ -298,7 +302,7 @@ Result<ImageDataset> read_array_dataset(const Path& path, Split split,
   const std::string name = path.filename().string();
   const ArrayFile given = array_file(name);
   const bool alone = !is_array_name(name) || given.role == ArrayRole::kLabels ||
-                     (name.ends_with(".npz") && given.part == "all");
+                     (name.ends_with(".npz") && given.part == DataPart::kAll);
   if (alone) return read_array_file(path, split, options);
   const Path folder = path.parent_path().empty() ? Path(".") : path.parent_path();
   std::vector<ArrayFile> files;
@@ -308,21 +312,22 @@ Result<ImageDataset> read_array_dataset(const Path& path, Split split,
     const bool labels =
         file.role == ArrayRole::kLabels && (file.family == given.family || file.family.empty());
     const bool other = file.role != ArrayRole::kLabels && file.family == given.family &&
-                       file.part != given.part && given.part == "train" && file.part != "all";
+                       file.part != given.part && given.part == DataPart::kTrain &&
+                       file.part != DataPart::kAll;
     if (beside == name || labels || other) files.push_back(file);
   }
   // A test part that is given is what is meant, whatever it is for.
-  const std::string part = given.part;
-  const bool trains = part == "train";
+  const DataPart part = given.part;
+  const bool trains = part == DataPart::kTrain;
   if (!trains) {
     std::erase_if(files, [&](const ArrayFile& file) { return file.part != part; });
-    for (ArrayFile& file : files) file.part = "all";
+    for (ArrayFile& file : files) file.part = DataPart::kAll;
   } else if (split == Split::kTest &&
              std::none_of(files.begin(), files.end(), [](const ArrayFile& file) {
-               return file.role != ArrayRole::kLabels && file.part != "train";
+               return file.role != ArrayRole::kLabels && file.part != DataPart::kTrain;
              })) {
-    std::erase_if(files, [](const ArrayFile& file) { return file.part != "train"; });
-    for (ArrayFile& file : files) file.part = "all";
+    std::erase_if(files, [](const ArrayFile& file) { return file.part != DataPart::kTrain; });
+    for (ArrayFile& file : files) file.part = DataPart::kAll;
   }
   if (files.size() == 1) return read_array_file(path, split, options);
   return ArrayFiles(folder, files).read(split, options);

@@ -34,23 +34,37 @@ bool has_word(const std::string& name, std::span<const std::string_view> words) 
   });
 }
 
-std::string_view part_of_word(std::string_view word) {
+std::string name_of(DataPart part) {
+  switch (part) {
+    case DataPart::kAll:
+      break;
+    case DataPart::kTrain:
+      return "train";
+    case DataPart::kTest:
+      return "test";
+    case DataPart::kValidation:
+      return "val";
+  }
+  return "all";
+}
+
+DataPart part_of_word(std::string_view word) {
   const auto among = [&](std::span<const std::string_view> words) {
     return std::find(words.begin(), words.end(), word) != words.end();
   };
-  return among(kTrainWords)        ? "train"
-         : among(kTestWords)       ? "test"
-         : among(kValidationWords) ? "val"
-                                   : "";
+  return among(kTrainWords)        ? DataPart::kTrain
+         : among(kTestWords)       ? DataPart::kTest
+         : among(kValidationWords) ? DataPart::kValidation
+                                   : DataPart::kAll;
 }
 
-std::string part_of_file(const std::string& relative) {
+DataPart part_of_file(const std::string& relative) {
   const size_t slash = relative.rfind('/');
   for (const std::string& name : {relative.substr(0, slash == std::string::npos ? 0 : slash),
                                   relative.substr(slash == std::string::npos ? 0 : slash + 1)})
     for (const std::string& word : words_of(name))
-      if (const std::string_view part = part_of_word(word); !part.empty()) return std::string(part);
-  return "all";
+      if (const DataPart part = part_of_word(word); part != DataPart::kAll) return part;
+  return DataPart::kAll;
 }
 
 std::vector<std::string> files_of_parts(const Path& folder,

@@ -25,11 +25,15 @@ std::vector<std::string> words_of(const std::string& name);
 bool is_called(const std::string& name, std::span<const std::string_view> words);
 bool has_word(const std::string& name, std::span<const std::string_view> words);
 
-// "train", "test" or "val", or nothing for a word that says none of them.
-std::string_view part_of_word(std::string_view word);
+enum class DataPart { kAll, kTrain, kTest, kValidation };
+// As DatasetFacts have it: "all", "train", "test", "val".
+std::string name_of(DataPart part);
+
+// kAll for a word that says none of them.
+DataPart part_of_word(std::string_view word);
 // What a path in a data set, "train/0000.tar" or "ds-val-0000.tar", says: the folder first, else
-// the first word of the file's name that says anything; "all" if none does.
-std::string part_of_file(const std::string& relative);
+// the first word of the file's name that says anything; kAll if none does.
+DataPart part_of_file(const std::string& relative);
 
 // Visible names in a folder that `wanted` takes; and those in its folders train and test (or val),
 // with the folder's name before them, where it has both.

@@ -193,7 +193,7 @@ Result<ImageDataset> read_tested_part(const Path& test, const Path& validation,
     data.facts.notes.push_back(
         fmt::format("the pictures in {} are left out: {} is the part to test on{}", left.string(),
                     chosen.filename().string(), validates ? ", as it has classes" : ""));
-  if (train.labelled && !list.labelled && options.labels != LabelSource::kNone)
+  if (train.labelled && !list.labelled && wants_classes(options.labels))
     data.facts.notes.push_back(fmt::format(
         "the pictures in {} have no classes, which those trained on have: they lie in no folders "
         "called so, and no metadata.csv names them",

@@ -318,6 +318,8 @@ bool insists(LabelSource source) {
   return source != LabelSource::kNone && source != LabelSource::kAuto;
 }
 
+bool insists_on_folders(LabelSource source) { return source == LabelSource::kFolders; }
+
 bool has_pictures(const Path& folder) {
   // Enough to tell: one picture, in this folder or a few below.
   const auto look = [](const auto& self, const Path& at, int depth) -> bool {

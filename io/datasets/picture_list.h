@@ -42,6 +42,8 @@ Result<PictureList> list_pictures(const Path& folder, LabelSource source,
 // Whether classes are wanted at all, and whether they have to come from where the source says.
 bool wants_classes(LabelSource source);
 bool insists(LabelSource source);
+// Whether that is folders.
+bool insists_on_folders(LabelSource source);
 
 // Whether a file is a picture that can be read, by its ending, or else by how it begins.
 bool is_picture_file(const Path& path);

@@ -77,16 +77,19 @@ Status list_archive(const Path& path, std::vector<TarSample>& out, TarLeftOut& l
 
 // Samples by the part that they are of.
 struct TarParts {
-  std::map<std::string, std::vector<TarSample>> samples;  // "train", "test", "val"; or "all"
-  std::vector<std::string> beside;                        // what is of none of them
+  std::map<DataPart, std::vector<TarSample>> samples;  // of kAll, or of the others
+  std::vector<std::string> beside;                     // what is of none of them
   TarLeftOut left_out;
 
-  const std::vector<TarSample>& of(const std::string& part) const {
+  const std::vector<TarSample>& of(DataPart part) const {
     static const std::vector<TarSample> kNone;
     const auto found = samples.find(part);
     return found == samples.end() ? kNone : found->second;
   }
-  bool parted() const { return !of("train").empty() && !(of("test").empty() && of("val").empty()); }
+  bool parted() const {
+    return !of(DataPart::kTrain).empty() &&
+           !(of(DataPart::kTest).empty() && of(DataPart::kValidation).empty());
+  }
 };
 
 // The folder that holds all of them; empty if there is none.
@@ -120,24 +123,24 @@ void take_off_wrappers(TarParts& parts) {
 // Of archives whose names say nothing: the folders train and test (or val) in them.
 void part_by_folders(TarParts& parts) {
   take_off_wrappers(parts);
-  std::vector<TarSample>& all = parts.samples["all"];
+  std::vector<TarSample>& all = parts.samples[DataPart::kAll];
   const auto part_in = [](const TarSample& sample) {
     const std::string name = sample.folders.empty() ? std::string() : sample.folders[0];
-    return is_called(name, kTrainWords)        ? "train"
-           : is_called(name, kTestWords)       ? "test"
-           : is_called(name, kValidationWords) ? "val"
-                                               : "all";
+    return is_called(name, kTrainWords)        ? DataPart::kTrain
+           : is_called(name, kTestWords)       ? DataPart::kTest
+           : is_called(name, kValidationWords) ? DataPart::kValidation
+                                               : DataPart::kAll;
   };
-  const auto has = [&](std::string_view part) {
+  const auto has = [&](DataPart part) {
     return std::any_of(all.begin(), all.end(),
                        [&](const TarSample& sample) { return part_in(sample) == part; });
   };
-  if (!has("train") || !(has("test") || has("val"))) return;
-  std::map<std::string, std::vector<TarSample>> sorted;
+  if (!has(DataPart::kTrain) || !(has(DataPart::kTest) || has(DataPart::kValidation))) return;
+  std::map<DataPart, std::vector<TarSample>> sorted;
   std::set<std::string> beside;
   for (TarSample& sample : all) {
-    const std::string part = part_in(sample);
-    if (part == "all") {
+    const DataPart part = part_in(sample);
+    if (part == DataPart::kAll) {
       beside.insert(sample.folders.empty() ? sample.picture->inside : sample.folders[0]);
       continue;
     }
@@ -150,13 +153,14 @@ void part_by_folders(TarParts& parts) {
 
 // `archives`: below `folder`.
 Result<TarParts> parts_of_archives(const Path& folder, const std::vector<std::string>& archives) {
-  std::map<std::string, std::vector<std::string>> named;
+  std::map<DataPart, std::vector<std::string>> named;
   for (const std::string& archive : archives) named[part_of_file(archive)].push_back(archive);
-  const bool parted = named.contains("train") && (named.contains("test") || named.contains("val"));
+  const bool parted = named.contains(DataPart::kTrain) &&
+                      (named.contains(DataPart::kTest) || named.contains(DataPart::kValidation));
   TarParts parts;
   for (const std::string& archive : archives) {
-    const std::string part = parted ? part_of_file(archive) : "all";
-    if (parted && part == "all") {
+    const DataPart part = parted ? part_of_file(archive) : DataPart::kAll;
+    if (parted && part == DataPart::kAll) {
       parts.beside.push_back(archive);
       continue;
     }
@@ -177,7 +181,8 @@ Status label_tar_samples(PictureList& list, std::span<const TarSample> samples, 
   const auto all = static_cast<int64_t>(samples.size());
   const auto told = count([](const TarSample& sample) { return sample.label.has_value(); });
   const auto in_folders = count([](const TarSample& sample) { return !sample.folders.empty(); });
-  const bool by_folders = source == LabelSource::kFolders;
+  const bool by_folders = insists_on_folders(source);
+  const bool may_be_folders = by_folders || !insists(source);
   std::vector<std::string> names;
   const auto named = count([](const TarSample& sample) { return !sample.name.empty(); });
   if (told == all && named == all && !by_folders) {
@@ -192,7 +197,7 @@ Status label_tar_samples(PictureList& list, std::span<const TarSample> samples, 
     return corrupt(
         "{}: {} of {} pictures have no class (NAME.cls); --labels none takes all, without classes",
         list.folder.string(), all - told, all);
-  if (in_folders == all && (by_folders || source == LabelSource::kAuto)) {
+  if (in_folders == all && may_be_folders) {
     for (const TarSample& sample : samples) names.push_back(sample.folders[0]);
     if (!by_folders)
       list.notes.push_back(
@@ -200,7 +205,7 @@ Status label_tar_samples(PictureList& list, std::span<const TarSample> samples, 
     note_odd_classes(list, names);
     return label_by_names(list, names, false, {}, of_training);
   }
-  if (in_folders > 0 && (by_folders || source == LabelSource::kAuto))
+  if (in_folders > 0 && may_be_folders)
     return invalid_argument(
         "{}: {} of {} pictures lie in no folder of the archive that could be their class; --labels "
         "none takes all, without classes",
@@ -226,13 +231,16 @@ Result<ImageDataset> read_archives(const Path& path, const Path& folder,
                                    const std::vector<std::string>& archives, Split split,
                                    const DatasetOptions& options) {
   ITO_ASSIGN(const TarParts parts, parts_of_archives(folder, archives));
-  std::string part = "all";
+  DataPart part = DataPart::kAll;
   if (parts.parted())
-    part = split == Split::kTrain ? "train" : parts.of("test").empty() ? "val" : "test";
+    part = split == Split::kTrain              ? DataPart::kTrain
+           : parts.of(DataPart::kTest).empty() ? DataPart::kValidation
+                                               : DataPart::kTest;
   if (parts.of(part).empty()) return not_found("{}: no pictures in it", path.string());
   std::optional<PictureList> training;
-  if (part != "all" && split == Split::kTest) {
-    ITO_ASSIGN(training, list_of_samples(path, parts.of("train"), options.labels, nullptr));
+  if (part != DataPart::kAll && split == Split::kTest) {
+    ITO_ASSIGN(training,
+               list_of_samples(path, parts.of(DataPart::kTrain), options.labels, nullptr));
   }
   ITO_ASSIGN(PictureList list, list_of_samples(path, parts.of(part), options.labels,
                                                training ? &*training : nullptr));
@@ -240,11 +248,11 @@ Result<ImageDataset> read_archives(const Path& path, const Path& folder,
   if (!parts.beside.empty())
     list.notes.push_back(
         fmt::format("left out, as beside parts to train and test on: {}", listed(parts.beside)));
-  if (part == "test" && !parts.of("val").empty())
+  if (part == DataPart::kTest && !parts.of(DataPart::kValidation).empty())
     list.notes.push_back("the pictures to validate on are left out: there are some to test on");
   ITO_ASSIGN(ImageDataset data, dataset_of_pictures(list, options));
   data.facts.format = archives.size() == 1 ? kTarFormat : kTarsFormat;
-  data.facts.part = part;
+  data.facts.part = name_of(part);
   return data;
 }
 

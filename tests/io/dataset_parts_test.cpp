@@ -110,7 +110,8 @@ TEST(ArrayParts, LabelsBesideImagesAreTheirs) {
                              {"X.npy", "y.npy"},
                              {"faces.npy", "labels.npy"},
                              {"cats_images.npy", "cats_labels.npy"},
-                             {"data.npy", "targets.npy"}}) {
+                             {"data.npy", "targets.npy"},
+                             {"xylophone2_x.npy", "xylophone2_y.npy"}}) {
     TempFolder folder;
     npy(folder / x, numbered(5, 10));
     npy(folder / y, classes({0, 1, 2, 0, 1}));
