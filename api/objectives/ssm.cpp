@@ -38,7 +38,7 @@ Result<Trainee> ism_objective(const TrainingInput& input) {
   if (input.dimensions() > kMaxImplicitElements)
     return invalid_argument(
         "--objective ism takes the exact trace, an evaluation for each of an image's {} numbers; "
-        "at most {} are possible: expected ssm or ssm-vr",
+        "at most {} are possible: expected a sliced form, such as ssm",
         input.dimensions(), kMaxImplicitElements);
   return matching(input, ScoreEstimator::kImplicit);
 }

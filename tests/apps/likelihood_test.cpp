@@ -70,13 +70,12 @@ TEST(Likelihood, ImagesOfAnotherSizeArePaddedResizedOrRefused) {
     file.tensors.emplace("images", tensor_from_bytes(shape, pixels));
     file.tensors.emplace("labels", tensor_from_bytes({shape[0]}, {0, 1}));
     EXPECT_TRUE(write_npz(scratch / "data.npz", file).ok());
-    return run_ito(with(
-        {"likelihood", "--model", (scratch / "model").string(), "--data",
-         (scratch / "data.npz").string(), "--num", "2", "--rtol", "0.1", "--atol", "0.1", "--json"},
-        more));
+    return run_ito(with({"likelihood", "--model", (scratch / "model").string(), "--data",
+                         (scratch / "data.npz").string(), "--num", "2", "--json"},
+                        more));
   };
   for (const std::vector<std::string>& how :
-       {std::vector<std::string>{}, {"--bound", "--terms", "2"}}) {
+       {std::vector<std::string>{"--rtol", "0.1", "--atol", "0.1"}, {"--bound", "--terms", "2"}}) {
     for (const Shape& shape : {Shape{2, 4, 8}, Shape{2, 3, 5}}) {
       const Outcome outcome = likelihood(shape, how);
       ASSERT_EQ(outcome.code, 0) << outcome.err;
