@@ -33,6 +33,7 @@ Result<SamplingLoop> empty_loop(const Network& network, const SampleOptions& opt
 // The first row of the solver that is run, and an error where nothing would be.
 Result<int> first_step(const SampleOptions& options) {
   if (!options.initial) return 0;
+  if (find_row(solver_rows(), options.sampler) == nullptr) return 0;  // which is refused for it
   if (inverts(options.sampler))
     return invalid_argument("sampler {} takes a picture as it is, so there is no strength",
                             options.sampler);
@@ -134,7 +135,11 @@ Result<SamplingLoop> sampling_loop(const Network& given, const SchedulerConfig& 
   ITO_TRY(check_inpainting(options, loop.shape));
   guide(options.control, model);
   if (const SolverEntry* row = find_row(solver_rows(), options.sampler)) {
-    ITO_ASSIGN(model, as_process(model, row->process));
+    Result<DiffusionModel> seen = as_process(model, row->process);
+    if (!seen.ok())
+      return Error{seen.error().kind,
+                   fmt::format("sampler {}: {}", options.sampler, seen.error().message)};
+    model = std::move(seen).value();
   }
   ITO_ASSIGN(model.config, as_sampler(model.config, configured_as(options.sampler)));
   ITO_ASSIGN(const int first, first_step(options));

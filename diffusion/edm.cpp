@@ -53,12 +53,6 @@ ScoreFunction score_of_denoiser(EdmDenoiser denoiser) {
   };
 }
 
-EdmDenoiser denoiser_of_score(ScoreFunction score) {
-  return [score = std::move(score)](Tensor x, Tensor sigma) {
-    return x + per_image(square(sigma), x.rank()) * score(x, sigma);
-  };
-}
-
 Tensor edm_loss(const EdmDenoiser& denoiser, const EdmPreconditioning& preconditioning, Tensor y,
                 Tensor noise, Tensor sigma) {
   const Tensor error = square(denoiser(y + noise, sigma) - y);

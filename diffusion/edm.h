@@ -38,8 +38,6 @@ using EdmDenoiser = std::function<Tensor(Tensor x, Tensor sigma)>;
 EdmDenoiser edm_denoiser(EdmNetwork network, EdmPreconditioning preconditioning);
 // ∇ ln p(x; σ) = (D(x; σ) - x)/σ², eq. 3; the time of the Sde kind kEdm is σ.
 ScoreFunction score_of_denoiser(EdmDenoiser denoiser);
-// The other way: D = x + σ² s.
-EdmDenoiser denoiser_of_score(ScoreFunction score);
 
 // λ(σ) Σ |D(y + n; σ) - y|² per image (eq. 2 and 8; n already has deviation σ), f32 [n].
 Tensor edm_loss(const EdmDenoiser& denoiser, const EdmPreconditioning& preconditioning, Tensor y,

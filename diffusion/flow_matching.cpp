@@ -50,10 +50,6 @@ FlowPoint flow_point(FlowPath path, double t) {
   return {.a = a, .s = s, .on_x0 = -s, .on_noise = a};
 }
 
-double flow_timestep(FlowPath path, double t, int timesteps) {
-  return t * timesteps - (path == FlowPath::kTrigonometric ? kHalfStep : 0);
-}
-
 std::vector<double> trigonometric_betas(int timesteps) {
   std::vector<double> betas;
   double before = 1;

@@ -38,9 +38,6 @@ struct FlowPoint {
 };
 FlowPoint flow_point(FlowPath path, double t);
 
-// What the network of T timesteps is told at time t.
-double flow_timestep(FlowPath path, double t, int timesteps);
-
 // β_i of the chain with ᾱ_i = cos²(π/2 (i + 1/2)/T), i = 0 .. T-1: what a trigonometric path visits
 // at its timesteps.
 std::vector<double> trigonometric_betas(int timesteps);

@@ -133,12 +133,6 @@ Tensor predicted_epsilon(Prediction prediction, Tensor x, Tensor output, Tensor 
   CHECK(false, "unknown prediction");
 }
 
-Tensor predicted_v(Prediction prediction, Tensor x, Tensor output, Tensor a, Tensor s) {
-  if (prediction == Prediction::kV) return output;
-  return a * predicted_epsilon(prediction, x, output, a, s) -
-         s * predicted_x0(prediction, x, output, a, s);
-}
-
 Tensor predicted_score(Prediction prediction, Tensor x, Tensor output, Tensor a, Tensor s) {
   if (prediction == Prediction::kScore) return output;
   return -(predicted_epsilon(prediction, x, output, a, s) / s);

@@ -59,10 +59,9 @@ std::pair<LinearForm, LinearForm> sigma_forms(Prediction prediction, double a, d
 // Whether published schedulers that tell the network ln(σ)/4 do so of networks of this prediction.
 bool is_told_level(Prediction prediction);
 
-// The same in the graph, and the other two meanings.
+// The same in the graph, and the score.
 Tensor predicted_x0(Prediction prediction, Tensor x, Tensor output, Tensor a, Tensor s);
 Tensor predicted_epsilon(Prediction prediction, Tensor x, Tensor output, Tensor a, Tensor s);
-Tensor predicted_v(Prediction prediction, Tensor x, Tensor output, Tensor a, Tensor s);
 Tensor predicted_score(Prediction prediction, Tensor x, Tensor output, Tensor a, Tensor s);
 
 // What adding g to the score adds to a prediction; `signal` stands for a where it is divided by.

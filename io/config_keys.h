@@ -20,7 +20,6 @@ namespace ito {
 using Choices = std::span<const std::string_view>;
 
 inline constexpr int kMaxLayers = 1000;  // far beyond any model; keeps products inside an int
-inline constexpr int kMaxChannels = 1 << 20;
 
 inline Status check_choice(const std::string& where, const char* key, const std::string& value,
                            Choices choices) {

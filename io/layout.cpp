@@ -45,16 +45,4 @@ std::vector<float> nhwc_to_nchw(const std::vector<float>& values, const Shape& n
   return transpose(values, nhwc, {0, 3, 1, 2});
 }
 
-std::vector<float> oihw_to_hwio(const std::vector<float>& values, const Shape& oihw) {
-  return transpose(values, oihw, {2, 3, 1, 0});
-}
-
-std::vector<float> hwio_to_oihw(const std::vector<float>& values, const Shape& hwio) {
-  return transpose(values, hwio, {3, 2, 0, 1});
-}
-
-std::vector<float> swap_matrix(const std::vector<float>& values, const Shape& matrix) {
-  return transpose(values, matrix, {1, 0});
-}
-
 }  // namespace ito

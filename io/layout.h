@@ -18,11 +18,4 @@ Shape transposed_shape(const Shape& shape, const std::vector<int>& order);
 std::vector<float> nchw_to_nhwc(const std::vector<float>& values, const Shape& nchw);
 std::vector<float> nhwc_to_nchw(const std::vector<float>& values, const Shape& nhwc);
 
-// Convolution weights [Cout,Cin,KH,KW] ↔ [KH,KW,Cin,Cout].
-std::vector<float> oihw_to_hwio(const std::vector<float>& values, const Shape& oihw);
-std::vector<float> hwio_to_oihw(const std::vector<float>& values, const Shape& hwio);
-
-// Linear weights [out,in] ↔ [in,out].
-std::vector<float> swap_matrix(const std::vector<float>& values, const Shape& matrix);
-
 }  // namespace ito

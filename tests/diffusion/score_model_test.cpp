@@ -59,7 +59,7 @@ TEST(ScoreModel, AnEdmNetworkIsPreconditionedAsItsSchedulerSays) {
     const Denoiser network = [&](Tensor scaled, Tensor c_noise) {
       const EdmPreconditioning p{.sigma_data = 0.7};
       const Tensor sigma = exp(c_noise * 4.0), x = scaled / per_image(p.c_in(sigma), 2);
-      const Tensor best = denoiser_of_score(exact)(x, sigma);
+      const Tensor best = x + per_image(square(sigma), 2) * exact(x, sigma);
       return (best - per_image(p.c_skip(sigma), 2) * x) / per_image(p.c_out(sigma), 2) * sign;
     };
     expect_close(scores(network_score(network, NoiseInput::kTimestep, config), points),

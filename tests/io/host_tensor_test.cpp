@@ -67,18 +67,18 @@ TEST(Layout, ConvolutionWeightsKeepTheirMeaning) {
   for (int o = 0; o < 3; ++o)
     for (int i = 0; i < 2; ++i)
       for (int x = 0; x < 4; ++x) weights.push_back(static_cast<float>(100 * o + 10 * i + x));
-  std::vector<float> inside = oihw_to_hwio(weights, oihw);
+  std::vector<float> inside = transpose(weights, oihw, {2, 3, 1, 0});
   for (int x = 0; x < 4; ++x)
     for (int i = 0; i < 2; ++i)
       for (int o = 0; o < 3; ++o)
         EXPECT_EQ(inside[static_cast<size_t>((x * 2 + i) * 3 + o)],
                   static_cast<float>(100 * o + 10 * i + x));
   EXPECT_EQ(transposed_shape(oihw, {2, 3, 1, 0}), (Shape{1, 4, 2, 3}));
-  EXPECT_EQ(hwio_to_oihw(inside, {1, 4, 2, 3}), weights);
+  EXPECT_EQ(transpose(inside, {1, 4, 2, 3}, {3, 2, 0, 1}), weights);
 }
 
 TEST(Layout, MatrixAndDegenerateShapes) {
-  EXPECT_EQ(swap_matrix({1, 2, 3, 4, 5, 6}, {2, 3}), (std::vector<float>{1, 4, 2, 5, 3, 6}));
+  EXPECT_EQ(transpose({1, 2, 3, 4, 5, 6}, {2, 3}, {1, 0}), (std::vector<float>{1, 4, 2, 5, 3, 6}));
   EXPECT_EQ(transpose({}, {0, 3}, {1, 0}), std::vector<float>{});
   EXPECT_EQ(transpose({7}, {}, {}), std::vector<float>{7});
 }
