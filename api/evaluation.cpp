@@ -80,7 +80,8 @@ Result<SetScore> Evaluator::score_of(const ImageDataset& data, int64_t count) {
 
 Result<SampleScore> Evaluator::score(const Model& model, const SampleOptions& options,
                                      int64_t count, const std::function<bool(int64_t)>& after_step,
-                                     std::span<const uint32_t> classes_judged) {
+                                     std::span<const uint32_t> classes_judged,
+                                     std::span<const uint32_t> classes_drawn) {
   SampleOptions batched = options;
   batched.batch = std::min(options_.batch, count);
   ITO_ASSIGN(auto session, SamplingSession::create(device_, model, batched));
@@ -104,6 +105,8 @@ Result<SampleScore> Evaluator::score(const Model& model, const SampleOptions& op
     for (int64_t i = first; i < std::min(first + batched.batch, count); ++i) {
       const uint32_t seed = static_cast<uint32_t>(i);
       requests.push_back({.seed = seed, .label = classes > 0 ? seed % classes : 0});
+      if (!classes_drawn.empty())
+        requests.back().label = classes_drawn[seed % classes_drawn.size()];
       labels.push_back(requests.back().label);
     }
     ITO_ASSIGN(std::vector<float> images,

@@ -60,15 +60,16 @@ class Evaluator {
   // Numbers that the network sees in one image.
   int64_t features() const { return features_->count(); }
 
-  // Draws images with seeds 0, 1, ..., count - 1 (class: seed modulo classes) and judges them, each
-  // value clipped to [-1, 1]. after_step is called after each step of the sampler with the number
-  // of images finished; false stops with kInterrupted. Errors: as of SamplingSession; a model whose
-  // images or classes are not the judges'.
-  // `judged`: the classifier's number of each class of the model (io/class_names.h); empty: the
-  // same.
+  // Draws images with seeds 0, 1, ..., count - 1 (class: the seed modulo the classes drawn) and
+  // judges them, each value clipped to [-1, 1]. after_step is called after each step of the sampler
+  // with the number of images finished; false stops with kInterrupted. Errors: as of
+  // SamplingSession; a model whose images or classes are not the judges'. `judged`: the
+  // classifier's number of each class of the model (io/class_names.h); empty: the same. `drawn`:
+  // the classes that images are drawn of; empty: all of the model's.
   Result<SampleScore> score(const Model& model, const SampleOptions& options, int64_t count,
                             const std::function<bool(int64_t)>& after_step,
-                            std::span<const uint32_t> judged = {});
+                            std::span<const uint32_t> judged = {},
+                            std::span<const uint32_t> drawn = {});
 
  private:
   Evaluator(vk::Device& device, const EvaluatorOptions& options)

@@ -60,6 +60,8 @@ class Evaluation {
   ImageDataset train_, test_;
   std::optional<Component> classifier_, features_;
   JudgedClasses judged_;  // the classifier's classes of the model's under way
+  // Its classes that images are drawn of, where some stand for none or had no images.
+  std::vector<uint32_t> drawn_;
   std::unique_ptr<Evaluator> evaluator_;
   Json known_likelihood_;  // "model identity" → numbers, of this call
 };
@@ -115,7 +117,7 @@ Result<Json> Evaluation::score(const std::string& name, const Model& model, cons
     return goes_on();
   };
   const Result<SampleScore> scored =
-      evaluator_->score(model, options, job_.samples, after, judged_.numbers);
+      evaluator_->score(model, options, job_.samples, after, judged_.numbers, drawn_);
   if (!scored.ok()) {
     // A sampler that this model does not take is a row too, not the end of the table.
     const ErrorKind kind = scored.error().kind;
@@ -133,6 +135,10 @@ Status Evaluation::evaluate(const std::string& name, const Model& model,
                             const std::optional<ClassNames>& names) {
   const std::string weights = weights_of(model);
   judged_ = {};
+  drawn_.clear();
+  const auto classes = static_cast<size_t>(model.num_classes());
+  if (names && names->names.size() <= classes) drawn_ = names->trained();
+  if (drawn_.size() == classes) drawn_.clear();
   if (classifier_ && model.num_classes() > 0) {
     ITO_ASSIGN(const std::optional<ClassNames> judge_names, read_class_names(job_.classifier));
     ITO_ASSIGN(judged_,
@@ -156,6 +162,7 @@ Status Evaluation::evaluate(const std::string& name, const Model& model,
     // Older tables have no such member; their features were the classifier's.
     if (!job_.features.empty()) key["features"] = weights_of(*features_);
     if (judged_.moved) key["judged"] = judged_.numbers;
+    if (!drawn_.empty()) key["classes"] = drawn_;
     if (job_.judging.blocks != EvaluatorOptions().blocks) key["blocks"] = job_.judging.blocks;
     Json row;
     if (const Json* known = table_.find(key)) {

@@ -84,5 +84,25 @@ TEST_F(SortedData, TheFloorOfATableIsOfAllClasses) {
   EXPECT_NE(table.find("torch.randperm"), std::string::npos) << table;
 }
 
+// A row of the class table that stands for no class is none to be drawn.
+TEST_F(SortedData, EvaluationDrawsTrainedClassesOnly) {
+  const auto train = [&](const char* out, const std::vector<std::string>& more) {
+    return run_ito(with({"train", "--data", data(), "--out", path(out), "--steps", "2", "--batch",
+                         "12", "--channels", "8,16", "--norm-groups", "4", "--size", "8"},
+                        more))
+        .code;
+  };
+  ASSERT_EQ(train("judge", {"--classifier"}), 0);
+  ASSERT_EQ(train("guided", {"--timesteps", "20", "--class-dropout", "0.5"}), 0);
+  const Outcome outcome = run_ito({"evaluate", "--model", "guided=" + path("guided"), "--sampler",
+                                   "ddim --steps 2", "--classifier", path("judge"), "--data",
+                                   data(), "--num", "30", "--out", path("g.md"), "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json row = Json::parse(outcome.out)[1];
+  EXPECT_EQ(row["samples"], 30) << row.dump();
+  EXPECT_TRUE(row.contains("recognised_percent")) << row.dump();
+  EXPECT_EQ(row["recognised_by_class"].size(), 3u) << row.dump();
+}
+
 }  // namespace
 }  // namespace ito::test
