@@ -135,10 +135,8 @@ Status Evaluation::evaluate(const std::string& name, const Model& model,
                             const std::optional<ClassNames>& names) {
   const std::string weights = weights_of(model);
   judged_ = {};
-  drawn_.clear();
-  const auto classes = static_cast<size_t>(model.num_classes());
-  if (names && names->names.size() <= classes) drawn_ = names->trained();
-  if (drawn_.size() == classes) drawn_.clear();
+  drawn_ = drawn_classes(names, model.num_classes());
+  if (drawn_.size() == static_cast<size_t>(model.num_classes())) drawn_.clear();
   if (classifier_ && model.num_classes() > 0) {
     ITO_ASSIGN(const std::optional<ClassNames> judge_names, read_class_names(job_.classifier));
     ITO_ASSIGN(judged_,

@@ -236,18 +236,15 @@ uint32_t SamplingJob::classes() const {
 // is the seed that chooses, so that a seed means one image however a job is split.
 Status SamplingJob::choose_requests() {
   const uint32_t classes = this->classes();
-  std::vector<uint32_t> drawn;
-  // The model may have a row more, for images of no class.
-  if (names_ && names_->names.size() <= static_cast<size_t>(classes)) drawn = names_->trained();
+  const std::vector<uint32_t> drawn = drawn_classes(names_, static_cast<int>(classes));
   const std::optional<ClassifierFree>& guidance = job_.options.classifier_free;
   const Signature& signature = model_.network.signature();
   if (guidance && !guidance->null_class && names_ && signature.latent == 0 &&
       model_.num_classes() > 0 && names_->names.size() == static_cast<size_t>(model_.num_classes()))
     return invalid_argument(
         "--guidance-scale compares with a class that stands for none, and each of the {} classes "
-        "of "
-        "{} stands for images: --null-class N says which to take (ito train --class-dropout makes "
-        "one)",
+        "of {} stands for images: --null-class N says which to take (ito train --class-dropout "
+        "makes one)",
         names_->names.size(), job_.model.string());
   if (classes == 0 && job_.classes != kAllClasses)
     return invalid_argument("the model in {} has no classes, --class {} was given",

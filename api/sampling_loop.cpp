@@ -30,7 +30,7 @@ Result<SamplingLoop> empty_loop(const Network& network, const SampleOptions& opt
   return loop;
 }
 
-// The first row of the solver that is run, and an error where nothing would be.
+// The first step of the solver that is run, and an error where nothing would be.
 Result<int> first_step(const SampleOptions& options) {
   if (!options.initial) return 0;
   if (find_row(solver_rows(), options.sampler) == nullptr) return 0;  // which is refused for it

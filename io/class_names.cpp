@@ -48,6 +48,11 @@ std::vector<uint32_t> ClassNames::trained() const {
   return list;
 }
 
+std::vector<uint32_t> drawn_classes(const std::optional<ClassNames>& names, int classes) {
+  if (!names || names->names.size() > static_cast<size_t>(classes)) return {};
+  return names->trained();
+}
+
 ClassNames class_names(const ImageDataset& data) {
   ClassNames names;
   names.images = data.class_counts();

@@ -24,6 +24,11 @@ struct ClassNames {
 // Classes that are called as they are numbered have no names.
 bool has_names(const std::optional<ClassNames>& classes);
 
+// The classes that images are drawn of: of a model with `classes` rows in its class table, which
+// may have one more, for images of no class, those that had images; empty: nothing is known of
+// them.
+std::vector<uint32_t> drawn_classes(const std::optional<ClassNames>& names, int classes);
+
 ClassNames class_names(const ImageDataset& data);
 // Atomic. Errors: kIo.
 Status write_class_names(const Path& folder, const ClassNames& names);
