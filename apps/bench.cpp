@@ -179,9 +179,10 @@ Json row_json(const Running& r, bool compile_times) {
               {"gbps", bytes(r) / ms / 1e6},
               {"host_ms", median(r.host_ms)},
               {"process_ms", median(r.process_ms)},
-              {"kernels", r.executor->plan().calls.size()},
+              {"kernels", r.executor->plan().calls.size() - r.executor->plan().prologue},
               {"peak_bytes", r.totals.memory(r.executor->plan())},
-              {"arena_bytes", r.executor->plan().arena_size}};
+              {"arena_bytes", r.executor->plan().arena_size},
+              {"kept_bytes", r.executor->plan().kept_bytes}};
   if (!c.shape.empty()) row["shape"] = c.shape;
   if (compile_times) {
     row["compile_cold_s"] = r.cold_seconds;

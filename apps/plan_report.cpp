@@ -48,7 +48,13 @@ const char* role_name(ExternalRole role) {
 
 PlanTotals plan_totals(const Plan& plan) {
   PlanTotals totals;
-  for (const KernelCall& call : plan.calls) {
+  for (size_t i = 0; i < plan.calls.size(); ++i) {
+    const KernelCall& call = plan.calls[i];
+    if (i < plan.prologue) {
+      totals.prologue_flops += call.flops;
+      totals.prologue_bytes += call.bytes_read + call.bytes_written;
+      continue;
+    }
     totals.flops += call.flops;
     totals.bytes_read += call.bytes_read;
     totals.bytes_written += call.bytes_written;
@@ -73,7 +79,9 @@ std::string plan_text(const Plan& plan) {
     text += fmt::format("  {:<7} {} {}{}  {}\n", role_name(e.role), e.name, dtype_name(e.dtype),
                         e.shape.to_string(), bytes_text(e.size));
   text += "\ncalls, in order; | marks a barrier before the call; places are buffer+offset:bytes\n";
+  if (plan.prologue > 0) text += "prologue, which runs when parameters have changed\n";
   for (size_t i = 0; i < plan.calls.size(); ++i) {
+    if (i > 0 && i == plan.prologue) text += "every replay\n";
     const KernelCall& call = plan.calls[i];
     text +=
         fmt::format("{:>4}{} {}  groups {}x{}x{}  {:.3f} MFLOP  read {}  written {}  {}\n", i,
@@ -89,11 +97,14 @@ std::string plan_text(const Plan& plan) {
       "\n{} calls of {} kernels, {:.3f} GFLOP (the mathematics asks for {:.3f})\n"
       "bytes read {}, written {}, together {}\n"
       "ideal {} (each tensor of the unfused program touched once), ratio {:.2f}\n"
-      "memory: arena {}, constants {}, externals {}\n",
-      plan.calls.size(), plan.kernels.size(), static_cast<double>(totals.flops) / 1e9,
-      static_cast<double>(plan.ideal_flops) / 1e9, totals.bytes_read, totals.bytes_written,
-      totals.bytes(), plan.ideal_bytes, totals.ratio(plan), bytes_text(plan.arena_size),
-      bytes_text(plan.constants.size()), bytes_text(totals.external_bytes));
+      "prologue: {} calls, {:.3f} GFLOP, bytes read and written {}\n"
+      "memory: arena {} ({} of it kept for the prologue's results), constants {}, externals {}\n",
+      plan.calls.size() - plan.prologue, plan.kernels.size(),
+      static_cast<double>(totals.flops) / 1e9, static_cast<double>(plan.ideal_flops) / 1e9,
+      totals.bytes_read, totals.bytes_written, totals.bytes(), plan.ideal_bytes, totals.ratio(plan),
+      plan.prologue, static_cast<double>(totals.prologue_flops) / 1e9, totals.prologue_bytes,
+      bytes_text(plan.arena_size), bytes_text(plan.kept_bytes), bytes_text(plan.constants.size()),
+      bytes_text(totals.external_bytes));
   return text;
 }
 
@@ -105,8 +116,10 @@ Json plan_json(const Plan& plan) {
                          {"dtype", dtype_name(e.dtype)},
                          {"shape", e.shape.dims()},
                          {"bytes", e.size}});
-  for (const KernelCall& call : plan.calls)
+  for (size_t i = 0; i < plan.calls.size(); ++i) {
+    const KernelCall& call = plan.calls[i];
     calls.push_back({{"kernel", plan.kernels[call.kernel].name},
+                     {"prologue", i < plan.prologue},
                      {"label", call.label},
                      {"expression", call.expression},
                      {"groups", call.groups},
@@ -116,6 +129,7 @@ Json plan_json(const Plan& plan) {
                      {"bytes_written", call.bytes_written},
                      {"reads", ranges(plan, call, call.reads)},
                      {"writes", ranges(plan, call, call.writes)}});
+  }
   const PlanTotals totals = plan_totals(plan);
   return {{"name", plan.name},
           {"externals", externals},
@@ -127,7 +141,11 @@ Json plan_json(const Plan& plan) {
           {"ideal_bytes", plan.ideal_bytes},
           {"ideal_flops", plan.ideal_flops},
           {"ratio", totals.ratio(plan)},
+          {"prologue_calls", plan.prologue},
+          {"prologue_flops", totals.prologue_flops},
+          {"prologue_bytes", totals.prologue_bytes},
           {"arena_bytes", plan.arena_size},
+          {"kept_bytes", plan.kept_bytes},
           {"constant_bytes", plan.constants.size()}};
 }
 

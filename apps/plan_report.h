@@ -9,8 +9,10 @@
 
 namespace ito::apps {
 
+// Of a replay that finds its parameters as they were; what the prologue does is counted by itself.
 struct PlanTotals {
   uint64_t flops = 0, bytes_read = 0, bytes_written = 0;
+  uint64_t prologue_flops = 0, prologue_bytes = 0;
   uint64_t external_bytes = 0;
   uint64_t bytes() const { return bytes_read + bytes_written; }
   // Of moved bytes to Plan::ideal_bytes.

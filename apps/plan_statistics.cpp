@@ -90,6 +90,7 @@ Json statistics_json(const vk::DeviceInfo& device, const Plan& plan,
           {"driver", device.driver},
           {"plan", plan.name},
           {"dispatches", plan.calls.size()},
+          {"prologue_dispatches", plan.prologue},
           {"narrow_dispatches", narrow_dispatches(kernels)},
           {"spills", or_null(total_spills(kernels))},
           {"kernels", std::move(list)}};

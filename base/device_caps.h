@@ -59,6 +59,8 @@ struct DeviceCaps {
   uint32_t compute_units = 0;
   // Bytes of the largest piece of device memory; no tensor is larger.
   uint64_t max_allocation_bytes = UINT64_MAX;
+  // Bytes of device memory that there are for everything together.
+  uint64_t memory_bytes = UINT64_MAX;
   bool subgroup_arithmetic = false;
   bool shader_float16 = false;  // arithmetic with 16-bit floats in shaders
   bool storage_16bit = false;   // loads and stores of 16 bits

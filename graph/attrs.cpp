@@ -12,7 +12,9 @@ namespace ito {
 namespace {
 
 std::string text(std::monostate) { return ""; }
-std::string text(const InputAttr& a) { return fmt::format("{{name={}}}", a.name); }
+std::string text(const InputAttr& a) {
+  return fmt::format("{{name={}{}}}", a.name, a.parameter ? ", parameter" : "");
+}
 
 // Small data in full; large data by hash and count, because text is for reading and hashing.
 std::string text(const ConstantAttr& a) {

@@ -14,6 +14,8 @@ namespace ito {
 
 struct InputAttr {
   std::string name;
+  // What a network has learned: written seldom, read at every evaluation (passes/prologue).
+  bool parameter = false;
   bool operator==(const InputAttr&) const = default;
 };
 

@@ -22,7 +22,11 @@ Tensor like(Tensor x, double value) { return full(x.graph(), x.shape(), value, x
 }  // namespace
 
 Tensor input(Graph& graph, std::string name, Shape shape, DType dtype) {
-  return graph.add(Op::kInput, dtype, std::move(shape), {}, InputAttr{std::move(name)});
+  return graph.add(Op::kInput, dtype, std::move(shape), {}, InputAttr{std::move(name), false});
+}
+
+Tensor parameter_input(Graph& graph, std::string name, Shape shape, DType dtype) {
+  return graph.add(Op::kInput, dtype, std::move(shape), {}, InputAttr{std::move(name), true});
 }
 
 Tensor constant(Graph& graph, Shape shape, std::vector<double> data, DType dtype) {

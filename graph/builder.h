@@ -15,6 +15,9 @@ namespace ito {
 
 // Leaves.
 Tensor input(Graph& graph, std::string name, Shape shape, DType dtype = DType::kF32);
+// An input that changes seldom: what depends on such ones alone is computed when they have changed,
+// not at every replay (passes/prologue.h).
+Tensor parameter_input(Graph& graph, std::string name, Shape shape, DType dtype = DType::kF32);
 template <typename T, typename Name>
 Tensor input(Graph& graph, const Port<T, Name>& port, Shape shape) {
   return input(graph, std::string(port.name), std::move(shape), kPortType<T>);

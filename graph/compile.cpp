@@ -13,6 +13,7 @@
 #include "graph/passes/join.h"
 #include "graph/passes/passes.h"
 #include "graph/passes/plan_memory.h"
+#include "graph/passes/prologue.h"
 #include "graph/passes/rewrite.h"
 #include "graph/passes/schedule.h"
 
@@ -25,10 +26,11 @@ bool overlaps(const BufferRange& a, const BufferRange& b) {
 }
 
 // A barrier stands before a call that touches what an unfinished call wrote, or writes what one
-// reads. Ranges compare by place in memory, so arena sharing is covered.
-void place_barriers(std::vector<KernelCall>& calls) {
+// reads, and behind the prologue. Ranges compare by place in memory, so arena sharing is covered.
+void place_barriers(std::vector<KernelCall>& calls, size_t prologue) {
   std::vector<BufferRange> written, read;
   for (KernelCall& call : calls) {
+    call.barrier_before = prologue > 0 && &call == &calls[0] + prologue;
     auto hits = [&](const std::vector<BufferRange>& pending, size_t i) {
       for (const BufferRange& range : pending)
         if (overlaps(range, call.arguments[i])) return true;
@@ -73,13 +75,16 @@ class PlanBuilder {
              fused_.kernels[end].dispatch == fused_.kernels[first].dispatch)
         ++end;
       end - first == 1 ? add_call(first) : add_joined_call(first, end);
+      if (fused_.kernels[first].prologue)
+        plan_.prologue = static_cast<uint32_t>(plan_.calls.size());
     }
     for (const auto& [output, external] : memory_.copies) add_copy(output, external);
-    place_barriers(plan_.calls);
+    place_barriers(plan_.calls, plan_.prologue);
     plan_.externals = std::move(memory_.externals);
     plan_.constants = std::move(memory_.constants);
     plan_.arena_size = memory_.arena_size;
     plan_.arena_piece = memory_.arena_piece;
+    plan_.kept_bytes = memory_.kept_bytes;
     return std::move(plan_);
   }
 
@@ -277,6 +282,7 @@ Result<Plan> compile(const Program& program, const DeviceCaps& caps,
   ITO_TRY(check_sizes(program));
   ITO_TRY(check_multiply(program, caps));
   uint64_t ideal = ideal_bytes(program);
+  const uint64_t kept = prologue_limit(options.prologue_bytes, caps);
   // Constants first: later passes see shapes and values in their simplest form.
   Program current = canonicalize(program);
   // Composites without a kernel of their own become primitives, which meet their own gradients'
@@ -287,7 +293,7 @@ Result<Plan> compile(const Program& program, const DeviceCaps& caps,
   // are there.
   if (program.multiply != DType::kF32) current = autocast(current, program.multiply);
   // Contractions need padded operands as nodes of their own before fusion can feed them.
-  current = lower(current, caps);
+  current = lower(current, caps, kept);
   // Folding what lowering built (masks, flips of constants).
   current = canonicalize(current);
   // Every result its own node, so that fusion can give each a place.
@@ -295,6 +301,8 @@ Result<Plan> compile(const Program& program, const DeviceCaps& caps,
   ITO_TRY(check_sizes(current));
   // Which kernel computes what.
   FusedProgram fused = fuse(current, options.fuse, caps);
+  // What runs only when parameters have changed.
+  limit_prologue(fused, kept);
   // In which order.
   schedule(fused);
   // GLSL, and which kernels run together: needs the order and the sizes of the kernels.

@@ -20,6 +20,9 @@ struct CompileOptions {
   bool fuse = true;          // false: one kernel per op, for tests of the fuser
   bool reuse_memory = true;  // false: no aliasing in the arena, for tests of the planner
   AttentionForm attention = AttentionForm::kFastest;
+  // Of what the prologue stores (passes/prologue.h), at most; of a device's memory it is at most a
+  // quarter. 0: no prologue, parameters are prepared at every replay.
+  uint64_t prologue_bytes = uint64_t{1} << 30;
 };
 
 Result<Plan> compile(const Program& program, const DeviceCaps& caps,

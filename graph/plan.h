@@ -89,7 +89,11 @@ struct Plan {
   std::vector<KernelCall> calls;
   std::vector<External> externals;
   std::vector<uint8_t> constants;  // one blob; ranges of BufferSpace::kConstant point into it
-  uint64_t arena_size = 0;         // bytes of scratch
+  // The first so many calls depend on parameters and constants alone: they need to run again only
+  // when parameters have changed. What others read of their results, nothing else overwrites.
+  uint32_t prologue = 0;
+  uint64_t arena_size = 0;  // bytes of scratch
+  uint64_t kept_bytes = 0;  // of these, what the prologue leaves to other calls
   // No range of the arena crosses a multiple of this many bytes, so that it may lie in pieces; 0:
   // it is one piece.
   uint64_t arena_piece = 0;

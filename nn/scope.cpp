@@ -14,7 +14,8 @@ FlatTensors flat_inputs(Graph& graph, std::string_view name, const ParameterSet&
   FlatTensors flat;
   const std::span<const Segment> segments = set.segments();
   for (size_t k = 0; k < segments.size(); ++k)
-    flat.push_back(input(graph, segment_name(name, k, segments.size()), Shape{segments[k].size}));
+    flat.push_back(
+        parameter_input(graph, segment_name(name, k, segments.size()), Shape{segments[k].size}));
   return flat;
 }
 

@@ -88,6 +88,7 @@ Result<std::unique_ptr<Executor>> Executor::create(vk::Device& device, Plan plan
   // On a CPU driver the first replay compiles the kernels: its time says nothing.
   self->replays_to_measure_ = device.caps().is_cpu ? 2 : 1;
   self->measurements_left_ = options.profile ? 0 : kMeasurements;
+  self->find_prologue_memory();
   return self;
 }
 
@@ -124,6 +125,7 @@ Status Executor::ensure_external(size_t index) {
   ITO_ASSIGN(externals_[index], allocate(external.dtype, external.shape, external.size, 0));
   own_external_[index] = true;
   recorded_ = false;
+  if (prologue_reads_[index]) prologue_versions_.reset();
   return {};
 }
 
@@ -142,6 +144,7 @@ Status Executor::bind(std::string_view name, DeviceTensor tensor) {
   externals_[index] = std::move(tensor);
   own_external_[index] = false;
   recorded_ = false;
+  if (prologue_reads_[index]) prologue_versions_.reset();
   return {};
 }
 
@@ -169,6 +172,7 @@ Status Executor::enqueue_write(std::string_view name, std::span<const std::byte>
   ITO_ASSIGN(const size_t index, find(name));
   ITO_TRY(check_bytes(plan_.externals[index], data.size()));
   ITO_TRY(ensure_external(index));
+  flush_before_prologue_ |= prologue_reads_[index];
   return uploads_.write(externals_[index].buffer(), externals_[index].offset(), data);
 }
 
@@ -233,50 +237,58 @@ Status Executor::write_tables() {
   return vk::upload_now(device_, *tables_.buffer(), tables_.offset(), bytes);
 }
 
-// Cuts the calls by the estimates at hand and records each slice. Time marks: in profile mode one
-// before each slice and one after each dispatch, otherwise one before and one after each slice.
 Status Executor::record_slices() {
   ITO_TRY(wait());
   ITO_TRY(write_tables());
-  std::vector<Slice> slices = slice_calls(plan_, call_ms_, options_.max_submit_ms);
+  ITO_TRY(record_slices(prologue_, 0, plan_.prologue, options_.profile));
+  ITO_TRY(record_slices(replay_, plan_.prologue, plan_.calls.size(),
+                        options_.profile || measurements_left_ > 0));
+  recorded_ = true;
+  return {};
+}
+
+// Cuts the calls by the estimates at hand and records each slice.
+Status Executor::record_slices(Recording& recording, size_t first_call, size_t end_call,
+                               bool timed) {
+  std::vector<Slice> slices =
+      slice_calls(plan_, call_ms_, options_.max_submit_ms, first_call, end_call);
   uint32_t marks = 0;
   for (const Slice& slice : slices)
     marks += options_.profile ? static_cast<uint32_t>(slice.dispatches.size()) + 1 : 2;
-  slice_times_.reset();
-  const bool timed = options_.profile || measurements_left_ > 0;
+  recording.times.reset();
   if (timed && marks > 0) {
     auto times = vk::Timestamps::create(device_, marks);
     if (times.ok())
-      slice_times_ = std::move(times).value();
+      recording.times = std::move(times).value();
     else if (options_.profile)
       return times.error();
     else
       measurements_left_ = 0;  // no clock: the guesses stand
   }
-  slices_.resize(slices.size());
+  const vk::Timestamps* times = recording.times.get();
+  recording.slices.resize(slices.size());
   uint32_t mark = 0;
   for (size_t s = 0; s < slices.size(); ++s) {
-    Recorded& recorded = slices_[s];
+    Recorded& recorded = recording.slices[s];
     recorded.slice = std::move(slices[s]);
     if (!recorded.commands.valid()) {
       ITO_ASSIGN(recorded.commands, vk::CommandBuffer::create(device_));
     }
     ITO_ASSIGN(vk::CommandRecorder recorder, recorded.commands.begin());
-    if (slice_times_ != nullptr && s == 0) recorder.reset(*slice_times_);
+    if (times != nullptr && s == 0) recorder.reset(*times);
     recorder.begin_barrier();
-    if (slice_times_ != nullptr) recorder.timestamp(*slice_times_, mark++);
+    if (times != nullptr) recorder.timestamp(*times, mark++);
     bool first = true;
     for (const Dispatch& dispatch : recorded.slice.dispatches) {
       if (!first && (dispatch.barrier_before || options_.profile)) recorder.barrier();
       first = false;
       record_dispatch(recorder, dispatch);
-      if (options_.profile) recorder.timestamp(*slice_times_, mark++);
+      if (options_.profile) recorder.timestamp(*times, mark++);
     }
-    if (slice_times_ != nullptr && !options_.profile) recorder.timestamp(*slice_times_, mark++);
+    if (times != nullptr && !options_.profile) recorder.timestamp(*times, mark++);
     recorder.end_barrier();
     ITO_TRY(recorded.commands.end());
   }
-  recorded_ = true;
   return {};
 }
 
@@ -298,7 +310,12 @@ Status Executor::submit_slice(const vk::CommandBuffer& commands) {
 }
 
 Status Executor::replay_once() {
-  for (const Recorded& recorded : slices_) ITO_TRY(submit_slice(recorded.commands));
+  ITO_TRY(run_prologue_if_due());
+  Status status;
+  for (const Recorded& recorded : replay_.slices)
+    if (status.ok()) status = submit_slice(recorded.commands);
+  tell_of_writes();
+  ITO_TRY(status);
   if (options_.profile) return collect_profile();
   if (measurements_left_ > 0 && --replays_to_measure_ == 0) return measure();
   return {};
@@ -307,41 +324,49 @@ Status Executor::replay_once() {
 // Learns from the replay just submitted, and cuts the submissions again where they were far off.
 Status Executor::measure() {
   ITO_TRY(wait());
-  ITO_ASSIGN(const std::vector<double> marks, slice_times_->read());
+  ITO_ASSIGN(const std::vector<double> marks, replay_.times->read());
   std::vector<Slice> slices;
   std::vector<double> measured_ms;
   bool too_long = false;
-  for (size_t s = 0; s < slices_.size(); ++s) {
-    slices.push_back(slices_[s].slice);
+  for (size_t s = 0; s < replay_.slices.size(); ++s) {
+    slices.push_back(replay_.slices[s].slice);
     measured_ms.push_back((marks[2 * s + 1] - marks[2 * s]) * 1e-6);
     too_long = too_long || measured_ms.back() > 1.5 * options_.max_submit_ms;
   }
   learn_call_ms(slices, measured_ms, plan_, call_ms_);
-  const size_t wanted = slice_calls(plan_, call_ms_, options_.max_submit_ms).size();
+  const size_t wanted = slice_calls(plan_, call_ms_, options_.max_submit_ms, plan_.prologue).size();
   --measurements_left_;
   replays_to_measure_ = 1;
-  if (too_long || wanted * 2 <= slices_.size()) {
-    slices_.clear();
+  if (too_long || wanted * 2 <= replay_.slices.size()) {
+    replay_.slices.clear();
     return record_slices();
   }
   measurements_left_ = 0;
   return {};
 }
 
-Status Executor::collect_profile() {
-  ITO_TRY(wait());
-  if (slice_times_ == nullptr) return {};
-  ITO_ASSIGN(const std::vector<double> marks, slice_times_->read());
-  std::vector<ProfileSpan> spans;
+// What its calls took, from the first of `spans` on.
+Status Executor::add_spans(const Recording& recording, std::vector<ProfileSpan>& spans) const {
+  if (recording.times == nullptr) return {};
+  ITO_ASSIGN(const std::vector<double> marks, recording.times->read());
+  const double behind = spans.empty() ? 0 : spans.back().start_us + spans.back().duration_us;
   size_t mark = 0;
-  for (const Recorded& recorded : slices_) {
+  for (const Recorded& recorded : recording.slices) {
     for (const Dispatch& dispatch : recorded.slice.dispatches) {
-      spans.push_back(
-          {dispatch.call, (marks[mark] - marks[0]) * 1e-3, (marks[mark + 1] - marks[mark]) * 1e-3});
+      spans.push_back({dispatch.call, behind + (marks[mark] - marks[0]) * 1e-3,
+                       (marks[mark + 1] - marks[mark]) * 1e-3});
       ++mark;
     }
     ++mark;
   }
+  return {};
+}
+
+Status Executor::collect_profile() {
+  ITO_TRY(wait());
+  std::vector<ProfileSpan> spans;
+  if (prologue_ran_) ITO_TRY(add_spans(prologue_, spans));
+  ITO_TRY(add_spans(replay_, spans));
   profile_.add_replay(std::move(spans), plan_.calls.size());
   return {};
 }
@@ -361,15 +386,23 @@ Status Executor::wait() {
 Status Executor::record_into(vk::CommandRecorder& recorder, size_t first, size_t count) {
   if (!recorded_)
     return invalid_argument("the program '{}' must be prepared before it is recorded", plan_.name);
-  recorder.begin_barrier();
   const size_t end =
       first + std::min(count, plan_.calls.size() - std::min(first, plan_.calls.size()));
+  record_calls(recorder, first, end);
+  // When the caller's commands run, and how often, nobody says.
+  prologue_unseen_ |= first < plan_.prologue;
+  for (size_t i = 0; i < externals_.size(); ++i)
+    if (written_[i]) externals_[i].buffer()->changes_unseen();
+  return {};
+}
+
+void Executor::record_calls(vk::CommandRecorder& recorder, size_t first, size_t end) {
+  recorder.begin_barrier();
   for (size_t i = first; i < end; ++i) {
     if (i != first && plan_.calls[i].barrier_before) recorder.barrier();
     record_dispatch(recorder, {static_cast<uint32_t>(i), {0, 0, 0}, plan_.calls[i].groups, false});
   }
   recorder.end_barrier();
-  return {};
 }
 
 }  // namespace ito

@@ -1,5 +1,7 @@
 // Executor: makes a Plan runnable on a device. Pipelines, arena and constants are made once; the
 // calls are recorded once and replayed as often as wanted, with no host work but the submission.
+// Those of the plan's prologue run before the first replay, and before each one that finds memory
+// changed which they read: written, bound, or written by another executor that shares it.
 // One executor is used by one thread at a time; several may share a device and tensors.
 // Not for compiling graphs (graph/compile.h) and not for choosing a device (runtime/vk/device.h).
 #pragma once
@@ -7,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -142,11 +145,13 @@ class Executor {
   // Records calls [first, first + count) into a caller's command buffer, with barriers against all
   // that comes before and after on the queue. prepare() must have been called; then this allocates
   // nothing, waits for nothing and touches only compute state. The executor and the bound tensors
-  // must live, and no binding may change, until the caller's commands have finished.
+  // must live, and no binding may change, until the caller's commands have finished. The prologue
+  // is calls [0, plan().prologue): who records only later ones executes these first, whenever
+  // parameters have changed.
   Status record_into(vk::CommandRecorder& recorder, size_t first = 0, size_t count = SIZE_MAX);
 
-  // Number of submissions one replay takes.
-  size_t slice_count() const { return slices_.size(); }
+  // Number of submissions one replay takes, without the prologue.
+  size_t slice_count() const { return replay_.slices.size(); }
   const Profile& profile() const { return profile_; }
 
   // For debugging (runtime/watchdog.h): runs one call and waits; reads any range of the plan.
@@ -159,6 +164,12 @@ class Executor {
   struct Recorded {
     vk::CommandBuffer commands;
     Slice slice;
+  };
+  // Some of the plan's calls. Time marks: in profile mode one before each slice and one after each
+  // dispatch, otherwise one before and one after each slice, or none.
+  struct Recording {
+    std::vector<Recorded> slices;
+    std::unique_ptr<vk::Timestamps> times;
   };
 
   Executor(vk::Device& device, Plan plan, ExecutorOptions options);
@@ -173,10 +184,17 @@ class Executor {
   Status write_tables();
   void record_dispatch(vk::CommandRecorder& recorder, const Dispatch& dispatch);
   Status record_slices();
+  Status record_slices(Recording& recording, size_t first, size_t end, bool timed);
+  void record_calls(vk::CommandRecorder& recorder, size_t first, size_t end);
   Status submit_slice(const vk::CommandBuffer& commands);
   Status replay_once();
   Status measure();
+  Status add_spans(const Recording& recording, std::vector<ProfileSpan>& spans) const;
   Status collect_profile();
+  // The prologue (executor_prologue.cpp).
+  void find_prologue_memory();
+  Status run_prologue_if_due();
+  void tell_of_writes() const;
 
   vk::Device& device_;
   const Plan plan_;
@@ -189,10 +207,17 @@ class Executor {
   std::vector<DeviceTensor> externals_;  // one per external; empty until bound or needed
   std::vector<bool> own_external_;
   std::vector<double> call_ms_;  // estimates
-  std::vector<Recorded> slices_;
-  std::unique_ptr<vk::Timestamps> slice_times_;
+  Recording prologue_, replay_;
   bool recorded_ = false;
-  uint32_t replays_to_measure_ = 0;  // counts down to the replay that is measured
+  // By external: whether the prologue reads it, and whether the plan writes it.
+  std::vector<bool> prologue_reads_, written_;
+  // What the prologue's results in the arena were made of, by external; nothing: they are not
+  // there.
+  std::optional<std::vector<uint64_t>> prologue_versions_;
+  bool prologue_ran_ = false;     // before the newest replay
+  bool prologue_unseen_ = false;  // a caller's commands may run it, or parts of it, at any time
+  bool flush_before_prologue_ = false;  // uploads that wait are of what it reads
+  uint32_t replays_to_measure_ = 0;     // counts down to the replay that is measured
   uint32_t measurements_left_ = 0;
   std::vector<uint64_t> in_flight_;  // ring of submission values
   size_t in_flight_at_ = 0;

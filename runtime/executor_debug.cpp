@@ -9,9 +9,12 @@ Status Executor::run_call(size_t call) {
   ITO_TRY(prepare());
   ITO_ASSIGN(vk::CommandBuffer commands, vk::CommandBuffer::create(device_));
   ITO_ASSIGN(vk::CommandRecorder recorder, commands.begin());
-  ITO_TRY(record_into(recorder, call, 1));
+  record_calls(recorder, call, call + 1);
   ITO_TRY(commands.end());
-  ITO_TRY(submit_slice(commands));
+  if (call < plan_.prologue) prologue_versions_.reset();
+  const Status status = submit_slice(commands);
+  tell_of_writes();
+  ITO_TRY(status);
   return wait();
 }
 

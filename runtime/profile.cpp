@@ -51,10 +51,11 @@ std::vector<Row> call_rows(const Plan& plan, const Profile& profile) {
   std::vector<Row> rows;
   for (size_t i = 0; i < std::min(profile.calls.size(), plan.calls.size()); ++i) {
     const KernelCall& call = plan.calls[i];
-    const double us =
-        profile.replays == 0 ? 0 : profile.calls[i].total_us / static_cast<double>(profile.replays);
-    rows.push_back({call.label, 1, us, static_cast<double>(call.flops),
-                    static_cast<double>(call.bytes_read + call.bytes_written)});
+    const auto replays = static_cast<double>(std::max<uint64_t>(1, profile.replays));
+    const double runs = static_cast<double>(profile.calls[i].runs) / replays;
+    rows.push_back({call.label, 1, profile.calls[i].total_us / replays,
+                    runs * static_cast<double>(call.flops),
+                    runs * static_cast<double>(call.bytes_read + call.bytes_written)});
   }
   return rows;
 }
@@ -69,8 +70,13 @@ double total(const std::vector<Row>& rows) {
 void Profile::add_replay(std::vector<ProfileSpan> replay, size_t call_count) {
   calls.resize(call_count);
   std::vector<double> us(call_count, 0.0);
-  for (const ProfileSpan& span : replay) us[span.call] += span.duration_us;
+  std::vector<bool> ran(call_count, false);
+  for (const ProfileSpan& span : replay) {
+    us[span.call] += span.duration_us;
+    ran[span.call] = true;
+  }
   for (size_t i = 0; i < call_count; ++i) {
+    if (!ran[i]) continue;
     CallTime& time = calls[i];
     time.min_us = time.runs == 0 ? us[i] : std::min(time.min_us, us[i]);
     time.total_us += us[i];

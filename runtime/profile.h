@@ -19,7 +19,7 @@ struct ProfileSpan {
 };
 
 struct CallTime {
-  uint64_t runs = 0;
+  uint64_t runs = 0;  // replays in which it ran: those of the prologue do not in all
   double total_us = 0;
   double min_us = 0;  // of one replay
 };

@@ -28,7 +28,8 @@ std::vector<double> guess_call_ms(const Plan& plan, const DeviceCaps& caps) {
   return call_ms;
 }
 
-std::vector<Slice> slice_calls(const Plan& plan, std::span<const double> call_ms, double limit_ms) {
+std::vector<Slice> slice_calls(const Plan& plan, std::span<const double> call_ms, double limit_ms,
+                               size_t first, size_t end) {
   CHECK(call_ms.size() == plan.calls.size(), "one estimate per call is needed");
   CHECK(limit_ms > 0, "the time limit of a submission must be positive");
   std::vector<Slice> slices;
@@ -39,7 +40,7 @@ std::vector<Slice> slice_calls(const Plan& plan, std::span<const double> call_ms
     slices.back().dispatches.push_back(dispatch);
     slices.back().estimated_ms += ms;
   };
-  for (uint32_t i = 0; i < plan.calls.size(); ++i) {
+  for (auto i = static_cast<uint32_t>(first); i < std::min(end, plan.calls.size()); ++i) {
     const KernelCall& call = plan.calls[i];
     const size_t axis = static_cast<size_t>(
         std::max_element(call.groups.begin(), call.groups.end()) - call.groups.begin());
@@ -62,7 +63,9 @@ std::vector<Slice> slice_calls(const Plan& plan, std::span<const double> call_ms
 void learn_call_ms(std::span<const Slice> slices, std::span<const double> measured_ms,
                    const Plan& plan, std::vector<double>& call_ms) {
   CHECK(slices.size() == measured_ms.size(), "one measured time per slice is needed");
-  std::vector<double> learned(call_ms.size(), 0.0);
+  std::vector<double> learned = call_ms;
+  for (const Slice& slice : slices)
+    for (const Dispatch& dispatch : slice.dispatches) learned[dispatch.call] = 0;
   for (size_t s = 0; s < slices.size(); ++s) {
     const double factor = measured_ms[s] / std::max(slices[s].estimated_ms, 1e-9);
     for (const Dispatch& dispatch : slices[s].dispatches) {

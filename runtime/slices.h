@@ -33,12 +33,14 @@ struct Slice {
 // FLOPs and bytes at a tenth or so of what such devices reach.
 std::vector<double> guess_call_ms(const Plan& plan, const DeviceCaps& caps);
 
-// Cuts so that no slice takes longer than `limit_ms` by the estimates `call_ms` (one per call). A
-// call longer than that is split along its longest group axis, down to single layers of groups.
-std::vector<Slice> slice_calls(const Plan& plan, std::span<const double> call_ms, double limit_ms);
+// Cuts calls [first, end) so that no slice takes longer than `limit_ms` by the estimates `call_ms`
+// (one per call of the plan). A call longer than that is split along its longest group axis, down
+// to single layers of groups.
+std::vector<Slice> slice_calls(const Plan& plan, std::span<const double> call_ms, double limit_ms,
+                               size_t first = 0, size_t end = SIZE_MAX);
 
 // Scales the estimates of the calls in each slice so that they sum to the slice's measured time;
-// `measured_ms` has one entry per slice.
+// `measured_ms` has one entry per slice. Those of other calls stay.
 void learn_call_ms(std::span<const Slice> slices, std::span<const double> measured_ms,
                    const Plan& plan, std::vector<double>& call_ms);
 

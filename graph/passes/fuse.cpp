@@ -6,6 +6,7 @@
 
 #include "graph/kernels/attention.h"
 #include "graph/kernels/reduce.h"
+#include "graph/passes/prologue.h"
 #include "graph/passes/rewrite.h"
 #include "graph/plan.h"
 
@@ -63,6 +64,7 @@ class Fuser {
 
   FusedProgram run() {
     force_storage();
+    early_ = prologue_nodes(result_);
     for (NodeId id = 0; id < graph_.size(); ++id)
       if (live_[id] && is_attention(node(id).op))
         chain_[id] = id;
@@ -165,7 +167,9 @@ class Fuser {
     NodeId last = heavy;
     while (!forced_[last]) {
       NodeId next = next_in_chain(last);
-      if (next == kNoNode || chained_.contains(next) || adds_another(heavy, last, next)) break;
+      if (next == kNoNode || chained_.contains(next) || early_[next] != early_[heavy] ||
+          adds_another(heavy, last, next))
+        break;
       chained_.insert(next);
       result_.stored[next] = true;
       result_.stored[last] = false;
@@ -423,6 +427,7 @@ class Fuser {
     const int count = static_cast<int>(result_.kernels.size());
     for (int k = count - 1; k >= 0 && k >= count - kWindow; --k) {
       const FusedKernel& other = result_.kernels[static_cast<size_t>(k)];
+      if (other.prologue != extra.prologue) continue;
       if (extra.kind == Kind::kMap) {
         if (can_join(k, extra, before, other.kind == Kind::kMap ? Bond::kShares : Bond::kDepends))
           return k;
@@ -446,6 +451,7 @@ class Fuser {
       if (is_placed_concat(graph_, id)) continue;  // written by its parts
       FusedKernel kernel;
       kernel.stores = {id};
+      kernel.prologue = early_[id];
       NodeId heavy = chain_[id];
       if (heavy != kNoNode) {
         kernel.heavy = {heavy};
@@ -550,6 +556,7 @@ class Fuser {
   std::vector<bool> live_;
   std::vector<std::vector<NodeId>> consumers_;
   std::vector<bool> forced_;
+  std::vector<bool> early_;    // of the prologue
   std::vector<NodeId> chain_;  // stored node → the heavy node whose kernel stores it
   std::set<NodeId> chained_;
   FusedProgram result_;

@@ -27,6 +27,7 @@ struct FusedKernel {
   std::map<NodeId, bool> loads;
   std::vector<int> after;  // kernels that must run before (data, or an overwritten input)
   int dispatch = 0;        // kernels of one dispatch run together; in execution order
+  bool prologue = false;   // runs when parameters have changed (passes/prologue.h)
 };
 
 // Kinds whose operands lie in memory and whose text has functions of its own: one linear map, and

@@ -20,8 +20,8 @@ constexpr size_t kSoon = 8;
 constexpr uint64_t kMostBytes = uint64_t{4} << 20;
 
 // Kernels of one class can stand in one text: contractions, whose text has functions of its own,
-// only with their like.
-using Class = std::tuple<uint32_t, uint32_t, PartKey>;
+// only with their like; and the prologue is by itself.
+using Class = std::tuple<uint32_t, uint32_t, PartKey, bool>;
 
 class Joiner {
  public:
@@ -74,7 +74,7 @@ class Joiner {
     unit.small = unit.joins && int64_t{e.groups[0]} * e.kernel.local_size[0] <= kSmallInvocations &&
                  cost.bytes_read + cost.bytes_written <= kSmallBytes && cost.flops <= kSmallFlops;
     unit.kind = {e.kernel.local_size[0], e.kernel.required_subgroup_size,
-                 is_contraction(kernel.kind) ? part_key(e) : PartKey()};
+                 is_contraction(kernel.kind) ? part_key(e) : PartKey(), kernel.prologue};
     for (const auto& [id, same] : kernel.loads)
       if (fused_.kernel_of[id] >= 0) unit.kept_bytes += bytes_of(graph.node(id));
     unit.kept_bytes = std::min(unit.kept_bytes, cost.bytes_read);
@@ -165,7 +165,17 @@ class Joiner {
         if (--units_[after].waiting == 0) become_ready(after);
   }
 
+  // In the order of dispatches, those of the prologue first: they wait for no others.
   void sort() {
+    std::stable_partition(order_.begin(), order_.end(),
+                          [&](size_t k) { return fused_.kernels[k].prologue; });
+    int dispatch = -1;
+    for (size_t i = 0, last = 0; i < order_.size(); ++i) {
+      const size_t of = static_cast<size_t>(fused_.kernels[order_[i]].dispatch);
+      if (i == 0 || of != last) ++dispatch;
+      last = of;
+      fused_.kernels[order_[i]].dispatch = dispatch;
+    }
     std::vector<int> position(order_.size());
     std::vector<FusedKernel> kernels;
     std::vector<KeyedKernel> emitted;

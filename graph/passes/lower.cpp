@@ -233,7 +233,8 @@ Tensor lower_reduce(Tensor x, Op op, std::vector<int64_t> axes, const DeviceCaps
 
 }  // namespace
 
-Program lower(const Program& program, const DeviceCaps& caps) {
+Program lower(const Program& program, const DeviceCaps& caps, uint64_t prologue_bytes) {
+  PrologueRoom prologue(program, prologue_bytes);
   const std::map<NodeId, GradientPadding> padded = padded_gradients(program);
   const auto rule = [&](Graph& graph, Tensor old, std::span<const Tensor> in) -> Tensor {
     const Node& node = old.node();
@@ -241,7 +242,7 @@ Program lower(const Program& program, const DeviceCaps& caps) {
       case Op::kConv2d:
       case Op::kConv2dGradInput:
       case Op::kConv2dGradWeight:
-        return lower_convolution(node, in[0], in[1], caps);
+        return lower_convolution(node, in[0], in[1], caps, prologue);
       case Op::kMatmul:
         return lower_matmul(in[0], in[1], std::get<MatmulAttr>(node.attrs), node.shape, caps);
       case Op::kScatterAdd:

@@ -19,12 +19,12 @@ bool has_winograd_form(const ConvAttr& conv, const Shape& w) {
 }
 
 Tensor lower_conv(Tensor x, Tensor w, const ConvAttr& conv, const Shape& out,
-                  const DeviceCaps& caps) {
+                  const DeviceCaps& caps, PrologueRoom& prologue) {
   AffineView b = operand_view(w);
   if (has_winograd_form(conv, w.shape())) {
     const WinogradWeights taps{
         b.base, b.offset, {b.strides[0], b.strides[1]}, b.strides[2], b.strides[3]};
-    if (Tensor y = winograd_conv(x, conv.pad, taps, out, caps)) return y;
+    if (Tensor y = winograd_conv(x, conv.pad, taps, out, caps, prologue)) return y;
   }
   x = pad_or_cut(x, conv.pad[0], conv.pad[1], conv.pad[2], conv.pad[3]);
   AffineView a = operand_view(x);
@@ -99,7 +99,7 @@ bool has_phases(const ConvAttr& conv) {
 
 // dx = conv of dy (dilated by the stride, fully padded) with the flipped weight.
 Tensor lower_conv_grad_input(Tensor dy, Tensor w, const ConvAttr& conv, const Shape& out,
-                             const DeviceCaps& caps) {
+                             const DeviceCaps& caps, PrologueRoom& prologue) {
   if (has_phases(conv)) return lower_conv_grad_input_phases(dy, w, conv, out, caps);
   const GradientPadding p = gradient_padding(dy.shape(), w.shape(), conv, out);
   if (has_winograd_form(conv, w.shape())) {
@@ -109,8 +109,8 @@ Tensor lower_conv_grad_input(Tensor dy, Tensor w, const ConvAttr& conv, const Sh
                                   {-b.strides[0], -b.strides[1]},
                                   b.strides[3],
                                   b.strides[2]};
-    if (Tensor dx =
-            winograd_conv(dy, {p.low[0], p.high[0], p.low[1], p.high[1]}, flipped, out, caps))
+    if (Tensor dx = winograd_conv(dy, {p.low[0], p.high[0], p.low[1], p.high[1]}, flipped, out,
+                                  caps, prologue))
       return dx;
   }
   dy = pad_or_cut(dy, p.low[0], p.high[0], p.low[1], p.high[1], conv.stride[0] - 1,
@@ -162,10 +162,12 @@ Tensor lower_conv_grad_weight(Tensor x, Tensor dy, const ConvAttr& conv, const S
 
 }  // namespace
 
-Tensor lower_convolution(const Node& node, Tensor a, Tensor b, const DeviceCaps& caps) {
+Tensor lower_convolution(const Node& node, Tensor a, Tensor b, const DeviceCaps& caps,
+                         PrologueRoom& prologue) {
   const auto& conv = std::get<ConvAttr>(node.attrs);
-  if (node.op == Op::kConv2d) return lower_conv(a, b, conv, node.shape, caps);
-  if (node.op == Op::kConv2dGradInput) return lower_conv_grad_input(a, b, conv, node.shape, caps);
+  if (node.op == Op::kConv2d) return lower_conv(a, b, conv, node.shape, caps, prologue);
+  if (node.op == Op::kConv2dGradInput)
+    return lower_conv_grad_input(a, b, conv, node.shape, caps, prologue);
   CHECK(node.op == Op::kConv2dGradWeight, "no direction of a convolution");
   return lower_conv_grad_weight(a, b, conv, node.shape, caps);
 }

@@ -5,6 +5,7 @@
 #include "base/device_caps.h"
 #include "graph/builder.h"
 #include "graph/kernels/contract.h"
+#include "graph/passes/prologue.h"
 #include "graph/passes/view.h"
 
 namespace ito {
@@ -21,6 +22,7 @@ Tensor pad_or_cut(Tensor x, int64_t top, int64_t bottom, int64_t left, int64_t r
                   int64_t interior_h = 0, int64_t interior_w = 0);
 
 // kConv2d, kConv2dGradInput or kConv2dGradWeight, `node`, of operands that are lowered already.
-Tensor lower_convolution(const Node& node, Tensor a, Tensor b, const DeviceCaps& caps);
+Tensor lower_convolution(const Node& node, Tensor a, Tensor b, const DeviceCaps& caps,
+                         PrologueRoom& prologue);
 
 }  // namespace ito

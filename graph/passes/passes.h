@@ -20,7 +20,8 @@ Program decompose(const Program& program, const DeviceCaps& caps, AttentionForm 
 Program autocast(const Program& program, DType multiply);
 
 // Rewrites contractions to kContract over explicitly padded operands, scatter-add to a masked sum,
-// and splits long reductions so that they fill the device.
-Program lower(const Program& program, const DeviceCaps& caps);
+// and splits long reductions so that they fill the device. The prologue keeps at most
+// `prologue_bytes` (passes/prologue.h).
+Program lower(const Program& program, const DeviceCaps& caps, uint64_t prologue_bytes = 0);
 
 }  // namespace ito

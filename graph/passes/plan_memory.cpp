@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <set>
 
 #include "base/half.h"
 #include "base/integer.h"
@@ -156,13 +157,24 @@ MemoryPlan plan_memory(const FusedProgram& fused, bool reuse, uint64_t most) {
     block.last = std::max(block.last, call);
   };
   int calls = 0;
+  std::set<NodeId> early, kept;  // what the prologue stores, and what it leaves to other calls
   for (const FusedKernel& kernel : fused.kernels) {
-    for (NodeId id : kernel.stores) touch(id, kernel.dispatch);
-    for (const auto& [id, same] : kernel.loads) touch(id, kernel.dispatch);
+    for (NodeId id : kernel.stores) {
+      touch(id, kernel.dispatch);
+      if (kernel.prologue) early.insert(root(id));
+    }
+    for (const auto& [id, same] : kernel.loads) {
+      touch(id, kernel.dispatch);
+      if (!kernel.prologue && early.contains(root(id))) kept.insert(root(id));
+    }
     calls = std::max(calls, kernel.dispatch + 1);
   }
   for (const auto& [output, external] : plan.copies)
     touch(program.outputs[output].value.id(), calls);
+  for (NodeId id : kept) {
+    touch(id, calls);
+    plan.kept_bytes += blocks[static_cast<size_t>(block_of[id])].size;
+  }
   const uint64_t piece = std::max(most / kAlignment, uint64_t{1}) * kAlignment;
   plan.arena_size = place_blocks(blocks, reuse, piece);
   if (plan.arena_size > piece) plan.arena_piece = piece;

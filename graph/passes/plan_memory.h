@@ -13,6 +13,7 @@ struct MemoryPlan {
   std::vector<uint8_t> constants;
   uint64_t arena_size = 0;
   uint64_t arena_piece = 0;    // as Plan::arena_piece
+  uint64_t kept_bytes = 0;     // as Plan::kept_bytes
   NodeId too_large = kNoNode;  // one that is stored and larger than `most`
   // Donated outputs that could not be written in place: copied at the end, output index → external.
   std::vector<std::pair<size_t, uint32_t>> copies;

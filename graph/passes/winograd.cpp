@@ -173,9 +173,9 @@ bool fits(int64_t tiles, int64_t ci, int64_t co, const DeviceCaps& caps) {
 }
 
 // Decided as if there were so many images as are nominal: an image's bits must not depend on how
-// many others are computed with it. Weights are transformed at each evaluation, which few pixels of
-// a single image do not repay.
-bool pays(const Shape& out, int64_t ci, const DeviceCaps& caps) {
+// many others are computed with it. `kept`: weights are transformed once, not at each evaluation,
+// which few pixels of a single image do not repay.
+bool pays(const Shape& out, int64_t ci, bool kept, const DeviceCaps& caps) {
   if (!caps.is_cpu || out[1] * out[2] < kNominalPixels) return false;
   Shape some = out;
   some[0] = nominal_images(caps);
@@ -191,22 +191,27 @@ bool pays(const Shape& out, int64_t ci, const DeviceCaps& caps) {
                                      {kTaps, ci, ci * co, 0},
                                      {ci, 1, co, 0}}};
   const WinogradWeights w{.step = {kTaps * ci * co, ci * co}, .channel_in = co, .channel_out = 1};
-  const double transformed = transform_cycles(into_points(transforms().input, x, tiles, ci), caps) +
-                             transform_cycles(weights_into_points(w, ci, co, panel), caps) +
-                             transform_cycles(from_points(tiles, co), caps) +
-                             contract_cycles(products(tiles.count(), ci, co, panel), caps) +
-                             3 * kDispatchCycles;
+  double transformed = transform_cycles(into_points(transforms().input, x, tiles, ci), caps) +
+                       transform_cycles(from_points(tiles, co), caps) +
+                       contract_cycles(products(tiles.count(), ci, co, panel), caps) +
+                       2 * kDispatchCycles;
+  if (!kept)
+    transformed += transform_cycles(weights_into_points(w, ci, co, panel), caps) + kDispatchCycles;
   return transformed < contract_cycles(direct, caps);
 }
 
 }  // namespace
 
 Tensor winograd_conv(Tensor x, std::array<int64_t, 4> pad, const WinogradWeights& w,
-                     const Shape& out, const DeviceCaps& caps) {
+                     const Shape& out, const DeviceCaps& caps, PrologueRoom& prologue) {
   Graph& graph = x.graph();
   const int64_t ci = x.dim(3), co = out[3], panel = panel_of(co, caps);
   const Tiling tiles = tiling_of(out);
-  if (!pays(out, ci, caps) || !fits(tiles.count(), ci, co, caps)) return {};
+  if (!fits(tiles.count(), ci, co, caps)) return {};
+  const uint64_t weight_bytes = static_cast<uint64_t>(kProducts * ci * co) * sizeof(float);
+  const bool kept =
+      pays(out, ci, true, caps) && prologue.keeps(graph, w.base, w.offset, weight_bytes);
+  if (!kept && !pays(out, ci, false, caps)) return {};
   const Shape whole{out[0], tiles.h * kTile, tiles.w * kTile, co};
   x = pad_or_cut(x, pad[0], pad[1] + whole[1] - out[1], pad[2], pad[3] + whole[2] - out[2]);
   const AffineView view = operand_view(x);
@@ -228,7 +233,7 @@ Tensor winograd_grad_weight(Tensor x, std::array<int64_t, 4> pad, Tensor dy, con
   Graph& graph = x.graph();
   const int64_t ci = out[2], co = out[3], h = dy.dim(1), w = dy.dim(2);
   const Tiling tiles = tiling_of(dy.shape());
-  if (!pays(dy.shape(), ci, caps) || !fits(tiles.count(), ci, co, caps)) return {};
+  if (!pays(dy.shape(), ci, false, caps) || !fits(tiles.count(), ci, co, caps)) return {};
   const int64_t more_h = tiles.h * kTile - h, more_w = tiles.w * kTile - w;
   x = pad_or_cut(x, pad[0], pad[1] + more_h, pad[2], pad[3] + more_w);
   dy = pad_or_cut(dy, 0, more_h, 0, more_w);

@@ -10,6 +10,7 @@
 
 #include "base/device_caps.h"
 #include "graph/builder.h"
+#include "graph/passes/prologue.h"
 
 namespace ito {
 
@@ -22,9 +23,10 @@ struct WinogradWeights {
 };
 
 // The correlation of x [n,h,w,ci], padded by `pad` (top, bottom, left, right), with the weights: of
-// shape `out` [n,oh,ow,co]. Empty where the device is better off without; not depending on n.
+// shape `out` [n,oh,ow,co]. Empty where the device is better off without; not depending on n, but
+// on whether the prologue keeps the transformed weights.
 Tensor winograd_conv(Tensor x, std::array<int64_t, 4> pad, const WinogradWeights& w,
-                     const Shape& out, const DeviceCaps& caps);
+                     const Shape& out, const DeviceCaps& caps, PrologueRoom& prologue);
 
 // Its gradient by the weights: of shape `out` [3,3,ci,co]. Empty where another way is better.
 Tensor winograd_grad_weight(Tensor x, std::array<int64_t, 4> pad, Tensor dy, const Shape& out,

@@ -179,6 +179,7 @@ Status Device::finish(const CommonOptions& options, VkQueue queue, uint32_t fami
     context_.features.timeline_semaphore = false;
   fill_caps(context_, options.max_allocation_bytes);
   memory_ = std::make_unique<Memory>(context_, options.memory_budget);
+  context_.caps.memory_bytes = memory_->total();
   ITO_ASSIGN(queue_, Queue::create(context_, queue, family, std::move(lock), std::move(unlock)));
   ITO_ASSIGN(pipelines_,
              PipelineStore::create(context_, options.cache_dir, options.compile_threads));

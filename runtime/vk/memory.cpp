@@ -72,7 +72,14 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   address_ = other.address_;
   mapped_ = other.mapped_;
   host_cached_ = other.host_cached_;
+  version_ = other.version_.load();
+  unseen_ = other.unseen_.load();
   return *this;
+}
+
+std::optional<uint64_t> Buffer::version() const {
+  if (unseen_) return std::nullopt;
+  return version_;
 }
 
 Buffer Buffer::borrow(VkBuffer handle, uint64_t offset, uint64_t size, uint64_t address) {
@@ -81,6 +88,7 @@ Buffer Buffer::borrow(VkBuffer handle, uint64_t offset, uint64_t size, uint64_t 
   buffer.offset_ = offset;
   buffer.size_ = size;
   buffer.address_ = address;
+  buffer.unseen_ = true;
   return buffer;
 }
 
@@ -179,6 +187,15 @@ Status Memory::check_room(uint64_t size, MemoryUse use) const {
   return out_of_memory(
       "{} of device memory are needed, {} are free; use a smaller batch, image or network",
       mebibytes(size), mebibytes(room));
+}
+
+uint64_t Memory::total() const {
+  std::set<uint32_t> heaps;
+  for (const uint32_t type : candidate_types(MemoryUse::kDevice))
+    heaps.insert(properties_.memoryTypes[type].heapIndex);
+  uint64_t bytes = 0;
+  for (const uint32_t heap : heaps) bytes += properties_.memoryHeaps[heap].size;
+  return budget_ == 0 ? bytes : std::min(bytes, budget_);
 }
 
 Result<MemoryBlock*> Memory::add_block(uint64_t size, MemoryUse use) {

@@ -3,11 +3,13 @@
 // (staging.h) and not for images.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "base/result.h"
@@ -49,6 +51,16 @@ class Buffer {
   // Whether reading through mapped() is as fast as ordinary memory.
   bool host_cached() const { return host_cached_; }
 
+  // How often the bytes have been changed, by which others see whether what they made of them still
+  // holds; nothing where that cannot be known, as of a caller's buffer. It rises after a change was
+  // submitted: who reads it, then submits work on the bytes, and later finds it unchanged has seen
+  // all changes.
+  std::optional<uint64_t> version() const;
+  // Whoever changes bytes says so, once what changes them is submitted.
+  void changed() const { ++version_; }
+  // From now on bytes may be changed at times that nobody says, as by commands of a caller's.
+  void changes_unseen() const { unseen_ = true; }
+
  private:
   friend class Memory;
   void release();
@@ -61,6 +73,8 @@ class Buffer {
   uint64_t address_ = 0;
   std::byte* mapped_ = nullptr;
   bool host_cached_ = false;
+  mutable std::atomic<uint64_t> version_ = 0;
+  mutable std::atomic<bool> unseen_ = false;
 };
 
 struct MemoryStatistics {
@@ -85,6 +99,8 @@ class Memory {
   // Whether so many bytes are free at all, in however many pieces: asked before a program takes
   // many. Error kOutOfMemory with both numbers.
   Status check_room(uint64_t size, MemoryUse use) const;
+  // Bytes of device memory that there are in all, taken or not: the budget, or the device's.
+  uint64_t total() const;
   MemoryStatistics statistics() const;
 
  private:

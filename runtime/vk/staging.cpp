@@ -38,6 +38,7 @@ Status upload_now(Device& device, const Buffer& to, uint64_t offset,
   ITO_TRY(wait_for_all(device));
   if (to.mapped() != nullptr) {
     std::memcpy(to.mapped() + offset, data.data(), data.size());
+    to.changed();
     return {};
   }
   for (size_t at = 0; at < data.size(); at += kChunkBytes) {
@@ -46,6 +47,7 @@ Status upload_now(Device& device, const Buffer& to, uint64_t offset,
     std::memcpy(host.mapped(), data.data() + at, size);
     ITO_TRY(run_now(
         device, [&](CommandRecorder& recorder) { recorder.copy(host, 0, to, offset + at, size); }));
+    to.changed();
   }
   return {};
 }
@@ -75,9 +77,13 @@ Status fill_now(Device& device, const Buffer& to, uint64_t offset, uint64_t size
   if (to.mapped() != nullptr) {
     ITO_TRY(wait_for_all(device));
     std::fill_n(reinterpret_cast<uint32_t*>(to.mapped() + offset), size / sizeof(uint32_t), word);
+    to.changed();
     return {};
   }
-  return run_now(device, [&](CommandRecorder& recorder) { recorder.fill(to, offset, size, word); });
+  ITO_TRY(
+      run_now(device, [&](CommandRecorder& recorder) { recorder.fill(to, offset, size, word); }));
+  to.changed();
+  return {};
 }
 
 UploadRing::~UploadRing() {
@@ -103,7 +109,7 @@ Status UploadRing::wait_for_oldest() {
   return {};
 }
 
-Status UploadRing::submit_pending() {
+Status UploadRing::flush() {
   ITO_ASSIGN(const CommandBuffer* commands, take());
   if (commands == nullptr) return {};
   ITO_ASSIGN(const uint64_t value, device_.queue().submit({commands}));
@@ -114,7 +120,7 @@ Status UploadRing::submit_pending() {
 // Makes `size` contiguous bytes free at head_.
 Status UploadRing::make_room(uint64_t size) {
   if (ring_ == nullptr || size > bytes_) {
-    ITO_TRY(submit_pending());
+    ITO_TRY(flush());
     while (!in_flight_.empty()) ITO_TRY(wait_for_oldest());
     while (bytes_ < size) bytes_ *= 2;
     ring_.reset();
@@ -133,7 +139,7 @@ Status UploadRing::make_room(uint64_t size) {
       if (size > to_end) head_ += to_end;
       return {};
     }
-    ITO_TRY(submit_pending());
+    ITO_TRY(flush());
     ITO_TRY(wait_for_oldest());
   }
 }
@@ -189,6 +195,7 @@ Result<const CommandBuffer*> UploadRing::take() {
 
 void UploadRing::submitted(uint64_t value) {
   if (taken_ == nullptr) return;
+  for (const Region& region : taken_->regions) region.to->changed();
   taken_->value = value;
   in_flight_.push_back(taken_);
   taken_ = nullptr;

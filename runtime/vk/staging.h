@@ -42,6 +42,8 @@ class UploadRing {
   // submitted() with the value of that submission.
   Result<const CommandBuffer*> take();
   void submitted(uint64_t value);
+  // Submits what is not yet submitted.
+  Status flush();
 
  private:
   struct Region {
@@ -55,7 +57,6 @@ class UploadRing {
     uint64_t ring_end = 0;        // where the ring is free up to when it is done
   };
   Status make_room(uint64_t size);
-  Status submit_pending();
   Status wait_for_oldest();
   void retire(uint64_t completed);
 

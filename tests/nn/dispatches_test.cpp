@@ -71,7 +71,7 @@ Program step(const UNet2DConfig& config) {
   const ParameterSet set = unet2d_parameters(config).value();
   Program program;
   Graph& graph = *program.graph;
-  const Scope scope(set, input(graph, "params", Shape{set.size()}));
+  const Scope scope(set, flat_inputs(graph, "params", set));
   const Tensor x = input(graph, "x", {kBatch, 32, 32, 3});
   program.update(x, x - unet2d(scope, config, x, input(graph, "t", Shape{kBatch})) * 0.1);
   return program;
