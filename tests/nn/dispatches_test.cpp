@@ -49,7 +49,7 @@ size_t dispatches(const Program& program, const DeviceCaps& caps, uint64_t most_
   EXPECT_TRUE(plan.ok()) << plan.error().message;
   if (!plan.ok()) return 0;
   EXPECT_LE(plan->arena_size, most_arena);
-  return plan->calls.size();
+  return plan->calls.size() - plan->prologue;
 }
 
 Program training(const UNet2DConfig& config) {
@@ -91,7 +91,8 @@ TEST(Dispatches, ASamplingStepOfATypicalNetwork) {
   for (const bool published : {false, true}) {
     const Program program = step(network(published));
     EXPECT_LE(dispatches(program, gpu(), uint64_t{150} << 20), 250u) << published;
-    EXPECT_LE(dispatches(program, cpu(), uint64_t{150} << 20), 380u) << published;
+    // Of the arena, 284 MiB are transformed weights (decision 14).
+    EXPECT_LE(dispatches(program, cpu(), uint64_t{450} << 20), 380u) << published;
   }
 }
 
