@@ -9,6 +9,7 @@
 #include <thread>
 #include <tuple>
 #include <utility>
+#include "api/fingerprint.h"
 
 #include "api/inpainting.h"
 #include "api/latents_file.h"
@@ -150,7 +151,8 @@ Status SamplingJob::load_controls() {
         "out_channels)",
         control.inpaint.empty() ? other : "--inpaint: ", job_.model.string(), signature.in_channels,
         signature.out_channels);
-  if (!control.any()) return {};
+  ITO_TRY(load_guide());
+  if (!control.observes()) return {};
   ITO_ASSIGN(const Shape shape, picture_shape());
   ControlFiles files = control;
   if (fills) {
@@ -158,23 +160,17 @@ Status SamplingJob::load_controls() {
     for (float& value : masked_->known) value = 1 - value;
     files.inpaint.clear();
   }
-  ITO_ASSIGN(control_, load_control(files, shape, notes()));
-  return load_guide();
+  ITO_ASSIGN(control_.observation, load_observation(files, shape, notes()));
+  return {};
 }
 
-// The classes of the classifier that guides are the model's by name; a model without classes has
-// the classifier's.
+// A model without classes has those of the classifier that guides it.
 Status SamplingJob::load_guide() {
-  if (!control_.guidance) return {};
-  const std::string& folder = job_.control.classifier;
-  ClassGuidance& guidance = *control_.guidance;
-  if (model_.num_classes() == 0) {
-    ITO_ASSIGN(names_, read_class_names(folder));
-    return {};
+  const GuidanceChoice& choice = job_.control.guidance;
+  ITO_ASSIGN(control_.guidance, load_class_guidance(choice, model_.num_classes(), names_, notes()));
+  if (control_.guidance && model_.num_classes() == 0) {
+    ITO_ASSIGN(names_, read_class_names(choice.classifier));
   }
-  ITO_ASSIGN(const JudgedClasses judged, classes_in(folder, guidance.classifier));
-  const bool all = guidance.classifier.network.signature().out_channels == model_.num_classes();
-  if (judged.moved || (judged.by_name && !all)) guidance.classes = judged.numbers;
   return {};
 }
 
@@ -237,15 +233,6 @@ uint32_t SamplingJob::classes() const {
 Status SamplingJob::choose_requests() {
   const uint32_t classes = this->classes();
   const std::vector<uint32_t> drawn = drawn_classes(names_, static_cast<int>(classes));
-  const std::optional<ClassifierFree>& guidance = job_.options.classifier_free;
-  const Signature& signature = model_.network.signature();
-  if (guidance && !guidance->null_class && names_ && signature.latent == 0 &&
-      model_.num_classes() > 0 && names_->names.size() == static_cast<size_t>(model_.num_classes()))
-    return invalid_argument(
-        "--guidance-scale compares with a class that stands for none, and each of the {} classes "
-        "of {} stands for images: --null-class N says which to take (ito train --class-dropout "
-        "makes one)",
-        names_->names.size(), job_.model.string());
   if (classes == 0 && job_.classes != kAllClasses)
     return invalid_argument("the model in {} has no classes, --class {} was given",
                             job_.model.string(), job_.classes);
