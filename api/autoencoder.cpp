@@ -217,43 +217,28 @@ Result<LatentMoments> latent_moments(vk::Device& device, const Component& compon
 }
 
 Result<TensorFile> forward_autoencoder(vk::Device& device, const Component& component,
-                                       const TensorFile& inputs, std::string_view where) {
-  ITO_ASSIGN(const Network network, component.network.for_device(device.caps()));
-  const Autoencoder& autoencoder = autoencoder_of(network);
+                                       const TensorFile& inputs) {
   TensorFile outputs;
-  const auto picture = [&](const char* name, int64_t channels) -> Result<const HostTensor*> {
-    const auto found = inputs.tensors.find(name);
-    if (found == inputs.tensors.end()) return static_cast<const HostTensor*>(nullptr);
-    const Shape& nchw = found->second.shape;
-    if (nchw.rank() == 4 && nchw[0] >= 1 && nchw[1] == channels) return &found->second;
-    return invalid_argument("{}: tensor '{}' has shape {}, expected [n,{},h,w]", where, name,
-                            nchw.to_string(), channels);
-  };
   const auto add = [&](const char* name, const Shape& nhwc, const std::vector<float>& values) {
     outputs.tensors.emplace(
         name, tensor_from_floats({nhwc[0], nhwc[3], nhwc[1], nhwc[2]}, nhwc_to_nchw(values, nhwc)));
   };
-  ITO_ASSIGN(const HostTensor* sample, picture(kSample, network.signature().in_channels));
-  ITO_ASSIGN(const HostTensor* latent, picture(kLatent, autoencoder.latent_channels));
-  if (sample == nullptr && latent == nullptr)
-    return invalid_argument("{}: expected a tensor '{}' to encode or '{}' to decode", where,
-                            kSample, kLatent);
-  if (sample != nullptr) {
-    const Shape& nchw = sample->shape;
+  if (const auto sample = inputs.tensors.find(kSample); sample != inputs.tensors.end()) {
+    const Shape& nchw = sample->second.shape;
     ITO_ASSIGN(const LatentMoments found,
                latent_moments(device, component, {nchw[0], nchw[2], nchw[3], nchw[1]},
-                              nchw_to_nhwc(to_floats(*sample), nchw)));
+                              nchw_to_nhwc(to_floats(sample->second), nchw)));
     const Shape& shape = found.shape;
     add(kMoments, {shape[0], shape[1], shape[2], 2 * shape[3]}, found.moments);
     add(kMean, shape, found.mean);
     add(kStd, shape, found.std);
   }
-  if (latent != nullptr) {
-    const Shape& nchw = latent->shape;
+  if (const auto latent = inputs.tensors.find(kLatent); latent != inputs.tensors.end()) {
+    const Shape& nchw = latent->second.shape;
     const Shape shape{nchw[0], nchw[2], nchw[3], nchw[1]};
     ITO_ASSIGN(const auto decoder, LatentDecoder::create(device, component, /*tiled=*/false));
     ITO_ASSIGN(const std::vector<float> decoded,
-               decoder->decode(shape, nchw_to_nhwc(to_floats(*latent), nchw)));
+               decoder->decode(shape, nchw_to_nhwc(to_floats(latent->second), nchw)));
     add(kDecoded, decoder->picture(shape), decoded);
   }
   return outputs;

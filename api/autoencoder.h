@@ -70,8 +70,9 @@ Result<LatentMoments> latent_moments(vk::Device& device, const Component& compon
                                      const Shape& shape, std::span<const float> pictures);
 
 // As forward() of api/forward.h for an autoencoder. Inputs: "sample" [n,c,h,w], "latent" [n,l,h,w],
-// or both. Outputs: of "sample" "moments", "mean" and "std"; of "latent" "decoded".
+// or both, as check_forward has looked at them. Outputs: of "sample" "moments", "mean" and "std";
+// of "latent" "decoded".
 Result<TensorFile> forward_autoencoder(vk::Device& device, const Component& component,
-                                       const TensorFile& inputs, std::string_view where);
+                                       const TensorFile& inputs);
 
 }  // namespace ito

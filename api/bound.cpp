@@ -65,9 +65,7 @@ Result<std::unique_ptr<BoundMeter>> BoundMeter::create(vk::Device& device, const
         process.name.name);
   const Signature& signature = model.network.signature();
   ITO_TRY(check_session_signature(signature));
-  if (signature.latent > 0)
-    return unsupported(
-        "the variational bound is of models that predict; this one is a GAN's generator");
+  ITO_TRY(check_density(signature.latent > 0));
   ITO_ASSIGN(const Shape image, bound_image(model));
   ITO_ASSIGN(const NoiseSchedule schedule, process.schedule(model.scheduler, Arithmetic::kDouble));
   ITO_ASSIGN(const BoundOptions options, bound_options(model, settings));

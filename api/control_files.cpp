@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "api/choices.h"
+#include "api/fingerprint.h"
 #include "base/check.h"
 #include "base/error.h"
 #include "base/registry.h"
@@ -213,33 +214,22 @@ Result<MaskedPicture> load_masked_picture(const ControlFiles& files, const Shape
   return result;
 }
 
-Result<SampleControl> load_control(const ControlFiles& files, const Shape& size,
-                                   const NoteFunction& note) {
-  SampleControl control;
-  if (!files.classifier.empty()) {
-    control.guidance.emplace();
-    control.guidance->scale = files.scale;
-    ITO_ASSIGN(control.guidance->classifier, load_noisy_classifier(files.classifier));
-  }
+Result<std::optional<Observation>> load_observation(const ControlFiles& files, const Shape& size,
+                                                    const NoteFunction& note) {
+  std::optional<Observation> observation;
   if (!files.inpaint.empty()) {
-    ITO_ASSIGN(control.observation, inpainting(files, size, note));
+    ITO_ASSIGN(observation, inpainting(files, size, note));
   } else if (!files.colorize.empty()) {
-    ITO_ASSIGN(control.observation, colourisation(files, size, note));
+    ITO_ASSIGN(observation, colourisation(files, size, note));
   } else if (!files.inverse.empty()) {
-    ITO_ASSIGN(control.observation, inverse_problem(files, size, note));
+    ITO_ASSIGN(observation, inverse_problem(files, size, note));
   }
-  if (control.observation && files.noise_std) control.observation->noise_std = *files.noise_std;
-  return control;
+  if (observation && files.noise_std) observation->noise_std = *files.noise_std;
+  return observation;
 }
 
 Json control_settings(const ControlFiles& files, const SampleControl& control) {
-  Json settings = Json::object();
-  if (control.guidance) {
-    settings["guidance_scale"] = files.scale;
-    settings["guidance_weights"] = fingerprint(control.guidance->classifier.weights);
-    if (!control.guidance->classes.empty())
-      settings["guidance_classes"] = control.guidance->classes;
-  }
+  Json settings = guidance_settings(control.guidance);
   if (!control.observation) return settings;
   if (!files.inverse.empty()) settings["inverse"] = files.inverse;
   settings["noise_std"] = control.observation->noise_std;

@@ -3,15 +3,13 @@
 // begin. Here they are read and become a SampleControl. Not for what that does (api/control.h).
 #pragma once
 
-#include <fmt/core.h>
-
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "api/control.h"
-#include "base/hash.h"
+#include "api/guidance_choice.h"
+#include "base/note.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "io/pictures/picture.h"
@@ -19,10 +17,7 @@
 namespace ito {
 
 struct ControlFiles {
-  std::string classifier;  // --guidance-classifier
-  double scale = 1;
-  double rescale = 0;
-  std::optional<uint32_t> null_class;
+  GuidanceChoice guidance;
   std::string initial;  // --init-image
   double strength = 0.8;
   std::string latents;  // --latents
@@ -33,20 +28,16 @@ struct ControlFiles {
   Background background;  // behind transparent pictures
 
   bool observes() const { return !inpaint.empty() || !colorize.empty() || !inverse.empty(); }
-  bool any() const { return !classifier.empty() || observes(); }
 };
-
-// Gets a sentence for people about what was read; may be empty.
-using NoteFunction = std::function<void(const std::string&)>;
 
 // Error kInvalidArgument for a text of --inverse that is not NAME:NUMBER of something known.
 Status check_inverse(const std::string& text);
 
-// Reads the files. Images are as large as `size` [h,w,c], or smaller for --inpaint and --colorize,
-// which pad them with -1 as training does (the border then counts as observed). Errors name option
-// and file.
-Result<SampleControl> load_control(const ControlFiles& files, const Shape& size,
-                                   const NoteFunction& note = {});
+// Reads what observes. Images are as large as `size` [h,w,c], or smaller for --inpaint and
+// --colorize, which pad them with -1 as training does (the border then counts as observed). Errors
+// name option and file.
+Result<std::optional<Observation>> load_observation(const ControlFiles& files, const Shape& size,
+                                                    const NoteFunction& note = {});
 
 // --inpaint and --mask as numbers: the picture [h,w,c] in [-1, 1], and where it is known ([h,w]: 1;
 // 0 is to be filled), read as load_control reads them. Errors name option and file.
@@ -66,11 +57,5 @@ Json control_settings(const ControlFiles& files, const SampleControl& control);
 Result<std::vector<float>> read_padded(const std::string& option, const Path& path,
                                        const Shape& size, const NoteFunction& note = {},
                                        const Background& background = {});
-
-template <typename T>
-std::string fingerprint(const std::vector<T>& values) {
-  return fmt::format("{:016x}", hash_bytes({reinterpret_cast<const char*>(values.data()),
-                                            values.size() * sizeof(T)}));
-}
 
 }  // namespace ito

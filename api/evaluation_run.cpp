@@ -23,6 +23,14 @@ std::string weights_of(const Component& component) {
                                             component.weights.size() * sizeof(float)}));
 }
 
+// A sampler that a model does not take is a row too, not the end of the table.
+Result<Json> refused_row(const Error& error, const Json& key) {
+  if (error.kind != ErrorKind::kInvalidArgument && error.kind != ErrorKind::kUnsupported &&
+      error.kind != ErrorKind::kDiverged)
+    return error;
+  return Json{{"key", key}, {"refused", error.message}};
+}
+
 class Evaluation {
  public:
   Evaluation(const DeviceOpener& open_device, const EvaluationJob& job,
@@ -36,6 +44,15 @@ class Evaluation {
   Status evaluate(const std::string& name, const Model& model,
                   const std::optional<ClassNames>& names);
   Result<Json> likelihood(const std::string& name, const Model& model, const Json& identity);
+  Status evaluate(const std::string& name, const Model& model,
+                  const std::optional<ClassNames>& names, const EvaluatedSampler& sampler,
+                  const std::string& weights);
+  // The sampler's options for the model; the classifier that guides goes into `control`.
+  Result<SampleOptions> options_of(const EvaluatedSampler& sampler, const std::string& name,
+                                   const Model& model, const std::optional<ClassNames>& names,
+                                   SampleControl& control) const;
+  // What the row's numbers depend on besides the sampler.
+  Json key_of(const std::string& weights) const;
   Result<Json> score(const std::string& name, const Model& model, const ClassNames* names,
                      const std::string& sampler, const SampleOptions& options, const Json& key);
   // The variant asked for, where a judge's folder has it.
@@ -118,14 +135,7 @@ Result<Json> Evaluation::score(const std::string& name, const Model& model, cons
   };
   const Result<SampleScore> scored =
       evaluator_->score(model, options, job_.samples, after, judged_.numbers, drawn_);
-  if (!scored.ok()) {
-    // A sampler that this model does not take is a row too, not the end of the table.
-    const ErrorKind kind = scored.error().kind;
-    if (kind != ErrorKind::kInvalidArgument && kind != ErrorKind::kUnsupported &&
-        kind != ErrorKind::kDiverged)
-      return scored.error();
-    return Json{{"key", key}, {"refused", scored.error().message}};
-  }
+  if (!scored.ok()) return refused_row(scored.error(), key);
   Json row = row_of(*scored, names);
   row["key"] = key;
   return row;
@@ -145,41 +155,73 @@ Status Evaluation::evaluate(const std::string& name, const Model& model,
                               job_.classifier.string()));
     if (!judged_.note.empty()) note("note: " + judged_.note);
   }
-  for (const auto& [sampler, asked] : job_.samplers) {
-    const SampleOptions options = resolved(asked, model.network, model.scheduler);
-    Json key = {{"weights", weights},
-                {"settings", sample_settings(options)},
-                {"samples", job_.samples},
-                {"reference", evaluator_->reference_images()},
-                {"likelihood", job_.likelihoods},
-                {"tolerance", job_.tolerance}};
-    // Older tables took the first of the images wherever fewer were wanted.
-    if (test_.count > std::min(job_.samples, job_.reference) ||
-        (job_.likelihoods > 0 && test_.count > job_.likelihoods))
-      key["drawn"] = "randperm";
-    // Older tables have no such member; their features were the classifier's.
-    if (!job_.features.empty()) key["features"] = weights_of(*features_);
-    if (judged_.moved) key["judged"] = judged_.numbers;
-    if (!drawn_.empty()) key["classes"] = drawn_;
-    if (job_.judging.blocks != EvaluatorOptions().blocks) key["blocks"] = job_.judging.blocks;
-    Json row;
-    if (const Json* known = table_.find(key)) {
-      row = *known;
-    } else {
-      ITO_ASSIGN(row, score(name, model, names ? &*names : nullptr, sampler, options, key));
-      if (job_.likelihoods > 0 && !row.contains("refused")) {
-        if (known_likelihood_.is_null() || known_likelihood_["identity"] != weights) {
-          ITO_ASSIGN(known_likelihood_, likelihood(name, model, weights));
-        }
-        for (const char* number : {"bits_per_dim", "bits_error", "likelihood_images"})
-          row[number] = known_likelihood_[number];
-      }
-    }
-    row["model"] = name;
-    row["sampler"] = sampler;
-    ITO_TRY(table_.add(std::move(row), preface()));
-    note(fmt::format("{} by {} is done", name, sampler));
+  for (const EvaluatedSampler& sampler : job_.samplers)
+    ITO_TRY(evaluate(name, model, names, sampler, weights));
+  return {};
+}
+
+Result<SampleOptions> Evaluation::options_of(const EvaluatedSampler& sampler,
+                                             const std::string& name, const Model& model,
+                                             const std::optional<ClassNames>& names,
+                                             SampleControl& control) const {
+  if (!sampler.guidance.classifier.empty() && model.num_classes() == 0)
+    return unsupported("--guidance-classifier guides to a model's classes, {} has none", name);
+  ITO_ASSIGN(SampleOptions options, with_guidance(sampler.options, sampler.guidance,
+                                                  model.network.signature(), names, name));
+  ITO_ASSIGN(control.guidance,
+             load_class_guidance(sampler.guidance, model.num_classes(), names,
+                                 [this](const std::string& text) { note("note: " + text); }));
+  if (control.guidance) options.control = &control;
+  return resolved(options, model.network, model.scheduler);
+}
+
+Json Evaluation::key_of(const std::string& weights) const {
+  Json key = {{"weights", weights},
+              {"samples", job_.samples},
+              {"reference", evaluator_->reference_images()},
+              {"likelihood", job_.likelihoods},
+              {"tolerance", job_.tolerance}};
+  // Older tables took the first of the images wherever fewer were wanted.
+  if (test_.count > std::min(job_.samples, job_.reference) ||
+      (job_.likelihoods > 0 && test_.count > job_.likelihoods))
+    key["drawn"] = "randperm";
+  // Older tables have no such member; their features were the classifier's.
+  if (!job_.features.empty()) key["features"] = weights_of(*features_);
+  if (judged_.moved) key["judged"] = judged_.numbers;
+  if (!drawn_.empty()) key["classes"] = drawn_;
+  if (job_.judging.blocks != EvaluatorOptions().blocks) key["blocks"] = job_.judging.blocks;
+  return key;
+}
+
+Status Evaluation::evaluate(const std::string& name, const Model& model,
+                            const std::optional<ClassNames>& names, const EvaluatedSampler& sampler,
+                            const std::string& weights) {
+  Json key = key_of(weights), row;
+  SampleControl control;
+  const Result<SampleOptions> options = options_of(sampler, name, model, names, control);
+  if (options.ok()) {
+    key["settings"] = sample_settings(*options);
+    key["settings"].update(guidance_settings(control.guidance));
+  } else {
+    key["settings"] = sampler.name;
+    ITO_ASSIGN(row, refused_row(options.error(), key));
   }
+  if (const Json* known = table_.find(key)) {
+    row = *known;
+  } else if (options.ok()) {
+    ITO_ASSIGN(row, score(name, model, names ? &*names : nullptr, sampler.name, *options, key));
+    if (job_.likelihoods > 0 && !row.contains("refused")) {
+      if (known_likelihood_.is_null() || known_likelihood_["identity"] != weights) {
+        ITO_ASSIGN(known_likelihood_, likelihood(name, model, weights));
+      }
+      for (const char* number : {"bits_per_dim", "bits_error", "likelihood_images"})
+        row[number] = known_likelihood_[number];
+    }
+  }
+  row["model"] = name;
+  row["sampler"] = sampler.name;
+  ITO_TRY(table_.add(std::move(row), preface()));
+  note(fmt::format("{} by {} is done", name, sampler.name));
   return {};
 }
 

@@ -10,15 +10,22 @@
 
 #include "api/device.h"
 #include "api/evaluation_table.h"
+#include "api/guidance_choice.h"
 #include "api/sampling_loop.h"
 #include "base/result.h"
 #include "io/dataset.h"
 
 namespace ito {
 
+struct EvaluatedSampler {
+  std::string name;  // as the table calls it
+  SampleOptions options;
+  GuidanceChoice guidance = {};
+};
+
 struct EvaluationJob {
-  std::vector<std::pair<std::string, Path>> models;             // a name and a folder
-  std::vector<std::pair<std::string, SampleOptions>> samplers;  // as the table calls it
+  std::vector<std::pair<std::string, Path>> models;  // a name and a folder
+  std::vector<EvaluatedSampler> samplers;
   // Of the models' weights, where they have several; and of the judges', where they have it.
   std::string variant = {};
   Path classifier, features;  // folders; one of them may be empty

@@ -20,6 +20,9 @@ namespace ito {
 // kInvalidArgument naming `where` and the tensor that is missing, too many or of a wrong shape or
 // type. `multiply`: as Program::multiply; f16 is kUnsupported with gradients, which would need
 // their loss scaled, and of an autoencoder.
+// Without a device check_forward has the same errors.
+Status check_forward(const Model& model, const TensorFile& inputs, bool gradients,
+                     std::string_view where, DType multiply = DType::kF32);
 Result<TensorFile> forward(vk::Device& device, const Model& model, const TensorFile& inputs,
                            bool gradients, std::string_view where, DType multiply = DType::kF32);
 

@@ -83,11 +83,14 @@ std::string merged_option(const Json& value) {
 
 Result<InitialModel> open_initial_model(const std::string& folder, std::string_view variant) {
   InitialModel initial{.folder = folder, .model = {}};
-  ITO_ASSIGN(initial.model, load_whole_model(folder, variant));
+  ITO_ASSIGN(initial.model, load_model(folder, variant));
   const Network& network = initial.model.network;
-  if (initial.model.decoder)
-    return unsupported("{}: a model of an autoencoder's latents, which are not trained on here",
-                       folder);
+  if (initial.model.decoder || file_exists(Path(folder) / ".." / "vae" / "config.json"))
+    return unsupported(
+        "{}: a network of latents, whose pictures the pipeline's vae makes: it is not trained on "
+        "here; leave --init out for a new network of pictures, such as --network dit",
+        folder);
+  if (!initial.model.unread.empty()) return unsupported("{}", initial.model.unread);
   for (const ObjectiveRow& row : objective_rows())
     if (starts_from(row, network)) return initial;
   return unsupported("{}: a training cannot start from a network {}", folder, network.row());

@@ -6,6 +6,7 @@
 #include "api/sample_identity.h"
 #include "base/error.h"
 #include "base/name_list.h"
+#include "io/class_names.h"
 #include "io/image.h"
 #include "io/layout.h"
 #include "io/npy.h"
@@ -42,7 +43,9 @@ Status write_arrays(const SampleCollection& all) {
   std::vector<uint8_t> bytes(all.images.size());
   std::transform(all.images.begin(), all.images.end(), bytes.begin(), to_byte);
   file.tensors.emplace("arr_0", tensor_from_bytes(all.shape, bytes));
-  return write_npz(all.out, file);
+  TextArrays texts;
+  if (all.settings.contains(kClassNames)) texts.emplace(kClassNames, all.settings[kClassNames]);
+  return write_npz(all.out, file, texts);
 }
 
 bool is_own_arrays(const Path& path) {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "io/class_names.h"
 #include "io/png.h"
 
 namespace ito {
@@ -73,6 +74,7 @@ Json SampleIdentity::common_settings(std::span<const SampleRequest> requests) co
   }
   all["seeds"] = seeds;
   if (labelled) all["classes"] = labels;
+  if (labelled && !class_names.empty()) all[kClassNames] = class_names;
   return all;
 }
 

@@ -4,21 +4,21 @@
 
 #include <algorithm>
 #include <chrono>
-#include <set>
 #include <span>
 #include <thread>
 #include <tuple>
 #include <utility>
 
+#include "api/fingerprint.h"
 #include "api/inpainting.h"
 #include "api/latents_file.h"
 #include "api/sample_files.h"
+#include "api/sample_previews.h"
 #include "api/scoring.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/integer.h"
 #include "diffusion/process.h"
-#include "io/png.h"
 
 namespace ito {
 namespace {
@@ -59,7 +59,6 @@ class SamplingJob {
   Result<std::vector<SampleRequest>> next(size_t most);
   Status add(std::span<const SampleRequest> part, std::vector<float> images, const Shape& shape);
   Result<SampleOptions> session_options() const;
-  Status prepare_previews(SamplingSession& session);
   Status score(std::span<const SampleRequest> batch, const std::vector<float>& images);
   size_t remaining() const { return farm_ ? farm_->remaining() : requests_.size() - next_; }
   bool stopped() const { return observer_.stop != nullptr && observer_.stop->load(); }
@@ -98,8 +97,7 @@ class SamplingJob {
   std::optional<Component> classifier_;
   JudgedClasses judged_;  // the classifier's classes of the model's
   std::unique_ptr<Scorer> scorer_;
-  Status preview_status_;
-  std::set<Path> written_previews_;  // by this call
+  SamplePreviews previews_{job_.preview_every, job_.columns};
   int64_t recognised_ = 0;
   Clock::time_point start_;
 };
@@ -150,7 +148,8 @@ Status SamplingJob::load_controls() {
         "out_channels)",
         control.inpaint.empty() ? other : "--inpaint: ", job_.model.string(), signature.in_channels,
         signature.out_channels);
-  if (!control.any()) return {};
+  ITO_TRY(load_guide());
+  if (!control.observes()) return {};
   ITO_ASSIGN(const Shape shape, picture_shape());
   ControlFiles files = control;
   if (fills) {
@@ -158,23 +157,17 @@ Status SamplingJob::load_controls() {
     for (float& value : masked_->known) value = 1 - value;
     files.inpaint.clear();
   }
-  ITO_ASSIGN(control_, load_control(files, shape, notes()));
-  return load_guide();
+  ITO_ASSIGN(control_.observation, load_observation(files, shape, notes()));
+  return {};
 }
 
-// The classes of the classifier that guides are the model's by name; a model without classes has
-// the classifier's.
+// A model without classes has those of the classifier that guides it.
 Status SamplingJob::load_guide() {
-  if (!control_.guidance) return {};
-  const std::string& folder = job_.control.classifier;
-  ClassGuidance& guidance = *control_.guidance;
-  if (model_.num_classes() == 0) {
-    ITO_ASSIGN(names_, read_class_names(folder));
-    return {};
+  const GuidanceChoice& choice = job_.control.guidance;
+  ITO_ASSIGN(control_.guidance, load_class_guidance(choice, model_.num_classes(), names_, notes()));
+  if (control_.guidance && model_.num_classes() == 0) {
+    ITO_ASSIGN(names_, read_class_names(choice.classifier));
   }
-  ITO_ASSIGN(const JudgedClasses judged, classes_in(folder, guidance.classifier));
-  const bool all = guidance.classifier.network.signature().out_channels == model_.num_classes();
-  if (judged.moved || (judged.by_name && !all)) guidance.classes = judged.numbers;
   return {};
 }
 
@@ -237,15 +230,6 @@ uint32_t SamplingJob::classes() const {
 Status SamplingJob::choose_requests() {
   const uint32_t classes = this->classes();
   const std::vector<uint32_t> drawn = drawn_classes(names_, static_cast<int>(classes));
-  const std::optional<ClassifierFree>& guidance = job_.options.classifier_free;
-  const Signature& signature = model_.network.signature();
-  if (guidance && !guidance->null_class && names_ && signature.latent == 0 &&
-      model_.num_classes() > 0 && names_->names.size() == static_cast<size_t>(model_.num_classes()))
-    return invalid_argument(
-        "--guidance-scale compares with a class that stands for none, and each of the {} classes "
-        "of {} stands for images: --null-class N says which to take (ito train --class-dropout "
-        "makes one)",
-        names_->names.size(), job_.model.string());
   if (classes == 0 && job_.classes != kAllClasses)
     return invalid_argument("the model in {} has no classes, --class {} was given",
                             job_.model.string(), job_.classes);
@@ -377,26 +361,6 @@ Result<SampleOptions> SamplingJob::session_options() const {
   return options;
 }
 
-// Pictures of the batch under way, beside a grid's file or in the folder.
-Status SamplingJob::prepare_previews(SamplingSession& session) {
-  if (job_.preview_every == 0) return {};
-  return session.preview(job_.preview_every, [this, &session](int step, const auto& images) {
-    const Shape one = session.shape(1);
-    const Shape shape = session.shape(static_cast<int64_t>(images.size()) / one.numel());
-    const Path path = files_->preview_path(step);
-    if (preview_status_.ok() && file_exists(path) && !written_previews_.contains(path))
-      if (const auto there = read_png_settings(path); !there.ok() || !is_own(*there))
-        preview_status_ = invalid_argument(
-            "{} is there already and is no preview of ito sample; move it away or choose another "
-            "--out",
-            path.string());
-    written_previews_.insert(path);
-    const Json settings = {{"software", "ito"}, {"preview_step", step}};
-    if (preview_status_.ok())
-      preview_status_ = write_png(path, grid_from_floats(images, shape, job_.columns), &settings);
-  });
-}
-
 Status SamplingJob::score(std::span<const SampleRequest> batch, const std::vector<float>& images) {
   std::vector<uint32_t> labels;
   for (const SampleRequest& request : batch)
@@ -471,7 +435,7 @@ Result<SampleSummary> SamplingJob::draw() {
 Status SamplingJob::draw_from(std::vector<SampleRequest> part, SampleSummary& summary) {
   ITO_ASSIGN(const SampleOptions options, session_options());
   ITO_ASSIGN(auto session, SamplingSession::create(*device_, model_, options));
-  ITO_TRY(prepare_previews(*session));
+  if (files_) ITO_TRY(previews_.prepare(*session, *files_));
   if (classifier_) {
     ITO_ASSIGN(scorer_, Scorer::create(*device_, *classifier_, session->shape(session->batch())));
   }
@@ -489,7 +453,7 @@ Status SamplingJob::draw_from(std::vector<SampleRequest> part, SampleSummary& su
                latents_ ? session->sample_from(latents_->of(part), part, after_step)
                         : session->sample(part, after_step));
     busy += seconds_since(begun);
-    ITO_TRY(preview_status_);
+    ITO_TRY(previews_.status());
     const Shape shape = session->shape(static_cast<int64_t>(part.size()));
     ITO_TRY(add(part, std::move(images), shape));
     summary.images += part.size();

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "io/append_file.h"
+#include "io/class_names.h"
 #include "io/image.h"
 #include "io/npy.h"
 #include "io/npz_bytes.h"
@@ -384,12 +385,15 @@ class NpzStore : public BlockStore {
     file.tensors.emplace("seeds", tensor_from_uint32({count}, seeds));
     if (context_.images.labelled)
       file.tensors.emplace("classes", tensor_from_uint32({count}, labels));
+    TextArrays texts;
+    if (context_.images.labelled && !context_.images.class_names.empty())
+      texts.emplace(kClassNames, context_.images.class_names);
     const bool again = file_exists(path);
     const Path written = again ? Path(path.string() + ".again.tmp") : path;
     {
       ITO_ASSIGN(const MappedFile pixels, MappedFile::open(part));
       ITO_TRY(write_npz_of_bytes(written, kPixels, {count, image[1], image[2], image[3]},
-                                 pixels.bytes(), file));
+                                 pixels.bytes(), file, texts));
     }
     if (again) ITO_TRY(keep_if_same(block, written));
     return remove_tree(part);

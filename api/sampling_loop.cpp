@@ -112,6 +112,8 @@ Json sample_settings(const SampleOptions& options) {
   if (options.classifier_free) {
     settings["guidance_scale"] = options.classifier_free->scale;
     settings["guidance_rescale"] = options.classifier_free->rescale;
+    if (const auto null_class = options.classifier_free->null_class)
+      settings["null_class"] = *null_class;
   }
   if (options.guidance_scale) settings["guidance_scale"] = *options.guidance_scale;
   return settings;

@@ -16,7 +16,7 @@
 #include "apps/plan_report.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "diffusion/philox.h"
+#include "base/philox.h"
 #include "graph/compile.h"
 #include "io/json.h"
 #include "nn/train_step.h"

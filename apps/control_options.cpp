@@ -3,26 +3,13 @@
 #include <cmath>
 
 #include "apps/data_options.h"
+#include "apps/guidance_options.h"
 #include "apps/rows.h"
 #include "base/error.h"
 
 namespace ito::apps {
 void add_control_options(CLI::App& app, ControlFiles& options) {
-  app.add_option("--guidance-classifier", options.classifier,
-                 "folder of an `ito train --classifier --noisy`: guides each image to its class");
-  app.add_option(
-         "--guidance-scale", options.scale,
-         "weight of the classifier's gradient, 0: none, above 1: more typical of the class; "
-         "without --guidance-classifier: classifier-free guidance, 1: none, or what a model with "
-         "time_cond_proj_dim is told")
-      ->capture_default_str();
-  app.add_option("--guidance-rescale", options.rescale,
-                 "classifier-free guidance: share by which the guided output's deviation is moved "
-                 "back to the conditional one's")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
-  app.add_option("--null-class", options.null_class,
-                 "classifier-free guidance: the class that stands for none; left out: the last");
+  add_guidance_options(app, options.guidance);
   app.add_option("--init-image", options.initial,
                  "picture to begin at, noised --strength of the way (image to image)");
   app.add_option("--strength", options.strength,
@@ -53,12 +40,7 @@ Status check_control_options(const CLI::App& app, const ControlFiles& o) {
     if (given(option) && !given(other)) return invalid_argument("{} needs {}", option, other);
     return {};
   };
-  for (const char* option : {"--guidance-rescale", "--null-class"}) {
-    ITO_TRY(needs(option, "--guidance-scale"));
-    if (given(option) && given("--guidance-classifier"))
-      return invalid_argument("{} is of classifier-free guidance, not of --guidance-classifier",
-                              option);
-  }
+  ITO_TRY(check_guidance_options(o.guidance));
   ITO_TRY(needs("--strength", "--init-image"));
   if (given("--latents") && given("--init-image"))
     return invalid_argument("--latents and --init-image exclude each other");
@@ -77,8 +59,6 @@ Status check_control_options(const CLI::App& app, const ControlFiles& o) {
     return invalid_argument("--noise-std needs --inpaint, --colorize or --inverse");
   if (o.noise_std && (!(*o.noise_std >= 0) || !std::isfinite(*o.noise_std)))
     return invalid_argument("--noise-std is {}, expected 0 or more", *o.noise_std);
-  if (!std::isfinite(o.scale))
-    return invalid_argument("--guidance-scale is {}, expected a finite number", o.scale);
   if (!o.inverse.empty()) ITO_TRY(check_inverse(o.inverse));
   return {};
 }

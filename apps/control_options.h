@@ -1,4 +1,4 @@
-// The options of `ito sample` that steer it: guidance by a classifier, and observations that the
+// The options of `ito sample` that steer it: guidance, and observations that the
 // images have to agree with. Not for reading what they name (api/control_files.h).
 #pragma once
 

@@ -40,8 +40,8 @@ Result<std::vector<std::string>> sampler_rows_of(const EvaluateCommand& c) {
       std::erase_if(texts, [](const std::string& name) { return inverts(name); });
     }
     for (const std::string& one : texts) {
-      ITO_ASSIGN(const SampleOptions options, parse_sampler(one));
-      if (c.steps.empty() || !sampler_uses(options, "steps")) {
+      ITO_ASSIGN(const SamplerText sampler, parse_sampler(one));
+      if (c.steps.empty() || !sampler_uses(sampler.options, "steps")) {
         rows.push_back(one);
         continue;
       }
@@ -70,8 +70,8 @@ Status check(EvaluateCommand& c) {
     return invalid_argument("give --classifier, --features or both");
   ITO_ASSIGN(const std::vector<std::string> rows, sampler_rows_of(c));
   for (const std::string& text : rows) {
-    ITO_ASSIGN(SampleOptions options, parse_sampler(text));
-    job.samplers.emplace_back(text, std::move(options));
+    ITO_ASSIGN(SamplerText sampler, parse_sampler(text));
+    job.samplers.push_back({text, std::move(sampler.options), std::move(sampler.guidance)});
   }
   return check_ode_options({job.tolerance, job.tolerance});
 }
@@ -107,8 +107,9 @@ Command add_evaluate_command(CLI::App& root) {
   app->add_option("--model", c->models, "NAME=FOLDER of a model; may be repeated")->required();
   add_variant_option(*app, c->variant, "every --model and, where it is there, the judges'");
   app->add_option("--sampler", c->samplers,
-                  "a sampler with its options as of `ito sample`, as one word: \"pc --steps 200\"; "
-                  "may be repeated: every model is sampled by each; \"all\" is every sampler")
+                  "a sampler with its options as of `ito sample`, those of guidance included, as "
+                  "one word: \"pc --steps 200\"; may be repeated: every model is sampled by each; "
+                  "\"all\" is every sampler")
       ->required();
   app->add_option("--steps", c->steps, "numbers of steps, each a row of every sampler: 10,20,50")
       ->delimiter(',')

@@ -3,8 +3,10 @@
 
 #include <fmt/core.h>
 
+#include "api/forward_inputs.h"
 #include "apps/command.h"
 #include "apps/open_model.h"
+#include "base/name_list.h"
 #include "io/json.h"
 #include "io/safetensors.h"
 
@@ -23,6 +25,10 @@ struct ForwardCommand {
 Status run(const ForwardCommand& c) {
   ITO_ASSIGN(const Model model, open_model(c.model, c.variant));
   ITO_ASSIGN(const TensorFile inputs, read_safetensors(c.in));
+  ITO_TRY(check_forward(model, inputs, c.gradients, c.in, c.multiply));
+  const std::vector<std::string> unused = unused_forward_inputs(inputs, c.gradients);
+  if (!unused.empty())
+    print_note(fmt::format("{}: tensors that are not used: {}", c.in, joined(unused)));
   ITO_ASSIGN(auto device,
              open_and_announce(c.device, fmt::format("evaluating {} on {}", c.model, c.in)));
   ITO_ASSIGN(const TensorFile outputs,

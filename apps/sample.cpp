@@ -74,11 +74,9 @@ Status check(SampleCommand& c) {
   ITO_ASSIGN(const RandomRow* random,
              row_called(std::span<const RandomRow>(kRandomSources), c.random, "--rng"));
   c.job.options.random = random->source;
-  if (c.app->count("--guidance-scale") > 0 && c.job.control.classifier.empty())
-    c.job.options.classifier_free = ClassifierFree{.scale = c.job.control.scale,
-                                                   .null_class = c.job.control.null_class,
-                                                   .rescale = c.job.control.rescale};
-  if (!c.job.negative_context.empty() && (c.job.context.empty() || !c.job.options.classifier_free))
+  const GuidanceChoice& guidance = c.job.control.guidance;
+  const bool mixes = guidance.scale && guidance.classifier.empty();
+  if (!c.job.negative_context.empty() && (c.job.context.empty() || !mixes))
     return invalid_argument("--negative-context needs --context and --guidance-scale");
   c.job.options.previews = c.job.preview_every > 0;
   c.job.options.batch = std::min(c.job.options.batch, static_cast<int64_t>(c.job.seeds.size()));
@@ -131,29 +129,12 @@ void print(const SampleCommand& c, const SampleSummary& s) {
                    : 100.0 * static_cast<double>(*s.recognised) / static_cast<double>(s.images));
 }
 
-// A network that is told its guidance scale is told --guidance-scale, and takes no other guidance.
-Status embed_guidance(SampleCommand& c, const Signature& signature) {
-  if (signature.guidance == 0) return {};
-  for (const char* option : {"--guidance-classifier", "--guidance-rescale", "--null-class"})
-    if (c.app->count(option) > 0)
-      return unsupported(
-          "{}: the model in {} is told its guidance scale (time_cond_proj_dim) and takes no other "
-          "guidance",
-          option, c.model);
-  if (c.app->count("--guidance-scale") == 0)
-    return invalid_argument(
-        "the model in {} is told its guidance scale (time_cond_proj_dim): give --guidance-scale",
-        c.model);
-  c.job.options.classifier_free.reset();
-  c.job.options.guidance_scale = c.job.control.scale;
-  return {};
-}
-
 Status run(SampleCommand& c) {
   const std::atomic<bool>& stop = stop_requested();
   ITO_ASSIGN(const Model model, open_scheduled_model(c.model, c.variant, c.average));
   ITO_ASSIGN(c.job.names, read_class_names(c.model));
-  ITO_TRY(embed_guidance(c, model.network.signature()));
+  ITO_ASSIGN(c.job.options, with_guidance(std::move(c.job.options), c.job.control.guidance,
+                                          model.network.signature(), c.job.names, c.model));
   c.job.options = resolved(c.job.options, model.network, model.scheduler);
   ITO_TRY(check_sampler_options(*c.app, c.job.options));
   ITO_TRY(check_inversion(c));

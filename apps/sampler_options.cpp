@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "apps/command.h"
+#include "apps/guidance_options.h"
 #include "apps/option_table.h"
 #include "base/error.h"
 #include "base/name_list.h"
@@ -67,10 +68,11 @@ Status check_sampler_options(const CLI::App& app, SampleOptions& options) {
   return {};
 }
 
-Result<SampleOptions> parse_sampler(const std::string& text) {
+Result<SamplerText> parse_sampler(const std::string& text) {
   CLI::App app;
-  SampleOptions options;
-  add_sampler_options(app, options);
+  SamplerText sampler;
+  add_sampler_options(app, sampler.options);
+  add_guidance_options(app, sampler.guidance);
   try {
     app.parse("--sampler " + text);
   } catch (const CLI::ParseError& error) {
@@ -78,8 +80,9 @@ Result<SampleOptions> parse_sampler(const std::string& text) {
   }
   const Status chosen = check_choices(app, {"sample"});
   if (!chosen.ok()) return invalid_argument("--sampler \"{}\": {}", text, chosen.error().message);
-  ITO_TRY(check_sampler_options(app, options));
-  return options;
+  ITO_TRY(check_sampler_options(app, sampler.options));
+  ITO_TRY(check_guidance_options(sampler.guidance));
+  return sampler;
 }
 
 }  // namespace ito::apps

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "api/guidance_choice.h"
 #include "api/sampling_loop.h"
 #include "base/result.h"
 
@@ -16,7 +17,12 @@ void add_sampler_options(CLI::App& app, SampleOptions& options);
 // use.
 Status check_sampler_options(const CLI::App& app, SampleOptions& options);
 
-// A sampler as one text: its name and options as on a command line, "pc --steps 200 --snr 0.2".
-Result<SampleOptions> parse_sampler(const std::string& text);
+// A sampler as one text: its name and options as on a command line, those of guidance included,
+// "pc --steps 200 --snr 0.2".
+struct SamplerText {
+  SampleOptions options;
+  GuidanceChoice guidance;
+};
+Result<SamplerText> parse_sampler(const std::string& text);
 
 }  // namespace ito::apps

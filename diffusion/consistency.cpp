@@ -83,13 +83,6 @@ Status check_consistency_schedule(const ConsistencySchedule& s) {
   return {};
 }
 
-int consistency_pairs(const ConsistencySchedule& schedule, int64_t step) {
-  int pairs = schedule.first;
-  for (const Stage& stage : stages(schedule))
-    if (step >= stage.start) pairs = stage.pairs;
-  return pairs;
-}
-
 std::vector<double> consistency_levels(const ConsistencySchedule& schedule, int pairs) {
   const double low = std::pow(schedule.sigma_min, 1 / schedule.rho);
   const double high = std::pow(schedule.sigma_max, 1 / schedule.rho);

@@ -42,9 +42,6 @@ struct ConsistencySchedule {
 // steps >= 1, p_std > 0.
 Status check_consistency_schedule(const ConsistencySchedule& schedule);
 
-// The stages of the curriculum: number of pairs N(k) of step k, min(s_0 2^⌊k/K'⌋, s_1) with K' =
-// ⌊K/(⌊log2(s_1/s_0)⌋ + 1)⌋ (eq. 18 of the second paper, whose N counts levels, one more).
-int consistency_pairs(const ConsistencySchedule& schedule, int64_t step);
 // N + 1 levels from σ_min up to σ_max, evenly spaced in σ^{1/ρ} (eq. 5 of EDM).
 std::vector<double> consistency_levels(const ConsistencySchedule& schedule, int pairs);
 // Probability of each pair (i, i+1), i < N: proportional to erf((ln σ_{i+1} - p_mean)/(√2 p_std)) -
@@ -55,7 +52,9 @@ struct ConsistencyDraw {
   Tensor low, high;  // f32 [n]: neighbouring levels
   Tensor noise;      // the images' shape
 };
-// step u32 []: the training step, which chooses the stage too; others as draw_training's.
+// step u32 []: the training step, which chooses the stage of the curriculum too: the number of
+// pairs N(k) of step k is min(s_0 2^⌊k/K'⌋, s_1) with K' = ⌊K/(⌊log2(s_1/s_0)⌋ + 1)⌋ (eq. 18 of the
+// second paper, whose N counts levels, one more). Others as draw_training's.
 ConsistencyDraw draw_consistency(const Shape& shape, Tensor key, Tensor image, Tensor step,
                                  const ConsistencySchedule& schedule);
 

@@ -19,18 +19,17 @@ Result<ScoreModel> edm_view(const DiffusionModel& model) {
   return edm_coordinates(score, score.ends_at());
 }
 
-Status check_prediction(const DiffusionModel& model) {
-  if (!model.generator) return {};
-  return unsupported(
-      "the model is a GAN's generator, which gives pictures of a latent and has neither a score "
-      "nor "
-      "a density");
-}
-
 }  // namespace
 
+Status check_density(bool generator) {
+  if (!generator) return {};
+  return unsupported(
+      "the model is a GAN's generator, which gives pictures of a latent and has neither a score "
+      "nor a density");
+}
+
 Result<ScoreModel> model_score(const DiffusionModel& model, bool clip) {
-  ITO_TRY(check_prediction(model));
+  ITO_TRY(check_density(model.generator));
   ITO_ASSIGN(ScoreModel result, process_row(model.config.process).score(model, clip));
   result.score = guided(model, result.sde, std::move(result.score));
   return result;
@@ -55,7 +54,7 @@ Result<Denoiser> native_network(const DiffusionModel& model) {
 }
 
 Result<ProbabilityFlow> density_flow(const DiffusionModel& model) {
-  ITO_TRY(check_prediction(model));
+  ITO_TRY(check_density(model.generator));
   const ProcessRow& row = process_row(model.config.process);
   if (row.flow != nullptr) return row.flow(model);
   ITO_ASSIGN(const ScoreModel score, model_score(model));

@@ -30,6 +30,9 @@ struct DiffusionModel {
   double guidance_scale = 1;
 };
 
+// Error kUnsupported of a generator, which has neither a score nor a density.
+Status check_density(bool generator);
+
 // The model as a score: of its own SDE, or, of a discrete chain or straight paths, of the VP SDE
 // with β from 0.1 to 20. Guided where the model is. clip: estimates of x_0 of a discrete chain are
 // kept within the config's clip_sample_range, if it says clip_sample. Errors: a network that the

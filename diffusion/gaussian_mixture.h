@@ -6,9 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "diffusion/denoiser.h"
-#include "diffusion/parameterization.h"
-#include "diffusion/schedule.h"
+#include "graph/graph.h"
 
 namespace ito {
 
@@ -36,9 +34,5 @@ Tensor mixture_log_densities(const GaussianMixture& mixture, Tensor x, Tensor a,
 // ln of the density of x_t = a x_0 + s ε at x [D], in nats, on the host.
 double mixture_log_density(const GaussianMixture& mixture, std::span<const double> x, double a,
                            double s);
-
-// The denoiser that minimises every loss of diffusion/loss.h on data of this mixture. t is rounded
-// down to a timestep of the schedule.
-Denoiser mixture_denoiser(GaussianMixture mixture, NoiseSchedule schedule, Prediction prediction);
 
 }  // namespace ito

@@ -229,7 +229,6 @@ Tensor Measurement::adjoint(Tensor y) const {
 Tensor Measurement::observed_coefficients(Tensor y) const {
   return embed(y) * diagonal(y.graph(), /*inverse=*/true);
 }
-Tensor Measurement::pseudo_inverse(Tensor y) const { return synthesise(observed_coefficients(y)); }
 
 std::vector<double> box_kernel(int k) {
   return std::vector<double>(static_cast<size_t>(k), 1.0 / k);

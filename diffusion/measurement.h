@@ -45,11 +45,10 @@ class Measurement {
   Tensor analyse(Tensor x) const;
   Tensor synthesise(Tensor coefficients) const;
 
-  // A x, Aᵀ y and A⁺ y; x [n,h,w,c], y [n, observation...].
+  // A x and Aᵀ y; x [n,h,w,c], y [n, observation...].
   Tensor apply(Tensor x) const;
   Tensor adjoint(Tensor y) const;
-  Tensor pseudo_inverse(Tensor y) const;
-  // S⁺ Uᵀ y: the coefficients of x that y tells, zero elsewhere.
+  // S⁺ Uᵀ y, of which V makes A⁺ y: the coefficients of x that y tells, zero elsewhere.
   Tensor observed_coefficients(Tensor y) const;
 
  private:

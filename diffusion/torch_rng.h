@@ -2,7 +2,7 @@
 // a run can start from, and be compared with, a PyTorch run. Integers and uniforms are exact;
 // normals of 16 or more values differ by at most 2e-6, because PyTorch computes them with
 // vectorised float32 logarithms and sines.
-// Not the library's own randomness, which is counter-based (diffusion/philox.h).
+// Not the library's own randomness, which is counter-based (base/philox.h).
 #pragma once
 
 #include <array>

@@ -12,6 +12,9 @@
 
 namespace ito {
 
+// What a file of samples calls its list of them, by number.
+inline constexpr const char* kClassNames = "class_names";
+
 struct ClassNames {
   std::vector<std::string> names;  // by number; all different
   std::vector<int64_t> images;     // of training, as many; 0: the model does not know the class

@@ -1,39 +1,18 @@
 #include "io/npy.h"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <charconv>
 #include <cstring>
 
-#include "base/check.h"
 #include "base/error.h"
-#include "io/npz_bytes.h"
+#include "io/npy_types.h"
 #include "io/numpy_pickle.h"
 #include "io/pickle.h"
 #include "io/pickle_text.h"
 
 namespace ito {
 namespace {
-
-constexpr std::string_view kMagic("\x93NUMPY", 6);
-
-struct Descr {
-  HostType type;
-  std::string_view text;
-};
-constexpr std::array<Descr, 12> kDescrs = {{{HostType::kBool, "|b1"},
-                                            {HostType::kU8, "|u1"},
-                                            {HostType::kI8, "|i1"},
-                                            {HostType::kU16, "<u2"},
-                                            {HostType::kI16, "<i2"},
-                                            {HostType::kF16, "<f2"},
-                                            {HostType::kU32, "<u4"},
-                                            {HostType::kI32, "<i4"},
-                                            {HostType::kF32, "<f4"},
-                                            {HostType::kU64, "<u8"},
-                                            {HostType::kI64, "<i8"},
-                                            {HostType::kF64, "<f8"}}};
 
 // The header is the text of a Python dict with exactly the keys descr, fortran_order and shape.
 // This cursor reads just that much of Python.
@@ -152,12 +131,12 @@ std::optional<Header> parse_header(std::string_view text) {
 }
 
 std::optional<HostType> type_of(std::string_view descr) {
-  for (const Descr& row : kDescrs)
-    if (row.text == descr) return row.type;
+  for (const NpyType& row : kNpyTypes)
+    if (row.descr == descr) return row.type;
   // One-byte types have no byte order; any mark is fine.
   if (descr.size() == 3 && descr[2] == '1')
-    for (const Descr& row : kDescrs)
-      if (row.text.substr(1) == descr.substr(1)) return row.type;
+    for (const NpyType& row : kNpyTypes)
+      if (row.descr.substr(1) == descr.substr(1)) return row.type;
   return std::nullopt;
 }
 
@@ -192,36 +171,6 @@ std::vector<uint8_t> c_order(const std::vector<uint8_t>& bytes, const std::vecto
   return out;
 }
 
-Result<std::string> npy_header(const HostTensor& tensor, const Path& path) {
-  std::string_view descr;
-  for (const Descr& row : kDescrs)
-    if (row.type == tensor.type) descr = row.text;
-  if (descr.empty())
-    return invalid_argument("cannot write {}: NumPy has no type for {}", path.string(),
-                            host_type_name(tensor.type));
-  std::string dims;
-  for (int64_t d : tensor.shape.dims()) dims += fmt::format("{}, ", d);
-  if (tensor.shape.rank() == 1) dims.pop_back();  // Python writes (3,)
-  if (tensor.shape.rank() > 1) dims.resize(dims.size() - 2);
-  std::string dict =
-      fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", descr, dims);
-  // Version 1: magic, version, u16 length, text; the data begin at a multiple of 64 bytes.
-  size_t length = (10 + dict.size() + 1 + 63) / 64 * 64 - 10;
-  dict.append(length - 1 - dict.size(), ' ');
-  dict += '\n';
-  std::string header(kMagic);
-  header += {'\x01', '\x00', static_cast<char>(length & 0xff), static_cast<char>(length >> 8)};
-  return header + dict;
-}
-
-std::string_view view(const HostTensor& tensor) {
-  return {reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size()};
-}
-
-}  // namespace
-
-namespace {
-
 // The header, and the data behind it.
 struct NpyParts {
   Header header;
@@ -229,7 +178,7 @@ struct NpyParts {
 };
 
 Result<NpyParts> npy_parts(std::string_view bytes, std::string_view where) {
-  if (!bytes.starts_with(kMagic) || bytes.size() < 12)
+  if (!bytes.starts_with(kNpyMagic) || bytes.size() < 12)
     return corrupt("{}: not a NumPy array file (no \\x93NUMPY at its start)", where);
   int major = static_cast<unsigned char>(bytes[6]);
   if (major < 1 || major > 3)
@@ -428,37 +377,6 @@ Result<HostTensor> NpzFile::read(std::string_view name) const {
 Result<NpyTexts> NpzFile::read_texts(std::string_view name) const {
   ITO_ASSIGN(const Content content, content_of(name));
   return parse_npy_texts(content.bytes, content.label);
-}
-
-Status write_npy(const Path& path, const HostTensor& tensor) {
-  ITO_ASSIGN(std::string header, npy_header(tensor, path));
-  return write_file_atomic(path, [&](const ByteSink& sink) -> Status {
-    ITO_TRY(sink(header));
-    return sink(view(tensor));
-  });
-}
-
-namespace {
-Status write_npz_parts(const Path& path, const TensorFile& file, std::vector<ZipPart>& parts) {
-  for (const auto& [name, tensor] : file.tensors) {
-    ITO_ASSIGN(std::string header, npy_header(tensor, path));
-    parts.push_back({name + ".npy", std::move(header), view(tensor)});
-  }
-  return write_zip(path, parts);
-}
-}  // namespace
-
-Status write_npz(const Path& path, const TensorFile& file) {
-  std::vector<ZipPart> parts;
-  return write_npz_parts(path, file, parts);
-}
-
-Status write_npz_of_bytes(const Path& path, const std::string& name, const Shape& shape,
-                          std::string_view bytes, const TensorFile& more) {
-  CHECK(static_cast<int64_t>(bytes.size()) == shape.numel(), "as many bytes as the shape has");
-  ITO_ASSIGN(std::string header, npy_header({HostType::kU8, shape, {}}, path));
-  std::vector<ZipPart> parts = {{name + ".npy", std::move(header), bytes}};
-  return write_npz_parts(path, more, parts);
 }
 
 }  // namespace ito

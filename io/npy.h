@@ -2,6 +2,7 @@
 // Not for structured arrays and objects other than texts: those are refused with their name.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -69,9 +70,11 @@ class NpzFile {
   std::string where_;
 };
 
-// Atomic. The archive is not compressed. Errors: kIo; kInvalidArgument for BF16, which NumPy lacks,
-// and for arrays of 4 GB or more in an archive.
-Status write_npy(const Path& path, const HostTensor& tensor);
-Status write_npz(const Path& path, const TensorFile& file);
+// Arrays [n] of texts in UTF-8, by name.
+using TextArrays = std::map<std::string, std::vector<std::string>>;
+
+// Atomic. The archive is not compressed; texts are arrays of NumPy's type U. Errors: kIo;
+// kInvalidArgument for BF16, which NumPy lacks, and for arrays of 4 GB or more.
+Status write_npz(const Path& path, const TensorFile& file, const TextArrays& texts = {});
 
 }  // namespace ito

@@ -150,28 +150,24 @@ void set_dit_needs(DiTConfig& config, const ImageNeeds& needs) {
   config.num_embeds_ada_norm = needs.classes == 0 ? 0 : std::max(1, needs.classes - 1);
 }
 
+TransformerFields<int> dit_fields(DiTConfig& c) {
+  if (!c.out_channels) c.out_channels = c.in_channels;
+  return {c.in_channels, *c.out_channels,       c.patch_size,
+          c.num_layers,  c.num_attention_heads, c.dropout};
+}
+
 NetworkConfig design_dit(const NetworkOptions& o, const ImageNeeds& needs) {
   DiTConfig config;
-  config.in_channels = needs.in_channels;
-  config.out_channels = needs.out_channels;
-  config.patch_size = o.patch;
-  config.num_layers = o.depth;
-  config.num_attention_heads = o.heads;
+  dit_fields(config).set(o, needs);
   config.attention_head_dim = o.channels[0] / o.heads;
-  config.dropout = o.dropout;
   set_dit_needs(config, needs);
   return config;
 }
 
 void read_dit(const NetworkConfig& from, NetworkOptions& o, ImageNeeds& needs) {
-  const DiTConfig& config = dit_config(from);
+  DiTConfig config = dit_config(from);
+  dit_fields(config).read(o, needs);
   o.channels = {static_cast<int>(dit_width(config))};
-  o.depth = config.num_layers;
-  o.heads = config.num_attention_heads;
-  o.patch = config.patch_size;
-  o.dropout = config.dropout;
-  needs.in_channels = config.in_channels;
-  needs.out_channels = config.out_channels.value_or(config.in_channels);
   needs.size = {config.sample_size, config.sample_size};
   needs.classes = dit_signature(config).classes.classes();
 }

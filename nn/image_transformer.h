@@ -33,4 +33,28 @@ Status check_transformer_options(const NetworkOptions& options);
 ImageSides patch_sides(const NetworkOptions& options);
 void transformer_defaults(NetworkOptions& options, const std::set<std::string>& given);
 
+// The fields of a configuration that options and images describe, whatever it calls them.
+template <typename Count>
+struct TransformerFields {
+  Count &in_channels, &out_channels, &patch, &depth, &heads;
+  double& dropout;
+
+  void set(const NetworkOptions& o, const ImageNeeds& needs) const {
+    in_channels = needs.in_channels;
+    out_channels = needs.out_channels;
+    patch = o.patch;
+    depth = o.depth;
+    heads = o.heads;
+    dropout = o.dropout;
+  }
+  void read(NetworkOptions& o, ImageNeeds& needs) const {
+    needs.in_channels = static_cast<int>(in_channels);
+    needs.out_channels = static_cast<int>(out_channels);
+    o.patch = static_cast<int>(patch);
+    o.depth = static_cast<int>(depth);
+    o.heads = static_cast<int>(heads);
+    o.dropout = dropout;
+  }
+};
+
 }  // namespace ito

@@ -119,8 +119,15 @@ void read_unet(const NetworkConfig& from, NetworkOptions& o, ImageNeeds& needs) 
 
 Status adapt_unet(NetworkConfig& whole, const NetworkOptions& options, const ImageNeeds& needs) {
   auto& config = std::any_cast<UNet2DConfig&>(whole);
-  if (config.class_embed_type)
-    return unsupported("class_embed_type {} is not trained here", *config.class_embed_type);
+  if (config.class_embed_type) {
+    ITO_ASSIGN(const Network network, unet2d_network(config));
+    return unsupported(
+        "class_embed_type \"{}\" wants {} in place of class labels, which no data set here has; a "
+        "copy of the model without class_embed_type in its config.json is trained, on classes or "
+        "on "
+        "none",
+        *config.class_embed_type, network.signature().classes.what());
+  }
   config.dropout = options.dropout;
   config.sample_size = needs.size;
   config.num_class_embeds.reset();

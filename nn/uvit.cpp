@@ -168,18 +168,17 @@ Status check_uvit_options(const NetworkOptions& o) {
   return {};
 }
 
+TransformerFields<int64_t> uvit_fields(UViTConfig& c) {
+  return {c.in_channels, c.out_channels, c.patch_size, c.depth, c.heads, c.dropout};
+}
+
 NetworkConfig design_uvit(const NetworkOptions& o, const ImageNeeds& needs) {
   UViTConfig config;
-  config.in_channels = needs.in_channels;
-  config.out_channels = needs.out_channels;
+  uvit_fields(config).set(o, needs);
   config.height = needs.size[0];
   config.width = needs.size[1];
-  config.patch_size = o.patch;
   config.features = o.channels[0];
-  config.depth = o.depth;
-  config.heads = o.heads;
   config.classes = needs.classes;
-  config.dropout = o.dropout;
   return to_config_values(config);
 }
 
@@ -189,14 +188,9 @@ void uvit_defaults(NetworkOptions& o, const std::set<std::string>& given) {
 }
 
 void read_uvit(const NetworkConfig& from, NetworkOptions& o, ImageNeeds& needs) {
-  const UViTConfig config = uvit_config(from);
+  UViTConfig config = uvit_config(from);
+  uvit_fields(config).read(o, needs);
   o.channels = {static_cast<int>(config.features)};
-  o.depth = static_cast<int>(config.depth);
-  o.heads = static_cast<int>(config.heads);
-  o.patch = static_cast<int>(config.patch_size);
-  o.dropout = config.dropout;
-  needs.in_channels = static_cast<int>(config.in_channels);
-  needs.out_channels = static_cast<int>(config.out_channels);
   needs.size = {static_cast<int>(config.height), static_cast<int>(config.width)};
   needs.classes = static_cast<int>(config.classes);
 }

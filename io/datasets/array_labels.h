@@ -14,8 +14,8 @@ namespace ito {
 
 // What arrays and files of images and of labels are called, in the order in which they are looked
 // for, case aside.
-inline constexpr std::string_view kImageArrays[] = {"images", "x",     "arr_0",
-                                                    "data",   "image", "imgs"};
+inline constexpr std::string_view kImageArrays[] = {"images", "x",    "arr_0",   "data",
+                                                    "image",  "imgs", "latents", "latent"};
 inline constexpr std::string_view kLabelArrays[] = {"labels",  "y",      "classes", "label",
                                                     "targets", "target", "class"};
 

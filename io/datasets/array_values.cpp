@@ -103,6 +103,11 @@ Status take_floats(ImageDataset& data, const HostTensor& images, const DatasetOp
   const float slack = kRounding * (high - low);
   if (ours && (least < low || most > high)) {
     data.facts.notes.push_back("values beyond [-1,1] are cut off");
+  } else if (range != ValueRange::kBytes && least < -1 - slack) {
+    return corrupt(
+        "{}: values from {} to {}; expected floating-point images in [-1,1] or [0,1]; numbers "
+        "around 0, as latents are, are trained on once they are divided by {} or more",
+        where, least, most, std::max(-least, most));
   } else if (least < low - slack || most > high + slack) {
     return corrupt(
         "{}: pixel value {}; expected floating-point images in [-1,1] or [0,1]; --range 0,255 "

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cctype>
 #include <memory>
+#include <set>
 
 #include "base/error.h"
+#include "io/class_names.h"
 #include "io/datasets/array_labels.h"
 #include "io/datasets/picture_list.h"
+#include "io/json.h"
 #include "io/npy.h"
 #include "io/safetensors.h"
 
@@ -36,6 +39,7 @@ struct Arrays {
   std::function<Result<HostTensor>(std::string_view)> read;
   std::function<Result<NpyTexts>(std::string_view)> read_texts;  // null where there are none
   bool ours = false;                                             // written by `ito sample`
+  std::vector<std::string> class_names;  // by number, where the file has them
 
   bool has(std::string_view name) const {
     return std::find(names.begin(), names.end(), name) != names.end();
@@ -49,6 +53,18 @@ struct Arrays {
   }
 };
 
+// What samples say of themselves in a file whose arrays are numbers only.
+std::vector<std::string> names_in_settings(const std::string& settings) {
+  std::vector<std::string> names;
+  const auto json = parse_json(settings, "");
+  if (!json.ok() || !json->is_object()) return names;
+  for (const Json& name : json->value(kClassNames, Json::array())) {
+    if (!name.is_string()) return {};
+    names.push_back(name);
+  }
+  return names;
+}
+
 Result<Arrays> open_arrays(const Path& path) {
   Arrays arrays;
   arrays.where = path.string();
@@ -56,7 +72,10 @@ Result<Arrays> open_arrays(const Path& path) {
   if (ending == ".safetensors") {
     ITO_ASSIGN(TensorFile file, read_safetensors(path));
     for (const auto& [name, tensor] : file.tensors) arrays.names.push_back(name);
-    arrays.ours = file.metadata.contains("settings");
+    if (const auto settings = file.metadata.find("settings"); settings != file.metadata.end()) {
+      arrays.ours = true;
+      arrays.class_names = names_in_settings(settings->second);
+    }
     auto shared = std::make_shared<TensorFile>(std::move(file));
     arrays.read = [shared, where = arrays.where](std::string_view name) -> Result<HostTensor> {
       ITO_ASSIGN(const HostTensor* tensor, find_tensor(*shared, std::string(name), where));
@@ -70,6 +89,9 @@ Result<Arrays> open_arrays(const Path& path) {
   arrays.ours = file->has("seeds") && (file->has("images") || file->has("arr_0"));
   arrays.read = [file](std::string_view name) { return file->read(name); };
   arrays.read_texts = [file](std::string_view name) { return file->read_texts(name); };
+  if (file->has(kClassNames))
+    if (auto names = file->read_texts(kClassNames); names.ok() && names->shape.rank() == 1)
+      arrays.class_names = std::move(names->texts);
   return arrays;
 }
 
@@ -115,6 +137,22 @@ std::optional<ArrayNames> names_for(const Arrays& arrays, Split split, bool* par
   return ArrayNames{images, labels, "all"};
 }
 
+// Gives classes that are numbers the file's names for them. Names that are not one for each, all
+// different, are none, which is said.
+void name_classes(ImageDataset& data, const Arrays& arrays) {
+  const std::vector<std::string>& names = arrays.class_names;
+  if (names.empty() || !data.labels || !data.names.empty()) return;
+  const std::set<std::string> different(names.begin(), names.end());
+  const auto classes = static_cast<size_t>(data.num_classes());
+  if (names.size() >= classes && different.size() == names.size() && !different.contains("")) {
+    data.names = names;
+    return;
+  }
+  data.facts.notes.push_back(
+      fmt::format("{} has {} names, {} of them different, of {} classes, so that these have none",
+                  kClassNames, names.size(), different.size(), classes));
+}
+
 // Says which arrays nobody looks at: not now, and not for the other part.
 void note_unused(ImageDataset& data, const Arrays& arrays, const ArrayNames& used) {
   if (arrays.ours) return;
@@ -129,7 +167,9 @@ void note_unused(ImageDataset& data, const Arrays& arrays, const ArrayNames& use
   };
   std::vector<std::string> unused;
   for (const std::string& name : arrays.names)
-    if (name != used.images && name != used.labels && !read_elsewhere(name)) unused.push_back(name);
+    if (name != used.images && name != used.labels && !read_elsewhere(name) &&
+        (name != kClassNames || arrays.class_names.empty()))
+      unused.push_back(name);
   if (unused.empty()) return;
   data.facts.notes.push_back(
       fmt::format("images are read from the array {}{}; not used: {}", used.images,
@@ -189,6 +229,7 @@ Result<ImageDataset> read_array_file(const Path& path, Split split, const Datase
                                  count, path.string()));
   data.facts.part = row->part;
   if (labels) ITO_TRY(take(data, *labels, known, path.string()));
+  name_classes(data, arrays);
   note_unused(data, arrays, *row);
   name_known_classes(data, path);
   return data;

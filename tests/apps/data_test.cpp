@@ -7,6 +7,7 @@
 #include "io/safetensors.h"
 #include "tests/apps/run_ito.h"
 #include "tests/apps/tiny_model.h"
+#include "tests/support/numpy_files.h"
 
 namespace ito::test {
 namespace {

@@ -4,6 +4,7 @@
 
 #include "io/class_names.h"
 #include "io/dataset.h"
+#include "io/npy.h"
 #include "io/png.h"
 #include "tests/apps/run_ito.h"
 #include "tests/apps/tiny_model.h"
@@ -49,9 +50,31 @@ TEST_F(OwnForms, OfSamplesAreReadWithTheirClasses) {
     EXPECT_EQ(data->count, 6) << out;
     ASSERT_TRUE(data->labels.has_value()) << out;
     EXPECT_EQ(*data->labels, (std::vector<int32_t>{0, 1, 2, 0, 1, 2})) << out;
+    EXPECT_EQ(data->names, (std::vector<std::string>{"boot", "sneaker", "bag"})) << out;
     if (pixels.empty()) pixels = data->pixels;
     EXPECT_EQ(data->pixels, pixels) << out;
   }
+}
+
+TEST_F(OwnForms, OfSamplesTellTrainingWhatClassesAreCalled) {
+  ASSERT_EQ(sample("one.npz", {"--seeds", "0-5"}).code, 0);
+  // As metric tools and NumPy read it: bytes [n,h,w,c], and texts without pickles.
+  const NpzFile file = NpzFile::open(scratch_ / "one.npz").value();
+  EXPECT_EQ(file.read("arr_0")->type, HostType::kU8);
+  EXPECT_EQ(file.read("arr_0")->shape, (Shape{6, 8, 8, 1}));
+  EXPECT_EQ(file.read("classes")->shape, Shape{6});
+  EXPECT_EQ(file.read_texts("class_names")->texts,
+            (std::vector<std::string>{"boot", "sneaker", "bag"}));
+  const std::string run = (scratch_ / "run").string();
+  const Outcome trained =
+      run_ito({"train", "--data", (scratch_ / "one.npz").string(), "--out", run, "--steps", "1",
+               "--batch", "2", "--channels", "8,16", "--norm-groups", "4"});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_TRUE(says(trained.err + trained.out, "sneaker 2")) << trained.err << trained.out;
+  EXPECT_FALSE(says(trained.err, "not used")) << trained.err;
+  const Outcome drawn = run_ito({"sample", "--model", run, "--num", "1", "--steps", "1", "--class",
+                                 "sneaker", "--out", (scratch_ / "again").string()});
+  EXPECT_EQ(drawn.code, 0) << drawn.err;
 }
 
 TEST_F(OwnForms, AnotherClassOfASeedGetsANameOfItsOwn) {

@@ -8,6 +8,7 @@
 #include "diffusion/samplers.h"
 #include "graph/builder.h"
 #include "tests/diffusion/loop.h"
+#include "tests/diffusion/mixture_denoiser.h"
 #include "tests/support/run_program.h"
 #include "tests/support/vulkan_fixture.h"
 

@@ -9,6 +9,7 @@
 #include "diffusion/samplers.h"
 #include "graph/builder.h"
 #include "tests/diffusion/loop.h"
+#include "tests/diffusion/mixture_denoiser.h"
 
 namespace ito::test {
 namespace {

@@ -7,6 +7,7 @@
 #include "graph/builder.h"
 #include "tests/diffusion/method_device.h"
 #include "tests/diffusion/method_loop.h"
+#include "tests/diffusion/mixture_denoiser.h"
 #include "tests/support/run_program.h"
 
 namespace ito::test {

@@ -15,6 +15,7 @@
 #include "diffusion/samplers.h"
 #include "graph/builder.h"
 #include "tests/diffusion/method_device.h"
+#include "tests/diffusion/mixture_denoiser.h"
 #include "tests/support/run_program.h"
 
 namespace ito::test {

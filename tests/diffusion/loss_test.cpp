@@ -7,11 +7,12 @@
 
 #include "diffusion/gaussian_mixture.h"
 #include "diffusion/huber.h"
-#include "diffusion/philox.h"
 #include "diffusion/posterior.h"
 #include "diffusion/streams.h"
 #include "graph/builder.h"
 #include "graph/interpret.h"
+#include "tests/diffusion/mixture_denoiser.h"
+#include "tests/diffusion/philox_normal.h"
 
 namespace ito {
 namespace {
@@ -175,14 +176,14 @@ TEST(Loss, OfTheBestNetworkOnGaussianDataIsTheKnownMinimum) {
     Graph graph;
     const Shape shape{kDraws, 1};
     std::vector<double> x0(kDraws), noise(kDraws);
-    philox_fill_normal(x0, {1, 2}, 3, 4, 5);
-    philox_fill_normal(noise, {1, 2}, 3, 4, 6);
+    test::philox_fill_normal(x0, {1, 2}, 3, 4, 5);
+    test::philox_fill_normal(noise, {1, 2}, 3, 4, 6);
     for (double& value : x0) value = 0.5 + 0.25 * value;
     const TrainingDraw draw{.timestep = full(graph, {kDraws}, t, DType::kU32),
                             .noise = constant(graph, shape, noise)};
     const auto loss =
         interpret({denoising_loss(constant(graph, shape, x0), draw, schedule,
-                                  mixture_denoiser(data, schedule, Prediction::kEpsilon))
+                                  test::mixture_denoiser(data, schedule, Prediction::kEpsilon))
                        .loss},
                   {});
     ASSERT_TRUE(loss.ok()) << loss.error().message;

@@ -90,7 +90,8 @@ TEST(Measurement, PseudoInverseObeysMoorePenrose) {
       return run(&Measurement::apply, m, kImage, v);
     };
     const auto P = [&](const std::vector<double>& v) {
-      return run(&Measurement::pseudo_inverse, m, m.observation(), v);
+      return run(&Measurement::synthesise, m, kImage,
+                 run(&Measurement::observed_coefficients, m, m.observation(), v));
     };
     const std::vector<double> y = A(x);
     expect_near(A(P(y)), y, 1e-9);        // A A⁺ A = A

@@ -6,8 +6,8 @@
 #include <numbers>
 #include <vector>
 
+#include "base/philox.h"
 #include "diffusion/gaussian_mixture.h"
-#include "diffusion/philox.h"
 #include "tests/diffusion/method_device.h"
 
 namespace ito::test {

@@ -1,4 +1,3 @@
-#include "diffusion/philox.h"
 
 #include <gtest/gtest.h>
 
@@ -7,6 +6,7 @@
 
 #include "graph/builder.h"
 #include "graph/interpret.h"
+#include "tests/diffusion/philox_normal.h"
 
 namespace ito {
 namespace {
@@ -25,7 +25,7 @@ TEST(Philox, HostAndGraphDrawTheSameNormals) {
   const std::array<uint32_t, 3> images = {0, 5, 4294967295};
   for (size_t i = 0; i < 3; ++i) {
     std::vector<double> expected(30);
-    philox_fill_normal(expected, {123456789, 4000000000}, images[i], 17, 9);
+    test::philox_fill_normal(expected, {123456789, 4000000000}, images[i], 17, 9);
     for (size_t e = 0; e < 30; ++e)
       ASSERT_NEAR((*drawn)[0].data[i * 30 + e], expected[e], 1e-6) << i << " " << e;
   }

@@ -8,6 +8,7 @@
 #include "api/ode_solver.h"
 #include "diffusion/langevin.h"
 #include "diffusion/samplers.h"
+#include "tests/diffusion/mixture_denoiser.h"
 #include "tests/diffusion/mixture_statistics.h"
 
 namespace ito::test {

@@ -14,13 +14,14 @@
 #include <vector>
 
 #include "api/ode_solver.h"
+#include "base/philox.h"
 #include "diffusion/langevin.h"
-#include "diffusion/philox.h"
 #include "io/file.h"
 #include "io/json.h"
 #include "tests/diffusion/affine_law.h"
 #include "tests/diffusion/exact_model.h"
 #include "tests/diffusion/method_device.h"
+#include "tests/diffusion/mixture_denoiser.h"
 #include "tests/support/folders.h"
 
 namespace ito::test {

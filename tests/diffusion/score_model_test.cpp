@@ -8,6 +8,7 @@
 #include "diffusion/gaussian_mixture.h"
 #include "graph/builder.h"
 #include "graph/interpret.h"
+#include "tests/diffusion/mixture_denoiser.h"
 
 namespace ito {
 namespace {
@@ -76,7 +77,7 @@ TEST(ScoreModel, ADiscreteChainIsTheVpSdeOfTheSameSignalToNoiseRatio) {
   const NoiseSchedule schedule = *make_schedule(config, Arithmetic::kDouble);
   for (const Prediction prediction : {Prediction::kEpsilon, Prediction::kV}) {
     const ScoreModel model =
-        *chain_score(schedule, prediction, mixture_denoiser(kMixture, schedule, prediction));
+        *chain_score(schedule, prediction, test::mixture_denoiser(kMixture, schedule, prediction));
     std::vector<Point> points;
     for (const int k : {20, 300, 700, 900}) {
       // The time of VP where e^{-∫β} is the schedule's alpha_bar.

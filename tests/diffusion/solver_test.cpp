@@ -9,11 +9,12 @@
 
 #include "diffusion/divergence_words.h"
 #include "diffusion/gaussian_mixture.h"
-#include "diffusion/philox.h"
 #include "diffusion/samplers.h"
 #include "diffusion/streams.h"
 #include "graph/builder.h"
 #include "tests/diffusion/loop.h"
+#include "tests/diffusion/mixture_denoiser.h"
+#include "tests/diffusion/philox_normal.h"
 
 namespace ito::test {
 namespace {

@@ -10,6 +10,7 @@
 #include "io/zip.h"
 #include "tests/io/temp_folder.h"
 #include "tests/support/folders.h"
+#include "tests/support/numpy_files.h"
 
 namespace ito {
 namespace {
@@ -19,6 +20,8 @@ using test::fails;
 using test::put;
 using test::succeeds;
 using test::TempFolder;
+using test::write_npy;
+using test::put_npz;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -37,9 +40,7 @@ class ArrayDataset : public testing::Test {
   }
   Result<ImageDataset> npz(const std::map<std::string, HostTensor>& tensors,
                            Split split = Split::kTrain) {
-    TensorFile file;
-    file.tensors = tensors;
-    EXPECT_TRUE(succeeds(write_npz(folder_ / "a.npz", file)));
+    put_npz(folder_ / "a.npz", tensors);
     return open_dataset(folder_ / "a.npz", split);
   }
   TempFolder folder_;
@@ -146,6 +147,27 @@ TEST_F(ArrayDataset, WhatSampleWritesIsRead) {
     EXPECT_EQ(data->floats[2], 0.5f);
     EXPECT_EQ(data->floats[3], 1);
   }
+}
+
+TEST_F(ArrayDataset, ClassesAreCalledAsTheFileSays) {
+  TensorFile file;
+  file.tensors["arr_0"] = counting({2, 5, 5});
+  file.tensors["labels"] = tensor_from_int64({2}, {2, 0});
+  const auto names_of = [&](const std::vector<std::string>& names) {
+    EXPECT_TRUE(succeeds(write_npz(folder_ / "n.npz", file, {{"class_names", names}})));
+    return open_dataset(folder_ / "n.npz", Split::kTrain).value();
+  };
+  EXPECT_EQ(names_of({"boot", "bag", "hat"}).names,
+            (std::vector<std::string>{"boot", "bag", "hat"}));
+  for (const std::vector<std::string>& none :
+       std::vector<std::vector<std::string>>{{"boot", "bag"}, {"boot", "boot", "bag"}}) {
+    const ImageDataset data = names_of(none);
+    EXPECT_TRUE(data.names.empty());
+    EXPECT_THAT(data.facts.notes, Contains(HasSubstr("class_names has")));
+  }
+  file.metadata["settings"] = R"({"class_names": ["boot", "bag", "hat"]})";
+  ASSERT_TRUE(succeeds(write_safetensors(folder_ / "n.safetensors", file)));
+  EXPECT_EQ(open_dataset(folder_ / "n.safetensors", Split::kTrain)->names.at(2), "hat");
 }
 
 TEST_F(ArrayDataset, AnArrayThatNobodyAsksForMayBeOfAnyType) {

@@ -9,6 +9,7 @@
 #include "io/png.h"
 #include "io/tar.h"
 #include "tests/io/temp_folder.h"
+#include "tests/support/numpy_files.h"
 
 namespace ito {
 namespace {
@@ -17,6 +18,8 @@ using test::fails;
 using test::put;
 using test::succeeds;
 using test::TempFolder;
+using test::write_npy;
+using test::put_npz;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -38,10 +41,7 @@ void npy(const Path& path, const HostTensor& tensor) {
 }
 
 void npz(const Path& path, const HostTensor& images, const HostTensor& labels) {
-  std::filesystem::create_directories(path.parent_path());
-  TensorFile file;
-  file.tensors = {{"x", images}, {"y", labels}};
-  ASSERT_TRUE(succeeds(write_npz(path, file)));
+  put_npz(path, {{"x", images}, {"y", labels}});
 }
 
 // Three images to train on, from 10 on, and two to test on, from 50 on, with their classes.

@@ -7,6 +7,7 @@
 #include "io/npy.h"
 #include "io/png.h"
 #include "tests/io/temp_folder.h"
+#include "tests/support/numpy_files.h"
 
 namespace ito {
 namespace {
@@ -16,6 +17,8 @@ using test::put;
 using test::succeeds;
 using test::TempFolder;
 using test::unhex;
+using test::write_npy;
+using test::put_npz;
 using testing::ElementsAre;
 
 // Two 2x3 images counting from 0, and the labels 7 and 1; gzipped by Python.
@@ -187,20 +190,17 @@ TEST(NumpyDataset, BytesAndFloats) {
   EXPECT_EQ(a.c, 3);
   EXPECT_EQ(a.pixels, (std::vector<uint8_t>{1, 2, 3, 4, 5, 6}));
 
-  TensorFile file;
-  file.tensors["x"] = tensor_from_floats({2, 1, 2}, {-1, 1, 0, 0.5f});
-  file.tensors["y"] = tensor_from_int64({2}, {4, 0});
-  ASSERT_TRUE(succeeds(write_npz(folder / "b.npz", file)));
+  const HostTensor two = tensor_from_floats({2, 1, 2}, {-1, 1, 0, 0.5f});
+  const HostTensor label = tensor_from_int64({1}, {4});
+  put_npz(folder / "b.npz", {{"x", two}, {"y", tensor_from_int64({2}, {4, 0})}});
   ImageDataset b = *open_dataset(folder / "b.npz", Split::kTrain);
   EXPECT_EQ(b.pixels, (std::vector<uint8_t>{0, 255, 128, 191}));  // 127.5 → 128, 191.25 → 191
   EXPECT_EQ(*b.labels, (std::vector<int32_t>{4, 0}));
 
-  file.tensors["y"] = tensor_from_int64({1}, {4});
-  ASSERT_TRUE(succeeds(write_npz(folder / "c.npz", file)));
+  put_npz(folder / "c.npz", {{"x", two}, {"y", label}});
   EXPECT_TRUE(fails(read_array_dataset(folder / "c.npz", Split::kTrain), ErrorKind::kCorrupt,
                     "1 labels", "2 images"));
-  file.tensors["x"] = tensor_from_floats({1, 1, 1}, {200});
-  ASSERT_TRUE(succeeds(write_npz(folder / "d.npz", file)));
+  put_npz(folder / "d.npz", {{"x", tensor_from_floats({1, 1, 1}, {200})}, {"y", label}});
   EXPECT_TRUE(fails(read_array_dataset(folder / "d.npz", Split::kTrain), ErrorKind::kCorrupt,
                     "pixel value 200"));
 }

@@ -20,6 +20,7 @@
 #include "io/torch_file.h"
 #include "tests/io/temp_folder.h"
 #include "tests/support/folders.h"
+#include "tests/support/numpy_files.h"
 
 namespace {
 size_t largest_request = 0;  // bytes of the largest single allocation since it was set to 0
@@ -43,6 +44,7 @@ using test::bytes_of;
 using test::put;
 using test::TempFolder;
 using test::unhex;
+using test::write_npy;
 
 constexpr int kMutations = 2000;
 

@@ -3,6 +3,7 @@
 #include "io/compress.h"
 #include "io/zip.h"
 #include "tests/io/temp_folder.h"
+#include "tests/support/numpy_files.h"
 
 namespace ito {
 namespace {
@@ -13,6 +14,7 @@ using test::put;
 using test::succeeds;
 using test::TempFolder;
 using test::unhex;
+using test::write_npy;
 
 // Written by Python's zipfile: x.npy stored (with a ZIP64 local header, as numpy.savez writes),
 // y.npy deflated. x = u8 [[[1,2],[3,250]]], y = i64 [-5].
@@ -144,6 +146,23 @@ TEST(Npz, RoundTripsDeterministically) {
   ASSERT_TRUE(succeeds(write_npz(folder / "b.npz", file)));
   EXPECT_EQ(*read_npz(folder / "a.npz"), file);
   EXPECT_EQ(bytes_of(folder / "a.npz"), bytes_of(folder / "b.npz"));
+}
+
+TEST(Npz, HoldsTextsAsNumpyDoes) {
+  TempFolder folder;
+  const std::vector<std::string> names = {"boot", "Stra\u00dfe", "", "\u732b", "\U0001f600!"};
+  ASSERT_TRUE(succeeds(write_npz(folder / "a.npz", {}, {{"names", names}, {"no", {}}})));
+  EXPECT_NE(bytes_of(folder / "a.npz")
+                .find("{'descr': '<U6', 'fortran_order': False, "
+                      "'shape': (5,), }"),
+            std::string::npos);
+  const NpzFile file = NpzFile::open(folder / "a.npz").value();
+  EXPECT_EQ(file.read_texts("names")->texts, names);
+  EXPECT_EQ(file.read_texts("no")->shape, Shape{0});
+  // A byte that begins no character, and a character that is cut.
+  ASSERT_TRUE(succeeds(write_npz(folder / "b.npz", {}, {{"names", {"a\xff", "\xe7\x8c"}}})));
+  EXPECT_EQ(NpzFile::open(folder / "b.npz")->read_texts("names")->texts,
+            (std::vector<std::string>{"a\ufffd", "\ufffd\ufffd"}));
 }
 
 TEST(Npz, DamageIsSeen) {
