@@ -7,6 +7,7 @@
 #include "api/composition.h"
 #include "api/inpainting.h"
 #include "api/weight_names.h"
+#include "base/check.h"
 #include "base/error.h"
 #include "base/name_list.h"
 #include "io/class_names.h"
@@ -132,9 +133,17 @@ TensorFile weights_to_file(const ParameterSet& set, const ParameterSet& own,
                            std::span<const float> weights) {
   TensorFile file;
   file.metadata["format"] = "pt";  // what PyTorch's readers look for: names and layouts are its own
-  for (auto& [name, tensor] : unpack_parameters(set, weights)) {
-    if (own.find(name) != nullptr)
-      file.tensors.emplace(name, tensor_from_floats(tensor.shape, tensor.data));
+  CHECK(static_cast<int64_t>(weights.size()) == set.size(), "weights of another network");
+  for (const Parameter& parameter : set.parameters()) {
+    if (own.find(parameter.name) == nullptr) continue;
+    const auto values = weights.subspan(static_cast<size_t>(parameter.offset),
+                                        static_cast<size_t>(parameter.numel()));
+    file.tensors[parameter.name] = {
+        HostType::kF32, parameter.spec.foreign_shape,
+        TensorBytes::made(values.size_bytes(), [&parameter, values](const ByteSink& sink) {
+          const std::vector<float> foreign = to_foreign(parameter.spec, values);
+          return sink({reinterpret_cast<const char*>(foreign.data()), values.size_bytes()});
+        })};
   }
   return file;
 }

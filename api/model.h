@@ -94,7 +94,8 @@ Result<Component> load_classifier(const Path& folder, std::string_view variant =
 Result<std::vector<float>> weights_from_file(const ParameterSet& set, const TensorFile& file,
                                              std::string_view where,
                                              std::vector<std::string>* notes = nullptr);
-// The parameters of `own`, which lie among those of `set`.
+// The parameters of `own`, which lie among those of `set`. They are brought into PyTorch's layout
+// when they are written, one by one; all that is given must live until then.
 TensorFile weights_to_file(const ParameterSet& set, const ParameterSet& own,
                            std::span<const float> weights);
 

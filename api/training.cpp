@@ -11,6 +11,9 @@
 namespace ito {
 namespace {
 
+// Of a state that is written, in host memory.
+constexpr uint64_t kPieceBytes = uint64_t{4} << 20;
+
 // The bytes of a segment among those of its whole state.
 template <typename Byte>
 std::span<Byte> part_of(const StateTensor& state, std::span<Byte> whole) {
@@ -156,17 +159,32 @@ Result<std::vector<float>> TrainingSession::average_weights(size_t i) const {
   return average(i).read();
 }
 
-Result<TensorFile> TrainingSession::save() const {
+Status TrainingSession::write_state(std::string_view name, const ByteSink& sink) const {
+  std::vector<char> piece;
+  for (const State& state : state_) {
+    if (state.description.checkpoint_name() != name) continue;
+    const uint64_t size = state.tensor.size();
+    for (uint64_t at = 0; at < size; at += piece.size()) {
+      piece.resize(std::min<uint64_t>(kPieceBytes, size - at));
+      ITO_TRY(state.tensor.read_part(at, writable_bytes_of(piece)));
+      ITO_TRY(sink({piece.data(), piece.size()}));
+    }
+  }
+  return {};
+}
+
+TensorFile TrainingSession::save() const {
   TensorFile file;
   for (const State& state : state_) {
     const std::string& name = state.description.checkpoint_name();
-    HostTensor& tensor = file.tensors[name];
-    if (tensor.bytes.empty()) {
-      tensor.type = state.description.dtype == DType::kU32 ? HostType::kU32 : HostType::kF32;
-      tensor.shape = whole_shape(name);
-      tensor.bytes.own().resize(tensor.shape.numel() * dtype_size(state.description.dtype));
-    }
-    ITO_TRY(state.tensor.read(part_of(state.description, writable_bytes_of(tensor.bytes.own()))));
+    if (file.tensors.count(name) > 0) continue;
+    HostTensor tensor;
+    tensor.type = state.description.dtype == DType::kU32 ? HostType::kU32 : HostType::kF32;
+    tensor.shape = whole_shape(name);
+    tensor.bytes = TensorBytes::made(
+        static_cast<size_t>(tensor.shape.numel()) * dtype_size(state.description.dtype),
+        [this, name](const ByteSink& sink) { return write_state(name, sink); });
+    file.tensors.emplace(name, std::move(tensor));
   }
   return file;
 }

@@ -53,9 +53,11 @@ class TrainingSession {
   DeviceWeights average(size_t i = 0) const;
   Result<std::vector<float>> average_weights(size_t i = 0) const;
 
-  // All states by name, in our layout, whole: the same for every device. save waits. load: errors
-  // kCorrupt naming the tensor that is missing or of another shape.
-  Result<TensorFile> save() const;
+  // All states by name, in our layout, whole: the same for every device. What save() gives is read
+  // from the device, a piece at a time, when it is written, which waits and must be done before
+  // the next step and while this lives. load: errors kCorrupt naming the tensor that is missing or
+  // of another shape.
+  TensorFile save() const;
   Status load(const TensorFile& file, int64_t step);
 
   // Of the batches taken since the last load(): how often, and for how long, this thread waited.
@@ -81,6 +83,7 @@ class TrainingSession {
   Status upload_batch();
   // Of a state, or of all segments of it.
   Shape whole_shape(std::string_view name) const;
+  Status write_state(std::string_view name, const ByteSink& sink) const;
   vk::Device& device_;
   const TrainingTask& task_;
   const ImageDataset& data_;

@@ -336,7 +336,7 @@ Status Run::write_pictures(bool samples) {
 Status Run::save() {
   Checkpoint checkpoint;
   checkpoint.step = session_->step();
-  ITO_ASSIGN(checkpoint.state, session_->save());
+  checkpoint.state = session_->save();
   checkpoint.metadata = {{"options", to_json(options_)},
                          {"seconds", earlier_seconds_ + seconds_since(start_)},
                          {"device", device_->info().name},

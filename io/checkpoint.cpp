@@ -37,8 +37,13 @@ struct Seal {
 };
 
 Result<Seal> seal_of(const Path& path) {
-  ITO_ASSIGN(MappedFile file, MappedFile::open(path));
-  return Seal{file.bytes().size(), crc32_of(file.bytes())};
+  Seal seal;
+  ITO_TRY(read_pieces(path, [&](std::string_view piece) -> Status {
+    seal.bytes += piece.size();
+    seal.crc = crc32_of(piece, seal.crc);
+    return {};
+  }));
+  return seal;
 }
 
 // Seals of all files below `folder` but trainer.json, by path relative to `root`.

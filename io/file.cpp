@@ -114,6 +114,20 @@ Error system_error(std::string_view action, const Path& path, int error_number) 
   return io_error("cannot {} {}: {}", action, path.string(), reason);
 }
 
+Status read_pieces(const Path& path, const ByteSink& sink) {
+  struct stat info = {};
+  ITO_ASSIGN(int raw_fd, open_regular(path, &info));
+  Descriptor fd(raw_fd);
+  std::string piece(size_t{1} << 20, '\0');
+  while (true) {
+    const ssize_t n = ::read(fd.get(), piece.data(), piece.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return system_error("read", path, errno);
+    if (n == 0) return {};
+    ITO_TRY(sink(std::string_view(piece).substr(0, static_cast<size_t>(n))));
+  }
+}
+
 Result<std::string> read_file(const Path& path, uint64_t max_bytes) {
   struct stat info = {};
   ITO_ASSIGN(int raw_fd, open_regular(path, &info));

@@ -26,6 +26,10 @@ Result<std::string> read_file(const Path& path, uint64_t max_bytes = kDefaultRea
 // Receives the pieces of a file in order.
 using ByteSink = std::function<Status(std::string_view bytes)>;
 
+// Hands over a file of any size, of which a piece at a time is in memory. Errors: of read_file, and
+// the sink's.
+Status read_pieces(const Path& path, const ByteSink& sink);
+
 // Writes path through a temporary file in the same folder, fsync and rename, so that readers see
 // the old file or the whole new one. `produce` is called once with a sink. On any failure the
 // temporary file is removed, path is untouched, and the error names path and the system's reason

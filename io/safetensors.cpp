@@ -199,8 +199,7 @@ Status write_safetensors(const Path& path, const TensorFile& file) {
 
   return write_file_atomic(path, [&](const ByteSink& sink) -> Status {
     ITO_TRY(sink(text));
-    for (const auto& [name, tensor] : order)
-      ITO_TRY(sink({reinterpret_cast<const char*>(tensor->bytes.data()), tensor->bytes.size()}));
+    for (const auto& [name, tensor] : order) ITO_TRY(tensor->bytes.write_to(sink));
     return {};
   });
 }

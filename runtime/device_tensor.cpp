@@ -53,7 +53,12 @@ Status DeviceTensor::read(std::span<std::byte> data) const {
   if (data.size() != size_)
     return invalid_argument("a tensor {} {} holds {} bytes, {} were asked for", dtype_name(dtype_),
                             shape_.to_string(), size_, data.size());
-  return vk::download_now(*device_, *buffer_, offset_, data);
+  return read_part(0, data);
+}
+
+Status DeviceTensor::read_part(uint64_t begin, std::span<std::byte> data) const {
+  CHECK(valid() && begin <= size_ && data.size() <= size_ - begin, "a part of a tensor");
+  return vk::download_now(*device_, *buffer_, offset_ + begin, data);
 }
 
 }  // namespace ito

@@ -33,10 +33,12 @@ class DeviceTensor {
   const std::shared_ptr<const vk::Buffer>& buffer() const { return buffer_; }
   uint64_t offset() const { return offset_; }  // within buffer()
 
-  // Both wait for all work that Ito submitted to the device. Errors: not exactly size() bytes,
+  // All wait for all work that Ito submitted to the device. Errors: not exactly size() bytes,
   // device lost.
   Status write(std::span<const std::byte> data) const;
   Status read(std::span<std::byte> data) const;
+  // The bytes from `begin` on, of which there must be as many.
+  Status read_part(uint64_t begin, std::span<std::byte> data) const;
 
  private:
   vk::Device* device_ = nullptr;

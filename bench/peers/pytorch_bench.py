@@ -206,7 +206,8 @@ def evaluation(name, batch, device):
     return evaluate
 
 
-def train_step(name, batch, device):
+def training(name, batch, device):
+    """A step of training, and what a checkpoint of it holds."""
     model = UNet(**MODELS[name]).to(device)
     average = [p.detach().clone() for p in model.parameters()]
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0)
@@ -226,7 +227,7 @@ def train_step(name, batch, device):
             for mean, p in zip(average, model.parameters()):
                 mean.lerp_(p, 0.001)
 
-    return step
+    return step, lambda: {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "average": average}
 
 
 def workload(name, device):
@@ -240,9 +241,10 @@ def workload(name, device):
     if m := re.fullmatch(r"groupnorm_(silu_)?(\d+)x(\d+)x(\d+)x(\d+)", name):
         return group_norm(m[1] is not None, *(int(m[i]) for i in range(2, 6)), device)
     if m := re.fullmatch(r"train_step_b(\d+)", name):
-        return train_step("default", int(m[1]), device)
+        return training("default", int(m[1]), device)[0]
     if (m := re.fullmatch(r"(\w+)_(forward|train)_b(\d+)", name)) and m[1] in MODELS:
-        return {"forward": evaluation, "train": train_step}[m[2]](m[1], int(m[3]), device)
+        kind = evaluation if m[2] == "forward" else lambda *what: training(*what)[0]
+        return kind(m[1], int(m[3]), device)
     return None
 
 

@@ -9,6 +9,7 @@
 #include "api/forward.h"
 #include "api/sampling.h"
 #include "api/training.h"
+#include "tests/api/saved_state.h"
 #include "tests/support/vulkan_fixture.h"
 
 namespace ito::test {
@@ -61,7 +62,7 @@ Result<TensorFile> train(vk::Device& device, const TrainingTask& task, const Ima
   ITO_ASSIGN(const auto session, TrainingSession::create(device, task, data, 1));
   if (from != nullptr) ITO_TRY(session->load(*from, done));
   for (int k = done; k < updates; ++k) ITO_TRY(session->advance());
-  return session->save();
+  return saved_state(*session);
 }
 
 // With clipping, whose norm is a sum of the segments' sums. Weights then differ by far less than a

@@ -8,6 +8,7 @@
 #include "api/training.h"
 #include "api/training_options.h"
 #include "io/datasets/batch_order.h"
+#include "tests/api/saved_state.h"
 #include "tests/support/vulkan_fixture.h"
 
 namespace ito::test {
@@ -148,16 +149,16 @@ TEST_F(TrainingSessionTest, AccumulationAndDropoutResumeBitForBit) {
   auto first = TrainingSession::create(device(), task, data, 1).value();
   for (int k = 0; k < 3; ++k) ASSERT_TRUE(first->advance().ok());
   auto second = TrainingSession::create(device(), task, data, 1).value();
-  ASSERT_TRUE(second->load(first->save().value(), 3).ok());
+  ASSERT_TRUE(second->load(saved_state(*first), 3).ok());
   for (int k = 0; k < 2; ++k) ASSERT_TRUE(second->advance().ok());
-  EXPECT_EQ(whole->save().value(), second->save().value());
+  EXPECT_EQ(saved_state(*whole), saved_state(*second));
 }
 
 TEST_F(TrainingSessionTest, StateOfAnotherNetworkIsRefused) {
   const ImageDataset data = tiny_images();
   const TrainingTask task = make_task(tiny_options(), data).value();
   auto session = TrainingSession::create(device(), task, data, 1).value();
-  TensorFile state = session->save().value();
+  TensorFile state = saved_state(*session);
   state.tensors.at("exp_avg") = tensor_from_floats({3}, {1, 2, 3});
   const Status status = session->load(state, 1);
   ASSERT_FALSE(status.ok());

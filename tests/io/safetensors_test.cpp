@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "base/error.h"
 #include "tests/io/temp_folder.h"
 
 namespace ito {
@@ -55,6 +56,35 @@ TEST(Safetensors, RoundTripsEveryTypeAlignedAndDeterministic) {
   uint64_t header = 0;
   std::memcpy(&header, bytes.data(), 8);
   EXPECT_EQ(header % 8, 0u);
+}
+
+// What lies elsewhere, such as on a device, is asked for when it is written, and no earlier.
+TEST(Safetensors, BytesThatAreMadeInPiecesGiveTheSameFile) {
+  TempFolder folder;
+  TensorFile held, made;
+  held.tensors["w"] = tensor_from_floats({2, 3}, {1, 2, 3, 4, 5, 6});
+  held.tensors["v"] = tensor_from_bytes({2}, {7, 8});
+  int asked = 0;
+  for (const auto& [name, tensor] : held.tensors) {
+    const auto make = [&asked, bytes = tensor.bytes](const ByteSink& sink) -> Status {
+      ++asked;
+      for (const uint8_t byte : bytes) ITO_TRY(sink({reinterpret_cast<const char*>(&byte), 1}));
+      return {};
+    };
+    made.tensors[name] = {tensor.type, tensor.shape, TensorBytes::made(tensor.bytes.size(), make)};
+  }
+  EXPECT_EQ(asked, 0);
+  ASSERT_TRUE(succeeds(write_safetensors(folder / "held", held)));
+  ASSERT_TRUE(succeeds(write_safetensors(folder / "made", made)));
+  EXPECT_EQ(asked, 2);
+  EXPECT_EQ(bytes_of(folder / "made"), bytes_of(folder / "held"));
+
+  made.tensors["v"].bytes = TensorBytes::made(
+      2, [](const ByteSink&) -> Status { return io_error("the device is gone"); });
+  const Status status = write_safetensors(folder / "made", made);
+  EXPECT_FALSE(status.ok());
+  EXPECT_NE(status.error().message.find("the device is gone"), std::string::npos);
+  EXPECT_EQ(bytes_of(folder / "made"), bytes_of(folder / "held"));
 }
 
 TEST(Safetensors, EachLieIsACorruptErrorThatNamesIt) {
