@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/forward_inputs.h"
 #include "base/check.h"
 #include "base/error.h"
 #include "graph/builder.h"
@@ -12,8 +13,7 @@
 namespace ito {
 namespace {
 
-constexpr const char* kSample = "sample";
-constexpr const char* kLatent = "latent";
+using forward_input::kSample, forward_input::kLatent;
 constexpr const char* kDecoded = "decoded";
 constexpr const char *kMoments = "moments", *kMean = "mean", *kStd = "std";
 

@@ -21,11 +21,6 @@ namespace {
 constexpr const char* kConfig = "config.json";
 constexpr const char* kIndex = "model_index.json";
 
-bool is_floating(HostType type) {
-  return type == HostType::kF16 || type == HostType::kBF16 || type == HostType::kF32 ||
-         type == HostType::kF64;
-}
-
 HostTensor cast(const HostTensor& tensor, HostType type) {
   const std::vector<float> values = to_floats(tensor);
   HostTensor result = tensor_from_floats(tensor.shape, values);

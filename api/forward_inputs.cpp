@@ -10,11 +10,6 @@ namespace {
 
 using namespace forward_input;
 
-bool is_floating(HostType type) {
-  return type == HostType::kF16 || type == HostType::kBF16 || type == HostType::kF32 ||
-         type == HostType::kF64;
-}
-
 class ForwardCheck {
  public:
   ForwardCheck(const Model& model, const TensorFile& inputs, std::string_view where)

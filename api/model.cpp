@@ -26,11 +26,6 @@ constexpr const char* kNoiseSchedule = "noise_schedule";
 constexpr const char* kAverageKey = "ema";            // in the header of a file of weights
 constexpr std::string_view kAverageVariant = "ema-";  // and how its variant is called
 
-bool is_float(HostType type) {
-  return type == HostType::kF16 || type == HostType::kBF16 || type == HostType::kF32 ||
-         type == HostType::kF64;
-}
-
 // Ito's own networks that are told the time keep the schedule they were trained for in config.json.
 bool keeps_schedule(const Network& network, const NetworkClass& entry) {
   return !entry.diffusers && network.signature().told_time();
@@ -103,7 +98,7 @@ Result<std::vector<float>> weights_from_file(const ParameterSet& set, const Tens
     if (name.starts_with(names.prefix)) name.remove_prefix(names.prefix.size());
     const bool used = full.starts_with(names.prefix) && set.find(name) != nullptr;
     if (!used && notes != nullptr) continue;
-    if (!is_float(tensor.type))
+    if (!is_floating(tensor.type))
       return corrupt("{}: tensor {} is {}, expected a floating type", where, name,
                      host_type_name(tensor.type));
     if (!used)

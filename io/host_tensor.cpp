@@ -54,6 +54,11 @@ std::optional<HostType> host_type_from_name(std::string_view name) {
   return std::nullopt;
 }
 
+bool is_floating(HostType type) {
+  return type == HostType::kF16 || type == HostType::kBF16 || type == HostType::kF32 ||
+         type == HostType::kF64;
+}
+
 HostTensor tensor_from_floats(Shape shape, const std::vector<float>& values) {
   return tensor_of(HostType::kF32, std::move(shape), values);
 }

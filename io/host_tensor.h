@@ -36,6 +36,8 @@ enum class HostType : uint8_t {
 
 // Bytes of one element.
 size_t host_type_size(HostType type);
+// F16, BF16, F32 or F64.
+bool is_floating(HostType type);
 // The safetensors spelling: "BOOL", "U8", … "F32", "I64", "F64".
 std::string_view host_type_name(HostType type);
 std::optional<HostType> host_type_from_name(std::string_view name);

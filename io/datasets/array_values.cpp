@@ -68,11 +68,6 @@ Result<HostTensor> images_last(HostTensor images, bool ours, int64_t labels, Ima
   return images;
 }
 
-bool is_floating(HostType type) {
-  return type == HostType::kF32 || type == HostType::kF16 || type == HostType::kF64 ||
-         type == HostType::kBF16;
-}
-
 // Values of the range to [-1,1] and to bytes.
 Status take_floats(ImageDataset& data, const HostTensor& images, const DatasetOptions& options,
                    bool ours, const std::string& where) {
