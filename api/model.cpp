@@ -55,6 +55,8 @@ Result<Component> component_of(const NetworkFile& file, const std::string& where
   return component;
 }
 
+// The component must live until the file is written.
+NetworkFile file_of(const Component&& component) = delete;
 NetworkFile file_of(const Component& component) {
   const Network& network = component.network;
   NetworkFile file{
@@ -265,10 +267,11 @@ Status save_model(const Path& folder, const Model& model) {
 
 Status save_average(const Path& folder, const Network& network, std::span<const float> weights,
                     const std::string& decay) {
-  NetworkFile file = file_of({.network = network,
-                              .weights = {weights.begin(), weights.end()},
-                              .extra = Json::object(),
-                              .average = decay});
+  const Component component{.network = network,
+                            .weights = {weights.begin(), weights.end()},
+                            .extra = Json::object(),
+                            .average = decay};
+  NetworkFile file = file_of(component);
   const std::string variant = std::string(kAverageVariant) + decay;
   if (const NetworkParts* parts = parts_of(network.row())) {
     PartFiles files = split_parts(*parts, std::move(file));

@@ -19,7 +19,7 @@ fi
 commands=build/lint/clang
 mkdir -p "$commands"
 cmake --preset release -B build/lint -DITO_UNITY=OFF -DITO_BUILD_TESTS=OFF >/dev/null
-sed -E 's/ -Winvalid-pch| -fpch-preprocess| -include [^ "]*cmake_pch\.hxx| -Wno-(array-bounds|restrict|stringop-[a-z]+)//g; s/ -Wconversion/ -Wconversion -Wno-sign-conversion/g' \
+sed -E 's/ -Winvalid-pch| -fpch-preprocess| -include [^ "]*cmake_pch\.hxx| -Wno-(array-bounds|restrict|stringop-[a-z]+|maybe-uninitialized)//g; s/ -Wconversion/ -Wconversion -Wno-sign-conversion/g' \
   build/lint/compile_commands.json >"$commands/compile_commands.json"
 printf '%s\0' "${files[@]}" |
   xargs -0 -n 1 -P "$(nproc)" clang-tidy -p "$commands" --quiet 2> >(grep -v 'warnings\? generated' >&2)
