@@ -40,7 +40,7 @@ Result<std::optional<Observation>> load_observation(const ControlFiles& files, c
                                                     const NoteFunction& note = {});
 
 // --inpaint and --mask as numbers: the picture [h,w,c] in [-1, 1], and where it is known ([h,w]: 1;
-// 0 is to be filled), read as load_control reads them. Errors name option and file.
+// 0 is to be filled), read as load_observation reads them. Errors name option and file.
 struct MaskedPicture {
   std::vector<float> picture, known;
 };

@@ -6,22 +6,17 @@
 #include <utility>
 
 #include "api/drawn_images.h"
+#include "api/fingerprint.h"
 #include "api/likelihood.h"
 #include "api/measuring.h"
 #include "api/run_data.h"
 #include "base/error.h"
-#include "base/hash.h"
 #include "io/class_names.h"
 #include "io/diffusers.h"
 #include "io/network_file.h"
 
 namespace ito {
 namespace {
-
-std::string weights_of(const Component& component) {
-  return fmt::format("{:016x}", hash_bytes({reinterpret_cast<const char*>(component.weights.data()),
-                                            component.weights.size() * sizeof(float)}));
-}
 
 // A sampler that a model does not take is a row too, not the end of the table.
 Result<Json> refused_row(const Error& error, const Json& key) {
@@ -143,7 +138,7 @@ Result<Json> Evaluation::score(const std::string& name, const Model& model, cons
 
 Status Evaluation::evaluate(const std::string& name, const Model& model,
                             const std::optional<ClassNames>& names) {
-  const std::string weights = weights_of(model);
+  const std::string weights = fingerprint(model.weights);
   judged_ = {};
   drawn_ = drawn_classes(names, model.num_classes());
   if (drawn_.size() == static_cast<size_t>(model.num_classes())) drawn_.clear();
@@ -186,7 +181,7 @@ Json Evaluation::key_of(const std::string& weights) const {
       (job_.likelihoods > 0 && test_.count > job_.likelihoods))
     key["drawn"] = "randperm";
   // Older tables have no such member; their features were the classifier's.
-  if (!job_.features.empty()) key["features"] = weights_of(*features_);
+  if (!job_.features.empty()) key["features"] = fingerprint(features_->weights);
   if (judged_.moved) key["judged"] = judged_.numbers;
   if (!drawn_.empty()) key["classes"] = drawn_;
   if (job_.judging.blocks != EvaluatorOptions().blocks) key["blocks"] = job_.judging.blocks;

@@ -15,8 +15,7 @@ namespace {
 constexpr uint64_t kPieceBytes = uint64_t{4} << 20;
 
 // The bytes of a segment among those of its whole state.
-template <typename Byte>
-std::span<Byte> part_of(const StateTensor& state, std::span<Byte> whole) {
+std::span<const std::byte> part_of(const StateTensor& state, std::span<const std::byte> whole) {
   const size_t size = dtype_size(state.dtype);
   return whole.subspan(static_cast<size_t>(state.first) * size,
                        static_cast<size_t>(state.shape.numel()) * size);
