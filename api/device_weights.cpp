@@ -1,5 +1,7 @@
 #include "api/device_weights.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace ito {
@@ -18,13 +20,29 @@ Result<DeviceWeights> DeviceWeights::upload(vk::Device& device, const ParameterS
 }
 
 Result<std::vector<float>> DeviceWeights::read() const {
-  std::vector<float> weights;
-  for (const DeviceTensor& segment : segments_) {
-    const size_t first = weights.size();
-    weights.resize(first + segment.size() / sizeof(float));
-    ITO_TRY(segment.read(std::as_writable_bytes(std::span(weights).subspan(first))));
-  }
+  size_t bytes = 0;
+  for (const DeviceTensor& segment : segments_) bytes += segment.size();
+  std::vector<float> weights(bytes / sizeof(float));
+  ITO_TRY(read_part(0, weights));
   return weights;
+}
+
+Status DeviceWeights::read_part(int64_t first, std::span<float> numbers) const {
+  uint64_t skipped = static_cast<uint64_t>(first) * sizeof(float);
+  for (const DeviceTensor& segment : segments_) {
+    if (numbers.empty()) break;
+    if (skipped >= segment.size()) {
+      skipped -= segment.size();
+      continue;
+    }
+    const size_t count =
+        std::min(numbers.size(), static_cast<size_t>(segment.size() - skipped) / sizeof(float));
+    ITO_TRY(segment.read_part(skipped, std::as_writable_bytes(numbers.first(count))));
+    numbers = numbers.subspan(count);
+    skipped = 0;
+  }
+  CHECK(numbers.empty(), "more weights than there are");
+  return {};
 }
 
 }  // namespace ito

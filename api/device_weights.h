@@ -33,8 +33,10 @@ class DeviceWeights {
     return {};
   }
 
-  // All flat numbers, one segment after the other. Waits.
+  // The flat numbers, one segment after the other: all of them, or those from number `first` on.
+  // Waits.
   Result<std::vector<float>> read() const;
+  Status read_part(int64_t first, std::span<float> numbers) const;
 
  private:
   std::vector<DeviceTensor> segments_;

@@ -1,5 +1,6 @@
 #include "api/model.h"
 
+#include <algorithm>
 #include <map>
 #include <string_view>
 #include <utility>
@@ -55,17 +56,29 @@ Result<Component> component_of(const NetworkFile& file, const std::string& where
   return component;
 }
 
-// The component must live until the file is written.
-NetworkFile file_of(const Component&& component) = delete;
-NetworkFile file_of(const Component& component) {
-  const Network& network = component.network;
-  NetworkFile file{
-      .network = std::string(network.row()),
-      .config = network.config(),
-      .extra = component.extra,
-      .weights = weights_to_file(network.set(), network.own_parameters(), component.weights)};
-  if (!component.average.empty()) file.weights.metadata[kAverageKey] = component.average;
+WeightReader reader_of(std::span<const float> weights) {
+  return [weights](int64_t first, std::span<float> numbers) -> Status {
+    std::ranges::copy(weights.subspan(static_cast<size_t>(first), numbers.size()), numbers.begin());
+    return {};
+  };
+}
+
+// The network and what `weights` reads must live until the file is written.
+NetworkFile file_of(const Network& network, const Json& extra, const WeightReader& weights,
+                    const std::string& average) {
+  NetworkFile file{.network = std::string(network.row()),
+                   .config = network.config(),
+                   .extra = extra,
+                   .weights = weights_to_file(network.set(), network.own_parameters(), weights)};
+  if (!average.empty()) file.weights.metadata[kAverageKey] = average;
   return file;
+}
+
+// The weights of a component, all of them.
+WeightReader weights_of(const Component& component) {
+  CHECK(static_cast<int64_t>(component.weights.size()) == component.network.set().size(),
+        "weights of another network");
+  return reader_of(component.weights);
 }
 
 }  // namespace
@@ -126,21 +139,20 @@ Result<std::vector<float>> weights_from_file(const ParameterSet& set, const Tens
   return flat;
 }
 
-TensorFile weights_to_file(const ParameterSet& set, const ParameterSet& own,
-                           std::span<const float> weights) {
+TensorFile weights_to_file(const ParameterSet& set, const ParameterSet& own, WeightReader weights) {
   TensorFile file;
   file.metadata["format"] = "pt";  // what PyTorch's readers look for: names and layouts are its own
-  CHECK(static_cast<int64_t>(weights.size()) == set.size(), "weights of another network");
   for (const Parameter& parameter : set.parameters()) {
     if (own.find(parameter.name) == nullptr) continue;
-    const auto values = weights.subspan(static_cast<size_t>(parameter.offset),
-                                        static_cast<size_t>(parameter.numel()));
-    file.tensors[parameter.name] = {
-        HostType::kF32, parameter.spec.foreign_shape,
-        TensorBytes::made(values.size_bytes(), [&parameter, values](const ByteSink& sink) {
-          const std::vector<float> foreign = to_foreign(parameter.spec, values);
-          return sink({reinterpret_cast<const char*>(foreign.data()), values.size_bytes()});
-        })};
+    const auto count = static_cast<size_t>(parameter.numel());
+    const auto bytes = [&parameter, count, weights](const ByteSink& sink) -> Status {
+      std::vector<float> numbers(count);
+      ITO_TRY(weights(parameter.offset, numbers));
+      numbers = to_foreign(parameter.spec, numbers);
+      return sink({reinterpret_cast<const char*>(numbers.data()), count * sizeof(float)});
+    };
+    file.tensors[parameter.name] = {HostType::kF32, parameter.spec.foreign_shape,
+                                    TensorBytes::made(count * sizeof(float), bytes)};
   }
   return file;
 }
@@ -241,18 +253,25 @@ Result<uint32_t> class_called(const std::string& text, const Path& folder, const
 
 Status save_model(const Path& folder, const Network& network, const SchedulerConfig& scheduler,
                   std::span<const float> weights) {
+  CHECK(static_cast<int64_t>(weights.size()) == network.set().size(), "weights of another network");
   Model model;
   model.network = network;
-  model.weights.assign(weights.begin(), weights.end());
   model.scheduler = scheduler;
-  return save_model(folder, model);
+  return save_model(folder, model, reader_of(weights));
 }
 
 Status save_model(const Path& folder, const Model& model) {
+  return save_model(folder, model, weights_of(model));
+}
+
+Status save_model(const Path& folder, const Model& model, const WeightReader& weights) {
   const Network& network = model.network;
-  DiffusersModel file{
-      .denoiser = file_of(model), .vae = {}, .scheduler = model.scheduler, .index = model.index};
-  if (model.decoder) file.vae = file_of(*model.decoder);
+  DiffusersModel file{.denoiser = file_of(network, model.extra, weights, model.average),
+                      .vae = {},
+                      .scheduler = model.scheduler,
+                      .index = model.index};
+  if (const auto& decoder = model.decoder)
+    file.vae = file_of(decoder->network, decoder->extra, weights_of(*decoder), decoder->average);
   if (const NetworkParts* parts = parts_of(network.row())) {
     PartFiles files = split_parts(*parts, std::move(file.denoiser));
     ITO_TRY(write_network(folder / parts->folder, files.part));
@@ -265,13 +284,9 @@ Status save_model(const Path& folder, const Model& model) {
   return write_network(folder, file.denoiser);
 }
 
-Status save_average(const Path& folder, const Network& network, std::span<const float> weights,
+Status save_average(const Path& folder, const Network& network, const WeightReader& weights,
                     const std::string& decay) {
-  const Component component{.network = network,
-                            .weights = {weights.begin(), weights.end()},
-                            .extra = Json::object(),
-                            .average = decay};
-  NetworkFile file = file_of(component);
+  NetworkFile file = file_of(network, Json::object(), weights, decay);
   const std::string variant = std::string(kAverageVariant) + decay;
   if (const NetworkParts* parts = parts_of(network.row())) {
     PartFiles files = split_parts(*parts, std::move(file));

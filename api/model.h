@@ -5,6 +5,7 @@
 // (io/network_file.h).
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -67,6 +68,10 @@ Result<std::string> variant_of_average(const Path& folder, const std::string& de
 // Errors: as of classes_called (io/class_names.h); a model without classes, several classes.
 Result<uint32_t> class_called(const std::string& text, const Path& folder, const Model& model);
 
+// Reads numbers `first` and following of a network's weights, [set.size()], from where they lie. It
+// is asked for one parameter after the other while a file is written.
+using WeightReader = std::function<Status(int64_t first, std::span<float> numbers)>;
+
 // Writes a pipeline folder (unet/, scheduler/, model_index.json), each file atomically; a network
 // that is composed of several writes the others beside them (api/composition.h); one that diffusers
 // does not have is written into the folder itself. Of weights that lie among others' only the
@@ -74,11 +79,13 @@ Result<uint32_t> class_called(const std::string& text, const Path& folder, const
 Status save_model(const Path& folder, const Network& network, const SchedulerConfig& scheduler,
                   std::span<const float> weights);
 Status save_model(const Path& folder, const Model& model);
+// The same with the weights of another place in place of model.weights.
+Status save_model(const Path& folder, const Model& model, const WeightReader& weights);
 
 // Adds to a folder of save_model the average of another decay, as a variant of its weights
 // ("diffusion_pytorch_model.ema-0.9999.safetensors", which diffusers reads as variant
 // "ema-0.9999"): `weights` of the model's network.
-Status save_average(const Path& folder, const Network& network, std::span<const float> weights,
+Status save_average(const Path& folder, const Network& network, const WeightReader& weights,
                     const std::string& decay);
 
 // The configurations that save_model writes, as JSON: by folder for a pipeline ("unet",
@@ -94,9 +101,9 @@ Result<Component> load_classifier(const Path& folder, std::string_view variant =
 Result<std::vector<float>> weights_from_file(const ParameterSet& set, const TensorFile& file,
                                              std::string_view where,
                                              std::vector<std::string>* notes = nullptr);
-// The parameters of `own`, which lie among those of `set`. They are brought into PyTorch's layout
-// when they are written, one by one; all that is given must live until then.
-TensorFile weights_to_file(const ParameterSet& set, const ParameterSet& own,
-                           std::span<const float> weights);
+// The parameters of `own`, which lie among those of `set`. They are read and brought into PyTorch's
+// layout when they are written, one by one; the sets, and what `weights` reads, must live until
+// then.
+TensorFile weights_to_file(const ParameterSet& set, const ParameterSet& own, WeightReader weights);
 
 }  // namespace ito

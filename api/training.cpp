@@ -154,10 +154,6 @@ DeviceWeights TrainingSession::average(size_t i) const {
   return DeviceWeights(std::move(segments));
 }
 
-Result<std::vector<float>> TrainingSession::average_weights(size_t i) const {
-  return average(i).read();
-}
-
 Status TrainingSession::write_state(std::string_view name, const ByteSink& sink) const {
   std::vector<char> piece;
   for (const State& state : state_) {

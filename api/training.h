@@ -48,10 +48,9 @@ class TrainingSession {
   Result<std::optional<LossReport>> take_report(bool wait);
   bool report_pending() const { return !pending_.empty(); }
 
-  // The averaged weights (the weights themselves where there is no average) on the device, to bind
-  // to other executors, and on the host (waits): those of average `i` of the optimiser's.
+  // The averaged weights (the weights themselves where there is no average): those of average `i`
+  // of the optimiser's.
   DeviceWeights average(size_t i = 0) const;
-  Result<std::vector<float>> average_weights(size_t i = 0) const;
 
   // All states by name, in our layout, whole: the same for every device. What save() gives is read
   // from the device, a piece at a time, when it is written, which waits and must be done before

@@ -358,14 +358,16 @@ Status Run::export_model(const Path& folder) {
   }
   model.network = task.network;
   model.scheduler = task.objective.scheduler;
-  ITO_ASSIGN(model.weights, session_->average_weights());
+  const auto average = [&](size_t i) -> WeightReader {
+    return [weights = session_->average(i)](int64_t first, std::span<float> numbers) {
+      return weights.read_part(first, numbers);
+    };
+  };
   const Optimizer& optimizer = task.step.optimizer;
   if (optimizer.averages() > 0) model.average = decay_text(optimizer, 0);
-  ITO_TRY(save_model(folder, model));
-  for (size_t i = 1; i < optimizer.averages(); ++i) {
-    ITO_ASSIGN(const std::vector<float> weights, session_->average_weights(i));
-    ITO_TRY(save_average(folder, task.network, weights, decay_text(optimizer, i)));
-  }
+  ITO_TRY(save_model(folder, model, average(0)));
+  for (size_t i = 1; i < optimizer.averages(); ++i)
+    ITO_TRY(save_average(folder, task.network, average(i), decay_text(optimizer, i)));
   return task.classes > 0 ? write_class_names(folder, class_names(data_->train)) : Status{};
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building Ito needs and is missing, through the system's package manager:
-#   scripts/setup.sh
+#   scripts/setup.sh            what the build and the program need
+#   scripts/setup.sh --tests    and what scripts/test.sh, with-gpu-compiler and lint.sh need
 # As root or with sudo. With everything in place it changes nothing and needs neither. quickstart.sh
 # and test.sh call it. Not for: glslang, Vulkan headers and drivers, which third_party/ and the with-*
 # scripts keep in the user's cache folder.
@@ -12,12 +13,22 @@ packages=(
   g++ cmake ninja-build                                   # the build
   libfmt-dev nlohmann-json3-dev libcli11-dev libstb-dev zlib1g-dev spirv-tools
   libpng-dev libjpeg62-turbo-dev libwebp-dev libtiff-dev libgif-dev  # reading pictures
-  libgtest-dev libgmock-dev vulkan-validationlayers       # the tests
+  libgtest-dev libgmock-dev                               # the tests, which the build includes
   libvulkan1                                              # the loader that the program opens
-  pkg-config bison flex python3 python3-mako python3-yaml python3-packaging libdrm-dev libexpat1-dev  # GPU compilers
-  clang-tidy                                              # scripts/lint.sh
   dataset-fashion-mnist                                   # what the shipped model learns
 )
+case "${1:-}" in
+  --tests)
+    packages+=(
+      vulkan-validationlayers                             # every test on a device runs under them
+      pkg-config bison flex python3 python3-mako python3-yaml python3-packaging libdrm-dev libexpat1-dev  # GPU compilers
+      clang-tidy                                          # scripts/lint.sh
+      chromium                                            # looks at reports of runs
+    )
+    ;;
+  "") ;;
+  *) fail "unknown option $1; --tests installs what the tests need" ;;
+esac
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 

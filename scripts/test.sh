@@ -45,7 +45,7 @@ run_tests() {
   return "$status"
 }
 
-phase "set-up" scripts/setup.sh
+phase "set-up" scripts/setup.sh --tests
 phase "drivers" drivers
 phase "build" configure_and_build
 rm -rf "$results"

@@ -67,7 +67,7 @@ class Recognition : public VulkanTest {
     VulkanTest::TearDown();
   }
 
-  Component model() const { return {task_.network, session_->average_weights().value()}; }
+  Component model() const { return {task_.network, session_->average().read().value()}; }
   double accuracy(const ImageDataset& data) {
     auto validator = make_validator(device(), task_, data, session_->average());
     EXPECT_TRUE(validator.ok());

@@ -133,7 +133,16 @@ TEST_F(SegmentsOnADevice, SamplesValidationAndAveragesAreThoseOfOneTensor) {
                          SamplingSession::create(*on, task.network, task.objective.scheduler,
                                                  session->average(), options));
     ASSERT_OK_AND_ASSIGN(images.emplace_back(), sampling->sample(requests));
-    ASSERT_OK_AND_ASSIGN(weights.emplace_back(), session->average_weights());
+    ASSERT_OK_AND_ASSIGN(weights.emplace_back(), session->average().read());
+    // In parts that begin and end within segments and at their ends.
+    for (const size_t size : {size_t{1000}, weights.back().size() - 1, weights.back().size()}) {
+      std::vector<float> parts(weights.back().size());
+      for (size_t first = 0; first < parts.size(); first += size)
+        ASSERT_OK(session->average().read_part(
+            static_cast<int64_t>(first),
+            std::span(parts).subspan(first, std::min(size, parts.size() - first))));
+      EXPECT_EQ(parts, weights.back()) << size;
+    }
     ASSERT_OK_AND_ASSIGN(const auto validator,
                          task.objective.validation.make(*on, task, data_, session->average()));
     ASSERT_OK_AND_ASSIGN(const Judgement judgement, validator->measure());

@@ -95,13 +95,21 @@ Json inspect_json(std::vector<std::string> arguments) {
   return json.ok() ? *json : Json::object();
 }
 
-// Whether the totals are those of the calls.
+// Whether the totals are those of the calls, the prologue's beside those of every replay.
 void expect_sums(const Json& plan) {
   uint64_t read = 0, written = 0, flops = 0;
+  uint64_t prologue_calls = 0, prologue_bytes = 0, prologue_flops = 0;
   for (const Json& call : plan.at("calls")) {
     for (const char* key :
          {"kernel", "label", "expression", "groups", "barrier_before", "reads", "writes"})
       EXPECT_TRUE(call.contains(key)) << key;
+    if (call.at("prologue").get<bool>()) {
+      ++prologue_calls;
+      prologue_bytes +=
+          call.at("bytes_read").get<uint64_t>() + call.at("bytes_written").get<uint64_t>();
+      prologue_flops += call.at("flops").get<uint64_t>();
+      continue;
+    }
     read += call.at("bytes_read").get<uint64_t>();
     written += call.at("bytes_written").get<uint64_t>();
     flops += call.at("flops").get<uint64_t>();
@@ -111,6 +119,9 @@ void expect_sums(const Json& plan) {
   EXPECT_EQ(plan.at("bytes_read"), read);
   EXPECT_EQ(plan.at("bytes_written"), written);
   EXPECT_EQ(plan.at("flops"), flops);
+  EXPECT_EQ(plan.at("prologue_calls"), prologue_calls);
+  EXPECT_EQ(plan.at("prologue_bytes"), prologue_bytes);
+  EXPECT_EQ(plan.at("prologue_flops"), prologue_flops);
   EXPECT_NEAR(plan.at("ratio").get<double>(),
               static_cast<double>(read + written) / plan.at("ideal_bytes").get<double>(), 1e-9);
   EXPECT_GT(plan.at("arena_bytes"), 0);
