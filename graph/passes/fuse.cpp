@@ -6,71 +6,39 @@
 
 #include "graph/kernels/attention.h"
 #include "graph/kernels/reduce.h"
-#include "graph/passes/prologue.h"
 #include "graph/passes/rewrite.h"
+#include "graph/passes/storage.h"
 #include "graph/plan.h"
 
 namespace ito {
 namespace {
 
-// Recomputing an expression costlier than this in two kernels loses against storing it once.
-constexpr int kInlineCostLimit = 40;
-constexpr int kLoadCost = 2;
-// A value used by many more elements than it has is stored when it costs more than this.
-constexpr int kBroadcastCostLimit = 8;
-constexpr int64_t kBroadcastFactor = 8;
-constexpr size_t kMaxLoads = 10;
 // Kernels back in which one is looked for that computes a value as well; and those in which a
 // reduction is, with which it shares nothing but the walk: what it reads is kept for it.
 constexpr int kWindow = 96, kNear = 16;
-// An epilogue is written once per accumulator row of a contraction: long ones are maps of their
-// own.
-constexpr size_t kMaxEpilogueLoads = 4;
-constexpr int kEpilogueCostLimit = 24;
-// Contractions of fewer outputs leave a GPU idle.
-constexpr int64_t kSmallOutputs = 24576;
-
-bool is_heavy(const Node& node) {
-  OpClass c = op_def(node.op).op_class;
-  return c == OpClass::kReduce || c == OpClass::kContraction || is_attention(node.op);
-}
 FusedKernel::Kind kind_of(Op heavy) {
   if (heavy == Op::kContract) return FusedKernel::Kind::kContract;
   if (heavy == Op::kTileTransform) return FusedKernel::Kind::kTransform;
   return is_attention(heavy) ? FusedKernel::Kind::kAttention : FusedKernel::Kind::kReduce;
 }
-bool is_stored_leaf(const Node& node) { return node.op == Op::kInput || node.op == Op::kConstant; }
 
 class Fuser {
  public:
-  Fuser(const Program& program, bool fuse_elementwise, const DeviceCaps& caps)
+  Fuser(const Program& program, Storage storage, const DeviceCaps& caps)
       : program_(program),
         graph_(*program.graph),
-        fuse_elementwise_(fuse_elementwise),
-        caps_(caps) {
-    size_t n = graph_.size();
-    live_ = live_nodes(program);
-    consumers_.resize(n);
-    for (NodeId id = 0; id < n; ++id)
-      if (live_[id])
-        for (NodeId input : std::set<NodeId>(node(id).inputs.begin(), node(id).inputs.end()))
-          consumers_[input].push_back(id);
+        caps_(caps),
+        live_(live_nodes(program)),
+        forced_(std::move(storage.forced)),
+        early_(std::move(storage.early)),
+        chain_(std::move(storage.chain)) {
     result_.program = &program;
-    result_.stored.assign(n, false);
-    result_.kernel_of.assign(n, -1);
-    forced_.assign(n, false);
-    chain_.assign(n, kNoNode);
+    result_.stored = std::move(storage.stored);
+    result_.placed = std::move(storage.placed);
+    result_.kernel_of.assign(graph_.size(), -1);
   }
 
   FusedProgram run() {
-    force_storage();
-    early_ = prologue_nodes(result_);
-    for (NodeId id = 0; id < graph_.size(); ++id)
-      if (live_[id] && is_attention(node(id).op))
-        chain_[id] = id;
-      else if (live_[id] && is_heavy(node(id)))
-        follow_epilogue(id);
-    store_expensive();
     build_kernels();
     drop_inner_stores();
     order_overwrites();
@@ -79,215 +47,6 @@ class Fuser {
 
  private:
   const Node& node(NodeId id) const { return graph_.node(id); }
-
-  void force(NodeId id) {
-    forced_[id] = true;
-    result_.stored[id] = true;
-  }
-
-  // What must lie in memory whatever it costs.
-  void force_storage() {
-    for (NodeId id = 0; id < graph_.size(); ++id) {
-      if (!live_[id]) continue;
-      const Node& n = node(id);
-      if (is_stored_leaf(n)) result_.stored[id] = true;
-      if (is_heavy(n)) result_.stored[id] = true;  // follow_epilogue may take it back
-      if (op_def(n.op).op_class == OpClass::kContraction)
-        for (NodeId input : n.inputs) force(input);
-      if (is_attention(n.op)) {
-        force(id);
-        for (NodeId input : n.inputs) force(attention_operand_base(graph_, input));
-      }
-      if (n.op == Op::kGather) force(n.inputs[0]);
-      if (is_placed_concat(graph_, id)) {
-        force(id);
-        int64_t begin = 0;
-        for (NodeId part : n.inputs) {
-          int64_t size = node(part).shape.numel();
-          while (node(part).op == Op::kReshape) part = node(part).inputs[0];
-          force(part);
-          result_.placed[part] = {id, begin};
-          begin += size;
-        }
-      }
-      if (!fuse_elementwise_ && op_def(n.op).op_class == OpClass::kElementwise) force(id);
-    }
-    for (const ProgramOutput& output : program_.outputs) force(output.value.id());
-  }
-
-  // The node at which everything that uses `id` meets, one or two elementwise steps on.
-  NodeId next_in_chain(NodeId id) const {
-    const auto& users = consumers_[id];
-    auto fits = [&](NodeId user) {
-      const Node& n = node(user);
-      return (op_def(n.op).op_class == OpClass::kElementwise || n.op == Op::kReshape) &&
-             n.shape.numel() == node(id).shape.numel();
-    };
-    if (users.empty()) return kNoNode;
-    if (users.size() == 1) return fits(users[0]) ? users[0] : kNoNode;
-    NodeId last = *std::max_element(users.begin(), users.end());
-    for (NodeId candidate : {last, consumers_[last].size() == 1 ? consumers_[last][0] : kNoNode}) {
-      if (candidate == kNoNode || !fits(candidate)) continue;
-      bool all = true;
-      for (NodeId user : users)
-        all &= user == candidate || (fits(user) && !forced_[user] && consumers_[user].size() == 1 &&
-                                     consumers_[user][0] == candidate);
-      if (all) return candidate;
-    }
-    return kNoNode;
-  }
-
-  // Whether `next` puts together a small contraction and as much that does not depend on it: in its
-  // epilogue, contractions that could run side by side would wait for each other.
-  bool adds_another(NodeId heavy, NodeId last, NodeId next) const {
-    if (node(heavy).op != Op::kContract || node(next).shape.numel() > kSmallOutputs) return false;
-    return std::any_of(node(next).inputs.begin(), node(next).inputs.end(), [&](NodeId input) {
-      while (node(input).op == Op::kReshape) input = node(input).inputs[0];
-      const OpClass c = op_def(node(input).op).op_class;
-      const bool computed = c == OpClass::kElementwise || c == OpClass::kContraction;
-      return input != last && computed && !depends_on(last, input) && !depends_on(input, last);
-    });
-  }
-
-  bool depends_on(NodeId id, NodeId other) const {
-    std::set<NodeId> seen;
-    std::vector<NodeId> open = {id};
-    while (!open.empty()) {
-      const NodeId at = open.back();
-      open.pop_back();
-      if (at == other) return true;
-      for (NodeId input : node(at).inputs)
-        if (input >= other && seen.insert(input).second) open.push_back(input);
-    }
-    return false;
-  }
-
-  // Lets a reduction or contraction store what is made of it instead of its raw result.
-  void follow_epilogue(NodeId heavy) {
-    NodeId last = heavy;
-    while (!forced_[last]) {
-      NodeId next = next_in_chain(last);
-      if (next == kNoNode || chained_.contains(next) || early_[next] != early_[heavy] ||
-          adds_another(heavy, last, next))
-        break;
-      chained_.insert(next);
-      result_.stored[next] = true;
-      result_.stored[last] = false;
-      bool contraction = op_def(node(heavy).op).op_class == OpClass::kContraction;
-      if (loads_of({next}).size() > (contraction ? kMaxEpilogueLoads + 2 : kMaxLoads) ||
-          (contraction && tree_cost(next) > kEpilogueCostLimit)) {
-        result_.stored[next] = forced_[next];
-        result_.stored[last] = true;
-        break;
-      }
-      last = next;
-    }
-    chain_[last] = heavy;
-  }
-
-  // Cost of computing `id` from what is stored; `load`: of loading an element of that.
-  int tree_cost(NodeId id, int load = 0) const {
-    int total = 0;
-    std::set<NodeId> seen;
-    std::function<void(NodeId)> visit = [&](NodeId n) {
-      if (!seen.insert(n).second) return;
-      if (n != id && (is_heavy(node(n)) || result_.stored[n])) {
-        total += load;
-        return;
-      }
-      if (op_def(node(n).op).op_class == OpClass::kElementwise) total += op_def(node(n).op).cost;
-      for (NodeId input : node(n).inputs) visit(input);
-    };
-    visit(id);
-    return total;
-  }
-
-  void store_expensive() {
-    std::vector<int> cost(graph_.size(), 0);
-    for (NodeId id = 0; id < graph_.size(); ++id) {
-      if (!live_[id] || is_heavy(node(id)) || is_stored_leaf(node(id))) continue;
-      const Node& n = node(id);
-      int64_t total = op_def(n.op).op_class == OpClass::kElementwise ? op_def(n.op).cost : 1;
-      for (NodeId input : n.inputs) total += result_.stored[input] ? kLoadCost : cost[input];
-      cost[id] = static_cast<int>(std::min<int64_t>(total, 1 << 20));
-      if (result_.stored[id]) continue;
-      if (on_chain(id)) continue;
-      int64_t widest = 0;
-      for (NodeId user : consumers_[id]) widest = std::max(widest, work_of(user));
-      bool broadcast = widest >= kBroadcastFactor * n.shape.numel();
-      bool shared = consumers_[id].size() > 1;
-      bool movement_only = op_def(n.op).op_class != OpClass::kElementwise;
-      // The sums along the way count what is used twice twice: a bound, and quickly had.
-      if ((shared && cost[id] > kInlineCostLimit && tree_cost(id, kLoadCost) > kInlineCostLimit) ||
-          (broadcast && !movement_only &&
-           (cost[id] > kBroadcastCostLimit || follows_reduction(id))))
-        result_.stored[id] = true;
-    }
-    // Kernels have room for a limited number of arguments.
-    for (NodeId id = 0; id < graph_.size(); ++id) {
-      if (!live_[id] || is_stored_leaf(node(id))) continue;
-      while (loads_of({id}).size() > kMaxLoads) {
-        NodeId widest = kNoNode;
-        size_t most = 1;
-        for (NodeId input : node(id).inputs) {
-          if (result_.stored[input] || on_chain(input)) continue;
-          size_t count = loads_of({input}).size();
-          if (count > most) most = count, widest = input;
-        }
-        if (widest == kNoNode) break;
-        result_.stored[widest] = true;
-      }
-    }
-  }
-
-  // Made of as many sums, so that their kernel can store it as well: one load for its users.
-  bool follows_reduction(NodeId id) const {
-    return std::any_of(node(id).inputs.begin(), node(id).inputs.end(), [&](NodeId input) {
-      while (node(input).op == Op::kReshape && !result_.stored[input])
-        input = node(input).inputs[0];
-      return result_.stored[input] && chain_[input] != kNoNode &&
-             op_def(node(chain_[input]).op).op_class == OpClass::kReduce &&
-             node(input).shape.numel() == node(id).shape.numel();
-    });
-  }
-
-  // Elements for which a user evaluates its operands.
-  int64_t work_of(NodeId user) const {
-    int64_t n = node(user).shape.numel();
-    for (NodeId input : node(user).inputs) n = std::max(n, node(input).shape.numel());
-    return n;
-  }
-
-  // Computed between a heavy node and what its kernel stores.
-  bool on_chain(NodeId id) const {
-    if (is_heavy(node(id)) && !result_.stored[id]) return true;
-    return chained_.contains(id) && !result_.stored[id];
-  }
-
-  // Stored nodes that computing `roots` reads, and whether only at the written element.
-  std::map<NodeId, bool> loads_of(const std::vector<NodeId>& roots) const {
-    return loads_between(roots, {roots.begin(), roots.end()}, kNoNode);
-  }
-
-  // `own`: what is computed though it is stored. Nothing behind `end` is seen.
-  std::map<NodeId, bool> loads_between(const std::vector<NodeId>& roots,
-                                       const std::set<NodeId>& own, NodeId end) const {
-    std::map<NodeId, bool> loads;
-    std::set<std::pair<NodeId, bool>> seen;
-    std::function<void(NodeId, bool)> visit = [&](NodeId id, bool same) {
-      if (id == end || !seen.insert({id, same}).second) return;
-      const Node& n = node(id);
-      if (result_.stored[id] && !own.contains(id)) {
-        auto [it, fresh] = loads.emplace(id, same);
-        if (!fresh) it->second &= same;
-        return;
-      }
-      bool keeps = op_def(n.op).op_class == OpClass::kElementwise || n.op == Op::kReshape;
-      for (NodeId input : n.inputs) visit(input, same && keeps);
-    };
-    for (NodeId root : roots) visit(root, true);
-    return loads;
-  }
 
   // Whether kernels must run before one of `kernels`, directly or not; of these themselves, whether
   // another of them is behind. Found once for all kernels, when first asked: gradients of gradients
@@ -320,7 +79,7 @@ class Fuser {
   };
 
   void refresh(FusedKernel& kernel) {
-    kernel.loads = loads_of(kernel.stores);
+    kernel.loads = loads_of(graph_, result_.stored, kernel.stores);
     kernel.after.clear();
     for (const auto& [id, same] : kernel.loads)
       if (int k = result_.kernel_of[id]; k >= 0) kernel.after.push_back(k);
@@ -357,7 +116,7 @@ class Fuser {
   bool can_join(int k, const FusedKernel& extra, Before& before, Bond least) const {
     const FusedKernel& kernel = result_.kernels[static_cast<size_t>(k)];
     if (is_contraction(kernel.kind) &&
-        (extra.loads.size() > kMaxEpilogueLoads || tree_cost(extra.stores[0]) > kEpilogueCostLimit))
+        !fits_epilogue(graph_, result_.stored, extra.stores[0], extra.loads.size()))
       return false;
     if (kernel.kind == FusedKernel::Kind::kAttention) return false;
     const int64_t elements = node(extra.stores[0]).shape.numel();
@@ -390,13 +149,13 @@ class Fuser {
       return false;
     if (tile_of(kernel.heavy[0], shape[-1]).columns == 0) return false;
     bool depends = false;
-    for (const auto& [id, same] : loads_between({operand}, {}, kNoNode)) {
+    for (const auto& [id, same] : loads_between(graph_, result_.stored, {operand}, {}, kNoNode)) {
       if (!stored_by(kernel, id)) continue;
       if (!same || node(id).shape.numel() != shape.numel()) return false;
       depends = true;
     }
-    for (const auto& [id, same] :
-         loads_between(extra.stores, {extra.stores.begin(), extra.stores.end()}, sum))
+    for (const auto& [id, same] : loads_between(graph_, result_.stored, extra.stores,
+                                                {extra.stores.begin(), extra.stores.end()}, sum))
       if (stored_by(kernel, id) && (!same || node(id).shape.numel() != node(sum).shape.numel()))
         return false;
     return depends && has_room(kernel, extra) && !before(k);
@@ -551,21 +310,18 @@ class Fuser {
 
   const Program& program_;
   const Graph& graph_;
-  bool fuse_elementwise_;
   const DeviceCaps& caps_;
+  // Of Storage.
   std::vector<bool> live_;
-  std::vector<std::vector<NodeId>> consumers_;
-  std::vector<bool> forced_;
-  std::vector<bool> early_;    // of the prologue
-  std::vector<NodeId> chain_;  // stored node → the heavy node whose kernel stores it
-  std::set<NodeId> chained_;
+  std::vector<bool> forced_, early_;
+  std::vector<NodeId> chain_;
   FusedProgram result_;
 };
 
 }  // namespace
 
 FusedProgram fuse(const Program& program, bool fuse_elementwise, const DeviceCaps& caps) {
-  return Fuser(program, fuse_elementwise, caps).run();
+  return Fuser(program, choose_storage(program, fuse_elementwise), caps).run();
 }
 
 }  // namespace ito

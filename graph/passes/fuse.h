@@ -1,4 +1,4 @@
-// Fusion: decides which nodes are stored in memory and which kernel computes each of them.
+// Fusion: decides which kernel computes each of the nodes that lie in memory (passes/storage).
 // Everything else is recomputed where it is used. Not the kernels' order (passes/schedule), code
 // generation (graph/kernels) nor addresses (passes/plan_memory).
 #pragma once
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/device_caps.h"
+#include "graph/passes/storage.h"
 #include "graph/program.h"
 
 namespace ito {
@@ -41,8 +42,7 @@ struct FusedProgram {
   std::vector<bool> stored;          // by node: lies in memory
   std::vector<FusedKernel> kernels;  // in execution order once schedule() has run
   std::vector<int> kernel_of;        // by node: which kernel stores it; -1 for none
-  // Parts that are written straight into a concatenation: part → (concatenation, first element).
-  std::map<NodeId, std::pair<NodeId, int64_t>> placed;
+  PlacedParts placed;
   // outputs[i] of the program is written in place by its kernel (donation); otherwise a copy is the
   // kernel that stores it.
   std::vector<bool> in_place;

@@ -41,8 +41,7 @@ uint64_t prologue_limit(uint64_t most_bytes, const DeviceCaps& caps) {
   return std::min(most_bytes, caps.memory_bytes / kMostShare);
 }
 
-std::vector<bool> prologue_nodes(const FusedProgram& fused) {
-  const Program& program = *fused.program;
+std::vector<bool> prologue_nodes(const Program& program, const PlacedParts& placed) {
   const Graph& graph = *program.graph;
   std::set<NodeId> results;
   for (const ProgramOutput& output : program.outputs) results.insert(output.value.id());
@@ -50,8 +49,7 @@ std::vector<bool> prologue_nodes(const FusedProgram& fused) {
   std::vector<bool> nodes(graph.size());
   for (NodeId id = 0; id < graph.size(); ++id) {
     NodeId owner = id;  // a part of a concatenation lies in it
-    for (auto it = fused.placed.find(owner); it != fused.placed.end();
-         it = fused.placed.find(owner))
+    for (auto it = placed.find(owner); it != placed.end(); it = placed.find(owner))
       owner = it->second.first;
     nodes[id] = work.alone(graph, id) && work.alone(graph, owner) && !results.contains(owner);
   }

@@ -44,7 +44,7 @@ class PrologueRoom {
 uint64_t prologue_limit(uint64_t most_bytes, const DeviceCaps& caps);
 
 // By node: may be stored by the prologue. Results of the program are not: others may write there.
-std::vector<bool> prologue_nodes(const FusedProgram& fused);
+std::vector<bool> prologue_nodes(const Program& program, const PlacedParts& placed);
 
 // Keeps as many kernels in the prologue (FusedKernel::prologue), in their order, as store
 // `most_bytes`.
