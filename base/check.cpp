@@ -4,10 +4,20 @@
 #include <cstdlib>
 
 namespace ito {
+namespace {
+
+thread_local int traps = 0;
+
+}  // namespace
+
+CheckTrap::CheckTrap() { ++traps; }
+CheckTrap::~CheckTrap() { --traps; }
 
 void check_failed(const char* file, int line, const char* condition, const std::string& message) {
-  std::fprintf(stderr, "%s:%d: internal error: CHECK(%s) failed: %s\n", file, line, condition,
-               message.c_str());
+  const std::string text = std::string(file) + ":" + std::to_string(line) +
+                           ": internal error: CHECK(" + condition + ") failed: " + message;
+  if (traps > 0) throw CheckFailure{text};
+  std::fprintf(stderr, "%s\n", text.c_str());
   std::fflush(stderr);
   std::abort();
 }

@@ -384,16 +384,38 @@ Status Executor::wait() {
 }
 
 Status Executor::record_into(vk::CommandRecorder& recorder, size_t first, size_t count) {
-  if (!recorded_)
-    return invalid_argument("the program '{}' must be prepared before it is recorded", plan_.name);
+  if (!recorded_) return not_prepared();
   const size_t end =
       first + std::min(count, plan_.calls.size() - std::min(first, plan_.calls.size()));
   record_calls(recorder, first, end);
-  // When the caller's commands run, and how often, nobody says.
+  note_recorded(first);
+  return {};
+}
+
+Result<uint32_t> Executor::record_part(vk::CommandRecorder& recorder, CallCursor& cursor,
+                                       size_t end, SliceBudget& budget, bool must) {
+  if (!recorded_) return not_prepared();
+  const size_t first = cursor.call;
+  uint32_t count = 0;
+  while (const std::optional<Dispatch> dispatch =
+             next_dispatch(plan_, call_ms_, end, cursor, budget, must && count == 0)) {
+    if (dispatch->barrier_before) recorder.barrier();
+    record_dispatch(recorder, *dispatch);
+    ++count;
+  }
+  if (count > 0) note_recorded(first);
+  return count;
+}
+
+Error Executor::not_prepared() const {
+  return invalid_argument("the program '{}' must be prepared before it is recorded", plan_.name);
+}
+
+// When a caller's commands run, and how often, nobody says.
+void Executor::note_recorded(size_t first) {
   prologue_unseen_ |= first < plan_.prologue;
   for (size_t i = 0; i < externals_.size(); ++i)
     if (written_[i]) externals_[i].buffer()->changes_unseen();
-  return {};
 }
 
 void Executor::record_calls(vk::CommandRecorder& recorder, size_t first, size_t end) {

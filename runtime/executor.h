@@ -150,6 +150,13 @@ class Executor {
   // parameters have changed.
   Status record_into(vk::CommandRecorder& recorder, size_t first = 0, size_t count = SIZE_MAX);
 
+  // The same piece by piece: dispatches from `cursor` on, before call `end`, as far as `budget` has
+  // room by measured times (those of run(); guesses before the first); with `must` at least a part
+  // of one. Gives how many. Barriers between them only: who records puts begin_barrier() before
+  // and end_barrier() behind what goes into one command buffer.
+  Result<uint32_t> record_part(vk::CommandRecorder& recorder, CallCursor& cursor, size_t end,
+                               SliceBudget& budget, bool must);
+
   // Number of submissions one replay takes, without the prologue.
   size_t slice_count() const { return replay_.slices.size(); }
   const Profile& profile() const { return profile_; }
@@ -186,6 +193,8 @@ class Executor {
   Status record_slices();
   Status record_slices(Recording& recording, size_t first, size_t end, bool timed);
   void record_calls(vk::CommandRecorder& recorder, size_t first, size_t end);
+  Error not_prepared() const;
+  void note_recorded(size_t first);
   Status submit_slice(const vk::CommandBuffer& commands);
   Status replay_once();
   Status measure();

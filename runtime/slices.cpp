@@ -12,6 +12,10 @@ uint64_t total_groups(const std::array<uint32_t, 3>& groups) {
   return uint64_t{groups[0]} * groups[1] * groups[2];
 }
 
+size_t longest_axis(const std::array<uint32_t, 3>& groups) {
+  return static_cast<size_t>(std::max_element(groups.begin(), groups.end()) - groups.begin());
+}
+
 }  // namespace
 
 std::vector<double> guess_call_ms(const Plan& plan, const DeviceCaps& caps) {
@@ -42,8 +46,7 @@ std::vector<Slice> slice_calls(const Plan& plan, std::span<const double> call_ms
   };
   for (auto i = static_cast<uint32_t>(first); i < std::min(end, plan.calls.size()); ++i) {
     const KernelCall& call = plan.calls[i];
-    const size_t axis = static_cast<size_t>(
-        std::max_element(call.groups.begin(), call.groups.end()) - call.groups.begin());
+    const size_t axis = longest_axis(call.groups);
     const uint32_t extent = call.groups[axis];
     const double wanted = std::ceil(call_ms[i] / limit_ms);
     const uint32_t parts =
@@ -58,6 +61,33 @@ std::vector<Slice> slice_calls(const Plan& plan, std::span<const double> call_ms
     }
   }
   return slices;
+}
+
+std::optional<Dispatch> next_dispatch(const Plan& plan, std::span<const double> call_ms, size_t end,
+                                      CallCursor& cursor, SliceBudget& budget, bool must) {
+  if (cursor.call >= std::min(end, plan.calls.size())) return std::nullopt;
+  if (!must && budget.dispatches == 0) return std::nullopt;
+  const KernelCall& call = plan.calls[cursor.call];
+  const size_t axis = longest_axis(call.groups);
+  const uint32_t extent = call.groups[axis];
+  const uint32_t left = extent - cursor.done;
+  const double layer_ms = call_ms[cursor.call] / extent;
+  const double fitting = layer_ms > 0 ? std::floor(budget.ms / layer_ms) : left;
+  const auto layers = static_cast<uint32_t>(std::clamp(fitting, must ? 1.0 : 0.0, double(left)));
+  if (layers == 0) return std::nullopt;
+  Dispatch dispatch{static_cast<uint32_t>(cursor.call),
+                    {0, 0, 0},
+                    call.groups,
+                    call.barrier_before && cursor.done == 0};
+  dispatch.base[axis] = cursor.done;
+  dispatch.groups[axis] = layers;
+  budget.ms -= layers * layer_ms;
+  if (budget.dispatches > 0) --budget.dispatches;
+  if (layers == left)
+    cursor = {cursor.call + 1, 0};
+  else
+    cursor.done += layers;
+  return dispatch;
 }
 
 void learn_call_ms(std::span<const Slice> slices, std::span<const double> measured_ms,

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -38,6 +39,25 @@ std::vector<double> guess_call_ms(const Plan& plan, const DeviceCaps& caps);
 // to single layers of groups.
 std::vector<Slice> slice_calls(const Plan& plan, std::span<const double> call_ms, double limit_ms,
                                size_t first = 0, size_t end = SIZE_MAX);
+
+// What one piece of a recording may hold.
+struct SliceBudget {
+  double ms = 0;            // by the estimates
+  uint32_t dispatches = 0;  // at most
+};
+
+// Where a recording in pieces stands among the calls of a plan: before call `call`, of which `done`
+// groups along its longest axis are recorded already.
+struct CallCursor {
+  size_t call = 0;
+  uint32_t done = 0;
+};
+
+// The dispatch at the cursor, before call `end`: the rest of a call where `budget` has room for it,
+// else as much of it as fits. With `must` at least one layer of groups, whatever it takes. Moves
+// the cursor behind it and takes it from the budget. Nothing: no call is left, or no room.
+std::optional<Dispatch> next_dispatch(const Plan& plan, std::span<const double> call_ms, size_t end,
+                                      CallCursor& cursor, SliceBudget& budget, bool must);
 
 // Scales the estimates of the calls in each slice so that they sum to the slice's measured time;
 // `measured_ms` has one entry per slice. Those of other calls stay.

@@ -72,6 +72,43 @@ void CommandRecorder::fill(const Buffer& buffer, uint64_t offset, uint64_t size,
   context_.fn.vkCmdFillBuffer(handle_, buffer.handle(), buffer.offset() + offset, size, word);
 }
 
+void CommandRecorder::update(const Buffer& buffer, uint64_t offset,
+                             std::span<const std::byte> bytes) {
+  if (bytes.empty()) return;
+  CHECK(bytes.size() <= 65536 && bytes.size() % 4 == 0, "an update of such a size");
+  context_.fn.vkCmdUpdateBuffer(handle_, buffer.handle(), buffer.offset() + offset, bytes.size(),
+                                bytes.data());
+}
+
+void CommandRecorder::copy_to_image(const Buffer& from, uint64_t from_offset,
+                                    const ImageTarget& target) {
+  VkImageMemoryBarrier barrier = {};
+  barrier.sType = VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER;
+  barrier.image = target.image;
+  barrier.subresourceRange = {VK_IMAGE_ASPECT_COLOR_BIT, target.mip_level, 1, target.array_layer,
+                              1};
+  barrier.srcQueueFamilyIndex = barrier.dstQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED;
+  const auto transition = [&](const ImageTarget::State& old, const ImageTarget::State& next) {
+    barrier.srcAccessMask = old.accesses;
+    barrier.dstAccessMask = next.accesses;
+    barrier.oldLayout = old.layout;
+    barrier.newLayout = next.layout;
+    context_.fn.vkCmdPipelineBarrier(handle_, old.stages, next.stages, 0, 0, nullptr, 0, nullptr, 1,
+                                     &barrier);
+  };
+  const ImageTarget::State copying{VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL,
+                                   VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT};
+  transition(target.before, copying);
+  VkBufferImageCopy region = {};
+  region.bufferOffset = from.offset() + from_offset;
+  region.imageSubresource = {VK_IMAGE_ASPECT_COLOR_BIT, target.mip_level, target.array_layer, 1};
+  region.imageOffset = target.offset;
+  region.imageExtent = {target.width, target.height, 1};
+  context_.fn.vkCmdCopyBufferToImage(handle_, from.handle(), target.image,
+                                     VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, 1, &region);
+  transition(copying, target.after);
+}
+
 void CommandRecorder::reset(const Timestamps& timestamps) {
   context_.fn.vkCmdResetQueryPool(handle_, timestamps.handle(), 0, timestamps.count());
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -19,6 +20,21 @@ namespace ito::vk {
 
 class Device;
 class Timestamps;
+
+// A part of a colour image of the caller's, and the state that its subresource has before and gets
+// after a copy. It belongs to the queue family of the command buffer.
+struct ImageTarget {
+  VkImage image = VK_NULL_HANDLE;
+  uint32_t width = 0, height = 0;
+  VkOffset3D offset = {0, 0, 0};
+  uint32_t mip_level = 0, array_layer = 0;
+  struct State {
+    VkImageLayout layout = VK_IMAGE_LAYOUT_UNDEFINED;
+    VkPipelineStageFlags stages = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
+    VkAccessFlags accesses = VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT;
+  };
+  State before, after;
+};
 
 class CommandRecorder {
  public:
@@ -41,6 +57,11 @@ class CommandRecorder {
             uint64_t size);
   // Fills with a repeated word; offset and size are multiples of 4.
   void fill(const Buffer& buffer, uint64_t offset, uint64_t size, uint32_t word);
+  // Writes up to 65,536 bytes, a multiple of 4, that travel inside the command buffer.
+  void update(const Buffer& buffer, uint64_t offset, std::span<const std::byte> bytes);
+  // Copies tightly packed pixels from a buffer into an image. Ordered behind transfers and compute
+  // work before; `target` says what the image is before and after.
+  void copy_to_image(const Buffer& from, uint64_t from_offset, const ImageTarget& target);
   void reset(const Timestamps& timestamps);
   // Marks when all commands before it are done.
   void timestamp(const Timestamps& timestamps, uint32_t index);

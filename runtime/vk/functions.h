@@ -83,6 +83,8 @@ namespace ito::vk {
   X(vkCmdPipelineBarrier)          \
   X(vkCmdCopyBuffer)               \
   X(vkCmdFillBuffer)               \
+  X(vkCmdUpdateBuffer)             \
+  X(vkCmdCopyBufferToImage)        \
   X(vkCmdWriteTimestamp)           \
   X(vkCmdResetQueryPool)           \
   X(vkCreateQueryPool)             \

@@ -35,6 +35,9 @@ struct DeviceFeatures {
 DeviceFeatures enabled_features(const void* create_info_chain,
                                 const std::vector<std::string>& extensions);
 
+// The other way round: sets what is `wanted` and has a field in such a chain; unsets nothing.
+void enable_features(void* create_info_chain, const DeviceFeatures& wanted);
+
 // The folder of compiled shaders: $XDG_CACHE_HOME/ito, or ~/.cache/ito. Empty (no disk cache) where
 // neither variable is set. The only place where runtime/vk reads the environment.
 std::string default_cache_dir();

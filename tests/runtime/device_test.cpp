@@ -10,6 +10,7 @@
 #include "runtime/executor.h"
 #include "tests/runtime/loader_hook.h"
 #include "tests/runtime/plan_helper.h"
+#include "tests/support/host_device.h"
 #include "tests/support/vulkan_fixture.h"
 
 namespace ito::test {
@@ -200,57 +201,29 @@ TEST_F(DeviceTest, OutOfMemoryIsAResultAndNotTheEnd) {
   expect_counts(*device, 3);
 }
 
-// A device as an engine would have made it, with nothing enabled but the baseline.
 class WrapTest : public PortableDevice {
  protected:
   void SetUp() override {
-    vk::DeviceOptions wanted = options();
-    ASSERT_OK_AND_ASSIGN(instance_, vk::Instance::create(wanted));
-    ASSERT_OK_AND_ASSIGN(const vk::Choice choice, vk::choose_device(*instance_, wanted));
-    physical_ = choice.device;
-    const vk::InstanceFunctions& fn = instance_->functions();
-    family_ = static_cast<uint32_t>(vk::compute_queue_family(fn, physical_));
-    VkPhysicalDeviceBufferDeviceAddressFeatures address = {};
-    address.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES;
-    address.bufferDeviceAddress = VK_TRUE;
-    const float priority = 1.0f;
-    VkDeviceQueueCreateInfo queue = {};
-    queue.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
-    queue.queueFamilyIndex = family_;
-    queue.queueCount = 1;
-    queue.pQueuePriorities = &priority;
-    VkDeviceCreateInfo info = {};
-    info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
-    info.pNext = &address;
-    info.queueCreateInfoCount = 1;
-    info.pQueueCreateInfos = &queue;
-    ASSERT_EQ(fn.vkCreateDevice(physical_, &info, nullptr, &device_), VK_SUCCESS);
-    features_ = vk::enabled_features(info.pNext, {});
-    ASSERT_OK_AND_ASSIGN(fn_, vk::load_device_functions(fn.vkGetDeviceProcAddr, device_));
-    fn_.vkGetDeviceQueue(device_, family_, 0, &queue_);
+    host_ = std::make_unique<HostDevice>(options());
+    ASSERT_NE(host_->device, nullptr);
+    features_ = vk::enabled_features(host_->features(), {});
   }
   void TearDown() override {
-    if (device_ != VK_NULL_HANDLE) fn_.vkDestroyDevice(device_, nullptr);
-    instance_.reset();
+    host_.reset();
     PortableDevice::TearDown();
   }
   vk::WrapOptions wrap_options() {
     vk::WrapOptions wrap;
-    wrap.instance = instance_->handle();
-    wrap.physical_device = physical_;
-    wrap.device = device_;
+    wrap.instance = host_->instance->handle();
+    wrap.physical_device = host_->physical;
+    wrap.device = host_->device;
     wrap.features = features_;
-    wrap.queues = {{queue_, family_, {}, {}}};
+    wrap.queues = {{host_->queue, host_->family, {}, {}}};
     return wrap;
   }
 
-  std::unique_ptr<vk::Instance> instance_;
-  VkPhysicalDevice physical_ = VK_NULL_HANDLE;
-  VkDevice device_ = VK_NULL_HANDLE;
-  VkQueue queue_ = VK_NULL_HANDLE;
-  uint32_t family_ = 0;
+  std::unique_ptr<HostDevice> host_;
   vk::DeviceFeatures features_;
-  vk::DeviceFunctions fn_;
 };
 
 TEST_F(WrapTest, OnlyWhatIsEnabledCounts) {

@@ -53,6 +53,56 @@ TEST(Slices, ASingleGroupCannotBeSplit) {
   EXPECT_EQ(slice_calls(plan, std::vector<double>{1000}, 100).size(), 1u);
 }
 
+// Records a plan in pieces of a budget; gives the dispatches of each.
+std::vector<std::vector<Dispatch>> pieces_of(const Plan& plan, std::span<const double> ms,
+                                             SliceBudget each) {
+  std::vector<std::vector<Dispatch>> pieces;
+  for (CallCursor cursor; cursor.call < plan.calls.size();) {
+    std::vector<Dispatch>& piece = pieces.emplace_back();
+    SliceBudget budget = each;
+    while (const auto dispatch =
+               next_dispatch(plan, ms, plan.calls.size(), cursor, budget, piece.empty()))
+      piece.push_back(*dispatch);
+    if (piece.empty()) return {};  // it would never end
+  }
+  return pieces;
+}
+
+TEST(Slices, PiecesOfAnyBudgetCoverEachCallOnceAndInOrder) {
+  const Plan plan = plan_of({{4, 1, 1}, {3, 17, 2}, {1, 1, 1}, {1, 1, 9}});
+  const std::vector<double> ms = {1, 34, 5, 0};
+  for (const double budget_ms : {0.0, 0.5, 1.0, 2.0, 7.0, 39.0, 40.0, 1e9}) {
+    for (const uint32_t dispatches : {1u, 2u, 100u}) {
+      const auto pieces = pieces_of(plan, ms, {budget_ms, dispatches});
+      ASSERT_FALSE(pieces.empty());
+      std::vector<uint32_t> done(plan.calls.size(), 0);
+      uint32_t last = 0;
+      for (const auto& piece : pieces) {
+        EXPECT_LE(piece.size(), dispatches);
+        double sum = 0;
+        uint32_t layers = 0;
+        for (const Dispatch& d : piece) {
+          const std::array<uint32_t, 3>& all = plan.calls[d.call].groups;
+          const size_t axis =
+              static_cast<size_t>(std::max_element(all.begin(), all.end()) - all.begin());
+          EXPECT_GE(d.call, last);
+          last = d.call;
+          EXPECT_EQ(d.base[axis], done[d.call]);
+          EXPECT_EQ(d.barrier_before, done[d.call] == 0);
+          done[d.call] += d.groups[axis];
+          layers += d.groups[axis];
+          sum += ms[d.call] * d.groups[axis] / all[axis];
+        }
+        // A first layer of groups is taken whatever it costs; what costs nothing always fits.
+        EXPECT_TRUE(layers == 1 || sum <= budget_ms + 1e-9 || ms[piece.back().call] == 0)
+            << sum << " of " << budget_ms;
+      }
+      EXPECT_EQ(done, (std::vector<uint32_t>{4, 17, 1, 9}));
+      EXPECT_TRUE(pieces.size() == 1 || budget_ms < 40 || dispatches < 4);
+    }
+  }
+}
+
 TEST(Slices, LearningScalesEstimatesToTheMeasuredTimes) {
   const Plan plan = plan_of({{8, 1, 1}, {8, 1, 1}, {8, 1, 1}});
   std::vector<double> ms = {200, 50, 50};

@@ -1,0 +1,150 @@
+// Contexts: the host's device or one of Ito's own.
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <string>
+
+#include "base/error.h"
+#include "embed/objects.h"
+#include "embed/structures.h"
+#include "runtime/vk/instance.h"
+
+namespace ito::embed {
+namespace {
+
+constexpr const char* kOptionalExtensions[] = {VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME,
+                                               VK_EXT_MEMORY_BUDGET_EXTENSION_NAME};
+
+void take_common(const ItoContextInfo& info, vk::CommonOptions& options) {
+  options.log = [log = info.log, user = info.user](LogLevel level, std::string_view text) {
+    if (log != nullptr)
+      log(user, static_cast<ItoLogLevel>(static_cast<int>(level)), std::string(text).c_str());
+  };
+  options.allocation_callbacks = info.allocation_callbacks;
+  options.memory_budget = info.memory_budget;
+  options.cache_dir = info.cache_folder != nullptr ? info.cache_folder : "";
+  options.compile_threads = info.compile_threads;
+}
+
+Result<std::unique_ptr<vk::Device>> wrapped_device(const ItoContextInfo& info) {
+  ITO_ASSIGN(const ItoHostDevice host,
+             read_structure(info.host, ITO_STRUCTURE_TYPE_HOST_DEVICE, "ItoHostDevice"));
+  if (host.get_instance_proc_addr == nullptr)
+    return invalid_argument("ItoHostDevice: get_instance_proc_addr is NULL");
+  if (host.enabled_extension_count > 0 && host.enabled_extensions == nullptr)
+    return invalid_argument("ItoHostDevice: enabled_extensions is NULL, but their number is {}",
+                            host.enabled_extension_count);
+  if ((host.lock_queue == nullptr) != (host.unlock_queue == nullptr))
+    return invalid_argument("ItoHostDevice: lock_queue and unlock_queue belong together");
+  vk::WrapOptions options;
+  take_common(info, options);
+  options.instance = host.instance;
+  options.physical_device = host.physical_device;
+  options.device = host.device;
+  options.api_version = host.api_version;
+  options.loader = host.get_instance_proc_addr;
+  std::vector<std::string> extensions;
+  for (uint32_t i = 0; i < host.enabled_extension_count; ++i)
+    extensions.emplace_back(host.enabled_extensions[i]);
+  options.features = vk::enabled_features(host.enabled_features, extensions);
+  vk::WrapQueue queue{host.queue, host.queue_family, {}, {}};
+  if (host.lock_queue != nullptr) {
+    queue.lock = [lock = host.lock_queue, user = host.user] { lock(user); };
+    queue.unlock = [unlock = host.unlock_queue, user = host.user] { unlock(user); };
+  }
+  options.queues.push_back(std::move(queue));
+  return vk::Device::wrap(options);
+}
+
+Result<std::unique_ptr<vk::Device>> own_device(const ItoContextInfo& info) {
+  vk::DeviceOptions options;
+  take_common(info, options);
+  if (info.device_name != nullptr) options.name = info.device_name;
+  return vk::Device::create(options);
+}
+
+}  // namespace
+
+ItoResult enable_features(PFN_vkGetInstanceProcAddr get, VkInstance instance,
+                          VkPhysicalDevice device, VkPhysicalDeviceFeatures2* features) {
+  return guarded(nullptr, [&]() -> Status {
+    if (get == nullptr || instance == VK_NULL_HANDLE || device == VK_NULL_HANDLE ||
+        features == nullptr)
+      return invalid_argument(
+          "enable_features needs a loader, an instance, a physical device and features");
+    ITO_ASSIGN(const vk::InstanceFunctions functions, vk::load_instance_functions(get, instance));
+    vk::DeviceFeatures wanted = vk::supported_features(functions, device);
+    if (!wanted.buffer_device_address)
+      return unsupported("the physical device lacks bufferDeviceAddress");
+    wanted.pipeline_reports = false;  // for developers of kernels, and slower to compile
+    vk::enable_features(features, wanted);
+    return {};
+  });
+}
+
+const char* const* optional_extensions(uint32_t* count) {
+  if (count != nullptr) *count = static_cast<uint32_t>(std::size(kOptionalExtensions));
+  return kOptionalExtensions;
+}
+
+ItoResult create_context(const ItoContextInfo* given, ItoContext* context) {
+  return guarded(nullptr, [&]() -> Status {
+    if (context == nullptr) return invalid_argument("create_context: context is NULL");
+    *context = nullptr;
+    ITO_ASSIGN(const ItoContextInfo info,
+               read_structure(given, ITO_STRUCTURE_TYPE_CONTEXT_INFO, "ItoContextInfo"));
+    auto shared = std::make_shared<Shared>();
+    shared->wrapped = info.host != nullptr;
+    ITO_ASSIGN(shared->device, shared->wrapped ? wrapped_device(info) : own_device(info));
+    *context = new ItoContext_T{std::move(shared)};
+    return {};
+  });
+}
+
+void destroy_context(ItoContext context) {
+  static_cast<void>(guarded(nullptr, [&]() -> Status {
+    delete context;
+    return {};
+  }));
+}
+
+ItoResult get_context_properties(ItoContext context, ItoContextProperties* properties) {
+  if (context == nullptr) return failed(invalid_argument("the context is NULL"));
+  return guarded(context->shared.get(), [&]() -> Status {
+    ITO_TRY(
+        check_structure(properties, ITO_STRUCTURE_TYPE_CONTEXT_PROPERTIES, "ItoContextProperties"));
+    const vk::Device& device = *context->shared->device;
+    ItoContextProperties values;
+    std::memset(&values, 0, sizeof values);
+    const std::string& name = device.info().name;
+    name.copy(values.device_name, std::min(name.size(), sizeof values.device_name - 1));
+    values.queue_family = context->shared->device->queue().family();
+    values.half_precision = device.caps().shader_float16 && device.caps().storage_16bit;
+    values.cooperative_matrices = device.caps().cooperative_matrix;
+    values.wrapped = context->shared->wrapped;
+    write_structure(properties, values);
+    return {};
+  });
+}
+
+ItoResult get_statistics(ItoContext context, ItoStatistics* statistics) {
+  if (context == nullptr) return failed(invalid_argument("the context is NULL"));
+  return guarded(context->shared.get(), [&]() -> Status {
+    ITO_TRY(check_structure(statistics, ITO_STRUCTURE_TYPE_STATISTICS, "ItoStatistics"));
+    vk::Device& device = *context->shared->device;
+    const vk::Counters counters = device.counters();
+    ItoStatistics values;
+    std::memset(&values, 0, sizeof values);
+    values.device_bytes = device.memory().statistics().used_bytes;
+    values.device_blocks = counters.memory_blocks;
+    values.buffers = counters.allocations;
+    values.pipelines_created = counters.pipelines_created;
+    values.shaders_compiled = counters.glsl_compilations;
+    values.submits = counters.submits;
+    values.host_waits = counters.host_waits + counters.throttle_waits;
+    write_structure(statistics, values);
+    return {};
+  });
+}
+
+}  // namespace ito::embed

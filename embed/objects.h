@@ -1,0 +1,81 @@
+// What the handles of the C API point to. Not what is done with them (context.cpp, model.cpp,
+// job.cpp).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/device_weights.h"
+#include "api/model.h"
+#include "api/sampling_job.h"
+#include "embed/guard.h"
+#include "io/class_names.h"
+#include "runtime/vk/command_buffer.h"
+
+namespace ito::embed {
+
+struct LoadedModel {
+  std::shared_ptr<Shared> shared;
+  Model model;  // without its weights, which are on the device
+  DeviceWeights weights;
+  std::optional<ClassNames> names;
+  std::string folder;
+};
+
+}  // namespace ito::embed
+
+struct ItoContext_T {
+  std::shared_ptr<ito::embed::Shared> shared;
+};
+
+struct ItoModel_T {
+  std::shared_ptr<ito::embed::LoadedModel> loaded;
+};
+
+struct ItoJob_T {
+  static constexpr size_t kSlices = 3;  // of submit_slice under way
+  struct Submitted {
+    ito::vk::CommandBuffer commands;
+    uint64_t value = 0;
+  };
+  ~ItoJob_T();
+
+  std::shared_ptr<ito::embed::LoadedModel> loaded;
+  ItoPixelFormat format = ITO_PIXEL_FORMAT_NONE;
+  std::unique_ptr<ito::SamplingJob> job;
+  std::vector<ito::SampleRequest> requests;  // room for a batch
+  std::array<Submitted, kSlices> submitted;
+  size_t next = 0;
+};
+
+namespace ito::embed {
+
+// The functions of ItoApi, as they are documented there.
+ItoResult enable_features(PFN_vkGetInstanceProcAddr get, VkInstance instance,
+                          VkPhysicalDevice device, VkPhysicalDeviceFeatures2* features);
+const char* const* optional_extensions(uint32_t* count);
+ItoResult create_context(const ItoContextInfo* info, ItoContext* context);
+void destroy_context(ItoContext context);
+ItoResult get_context_properties(ItoContext context, ItoContextProperties* properties);
+ItoResult get_statistics(ItoContext context, ItoStatistics* statistics);
+ItoResult load_model(ItoContext context, const ItoModelInfo* info, ItoModel* model);
+void destroy_model(ItoModel model);
+ItoResult get_model_properties(ItoModel model, ItoModelProperties* properties);
+const char* get_class_name(ItoModel model, uint32_t index);
+ItoResult create_sample_job(ItoModel model, const ItoSampleInfo* info, ItoJob* job);
+void destroy_job(ItoJob job);
+ItoResult get_job_properties(ItoJob job, ItoJobProperties* properties);
+ItoResult restart(ItoJob job, const ItoImageRequest* requests, uint32_t count);
+ItoResult record_slice(ItoJob job, VkCommandBuffer commands, const ItoBudget* budget,
+                       ItoProgress* progress);
+ItoResult submit_slice(ItoJob job, const ItoBudget* budget, ItoProgress* progress);
+ItoResult poll(ItoJob job, ItoProgress* progress);
+ItoResult record_image(ItoJob job, VkCommandBuffer commands, const ItoImageTarget* target);
+ItoResult read_images(ItoJob job, float* images, size_t size);
+ItoResult read_pixels(ItoJob job, void* pixels, size_t size);
+
+}  // namespace ito::embed
