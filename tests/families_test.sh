@@ -36,6 +36,7 @@ own_files() {
     Resample) echo nn/resnet.cpp ;;
     Optimizer::Kind|LearningRate::Decay|Average::Kind) echo "nn/optim.h nn/optim.cpp" ;;
     CropPlace) echo io/datasets/dataset.cpp ;;
+    PixelFormat) echo "api/pixel_program.h api/pixel_program.cpp" ;;
     LabelSource) echo io/datasets/picture_list.cpp ;;
     ValueRange) echo io/datasets/array_values.cpp ;;
     RandomSource) echo api/sampling_loop.cpp ;;
