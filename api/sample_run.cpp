@@ -27,10 +27,10 @@ constexpr const char* kAllClasses = "all";
 constexpr double kSecondsBetweenLooks = 2;
 constexpr size_t kMostWriters = 8;
 
-class SamplingJob {
+class SampleCall {
  public:
-  SamplingJob(const DeviceOpener& open_device, const Model& model, const SampleJob& job,
-              const SampleObserver& observer)
+  SampleCall(const DeviceOpener& open_device, const Model& model, const SampleJob& job,
+             const SampleObserver& observer)
       : open_device_(open_device), model_(model), job_(job), observer_(observer) {}
 
   // Reads what the job names, chooses the images and opens the files, and the device.
@@ -103,12 +103,12 @@ class SamplingJob {
 };
 
 // Pixels of a picture's side per element of what the network denoises.
-int64_t SamplingJob::factor() const {
+int64_t SampleCall::factor() const {
   return model_.decoder ? model_.decoder->network.autoencoder()->factor : 1;
 }
 
 // [h, w, c] of the pictures.
-Result<Shape> SamplingJob::picture_shape() const {
+Result<Shape> SampleCall::picture_shape() const {
   const Signature& signature = model_.network.signature();
   const auto size = signature.sample_size;
   if (!size && job_.size == 0)
@@ -121,13 +121,13 @@ Result<Shape> SamplingJob::picture_shape() const {
 }
 
 // [h, w, c] of what the network denoises.
-Result<Shape> SamplingJob::image_shape() const {
+Result<Shape> SampleCall::image_shape() const {
   ITO_ASSIGN(const Shape shape, picture_shape());
   return Shape{shape[0] / factor(), shape[1] / factor(),
                sample_channels(model_.network.signature())};
 }
 
-Status SamplingJob::load_controls() {
+Status SampleCall::load_controls() {
   const Signature& signature = model_.network.signature();
   const ControlFiles& control = job_.control;
   const bool fills = fills_in(signature);
@@ -162,7 +162,7 @@ Status SamplingJob::load_controls() {
 }
 
 // A model without classes has those of the classifier that guides it.
-Status SamplingJob::load_guide() {
+Status SampleCall::load_guide() {
   const GuidanceChoice& choice = job_.control.guidance;
   ITO_ASSIGN(control_.guidance, load_class_guidance(choice, model_.num_classes(), names_, notes()));
   if (control_.guidance && model_.num_classes() == 0) {
@@ -172,7 +172,7 @@ Status SamplingJob::load_guide() {
 }
 
 // Where all images begin: at a picture, noised or as it is, or at latents.
-Status SamplingJob::load_initial() {
+Status SampleCall::load_initial() {
   const ControlFiles& control = job_.control;
   if (control.initial.empty() && control.latents.empty()) return {};
   if (!control.latents.empty()) {
@@ -187,7 +187,7 @@ Status SamplingJob::load_initial() {
 }
 
 // Pictures as the network sees them, which of latents a device has to say.
-Status SamplingJob::encode() {
+Status SampleCall::encode() {
   if (!masked_ && !pixels_) return {};
   ITO_ASSIGN(const Shape shape, picture_shape());
   if (masked_) {
@@ -205,7 +205,7 @@ Status SamplingJob::encode() {
   return {};
 }
 
-Status SamplingJob::load_context() {
+Status SampleCall::load_context() {
   if (job_.context.empty()) return {};
   const int64_t features = model_.network.signature().context;
   if (features == 0)
@@ -219,7 +219,7 @@ Status SamplingJob::load_context() {
 }
 
 // Of the labels: the model's, or else those of the classifier that guides it.
-uint32_t SamplingJob::classes() const {
+uint32_t SampleCall::classes() const {
   if (model_.num_classes() > 0 || !control_.guidance)
     return static_cast<uint32_t>(model_.num_classes());
   return static_cast<uint32_t>(control_.guidance->classifier.network.signature().out_channels);
@@ -227,7 +227,7 @@ uint32_t SamplingJob::classes() const {
 
 // Image i gets the i-th seed and, where classes cycle, the class (i mod number). Without --class it
 // is the seed that chooses, so that a seed means one image however a job is split.
-Status SamplingJob::choose_requests() {
+Status SampleCall::choose_requests() {
   const uint32_t classes = this->classes();
   const std::vector<uint32_t> drawn = drawn_classes(names_, static_cast<int>(classes));
   if (classes == 0 && job_.classes != kAllClasses)
@@ -254,14 +254,14 @@ Status SamplingJob::choose_requests() {
   return {};
 }
 
-Json SamplingJob::inpainting_settings() const {
+Json SampleCall::inpainting_settings() const {
   if (!inpainting_) return Json::object();
   return {{"known", fingerprint(inpainting_->known.mean)},
           {"fill", fingerprint(inpainting_->fill)}};
 }
 
 // What all images have in common and depend on, besides the model.
-Json SamplingJob::settings() const {
+Json SampleCall::settings() const {
   Json settings = sample_settings(job_.options);
   if (job_.size > 0) settings["size"] = job_.size;
   if (job_.options.tiled) settings["vae_tiling"] = true;
@@ -276,7 +276,7 @@ Json SamplingJob::settings() const {
   return settings;
 }
 
-SampleIdentity SamplingJob::identity() const {
+SampleIdentity SampleCall::identity() const {
   // No paths, so that calls that spell or mount them differently write the same bytes. What files
   // said is in the settings.
   const std::string key = model_key(model_);
@@ -288,7 +288,7 @@ SampleIdentity SamplingJob::identity() const {
           .class_names = has_names(names_) ? names_->names : std::vector<std::string>()};
 }
 
-Status SamplingJob::open_files() {
+Status SampleCall::open_files() {
   ITO_ASSIGN(files_, SampleFiles::open({.out = job_.out,
                                         .images = identity(),
                                         .columns = job_.columns,
@@ -301,7 +301,7 @@ Status SamplingJob::open_files() {
   return {};
 }
 
-Status SamplingJob::open_farm() {
+Status SampleCall::open_farm() {
   FarmOptions options = *job_.farm;
   options.out = job_.out;
   options.threads = std::clamp<size_t>(std::thread::hardware_concurrency() / 2, 1, kMostWriters);
@@ -315,8 +315,8 @@ Status SamplingJob::open_farm() {
 }
 
 // The classes of a classifier in a folder that the model's are.
-Result<JudgedClasses> SamplingJob::classes_in(const std::string& folder,
-                                              const Component& classifier) const {
+Result<JudgedClasses> SampleCall::classes_in(const std::string& folder,
+                                             const Component& classifier) const {
   ITO_ASSIGN(const std::optional<ClassNames> names, read_class_names(folder));
   ITO_ASSIGN(
       JudgedClasses judged,
@@ -326,7 +326,7 @@ Result<JudgedClasses> SamplingJob::classes_in(const std::string& folder,
   return judged;
 }
 
-Status SamplingJob::prepare() {
+Status SampleCall::prepare() {
   ITO_TRY(load_controls());
   ITO_TRY(load_initial());
   ITO_TRY(load_context());
@@ -344,10 +344,10 @@ Status SamplingJob::prepare() {
   return encoded ? open_out() : Status{};
 }
 
-Status SamplingJob::open_out() { return job_.farm ? open_farm() : open_files(); }
+Status SampleCall::open_out() { return job_.farm ? open_farm() : open_files(); }
 
 // The job's options with what was read.
-Result<SampleOptions> SamplingJob::session_options() const {
+Result<SampleOptions> SampleCall::session_options() const {
   SampleOptions options = job_.options;
   if (control_.guidance || control_.observation) options.control = &control_;
   options.inpainting = inpainting_;
@@ -361,7 +361,7 @@ Result<SampleOptions> SamplingJob::session_options() const {
   return options;
 }
 
-Status SamplingJob::score(std::span<const SampleRequest> batch, const std::vector<float>& images) {
+Status SampleCall::score(std::span<const SampleRequest> batch, const std::vector<float>& images) {
   std::vector<uint32_t> labels;
   for (const SampleRequest& request : batch)
     labels.push_back(request.label < judged_.numbers.size() ? judged_.numbers[request.label]
@@ -371,7 +371,7 @@ Status SamplingJob::score(std::span<const SampleRequest> batch, const std::vecto
   return {};
 }
 
-Result<std::vector<SampleRequest>> SamplingJob::next(size_t most) {
+Result<std::vector<SampleRequest>> SampleCall::next(size_t most) {
   if (farm_) return farm_->next(most);
   const size_t first = next_;
   next_ = std::min(first + most, requests_.size());
@@ -379,21 +379,21 @@ Result<std::vector<SampleRequest>> SamplingJob::next(size_t most) {
                                     requests_.begin() + static_cast<ptrdiff_t>(next_));
 }
 
-Status SamplingJob::add(std::span<const SampleRequest> part, std::vector<float> images,
-                        const Shape& shape) {
+Status SampleCall::add(std::span<const SampleRequest> part, std::vector<float> images,
+                       const Shape& shape) {
   if (scorer_) ITO_TRY(score(part, images));
   return farm_ ? farm_->add(std::move(images), shape) : files_->add(part, images, shape);
 }
 
 // The other shards' manifests are read every so often only: they may lie far away.
-void SamplingJob::look_at_shards() {
+void SampleCall::look_at_shards() {
   if (!farm_ || seconds_since(looked_) < kSecondsBetweenLooks) return;
   shards_ = farm_->progress();
   looked_ = Clock::now();
 }
 
 // steps_in_all is 0 where nobody knows.
-void SamplingJob::report(size_t done, double steps, double steps_in_all) {
+void SampleCall::report(size_t done, double steps, double steps_in_all) {
   if (!observer_.progress) return;
   look_at_shards();
   SampleProgress progress{.done = done, .images = images_, .steps = steps, .farm = shards_};
@@ -407,14 +407,14 @@ void SamplingJob::report(size_t done, double steps, double steps_in_all) {
 }
 
 // Images a second of all shards since this one was begun, and the seconds that the rest will take.
-std::pair<std::optional<double>, std::optional<double>> SamplingJob::rate_of_all() const {
+std::pair<std::optional<double>, std::optional<double>> SampleCall::rate_of_all() const {
   const double seconds = std::chrono::duration<double>(looked_ - start_).count();
   if (shards_->all_done <= all_at_start_ || seconds <= 0) return {};
   const double rate = static_cast<double>(shards_->all_done - all_at_start_) / seconds;
   return {rate, static_cast<double>(shards_->all_images - shards_->all_done) / rate};
 }
 
-Result<SampleSummary> SamplingJob::draw() {
+Result<SampleSummary> SampleCall::draw() {
   SampleSummary summary{.skipped = farm_ ? 0 : files_->skipped()};
   if (classifier_) summary.recognised = 0;
   images_ = remaining();
@@ -432,7 +432,7 @@ Result<SampleSummary> SamplingJob::draw() {
   return summary;
 }
 
-Status SamplingJob::draw_from(std::vector<SampleRequest> part, SampleSummary& summary) {
+Status SampleCall::draw_from(std::vector<SampleRequest> part, SampleSummary& summary) {
   ITO_ASSIGN(const SampleOptions options, session_options());
   ITO_ASSIGN(auto session, SamplingSession::create(*device_, model_, options));
   if (files_) ITO_TRY(previews_.prepare(*session, *files_));
@@ -470,7 +470,7 @@ Status SamplingJob::draw_from(std::vector<SampleRequest> part, SampleSummary& su
 
 Result<SampleSummary> run_sample_job(const DeviceOpener& open_device, const Model& model,
                                      const SampleJob& job, const SampleObserver& observer) {
-  SamplingJob run(open_device, model, job, observer);
+  SampleCall run(open_device, model, job, observer);
   ITO_TRY(run.prepare());
   return run.draw();
 }

@@ -24,7 +24,7 @@ FusedKernel::Kind kind_of(Op heavy) {
 
 class Fuser {
  public:
-  Fuser(const Program& program, Storage storage, const DeviceCaps& caps)
+  Fuser(const Program& program, NodeStorage storage, const DeviceCaps& caps)
       : program_(program),
         graph_(*program.graph),
         caps_(caps),
@@ -311,7 +311,7 @@ class Fuser {
   const Program& program_;
   const Graph& graph_;
   const DeviceCaps& caps_;
-  // Of Storage.
+  // Of the storage.
   std::vector<bool> live_;
   std::vector<bool> forced_, early_;
   std::vector<NodeId> chain_;

@@ -59,7 +59,7 @@ class StorageChooser {
     storage_.chain.assign(n, kNoNode);
   }
 
-  Storage run() {
+  NodeStorage run() {
     force_storage();
     storage_.early = prologue_nodes(program_, storage_.placed);
     for (NodeId id = 0; id < graph_.size(); ++id)
@@ -250,7 +250,7 @@ class StorageChooser {
   std::vector<bool> live_;
   std::vector<std::vector<NodeId>> consumers_;
   std::set<NodeId> chained_;
-  Storage storage_;
+  NodeStorage storage_;
 };
 
 }  // namespace
@@ -291,7 +291,7 @@ bool fits_epilogue(const Graph& graph, const std::vector<bool>& stored, NodeId i
   return loads <= kMaxEpilogueLoads && tree_cost(graph, stored, id) <= kEpilogueCostLimit;
 }
 
-Storage choose_storage(const Program& program, bool fuse_elementwise) {
+NodeStorage choose_storage(const Program& program, bool fuse_elementwise) {
   return StorageChooser(program, fuse_elementwise).run();
 }
 

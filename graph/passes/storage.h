@@ -16,7 +16,7 @@ namespace ito {
 using PlacedParts = std::map<NodeId, std::pair<NodeId, int64_t>>;
 
 // By node.
-struct Storage {
+struct NodeStorage {
   std::vector<bool> stored;  // lies in memory
   std::vector<bool> forced;  // lies there whatever it costs
   std::vector<NodeId>
@@ -26,7 +26,7 @@ struct Storage {
 };
 
 // `fuse_elementwise` false: every elementwise node is stored (for tests).
-Storage choose_storage(const Program& program, bool fuse_elementwise);
+NodeStorage choose_storage(const Program& program, bool fuse_elementwise);
 
 // Has a kernel of its own: reductions, contractions, attention.
 bool is_heavy(const Node& node);

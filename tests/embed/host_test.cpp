@@ -30,7 +30,7 @@ bool says(const std::string& text, const std::string& part) {
 #define ASSERT_ITO(call) ASSERT_EQ((call), ITO_OK) << ito_.last_error()
 
 // An engine with a context on its device, and a tiny model.
-class EmbeddedHost : public ::testing::Test {
+class PortableEmbeddedHost : public ::testing::Test {
  protected:
   void SetUp() override {
     write_tiny_model(scratch_ / "model");
@@ -180,9 +180,9 @@ ItoSampleInfo sample_info(const char* sampler, uint32_t steps, uint32_t batch) {
 
 constexpr ItoImageRequest kRequests[] = {{7, 0}, {8, 2}};
 
-TEST_F(EmbeddedHost, ImagesInItsCommandBuffersAreThoseOfTheLibraryWhateverTheBudget) {
+TEST_F(PortableEmbeddedHost, ImagesInItsCommandBuffersAreThoseOfTheLibraryWhateverTheBudget) {
   // One without a memory, one that keeps a history.
-  for (const char* sampler : {"ddpm", "dpmsolver"}) {
+  for (const char* sampler : {"ddpm", "dpm++2m"}) {
     SampleOptions options;
     options.sampler = sampler;
     options.steps = 4;
@@ -207,7 +207,7 @@ TEST_F(EmbeddedHost, ImagesInItsCommandBuffersAreThoseOfTheLibraryWhateverTheBud
   }
 }
 
-TEST_F(EmbeddedHost, AJobThatIsMadeAllocatesCompilesAndWaitsForNothing) {
+TEST_F(PortableEmbeddedHost, AJobThatIsMadeAllocatesCompilesAndWaitsForNothing) {
   const ItoJob job = make_job(sample_info("ddim", 3, 2));
   ASSERT_NE(job, nullptr);
   const ItoStatistics before = statistics();
@@ -222,7 +222,7 @@ TEST_F(EmbeddedHost, AJobThatIsMadeAllocatesCompilesAndWaitsForNothing) {
   ito_.destroy_job(job);
 }
 
-TEST_F(EmbeddedHost, SlicesThatItoSubmitsGiveTheSameAndNeverWait) {
+TEST_F(PortableEmbeddedHost, SlicesThatItoSubmitsGiveTheSameAndNeverWait) {
   const ItoJob job = make_job(sample_info("ddim", 3, 2));
   ASSERT_NE(job, nullptr);
   ASSERT_ITO(ito_.restart(job, kRequests, 2));
@@ -258,7 +258,7 @@ TEST_F(EmbeddedHost, SlicesThatItoSubmitsGiveTheSameAndNeverWait) {
   ito_.destroy_job(job);
 }
 
-TEST_F(EmbeddedHost, AnImageOfItsShowsTheBytesOfThePngAndNothingElseChanges) {
+TEST_F(PortableEmbeddedHost, AnImageOfItsShowsTheBytesOfThePngAndNothingElseChanges) {
   ItoSampleInfo info = sample_info("ddim", 3, 2);
   info.pixel_format = ITO_PIXEL_FORMAT_RGBA8;
   const ItoJob job = make_job(info);
@@ -386,7 +386,7 @@ TEST_F(EmbeddedHost, AnImageOfItsShowsTheBytesOfThePngAndNothingElseChanges) {
   host_->fn.vkFreeMemory(host_->device, buffer_memory, nullptr);
 }
 
-TEST_F(EmbeddedHost, WhatIsWrongIsOneSentenceAndNothingIsMade) {
+TEST_F(PortableEmbeddedHost, WhatIsWrongIsOneSentenceAndNothingIsMade) {
   const auto expect_error = [&](ItoResult result, ItoResult wanted, const char* words) {
     EXPECT_EQ(result, wanted) << ito_.last_error();
     EXPECT_TRUE(says(ito_.last_error(), words)) << ito_.last_error();
@@ -445,7 +445,7 @@ TEST_F(EmbeddedHost, WhatIsWrongIsOneSentenceAndNothingIsMade) {
   ito_.destroy_job(job);
 }
 
-TEST_F(EmbeddedHost, OlderAndNewerStructuresAreUnderstoodOrRefused) {
+TEST_F(PortableEmbeddedHost, OlderAndNewerStructuresAreUnderstoodOrRefused) {
   ItoSampleInfo info = sample_info("ddim", 3, 1);
   info.pixel_format = ITO_PIXEL_FORMAT_RGBA8;
   // An older header, which ended before the pixel format.
@@ -487,7 +487,7 @@ TEST_F(EmbeddedHost, OlderAndNewerStructuresAreUnderstoodOrRefused) {
   EXPECT_NE(table.read_images, nullptr);
 }
 
-TEST_F(EmbeddedHost, ItsPropertiesAndThoseOfItsModel) {
+TEST_F(PortableEmbeddedHost, ItsPropertiesAndThoseOfItsModel) {
   ItoContextProperties context;
   ITO_INIT(context, CONTEXT_PROPERTIES);
   ASSERT_ITO(ito_.get_context_properties(context_, &context));
@@ -518,7 +518,7 @@ TEST_F(EmbeddedHost, ItsPropertiesAndThoseOfItsModel) {
   EXPECT_EQ(count, 2u);
 }
 
-TEST(EmbeddedAlone, AContextOnADeviceOfItsOwnNamesThoseThereAre) {
+TEST(PortableEmbeddedAlone, AContextOnADeviceOfItsOwnNamesThoseThereAre) {
   const ItoApi ito = api();
   ItoContextInfo info;
   ITO_INIT(info, CONTEXT_INFO);
