@@ -164,6 +164,12 @@ Status set_extents(ImageDataset& data, const std::vector<int64_t>& dims, std::st
   return {};
 }
 
+void add_floats(ImageDataset& data) {
+  if (!data.floats.empty()) return;
+  data.floats.reserve(data.pixels.size());
+  for (const uint8_t v : data.pixels) data.floats.push_back(number_of_byte(v));
+}
+
 void append_picture(ImageDataset& data, const Picture& given, bool whole) {
   if (data.count == 0) data.c = given.c;
   if (data.count == 0 && !whole) {
