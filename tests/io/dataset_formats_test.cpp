@@ -259,6 +259,13 @@ TEST(Files, WhatIsNoDataSetIsNamed) {
   EXPECT_TRUE(refused("x.safetensors", "version https://git-lfs.github.com/spec/v1\n", "Git LFS"));
   EXPECT_TRUE(refused("x.npz", "\n<!DOCTYPE html><html>", "HTML page"));
   EXPECT_TRUE(refused("x.parquet", "PAR1....", "Parquet"));
+  // A tar archive of one empty file, packed by gzip.
+  EXPECT_TRUE(refused(
+      "x.tar.gz",
+      unhex("1f8b0800000000000203edceb10d80301003c01f85115244cf3c5921c0febc28112d4848778dddd9"
+            "23ded74af67e65b9e743cfb6662ced836f716cfb983519000000000000000000f01f271a577b3400"
+            "280000"),
+      "is a tar archive packed by gzip, unpack it first"));
   put(folder / "x.dat", "some text that is nothing");
   EXPECT_TRUE(
       fails(open_dataset(folder / "x.dat", Split::kTrain), ErrorKind::kCorrupt, "ito train takes"));

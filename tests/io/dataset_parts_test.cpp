@@ -16,10 +16,10 @@ namespace {
 
 using test::fails;
 using test::put;
+using test::put_npz;
 using test::succeeds;
 using test::TempFolder;
 using test::write_npy;
-using test::put_npz;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
