@@ -215,7 +215,7 @@ Result<ImageDataset> read_tested_part(const Path& test, const Path& validation,
                                       const PictureList& train, const Path& root,
                                       const DatasetOptions& options) {
   const auto list_of = [&](const Path& part) {
-    return list_pictures(part, options.labels, &train, root);
+    return list_pictures(part, {.source = options.labels, .of_training = &train, .root = root});
   };
   bool validates = test.empty();
   ITO_ASSIGN(PictureList list, list_of(validates ? validation : test));
@@ -277,11 +277,27 @@ Result<ImageDataset> dataset_of_pictures(const PictureList& list, const DatasetO
   return data;
 }
 
-Result<ImageDataset> read_image_folder(const Path& folder, const DatasetOptions& options) {
-  ITO_ASSIGN(const PictureList list, list_pictures(folder, options.labels));
+namespace {
+
+// Pictures in no folders of parts; a table beside them may tell parts.
+Result<ImageDataset> read_in_one_folder(const Path& folder, Split split,
+                                        const DatasetOptions& options) {
+  ITO_ASSIGN(PictureList list, list_pictures(folder, {.source = options.labels}));
+  if (split == Split::kTest && list.part != DataPart::kAll) {
+    const PictureList train = std::move(list);
+    const PicturesWanted tested = {
+        .source = options.labels, .split = Split::kTest, .of_training = &train};
+    ITO_ASSIGN(list, list_pictures(train.folder, tested));
+  }
   ITO_ASSIGN(ImageDataset data, dataset_of_pictures(list, options));
-  data.facts.part = "all";
+  data.facts.part = name_of(list.part);
   return data;
+}
+
+}  // namespace
+
+Result<ImageDataset> read_image_folder(const Path& folder, const DatasetOptions& options) {
+  return read_in_one_folder(folder, Split::kTrain, options);
 }
 
 Result<ImageDataset> read_picture_folder(const Path& given, Split split,
@@ -301,14 +317,15 @@ Result<ImageDataset> read_picture_folder(const Path& given, Split split,
       return not_found("{}: there are only test images in it; give {} itself to train on them",
                        folder.string(), (folder / names[0]).string());
     ITO_TRY(check_not_parted_below(folder, names));
-    ITO_ASSIGN(ImageDataset data, read_image_folder(given, options));
+    ITO_ASSIGN(ImageDataset data, read_in_one_folder(given, split, options));
     for (const std::string& name : names)
       if (has_word(name, kTestWords) && training.empty() && names.size() > 1)
         data.facts.notes.push_back(
             fmt::format("the folder {} is taken for a class, not for a test part", name));
     return data;
   }
-  ITO_ASSIGN(const PictureList train, list_pictures(training, options.labels, nullptr, folder));
+  ITO_ASSIGN(const PictureList train,
+             list_pictures(training, {.source = options.labels, .root = folder}));
   if (split == Split::kTrain) {
     ITO_ASSIGN(ImageDataset data, dataset_of_pictures(train, options));
     data.facts.part = "train";
