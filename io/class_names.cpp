@@ -35,10 +35,7 @@ std::optional<uint32_t> index_of(const std::vector<std::string>& names, const st
 }  // namespace
 
 bool has_names(const std::optional<ClassNames>& classes) {
-  if (!classes) return false;
-  for (size_t k = 0; k < classes->names.size(); ++k)
-    if (classes->names[k] != std::to_string(k)) return true;
-  return false;
+  return classes && !called_by_number(classes->names);
 }
 
 std::vector<uint32_t> ClassNames::trained() const {

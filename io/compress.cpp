@@ -88,6 +88,20 @@ Result<std::string> inflate(std::string_view bytes, Compression format, std::str
   return out;
 }
 
+std::string inflated_head(std::string_view bytes, Compression format, size_t most) {
+  Inflater inflater(format);
+  std::string out(inflater.ok() ? most : 0, '\0');
+  z_stream& stream = inflater.stream;
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+  stream.avail_in = static_cast<uInt>(std::min(bytes.size(), size_t{1} << 30));
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  while (stream.avail_out > 0 && ::inflate(&stream, Z_NO_FLUSH) == Z_OK) {
+  }
+  out.resize(out.size() - stream.avail_out);
+  return out;
+}
+
 uint32_t crc32_of(std::string_view bytes, uint32_t earlier) {
   if (bytes.empty()) return earlier;  // zlib takes a null pointer for "give me the start value"
   return static_cast<uint32_t>(

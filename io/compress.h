@@ -25,6 +25,10 @@ bool is_gzip(std::string_view bytes);
 Result<std::string> inflate(std::string_view bytes, Compression format, std::string_view where,
                             uint64_t max_bytes);
 
+// The first `most` inflated bytes, or as many as there are before an end or damage: enough to see
+// what was packed.
+std::string inflated_head(std::string_view bytes, Compression format, size_t most);
+
 // CRC-32 of ISO 3309 (as in zip, gzip and PNG), continued from an earlier value.
 uint32_t crc32_of(std::string_view bytes, uint32_t earlier = 0);
 

@@ -199,7 +199,8 @@ Result<ImageDataset> read_image_folder(const Path& folder, const DatasetOptions&
 // that are called alike (X_train.npy, y_train.npy, X_test.npy): images as images, x, arr_0,
 // {split}_images or x_{split}; labels as labels, classes, y, arr_1, {split}_labels or y_{split}.
 // Shapes [N,h,w], [N,h,w,c] or [N,c,h,w] with c of 1 or 3; U8, U16, or float in [-1,1] or [0,1]
-// (options.range says which; else it is [0,1] where nothing is below 0, and a note says so).
+// (options.range says which; else it is [0,1] where nothing is below 0 in all training images, and
+// a note says so; it holds for the other parts).
 Result<ImageDataset> read_array_dataset(const Path& path, Split split,
                                         const DatasetOptions& options = {});
 

@@ -23,9 +23,14 @@ struct ArrayFile {
   std::string family;  // what is left of the name: "k49" of k49-train-imgs.npz
 };
 
-bool is_array_name(const std::string& name) {
-  const std::string ending = Path(name).extension().string();
-  return ending == ".npz" || ending == ".npy";
+// Weights are kept in .safetensors, too.
+bool is_array(const Path& path) {
+  const std::string ending = path.extension().string();
+  return ending == ".npz" || ending == ".npy" || (ending == ".safetensors" && holds_images(path));
+}
+
+std::vector<std::string> arrays_in(const Path& folder) {
+  return files_of_parts(folder, [&](const std::string& name) { return is_array(folder / name); });
 }
 
 bool says_images(const std::string& word) {
@@ -83,17 +88,24 @@ bool are_numbered(const std::vector<ArrayFile>& files) {
     return name;
   };
   return std::all_of(files.begin(), files.end(), [&](const ArrayFile& file) {
-    return file.name.ends_with(".npz") &&
+    return !file.name.ends_with(".npy") &&
            without_digits(file.name) == without_digits(files[0].name);
   });
 }
 
 // Gives both the classes of either. Error kInvalidArgument: one has names, the other has not.
 Status join_names(ImageDataset& all, ImageDataset& part, const Path& path) {
-  if (all.names.empty() || part.names.empty())
+  const bool numbers = called_by_number(all.names);
+  if (numbers != called_by_number(part.names))
     return invalid_argument("{}: labels are {}, but those before are {}; expected one form",
-                            path.string(), part.names.empty() ? "numbers" : "names",
-                            all.names.empty() ? "numbers" : "names");
+                            path.string(), numbers ? "names" : "numbers",
+                            numbers ? "numbers" : "names");
+  if (numbers) {
+    const int classes = std::max(all.num_classes(), part.num_classes());
+    for (int k = static_cast<int>(all.names.size()); k < classes; ++k)
+      all.names.push_back(std::to_string(k));
+    return {};
+  }
   std::set<std::string> both(all.names.begin(), all.names.end());
   both.insert(part.names.begin(), part.names.end());
   const std::vector<std::string> names = class_list(both, true);
@@ -109,26 +121,30 @@ Status join_names(ImageDataset& all, ImageDataset& part, const Path& path) {
 
 // Parts of one data set, one after another.
 Result<ImageDataset> read_numbered(const Path& folder, const std::vector<std::string>& files,
-                                   const DatasetOptions& options) {
-  ITO_ASSIGN(ImageDataset all, read_array_file(folder / files[0], Split::kTrain, options));
+                                   const DatasetOptions& options, const KnownOfFile& known) {
+  ITO_ASSIGN(ImageDataset all, read_array_file(folder / files[0], Split::kTrain, options, known));
   for (size_t k = 1; k < files.size(); ++k) {
     const Path path = folder / files[k];
-    ITO_ASSIGN(ImageDataset part, read_array_file(path, Split::kTrain, options));
+    ITO_ASSIGN(ImageDataset part, read_array_file(path, Split::kTrain, options, known));
     if (part.h != all.h || part.w != all.w || part.c != all.c ||
-        part.labels.has_value() != all.labels.has_value() ||
-        part.floats.empty() != all.floats.empty())
+        part.labels.has_value() != all.labels.has_value())
       return corrupt("{}: images of {}x{}x{}{}, but {} has {}x{}x{}{}; expected one form",
                      path.string(), part.h, part.w, part.c, part.labels ? " with classes" : "",
                      files[0], all.h, all.w, all.c, all.labels ? " with classes" : "");
     if (part.names != all.names) {
       ITO_TRY(join_names(all, part, path));
     }
+    if (!part.floats.empty()) add_floats(all);
+    if (!all.floats.empty()) add_floats(part);
     all.count += part.count;
     all.pixels.insert(all.pixels.end(), part.pixels.begin(), part.pixels.end());
     all.floats.insert(all.floats.end(), part.floats.begin(), part.floats.end());
     if (all.labels) all.labels->insert(all.labels->end(), part.labels->begin(), part.labels->end());
     all.facts.least = std::min(all.facts.least, part.facts.least);
     all.facts.most = std::max(all.facts.most, part.facts.most);
+    std::vector<std::string>& notes = all.facts.notes;
+    for (const std::string& note : part.facts.notes)
+      if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
     if (all.pixels.size() > kMaxDatasetBytes)
       return unsupported("{}: more than {} GB of pixels; give fewer archives", folder.string(),
                          kMaxDatasetBytes >> 30);
@@ -156,6 +172,9 @@ class ArrayFiles {
   Result<std::optional<ArrayFile>> label_file(const ArrayPart& part) const;
   // What the training images' labels have names for.
   Result<std::vector<std::string>> trained_classes() const;
+  // Of the training images beside a part, or of all files of a part; nothing where it is of one.
+  Result<std::optional<ArrayScale>> scale_of_files(const ArrayPart& part, Split split,
+                                                   const DatasetOptions& options) const;
   void note_unused(ImageDataset& data) const;
 
   Path folder_;
@@ -223,6 +242,25 @@ Result<std::vector<std::string>> ArrayFiles::trained_classes() const {
   return labels.classes();
 }
 
+Result<std::optional<ArrayScale>> ArrayFiles::scale_of_files(const ArrayPart& part, Split split,
+                                                             const DatasetOptions& options) const {
+  const ArrayPart train = this->part(DataPart::kTrain);
+  const bool tested = split == Split::kTest && part.part != DataPart::kAll && !train.images.empty();
+  const std::vector<ArrayFile>& files = tested ? train.images : part.images;
+  if (!tested && files.size() == 1) return std::optional<ArrayScale>();
+  std::optional<ArrayValues> all;
+  for (const ArrayFile& file : files) {
+    const Path path = folder_ / file.name;
+    ITO_ASSIGN(const ArrayValues values, array_values_in(path, Split::kTrain));
+    if (all && !of_one_kind(*all, values))
+      return corrupt("{}: numbers of the type {}, but {} has {}; expected one type", path.string(),
+                     host_type_name(values.type), files[0].name, host_type_name(all->type));
+    all = all ? joined_values(*all, values) : values;
+  }
+  ITO_ASSIGN(ArrayScale scale, scale_of(*all, options, (folder_ / files[0].name).string()));
+  return std::optional<ArrayScale>(std::move(scale));
+}
+
 void ArrayFiles::note_unused(ImageDataset& data) const {
   std::set<std::string> used;
   for (const Split split : {Split::kTrain, Split::kTest}) {
@@ -243,10 +281,11 @@ void ArrayFiles::note_unused(ImageDataset& data) const {
 Result<ImageDataset> ArrayFiles::read(Split split, const DatasetOptions& options) const {
   ITO_ASSIGN(const ArrayPart part, part_of(split));
   const Path images = folder_ / part.images[0].name;
-  std::vector<std::string> known;
+  KnownOfFile known;
   if (split == Split::kTest && part.part != DataPart::kAll) {
-    ITO_ASSIGN(known, trained_classes());
+    ITO_ASSIGN(known.classes, trained_classes());
   }
+  ITO_ASSIGN(known.scale, scale_of_files(part, split, options));
   std::optional<ArrayFile> file;
   std::optional<Labels> labels;
   if (wants_classes(options.labels)) {
@@ -257,41 +296,47 @@ Result<ImageDataset> ArrayFiles::read(Split split, const DatasetOptions& options
   }
   ImageDataset data;
   if (part.images.size() > 1) {
-    ITO_ASSIGN(data, read_numbered(folder_, names_in(part.images), options));
+    ITO_ASSIGN(data, read_numbered(folder_, names_in(part.images), options, known));
   } else {
-    ITO_ASSIGN(data, read_array_file(images, split, options, known, labels ? labels->count() : -1));
+    if (labels) known.labels = labels->count();
+    ITO_ASSIGN(data, read_array_file(images, split, options, known));
   }
   // Parts in the file itself go before what it is called.
   if (part.part != DataPart::kAll) data.facts.part = name_of(part.part);
   if (split == Split::kTrain) note_unused(data);
-  if (data.labels || !wants_classes(options.labels)) return data;
-  if (!labels) {
-    if (files_.size() > 1)
+  if (!data.labels && wants_classes(options.labels)) {
+    if (labels) {
+      ITO_TRY(take(data, *labels, known.classes, (folder_ / file->name).string()));
+    } else if (files_.size() > 1) {
       data.facts.notes.push_back(fmt::format("there are no labels beside {}", images.string()));
-    return data;
+    }
   }
-  ITO_TRY(take(data, *labels, known, (folder_ / file->name).string()));
   name_known_classes(data, images);
   return data;
 }
 
 std::vector<ArrayFile> array_files(const Path& folder) {
   std::vector<ArrayFile> files;
-  for (const std::string& name : files_of_parts(folder, is_array_name))
-    files.push_back(array_file(name));
+  for (const std::string& name : arrays_in(folder)) files.push_back(array_file(name));
   return files;
+}
+
+Result<ImageDataset> read_file_alone(const Path& path, Split split, const DatasetOptions& options) {
+  ITO_ASSIGN(ImageDataset data, read_array_file(path, split, options));
+  name_known_classes(data, path);
+  return data;
 }
 
 }  // namespace
 
 bool is_array_folder(const Path& folder) {
-  return !files_of_parts(folder, is_array_name).empty() && !has_pictures(folder);
+  return !arrays_in(folder).empty() && !has_pictures(folder);
 }
 
 Result<ImageDataset> read_array_folder(const Path& folder, Split split,
                                        const DatasetOptions& options) {
   const std::vector<ArrayFile> files = array_files(folder);
-  if (files.size() == 1) return read_array_file(folder / files[0].name, split, options);
+  if (files.size() == 1) return read_file_alone(folder / files[0].name, split, options);
   return ArrayFiles(folder, files).read(split, options);
 }
 
@@ -301,13 +346,13 @@ Result<ImageDataset> read_array_dataset(const Path& path, Split split,
                                         const DatasetOptions& options) {
   const std::string name = path.filename().string();
   const ArrayFile given = array_file(name);
-  const bool alone = !is_array_name(name) || given.role == ArrayRole::kLabels ||
-                     (name.ends_with(".npz") && given.part == DataPart::kAll);
-  if (alone) return read_array_file(path, split, options);
+  const bool alone = !is_array(path) || given.role == ArrayRole::kLabels ||
+                     (!name.ends_with(".npy") && given.part == DataPart::kAll);
+  if (alone) return read_file_alone(path, split, options);
   const Path folder = path.parent_path().empty() ? Path(".") : path.parent_path();
   std::vector<ArrayFile> files;
   for (const std::string& beside : visible_names(folder)) {
-    if (!is_array_name(beside) || folder_exists(folder / beside)) continue;
+    if (folder_exists(folder / beside) || !is_array(folder / beside)) continue;
     const ArrayFile file = array_file(beside);
     const bool labels =
         file.role == ArrayRole::kLabels && (file.family == given.family || file.family.empty());
@@ -329,7 +374,7 @@ Result<ImageDataset> read_array_dataset(const Path& path, Split split,
     std::erase_if(files, [](const ArrayFile& file) { return file.part != DataPart::kTrain; });
     for (ArrayFile& file : files) file.part = DataPart::kAll;
   }
-  if (files.size() == 1) return read_array_file(path, split, options);
+  if (files.size() == 1) return read_file_alone(path, split, options);
   return ArrayFiles(folder, files).read(split, options);
 }
 

@@ -36,12 +36,20 @@ Result<Labels> read_label_file(const Path& path);
 Status take(ImageDataset& data, const Labels& labels, const std::vector<std::string>& known,
             const std::string& where);
 
-// One file by itself; `known`: classes of the training images, if the labels are names; `labels`:
-// how many there are in a file beside it, or -1.
+// What other files say of one.
+struct KnownOfFile {
+  std::vector<std::string> classes;  // of the training images, if the labels are names
+  std::optional<ArrayScale> scale;   // of the training images, or of all files of the part
+  int64_t labels = -1;               // how many there are in a file beside it
+};
+// One file by itself.
 Result<ImageDataset> read_array_file(const Path& path, Split split, const DatasetOptions& options,
-                                     const std::vector<std::string>& known = {},
-                                     int64_t labels = -1);
+                                     const KnownOfFile& known = {});
+// The values of those images in a file that the split means.
+Result<ArrayValues> array_values_in(const Path& path, Split split);
 // The classes that labels of the training images in a file have names for.
 Result<std::vector<std::string>> training_classes_in(const Path& path);
+// Whether arrays of a .safetensors file are called as images are, and not as weights.
+bool holds_images(const Path& path);
 
 }  // namespace ito

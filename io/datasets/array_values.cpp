@@ -7,6 +7,7 @@
 #include <set>
 #include <string_view>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "io/datasets/picture_list.h"
 #include "io/layout.h"
@@ -19,7 +20,7 @@ namespace {
 constexpr float kRounding = 1e-4f;
 // Images in [-1,1] that are never darker are not what people have.
 constexpr float kHardlyBlack = -0.75f;
-constexpr int64_t kHalfOfWords = 32768;
+constexpr int64_t kWhiteByte = 255, kWhiteWord = 65535;
 constexpr int64_t kMostClasses = 100'000;
 
 // [count,h,w] or [count,h,w,c] of what may have its channels second, or may be one picture.
@@ -68,52 +69,102 @@ Result<HostTensor> images_last(HostTensor images, bool ours, int64_t labels, Ima
   return images;
 }
 
-// Values of the range to [-1,1] and to bytes.
-Status take_floats(ImageDataset& data, const HostTensor& images, const DatasetOptions& options,
-                   bool ours, const std::string& where) {
-  std::vector<float> values = to_floats(images);
-  float least = std::numeric_limits<float>::infinity(), most = -least;
-  for (const float v : values) {
-    if (!std::isfinite(v)) return corrupt("{}: pixel value {} is not a number", where, v);
-    least = std::min(least, v);
-    most = std::max(most, v);
+// Types of numbers that stand for different things: 0 and 1 of truths are black and white.
+enum class NumberKind { kFloats, kWords, kIntegers, kTruths };
+
+NumberKind number_kind(HostType type) {
+  if (is_floating(type)) return NumberKind::kFloats;
+  return type == HostType::kU16    ? NumberKind::kWords
+         : type == HostType::kBool ? NumberKind::kTruths
+                                   : NumberKind::kIntegers;
+}
+
+ArrayScale float_scale(const ArrayValues& values, ValueRange range) {
+  ArrayScale scale{.of = values, .black = 0, .white = 1, .notes = {}};
+  const bool asked = range != ValueRange::kAuto;
+  if (!asked)
+    range = values.least >= -kRounding && !values.ours ? ValueRange::kUnit : ValueRange::kSigned;
+  if (range == ValueRange::kSigned) scale.black = -1;
+  if (range == ValueRange::kBytes) scale.white = kWhiteByte;
+  if (asked || values.ours) return scale;
+  if (range == ValueRange::kUnit && values.most <= 1 + kRounding)
+    scale.notes.push_back(
+        "no value is below 0, so 0 is taken for black and 1 for white; --range=-1,1 says "
+        "otherwise");
+  if (range == ValueRange::kSigned && values.least > kHardlyBlack)
+    scale.notes.push_back(fmt::format(
+        "no value is below {:.4g}, and -1 is taken for black and 1 for white; --range 0,1 says "
+        "otherwise",
+        values.least));
+  return scale;
+}
+
+Result<ArrayScale> integer_scale(const ArrayValues& values, ValueRange range,
+                                 const std::string& where) {
+  ArrayScale scale{.of = values, .black = 0, .white = kWhiteByte, .notes = {}};
+  const bool asked = range != ValueRange::kAuto;
+  if (range == ValueRange::kSigned || (range == ValueRange::kUnit && values.most > 1))
+    return invalid_argument(
+        "{}: --range is for floating-point images; these are integers from {} "
+        "to {}",
+        where, values.least, values.most);
+  const bool words = number_kind(values.type) == NumberKind::kWords;
+  if (range == ValueRange::kUnit || (!asked && values.most == 1)) {
+    scale.white = 1;
+    if (!asked)
+      scale.notes.push_back(
+          "no value is above 1, so 1 is taken for white; --range 0,255 says otherwise");
+  } else if (!asked && words && values.most > kWhiteByte) {
+    scale.white = kWhiteWord;
+    if (values.most < kHalfOfWords)
+      scale.notes.push_back(fmt::format(
+          "no value is above {}, and 65535 is taken for white; images of fewer bits have to be "
+          "scaled to that",
+          values.most));
+  } else if (!asked && words) {
+    scale.notes.push_back("no value is above 255, so 255 is taken for white");
   }
-  data.facts.least = least;
-  data.facts.most = most;
-  ValueRange range = options.range;
-  if (range == ValueRange::kAuto) {
-    range = least >= -kRounding && !ours ? ValueRange::kUnit : ValueRange::kSigned;
-    if (range == ValueRange::kUnit && most <= 1 + kRounding)
-      data.facts.notes.push_back(
-          "no value is below 0, so 0 is taken for black and 1 for white; --range=-1,1 says "
-          "otherwise");
-    if (range == ValueRange::kSigned && least > kHardlyBlack && !ours)
-      data.facts.notes.push_back(fmt::format(
-          "no value is below {:.4g}, and -1 is taken for black and 1 for white; --range 0,1 says "
-          "otherwise",
-          least));
-  }
-  const float low = range == ValueRange::kSigned ? -1.0f : 0.0f;
-  const float high = range == ValueRange::kBytes ? 255.0f : 1.0f;
-  const float slack = kRounding * (high - low);
+  return scale;
+}
+
+// Error kCorrupt: values from `least` to `most` are not of a scale that was decided on others.
+Status check_scale(const ArrayScale& scale, double least, double most, const std::string& where) {
+  if (scale.of.ours || (least >= scale.of.least && most <= scale.of.most)) return {};
+  const double slack = is_floating(scale.of.type) ? kRounding * (scale.white - scale.black) : 0;
+  if (least >= scale.black - slack && most <= scale.white + slack) return {};
+  return corrupt(
+      "{}: pixel value {:.4g}, but in the training images, from {:.4g} to {:.4g}, {} is taken for "
+      "black and {} for white; all parts have one range, which --range names",
+      where, least < scale.black - slack ? least : most, scale.of.least, scale.of.most, scale.black,
+      scale.white);
+}
+
+// Values of the scale to [-1,1] and to bytes.
+Status take_floats(ImageDataset& data, const HostTensor& images, const ArrayScale& scale, bool ours,
+                   const std::string& where) {
+  const auto low = static_cast<float>(scale.black), high = static_cast<float>(scale.white);
+  const double least = data.facts.least, most = data.facts.most;
+  const double slack = kRounding * (scale.white - scale.black);
   if (ours && (least < low || most > high)) {
     data.facts.notes.push_back("values beyond [-1,1] are cut off");
-  } else if (range != ValueRange::kBytes && least < -1 - slack) {
+  } else if (high <= 1 && least < -1 - slack) {
     return corrupt(
         "{}: values from {} to {}; expected floating-point images in [-1,1] or [0,1]; numbers "
         "around 0, as latents are, are trained on once they are divided by {} or more",
-        where, least, most, std::max(-least, most));
+        where, static_cast<float>(least), static_cast<float>(most),
+        static_cast<float>(std::max(-scale.of.least, scale.of.most)));
   } else if (least < low - slack || most > high + slack) {
     return corrupt(
         "{}: pixel value {}; expected floating-point images in [-1,1] or [0,1]; --range 0,255 "
         "takes "
         "those of bytes",
-        where, least < low - slack ? least : most);
+        where, static_cast<float>(least < low - slack ? least : most));
   }
+  std::vector<float> values = to_floats(images);
   bool bytes_enough = true;
   for (float& v : values) {
     v = std::clamp(v, low, high);
-    v = range == ValueRange::kUnit ? 2 * v - 1 : range == ValueRange::kBytes ? v / 127.5f - 1 : v;
+    if (low == 0) v = v / (high / 2) - 1;
     const uint8_t byte = to_byte(v);
     const float again = number_of_byte(byte);
     bytes_enough = bytes_enough && std::abs(again - v) <= 1e-6f;
@@ -123,51 +174,78 @@ Status take_floats(ImageDataset& data, const HostTensor& images, const DatasetOp
   return {};
 }
 
-Status take_integers(ImageDataset& data, const HostTensor& images, const DatasetOptions& options,
+Status take_integers(ImageDataset& data, const HostTensor& images, const ArrayScale& scale,
                      const std::string& where) {
-  if (images.type == HostType::kBool) {
+  if (number_kind(images.type) == NumberKind::kTruths) {
     for (const uint8_t v : images.bytes) data.pixels.push_back(v != 0 ? 255 : 0);
-    data.facts.least = 0;
-    data.facts.most = 1;
     data.facts.notes.push_back("false is black and true is white");
     return {};
   }
+  const auto white = static_cast<int64_t>(scale.white);
+  if (data.facts.least < 0 || data.facts.most > scale.white)
+    return corrupt("{}: pixel value {}; expected integers from 0 to {}", where,
+                   data.facts.least < 0 ? data.facts.least : data.facts.most, white);
   ITO_ASSIGN(const std::vector<int64_t> values, to_int64(images, where));
-  const auto [least, most] = std::minmax_element(values.begin(), values.end());
-  data.facts.least = static_cast<double>(*least);
-  data.facts.most = static_cast<double>(*most);
-  const bool words = images.type == HostType::kU16 && *most > 255;
-  if (*least < 0 || (!words && *most > 255))
-    return corrupt("{}: pixel value {}; expected integers from 0 to 255", where,
-                   *least < 0 ? *least : *most);
-  if (options.range == ValueRange::kSigned || (options.range == ValueRange::kUnit && *most > 1))
-    return invalid_argument(
-        "{}: --range is for floating-point images; these are integers from {} "
-        "to {}",
-        where, *least, *most);
-  const bool auto_unit = options.range == ValueRange::kAuto && *most == 1;
-  if (auto_unit)
-    data.facts.notes.push_back(
-        "no value is above 1, so 1 is taken for white; --range 0,255 says otherwise");
-  const int64_t factor = auto_unit || options.range == ValueRange::kUnit ? 255 : 1;
+  const bool words = white == kWhiteWord;
   for (const int64_t v : values) {
-    data.pixels.push_back(static_cast<uint8_t>(words ? (v + 128) / 257 : v * factor));
-    if (words) data.floats.push_back(static_cast<float>(v) / 32767.5f - 1.0f);
+    const auto word = static_cast<uint16_t>(v);
+    data.pixels.push_back(words ? byte_of_sample(word, 16)
+                                : static_cast<uint8_t>(v * (kWhiteByte / white)));
+    if (words) data.floats.push_back(number_of_sample(word, 16));
   }
-  if (words && *most < kHalfOfWords)
-    data.facts.notes.push_back(
-        fmt::format("no value is above {}, and 65535 is taken for white; images of fewer bits have "
-                    "to be scaled to that",
-                    *most));
-  if (!words && images.type == HostType::kU16 && !auto_unit)
-    data.facts.notes.push_back("no value is above 255, so 255 is taken for white");
   return {};
 }
 
 }  // namespace
 
-Result<ImageDataset> dataset_from_tensor(HostTensor tensor, const DatasetOptions& options,
-                                         bool ours, int64_t labels, const std::string& where) {
+bool of_one_kind(const ArrayValues& a, const ArrayValues& b) {
+  return number_kind(a.type) == number_kind(b.type);
+}
+
+Result<ArrayValues> values_of(const HostTensor& images, bool ours, const std::string& where) {
+  ArrayValues values{.type = images.type, .least = 0, .most = 0, .ours = ours};
+  const auto count = static_cast<size_t>(images.shape.numel());
+  bool finite = true;
+  double wrong = 0;
+  with_elements(images, [&](auto element) {
+    for (size_t i = 0; i < count; ++i) {
+      const auto v = static_cast<double>(element(i));
+      if (!std::isfinite(v)) {
+        finite = false;
+        wrong = v;
+      }
+      values.least = i == 0 ? v : std::min(values.least, v);
+      values.most = i == 0 ? v : std::max(values.most, v);
+    }
+  });
+  if (!finite) return corrupt("{}: pixel value {} is not a number", where, wrong);
+  return values;
+}
+
+ArrayValues joined_values(const ArrayValues& a, const ArrayValues& b) {
+  CHECK(of_one_kind(a, b), "values of one scale");
+  return {.type = a.type,
+          .least = std::min(a.least, b.least),
+          .most = std::max(a.most, b.most),
+          .ours = a.ours && b.ours};
+}
+
+Result<ArrayScale> scale_of(const ArrayValues& values, const DatasetOptions& options,
+                            const std::string& where) {
+  switch (number_kind(values.type)) {
+    case NumberKind::kFloats:
+      return float_scale(values, options.range);
+    case NumberKind::kTruths:
+      break;
+    case NumberKind::kWords:
+    case NumberKind::kIntegers:
+      return integer_scale(values, options.range, where);
+  }
+  return ArrayScale{.of = values, .black = 0, .white = 1, .notes = {}};
+}
+
+Result<ImageDataset> dataset_from_tensor(HostTensor tensor, const ArrayScale& scale, bool ours,
+                                         int64_t labels, const std::string& where) {
   ImageDataset data;
   data.facts.format = kArrayFormat;
   ITO_ASSIGN(const HostTensor images, images_last(std::move(tensor), ours, labels, data, where));
@@ -175,10 +253,15 @@ Result<ImageDataset> dataset_from_tensor(HostTensor tensor, const DatasetOptions
   if (data.c == 2 || data.c == 4)
     data.facts.notes.push_back(fmt::format(
         "{} channels: the last is trained as the others are and is no transparency", data.c));
+  ITO_ASSIGN(const ArrayValues values, values_of(images, ours, where));
+  data.facts.least = values.least;
+  data.facts.most = values.most;
+  data.facts.notes.insert(data.facts.notes.end(), scale.notes.begin(), scale.notes.end());
+  ITO_TRY(check_scale(scale, values.least, values.most, where));
   if (is_floating(images.type)) {
-    ITO_TRY(take_floats(data, images, options, ours, where));
+    ITO_TRY(take_floats(data, images, scale, ours, where));
   } else {
-    ITO_TRY(take_integers(data, images, options, where));
+    ITO_TRY(take_integers(data, images, scale, where));
   }
   return data;
 }
@@ -220,6 +303,9 @@ Status take_labels(ImageDataset& data, const HostTensor& tensor, const std::stri
     labels.push_back(static_cast<int32_t>(label));
   }
   data.labels = std::move(labels);
+  // There are as many classes as columns, where no image is of the last, too.
+  if (columns > data.num_classes())
+    for (int64_t k = 0; k < columns; ++k) data.names.push_back(std::to_string(k));
   return {};
 }
 

@@ -137,11 +137,49 @@ std::optional<ArrayNames> names_for(const Arrays& arrays, Split split, bool* par
   return ArrayNames{images, labels, "all"};
 }
 
+// Error kNotFound: none that could be meant.
+Result<ArrayNames> arrays_meant(const Arrays& arrays, Split split) {
+  bool parted = false;
+  const std::optional<ArrayNames> row = names_for(arrays, split, &parted);
+  if (row) return *row;
+  if (parted)
+    return not_found("{}: no array of {} images; there are {}", arrays.where,
+                     split == Split::kTrain ? "training" : "test", listed(arrays.names));
+  if (arrays.names.size() == 1) return ArrayNames{arrays.names[0], "", "all"};
+  return not_found("{}: no array named images, x or arr_0; there are {}", arrays.where,
+                   arrays.names.empty() ? "none" : listed(arrays.names));
+}
+
+// Those of the training images, if the file has such beside `row`.
+std::optional<ArrayNames> trained_beside(const Arrays& arrays, const ArrayNames& row) {
+  bool parted = false;
+  const std::optional<ArrayNames> training = names_for(arrays, Split::kTrain, &parted);
+  return parted && training && training->images != row.images ? training : std::nullopt;
+}
+
+bool are_ours(const Arrays& arrays, const ArrayNames& row) {
+  return arrays.ours && row.images == "images";
+}
+
+// The scale of the training images, which holds for all parts where the numbers are of its kind.
+Result<ArrayScale> scale_for(const ArrayValues& values, const std::optional<ArrayScale>& trained,
+                             const DatasetOptions& options, const std::string& where) {
+  const bool alike = trained && of_one_kind(values, trained->of);
+  if (alike && (!values.ours || trained->black < 0)) return *trained;
+  ITO_ASSIGN(ArrayScale scale, scale_of(values, options, where));
+  if (trained && !alike)
+    scale.notes.push_back(fmt::format(
+        "the numbers are of the type {}, those of the training images {}: each have a range of "
+        "their own",
+        host_type_name(values.type), host_type_name(trained->of.type)));
+  return scale;
+}
+
 // Gives classes that are numbers the file's names for them. Names that are not one for each, all
 // different, are none, which is said.
 void name_classes(ImageDataset& data, const Arrays& arrays) {
   const std::vector<std::string>& names = arrays.class_names;
-  if (names.empty() || !data.labels || !data.names.empty()) return;
+  if (names.empty() || !data.labels || !called_by_number(data.names)) return;
   const std::set<std::string> different(names.begin(), names.end());
   const auto classes = static_cast<size_t>(data.num_classes());
   if (names.size() >= classes && different.size() == names.size() && !different.contains("")) {
@@ -190,48 +228,67 @@ Result<std::vector<std::string>> training_classes_in(const Path& path) {
   return labels.classes();
 }
 
+bool holds_images(const Path& path) {
+  const auto arrays = open_arrays(path);
+  if (!arrays.ok()) return false;
+  bool parted = false;
+  return names_for(*arrays, Split::kTrain, &parted).has_value() || parted;
+}
+
+Result<ArrayValues> array_values_in(const Path& path, Split split) {
+  if (path.extension() == ".npy") {
+    ITO_ASSIGN(const HostTensor images, read_npy(path));
+    return values_of(images, false, path.string());
+  }
+  ITO_ASSIGN(const Arrays arrays, open_arrays(path));
+  ITO_ASSIGN(const ArrayNames row, arrays_meant(arrays, split));
+  ITO_ASSIGN(const HostTensor images, arrays.read(row.images));
+  return values_of(images, are_ours(arrays, row), path.string());
+}
+
 Result<ImageDataset> read_array_file(const Path& path, Split split, const DatasetOptions& options,
-                                     const std::vector<std::string>& known_before,
-                                     int64_t labels_beside) {
+                                     const KnownOfFile& known) {
+  const std::string where = path.string();
   if (path.extension() == ".npy") {
     ITO_ASSIGN(HostTensor images, read_npy(path));
-    ITO_ASSIGN(ImageDataset data, dataset_from_tensor(std::move(images), options, false,
-                                                      labels_beside, path.string()));
+    ITO_ASSIGN(const ArrayValues values, values_of(images, false, where));
+    ITO_ASSIGN(const ArrayScale scale, scale_for(values, known.scale, options, where));
+    ITO_ASSIGN(ImageDataset data,
+               dataset_from_tensor(std::move(images), scale, false, known.labels, where));
     data.facts.part = "all";
     return data;
   }
   ITO_ASSIGN(const Arrays arrays, open_arrays(path));
-  bool parted = false;
-  std::optional<ArrayNames> row = names_for(arrays, split, &parted);
-  if (!row && parted)
-    return not_found("{}: no array of {} images; there are {}", path.string(),
-                     split == Split::kTrain ? "training" : "test", listed(arrays.names));
-  if (!row && arrays.names.size() == 1) row = {arrays.names[0], "", "all"};
-  if (!row)
-    return not_found("{}: no array named images, x or arr_0; there are {}", path.string(),
-                     arrays.names.empty() ? "none" : listed(arrays.names));
-  ITO_ASSIGN(HostTensor images, arrays.read(row->images));
+  ITO_ASSIGN(ArrayNames row, arrays_meant(arrays, split));
+  const std::optional<ArrayNames> training =
+      split == Split::kTest ? trained_beside(arrays, row) : std::nullopt;
+  ITO_ASSIGN(HostTensor images, arrays.read(row.images));
   std::optional<Labels> labels;
-  std::vector<std::string> known = known_before;
-  if (!wants_classes(options.labels)) row->labels.clear();
-  if (!row->labels.empty()) {
-    ITO_ASSIGN(labels, read_labels(arrays, row->labels));
-    const auto training = names_for(arrays, Split::kTrain, &parted);
-    if (known.empty() && split == Split::kTest && !labels->numbers && training &&
-        !training->labels.empty()) {
+  std::vector<std::string> classes = known.classes;
+  if (!wants_classes(options.labels)) row.labels.clear();
+  if (!row.labels.empty()) {
+    ITO_ASSIGN(labels, read_labels(arrays, row.labels));
+    if (classes.empty() && !labels->numbers && training && !training->labels.empty()) {
       ITO_ASSIGN(const Labels trained, read_labels(arrays, training->labels));
-      known = trained.classes();
+      classes = trained.classes();
     }
   }
-  const int64_t count = labels ? labels->count() : labels_beside;
+  std::optional<ArrayScale> trained = known.scale;
+  if (!trained && training) {
+    ITO_ASSIGN(const HostTensor others, arrays.read(training->images));
+    ITO_ASSIGN(const ArrayValues values, values_of(others, are_ours(arrays, *training), where));
+    ITO_ASSIGN(trained, scale_of(values, options, where));
+  }
+  const bool ours = are_ours(arrays, row);
+  ITO_ASSIGN(const ArrayValues values, values_of(images, ours, where));
+  ITO_ASSIGN(const ArrayScale scale, scale_for(values, trained, options, where));
   ITO_ASSIGN(ImageDataset data,
-             dataset_from_tensor(std::move(images), options, arrays.ours && row->images == "images",
-                                 count, path.string()));
-  data.facts.part = row->part;
-  if (labels) ITO_TRY(take(data, *labels, known, path.string()));
+             dataset_from_tensor(std::move(images), scale, ours,
+                                 labels ? labels->count() : known.labels, where));
+  data.facts.part = row.part;
+  if (labels) ITO_TRY(take(data, *labels, classes, where));
   name_classes(data, arrays);
-  note_unused(data, arrays, *row);
-  name_known_classes(data, path);
+  note_unused(data, arrays, row);
   return data;
 }
 

@@ -164,6 +164,12 @@ Status set_extents(ImageDataset& data, const std::vector<int64_t>& dims, std::st
   return {};
 }
 
+void add_floats(ImageDataset& data) {
+  if (!data.floats.empty()) return;
+  data.floats.reserve(data.pixels.size());
+  for (const uint8_t v : data.pixels) data.floats.push_back(number_of_byte(v));
+}
+
 void append_picture(ImageDataset& data, const Picture& given, bool whole) {
   if (data.count == 0) data.c = given.c;
   if (data.count == 0 && !whole) {
@@ -188,18 +194,12 @@ void append_picture(ImageDataset& data, const Picture& given, bool whole) {
     spread(data.floats);
     data.c = given.c;
   }
-  if (given.bits > 8 && data.floats.empty()) {
-    data.floats.reserve(data.pixels.size());
-    for (const uint8_t v : data.pixels) data.floats.push_back(number_of_byte(v));
-  }
+  if (given.bits > 8) add_floats(data);
   const Picture picture = with_channels(given, data.c);
   const bool deep = given.bits > 8 || !data.floats.empty();
   for (const uint16_t v : picture.samples) {
     data.pixels.push_back(byte_of_sample(v, picture.bits));
     if (deep) data.floats.push_back(number_of_sample(v, picture.bits));
-    const double value = static_cast<double>(v);
-    data.facts.least = data.pixels.size() == 1 ? value : std::min(data.facts.least, value);
-    data.facts.most = std::max(data.facts.most, value);
   }
   ++data.count;
 }

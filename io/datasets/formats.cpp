@@ -49,6 +49,13 @@ Result<ImageDataset> open_file(const Path& path, Split split, const DatasetOptio
     case FileKind::kTar:
       return read_picture_tars(path, split, options);
     case FileKind::kGzip:
+      if (kind_of_bytes(inflated_head(head, Compression::kGzip, kFileKindBytes)) == FileKind::kTar)
+        return invalid_argument(
+            "{} is a tar archive packed by gzip, unpack it first: tar -xzf makes the folder, "
+            "gunzip the "
+            "archive",
+            path.string());
+      [[fallthrough]];
     case FileKind::kUnknown:
     case FileKind::kEmpty: {
       if (is_cifar_batch_name(path.filename().string())) {
@@ -76,16 +83,33 @@ Result<ImageDataset> open_file(const Path& path, Split split, const DatasetOptio
   }
 }
 
+bool are_pictures(const ImageDataset& data) {
+  const std::string& format = data.facts.format;
+  return format == kPictureFormat || format == kTarFormat || format == kTarsFormat;
+}
+
 // What --labels asks for goes with the format.
 Status check_label_source(const ImageDataset& data, LabelSource source, const Path& path) {
-  const std::string& format = data.facts.format;
-  if (!insists(source) || format == kPictureFormat || format == kTarFormat || format == kTarsFormat)
-    return {};
+  if (!insists(source) || are_pictures(data)) return {};
   for (const LabelSourceRow& row : label_sources())
     if (row.source == source)
       return invalid_argument("--labels {} is for pictures; {} holds {}", row.name.name,
-                              path.string(), format);
+                              path.string(), data.facts.format);
   return {};
+}
+
+// So does what says how pictures are decoded and kept; a background is also what --pad surrounds
+// images of any format with.
+Status check_for_pictures(const ImageDataset& data, const DatasetOptions& options,
+                          const Path& path) {
+  if (are_pictures(data)) return {};
+  const char* option = !options.reading.cache.empty()                          ? "--cache"
+                       : options.reading.memory                                ? "--memory"
+                       : !options.pad && !(options.background == Background{}) ? "--background"
+                                                                               : nullptr;
+  if (option == nullptr) return {};
+  return invalid_argument("{} is for pictures; {} holds {}", option, path.string(),
+                          data.facts.format);
 }
 
 Status check_labels(ImageDataset& data) {
@@ -161,8 +185,8 @@ std::span<const FolderFormat> folder_formats() {
       {{"CIFAR pickles", "the Python version of CIFAR-10 and CIFAR-100", "Krizhevsky 2009", ""},
        is_cifar_pickle,
        read_cifar_pickle},
-      {{"arrays", "one .npz or .npy file, or one each of images and labels", "numpy.lib.format",
-        ""},
+      {{"arrays", "one .npz, .npy or .safetensors file, or one each of images and labels",
+        "numpy.lib.format", ""},
        is_array_folder,
        read_array_folder},
       {{"tar archives", "pictures and their classes", "WebDataset", ""},
@@ -222,6 +246,7 @@ Result<ImageDataset> open_dataset(const Path& path, Split split, const DatasetOp
     return invalid_argument("--range is for arrays of numbers; {} holds {}", path.string(),
                             data.facts.format);
   ITO_TRY(check_label_source(data, options.labels, path));
+  ITO_TRY(check_for_pictures(data, options, path));
   if (!wants_classes(options.labels)) {
     data.labels.reset();
     data.names.clear();

@@ -80,8 +80,9 @@ std::vector<std::string> files_of_parts(const Path& folder,
     if (!trains && !is_called(name, kTestWords) && !is_called(name, kValidationWords)) continue;
     const size_t before = below.size();
     for (const std::string& inner : visible_names(folder / name))
-      if (wanted(inner) && !folder_exists(folder / name / inner))
-        below.push_back(fmt::format("{}/{}", name, inner));
+      if (const std::string relative = fmt::format("{}/{}", name, inner);
+          !folder_exists(folder / relative) && wanted(relative))
+        below.push_back(relative);
     if (below.size() > before) (trains ? train : test) = true;
   }
   if (train && test) files.insert(files.end(), below.begin(), below.end());

@@ -36,7 +36,7 @@ DataPart part_of_word(std::string_view word);
 DataPart part_of_file(const std::string& relative);
 
 // Visible names in a folder that `wanted` takes; and those in its folders train and test (or val),
-// with the folder's name before them, where it has both.
+// with the folder's name before them, which `wanted` sees too, where it has both.
 std::vector<std::string> files_of_parts(const Path& folder,
                                         const std::function<bool(const std::string&)>& wanted);
 

@@ -14,7 +14,7 @@ namespace ito {
 namespace {
 
 constexpr const char* kImages = "images";
-constexpr const char* kVersion = "2";  // of what decoding makes of a picture
+constexpr const char* kVersion = "3";  // of what decoding makes of a picture
 
 // What the decoded pictures depend on.
 std::string key_of(const PictureList& list, const DatasetOptions& options) {
@@ -32,15 +32,28 @@ std::string key_of(const PictureList& list, const DatasetOptions& options) {
   return fmt::format("{:016x}", hash);
 }
 
+Json json_of(const SamplesSeen& seen) {
+  return {{"pictures", seen.pictures}, {"least", seen.least}, {"most", seen.most}};
+}
+
 Json json_of(const PicturesSeen& seen) {
   return {{"h", seen.h},
           {"w", seen.w},
           {"c", seen.c},
           {"deep", seen.deep},
-          {"least", seen.least},
-          {"most", seen.most},
+          {"bytes", json_of(seen.bytes)},
+          {"words", json_of(seen.words)},
           {"transparent", seen.transparent},
+          {"first_of_several", seen.first_of_several},
           {"hash", seen.hash}};
+}
+
+Status read_samples(JsonObject& from, const char* key, SamplesSeen* seen) {
+  ITO_TRY(from.require(key));
+  ITO_ASSIGN(JsonObject object, JsonObject::open(*from.find(key), from.where()));
+  ITO_TRY(object.read("pictures", &seen->pictures));
+  ITO_TRY(object.read("least", &seen->least));
+  return object.read("most", &seen->most);
 }
 
 Result<PicturesSeen> seen_from_json(const Json& json, const std::string& where) {
@@ -50,9 +63,10 @@ Result<PicturesSeen> seen_from_json(const Json& json, const std::string& where) 
   ITO_TRY(object.read("w", &seen.w));
   ITO_TRY(object.read("c", &seen.c));
   ITO_TRY(object.read("deep", &seen.deep));
-  ITO_TRY(object.read("least", &seen.least));
-  ITO_TRY(object.read("most", &seen.most));
+  ITO_TRY(read_samples(object, "bytes", &seen.bytes));
+  ITO_TRY(read_samples(object, "words", &seen.words));
   ITO_TRY(object.read("transparent", &seen.transparent));
+  ITO_TRY(object.read("first_of_several", &seen.first_of_several));
   ITO_TRY(object.read("hash", &seen.hash));
   return seen;
 }

@@ -114,7 +114,7 @@ uint64_t half_of_memory() {
 
 // Into memory, picture by picture; stops and sets *too_many where they are more than `most` bytes.
 Status decode_into(ImageDataset& data, const PictureList& list, const DatasetOptions& options,
-                   uint64_t most, int64_t* transparent, bool* too_many) {
+                   uint64_t most, PicturesSeen* seen, bool* too_many) {
   const bool whole = stay_whole(options);
   if (whole) {
     data.h = options.height;
@@ -123,7 +123,7 @@ Status decode_into(ImageDataset& data, const PictureList& list, const DatasetOpt
   const Status status = decode_all(list, options, [&](int64_t i, DecodedPicture decoded) -> Status {
     if (data.count > 0) ITO_TRY(check_same_size(list, options, i, decoded.picture, data.h, data.w));
     append_picture(data, decoded.picture, whole);
-    *transparent += decoded.transparent ? 1 : 0;
+    take_note(*seen, decoded);
     *too_many = data.pixels.size() + data.floats.size() * sizeof(float) > most;
     if (*too_many)
       return unsupported(
@@ -135,22 +135,62 @@ Status decode_into(ImageDataset& data, const PictureList& list, const DatasetOpt
   return status;
 }
 
-void take_facts(ImageDataset& data, const PictureList& list, const PicturesSeen& seen) {
+void take_extents(ImageDataset& data, const PictureList& list, const PicturesSeen& seen) {
   data.count = static_cast<int64_t>(list.entries.size());
   data.h = seen.h;
   data.w = seen.w;
   data.c = seen.c;
-  data.facts.least = seen.least;
-  data.facts.most = seen.most;
+}
+
+// The range of values as they are stored; where there are both depths, as of 16 bits, which is
+// said.
+void take_range(ImageDataset& data, const PicturesSeen& seen) {
+  constexpr int kWordOfByte = 257;
+  const SamplesSeen &bytes = seen.bytes, &words = seen.words;
+  const bool both = bytes.pictures > 0 && words.pictures > 0;
+  const int scale = both ? kWordOfByte : 1;
+  const int least = bytes.least * scale, most = bytes.most * scale;
+  data.facts.least = both ? std::min(least, words.least) : std::max(least, words.least);
+  data.facts.most = std::max(most, words.most);
+  if (both)
+    data.facts.notes.push_back(
+        fmt::format("{} of the pictures are of 8 bits, {} of 16; the values are told as of 16 bits",
+                    bytes.pictures, words.pictures));
+  if (words.pictures > 0 && words.most > 0 && words.most < kHalfOfWords)
+    data.facts.notes.push_back(fmt::format(
+        "no value of the pictures of 16 bits is above {}, and 65535 is taken for white; those of "
+        "fewer bits have to be scaled to that",
+        words.most));
+  if (bytes.pictures > 0 && bytes.most == 1)
+    data.facts.notes.push_back(fmt::format(
+        "no value of the pictures{} is above 1, and 255 is taken for white; masks of 0 and 1 have "
+        "to be scaled to that",
+        both ? " of 8 bits" : ""));
+}
+
+void note_what_is_drawn(ImageDataset& data, const PicturesSeen& seen,
+                        const Background& background) {
+  const auto are = [](int64_t n, const char* one, const char* several) {
+    return fmt::format("{} picture{}", n, n == 1 ? one : several);
+  };
+  if (seen.transparent > 0)
+    data.facts.notes.push_back(
+        fmt::format("{} on #{:02x}{:02x}{:02x}; --background says on what else",
+                    are(seen.transparent, " is transparent and lies", "s are transparent and lie"),
+                    background.rgb[0], background.rgb[1], background.rgb[2]));
+  if (seen.first_of_several > 0)
+    data.facts.notes.push_back(
+        are(seen.first_of_several, " has", "s have") +
+        " further pages or frames, which are left out: the first of a file is its picture");
 }
 
 // What lies in files and is decoded whenever it is drawn.
 Result<ImageDataset> left_in_files(const PictureList& list, const DatasetOptions& options,
-                                   int64_t* transparent) {
+                                   PicturesSeen* seen_in_all) {
   ITO_ASSIGN(const PictureSurvey survey, survey_pictures(list, options));
   ImageDataset data;
-  take_facts(data, list, survey.seen);
-  *transparent = survey.seen.transparent;
+  take_extents(data, list, survey.seen);
+  *seen_in_all = survey.seen;
   DatasetOptions silent = options;
   silent.reading.progress = nullptr;
   const auto decode = [list, silent, seen = survey.seen](int64_t i) -> Result<Picture> {
@@ -175,7 +215,7 @@ Result<ImageDataset> read_tested_part(const Path& test, const Path& validation,
                                       const PictureList& train, const Path& root,
                                       const DatasetOptions& options) {
   const auto list_of = [&](const Path& part) {
-    return list_pictures(part, options.labels, &train, root);
+    return list_pictures(part, {.source = options.labels, .of_training = &train, .root = root});
   };
   bool validates = test.empty();
   ITO_ASSIGN(PictureList list, list_of(validates ? validation : test));
@@ -205,22 +245,22 @@ Result<ImageDataset> read_tested_part(const Path& test, const Path& validation,
 
 Result<ImageDataset> dataset_of_pictures(const PictureList& list, const DatasetOptions& options) {
   ImageDataset data;
-  int64_t transparent = 0;
+  PicturesSeen seen;
   if (options.reading.cache.empty()) {
     const uint64_t most = options.reading.memory.value_or(half_of_memory());
     bool too_many = false;
-    const Status status = decode_into(data, list, options, most, &transparent, &too_many);
+    const Status status = decode_into(data, list, options, most, &seen, &too_many);
     if (too_many && options.reading.drawn) {
-      ITO_ASSIGN(data, left_in_files(list, options, &transparent));
+      ITO_ASSIGN(data, left_in_files(list, options, &seen));
     } else if (!status.ok()) {
       return status.error();
     }
   } else {
     ITO_ASSIGN(CachedPictures cached, cached_pictures(list, options));
-    take_facts(data, list, cached.seen);
+    seen = cached.seen;
+    take_extents(data, list, seen);
     data.store = std::move(cached.store);
     data.whole = std::move(cached.whole);
-    transparent = cached.seen.transparent;
     data.facts.notes = std::move(cached.notes);
   }
   data.names = list.classes;
@@ -232,19 +272,32 @@ Result<ImageDataset> dataset_of_pictures(const PictureList& list, const DatasetO
   data.facts.from = list.folder;
   for (const auto& [why, files] : list.left_out) data.facts.left_out.push_back({why, files});
   data.facts.notes.insert(data.facts.notes.begin(), list.notes.begin(), list.notes.end());
-  if (transparent > 0)
-    data.facts.notes.push_back(fmt::format(
-        "{} picture{} transparent and {} on #{:02x}{:02x}{:02x}; --background says on what else",
-        transparent, transparent == 1 ? " is" : "s are", transparent == 1 ? "lies" : "lie",
-        options.background.rgb[0], options.background.rgb[1], options.background.rgb[2]));
+  take_range(data, seen);
+  note_what_is_drawn(data, seen, options.background);
   return data;
 }
 
-Result<ImageDataset> read_image_folder(const Path& folder, const DatasetOptions& options) {
-  ITO_ASSIGN(const PictureList list, list_pictures(folder, options.labels));
+namespace {
+
+// Pictures in no folders of parts; a table beside them may tell parts.
+Result<ImageDataset> read_in_one_folder(const Path& folder, Split split,
+                                        const DatasetOptions& options) {
+  ITO_ASSIGN(PictureList list, list_pictures(folder, {.source = options.labels}));
+  if (split == Split::kTest && list.part != DataPart::kAll) {
+    const PictureList train = std::move(list);
+    const PicturesWanted tested = {
+        .source = options.labels, .split = Split::kTest, .of_training = &train};
+    ITO_ASSIGN(list, list_pictures(train.folder, tested));
+  }
   ITO_ASSIGN(ImageDataset data, dataset_of_pictures(list, options));
-  data.facts.part = "all";
+  data.facts.part = name_of(list.part);
   return data;
+}
+
+}  // namespace
+
+Result<ImageDataset> read_image_folder(const Path& folder, const DatasetOptions& options) {
+  return read_in_one_folder(folder, Split::kTrain, options);
 }
 
 Result<ImageDataset> read_picture_folder(const Path& given, Split split,
@@ -264,14 +317,15 @@ Result<ImageDataset> read_picture_folder(const Path& given, Split split,
       return not_found("{}: there are only test images in it; give {} itself to train on them",
                        folder.string(), (folder / names[0]).string());
     ITO_TRY(check_not_parted_below(folder, names));
-    ITO_ASSIGN(ImageDataset data, read_image_folder(given, options));
+    ITO_ASSIGN(ImageDataset data, read_in_one_folder(given, split, options));
     for (const std::string& name : names)
       if (has_word(name, kTestWords) && training.empty() && names.size() > 1)
         data.facts.notes.push_back(
             fmt::format("the folder {} is taken for a class, not for a test part", name));
     return data;
   }
-  ITO_ASSIGN(const PictureList train, list_pictures(training, options.labels, nullptr, folder));
+  ITO_ASSIGN(const PictureList train,
+             list_pictures(training, {.source = options.labels, .root = folder}));
   if (split == Split::kTrain) {
     ITO_ASSIGN(ImageDataset data, dataset_of_pictures(train, options));
     data.facts.part = "train";

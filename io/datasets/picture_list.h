@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "io/datasets/part_names.h"
 #include "io/datasets/readers.h"
 
 namespace ito {
@@ -26,18 +27,23 @@ struct PictureList {
   };
   Path folder;
   std::vector<Entry> entries;
+  DataPart part = DataPart::kAll;  // which, where a table beside the pictures tells parts
   bool labelled = false;
   std::vector<std::string> classes;         // by label; some may have no picture
   std::map<std::string, int64_t> left_out;  // why → files
   std::vector<std::string> notes;
 };
 
-// `of_training`: the list of the training images, whose classes the labels then are. `root`: the
-// folder around a part (train, test), whose metadata may name the part's pictures too. Errors:
-// kNotFound without pictures; kInvalidArgument for a class that the training images do not have;
-// kCorrupt for a metadata file that is damaged or names files that are not there.
-Result<PictureList> list_pictures(const Path& folder, LabelSource source,
-                                  const PictureList* of_training = nullptr, const Path& root = {});
+// Whose pictures are listed.
+struct PicturesWanted {
+  LabelSource source = LabelSource::kAuto;
+  Split split = Split::kTrain;  // of the parts that a table beside the pictures tells, if it does
+  const PictureList* of_training = nullptr;  // whose classes the labels then are
+  Path root = {};  // the folder around a part (train, test), whose table may name its pictures, too
+};
+// Errors: kNotFound without pictures; kInvalidArgument for a class that the training images do not
+// have; kCorrupt for a table that is damaged or names files that are not there.
+Result<PictureList> list_pictures(const Path& folder, const PicturesWanted& wanted);
 
 // Whether classes are wanted at all, and whether they have to come from where the source says.
 bool wants_classes(LabelSource source);
@@ -63,15 +69,5 @@ Status label_by_names(PictureList& list, const std::vector<std::string>& names, 
 void label_samples(PictureList& list);
 // What the class is called in settings as an archive of `ito sample` has them; empty in others.
 std::string class_name_of_sample(std::string_view settings);
-
-// metadata.csv or metadata.jsonl of a folder: labels by file name, empty where a row has none.
-// Nothing without such a file. Error kCorrupt: damage, or two labels of one picture.
-struct PictureMetadata {
-  Path path;
-  bool has_labels = false;
-  std::map<std::string, std::string> labels;
-  std::vector<std::string> notes;
-};
-Result<std::optional<PictureMetadata>> read_metadata(const Path& folder);
 
 }  // namespace ito

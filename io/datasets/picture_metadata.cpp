@@ -1,7 +1,10 @@
-// metadata.csv and metadata.jsonl beside pictures: rows of file_name and label, as `datasets` reads
-// them; and the dataset.json of StyleGAN's and EDM's tools.
+// metadata.csv and metadata.jsonl beside pictures: rows of file_name, label and split, as
+// `datasets` reads them; and the dataset.json of StyleGAN's and EDM's tools.
+#include <algorithm>
+
 #include "base/error.h"
-#include "io/datasets/picture_list.h"
+#include "base/name_list.h"
+#include "io/datasets/picture_table.h"
 #include "io/json.h"
 
 namespace ito {
@@ -11,6 +14,7 @@ constexpr uint64_t kMaxMetadata = uint64_t{1} << 30;
 
 bool is_file_column(std::string_view name) { return name == "file_name" || name == "filename"; }
 bool is_label_column(std::string_view name) { return name == "label" || name == "class"; }
+bool is_part_column(std::string_view name) { return name == "split"; }
 
 // One row of RFC 4180: fields in quotes may hold commas, line ends and doubled quotes. False at the
 // end of the text.
@@ -47,12 +51,17 @@ bool next_row(std::string_view& rest, std::vector<std::string>& fields) {
   return true;
 }
 
-// Error kCorrupt: the file has another label already.
-Status add_label(PictureMetadata& out, const std::string& file, const std::string& label) {
-  const auto [it, added] = out.labels.emplace(file, label);
-  if (added || it->second == label) return {};
-  return corrupt("{}: {} has the labels \"{}\" and \"{}\", expected one", out.path.string(), file,
-                 it->second, label);
+// Error kCorrupt: the file has another label or part already.
+Status add_row(PictureMetadata& out, const std::string& file, const PictureMetadata::Row& row) {
+  const std::string name = name_in_table(file);
+  const auto [it, added] = out.rows.emplace(name, row);
+  if (added) return {};
+  for (const auto& [what, one, other] :
+       {std::tuple{"labels", it->second.label, row.label}, {"parts", it->second.part, row.part}})
+    if (one != other)
+      return corrupt("{}: {} has the {} \"{}\" and \"{}\", expected one", out.path.string(), name,
+                     what, one, other);
+  return {};
 }
 
 Result<PictureMetadata> read_csv(const Path& path) {
@@ -61,13 +70,14 @@ Result<PictureMetadata> read_csv(const Path& path) {
   if (rest.starts_with("\xff\xfe") || rest.starts_with("\xfe\xff"))
     return corrupt("{}: is UTF-16; expected UTF-8", path.string());
   if (rest.starts_with("\xef\xbb\xbf")) rest.remove_prefix(3);
-  PictureMetadata out{.path = path, .has_labels = false, .labels = {}, .notes = {}};
+  PictureMetadata out{.path = path, .has_labels = false, .rows = {}, .notes = {}};
   std::vector<std::string> row;
   next_row(rest, row);
-  std::optional<size_t> file, label;
+  std::optional<size_t> file, label, part;
   for (size_t i = 0; i < row.size(); ++i) {
     if (is_file_column(row[i]) && !file) file = i;
     if (is_label_column(row[i]) && !label) label = i;
+    if (is_part_column(row[i]) && !part) part = i;
   }
   if (!file)
     return corrupt("{}: the first line has no column file_name (commas between columns), found {}",
@@ -75,9 +85,10 @@ Result<PictureMetadata> read_csv(const Path& path) {
   out.has_labels = label.has_value();
   for (int64_t line = 2; next_row(rest, row); ++line) {
     if (row.size() == 1 && row[0].empty()) continue;
-    if (*file >= row.size() || (label && *label >= row.size()))
+    if (std::max({*file, label.value_or(0), part.value_or(0)}) >= row.size())
       return corrupt("{}: row {} has {} fields", path.string(), line, row.size());
-    ITO_TRY(add_label(out, row[*file], label ? row[*label] : std::string()));
+    ITO_TRY(add_row(out, row[*file],
+                    {label ? row[*label] : std::string(), part ? row[*part] : std::string()}));
   }
   return out;
 }
@@ -93,7 +104,7 @@ Result<std::string> label_text(const Json& value, const Path& path, int64_t line
 
 Result<PictureMetadata> read_json_lines(const Path& path) {
   ITO_ASSIGN(const std::string text, read_file(path, kMaxMetadata));
-  PictureMetadata out{.path = path, .has_labels = false, .labels = {}, .notes = {}};
+  PictureMetadata out{.path = path, .has_labels = false, .rows = {}, .notes = {}};
   int64_t line = 0;
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
@@ -102,16 +113,18 @@ Result<PictureMetadata> read_json_lines(const Path& path) {
     ++line;
     if (row.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     ITO_ASSIGN(const Json json, parse_json(row, fmt::format("{}: row {}", path.string(), line)));
-    std::string file, label;
+    std::string file;
+    PictureMetadata::Row told;
     if (!json.is_object()) return corrupt("{}: row {} is no JSON object", path.string(), line);
     for (const auto& [key, value] : json.items()) {
       if (is_file_column(key) && value.is_string()) file = value.get<std::string>();
+      if (is_part_column(key) && value.is_string()) told.part = value.get<std::string>();
       if (!is_label_column(key)) continue;
-      ITO_ASSIGN(label, label_text(value, path, line));
+      ITO_ASSIGN(told.label, label_text(value, path, line));
       out.has_labels = true;
     }
     if (file.empty()) return corrupt("{}: row {} has no file_name", path.string(), line);
-    ITO_TRY(add_label(out, file, label));
+    ITO_TRY(add_row(out, file, told));
   }
   return out;
 }
@@ -119,7 +132,7 @@ Result<PictureMetadata> read_json_lines(const Path& path) {
 // {"labels": [["00000/img00000000.png", 6], …]} or null.
 Result<PictureMetadata> read_dataset_json(const Path& path) {
   ITO_ASSIGN(const Json json, read_json(path));
-  PictureMetadata out{.path = path, .has_labels = false, .labels = {}, .notes = {}};
+  PictureMetadata out{.path = path, .has_labels = false, .rows = {}, .notes = {}};
   const Json* rows = json.is_object() && json.contains("labels") ? &json["labels"] : nullptr;
   if (rows == nullptr || !rows->is_array()) return out;
   out.has_labels = true;
@@ -127,13 +140,19 @@ Result<PictureMetadata> read_dataset_json(const Path& path) {
     if (!row.is_array() || row.size() != 2 || !row[0].is_string())
       return corrupt("{}: an entry of labels is {}, expected a file name and a label",
                      path.string(), describe_json(row));
-    ITO_ASSIGN(out.labels[row[0].get<std::string>()],
-               label_text(row[1], path, static_cast<int64_t>(out.labels.size())));
+    PictureMetadata::Row told;
+    ITO_ASSIGN(told.label, label_text(row[1], path, static_cast<int64_t>(out.rows.size())));
+    ITO_TRY(add_row(out, row[0].get<std::string>(), told));
   }
   return out;
 }
 
 }  // namespace
+
+std::string name_in_table(std::string file) {
+  std::replace(file.begin(), file.end(), '\\', '/');
+  return Path(file).lexically_normal().string();
+}
 
 Result<std::optional<PictureMetadata>> read_metadata(const Path& folder) {
   using Reader = Result<PictureMetadata> (*)(const Path&);

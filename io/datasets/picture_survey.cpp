@@ -23,10 +23,11 @@ Result<DecodedPicture> decode_picture(const PictureList& list, const DatasetOpti
                                       int64_t i) {
   const PictureList::Entry& entry = list.entries[static_cast<size_t>(i)];
   ITO_ASSIGN(Picture picture, entry.inside.empty() ? read_picture(entry.path) : read_inside(entry));
-  const bool transparent = picture.is_transparent();
+  const bool transparent = picture.is_transparent(), several = picture.first_of_several;
   picture = flattened(picture, options.background);
   if (options.channels != 0) picture = with_channels(picture, options.channels);
-  return DecodedPicture{.picture = fitted(picture, options), .transparent = transparent};
+  return DecodedPicture{
+      .picture = fitted(picture, options), .transparent = transparent, .first_of_several = several};
 }
 
 Status check_same_size(const PictureList& list, const DatasetOptions& options, int64_t i,
@@ -59,8 +60,8 @@ Result<PicturesSeen> first_seen(const PictureList& list, const DatasetOptions& o
                       .w = whole ? options.width : picture.w,
                       .c = picture.c,
                       .deep = picture.bits > 8,
-                      .least = static_cast<double>(picture.samples.front()),
-                      .most = static_cast<double>(picture.samples.front()),
+                      .bytes = {},
+                      .words = {},
                       .hash = hash_bytes("")};
 }
 
@@ -69,11 +70,13 @@ bool take_note(PicturesSeen& seen, const DecodedPicture& decoded) {
   const bool fits = picture.c <= seen.c && (picture.bits == 8 || seen.deep);
   seen.c = std::max(seen.c, picture.c);
   seen.deep = seen.deep || picture.bits > 8;
-  for (const uint16_t v : picture.samples) {
-    seen.least = std::min<double>(seen.least, v);
-    seen.most = std::max<double>(seen.most, v);
-  }
+  SamplesSeen& samples = picture.bits > 8 ? seen.words : seen.bytes;
+  const auto [least, most] = std::minmax_element(picture.samples.begin(), picture.samples.end());
+  samples.least = samples.pictures == 0 ? *least : std::min<int>(samples.least, *least);
+  samples.most = std::max<int>(samples.most, *most);
+  ++samples.pictures;
   seen.transparent += decoded.transparent ? 1 : 0;
+  seen.first_of_several += decoded.first_of_several ? 1 : 0;
   return fits;
 }
 

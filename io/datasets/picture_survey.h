@@ -10,17 +10,24 @@
 
 namespace ito {
 
+// The values of all pictures of one depth.
+struct SamplesSeen {
+  int64_t pictures = 0;
+  int least = 0, most = 0;
+};
+
 struct PicturesSeen {
-  int h = 0, w = 0, c = 0;  // what is drawn of each; of those that stay whole the size asked for
-  bool deep = false;        // more than 8 bits in some
-  double least = 0, most = 0;
+  int h = 0, w = 0, c = 0;   // what is drawn of each; of those that stay whole the size asked for
+  bool deep = false;         // more than 8 bits in some
+  SamplesSeen bytes, words;  // of pictures of 8 and of 16 bits
   int64_t transparent = 0;
-  uint64_t hash = 0;  // of all bytes, as hash_bytes has it
+  int64_t first_of_several = 0;  // whose files have further pages or frames
+  uint64_t hash = 0;             // of all bytes, as hash_bytes has it
 };
 
 struct DecodedPicture {
   Picture picture;  // fitted, without alpha
-  bool transparent = false;
+  bool transparent = false, first_of_several = false;
 };
 // Picture i as the options want it.
 Result<DecodedPicture> decode_picture(const PictureList& list, const DatasetOptions& options,

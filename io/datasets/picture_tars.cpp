@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "io/datasets/part_names.h"
 #include "io/datasets/picture_survey.h"
+#include "io/datasets/picture_walk.h"
 #include "io/tar.h"
 
 namespace ito {
@@ -45,6 +46,7 @@ std::vector<std::string> folders_of(const std::string& name) {
 }
 
 using TarLeftOut = std::map<std::string, int64_t>;
+constexpr const char* kTableInArchive = "a table in an archive";
 
 Status list_archive(const Path& path, std::vector<TarSample>& out, TarLeftOut& left_out) {
   ITO_ASSIGN(const MappedFile file, MappedFile::open(path));
@@ -54,13 +56,17 @@ Status list_archive(const Path& path, std::vector<TarSample>& out, TarLeftOut& l
     const std::string base = Path(entry.name).filename().string();
     if (is_hidden(base)) continue;
     const auto [stem, ending] = stem_and_ending(entry.name);
+    if (is_class_table(base)) {
+      ++left_out[kTableInArchive];
+      continue;
+    }
     TarSample& sample = samples[stem];
     if (ending == "cls" || ending == "cls.txt") {
       sample.label = trimmed(entry.content);
     } else if (ending == "json") {
       sample.name = class_name_of_sample(entry.content);
     } else if (picture_format_of_ending(ending.substr(ending.rfind('.') + 1)) == nullptr) {
-      ++left_out["no picture"];
+      ++left_out[why_left_out(base)];
     } else if (sample.picture) {
       return invalid_argument("{}: {} and {} are two pictures of one sample; expected one",
                               path.string(), sample.picture->inside, entry.name);
@@ -245,6 +251,10 @@ Result<ImageDataset> read_archives(const Path& path, const Path& folder,
   ITO_ASSIGN(PictureList list, list_of_samples(path, parts.of(part), options.labels,
                                                training ? &*training : nullptr));
   list.left_out = parts.left_out;
+  if (list.left_out.contains(kTableInArchive))
+    list.notes.push_back(
+        "metadata.csv and its like are not read in archives; unpack them to have the table's "
+        "classes");
   if (!parts.beside.empty())
     list.notes.push_back(
         fmt::format("left out, as beside parts to train and test on: {}", listed(parts.beside)));

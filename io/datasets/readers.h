@@ -13,6 +13,8 @@ namespace ito {
 // DatasetFacts::format of arrays; of pictures, as they are or in archives.
 inline constexpr const char *kArrayFormat = "arrays", *kPictureFormat = "pictures",
                             *kTarFormat = "a tar archive", *kTarsFormat = "tar archives";
+// Words that are all below it have fewer bits than 16, most probably.
+inline constexpr int kHalfOfWords = 32768;
 inline constexpr uint64_t kMaxDatasetBytes = uint64_t{16} << 30;
 
 // A data set that lies in a folder under names of its own.
@@ -70,10 +72,16 @@ ImageDataset fitted(ImageDataset data, const DatasetOptions& options);
 // needed. `whole`: larger than the data set's h x w, which are set, or as large.
 void append_picture(ImageDataset& data, const Picture& picture, bool whole = false);
 
+// Gives a data set of bytes `floats`; one that has them stays.
+void add_floats(ImageDataset& data);
+
 // "a, b, c and 7 more".
 std::string listed(const std::vector<std::string>& names, size_t most = 8);
 
-// Names of classes that a file beside the data does not tell, from its path and its first labels.
+// Whether classes are called as they are numbered, or have no names at all.
+bool called_by_number(const std::vector<std::string>& names);
+// Names of classes that a file beside the data does not tell: where its first labels are those of a
+// known set, or its path and the images are.
 void name_known_classes(ImageDataset& data, const Path& path);
 
 }  // namespace ito

@@ -46,7 +46,8 @@ Picture oriented(Picture picture, int orientation) {
   const bool flip_columns =
       orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7;
   Picture out{
-      swap ? picture.w : picture.h, swap ? picture.h : picture.w, picture.c, picture.bits, {}};
+      swap ? picture.w : picture.h, swap ? picture.h : picture.w, picture.c, picture.bits, {},
+      picture.first_of_several};
   out.samples.reserve(picture.samples.size());
   for (int y = 0; y < out.h; ++y) {
     for (int x = 0; x < out.w; ++x) {

@@ -44,7 +44,7 @@ class GifReader {
   int error_ = 0;
 };
 
-// Reads up to the first frame's description; *transparent is the index that is not drawn, or -1.
+// Reads up to the next frame's description; *transparent is the index that is not drawn, or -1.
 bool find_frame(GifFileType* file, int* transparent) {
   GifRecordType type = UNDEFINED_RECORD_TYPE;
   while (DGifGetRecordType(file, &type) == GIF_OK) {
@@ -124,6 +124,7 @@ Result<Picture> decode_gif(std::string_view bytes, std::string_view where) {
       if (alpha) *out++ = index == transparent ? 0 : 255;
     }
   }
+  picture.first_of_several = find_frame(file, &transparent);
   return picture;
 }
 

@@ -22,6 +22,7 @@ struct Picture {
   int c = 0;                      // 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha
   int bits = 8;                   // of a sample: 8 or 16
   std::vector<uint16_t> samples;  // 0 to 2^bits - 1; colours are not multiplied by alpha
+  bool first_of_several = false;  // the file has further pages or frames, which are not read
 
   int largest() const { return (1 << bits) - 1; }
   bool has_alpha() const { return c == 2 || c == 4; }

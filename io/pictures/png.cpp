@@ -133,16 +133,30 @@ Picture resolve_key(const Picture& picture, const png_color_16& key, int depth) 
   return out;
 }
 
-// The orientation of an eXIf chunk. The chunks have been read, so lengths are sound.
-int orientation_of(std::string_view bytes) {
+size_t number_at(std::string_view bytes, size_t at) {
+  size_t number = 0;
+  for (size_t i = 0; i < 4; ++i) number = number << 8 | static_cast<unsigned char>(bytes[at + i]);
+  return number;
+}
+
+// What the first chunk of that name holds; empty without one. The chunks have been read, so lengths
+// are sound.
+std::string_view chunk_called(std::string_view bytes, std::string_view name) {
   for (size_t at = 8; at + 12 <= bytes.size();) {
-    size_t length = 0;
-    for (size_t i = 0; i < 4; ++i) length = length << 8 | static_cast<unsigned char>(bytes[at + i]);
-    if (length > bytes.size() - at - 12) return 1;
-    if (bytes.substr(at + 4, 4) == "eXIf") return exif_orientation(bytes.substr(at + 8, length));
+    const size_t length = number_at(bytes, at);
+    if (length > bytes.size() - at - 12) break;
+    if (bytes.substr(at + 4, 4) == name) return bytes.substr(at + 8, length);
     at += 12 + length;
   }
-  return 1;
+  return {};
+}
+
+// Turned as its eXIf chunk says; of an animation (acTL, which begins with the number of its frames)
+// the first picture.
+Picture with_chunks(Picture picture, std::string_view bytes) {
+  const std::string_view animation = chunk_called(bytes, "acTL");
+  picture.first_of_several = animation.size() >= 4 && number_at(animation, 0) > 1;
+  return oriented(std::move(picture), exif_orientation(chunk_called(bytes, "eXIf")));
 }
 
 }  // namespace
@@ -168,7 +182,7 @@ Result<Picture> decode_png(std::string_view bytes, std::string_view where) {
                   png_get_channels(job.png, job.info), file_depth, samples_of(job.raw, stored)};
   if (type == PNG_COLOR_TYPE_PALETTE) {
     ITO_ASSIGN(picture, resolve_palette(job, picture));
-    return oriented(std::move(picture), orientation_of(bytes));
+    return with_chunks(std::move(picture), bytes);
   }
   png_color_16p key = nullptr;
   if (png_get_tRNS(job.png, job.info, nullptr, nullptr, &key) != 0 && key != nullptr &&
@@ -178,7 +192,7 @@ Result<Picture> decode_png(std::string_view bytes, std::string_view where) {
     const int factor = 255 / ((1 << stored) - 1);
     for (uint16_t& sample : picture.samples) sample = static_cast<uint16_t>(sample * factor);
   }
-  return oriented(std::move(picture), orientation_of(bytes));
+  return with_chunks(std::move(picture), bytes);
 }
 
 }  // namespace ito

@@ -238,6 +238,16 @@ Result<Picture> converted(TIFF* tiff, const Layout& l, const TiffFile& file,
   return out;
 }
 
+// Whether a page follows: a smaller copy of the first and what masks it are none.
+bool has_further_page(TIFF* tiff) {
+  while (TIFFReadDirectory(tiff) == 1) {
+    uint32_t type = 0;
+    TIFFGetFieldDefaulted(tiff, TIFFTAG_SUBFILETYPE, &type);
+    if ((type & (FILETYPE_REDUCEDIMAGE | FILETYPE_MASK)) == 0) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Result<Picture> decode_tiff(std::string_view bytes, std::string_view where) {
@@ -256,11 +266,13 @@ Result<Picture> decode_tiff(std::string_view bytes, std::string_view where) {
   const int orientation = layout.orientation;
   if (!is_direct(layout)) {
     ITO_ASSIGN(Picture picture, converted(tiff, layout, file, where));
+    picture.first_of_several = has_further_page(tiff);
     return oriented(std::move(picture), orientation);
   }
   // Samples beyond the last are nobody's colour, and must not make a large request either.
   ITO_ASSIGN(const std::vector<uint16_t> stored, stored_samples(tiff, layout, file, where));
   ITO_ASSIGN(Picture picture, resolve(tiff, layout, stored, where));
+  picture.first_of_several = has_further_page(tiff);
   return oriented(std::move(picture), orientation);
 }
 

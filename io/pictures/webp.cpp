@@ -65,6 +65,7 @@ Result<Picture> decode_webp(std::string_view bytes, std::string_view where) {
   const int orientation = orientation_of(demuxer.handle);
   if (features.has_animation != 0) {
     ITO_ASSIGN(Picture frame, first_frame(data, where));
+    frame.first_of_several = WebPDemuxGetI(demuxer.handle, WEBP_FF_FRAME_COUNT) > 1;
     return oriented(std::move(frame), orientation);
   }
   int w = 0, h = 0;

@@ -18,10 +18,10 @@ namespace {
 using test::bytes_of;
 using test::fails;
 using test::put;
+using test::put_npz;
 using test::succeeds;
 using test::TempFolder;
 using test::write_npy;
-using test::put_npz;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -356,6 +356,99 @@ TEST_F(ArrayDataset, NumberedArchivesAreOneSet) {
   EXPECT_EQ(*data->labels, (std::vector<int32_t>{1, 0, 1, 1}));
   EXPECT_EQ(data->facts.part, "all");
   EXPECT_TRUE(data->facts.notes.empty());
+}
+
+// What is black and what is white is decided on all of them.
+TEST_F(ArrayDataset, NumberedArchivesHaveOneRange) {
+  const auto pair = [&](const HostTensor& first, const HostTensor& second) {
+    put_npz(folder_ / "00000.npz", {{"images", first}});
+    put_npz(folder_ / "00001.npz", {{"images", second}});
+    return open_dataset(folder_.path(), Split::kTrain);
+  };
+  const HostTensor bright = tensor_from_floats({1, 1, 2}, {0.1f, 1});
+  auto data = pair(tensor_from_floats({1, 1, 2}, {-1, 1}), bright);
+  ASSERT_TRUE(succeeds(data));
+  EXPECT_THAT(data->floats, ElementsAre(-1, 1, 0.1f, 1));
+  EXPECT_THAT(data->facts.notes, ElementsAre());
+  data = pair(tensor_from_floats({1, 1, 2}, {0, 1}), bright);
+  ASSERT_TRUE(succeeds(data));
+  EXPECT_FLOAT_EQ(data->floats[2], -0.8f);
+  EXPECT_THAT(data->facts.notes, ElementsAre(HasSubstr("--range=-1,1")));
+  data = pair(counting({1, 1, 2}), counting({1, 1, 2}, 20));
+  ASSERT_TRUE(succeeds(data));
+  EXPECT_THAT(data->pixels, ElementsAre(0, 1, 20, 21));
+  EXPECT_THAT(data->facts.notes, ElementsAre());
+  // What is said of one that is not the first.
+  data = pair(counting({1, 8, 8, 3}), counting({1, 3, 8, 8}));
+  ASSERT_TRUE(succeeds(data));
+  EXPECT_THAT(data->facts.notes, ElementsAre(HasSubstr("[1,3,8,8] is read as [count,c,h,w]")));
+  EXPECT_TRUE(fails(pair(counting({1, 1, 2}), bright), ErrorKind::kCorrupt,
+                    "00001.npz: numbers of the type F32, but 00000.npz has U8"));
+}
+
+TEST_F(ArrayDataset, AllPartsHaveTheRangeOfTheTrainingImages) {
+  const auto tested = [&](const HostTensor& train, const HostTensor& test) {
+    TempFolder files;
+    EXPECT_TRUE(succeeds(write_npy(files / "x_train.npy", train)));
+    EXPECT_TRUE(succeeds(write_npy(files / "x_test.npy", test)));
+    auto data = npz({{"x_train", train}, {"x_test", test}}, Split::kTest);
+    const auto beside = open_dataset(files.path(), Split::kTest);
+    EXPECT_EQ(data.ok(), beside.ok());
+    if (data.ok() && beside.ok()) {
+      EXPECT_EQ(data->pixels, beside->pixels);
+      EXPECT_EQ(data->floats, beside->floats);
+    }
+    return data;
+  };
+  const HostTensor bright = tensor_from_floats({1, 1, 2}, {0.1f, 1});
+  auto data = tested(tensor_from_floats({1, 1, 2}, {-1, 1}), bright);
+  ASSERT_TRUE(succeeds(data));
+  EXPECT_THAT(data->floats, ElementsAre(0.1f, 1));
+  data = tested(counting({2, 1, 2}), tensor_from_bytes({1, 1, 2}, {0, 1}));
+  ASSERT_TRUE(succeeds(data));
+  EXPECT_THAT(data->pixels, ElementsAre(0, 1));
+  EXPECT_TRUE(fails(tested(bright, tensor_from_floats({1, 1, 2}, {-0.5f, 1})), ErrorKind::kCorrupt,
+                    "pixel value -0.5", "training images", "--range"));
+  EXPECT_TRUE(fails(tested(tensor_from_bytes({1, 1, 2}, {0, 1}), counting({1, 1, 9})),
+                    ErrorKind::kCorrupt, "pixel value 8", "1 for white"));
+  data = tested(tensor_from_bytes({1, 1, 2}, {0, 200}), bright);
+  ASSERT_TRUE(succeeds(data));
+  EXPECT_FLOAT_EQ(data->floats[0], -0.8f);
+  EXPECT_THAT(data->facts.notes, Contains(HasSubstr("F32, those of the training images U8")));
+}
+
+TEST_F(ArrayDataset, OneHotLabelsAreOfAsManyClassesAsColumns) {
+  const HostTensor first = tensor_from_bytes({2, 3}, {1, 0, 0, 0, 1, 0});
+  const std::map<std::string, HostTensor> parts = {
+      {"x_train", counting({2, 5, 5})},
+      {"y_train", first},
+      {"x_test", counting({1, 5, 5})},
+      {"y_test", tensor_from_bytes({1, 3}, {0, 0, 1})}};
+  const auto data = npz(parts);
+  ASSERT_TRUE(succeeds(data));
+  EXPECT_EQ(data->num_classes(), 3);
+  EXPECT_THAT(*data->labels, ElementsAre(0, 1));
+  EXPECT_THAT(data->facts.notes, ElementsAre("1 of 3 classes has no images: 2"));
+  EXPECT_EQ(npz(parts, Split::kTest)->num_classes(), 3);
+}
+
+// Weights lie in such files, too.
+TEST_F(ArrayDataset, AFolderMayHoldSafetensorsOfImages) {
+  const Path folder = folder_ / "s";
+  ASSERT_TRUE(succeeds(make_folders(folder)));
+  ASSERT_TRUE(succeeds(write_safetensors(folder / "weights.safetensors",
+                                         {{{"conv_in.weight", counting({2, 3})}}, {}})));
+  EXPECT_TRUE(
+      fails(open_dataset(folder, Split::kTrain), ErrorKind::kNotFound, "is a safetensors file"));
+  TensorFile file;
+  file.tensors["images"] = tensor_from_floats({2, 1, 5, 5}, std::vector<float>(50, -0.25f));
+  file.tensors["classes"] = tensor_from_uint32({2}, {1, 0});
+  file.metadata["settings"] = "{}";
+  ASSERT_TRUE(succeeds(write_safetensors(folder / "s.safetensors", file)));
+  const auto data = open_dataset(folder, Split::kTrain);
+  ASSERT_TRUE(succeeds(data));
+  EXPECT_EQ(data->count, 2);
+  EXPECT_THAT(*data->labels, ElementsAre(1, 0));
 }
 
 }  // namespace

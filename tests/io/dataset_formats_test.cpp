@@ -68,14 +68,25 @@ TEST(IdxNames, QmnistLabelsAreTheFirstOfEachRow) {
   EXPECT_EQ(*open_dataset(folder.path(), Split::kTrain)->labels, (std::vector<int32_t>{5, 2}));
 }
 
+// A path names classes only of images that have the form of the known ones, and all their classes.
 TEST(IdxNames, ClassesOfFashionMnistAreKnown) {
   TempFolder folder;
-  put(folder / "FashionMNIST" / "raw" / "train-images-idx3-ubyte", kImages);
-  put(folder / "FashionMNIST" / "raw" / "train-labels-idx1-ubyte", kLabels);
-  const ImageDataset data = *open_dataset(folder.path(), Split::kTrain);
+  const auto open = [&](int side, int classes) {
+    std::string images = unhex("000008030000000a000000") + static_cast<char>(side) +
+                         std::string(3, '\0') + static_cast<char>(side);
+    images += std::string(static_cast<size_t>(10 * side * side), 'x');
+    std::string labels = unhex("000008010000000a");
+    for (int i = 0; i < 10; ++i) labels += static_cast<char>(i % classes);
+    put(folder / "FashionMNIST" / "raw" / "train-images-idx3-ubyte", images);
+    put(folder / "FashionMNIST" / "raw" / "train-labels-idx1-ubyte", labels);
+    return open_dataset(folder.path(), Split::kTrain).value();
+  };
+  const ImageDataset data = open(28, 10);
   EXPECT_EQ(data.class_name(7), "sneaker");
   EXPECT_EQ(data.num_classes(), 10);
-  EXPECT_THAT(data.facts.notes, Contains(HasSubstr("8 of 10 classes have no images")));
+  EXPECT_EQ(open(28, 3).num_classes(), 3);
+  EXPECT_TRUE(open(28, 3).names.empty());
+  EXPECT_TRUE(open(8, 10).names.empty());
 }
 
 TEST(Roots, DataSetsBelowAreFoundOrNamed) {
@@ -248,6 +259,13 @@ TEST(Files, WhatIsNoDataSetIsNamed) {
   EXPECT_TRUE(refused("x.safetensors", "version https://git-lfs.github.com/spec/v1\n", "Git LFS"));
   EXPECT_TRUE(refused("x.npz", "\n<!DOCTYPE html><html>", "HTML page"));
   EXPECT_TRUE(refused("x.parquet", "PAR1....", "Parquet"));
+  // A tar archive of one empty file, packed by gzip.
+  EXPECT_TRUE(refused(
+      "x.tar.gz",
+      unhex("1f8b0800000000000203edceb10d80301003c01f85115244cf3c5921c0febc28112d4848778dddd9"
+            "23ded74af67e65b9e743cfb6662ced836f716cfb983519000000000000000000f01f271a577b3400"
+            "280000"),
+      "is a tar archive packed by gzip, unpack it first"));
   put(folder / "x.dat", "some text that is nothing");
   EXPECT_TRUE(
       fails(open_dataset(folder / "x.dat", Split::kTrain), ErrorKind::kCorrupt, "ito train takes"));

@@ -16,10 +16,10 @@ namespace {
 
 using test::fails;
 using test::put;
+using test::put_npz;
 using test::succeeds;
 using test::TempFolder;
 using test::write_npy;
-using test::put_npz;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -164,7 +164,47 @@ TEST(LabelChoice, IsForPictures) {
             ErrorKind::kInvalidArgument, "--labels folders is for pictures"));
 }
 
+// Which are not told to images of another format, but for what surrounds them.
+TEST(ReadingChoice, IsForPictures) {
+  TempFolder folder;
+  npz(folder / "a.npz", numbered(3, 10), classes({0, 1, 2}));
+  const auto open = [&](const DatasetOptions& options) {
+    return open_dataset(folder / "a.npz", Split::kTrain, options);
+  };
+  DatasetOptions cached, kept, dark;
+  cached.reading.cache = folder / "cache";
+  kept.reading.memory = 1;
+  dark.background = Background{{0, 0, 0}};
+  EXPECT_TRUE(
+      fails(open(cached), ErrorKind::kInvalidArgument, "--cache is for pictures", "arrays"));
+  EXPECT_TRUE(fails(open(kept), ErrorKind::kInvalidArgument, "--memory is for pictures"));
+  EXPECT_TRUE(fails(open(dark), ErrorKind::kInvalidArgument, "--background is for pictures"));
+  dark.width = dark.height = 8;
+  dark.pad = true;
+  EXPECT_TRUE(succeeds(open(dark)));
+}
+
 std::string picture(uint8_t value) { return encode_png({2, 2, 1, std::vector<uint8_t>(4, value)}); }
+
+TEST(TarParts, WhatIsNotReadInAnArchiveOrBesidePicturesIsNamed) {
+  TempFolder folder;
+  const std::string bytes = tar_entry("./img/1.png", picture(10)) + tar_entry("./2.heic", "....") +
+                            tar_entry("./metadata.csv", "file_name,label\nimg/1.png,a\n");
+  put(folder / "x.tar", bytes + tar_end());
+  auto data = open_dataset(folder / "x.tar", Split::kTrain);
+  ASSERT_TRUE(succeeds(data));
+  EXPECT_THAT(data->facts.left_out,
+              ElementsAre(DatasetFacts::LeftOut{"a table in an archive", 1},
+                          DatasetFacts::LeftOut{"heic, which is not read", 1}));
+  EXPECT_THAT(data->facts.notes, Contains(HasSubstr("metadata.csv and its like are not read")));
+  put(folder / "1.png", picture(20));
+  data = open_dataset(folder.path(), Split::kTrain);
+  ASSERT_TRUE(succeeds(data));
+  EXPECT_EQ(data->count, 1);
+  EXPECT_THAT(data->facts.left_out,
+              ElementsAre(DatasetFacts::LeftOut{"a tar archive beside pictures", 1}));
+  EXPECT_THAT(data->facts.notes, Contains(HasSubstr("left out beside them: x.tar; give one")));
+}
 
 // Pictures of these values; with a class each, the value modulo 3, where `labelled`.
 std::string tar_of(const std::vector<uint8_t>& values, bool labelled = true,
