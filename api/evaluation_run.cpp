@@ -84,7 +84,6 @@ class Evaluation {
 std::string Evaluation::preface() const {
   const std::string kind = kind_of_images(test_);
   return fmt::format(
-      "<!-- written by `ito evaluate`; do not edit -->\n"
       "Distances, precision and recall are between what the classifier in {} sees in samples (its "
       "last block, averaged over pixels: {} numbers) and in {}; ± is a "
       "standard error over {} blocks of seeds. Samples have seeds from 0 on, class = seed modulo "

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "api/output_file.h"
 #include "api/run_report.h"
 #include "apps/command.h"
 #include "base/error.h"
@@ -19,6 +20,8 @@ struct ReportCommand {
   bool json = false;
 };
 
+constexpr OutputFile kReportPage = {".html", "ito", is_own_page};
+
 // report-ONE-OTHER.html in the folder of the call.
 std::string page_of_several(const std::vector<std::string>& names) {
   std::string page = "report";
@@ -28,8 +31,7 @@ std::string page_of_several(const std::vector<std::string>& names) {
 }
 
 Status check(ReportCommand& c) {
-  if (!c.out.empty() && Path(c.out).extension() != ".html")
-    return invalid_argument("--out is {}, expected a name that ends in .html", c.out);
+  if (!c.out.empty()) ITO_TRY(check_ending(kReportPage, "--out", c.out));
   ITO_ASSIGN(c.names, run_names(c.runs));
   // A page that the user named may be replaced by another; one that nobody named may not.
   if (c.out.empty() && c.runs.size() > 1 && file_exists(page_of_several(c.names)))
@@ -39,6 +41,7 @@ Status check(ReportCommand& c) {
 }
 
 Status run(const ReportCommand& c) {
+  if (!c.out.empty()) ITO_TRY(check_replaceable(kReportPage, "--out", c.out));
   std::vector<RunRecord> records;
   Json summaries = Json::array();
   for (size_t i = 0; i < c.runs.size(); ++i) {
