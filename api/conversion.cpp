@@ -1,15 +1,20 @@
 #include "api/conversion.h"
 
+#include <algorithm>
 #include <array>
 #include <set>
 #include <utility>
 
 #include "api/composition.h"
+#include "api/model.h"
+#include "api/output_file.h"
 #include "api/weight_names.h"
 #include "base/error.h"
 #include "base/half.h"
 #include "base/name_list.h"
+#include "io/class_names.h"
 #include "io/json.h"
+#include "io/model_index.h"
 #include "io/network_file.h"
 #include "io/safetensors.h"
 #include "io/weights.h"
@@ -19,7 +24,6 @@ namespace ito {
 namespace {
 
 constexpr const char* kConfig = "config.json";
-constexpr const char* kIndex = "model_index.json";
 
 HostTensor cast(const HostTensor& tensor, HostType type) {
   const std::vector<float> values = to_floats(tensor);
@@ -68,10 +72,10 @@ Status strip_prefix(NetworkFile& file, const std::string& where, Conversion& rep
   return {};
 }
 
-Status convert_component(const Path& source, const Path& out, const std::string& name,
-                         const ConversionOptions& options, Conversion& report) {
-  const Path from = name.empty() ? source : source / name;
-  ITO_ASSIGN(NetworkFile file, read_network(from, true, options.variant));
+// The weights of a variant as they are to be written.
+Result<NetworkFile> read_component(const Path& from, std::string_view variant,
+                                   const ConversionOptions& options, Conversion& report) {
+  ITO_ASSIGN(NetworkFile file, read_network(from, true, variant));
   if (options.prefix.empty()) {
     ITO_TRY(strip_prefix(file, from.string(), report));
   } else {
@@ -79,9 +83,44 @@ Status convert_component(const Path& source, const Path& out, const std::string&
   }
   cast_all(file.weights, options.type);
   count(file.weights, from.string(), report);
+  return file;
+}
+
+// The averages beside the first one, where no variant was chosen; what else is there is named.
+Status convert_averages(const Path& source, const Path& out, const std::string& name,
+                        const ConversionOptions& options, Conversion& report) {
+  const Path from = name.empty() ? source : source / name;
+  if (!options.variant.empty()) return {};
+  ITO_ASSIGN(const std::vector<std::string> variants, weight_variants(from));
+  if (std::find(variants.begin(), variants.end(), "") == variants.end()) return {};
+  std::vector<std::string> others;
+  for (const std::string& variant : variants) {
+    if (variant.empty()) continue;
+    if (!is_average(variant)) {
+      others.push_back(variant);
+      continue;
+    }
+    ITO_ASSIGN(NetworkFile file, read_component(from, variant, options, report));
+    const Path plain = class_of_network(file.network).weights;
+    report.written.push_back(
+        (Path(name) / (plain.stem().string() + "." + variant + plain.extension().string()))
+            .string());
+    ITO_TRY(write_weights(out / name, file.network, std::move(file.weights), variant));
+  }
+  if (!others.empty())
+    report.notes.push_back(fmt::format("{}: the weights of {} are left out; --variant takes one",
+                                       from.string(), joined(others)));
+  return {};
+}
+
+Status convert_component(const Path& source, const Path& out, const std::string& name,
+                         const ConversionOptions& options, Conversion& report) {
+  const Path from = name.empty() ? source : source / name, to = name.empty() ? out : out / name;
+  ITO_ASSIGN(const NetworkFile file, read_component(from, options.variant, options, report));
   report.notes.insert(report.notes.end(), file.notes.begin(), file.notes.end());
   report.written.push_back((Path(name) / class_of_network(file.network).weights).string());
-  return write_network(name.empty() ? out : out / name, file);
+  ITO_TRY(write_network(to, file));
+  return convert_averages(source, out, name, options, report);
 }
 
 Status copy_file(const Path& source, const Path& out, const std::string& name, Conversion& report) {
@@ -95,8 +134,8 @@ Status copy_file(const Path& source, const Path& out, const std::string& name, C
 // model_index.json without the parts that were not converted.
 Status convert_index(const Path& source, const Path& out, const std::set<std::string>& parts,
                      Conversion& report) {
-  if (!file_exists(source / kIndex)) return {};
-  ITO_ASSIGN(Json index, read_json(source / kIndex));
+  if (!file_exists(source / kModelIndex)) return {};
+  ITO_ASSIGN(Json index, read_json(source / kModelIndex));
   std::vector<std::string> absent;
   for (auto& [key, value] : index.items()) {
     const bool component = value.is_array() && value.size() == 2 && !value[0].is_null();
@@ -107,8 +146,8 @@ Status convert_index(const Path& source, const Path& out, const std::set<std::st
   if (!absent.empty())
     report.notes.push_back(fmt::format("{}: {} {} not converted", source.string(), joined(absent),
                                        absent.size() == 1 ? "is" : "are"));
-  report.written.emplace_back(kIndex);
-  return write_file_atomic(out / kIndex, dump_json(index));
+  report.written.emplace_back(kModelIndex);
+  return write_file_atomic(out / kModelIndex, dump_json(index));
 }
 
 Status convert_folder(const Path& source, const Path& out, const ConversionOptions& options,
@@ -128,6 +167,11 @@ Status convert_folder(const Path& source, const Path& out, const ConversionOptio
         source.string(), denoiser_configs(), kConfig);
   for (const char* name : {"scheduler/scheduler_config.json", "scheduler_config.json"})
     ITO_TRY(copy_file(source, out, name, report));
+  ITO_ASSIGN(const std::optional<ClassNames> classes, read_class_names(source));
+  if (classes) {
+    report.written.emplace_back(kClassesFile);
+    ITO_TRY(write_class_names(out, *classes));
+  }
   return convert_index(source, out, parts, report);
 }
 
@@ -139,6 +183,11 @@ Result<Conversion> convert_model(const Path& source, const Path& out,
   if (file_exists(out) || folder_exists(out))
     return invalid_argument("{} is there already; choose another name", out.string());
   if (folder_exists(source)) {
+    if (is_called_as_files_are(out))
+      return invalid_argument(
+          "{} is a folder and becomes one, but {} is called as files are; leave {} out, or write "
+          "{}/",
+          source.string(), out.string(), out.extension().string(), out.string());
     ITO_TRY(write_folder_atomic(
         out, [&](const Path& fresh) { return convert_folder(source, fresh, options, report); }));
     return report;

@@ -28,8 +28,10 @@ struct Conversion {
 
 // `source`: a pipeline's or model's folder, which becomes the folder `out`, or a file
 // (.safetensors, .bin, .pt, .ckpt), which becomes the file `out`, a .safetensors. Atomic. Of a
-// pipeline the networks that Ito runs and the scheduler are written; what else it has is named in a
-// note. Errors: as of load_model and read_tensors; an `out` that is there already.
+// pipeline the networks that Ito runs, with the averages that lie beside their weights, the
+// scheduler and the names of the classes are written; what else it has is named in a note. Errors:
+// as of load_model and read_tensors; an `out` that is there already, or is called as a file is
+// where it would be a folder.
 Result<Conversion> convert_model(const Path& source, const Path& out,
                                  const ConversionOptions& options);
 

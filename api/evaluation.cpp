@@ -34,8 +34,9 @@ Result<FeatureSet> Evaluator::features_of(const ImageDataset& data, int64_t coun
   const Shape& shape = features_->shape();
   const int h = static_cast<int>(shape[1]), w = static_cast<int>(shape[2]);
   if (data.c != shape[3] || data.h > h || data.w > w)
-    return invalid_argument("{}x{}x{} images are judged, the data set's are {}x{}x{}", h, w,
-                            shape[3], data.h, data.w, data.c);
+    return invalid_argument("{}x{}x{} images are judged, the {} in {} are {}x{}x{}{}", h, w,
+                            shape[3], kind_of_images(data), data.facts.from.string(), data.h,
+                            data.w, data.c, channels_remedy(data.c, shape[3]));
   FeatureSet set(features_->count());
   count = std::min(count, data.count);
   // Of all images too the order is drawn: what is said of parts of the set, its blocks and as many

@@ -36,6 +36,7 @@ class Evaluation {
 
  private:
   Status read();
+  Status read_judges();
   Status evaluate(const std::string& name, const Model& model,
                   const std::optional<ClassNames>& names);
   Result<Json> likelihood(const std::string& name, const Model& model, const Json& identity);
@@ -53,6 +54,8 @@ class Evaluation {
   // The variant asked for, where a judge's folder has it.
   Result<std::string> variant_in(const Path& folder) const;
   std::string preface() const;
+  // Whose features sets are compared by.
+  const Component& judge() const { return features_ ? *features_ : *classifier_; }
   const Path& features_folder() const {
     return job_.features.empty() ? job_.classifier : job_.features;
   }
@@ -81,7 +84,6 @@ class Evaluation {
 std::string Evaluation::preface() const {
   const std::string kind = kind_of_images(test_);
   return fmt::format(
-      "<!-- written by `ito evaluate`; do not edit -->\n"
       "Distances, precision and recall are between what the classifier in {} sees in samples (its "
       "last block, averaged over pixels: {} numbers) and in {}; ± is a "
       "standard error over {} blocks of seeds. Samples have seeds from 0 on, class = seed modulo "
@@ -231,22 +233,7 @@ Result<std::string> Evaluation::variant_in(const Path& folder) const {
   return std::string();
 }
 
-// Whatever the job names, so that what cannot be read is said before anything is computed. Models
-// are read again when their turn comes: not all of them may have room together.
-Status Evaluation::read() {
-  ITO_TRY(table_.load());
-  if (job_.held_out.empty()) {
-    ITO_ASSIGN(train_, open_dataset(job_.data, Split::kTrain, job_.dataset));
-    ITO_ASSIGN(test_, open_dataset(job_.data, Split::kTest, job_.dataset));
-  } else {
-    ITO_ASSIGN(test_, open_held_out(job_.held_out, job_.data, &train_));
-  }
-  for (const ImageDataset* data : {&train_, &test_}) {
-    note(describe(*data, kind_of_images(*data)));
-    for (const std::string& text : data->facts.notes) note("note: " + text);
-  }
-  if (test_.facts.part == "all")
-    note("note: the data have no test part; samples are compared with all images");
+Status Evaluation::read_judges() {
   if (!job_.classifier.empty()) {
     ITO_ASSIGN(const std::string variant, variant_in(job_.classifier));
     ITO_ASSIGN(classifier_, load_classifier(job_.classifier, variant));
@@ -257,6 +244,27 @@ Status Evaluation::read() {
     for (const std::string& text : model.notes) note("note: " + text);
     features_ = std::move(model);
   }
+  return {};
+}
+
+// Whatever the job names, so that what cannot be read is said before anything is computed. Models
+// are read again when their turn comes: not all of them may have room together.
+Status Evaluation::read() {
+  ITO_TRY(table_.load());
+  ITO_TRY(read_judges());
+  if (job_.held_out.empty()) {
+    const DatasetOptions options = as_network_takes(job_.dataset, judge().network);
+    ITO_ASSIGN(train_, open_dataset(job_.data, Split::kTrain, options));
+    ITO_ASSIGN(test_, open_dataset(job_.data, Split::kTest, options));
+  } else {
+    ITO_ASSIGN(test_, open_held_out(job_.held_out, job_.data, job_.dataset.reading, &train_));
+  }
+  for (const ImageDataset* data : {&train_, &test_}) {
+    note(describe(*data, kind_of_images(*data)));
+    for (const std::string& text : data->facts.notes) note("note: " + text);
+  }
+  if (test_.facts.part == "all")
+    note("note: the data have no test part; samples are compared with all images");
   for (const auto& [name, folder] : job_.models) {
     ITO_TRY(load_scheduled_model(folder, job_.variant));
     ITO_TRY(read_class_names(folder));
@@ -267,8 +275,7 @@ Status Evaluation::read() {
 Result<EvaluationResult> Evaluation::run() {
   ITO_TRY(read());
   ITO_ASSIGN(device_, open_device_());
-  ITO_ASSIGN(evaluator_, Evaluator::create(*device_, features_ ? *features_ : *classifier_,
-                                           features_folder().string(),
+  ITO_ASSIGN(evaluator_, Evaluator::create(*device_, judge(), features_folder().string(),
                                            classifier_ ? &*classifier_ : nullptr, job_.judging));
   ITO_TRY(evaluator_->set_reference(test_, job_.reference));
   ITO_ASSIGN(const SetScore real, evaluator_->score_of(train_, job_.samples));

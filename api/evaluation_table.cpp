@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "api/output_file.h"
 #include "base/error.h"
 
 namespace ito {
@@ -13,6 +14,12 @@ namespace {
 constexpr const char *kRowKey = "key", *kModel = "model", *kSampler = "sampler",
                      *kRefused = "refused", *kByClass = "recognised_by_class";
 constexpr const char* kNothing = "–";
+
+// How a table begins, by which it is known.
+constexpr const char* kMarkdownHead = "<!-- written by `ito evaluate`; do not edit -->\n";
+
+constexpr OutputFile kMarkdown = {
+    ".md", "ito evaluate", [](const Path& path) { return begins_with(path, kMarkdownHead); }};
 
 struct Column {
   const char *value, *error;  // members of a row; error may be null
@@ -126,7 +133,12 @@ EvaluationTable::EvaluationTable(const Path& markdown) : markdown_(markdown), js
   json_.replace_extension(".json");
 }
 
+Status EvaluationTable::check_name(const std::string& option, const Path& markdown) {
+  return check_ending(kMarkdown, option, markdown);
+}
+
 Status EvaluationTable::load() {
+  ITO_TRY(check_replaceable(kMarkdown, "--out", markdown_));
   if (!file_exists(json_)) return {};
   ITO_ASSIGN(const Json json, read_json(json_));
   if (!json.is_object() || !json.contains("rows") || !json["rows"].is_array())
@@ -167,7 +179,7 @@ std::string EvaluationTable::text(const std::string& preface) const {
       columns.push_back(&column);
   std::vector<std::string> titles = {kModel, kSampler};
   for (const Column* column : columns) titles.push_back(column->title);
-  std::string text = preface + "\n" + head_of(titles), refused;
+  std::string text = kMarkdownHead + preface + "\n" + head_of(titles), refused;
   for (const Json& row : rows_) {
     if (row.contains(kRefused)) {
       refused += fmt::format("- {}, {}: {}\n", row[kModel].get<std::string>(),

@@ -24,7 +24,11 @@ class EvaluationTable {
   // markdown: the file to write; the JSON has its name with another ending.
   explicit EvaluationTable(const Path& markdown);
 
-  // Reads the rows of an earlier call. Errors: kCorrupt for a file that is no such table.
+  // Whether a file may be called so. Error kInvalidArgument naming `option`.
+  static Status check_name(const std::string& option, const Path& markdown);
+
+  // Reads the rows of an earlier call. Errors: kCorrupt for a JSON file that is no such table;
+  // kInvalidArgument for a Markdown file that is none.
   Status load();
   // The row of this key from an earlier call, or null. A row's "key" is what its numbers depend on.
   const Json* find(const Json& key) const;

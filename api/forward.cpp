@@ -1,5 +1,7 @@
 #include "api/forward.h"
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +13,7 @@
 #include "graph/builder.h"
 #include "graph/compile.h"
 #include "io/layout.h"
+#include "io/safetensors.h"
 #include "nn/train_step.h"
 
 namespace ito {
@@ -18,6 +21,8 @@ namespace {
 
 using forward_input::kSample, forward_input::kTimestep, forward_input::kTarget;
 constexpr const char* kGradient = "gradient";
+// Of a network; of an autoencoder (api/autoencoder.cpp).
+constexpr const char* kOutputNames[] = {"out", "moments", "decoded"};
 
 // Of inputs that check_forward_inputs has looked at.
 Status write_conditionings(Executor& executor, const Signature& signature,
@@ -93,6 +98,13 @@ Status check_forward(const Model& model, const TensorFile& inputs, bool gradient
     ITO_TRY(check_precision(gradients, multiply));
   }
   return check_forward_inputs(model, inputs, gradients, where);
+}
+
+bool is_forward_output(const Path& path) {
+  const auto file = read_safetensors(path);
+  if (!file.ok() || file->tensors.contains(kSample)) return false;
+  return std::any_of(std::begin(kOutputNames), std::end(kOutputNames),
+                     [&](const char* name) { return file->tensors.contains(name); });
 }
 
 Result<Plan> forward_plan(const Network& network, const Shape& shape, int64_t context_length,

@@ -26,6 +26,10 @@ Status check_forward(const Model& model, const TensorFile& inputs, bool gradient
 Result<TensorFile> forward(vk::Device& device, const Model& model, const TensorFile& inputs,
                            bool gradients, std::string_view where, DType multiply = DType::kF32);
 
+// Whether a file holds tensors as forward() gives them: an "out", or of an autoencoder "moments" or
+// "decoded", without the "sample" of inputs.
+bool is_forward_output(const Path& path);
+
 // The plan that forward() runs for samples of this shape [n,h,w,c], with contexts of that many
 // states.
 Result<Plan> forward_plan(const Network& network, const Shape& shape, int64_t context_length,

@@ -79,11 +79,38 @@ std::string merged_option(const Json& value) {
   return value.is_string() ? value.get<std::string>() : dump_json_line(value);
 }
 
+// Whether two tensors differ in nothing but how many rows they have.
+bool same_but_rows(const Parameter& a, const Parameter& b) {
+  const Shape &x = a.spec.foreign_shape, &y = b.spec.foreign_shape;
+  if (x.rank() != y.rank() || x.rank() < 1) return false;
+  for (int axis = 1; axis < x.rank(); ++axis)
+    if (x[axis] != y[axis]) return false;
+  return true;
+}
+
+// Row k, as PyTorch has it, of the parameter `to` of `weights` becomes row rows[k] of `from`.
+void copy_rows(const std::vector<float>& model, const Parameter& from,
+               const std::vector<std::optional<uint32_t>>& rows, const Parameter& to,
+               std::vector<float>& weights) {
+  std::vector<float> foreign(static_cast<size_t>(from.numel()));
+  for_each_element(from.spec, [&](int64_t internal, int64_t element) {
+    foreign[static_cast<size_t>(element)] = model[static_cast<size_t>(from.offset + internal)];
+  });
+  const int64_t width = to.numel() / to.spec.foreign_shape[0];
+  for_each_element(to.spec, [&](int64_t internal, int64_t element) {
+    const auto& row = rows[static_cast<size_t>(element / width)];
+    if (row)
+      weights[static_cast<size_t>(to.offset + internal)] =
+          foreign[static_cast<size_t>(*row * width + element % width)];
+  });
+}
+
 }  // namespace
 
 Result<InitialModel> open_initial_model(const std::string& folder, std::string_view variant) {
   InitialModel initial{.folder = folder, .model = {}};
   ITO_ASSIGN(initial.model, load_model(folder, variant));
+  ITO_ASSIGN(initial.classes, read_class_names(folder));
   const Network& network = initial.model.network;
   if (initial.model.decoder || file_exists(Path(folder) / ".." / "vae" / "config.json"))
     return unsupported(
@@ -199,8 +226,11 @@ Result<Network> initial_network(const InitialModel& initial, const NetworkOption
     return unsupported("{}: a network {}, expected one of images", initial.folder, model.row());
   const Signature& signature = model.signature();
   if (signature.in_channels != needs.in_channels)
-    return invalid_argument("the images have {} channels, but {} takes {}", needs.in_channels,
-                            initial.folder, signature.in_channels);
+    return invalid_argument(
+        "the images have {} channels, but {} takes {}{}; or start from a model of {} channels, or "
+        "leave --init out for a new network",
+        needs.in_channels, initial.folder, signature.in_channels,
+        channels_remedy(needs.in_channels, signature.in_channels), needs.in_channels);
   if (signature.out_channels != needs.out_channels)
     return invalid_argument("the objective wants {} output channels, but {} has {}",
                             needs.out_channels, initial.folder, signature.out_channels);
@@ -221,24 +251,44 @@ SchedulerConfig kept_scheduler(const InitialModel* initial, const SchedulerConfi
 }
 
 Result<std::vector<float>> initial_weights(const InitialModel& initial, const Network& network,
-                                           uint64_t seed, std::vector<std::string>& notes) {
+                                           const ClassNames& classes, uint64_t seed,
+                                           std::vector<std::string>& notes) {
   const ParameterSet& from = initial.model.network.set();
   const ParameterSet& set = network.set();
   const std::string_view of_classes = training_of(network).class_parameters;
   std::vector<float> weights = initial_parameters(set, seed);
+  std::string of_rows;  // what was said of the rows, which is so of every table
   for (const Parameter& parameter : set.parameters()) {
     const Parameter* source = from.find(parameter.name);
-    if (source != nullptr && source->spec.foreign_shape == parameter.spec.foreign_shape) {
+    const bool table = !of_classes.empty() && parameter.name.find(of_classes) != std::string::npos;
+    if (table && source != nullptr && same_but_rows(*source, parameter)) {
+      const auto rows =
+          class_rows(initial.classes, static_cast<uint32_t>(source->spec.foreign_shape[0]), classes,
+                     static_cast<uint32_t>(parameter.spec.foreign_shape[0]));
+      if (rows) {
+        copy_rows(initial.model.weights, *source, rows->from, parameter, weights);
+        if (!rows->note.empty() && rows->note != of_rows)
+          notes.push_back(fmt::format("{} begins with the rows of {} {}", parameter.name,
+                                      initial.folder, rows->note));
+        of_rows = rows->note;
+        continue;
+      }
+    } else if (source != nullptr && source->spec.foreign_shape == parameter.spec.foreign_shape) {
       const auto begin = initial.model.weights.begin() + source->offset;
       std::copy(begin, begin + source->numel(), weights.begin() + parameter.offset);
       continue;
     }
     const std::string found = source == nullptr ? "none" : source->spec.foreign_shape.to_string();
-    if (of_classes.empty() || parameter.name.find(of_classes) == std::string::npos)
+    if (!table)
       return invalid_argument("tensor {} would have shape {}, and {} has {}", parameter.name,
                               parameter.spec.foreign_shape.to_string(), initial.folder, found);
-    notes.push_back(fmt::format("{} is drawn anew: it has shape {}, and {} has {}", parameter.name,
-                                parameter.spec.foreign_shape.to_string(), initial.folder, found));
+    const std::string wanted = parameter.spec.foreign_shape.to_string();
+    notes.push_back(
+        found == wanted
+            ? fmt::format("{} is drawn anew: nothing says which classes the rows of {} are",
+                          parameter.name, initial.folder)
+            : fmt::format("{} is drawn anew: it has shape {}, and {} has {}", parameter.name,
+                          wanted, initial.folder, found));
   }
   for (const Parameter& source : from.parameters())
     if (set.find(source.name) == nullptr)

@@ -4,18 +4,21 @@
 // configuration its weights. Not for reading models (api/model.h).
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "api/model.h"
 #include "api/training_options.h"
+#include "io/class_names.h"
 
 namespace ito {
 
 struct InitialModel {
-  std::string folder;  // as it was named
-  Model model;         // without weights where a run goes on, which has its own
+  std::string folder;                      // as it was named
+  Model model;                             // without weights where a run goes on, which has its own
+  std::optional<ClassNames> classes = {};  // of the model; where a run goes on not looked at
 };
 
 // Errors: as of load_whole_model; a model that no training of images can start from.
@@ -44,10 +47,12 @@ Result<Network> initial_network(const InitialModel& initial, const NetworkOption
 // `made`.
 SchedulerConfig kept_scheduler(const InitialModel* initial, const SchedulerConfig& made);
 
-// What training begins with, [network.set().size()]: the model's tensors by name. Those of another
-// shape or that it lacks are drawn by `seed` and told in `notes` where they depend on the classes;
-// any other is an error.
+// What training begins with, [network.set().size()]: the model's tensors by name, and of those that
+// have a row per class the rows of the same classes (io/class_names.h). What the model lacks of
+// these is drawn by `seed` and told in `notes`; any other tensor of another shape is an error.
+// `classes`: of the images.
 Result<std::vector<float>> initial_weights(const InitialModel& initial, const Network& network,
-                                           uint64_t seed, std::vector<std::string>& notes);
+                                           const ClassNames& classes, uint64_t seed,
+                                           std::vector<std::string>& notes);
 
 }  // namespace ito

@@ -2,10 +2,30 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "api/output_file.h"
+
 namespace ito {
+namespace {
+
+constexpr const char* kImageColumns =
+    "image,label,log_density,bits_per_dim,probe_error,evaluations,rejections\n";
+constexpr const char* kTimestepColumns =
+    "timestep,term,standard_error,rate,rate_standard_error,distortion,"
+    "distortion_standard_error\n";
+constexpr const char* kLineColumns = "line,difference,integration_error,points\n";
+
+}  // namespace
+
+bool is_likelihood_table(const Path& path) {
+  const char* const kinds[] = {kImageColumns, kTimestepColumns, kLineColumns};
+  return std::any_of(std::begin(kinds), std::end(kinds),
+                     [&](const char* columns) { return begins_with(path, columns); });
+}
 
 std::string likelihood_table(std::span<const ImageLikelihood> images, const ImageDataset& data) {
-  std::string text = "image,label,log_density,bits_per_dim,probe_error,evaluations,rejections\n";
+  std::string text = kImageColumns;
   for (const ImageLikelihood& image : images) {
     const std::string label =
         data.labels ? std::to_string((*data.labels)[static_cast<size_t>(image.image)]) : "";
@@ -16,9 +36,7 @@ std::string likelihood_table(std::span<const ImageLikelihood> images, const Imag
 }
 
 std::string rate_distortion_table(std::span<const RateDistortion> curve) {
-  std::string text =
-      "timestep,term,standard_error,rate,rate_standard_error,distortion,"
-      "distortion_standard_error\n";
+  std::string text = kTimestepColumns;
   for (const RateDistortion& row : curve)
     text +=
         fmt::format("{},{:.6f},{:.6f},{:.6f},{:.6f},{:.4f},{:.4f}\n", row.timestep, row.term.mean,
@@ -28,7 +46,7 @@ std::string rate_distortion_table(std::span<const RateDistortion> curve) {
 }
 
 std::string line_table(std::span<const LogDensityDifference> lines, int64_t first) {
-  std::string text = "line,difference,integration_error,points\n";
+  std::string text = kLineColumns;
   for (size_t i = 0; i < lines.size(); ++i)
     text += fmt::format("{},{:.6f},{:.2e},{}\n", first + static_cast<int64_t>(i), lines[i].value,
                         lines[i].integration_error, lines[i].points);

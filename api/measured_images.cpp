@@ -25,7 +25,9 @@ constexpr MeasuredPart kMeasuredParts[] = {
      }},
     {{"held-out", "images that the run in --model held out of the data set", "", ""},
      true,
-     [](const ImageSource& source) { return open_held_out(source.model, source.path); }},
+     [](const ImageSource& source) {
+       return open_held_out(source.model, source.path, source.dataset.reading);
+     }},
 };
 
 void tell(const ImageSource& source, const MeasuredPart& part, const ImageDataset& data,
@@ -41,13 +43,19 @@ void tell(const ImageSource& source, const MeasuredPart& part, const ImageDatase
 
 std::span<const MeasuredPart> measured_parts() { return kMeasuredParts; }
 
-Result<ImageDataset> open_measured_images(const ImageSource& source, const Shape& image,
+Result<ImageDataset> open_measured_images(const ImageSource& given, const Shape& image,
                                           const ImageNotes& notes) {
-  ITO_ASSIGN(const MeasuredPart* part, row_called(measured_parts(), source.part, "--split"));
+  ITO_ASSIGN(const MeasuredPart* part, row_called(measured_parts(), given.part, "--split"));
+  ImageSource source = given;
+  if (image[2] == 3) source.dataset.channels = 3;  // of grey ones, too
   ITO_ASSIGN(ImageDataset data, part->open(source));
   tell(source, *part, data, notes);
   ITO_ASSIGN(const std::optional<ClassNames> names, read_class_names(source.model));
   ITO_TRY(match_classes(data, names));
+  if (data.c != image[2])
+    return invalid_argument("the {} in {} have {} channel{}, the model's {}{}",
+                            kind_of_images(data), data.facts.from.string(), data.c,
+                            data.c == 1 ? "" : "s", image[2], channels_remedy(data.c, image[2]));
   const int64_t h = image[0], w = image[1];
   if (data.h > h || data.w > w)
     return invalid_argument(

@@ -36,8 +36,9 @@ struct ImageNotes {
 };
 
 // A part of a data set at the model's size `image` [h, w, c]; images that are smaller are padded
-// with black as in training. Their classes are the model's where both have names. Errors: as of
-// reading; larger images.
+// with black as in training, and grey ones become coloured for a model of colour. Their classes are
+// the model's where both have names. Errors: as of reading; larger images; coloured ones, where the
+// model is grey.
 Result<ImageDataset> open_measured_images(const ImageSource& source, const Shape& image,
                                           const ImageNotes& notes = {});
 // The same where the source may be one picture, which must be as large as the model's images. Error

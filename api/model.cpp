@@ -32,10 +32,12 @@ bool keeps_schedule(const Network& network, const NetworkClass& entry) {
   return !entry.diffusers && network.signature().told_time();
 }
 
-Result<SchedulerConfig> kept_schedule(const NetworkFile& file, const std::string& where) {
+Result<SchedulerConfig> kept_schedule(const NetworkFile& file, const std::string& where,
+                                      std::vector<std::string>& notes) {
   if (!file.extra.contains(kNoiseSchedule))
     return corrupt("{}: key '{}' is missing", where, kNoiseSchedule);
-  return parse_scheduler_config(file.extra[kNoiseSchedule], where + ": " + kNoiseSchedule);
+  return parse_scheduler_config(file.extra[kNoiseSchedule], where + ": " + kNoiseSchedule,
+                                {.named = {}, .notes = &notes});
 }
 
 // The network of a file with its weights.
@@ -198,7 +200,8 @@ Result<Model> load_model(const Path& folder, std::string_view variant) {
   }
   if (parts_of(file.denoiser.network) == nullptr &&
       keeps_schedule(model.network, class_of_network(file.denoiser.network))) {
-    ITO_ASSIGN(model.scheduler, kept_schedule(file.denoiser, (folder / "config.json").string()));
+    ITO_ASSIGN(model.scheduler,
+               kept_schedule(file.denoiser, (folder / "config.json").string(), model.notes));
     model.scheduler_missing = false;
   }
   return model;
@@ -210,6 +213,8 @@ Result<Model> load_whole_model(const Path& folder, std::string_view variant) {
   return model;
 }
 
+bool is_average(std::string_view variant) { return variant.starts_with(kAverageVariant); }
+
 Result<std::string> variant_of_average(const Path& folder, const std::string& decay) {
   ITO_ASSIGN(const Model model, load_model(folder));
   if (model.average == decay) return std::string();
@@ -218,7 +223,7 @@ Result<std::string> variant_of_average(const Path& folder, const std::string& de
   std::vector<std::string> there;
   if (!model.average.empty()) there.push_back(model.average);
   for (const std::string& variant : variants) {
-    if (!variant.starts_with(kAverageVariant)) continue;
+    if (!is_average(variant)) continue;
     const std::string found = variant.substr(kAverageVariant.size());
     if (found == decay) return variant;
     there.push_back(found);

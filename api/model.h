@@ -60,6 +60,9 @@ Result<Model> load_whole_model(const Path& folder, std::string_view variant = {}
 // scheduler.
 Result<Model> load_scheduled_model(const Path& folder, std::string_view variant = {});
 
+// Whether a variant of weights is an average as a run keeps it beside its first ("ema-0.9999").
+bool is_average(std::string_view variant);
+
 // The variant of a run's weights that is its average of a decay, "0.9999"; empty: they are what
 // load_model reads. Error kNotFound naming the averages that are there.
 Result<std::string> variant_of_average(const Path& folder, const std::string& decay);

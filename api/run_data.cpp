@@ -27,17 +27,17 @@ std::string fingerprint_of(const ImageDataset& data) {
   return fmt::format("{:016x}", hash);
 }
 
+// How a run reads its data to draw from them; grey pictures become what the model that it starts
+// from takes.
+DatasetOptions as_drawn(DatasetOptions options, const InitialModel* initial) {
+  if (initial != nullptr) options = as_network_takes(options, initial->model.network);
+  options.reading.drawn = true;
+  return options;
+}
+
 // How the data are read: as the run's run.json says, or as this call asks.
-Result<DatasetOptions> dataset_choice(const RunOptions& run, const RunFile* stored,
-                                      const InitialModel* initial) {
-  if (stored == nullptr) {
-    DatasetOptions options = run.dataset;
-    // Grey pictures become what the model takes.
-    if (initial != nullptr && options.channels == 0 &&
-        initial->model.network.signature().in_channels == 3)
-      options.channels = 3;
-    return options;
-  }
+Result<DatasetOptions> dataset_choice(const RunOptions& run, const RunFile* stored) {
+  if (stored == nullptr) return run.dataset;
   DatasetOptions asked = run.dataset;
   if (asked.channels == 0) asked.channels = stored->dataset.channels;
   if (run.dataset_given && asked != stored->dataset)
@@ -131,12 +131,21 @@ int64_t steps_of(const RunOptions& run, const TrainingOptions& options, int64_t 
 
 }  // namespace
 
-Result<ImageDataset> open_held_out(const Path& run, const Path& data, ImageDataset* rest) {
+DatasetOptions as_network_takes(DatasetOptions options, const Network& network) {
+  if (options.channels == 0 && network.signature().in_channels == 3) options.channels = 3;
+  return options;
+}
+
+Result<ImageDataset> open_held_out(const Path& run, const Path& data, const DatasetReading& reading,
+                                   ImageDataset* rest) {
   ITO_ASSIGN(const std::optional<RunFile> stored, read_run_file(run));
   if (!stored || stored->held_out == 0)
     return invalid_argument("{} {}, so there are no held-out images", run.string(),
                             stored ? "was trained on all images" : "is no run of ito train");
-  ITO_ASSIGN(ImageDataset train, open_dataset(data, Split::kTrain, stored->dataset));
+  DatasetOptions options = stored->dataset;
+  options.reading = reading;
+  options = as_drawn(std::move(options), stored->initial ? &*stored->initial : nullptr);
+  ITO_ASSIGN(ImageDataset train, open_dataset(data, Split::kTrain, options));
   if (fingerprint_of(train) != stored->fingerprint)
     return invalid_argument("the images in {} are not those that the run in {} was trained on",
                             data.string(), run.string());
@@ -145,15 +154,15 @@ Result<ImageDataset> open_held_out(const Path& run, const Path& data, ImageDatas
     return corrupt("{}: {} images were held out of {}", run.string(), stored->held_out,
                    train.count);
   if (rest != nullptr) *rest = std::move(train);
-  return std::move(*held);
+  return cut_in_the_middle(*held);
 }
 
 Result<std::unique_ptr<RunData>> open_run_data(const RunOptions& run, const RunFile* stored,
                                                const InitialModel* initial,
                                                TrainingOptions& options) {
   auto data = std::make_unique<RunData>();
-  ITO_ASSIGN(data->options, dataset_choice(run, stored, initial));
-  data->options.reading.drawn = true;
+  ITO_ASSIGN(data->options, dataset_choice(run, stored));
+  data->options = as_drawn(std::move(data->options), initial);
   ITO_ASSIGN(data->train, open_dataset(run.data, Split::kTrain, data->options));
   if (data->train.count < 1) return invalid_argument("{} has no images", run.data.string());
   data->fingerprint = fingerprint_of(data->train);

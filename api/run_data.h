@@ -25,9 +25,16 @@ struct RunData {
   int64_t steps = 0;  // in all, of --steps or --epochs
 };
 
-// The images that a run held out of a data set, read as the run read them; `rest`, if given,
-// becomes those that it was trained on. Errors: no run, one that held none out, other images.
-Result<ImageDataset> open_held_out(const Path& run, const Path& data, ImageDataset* rest = nullptr);
+// The options with the channels that the network takes, where they leave them open: grey pictures
+// become coloured for one of colour. Nothing becomes grey.
+DatasetOptions as_network_takes(DatasetOptions options, const Network& network);
+
+// The images that a run held out of a data set, read as the run read them, with this call's
+// `reading`, and cut in the middle; `rest`, if given, becomes those that it was trained on, which
+// are only drawn. Errors: no run, one that held none out, other images.
+Result<ImageDataset> open_held_out(const Path& run, const Path& data,
+                                   const DatasetReading& reading = {},
+                                   ImageDataset* rest = nullptr);
 
 // Opens the images as the run in run.out was begun (`stored`) or as this call asks, makes the task,
 // and gives `options` what depends on how long the run is. Errors: of the data; options that do not

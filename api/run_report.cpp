@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <set>
 #include <utility>
 
+#include "api/objectives.h"
 #include "api/run_folder.h"
+#include "api/training_options.h"
 #include "base/check.h"
 #include "base/error.h"
 #include "io/checkpoint.h"
@@ -65,6 +68,10 @@ const Json& options_of(const RunRecord& run) {
 // and the share of images that is held out.
 Json settings_of(const RunRecord& run) {
   Json all = options_of(run);
+  // An objective that was chosen by other options is what it is by name.
+  if (const auto options = training_options_from_json(all, run.name); options.ok())
+    if (const auto row = objective_of(*options); row.ok() && all.contains("objective"))
+      all["objective"] = (*row)->name.name;
   const auto pace = run.settings.find("pace");
   if (pace != run.settings.end() && pace->is_object()) all.update(*pace);
   const auto share = run.settings.find("holdout");
@@ -199,12 +206,41 @@ Json run_summary(const RunRecord& run) {
   return summary;
 }
 
-Result<RunRecord> read_run_record(const Path& run) {
+Result<std::vector<std::string>> run_names(const std::vector<Path>& runs) {
+  std::vector<std::vector<std::string>> parts;  // of each path, the last first
+  for (const Path& run : runs) {
+    std::error_code ignored;
+    const Path whole = std::filesystem::absolute(run, ignored).lexically_normal();
+    parts.emplace_back();
+    for (const Path& part : whole.relative_path())
+      if (!part.empty()) parts.back().insert(parts.back().begin(), part.string());
+  }
+  std::vector<std::string> names;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const auto shared = [&](size_t j) {
+      const auto differ =
+          std::mismatch(parts[i].begin(), parts[i].end(), parts[j].begin(), parts[j].end());
+      return static_cast<size_t>(differ.first - parts[i].begin());
+    };
+    size_t length = 1;
+    for (size_t j = 0; j < parts.size(); ++j) {
+      if (j != i && parts[i] == parts[j])
+        return invalid_argument("{} and {} are one run; give each once",
+                                runs[std::min(i, j)].string(), runs[std::max(i, j)].string());
+      if (j != i) length = std::max(length, shared(j) + 1);
+    }
+    Path name;
+    for (size_t k = std::min(length, parts[i].size()); k-- > 0;) name /= parts[i][k];
+    names.push_back(name.empty() ? runs[i].string() : name.string());
+  }
+  return names;
+}
+
+Result<RunRecord> read_run_record(const Path& run, const std::string& name) {
   if (!folder_exists(run) || !file_exists(run / kRunFile))
     return not_found("{} is no run of ito train: it has no {}", run.string(), kRunFile);
   RunRecord record;
-  record.name = (run / ".").lexically_normal().parent_path().filename().string();
-  if (record.name.empty()) record.name = run.string();
+  record.name = name;
   ITO_ASSIGN(record.settings, read_json(run / kRunFile));
   if (!record.settings.is_object())
     return corrupt("{}: expected a JSON object", (run / kRunFile).string());
@@ -275,7 +311,8 @@ Report run_report(const std::vector<RunRecord>& runs) {
 }
 
 Status write_run_report(const Path& run) {
-  ITO_ASSIGN(RunRecord record, read_run_record(run));
+  ITO_ASSIGN(const std::vector<std::string> names, run_names({run}));
+  ITO_ASSIGN(RunRecord record, read_run_record(run, names[0]));
   std::vector<RunRecord> one;
   one.push_back(std::move(record));
   return write_file_atomic(run / kReportFile, html_page(run_report(one)));

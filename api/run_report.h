@@ -17,7 +17,7 @@ namespace ito {
 
 // What the files of a run's folder say.
 struct RunRecord {
-  std::string name;               // the folder's
+  std::string name;               // the folder's, and those above it where others are called so
   Json settings;                  // run.json
   Json trainer = Json::object();  // of the newest checkpoint: device, step, seconds
   std::vector<Json> metrics;      // rows of metrics.jsonl
@@ -26,8 +26,12 @@ struct RunRecord {
 };
 inline constexpr size_t kMostSampleGrids = 12;
 
-// Errors: kNotFound where the folder is no run; files that are damaged.
-Result<RunRecord> read_run_record(const Path& run);
+// What runs are called beside each other: of each folder the shortest end of its path that no other
+// has. Error kInvalidArgument: one is there twice.
+Result<std::vector<std::string>> run_names(const std::vector<Path>& runs);
+
+// `name`: what it is called. Errors: kNotFound where the folder is no run; files that are damaged.
+Result<RunRecord> read_run_record(const Path& run, const std::string& name);
 
 // The last value of a column of the metrics, or null.
 Json last_value(const RunRecord& run, const std::string& column);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "api/output_file.h"
 #include "base/error.h"
 #include "io/image.h"
 #include "io/png.h"
@@ -16,11 +17,8 @@ Result<SampleFiles> SampleFiles::open(SampleFilesOptions options,
   files.options_ = std::move(options);
   const Path& out = files.options_.out;
   if (!files.form_->is_folder()) {
-    if (file_exists(out) && !files.form_->is_own(out))
-      return invalid_argument(
-          "{} is there already and was not written by ito sample; move it away or choose another "
-          "--out",
-          out.string());
+    ITO_TRY(check_replaceable({files.form_->ending, "ito sample", files.form_->is_own}, "--out",
+                              out, files.options_.inputs));
     const Path parent = out.parent_path();
     if (!parent.empty()) ITO_TRY(make_folders(parent));
     return files;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <vector>
 
 #include "api/sample_forms.h"
@@ -18,15 +19,17 @@ namespace ito {
 struct SampleFilesOptions {
   Path out;
   SampleIdentity images = {};
-  int columns = 0;              // of a grid; 0: about square
-  const char* name = "images";  // of the numbers in a file
-  bool all = false;             // make images that are there already, too
+  int columns = 0;                       // of a grid; 0: about square
+  const char* name = "images";           // of the numbers in a file
+  bool all = false;                      // make images that are there already, too
+  std::vector<std::string> inputs = {};  // files that are read; may be empty names
 };
 
 class SampleFiles {
  public:
   // Makes the folder, and takes out of `requests` the images that are there already. Errors: a file
-  // of an image's name that `ito sample` did not write, which stays; one image asked for twice.
+  // of an image's name that `ito sample` did not write, which stays; one file of all that is an
+  // input; one image asked for twice.
   static Result<SampleFiles> open(SampleFilesOptions options, std::vector<SampleRequest>& requests);
 
   size_t skipped() const { return skipped_; }    // there already

@@ -1,9 +1,8 @@
 #include "api/sample_forms.h"
 
 #include <algorithm>
-#include <cctype>
 
-#include "api/sample_identity.h"
+#include "api/output_file.h"
 #include "base/error.h"
 #include "base/name_list.h"
 #include "io/class_names.h"
@@ -18,11 +17,6 @@ namespace {
 
 Status write_grid(const SampleCollection& all) {
   return write_png(all.out, grid_from_floats(all.images, all.shape, all.columns), &all.settings);
-}
-
-bool is_own_grid(const Path& path) {
-  const auto settings = read_png_settings(path);
-  return settings.ok() && is_own(*settings);
 }
 
 // The images as numbers, NCHW, and what tells them apart.
@@ -66,7 +60,7 @@ bool is_own_tensors(const Path& path) {
 
 constexpr SampleForm kFolder = {"", "a folder", false, nullptr, nullptr};
 constexpr SampleForm kFiles[] = {
-    {".png", "FILE.png", false, write_grid, is_own_grid},
+    {".png", "FILE.png", false, write_grid, is_own_picture},
     {".npz", "FILE.npz", true, write_arrays, is_own_arrays},
     {".safetensors", "FILE.safetensors", true, write_tensors, is_own_tensors},
 };
@@ -90,9 +84,7 @@ Result<const SampleForm*> sample_form(const Path& out) {
     if (ending == form.ending) return &form;
     expected.push_back(form.written);
   }
-  const bool letters =
-      ending.size() > 1 && std::isalpha(static_cast<unsigned char>(ending[1])) != 0;
-  if (!letters) return &kFolder;
+  if (!is_called_as_files_are(out)) return &kFolder;
   return invalid_argument("--out is {}, expected {} or {}; {}/ is a folder", out.string(),
                           joined(expected), kFolder.written, out.string());
 }

@@ -27,6 +27,13 @@ constexpr const char* kAllClasses = "all";
 constexpr double kSecondsBetweenLooks = 2;
 constexpr size_t kMostWriters = 8;
 
+// The files that a job reads besides models.
+std::vector<std::string> inputs_of(const SampleJob& job) {
+  const ControlFiles& control = job.control;
+  return {control.initial,  control.latents,     control.inpaint, control.mask,
+          control.colorize, control.observation, job.context,     job.negative_context};
+}
+
 class SampleCall {
  public:
   SampleCall(const DeviceOpener& open_device, const Model& model, const SampleJob& job,
@@ -293,7 +300,8 @@ Status SampleCall::open_files() {
                                         .images = identity(),
                                         .columns = job_.columns,
                                         .name = inverts(job_.options.sampler) ? kLatents : "images",
-                                        .all = !job_.classifier.empty()},  // the score needs them
+                                        .all = !job_.classifier.empty(),  // the score needs them
+                                        .inputs = inputs_of(job_)},
                                        requests_));
   if (files_->replaced() > 0)
     note(fmt::format("{} images in {} are of another model or other settings and are made anew",

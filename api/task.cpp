@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/name_list.h"
 #include "base/name_pattern.h"
+#include "io/class_names.h"
 
 namespace ito {
 namespace {
@@ -69,8 +70,8 @@ Result<TrainingTask> make_task(const TrainingOptions& given, const ImageDataset&
     ITO_ASSIGN(task.network, with_frozen(task.network, options.freeze));
   }
   if (initial != nullptr && !initial->model.weights.empty()) {
-    ITO_ASSIGN(task.initial_weights,
-               initial_weights(*initial, task.network, options.seed, task.objective.notes));
+    ITO_ASSIGN(task.initial_weights, initial_weights(*initial, task.network, class_names(data),
+                                                     options.seed, task.objective.notes));
   }
   if (!task.objective.ports.labels) task.classes = 0;
   const std::vector<int64_t> counts = data.class_counts();

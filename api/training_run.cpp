@@ -80,6 +80,11 @@ class Run {
   void note(const std::string& text) const {
     if (observer_.note) observer_.note(text);
   }
+  // A note that the summary keeps.
+  void remark(const std::string& text) {
+    note(text);
+    summary_.notes.push_back(text);
+  }
 
   const DeviceOpener& open_device_;
   vk::Device* device_ = nullptr;  // set when the data have been read
@@ -115,14 +120,15 @@ Status Run::open_data() {
   }
   summary_.steps = data_->steps;
   if (initial_ != nullptr && !stored_)
-    note(fmt::format("starting from {}: a network {} of {} weights", initial_->folder,
-                     initial_->model.network.row(), initial_->model.network.set().count()));
+    remark(fmt::format("starting from {}: a network {} of {} weights", initial_->folder,
+                       initial_->model.network.row(), initial_->model.network.set().count()));
   if (initial_ != nullptr && !stored_ && data_->task.classes == 0 &&
       data_->train.num_classes() > 0 && !options_.classes && run_.given.count("classes") == 0)
-    note(fmt::format("{} has no classes, so those of the images are left out; --classes adds them",
-                     initial_->folder));
+    remark(
+        fmt::format("{} has no classes, so those of the images are left out; --classes adds them",
+                    initial_->folder));
   if (options_.ema.size() > 1)
-    note(
+    remark(
         fmt::format("the model's weights are the average of decay {}; the others lie beside them, "
                     "for ito sample --ema",
                     options_.ema[0]));
@@ -181,7 +187,7 @@ Status Run::open_folder() {
   ITO_TRY(metadata.read("seconds", &earlier_seconds_));
   ITO_TRY(metadata.read("device", &device));
   if (device != device_->info().name)
-    note("the run began on " + device + "; on another device it goes on, but not bit for bit");
+    remark("the run began on " + device + "; on another device it goes on, but not bit for bit");
   ITO_TRY(settle_decay(checkpoint->step));
   if (options_ != stored_->options || pace() != stored_->pace)
     ITO_TRY(write_run_file(run_.out, run_file()));
@@ -200,7 +206,7 @@ Status Run::open_metrics(std::optional<int64_t> resumed_step) {
 Status Run::settle_decay(int64_t step) {
   if (!stored_) return {};
   if (options_ != stored_->options) {
-    note(
+    remark(
         fmt::format("the learning rate falls as --lr-decay {} --decay-steps {} from here on, in "
                     "place of {} and {}",
                     options_.lr_decay, options_.decay_steps, stored_->options.lr_decay,
@@ -209,7 +215,7 @@ Status Run::settle_decay(int64_t step) {
   }
   ITO_ASSIGN(const DecayRow* decay, row_called(decay_rows(), options_.lr_decay, "--lr-decay"));
   if (decay->falls && options_.decay_steps < data_->steps && step < data_->steps)
-    note(
+    remark(
         fmt::format("the learning rate ends its fall at step {}, before the run does; "
                     "--decay-steps {} stretches it",
                     options_.decay_steps, data_->steps));
@@ -257,7 +263,7 @@ Status Run::open() {
   if (data_->test.count > 0) {
     ITO_ASSIGN(validator_, make_validator(*device_, data_->task, data_->test, session_->average()));
   }
-  for (const std::string& text : data_->task.objective.notes) note(text);
+  for (const std::string& text : data_->task.objective.notes) remark(text);
   if (run_.sample_every > 0 && !data_->task.objective.pictures.sampler.empty()) {
     ITO_ASSIGN(grid_, SampleGrid::create(*device_, data_->task, session_->average()));
   }

@@ -17,6 +17,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "api/device.h"
 #include "api/training_options.h"
@@ -85,8 +86,9 @@ struct RunSummary {
   std::string metric;                // ... what it calls that: "validation", "accuracy"
   double seconds = 0;                // of training in all, resumed parts included
   std::string device;
-  Json data = Json::object();  // facts of the training images, as io/dataset.h has them
-  Json validated_on;           // and of those it was validated on, or null
+  Json data = Json::object();      // facts of the training images, as io/dataset.h has them
+  Json validated_on;               // and of those it was validated on, or null
+  std::vector<std::string> notes;  // on what else it was made of: the model it started from, ...
 };
 
 // Trains until its last step, from the newest whole checkpoint on if there is one. Errors: options

@@ -168,16 +168,24 @@ Status write_test_batch(Executor& executor, const TrainingTask& task, const Imag
 Status check_test_images(const TrainingTask& task, const ImageDataset& data) {
   const std::string kind = kind_of_images(data);
   if (data.count < 1) return invalid_argument("the data set has no {}", kind);
-  if (data.c != task.batch_shape[3] || data.h > task.height() || data.w > task.width())
-    return invalid_argument("the {} are {}x{}x{}, expected {} channels and at most {}x{}", kind,
-                            data.h, data.w, data.c, task.batch_shape[3], task.height(),
-                            task.width());
+  const int64_t channels = task.batch_shape[3];
+  const std::string from = data.facts.from.string();
+  if (data.c != channels)
+    return invalid_argument(
+        "the {} in {} have {} channel{}, those trained on {}{}; or move them away, and some of the "
+        "training images are held out instead",
+        kind, from, data.c, data.c == 1 ? "" : "s", channels, channels_remedy(data.c, channels));
+  if (data.h > task.height() || data.w > task.width())
+    return invalid_argument(
+        "the {} in {} are {} wide and {} high, the network's at most {} and {}; --resize makes all "
+        "of one size",
+        kind, from, data.w, data.h, task.width(), task.height());
   if (task.classes > 0 && !data.labels)
     return invalid_argument(
         "the {} in {} have no classes, of which the network is told; put them into folders named "
         "as those trained on are, name them in metadata.csv, or move them away, and some of the "
         "training images are held out instead; --no-classes trains without any",
-        kind, data.facts.from.string());
+        kind, from);
   if (task.classes > 0 && data.num_classes() > task.classes)
     return invalid_argument("the {} have {} classes, expected {}", kind, data.num_classes(),
                             task.classes);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "api/evaluation_run.h"
+#include "api/evaluation_table.h"
 #include "apps/command.h"
 #include "apps/data_options.h"
 #include "apps/open_model.h"
@@ -53,6 +54,7 @@ Result<std::vector<std::string>> sampler_rows_of(const EvaluateCommand& c) {
 
 Status check(EvaluateCommand& c) {
   EvaluationJob& job = c.job;
+  ITO_TRY(EvaluationTable::check_name("--out", c.out));
   ITO_ASSIGN(job.dataset, dataset_options(c.data_options, *c.app));
   job.variant = c.variant.name;
   job.classifier = c.classifier;

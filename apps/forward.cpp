@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include "api/forward_inputs.h"
+#include "api/output_file.h"
 #include "apps/command.h"
 #include "apps/open_model.h"
 #include "base/name_list.h"
@@ -22,7 +23,12 @@ struct ForwardCommand {
   bool json = false;
 };
 
+constexpr OutputFile kForwardFile = {".safetensors", "ito forward", is_forward_output};
+
+Status check(const ForwardCommand& c) { return check_ending(kForwardFile, "--out", c.out); }
+
 Status run(const ForwardCommand& c) {
+  ITO_TRY(check_replaceable(kForwardFile, "--out", c.out, std::vector<std::string>{c.in}));
   ITO_ASSIGN(const Model model, open_model(c.model, c.variant));
   ITO_ASSIGN(const TensorFile inputs, read_safetensors(c.in));
   ITO_TRY(check_forward(model, inputs, c.gradients, c.in, c.multiply));
@@ -66,7 +72,7 @@ Command add_forward_command(CLI::App& root) {
   add_precision_option(*app, c->multiply);
   add_device_option(*app, c->device);
   app->add_flag("--json", c->json, "print JSON");
-  return {app, {}, [c] { return run(*c); }};
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }};
 }
 
 }  // namespace ito::apps

@@ -3,6 +3,7 @@
 
 #include "api/control_files.h"
 #include "api/interpolation.h"
+#include "api/output_file.h"
 #include "apps/command.h"
 #include "apps/data_options.h"
 #include "apps/open_model.h"
@@ -24,6 +25,8 @@ struct InterpolateCommand {
   int columns = 0;
   bool json = false;
 };
+
+constexpr OutputFile kImageRow = {".png", "ito interpolate", is_own_picture};
 
 // What decides the images: only the options that the method uses.
 Json settings_of(const InterpolateCommand& c) {
@@ -49,12 +52,11 @@ Status check(InterpolateCommand& c) {
       return invalid_argument("--{} has no meaning for --method {}", option, c.options.method);
   }
   ITO_TRY(check_ode_options(c.options.ode));
-  if (Path(c.out).extension() != ".png")
-    return invalid_argument("--out is {}, expected a file name that ends with .png", c.out);
-  return {};
+  return check_ending(kImageRow, "--out", c.out);
 }
 
 Status run(InterpolateCommand& c) {
+  ITO_TRY(check_replaceable(kImageRow, "--out", c.out, std::vector<std::string>{c.a, c.b}));
   ITO_ASSIGN(const Model model, open_scheduled_model(c.model, c.variant));
   if (!c.label.empty()) {
     ITO_ASSIGN(c.options.label, class_called(c.label, c.model, model));

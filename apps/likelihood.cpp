@@ -31,6 +31,7 @@ Status check(LikelihoodCommand& c) {
   ITO_ASSIGN(c.settings.likelihood.divergence, divergence_from_name(c.probe));
   ITO_TRY(check_ode_options(c.settings.ode));
   ITO_TRY(check_bound(*c.app, c.bound));
+  ITO_TRY(check_table_name(c));
   ITO_ASSIGN(c.source.dataset, dataset_options(c.data_options, *c.app));
   if (c.line.ends.empty() && c.source.path.empty())
     return invalid_argument("--data is missing, the images whose likelihood is asked for");
@@ -100,6 +101,7 @@ void print(const LikelihoodCommand& c, const Measured<ImageLikelihood>& results,
 Status run(const LikelihoodCommand& c) {
   if (c.bound.wanted) return run_bound(c, c.bound);
   if (!c.line.ends.empty()) return run_line(c, c.line);
+  ITO_TRY(check_table_place(c));
   const auto& [path, part, dataset, folder] = c.source;
   ITO_ASSIGN(const Model model, open_scheduled_model(folder, c.variant));
   ITO_ASSIGN(const ModelFlow flow, model_flow(model));

@@ -6,6 +6,7 @@
 
 #include "api/likelihood_tables.h"
 #include "api/log_density_lines.h"
+#include "api/output_file.h"
 #include "apps/open_model.h"
 #include "apps/rows.h"
 #include "base/error.h"
@@ -18,6 +19,9 @@ namespace ito::apps {
 namespace {
 
 constexpr int kRowsPrinted = 12;  // of the rate-distortion table on a terminal
+
+constexpr OutputFile kLikelihoodTable = {".csv", "ito likelihood", is_likelihood_table};
+constexpr OutputFile kRatePicture = {".png", "ito likelihood", is_own_picture};
 
 // One image has none.
 Json error_json(const MeanAndError& value, size_t images) {
@@ -119,6 +123,15 @@ void print_lines(const LikelihoodInput& input, const LineRequest& request,
 
 }  // namespace
 
+Status check_table_name(const LikelihoodInput& input) {
+  return input.table.empty() ? Status() : check_ending(kLikelihoodTable, "--table", input.table);
+}
+
+Status check_table_place(const LikelihoodInput& input) {
+  return input.table.empty() ? Status()
+                             : check_replaceable(kLikelihoodTable, "--table", input.table);
+}
+
 ImageNotes print_images() {
   return {.read = [](const std::string& text) { fmt::print(stderr, "{}\n", text); },
           .note = print_note};
@@ -164,6 +177,7 @@ Status check_bound(const CLI::App& app, BoundRequest& request) {
     if (request.wanted && app.count(option) > 0)
       return invalid_argument("{} is of the flow's likelihood and has no meaning with --bound",
                               option);
+  if (!request.picture.empty()) ITO_TRY(check_ending(kRatePicture, "--picture", request.picture));
   if (request.variance.empty()) return {};
   ITO_ASSIGN(request.settings.variance, variance_type_from_name(request.variance));
   return {};
@@ -171,6 +185,9 @@ Status check_bound(const CLI::App& app, BoundRequest& request) {
 
 Status run_bound(const LikelihoodInput& input, const BoundRequest& request) {
   const auto& [path, part, dataset, folder] = input.source;
+  ITO_TRY(check_table_place(input));
+  if (!request.picture.empty())
+    ITO_TRY(check_replaceable(kRatePicture, "--picture", request.picture));
   ITO_ASSIGN(const Model model, open_scheduled_model(folder, input.variant));
   ITO_ASSIGN(const Shape image, bound_image(model));
   ITO_ASSIGN(const ImageDataset data, open_measured_images(input.source, image, print_images()));
@@ -192,8 +209,10 @@ Status run_bound(const LikelihoodInput& input, const BoundRequest& request) {
   line.finish();
   const std::vector<RateDistortion> curve = session->curve();
   if (!input.table.empty()) ITO_TRY(write_file_atomic(input.table, rate_distortion_table(curve)));
-  if (!request.picture.empty())
-    ITO_TRY(write_png(request.picture, draw_plot(rate_distortion_plot(curve, folder))));
+  if (!request.picture.empty()) {
+    const Json settings = {{"software", "ito"}, {"model", folder}, {"data", path}};
+    ITO_TRY(write_png(request.picture, draw_plot(rate_distortion_plot(curve, folder)), &settings));
+  }
   print_bound(input, request, summarise(measured.items), curve, *session, measured.items.size(),
               data.count, measured.seconds, data.facts.part);
   return {};
@@ -211,6 +230,7 @@ void add_line_options(CLI::App& app, LineRequest& request) {
 Status run_line(const LikelihoodInput& input, const LineRequest& request) {
   const std::string& folder = input.source.model;
   const int64_t first = input.first.value_or(0);
+  ITO_TRY(check_table_place(input));
   ITO_ASSIGN(const Model model, open_scheduled_model(folder, input.variant));
   ITO_ASSIGN(const ModelFlow flow, model_flow(model));
   const auto end = [&](const std::string& path) -> Result<LineEnd> {

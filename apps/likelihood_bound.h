@@ -29,6 +29,9 @@ struct LikelihoodInput {
   bool json = false;
 };
 
+// Whether --table may be written: its ending; and, before anything is measured, what is there.
+Status check_table_name(const LikelihoodInput& input);
+Status check_table_place(const LikelihoodInput& input);
 // Says on standard error what was read.
 ImageNotes print_images();
 // --first as --json has it: null where the images are drawn.

@@ -1,8 +1,10 @@
 // ito report: a run as a page, or several beside each other.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <vector>
 
+#include "api/output_file.h"
 #include "api/run_report.h"
 #include "apps/command.h"
 #include "base/error.h"
@@ -12,40 +14,44 @@ namespace ito::apps {
 namespace {
 
 struct ReportCommand {
-  std::vector<std::string> runs;
+  std::vector<Path> runs;
+  std::vector<std::string> names;  // what they are called beside each other
   std::string out;
   bool json = false;
 };
 
+constexpr OutputFile kReportPage = {".html", "ito", is_own_page};
+
 // report-ONE-OTHER.html in the folder of the call.
-std::string page_of_several(const std::vector<std::string>& runs) {
-  std::string name = "report";
-  for (const std::string& run : runs)
-    name += "-" + (Path(run) / ".").lexically_normal().parent_path().filename().string();
-  return name + ".html";
+std::string page_of_several(const std::vector<std::string>& names) {
+  std::string page = "report";
+  for (const std::string& name : names) page += "-" + name;
+  std::replace(page.begin(), page.end(), '/', '-');
+  return page + ".html";
 }
 
 Status check(ReportCommand& c) {
-  if (!c.out.empty() && Path(c.out).extension() != ".html")
-    return invalid_argument("--out is {}, expected a name that ends in .html", c.out);
-  // What the user named may be replaced; what nobody named may not.
-  if (c.out.empty() && c.runs.size() > 1 && file_exists(page_of_several(c.runs)))
+  if (!c.out.empty()) ITO_TRY(check_ending(kReportPage, "--out", c.out));
+  ITO_ASSIGN(c.names, run_names(c.runs));
+  // A page that the user named may be replaced by another; one that nobody named may not.
+  if (c.out.empty() && c.runs.size() > 1 && file_exists(page_of_several(c.names)))
     return invalid_argument("{} is there already; name the page with --out FILE.html",
-                            page_of_several(c.runs));
+                            page_of_several(c.names));
   return {};
 }
 
-Status run(ReportCommand& c) {
+Status run(const ReportCommand& c) {
+  if (!c.out.empty()) ITO_TRY(check_replaceable(kReportPage, "--out", c.out));
   std::vector<RunRecord> records;
   Json summaries = Json::array();
-  for (const std::string& folder : c.runs) {
-    ITO_ASSIGN(RunRecord record, read_run_record(folder));
+  for (size_t i = 0; i < c.runs.size(); ++i) {
+    ITO_ASSIGN(RunRecord record, read_run_record(c.runs[i], c.names[i]));
     summaries.push_back(run_summary(record));
     records.push_back(std::move(record));
   }
   const Path out = !c.out.empty()       ? Path(c.out)
-                   : c.runs.size() == 1 ? Path(c.runs[0]) / kReportFile
-                                        : Path(page_of_several(c.runs));
+                   : c.runs.size() == 1 ? c.runs[0] / kReportFile
+                                        : Path(page_of_several(c.names));
   ITO_TRY(write_file_atomic(out, html_page(run_report(records))));
   if (c.json)
     fmt::print("{}", dump_json({{"out", out.string()}, {"runs", summaries}}));

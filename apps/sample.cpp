@@ -112,6 +112,7 @@ void print(const SampleCommand& c, const SampleSummary& s) {
   if (c.json) {
     Json json = {
         {"out", c.out}, {"images", s.images}, {"skipped", s.skipped}, {"seconds", s.seconds}};
+    if (c.random_seed) json["first_seed"] = c.job.seeds.front();
     if (s.recognised) json["recognised"] = *s.recognised;
     if (s.stopped) json["stopped"] = true;
     add_farm_json(json, s);

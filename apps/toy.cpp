@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "api/output_file.h"
 #include "apps/choices.h"
 #include "apps/command.h"
 #include "apps/rows.h"
@@ -23,6 +24,8 @@ struct ToyCommand {
   bool json = false;
 };
 
+constexpr OutputFile kFigure = {".png", "ito toy", is_own_picture};
+
 struct ToyNetwork {
   Name name;
   bool energy;
@@ -39,9 +42,7 @@ Status check(ToyCommand& c) {
   ITO_TRY(toy_data(c.options.data));
   ITO_ASSIGN(const ToyObjective* objective, toy_objective(c.options.objective));
   if (c.app->count("--steps") == 0) c.options.steps = objective->default_steps();
-  if (Path(c.out).extension() != ".png")
-    return invalid_argument("--out is \"{}\", expected the name of a .png file", c.out);
-  return {};
+  return check_ending(kFigure, "--out", c.out);
 }
 
 Json settings_of(const ToyCommand& c) {
@@ -73,6 +74,7 @@ Json metrics_of(const ToyResult& result) {
 }
 
 Status run(const ToyCommand& c) {
+  ITO_TRY(check_replaceable(kFigure, "--out", c.out));
   const Path parent = Path(c.out).parent_path();
   if (!parent.empty()) ITO_TRY(make_folders(parent));
   ITO_ASSIGN(auto device,

@@ -25,6 +25,7 @@ struct TrainCommand {
   DataOptions dataset;
   VariantChoice variant;
   double holdout = 0.02;
+  std::vector<std::string> notes = {};  // on the model of --init, as it was read
   bool json = false;
 };
 
@@ -48,7 +49,8 @@ Status settle_start(TrainCommand& c) {
   }
   if (!c.run.init.empty()) {
     ITO_ASSIGN(InitialModel initial, open_initial_model(c.run.init, c.variant.name));
-    for (const std::string& text : initial.model.notes) fmt::print(stderr, "note: {}\n", text);
+    c.notes = initial.model.notes;
+    for (const std::string& text : c.notes) print_note(text);
     ITO_ASSIGN(c.training, options_of_model(initial, c.training, c.run.given));
     c.run.initial = std::make_shared<const InitialModel>(std::move(initial));
     return {};
@@ -93,6 +95,8 @@ void print_summary(const TrainCommand& c, const RunSummary& s) {
     Json json = {{"step", s.step},       {"first_step", s.first_step}, {"stopped", s.stopped},
                  {"seconds", s.seconds}, {"device", s.device},         {"out", c.out},
                  {"data", s.data}};
+    json["notes"] = c.notes;
+    for (const std::string& text : s.notes) json["notes"].push_back(text);
     if (!s.validated_on.is_null()) json["validated_on"] = s.validated_on;
     if (s.loss) json["loss"] = *s.loss;
     if (s.validation) json[s.metric] = *s.validation;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "api/output_file.h"
 #include "apps/command.h"
 #include "base/error.h"
 #include "io/file.h"
@@ -22,9 +23,10 @@ struct VerifyCommand {
   bool json = false;
 };
 
+constexpr OutputFile kVerifyPage = {".html", "ito", is_own_page};
+
 Status check(const VerifyCommand& c) {
-  if (!c.report.empty() && Path(c.report).extension() != ".html")
-    return invalid_argument("--report is \"{}\", expected the name of a .html file", c.report);
+  if (!c.report.empty()) ITO_TRY(check_ending(kVerifyPage, "--report", c.report));
   return check_verify(c.options);
 }
 
@@ -75,6 +77,7 @@ Report report_of(const VerifyCommand& c, const std::vector<VerifyRow>& rows,
 }
 
 Status run(const VerifyCommand& c) {
+  if (!c.report.empty()) ITO_TRY(check_replaceable(kVerifyPage, "--report", c.report));
   ITO_ASSIGN(auto device, open_and_announce(c.device, fmt::format("{} chains", c.options.chains)));
   ProgressLine line;
   const std::atomic<bool>& stop = stop_requested();

@@ -10,8 +10,6 @@
 namespace ito {
 namespace {
 
-constexpr const char* kFile = "classes.json";
-
 std::string lower(std::string text) {
   for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return text;
@@ -58,14 +56,14 @@ ClassNames class_names(const ImageDataset& data) {
 }
 
 Status write_class_names(const Path& folder, const ClassNames& names) {
-  return write_file_atomic(folder / kFile,
+  return write_file_atomic(folder / kClassesFile,
                            dump_json({{"names", names.names}, {"images", names.images}}));
 }
 
 Result<std::optional<ClassNames>> read_class_names(const Path& folder) {
-  Path file = folder / kFile;
+  Path file = folder / kClassesFile;
   if (!file_exists(file) && file_exists(folder / ".." / "model_index.json"))
-    file = folder / ".." / kFile;
+    file = folder / ".." / kClassesFile;
   if (!file_exists(file)) return std::optional<ClassNames>();
   ITO_ASSIGN(const Json json, read_json(file));
   ITO_ASSIGN(JsonObject object, JsonObject::open(json, file.string()));
@@ -157,6 +155,42 @@ Result<JudgedClasses> judged_classes(const std::optional<ClassNames>& names, uin
                               names->names[k], listed(judge_names->names, 30));
     }
   }
+  return result;
+}
+
+std::optional<ClassRows> class_rows(const std::optional<ClassNames>& names, uint32_t had,
+                                    const ClassNames& classes, uint32_t rows) {
+  ClassRows result;
+  result.from.resize(rows);
+  const auto count = static_cast<uint32_t>(std::min<size_t>(classes.names.size(), rows));
+  const bool known = names && names->names.size() <= had;
+  if (!known || has_names(names) != has_names(classes)) {
+    const auto those = known ? static_cast<uint32_t>(names->names.size()) : had;
+    if (those != count && (known || had != rows)) return std::nullopt;
+    for (uint32_t k = 0; k < std::min(had, rows); ++k) result.from[k] = k;
+    const bool none = rows > count && had <= count;
+    result.note = fmt::format(
+        "by number, as {}{}",
+        has_names(names) ? "the images' classes have no names" : "its classes have no names",
+        none ? "; the row for none is drawn anew" : "");
+    return result;
+  }
+  std::vector<std::string> fresh;
+  bool moved = false;
+  for (uint32_t k = 0; k < count; ++k) {
+    result.from[k] = index_of(names->names, classes.names[k]);
+    moved |= result.from[k] && *result.from[k] != k;
+    if (!result.from[k]) fresh.push_back(classes.names[k]);
+  }
+  const auto none = static_cast<uint32_t>(names->names.size());
+  for (uint32_t k = count; k < rows; ++k)
+    if (none < had)
+      result.from[k] = none;
+    else
+      fresh.emplace_back("the row for none");
+  if (moved || !fresh.empty())
+    result.note = fmt::format("by the classes' names{}{}",
+                              fresh.empty() ? "" : "; drawn anew: ", listed(fresh, 30));
   return result;
 }
 

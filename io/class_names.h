@@ -12,6 +12,7 @@
 
 namespace ito {
 
+inline constexpr const char* kClassesFile = "classes.json";
 // What a file of samples calls its list of them, by number.
 inline constexpr const char* kClassNames = "class_names";
 
@@ -61,6 +62,18 @@ struct JudgedClasses {
 Result<JudgedClasses> judged_classes(const std::optional<ClassNames>& names, uint32_t classes,
                                      const std::optional<ClassNames>& judge_names, uint32_t judged,
                                      const std::string& judge);
+
+// Which rows of a model's class table another table begins with.
+struct ClassRows {
+  std::vector<std::optional<uint32_t>> from;  // of each row the model's; nothing: none is of it
+  std::string
+      note;  // how they were found, as the end of a sentence; empty: all are where they were
+};
+// `names`: of the model's classes, in a table of `had` rows, and `classes` those of the images that
+// a table of `rows` rows is for; a row behind the last class is for none. By name where both have
+// names or neither has, else by number, if there are as many. Nothing: they cannot be told.
+std::optional<ClassRows> class_rows(const std::optional<ClassNames>& names, uint32_t had,
+                                    const ClassNames& classes, uint32_t rows);
 
 // Gives the labels of `data` the model's numbers, by name, where both have names that differ. Error
 // kInvalidArgument: a class of the data that the model does not have.

@@ -145,7 +145,8 @@ struct DatasetOptions {
   Background background = {};
   LabelSource labels = LabelSource::kAuto;
   ValueRange range = ValueRange::kAuto;
-  int channels = 0;  // 1 or 3; 0: 3 if any picture has colour
+  // 3: grey images become that; 1: pictures lose their colour; 0: 3 if any picture has colour.
+  int channels = 0;
   DatasetReading reading = {};
 
   bool operator==(const DatasetOptions&) const = default;
@@ -170,6 +171,10 @@ Result<std::optional<ImageDataset>> open_test_images(const Path& path,
 // called.
 std::string kind_of_images(const ImageDataset& data);
 
+// What there is to do where images of so many channels meet a network of another number, as the end
+// of a sentence; empty: nothing that is known.
+std::string channels_remedy(int64_t images, int64_t network);
+
 // One line: how many, of which size, channels, classes with counts, range of values, what was left
 // out. `kind`: "training images".
 std::string describe(const ImageDataset& data, std::string_view kind);
@@ -182,6 +187,10 @@ ImageDataset selected(const ImageDataset& data, const std::vector<int64_t>& indi
 // Takes `share` of the images, at least `least` of them, out of `data` by a fixed draw. Nothing if
 // fewer than that would stay.
 std::optional<ImageDataset> hold_out(ImageDataset& data, double share, int64_t least);
+
+// The same images in memory, each cut in the middle that was kept whole: what those need who look
+// at bytes of images that were read to be only drawn. Errors: of decoding `files`.
+Result<ImageDataset> cut_in_the_middle(const ImageDataset& data);
 
 // IDX (yann.lecun.com/exdb/mnist), gzipped or not: u8 images [N,h,w] or [N,h,w,c], labels [N] (or
 // QMNIST's [N,8], of which the first is the class). labels may be empty. Errors: kNotFound, kIo;

@@ -5,14 +5,15 @@
 
 #include "base/error.h"
 #include "base/name_list.h"
+#include "io/model_index.h"
 
 namespace ito {
 namespace {
 
-constexpr const char* kIndex = "model_index.json";
 constexpr const char* kConfig = "config.json";
 constexpr const char* kVae = "vae";
 constexpr const char* kScheduler = "scheduler";
+constexpr const char* kSchedulerConfig = "scheduler_config.json";
 
 // Parts of pipelines that stand between nothing and the picture: what they say comes from a file
 // (--context) or is said after the picture is made.
@@ -63,7 +64,7 @@ std::vector<Part> parts_of(const Path& folder, const Json& index) {
 // model_index.json, or an empty object. Where it names a denoiser, one that is there and can be
 // run.
 Result<Json> read_model_index(const Path& folder) {
-  const Path path = folder / kIndex;
+  const Path path = folder / kModelIndex;
   if (!file_exists(path)) return Json::object();
   ITO_ASSIGN(Json json, read_json(path));
   ITO_ASSIGN(JsonObject index, JsonObject::open(json, path.string()));
@@ -121,8 +122,9 @@ void look_at_pipeline_around(const Path& folder, DiffusersModel& model) {
   std::error_code ignored;
   const Path place = std::filesystem::weakly_canonical(folder, ignored);
   const Path pipeline = place.parent_path();
-  if (!is_denoiser_folder(place.filename().string()) || !file_exists(pipeline / kIndex)) return;
-  const auto index = read_json(pipeline / kIndex);
+  if (!is_denoiser_folder(place.filename().string()) || !file_exists(pipeline / kModelIndex))
+    return;
+  const auto index = read_json(pipeline / kModelIndex);
   if (!index.ok() || !index->is_object()) return;
   DiffusersModel around;
   around.index = *index;
@@ -138,15 +140,13 @@ void look_at_pipeline_around(const Path& folder, DiffusersModel& model) {
 
 // diffusers goes by model_index.json, scheduler_config.json says what its keys are.
 void compare_scheduler(const Path& folder, DiffusersModel& model) {
-  if (!model.scheduler || !model.index.contains(kScheduler)) return;
-  const Json& named = model.index[kScheduler];
-  if (!named.is_array() || named.size() != 2 || !named[1].is_string()) return;
-  const std::string name = named[1].get<std::string>();
+  const std::string name = class_in_index(model.index, kScheduler);
+  if (!model.scheduler || name.empty()) return;
   const std::string is = scheduler_class_name(*model.scheduler);
   if (name != is)
     model.notes.push_back(
         fmt::format("{}: {} names the scheduler {}, its own file {}, which is taken",
-                    folder.string(), kIndex, name, is));
+                    folder.string(), kModelIndex, name, is));
 }
 
 }  // namespace
@@ -161,16 +161,18 @@ Result<Path> denoiser_folder(const Path& folder) {
       folder.string(), denoiser_configs());
 }
 
-Result<std::optional<SchedulerConfig>> read_scheduler_config(const Path& folder) {
+Result<std::optional<SchedulerConfig>> read_scheduler_config(const Path& folder,
+                                                             std::vector<std::string>* notes) {
+  std::vector<std::pair<Path, Path>> places = {{folder, folder / kScheduler / kSchedulerConfig},
+                                               {folder, folder / kSchedulerConfig}};
   // A component's own folder has it beside itself.
-  for (const Path& path :
-       {folder / "scheduler" / "scheduler_config.json", folder / "scheduler_config.json",
-        folder / ".." / "scheduler" / "scheduler_config.json"}) {
-    if (path == folder / ".." / "scheduler" / "scheduler_config.json" &&
-        !file_exists(folder / "config.json"))
-      break;
+  const Path around = folder / "..";
+  if (file_exists(folder / kConfig))
+    places.emplace_back(around, around / kScheduler / kSchedulerConfig);
+  for (const auto& [pipeline, path] : places) {
     if (!file_exists(path)) continue;
-    ITO_ASSIGN(SchedulerConfig config, read_scheduler_file(path));
+    const MissingClass missing{.named = class_in_pipeline(pipeline, kScheduler), .notes = notes};
+    ITO_ASSIGN(SchedulerConfig config, read_scheduler_file(path, missing));
     return std::optional<SchedulerConfig>(std::move(config));
   }
   return std::optional<SchedulerConfig>();
@@ -180,7 +182,7 @@ Result<DiffusersModel> read_diffusers(const Path& folder, std::string_view varia
   DiffusersModel model;
   ITO_ASSIGN(model.index, read_model_index(folder));
   ITO_ASSIGN(const Path denoiser, denoiser_folder(folder));
-  ITO_ASSIGN(model.scheduler, read_scheduler_config(folder));
+  ITO_ASSIGN(model.scheduler, read_scheduler_config(folder, &model.notes));
   ITO_ASSIGN(model.denoiser, read_network(denoiser, true, variant));
   if (file_exists(folder / kVae / kConfig)) {
     ITO_ASSIGN(model.vae, read_network(folder / kVae, true, variant));

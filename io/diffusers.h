@@ -47,8 +47,10 @@ Result<DiffusersModel> read_diffusers(const Path& folder, std::string_view varia
 // The folder of the denoiser's config.json and weights: folder/unet or of another name that a class
 // has (io/network_file.h), or folder itself.
 Result<Path> denoiser_folder(const Path& folder);
-// Nothing if the folder has no scheduler file.
-Result<std::optional<SchedulerConfig>> read_scheduler_config(const Path& folder);
+// Nothing if the folder has no scheduler file. `notes`, if given, takes what was read otherwise
+// than a reader may think.
+Result<std::optional<SchedulerConfig>> read_scheduler_config(
+    const Path& folder, std::vector<std::string>* notes = nullptr);
 
 // Writes a pipeline folder file by file, each atomically, the weights first; `folder` is created.
 // Without a scheduler only the denoiser is written and no model_index.json.

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/name_list.h"
 #include "io/datasets/readers.h"
+#include "io/model_index.h"
 #include "io/network_configs.h"
 #include "io/safetensors.h"
 #include "io/weights.h"
@@ -89,6 +90,17 @@ constexpr NetworkClass kNetworkClasses[] = {
      write<ConfigValues, config_values_json>},
 };
 
+// The class that the pipeline of a network's folder names for it.
+std::string class_named_around(const Path& folder) {
+  // The first releases had the network in the pipeline's own folder.
+  for (const std::string& part : denoiser_folders())
+    if (std::string named = class_in_pipeline(folder, part); !named.empty()) return named;
+  std::error_code ignored;
+  const Path place = std::filesystem::weakly_canonical(folder / ".", ignored);
+  const Path whole = place.filename().empty() ? place.parent_path() : place;
+  return class_in_pipeline(whole.parent_path(), whole.filename().string());
+}
+
 }  // namespace
 
 Result<const NetworkClass*> network_class(std::string_view class_name, const std::string& where) {
@@ -138,12 +150,13 @@ Json network_config_json(std::string_view network, const NetworkConfig& config) 
   return json;
 }
 
-Result<NetworkFile> network_from_json(const Json& json, const std::string& where) {
+Result<NetworkFile> network_from_json(const Json& json, const std::string& where,
+                                      const std::string& named) {
   ITO_ASSIGN(JsonObject object, JsonObject::open(json, where));
-  std::string class_name = kFirstClass;
-  ITO_TRY(object.read("_class_name", &class_name));
-  ITO_ASSIGN(const NetworkClass* entry, network_class(class_name, where));
   NetworkFile file;
+  ITO_ASSIGN(const std::string class_name,
+             class_of_config(object, where, kFirstClass, {.named = named, .notes = &file.notes}));
+  ITO_ASSIGN(const NetworkClass* entry, network_class(class_name, where));
   file.network = entry->network;
   if (entry->network.empty()) {
     ITO_TRY(object.require(kNetworkKey));
@@ -163,7 +176,7 @@ Result<NetworkFile> network_from_json(const Json& json, const std::string& where
 Result<NetworkFile> read_network(const Path& folder, bool with_weights, std::string_view variant) {
   const Path path = folder / "config.json";
   ITO_ASSIGN(const Json json, read_json(path));
-  ITO_ASSIGN(NetworkFile file, network_from_json(json, path.string()));
+  ITO_ASSIGN(NetworkFile file, network_from_json(json, path.string(), class_named_around(folder)));
   if (!with_weights) return file;
   const NetworkClass& entry = class_of_network(file.network);
   if (!entry.diffusers && variant.empty() && file_exists(folder / entry.weights)) {

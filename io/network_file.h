@@ -52,14 +52,16 @@ struct NetworkFile {
   NetworkConfig config;
   Json extra = Json::object();  // keys of config.json that are not the configuration's
   TensorFile weights;           // PyTorch names; legacy attention keys already renamed
-  // What was read otherwise than a reader may think: keys that are not known, a variant that was
-  // taken because there is no other.
+  // What was read otherwise than a reader may think: a class that the file does not name, keys that
+  // are not known, a variant that was taken because there is no other.
   std::vector<std::string> notes = {};
 };
 
-// A network without its weights from config.json's content (a missing "_class_name" means
-// UNet2DModel, as in the first releases). Errors as of read_network.
-Result<NetworkFile> network_from_json(const Json& json, const std::string& where);
+// A network without its weights from config.json's content. A missing "_class_name" means `named`,
+// which a pipeline says (io/model_index.h), or else UNet2DModel, as in the first releases. Errors
+// as of read_network.
+Result<NetworkFile> network_from_json(const Json& json, const std::string& where,
+                                      const std::string& named = {});
 
 // Reads config.json of `folder` and, unless told not to, the weights (io/weights.h), of `variant`
 // if one is named. Errors name the file that is missing or wrong; kUnsupported for unknown classes.

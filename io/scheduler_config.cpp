@@ -106,6 +106,9 @@ const NamedKey kKeys[] = {
 #undef ITO_KEY
 #undef ITO_KEY_AS
 
+// What a discrete chain is made of.
+constexpr const char* kBetas[] = {"beta_start", "beta_end", "beta_schedule", "trained_betas"};
+
 // The bare words Infinity and -Infinity outside strings as the strings "inf" and "-inf".
 std::string quote_infinities(std::string_view text) {
   constexpr std::string_view kWord = "Infinity";
@@ -130,10 +133,15 @@ std::string quote_infinities(std::string_view text) {
 
 }  // namespace
 
-Result<SchedulerConfig> parse_scheduler_config(const Json& json, const std::string& where) {
+Result<SchedulerConfig> parse_scheduler_config(const Json& json, const std::string& where,
+                                               const MissingClass& missing) {
   ITO_ASSIGN(JsonObject o, JsonObject::open(json, where));
-  std::string class_name = scheduler_class_of(ProcessKind::kDiscrete, "ddpm").class_name;
-  ITO_TRY(o.read("_class_name", &class_name));
+  const bool betas = std::any_of(std::begin(kBetas), std::end(kBetas), [&](const char* key) {
+    return json.contains(key) && !json[key].is_null();
+  });
+  const std::string ddpm = scheduler_class_of(ProcessKind::kDiscrete, "ddpm").class_name;
+  ITO_ASSIGN(const std::string class_name,
+             class_of_config(o, where, betas ? ddpm : std::string(), missing));
   const SchedulerClass* row = scheduler_class_called(class_name);
   if (row == nullptr)
     return unsupported(
@@ -288,10 +296,10 @@ Status validate_scheduler_config(const SchedulerConfig& c, const std::string& wh
   return {};
 }
 
-Result<SchedulerConfig> read_scheduler_file(const Path& path) {
+Result<SchedulerConfig> read_scheduler_file(const Path& path, const MissingClass& missing) {
   ITO_ASSIGN(const std::string text, read_file(path));
   ITO_ASSIGN(const Json json, parse_json(quote_infinities(text), path.string()));
-  return parse_scheduler_config(json, path.string());
+  return parse_scheduler_config(json, path.string(), missing);
 }
 
 Result<SchedulerConfig> as_sampler(const SchedulerConfig& config, const std::string& sampler) {

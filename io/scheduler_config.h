@@ -11,14 +11,17 @@
 #include "base/result.h"
 #include "io/file.h"
 #include "io/json.h"
+#include "io/model_index.h"
 
 namespace ito {
 
-// Config from JSON. Absent keys take the class's defaults; keys that the class does not own stay in
-// `extra` and are written back as read. Errors name `where` and the key: kCorrupt for a value of
-// the wrong type or out of range; kUnsupported for an unknown choice, or a _class_name that is not
-// in the table.
-Result<SchedulerConfig> parse_scheduler_config(const Json& json, const std::string& where);
+// Config from JSON. A class that is not named is what `missing` says (io/model_index.h), or DDPM's
+// where betas are there, whose keys they are. Absent keys take the class's defaults; keys that the
+// class does not own stay in `extra` and are written back as read. Errors name `where` and the key:
+// kCorrupt for a value of the wrong type or out of range, or no class; kUnsupported for an unknown
+// choice, or a class that is not in the table.
+Result<SchedulerConfig> parse_scheduler_config(const Json& json, const std::string& where,
+                                               const MissingClass& missing = {});
 Json scheduler_config_json(const SchedulerConfig& config);
 
 // The checks of a config built by hand.
@@ -26,7 +29,7 @@ Status validate_scheduler_config(const SchedulerConfig& config, const std::strin
 
 // The text of a scheduler_config.json. Python writes infinite numbers as bare words, which are no
 // JSON: they are understood here.
-Result<SchedulerConfig> read_scheduler_file(const Path& path);
+Result<SchedulerConfig> read_scheduler_file(const Path& path, const MissingClass& missing = {});
 
 // Keys of a file that no scheduler class here has, those of a library's bookkeeping left out: they
 // change nothing.

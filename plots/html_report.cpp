@@ -231,12 +231,16 @@ std::string picture_html(const ReportPicture& picture) {
 
 }  // namespace
 
+const std::string_view kPageHead =
+    "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+    "<meta name=\"generator\" content=\"ito\">";
+
 std::string html_page(const Report& report) {
   std::string out = fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+      "{3}"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
       "<title>{0}</title><style>{1}</style></head><body>\n<h1>{0}</h1><p>{2}</p>\n",
-      html_escaped(report.title), kStyle, html_escaped(report.subtitle));
+      html_escaped(report.title), kStyle, html_escaped(report.subtitle), kPageHead);
   for (const ReportSection& section : report.sections) {
     out += fmt::format("<section><h2>{}</h2>\n", html_escaped(section.title));
     if (!section.charts.empty()) {

@@ -49,6 +49,8 @@ struct Report {
 
 // The file's text. The same report always gives the same text.
 std::string html_page(const Report& report);
+// How every page begins, by which it is known.
+extern const std::string_view kPageHead;
 
 // A text as HTML has it.
 std::string html_escaped(std::string_view text);

@@ -170,6 +170,19 @@ void add_floats(ImageDataset& data) {
   for (const uint8_t v : data.pixels) data.floats.push_back(number_of_byte(v));
 }
 
+void make_coloured(ImageDataset& data) {
+  CHECK(data.c == 1 && !data.store && !data.files, "grey images in memory");
+  const auto spread = [](auto& values) {
+    typename std::remove_reference_t<decltype(values)> wide;
+    wide.reserve(values.size() * 3);
+    for (const auto v : values) wide.insert(wide.end(), 3, v);
+    values = std::move(wide);
+  };
+  spread(data.pixels);
+  spread(data.floats);
+  data.c = 3;
+}
+
 void append_picture(ImageDataset& data, const Picture& given, bool whole) {
   if (data.count == 0) data.c = given.c;
   if (data.count == 0 && !whole) {
@@ -183,17 +196,7 @@ void append_picture(ImageDataset& data, const Picture& given, bool whole) {
   } else {
     CHECK(given.h == data.h && given.w == data.w, "images of one size");
   }
-  if (given.c > data.c) {
-    const auto spread = [](auto& values) {
-      typename std::remove_reference_t<decltype(values)> wide;
-      wide.reserve(values.size() * 3);
-      for (const auto v : values) wide.insert(wide.end(), 3, v);
-      values = std::move(wide);
-    };
-    spread(data.pixels);
-    spread(data.floats);
-    data.c = given.c;
-  }
+  if (given.c > data.c) make_coloured(data);
   if (given.bits > 8) add_floats(data);
   const Picture picture = with_channels(given, data.c);
   const bool deep = given.bits > 8 || !data.floats.empty();

@@ -1,6 +1,7 @@
 // How images of a data set become what a network sees, wherever they are kept: in memory, mapped,
 // or in their files.
 #include <algorithm>
+#include <cmath>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -84,6 +85,36 @@ Status normalised_images(const ImageDataset& data, const std::vector<int64_t>& i
     }
   }
   return {};
+}
+
+Result<ImageDataset> cut_in_the_middle(const ImageDataset& data) {
+  if (!data.files && data.whole.empty()) return data;
+  ImageDataset out{.count = data.count,
+                   .h = data.h,
+                   .w = data.w,
+                   .c = data.c,
+                   .pixels = {},
+                   .labels = data.labels,
+                   .names = data.names};
+  out.facts = data.facts;
+  const auto row = static_cast<ptrdiff_t>(data.w) * data.c;
+  for (int64_t i = 0; i < data.count; ++i) {
+    ITO_ASSIGN(const KeptImage image, kept_image(data, i));
+    const ptrdiff_t top = (image.h - data.h) / 2, left = (image.w - data.w) / 2;
+    for (ptrdiff_t y = 0; y < data.h; ++y) {
+      const ptrdiff_t from = ((top + y) * image.w + left) * data.c;
+      if (const float* numbers = image.numbers(); numbers != nullptr)
+        out.floats.insert(out.floats.end(), numbers + from, numbers + from + row);
+      if (image.bytes != nullptr) {
+        out.pixels.insert(out.pixels.end(), image.bytes + from, image.bytes + from + row);
+      } else {
+        for (ptrdiff_t k = from; k < from + row; ++k)
+          out.pixels.push_back(static_cast<uint8_t>(
+              std::lround((image.decoded[static_cast<size_t>(k)] + 1) * 127.5f)));
+      }
+    }
+  }
+  return out;
 }
 
 }  // namespace ito

@@ -257,6 +257,8 @@ Result<ImageDataset> open_dataset(const Path& path, Split split, const DatasetOp
     return unsupported("{}: --resize takes images of 1 or 3 channels, found {}", path.string(),
                        data.c);
   data = fitted(std::move(data), options);
+  // Pictures have been read so; what lies in arrays is grey or not.
+  if (options.channels == 3 && data.c == 1) make_coloured(data);
   ITO_TRY(check_labels(data));
   return data;
 }

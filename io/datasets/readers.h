@@ -68,6 +68,8 @@ bool stay_whole(const DatasetOptions& options);
 Picture fitted(const Picture& picture, const DatasetOptions& options);
 // All images of a data set, where the options name a size.
 ImageDataset fitted(ImageDataset data, const DatasetOptions& options);
+// Grey images in memory become such of three equal channels.
+void make_coloured(ImageDataset& data);
 // Appends a picture without alpha; the data set becomes RGB, or gets `floats`, where that is
 // needed. `whole`: larger than the data set's h x w, which are set, or as large.
 void append_picture(ImageDataset& data, const Picture& picture, bool whole = false);

@@ -56,6 +56,11 @@ std::string describe(const ImageDataset& data, std::string_view kind) {
   return text + "; files left out: " + listed(parts, 12);
 }
 
+std::string channels_remedy(int64_t images, int64_t network) {
+  if (images != 3 || network != 1) return "";
+  return "; no option makes coloured images grey: convert them first, with another program";
+}
+
 Json facts_json(const ImageDataset& data) {
   Json json = {{"images", data.count},
                {"width", data.w},

@@ -144,7 +144,7 @@ TEST(Advice, OfSeveralVariantsHoldsForEveryCommandThatOpensAModel) {
   const std::map<std::string, std::vector<std::string>> calls = {
       {"sample", {"--model", model, "--out", out}},
       {"interpolate", {"--model", model, "--a", "a.png", "--b", "b.png", "--out", "x.png"}},
-      {"forward", {"--model", model, "--in", "in.safetensors", "--out", out}},
+      {"forward", {"--model", model, "--in", "in.safetensors", "--out", out + ".safetensors"}},
       {"likelihood", {"--model", model, "--data", data}},
       {"inspect", {model}},
       {"convert", {model, out}},

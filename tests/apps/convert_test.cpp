@@ -1,6 +1,7 @@
 // Models as other programs write them: below a wrapper's prefix, in shards, of a variant, with
 // tensors and keys that are nobody's; and what `ito convert` makes of them.
 #include "api/conversion.h"
+#include "io/class_names.h"
 #include "io/weights.h"
 #include "tests/apps/run_ito.h"
 #include "tests/apps/tiny_model.h"
@@ -137,6 +138,41 @@ TEST_F(ForeignModel, ConversionKeepsTensorsAndKeysAndDropsHowTheyWereKept) {
   EXPECT_TRUE(load_scheduled_model(out).ok());
   // What is there is not written over.
   EXPECT_FALSE(convert_model(model(), out, {}).ok());
+}
+
+// All that a run keeps beside its weights comes along: `sample --class NAME` and `--ema` go on.
+TEST_F(ForeignModel, ConversionKeepsClassesAndAverages) {
+  const ClassNames classes{.names = {"a", "b", "c"}, .images = {3, 0, 1}};
+  ASSERT_TRUE(write_class_names(model(), classes).ok());
+  const Model plain = load_model(model()).value();
+  const auto halved = [&](int64_t first, std::span<float> numbers) -> Status {
+    for (size_t i = 0; i < numbers.size(); ++i)
+      numbers[i] = plain.weights[static_cast<size_t>(first) + i] / 2;
+    return {};
+  };
+  ASSERT_TRUE(save_average(model(), plain.network, halved, "0.5").ok());
+  std::filesystem::copy_file(weights(), unet() / "diffusion_pytorch_model.fp16.safetensors");
+  const Path out = scratch_ / "out";
+  const auto done = convert_model(model(), out, {});
+  ASSERT_TRUE(done.ok()) << done.error().message;
+  EXPECT_EQ(read_class_names(out).value(), classes);
+  EXPECT_EQ(load_model(out).value().weights, plain.weights);
+  EXPECT_EQ(load_model(out, "ema-0.5").value().weights,
+            load_model(model(), "ema-0.5").value().weights);
+  EXPECT_EQ(variant_of_average(out, "0.5").value(), "ema-0.5");
+  for (const std::string& file : done->written) EXPECT_TRUE(file_exists(out / file)) << file;
+  ASSERT_EQ(done->notes.size(), 1u);
+  EXPECT_TRUE(says(done->notes[0], "the weights of fp16 are left out; --variant"))
+      << done->notes[0];
+}
+
+TEST_F(ForeignModel, AFolderIsNotCalledAsAFileIs) {
+  const auto refused = convert_model(model(), scratch_ / "c.pt", {});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_TRUE(says(refused.error().message, "leave .pt out, or write")) << refused.error().message;
+  EXPECT_FALSE(folder_exists(scratch_ / "c.pt"));
+  for (const char* name : {"c.pt/", "model-1.5"})
+    EXPECT_TRUE(convert_model(model(), scratch_ / name, {}).ok()) << name;
 }
 
 TEST_F(ForeignModel, UnknownKeysSurviveLoadingAndSaving) {

@@ -330,11 +330,12 @@ TEST_F(Data, SeedsHaveALimitThatIsSaidAndMinusOneIsARandomOne) {
     EXPECT_TRUE(says(outcome.err, "4294967295")) << outcome.err;
   }
   const auto seed = [&] {
-    const Outcome outcome = sample("model", {"--seed", "-1", "--num", "1", "--out", out});
+    const Outcome outcome = sample("model", {"--seed", "-1", "--num", "1", "--out", out, "--json"});
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     const TensorFile file = read_npz(out).value();
     const uint32_t drawn = to_uint32(file.tensors.at("seeds"), "seeds").value()[0];
     EXPECT_TRUE(says(outcome.err, "the first seed is " + std::to_string(drawn))) << outcome.err;
+    EXPECT_EQ(parse_json(outcome.out, "summary").value().at("first_seed"), drawn);
     return drawn;
   };
   const uint32_t first = seed();

@@ -162,10 +162,13 @@ TEST_F(FineTuning, TheShippedModelGoesOnWhereItIs) {
   const Path model = Path(source_folder()) / "models/fashion-mnist";
   ASSERT_TRUE(file_exists(model / kWeights)) << model << " is part of the repository";
   const Path out = path("shipped-run");
-  const Outcome outcome = run_ito(training(model, out, 1));
+  const Outcome outcome = run_ito(with(training(model, out, 1), {"--json"}));
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  // Three classes in place of ten; a table of another size is said.
+  // Three classes in place of ten; a table of another size is said, to programs, too.
   EXPECT_TRUE(says(outcome.err, "class_embedding.weight is drawn anew")) << outcome.err;
+  const std::string notes = parse_json(outcome.out, "summary").value().at("notes").dump();
+  EXPECT_TRUE(says(notes, "class_embedding.weight is drawn anew")) << notes;
+  EXPECT_TRUE(says(notes, "starting from ")) << notes;
   const Json config = read_json(out / "unet/config.json").value();
   EXPECT_EQ(config.at("num_class_embeds"), 3);
   EXPECT_EQ(config.at("block_out_channels"), (std::vector<int>{16, 32, 64}));
@@ -302,6 +305,48 @@ TEST_F(FineTuning, EveryNetworkComesBackAsItself) {
     EXPECT_EQ(wider->network.signature().classes.classes(), 7);
     EXPECT_FALSE(wider->objective.notes.empty());
   }
+}
+
+// A row of the class table is its class's, wherever the class stands now.
+TEST_F(FineTuning, RowsOfClassesFollowTheirNames) {
+  InitialModel initial = open_initial_model(tiny().string()).value();
+  EXPECT_FALSE(initial.classes.has_value());
+  initial.classes = ClassNames{.names = {"a", "b", "c"}, .images = {1, 1, 1}};
+  const TrainingOptions options = options_of_model(initial, TrainingOptions{}, {}).value();
+  ImageDataset data = three_classes();
+  data.names = {"b", "c", "d"};
+  const auto task = make_task(options, data, &initial);
+  ASSERT_TRUE(task.ok()) << task.error().message;
+  const auto row = [](const Network& network, const std::vector<float>& weights, int64_t k) {
+    const Parameter& table = *network.set().find("class_embedding.weight");
+    const int64_t width = table.numel() / table.spec.foreign_shape[0];
+    const auto begin = weights.begin() + table.offset + k * width;
+    return std::vector<float>(begin, begin + width);
+  };
+  const auto had = [&](int64_t k) { return row(initial.model.network, initial.model.weights, k); };
+  const auto has = [&](int64_t k) { return row(task->network, task->initial_weights, k); };
+  EXPECT_EQ(has(0), had(1));
+  EXPECT_EQ(has(1), had(2));
+  for (int64_t k = 0; k < 3; ++k) EXPECT_NE(has(2), had(k)) << k;
+  const std::string notes = Json(task->objective.notes).dump();
+  EXPECT_TRUE(says(notes, "by the classes' names; drawn anew: d")) << notes;
+  // The row for none of a guided model is left out where nothing asks for one.
+  data.names = {"a", "b"};
+  const auto fewer = make_task(options, data, &initial);
+  ASSERT_TRUE(fewer.ok()) << fewer.error().message;
+  EXPECT_EQ(row(fewer->network, fewer->initial_weights, 1), had(1));
+}
+
+TEST_F(FineTuning, ColourForAGreyModelIsAnsweredWithAWayOut) {
+  const InitialModel initial = open_initial_model(tiny().string()).value();
+  const TrainingOptions options = options_of_model(initial, TrainingOptions{}, {}).value();
+  ImageDataset data = three_classes();
+  data.c = 3;
+  const auto task = make_task(options, data, &initial);
+  ASSERT_FALSE(task.ok());
+  EXPECT_TRUE(says(task.error().message, "no option makes coloured images grey"))
+      << task.error().message;
+  EXPECT_TRUE(says(task.error().message, "leave --init out")) << task.error().message;
 }
 
 // In two calls, the model gone in between, as in one.

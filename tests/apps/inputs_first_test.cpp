@@ -74,7 +74,7 @@ TEST(InputsFirst, AreReadBeforeADeviceIsOpened) {
                 "empty.png"},
            Case{{"interpolate", "--model", model, "--a", grey, "--b", empty, "--out", out},
                 "empty.png"},
-           Case{{"forward", "--model", model, "--in", nothing, "--out", out},
+           Case{{"forward", "--model", model, "--in", nothing, "--out", out + ".safetensors"},
                 "nothing.safetensors"},
            Case{{"inspect", diary, "--plan", "sample"}, "diary.npz"},
            Case{{"inspect", diary, "--plan", "forward"}, "diary.npz"},

@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "api/training_options.h"
 #include "io/checkpoint.h"
 #include "io/image.h"
 #include "io/jsonl.h"
@@ -105,6 +106,33 @@ TEST_F(RunReport, ComparesRuns) {
   const Outcome none = run_ito({"report", scratch_->operator/("").string()});
   EXPECT_EQ(none.code, 1);
   EXPECT_TRUE(says(none.err, "is no run of ito train")) << none.err;
+}
+
+TEST(RunNames, AreTheShortestEndsOfPathsThatDiffer) {
+  const auto names = [](const std::vector<Path>& runs) { return run_names(runs).value(); };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(names({"p1/run", "p2/run", "other/"}), (Names{"p1/run", "p2/run", "other"}));
+  EXPECT_EQ(names({"a/x/run", "b/x/run", "c/run"}), (Names{"a/x/run", "b/x/run", "c/run"}));
+  EXPECT_EQ(names({"/tmp/one"}), (Names{"one"}));
+  const auto twice = run_names({"p1/run", "p1/./run/"});
+  ASSERT_FALSE(twice.ok());
+  EXPECT_TRUE(says(twice.error().message, "are one run")) << twice.error().message;
+}
+
+TEST(RunNames, TellColumnsApartAndOfSettingsOnlyWhatDiffers) {
+  std::vector<RunRecord> runs(2);
+  Json options = to_json(TrainingOptions{});
+  for (size_t i = 0; i < 2; ++i) {
+    runs[i].name = i == 0 ? "p1/run" : "p2/run";
+    options["objective"] = i == 0 ? "auto" : "simple";
+    options["lr"] = i == 0 ? 1e-3 : 1e-4;
+    runs[i].settings = {{"options", options}};
+  }
+  const Report report = run_report(runs);
+  EXPECT_EQ(report.title, "p1/run and p2/run");
+  const ReportTable& settings = report.sections.back().tables.at(0);
+  ASSERT_EQ(settings.rows.size(), 1u);
+  EXPECT_EQ(settings.rows[0][0], "lr");
 }
 
 // Where a browser has put something, in pixels of the window.

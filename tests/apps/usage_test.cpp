@@ -64,7 +64,7 @@ TEST(CommandLine, MissingThingsAreNamed) {
   const std::string data = (scratch / "data.npz").string();
   const std::vector<Case> cases = {
       {{"sample", "--model", missing, "--out", missing + ".png"}, missing},
-      {{"forward", "--model", missing, "--in", "a", "--out", "b"}, missing},
+      {{"forward", "--model", missing, "--in", "a", "--out", "b.safetensors"}, missing},
       {{"inspect", missing}, missing},
       {{"train", "--data", missing, "--out", (scratch / "run").string()}, missing},
       // No file system lets a folder be made there, not even for root.

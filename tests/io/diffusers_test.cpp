@@ -125,7 +125,8 @@ TEST(UNetConfig, SkipBlocksMayLeaveGroupsOpen) {
 }
 
 TEST(SchedulerConfig, DefaultsAreDiffusersDefaults) {
-  SchedulerConfig config = *parse_scheduler_config(json_of("{}"), "s");
+  SchedulerConfig config =
+      *parse_scheduler_config(json_of(R"({"_class_name": "DDPMScheduler"})"), "s");
   EXPECT_EQ(config, SchedulerConfig{});
   Json ddpm = scheduler_config_json(config);
   EXPECT_EQ(ddpm["beta_end"], 0.02);
@@ -251,12 +252,53 @@ TEST(SchedulerConfig, ImpossibleNoiseLevelsAreRefused) {
 }
 
 TEST(SchedulerConfig, TheOldPredictionSwitchIsRead) {
-  EXPECT_EQ(parse_scheduler_config(json_of(R"({"predict_epsilon": false})"), "s")->prediction_type,
-            "sample");
+  const Json old = json_of(R"({"_class_name": "DDPMScheduler", "predict_epsilon": false})");
+  EXPECT_EQ(parse_scheduler_config(old, "s")->prediction_type, "sample");
+}
+
+// What the betas are is never made up: the class is what the file or the pipeline says it is.
+TEST(SchedulerConfig, AClassThatIsNotNamedIsThePipelinesOrSaid) {
+  for (const char* text : {"{}", R"({"num_train_timesteps": 1000, "trained_betas": null})"})
+    EXPECT_TRUE(fails(parse_scheduler_config(json_of(text), "s.json"), ErrorKind::kCorrupt,
+                      "s.json: key '_class_name' is missing"))
+        << text;
+  std::vector<std::string> notes;
+  const auto betas = parse_scheduler_config(json_of(R"({"beta_end": 0.01})"), "s.json",
+                                            {.named = {}, .notes = &notes});
+  ASSERT_TRUE(succeeds(betas));
+  EXPECT_EQ(betas->beta_end, 0.01);
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_EQ(notes[0], "s.json: key '_class_name' is missing; it is read as a DDPMScheduler");
+  const TempFolder folder;
+  put(folder / "model_index.json", R"({"scheduler": ["diffusers", "DDIMScheduler"],
+                                       "unet": ["diffusers", "UNet2DModel"]})");
+  put(folder / "scheduler" / "scheduler_config.json", "{}");
+  put(folder / "unet" / "config.json", "{}");
+  for (const char* part : {"", "unet"}) {
+    notes.clear();
+    const auto named = read_scheduler_config(folder / part, &notes);
+    ASSERT_TRUE(succeeds(named));
+    EXPECT_EQ((*named)->sampler, "ddim");
+    ASSERT_EQ(notes.size(), 1u);
+    EXPECT_NE(notes[0].find("DDIMScheduler, which model_index.json names"), std::string::npos);
+  }
+  const NetworkFile unet = read_network(folder / "unet", /*with_weights=*/false).value();
+  ASSERT_EQ(unet.notes.size(), 1u);
+  EXPECT_NE(unet.notes[0].find("UNet2DModel, which model_index.json names"), std::string::npos);
+  ASSERT_TRUE(succeeds(remove_tree(folder / "model_index.json")));
+  EXPECT_TRUE(fails(read_scheduler_config(folder.path()), ErrorKind::kCorrupt,
+                    "scheduler_config.json: key '_class_name' is missing"));
+  const NetworkFile bare = read_network(folder / "unet", /*with_weights=*/false).value();
+  ASSERT_EQ(bare.notes.size(), 1u);
+  EXPECT_NE(bare.notes[0].find("it is read as a UNet2DModel"), std::string::npos);
 }
 
 TEST(SchedulerConfig, BadValuesNameFileKeyAndValue) {
-  auto parse = [](const char* text) { return parse_scheduler_config(json_of(text), "s.json"); };
+  auto parse = [](const char* text) {
+    Json json = json_of(text);
+    json["_class_name"] = "DDPMScheduler";
+    return parse_scheduler_config(json, "s.json");
+  };
   EXPECT_TRUE(fails(parse(R"({"beta_schedule": "square"})"), ErrorKind::kUnsupported,
                     "s.json: key 'beta_schedule'", "\"square\"", "squaredcos_cap_v2"));
   EXPECT_TRUE(fails(parse(R"({"num_train_timesteps": 0})"), ErrorKind::kCorrupt, "found 0"));

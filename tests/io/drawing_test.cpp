@@ -84,6 +84,28 @@ TEST(Drawing, RandomCutsReachEveryPlaceEquallyOften) {
   EXPECT_FLOAT_EQ(middle[0], 20 / 127.5f - 1);
 }
 
+// Those who look at bytes see of images that are only drawn what a cut in the middle leaves.
+TEST(Drawing, WholeImagesAreCutInTheMiddleFromMemoryACacheAndFiles) {
+  const TempFolder folder;
+  const Path pictures = folder.path() / "pictures";
+  write_pictures(pictures);
+  DatasetOptions middle = random_crop(), cached = middle, files = middle;
+  middle.crop = CropPlace::kCenter;
+  cached.reading.cache = folder.path() / "cache";
+  files.reading.memory = 100;  // fewer than the pictures have bytes
+  const ImageDataset wanted = open_dataset(pictures, Split::kTrain, middle).value();
+  for (const DatasetOptions& options : {random_crop(), cached, files}) {
+    const ImageDataset data = open_dataset(pictures, Split::kTrain, options).value();
+    ASSERT_TRUE(data.files || !data.whole.empty());
+    const auto cut = cut_in_the_middle(data);
+    ASSERT_TRUE(succeeds(cut));
+    EXPECT_EQ(cut->pixels, wanted.pixels);
+    EXPECT_EQ(cut->count, wanted.count);
+    EXPECT_EQ(std::vector<uint8_t>(cut->bytes_of(5).begin(), cut->bytes_of(5).end()),
+              std::vector<uint8_t>(wanted.bytes_of(5).begin(), wanted.bytes_of(5).end()));
+  }
+}
+
 TEST(Drawing, IsTheSameFromMemoryFromACacheAndFromFiles) {
   const TempFolder folder;
   const Path pictures = folder.path() / "pictures";
