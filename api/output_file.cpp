@@ -25,7 +25,9 @@ Status check_replaceable(const OutputFile& file, const std::string& option, cons
       return invalid_argument("{} is {}, which is read; choose another {}", option, out.string(),
                               option);
   }
-  if (file.is_own(out)) return {};
+  std::error_code unknown;
+  const bool empty = std::filesystem::file_size(out, unknown) == 0;  // as mktemp makes one
+  if (empty || file.is_own(out)) return {};
   return invalid_argument(
       "{} is there already and was not written by {}; move it away or choose another {}",
       out.string(), file.writer, option);

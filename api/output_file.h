@@ -22,8 +22,8 @@ struct OutputFile {
 
 // Error kInvalidArgument naming `option`: another ending.
 Status check_ending(const OutputFile& file, const std::string& option, const Path& out);
-// Error kInvalidArgument naming `option`: a file that is one of `inputs`, or one that is there and
-// was not written by `file.writer`. `inputs` may be empty names or no files at all.
+// Error kInvalidArgument naming `option`: a file that is one of `inputs`, or one that is there, is
+// not empty and was not written by `file.writer`. `inputs` may be empty names or no files at all.
 Status check_replaceable(const OutputFile& file, const std::string& option, const Path& out,
                          std::span<const std::string> inputs = {});
 

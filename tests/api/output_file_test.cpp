@@ -38,6 +38,8 @@ TEST(OutputFiles, ReplaceOnlyWhatIsTheirOwn) {
   ASSERT_TRUE(write_png(mine, image).ok());
   EXPECT_TRUE(check_replaceable(kGrid, "--out", scratch / "new.png").ok());
   EXPECT_TRUE(check_replaceable(kGrid, "--out", own).ok());
+  ASSERT_TRUE(write_file_atomic(scratch / "empty.png", "").ok());
+  EXPECT_TRUE(check_replaceable(kGrid, "--out", scratch / "empty.png").ok());
   const Status foreign = check_replaceable(kGrid, "--out", mine);
   ASSERT_FALSE(foreign.ok());
   EXPECT_TRUE(mentions(foreign.error().message, "was not written by ito toy"));
