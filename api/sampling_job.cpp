@@ -31,9 +31,10 @@ Status check_for_jobs(const SampleOptions& options, const SamplingLoop& loop) {
   if (options.initial || options.inpainting || options.context != nullptr ||
       options.control != nullptr)
     return unsupported("a job is told seeds and classes only, no picture, context or guide");
-  if (loop.shape[0] > SamplingJob::kMostImages)
+  const int64_t most = SamplingJob::kMostImages;
+  if (loop.shape[0] > most)
     return invalid_argument("a job of {} images was asked for, expected at most {}", loop.shape[0],
-                            SamplingJob::kMostImages);
+                            most);
   return {};
 }
 

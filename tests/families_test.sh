@@ -37,7 +37,7 @@ own_files() {
     Optimizer::Kind|LearningRate::Decay|Average::Kind) echo "nn/optim.h nn/optim.cpp" ;;
     CropPlace) echo io/datasets/dataset.cpp ;;
     PixelFormat) echo "api/pixel_program.h api/pixel_program.cpp" ;;
-    LabelSource) echo io/datasets/picture_list.cpp ;;
+    LabelSource) echo "io/datasets/picture_list.cpp io/datasets/picture_table.cpp" ;;
     ValueRange) echo io/datasets/array_values.cpp ;;
     RandomSource) echo api/sampling_loop.cpp ;;
     SampleForm) echo "api/sample_files.h api/sample_files.cpp" ;;
@@ -51,7 +51,7 @@ own_files() {
 # pickle; the part of a data set, and what a file of arrays holds of it.
 not_families=" Arithmetic DType HostType ErrorKind ExternalRole BufferSpace OdeStatus StateTensor::Start
   Layout Init Coefficient::Kind Affine LogLevel FileKind Compression Pickle::Kind Split DataPart
-  ArrayRole "
+  ArrayRole NumberKind "
 
 # Kind alone, inside a class: the class that the file is about.
 class_of_kind() {

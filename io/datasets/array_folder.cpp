@@ -307,7 +307,7 @@ Result<ImageDataset> ArrayFiles::read(Split split, const DatasetOptions& options
   if (!data.labels && wants_classes(options.labels)) {
     if (labels) {
       ITO_TRY(take(data, *labels, known.classes, (folder_ / file->name).string()));
-    } else if (files_.size() > 1) {
+    } else if (files_.size() > 1 && part.images.size() == 1) {
       data.facts.notes.push_back(fmt::format("there are no labels beside {}", images.string()));
     }
   }

@@ -125,8 +125,12 @@ bool is_class_table(const std::string& name) {
 std::string why_left_out(const std::string& name) {
   const std::string ending = ending_of(name);
   if (is_unreadable(ending)) return ending + std::string(kNotRead);
-  if (ending == "tar") return "a tar archive beside pictures";
-  if (ending == "npz" || ending == "npy") return "arrays beside pictures";
+  static constexpr std::pair<std::string_view, std::string_view> kBeside[] = {
+      {"tar", "a tar archive beside pictures"},
+      {"npz", "arrays beside pictures"},
+      {"npy", "arrays beside pictures"}};
+  for (const auto& [other, why] : kBeside)
+    if (ending == other) return std::string(why);
   return "no picture";
 }
 
