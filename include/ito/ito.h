@@ -22,7 +22,8 @@
  * destroyed. After ITO_ERROR_DEVICE_LOST likewise.
  *
  * Threads. Any function may be called from any thread; functions on one job by one thread at a time.
- * Ito holds no lock of its own while it calls the host.
+ * lock_queue and unlock_queue are called while Ito holds the lock of its own queue, and no callback
+ * may call Ito.
  *
  * Lifetimes. A job keeps its model alive and a model its context: handles may be destroyed in any
  * order. What the host gives (instance, device, queue, images, callbacks) must outlive the context.
