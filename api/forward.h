@@ -18,8 +18,8 @@ namespace ito {
 // Outputs: "out" [n,c,h,w] (or [n,c] where the output is no image); with `gradients` also "loss"
 // [], the mean of (out - target)², its gradients "d_sample" and "grad.<parameter>". Errors:
 // kInvalidArgument naming `where` and the tensor that is missing, too many or of a wrong shape or
-// type. `multiply`: as Program::multiply; f16 is kUnsupported with gradients, which would need
-// their loss scaled, and of an autoencoder.
+// type. `multiply`: as Program::multiply; all but f32 are kUnsupported with gradients, which would
+// need their loss scaled, and of an autoencoder.
 // Without a device check_forward has the same errors.
 Status check_forward(const Model& model, const TensorFile& inputs, bool gradients,
                      std::string_view where, DType multiply = DType::kF32);

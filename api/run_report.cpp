@@ -36,6 +36,8 @@ const std::vector<ChartRow>& chart_rows() {
       {"Accuracy", false, {{"accuracy", "accuracy"}}},
       {"Learning rate", false, {{"lr", "learning rate"}}},
       {"Norm of the gradient", true, {{"grad_norm", "norm"}}},
+      {"Loss scale", true, {{"loss_scale", "scale"}}},
+      {"Steps left out", false, {{"skipped_steps", "steps"}}},
   };
   return rows;
 }

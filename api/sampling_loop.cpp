@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/precision.h"
 #include "diffusion/sampling_program.h"
 #include "io/scheduler_config.h"
 
@@ -106,7 +107,7 @@ Json sample_settings(const SampleOptions& options) {
       settings[key] = value;
     }
   });
-  if (options.multiply == DType::kF16) settings["precision"] = "fp16";
+  if (options.multiply != DType::kF32) settings["precision"] = precision_name(options.multiply);
   if (const char* source = settings_name(options.random)) settings["rng"] = source;
   if (options.initial) settings["strength"] = options.initial->strength;
   if (options.classifier_free) {

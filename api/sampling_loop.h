@@ -46,7 +46,7 @@ struct SampleOptions : SamplerOptions {
   int64_t batch = 16;
   int height = 0, width = 0;  // 0: the model's sample_size
   RandomSource random = RandomSource::kDevice;
-  // What the network multiplies in, f32 or f16 (graph/program.h); samplers and states stay f32. Not
+  // What the network multiplies in (graph/program.h); samplers and states stay f32. Not
   // for ode, whose error estimate would measure the rounding.
   DType multiply = DType::kF32;
   bool previews = false;                // the program also gives each step's estimate of x_0

@@ -57,7 +57,20 @@ Status TrainingSession::make_state(uint64_t seed) {
       ITO_TRY(state.tensor.write(std::as_bytes(
           std::span(weights).subspan(static_cast<size_t>(state.description.first),
                                      static_cast<size_t>(state.description.shape.numel())))));
+    else if (state.description.value != 0)
+      ITO_TRY(start_anew(state));
   return {};
+}
+
+Status TrainingSession::start_anew(const State& state) {
+  const StateTensor& description = state.description;
+  const auto count = static_cast<size_t>(description.shape.numel());
+  if (description.dtype == DType::kU32) {
+    const std::vector<uint32_t> words(count, static_cast<uint32_t>(description.value));
+    return state.tensor.write(std::as_bytes(std::span(words)));
+  }
+  const std::vector<float> numbers(count, static_cast<float>(description.value));
+  return state.tensor.write(std::as_bytes(std::span(numbers)));
 }
 
 Result<std::unique_ptr<Executor>> TrainingSession::make_executor(const Program& program,
@@ -107,6 +120,10 @@ Status TrainingSession::request_report(int64_t count) {
   ITO_ASSIGN(pending.history, executor.enqueue_read(state_name::kLossHistory));
   ITO_ASSIGN(pending.norm, executor.enqueue_read("grad_norm"));
   ITO_ASSIGN(pending.rate, executor.enqueue_read("lr"));
+  if (executor.plan().find_external(state_name::kLossScale) >= 0) {
+    ITO_ASSIGN(pending.scale, executor.enqueue_read(state_name::kLossScale));
+    ITO_ASSIGN(pending.skipped, executor.enqueue_read(state_name::kSkippedSteps));
+  }
   pending_.push_back(std::move(pending));
   return {};
 }
@@ -115,7 +132,8 @@ Result<std::optional<LossReport>> TrainingSession::take_report(bool wait) {
   if (pending_.empty()) return std::optional<LossReport>{};
   const Pending& pending = pending_.front();
   if (!wait) {
-    ITO_ASSIGN(const bool ready, pending.rate.ready());  // the last of the three copies
+    const vk::ReadTicket& last = pending.skipped ? *pending.skipped : pending.rate;
+    ITO_ASSIGN(const bool ready, last.ready());
     if (!ready) return std::optional<LossReport>{};
   }
   std::vector<float> history(static_cast<size_t>(task_.step.loss_history));
@@ -123,13 +141,27 @@ Result<std::optional<LossReport>> TrainingSession::take_report(bool wait) {
   ITO_TRY(pending.history.read(writable_bytes_of(history)));
   ITO_TRY(pending.norm.read(std::as_writable_bytes(std::span(&norm, 1))));
   ITO_TRY(pending.rate.read(std::as_writable_bytes(std::span(&rate, 1))));
-  LossReport report{.step = pending.step, .loss = 0, .grad_norm = norm, .learning_rate = rate};
+  LossReport report;
+  report.step = pending.step;
+  report.grad_norm = norm;
+  report.learning_rate = rate;
+  if (pending.scale) {
+    float scale = 0;
+    uint32_t skipped = 0;
+    ITO_TRY(pending.scale->read(std::as_writable_bytes(std::span(&scale, 1))));
+    ITO_TRY(pending.skipped->read(std::as_writable_bytes(std::span(&skipped, 1))));
+    report.scale = {.scale = scale, .skipped = skipped};
+  }
+  int64_t counted = 0;
   for (int64_t k = pending.step - pending.count; k < pending.step; ++k) {
     const float loss = history[static_cast<size_t>(k % task_.step.loss_history)];
+    const bool bad = !std::isfinite(loss);
+    if (report.first_bad == 0 && bad) report.first_bad = k + 1;
+    if (bad && report.scale) continue;
     report.loss += loss;
-    if (report.first_bad == 0 && !std::isfinite(loss)) report.first_bad = k + 1;
+    ++counted;
   }
-  report.loss /= static_cast<double>(pending.count);
+  report.loss /= static_cast<double>(counted);
   pending_.pop_front();
   return std::optional<LossReport>(report);
 }
@@ -189,6 +221,10 @@ Status TrainingSession::load(const TensorFile& file, int64_t step) {
     const StateTensor& wanted = state.description;
     const std::string& name = wanted.checkpoint_name();
     const Shape shape = whole_shape(name);
+    if (wanted.may_be_absent && file.tensors.count(name) == 0) {
+      ITO_TRY(start_anew(state));
+      continue;
+    }
     ITO_ASSIGN(const HostTensor* tensor, find_tensor(file, name, "checkpoint"));
     const HostType type = wanted.dtype == DType::kU32 ? HostType::kU32 : HostType::kF32;
     if (tensor->type != type || tensor->shape != shape)

@@ -23,9 +23,15 @@ namespace ito {
 struct LossReport {
   int64_t step = 0;
   double loss = 0;       // mean of the updates since the last report (at most loss_history)
-  double grad_norm = 0;  // of the last update, before clipping
+  double grad_norm = 0;  // of the last update, before clipping; of one left out not finite
   double learning_rate = 0;
   int64_t first_bad = 0;  // the first update of those whose loss is not finite; 0: none
+  // Where the loss is scaled; `loss` then is the mean of those that are finite.
+  struct Scale {
+    double scale = 0;
+    int64_t skipped = 0;  // steps left out, of all
+  };
+  std::optional<Scale> scale;
 };
 
 class TrainingSession {
@@ -55,7 +61,7 @@ class TrainingSession {
   // All states by name, in our layout, whole: the same for every device. What save() gives is read
   // from the device, a piece at a time, when it is written, which waits and must be done before
   // the next step and while this lives. load: errors kCorrupt naming the tensor that is missing or
-  // of another shape.
+  // of another shape; what may be absent (StateTensor) then starts anew.
   TensorFile save() const;
   Status load(const TensorFile& file, int64_t step);
 
@@ -68,6 +74,7 @@ class TrainingSession {
   struct Pending {
     int64_t step, count;
     vk::ReadTicket history, norm, rate;
+    std::optional<vk::ReadTicket> scale, skipped;
   };
   struct State {
     StateTensor description;
@@ -78,6 +85,8 @@ class TrainingSession {
                   uint64_t seed)
       : device_(device), task_(task), data_(data), seed_(seed) {}
   Status make_state(uint64_t seed);
+  // What the state is before the first step, where that is one value.
+  static Status start_anew(const State& state);
   Result<std::unique_ptr<Executor>> make_executor(const Program& program, uint64_t seed);
   Status upload_batch();
   // Of a state, or of all segments of it.

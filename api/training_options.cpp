@@ -24,8 +24,9 @@ namespace {
 
 constexpr int kMaxLadder = 65536;  // a limit of random_index
 constexpr int kMaxSize = 16384;
-// Keys that may change while a run goes on.
-constexpr const char* kOfDecay[] = {"lr-decay", "decay-steps"};
+// Keys that may change while a run goes on: one that goes on for longer may fall for longer, and
+// weights and the optimiser's state are the same for every precision.
+constexpr const char* kMayChange[] = {"lr-decay", "decay-steps", "precision"};
 
 // Options of score models; those of the discrete chain must then be left alone.
 Status check_score_options(const TrainingOptions& o) {
@@ -218,8 +219,7 @@ Result<TrainingOptions> resumed_options(const TrainingOptions& stored, const Tra
   const Json wants = to_json(asked);
   for (const std::string& key : given) {
     if (!had.contains(key)) continue;
-    // A run that goes on for longer may fall for longer.
-    if (std::find(std::begin(kOfDecay), std::end(kOfDecay), key) != std::end(kOfDecay))
+    if (std::find(std::begin(kMayChange), std::end(kMayChange), key) != std::end(kMayChange))
       had[key] = wants[key];
     if (had[key] != wants[key])
       return invalid_argument(
@@ -257,6 +257,9 @@ Result<TrainStepOptions> step_options(const TrainingOptions& options) {
   optimizer.average.kind = options.ema[0] > 0 ? Average::Kind::kWarmup : Average::Kind::kNone;
   optimizer.further_decays.assign(options.ema.begin() + 1, options.ema.end());
   step.accumulation = options.accumulate;
+  ITO_ASSIGN(const PrecisionRow* precision,
+             row_called(precision_rows(), options.precision, "--precision"));
+  step.precision = precision->precision;
   return step;
 }
 

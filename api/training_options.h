@@ -64,6 +64,7 @@ struct TrainingOptions : NetworkOptions {
   double class_dropout = 0;
   int64_t batch = 32;
   int64_t accumulate = 1;
+  std::string precision = "fp32";
   std::string optimizer = "adamw";
   double lr = 2e-3;
   int64_t warmup = 100;
@@ -145,6 +146,8 @@ void visit_fields(Options& o, Visit&& visit) {
         "one row more, the last, for no class");
   visit("batch", o.batch, "images per batch");
   visit("accumulate", o.accumulate, "batches whose mean gradient makes one step");
+  visit("precision", o.precision,
+        "what matrix products and convolutions multiply in; weights, sums and all else are fp32");
   visit("optimizer", o.optimizer, "how weights follow gradients");
   visit("lr", o.lr, "learning rate");
   visit("warmup", o.warmup, "steps over which the learning rate rises linearly");
@@ -180,9 +183,9 @@ Json to_json(const TrainingOptions& options);
 // Errors: kCorrupt naming `where` and the key. Absent keys keep their defaults.
 Result<TrainingOptions> training_options_from_json(const Json& json, const std::string& where);
 
-// The options of a run that goes on: those stored, but for the fall of the learning rate, which may
-// be given anew. Error kInvalidArgument naming option, the run's value and the one asked for, where
-// another key in `given` asks for something else.
+// The options of a run that goes on: those stored, but for the fall of the learning rate and the
+// precision, which may be given anew. Error kInvalidArgument naming option, the run's value and the
+// one asked for, where another key in `given` asks for something else.
 Result<TrainingOptions> resumed_options(const TrainingOptions& stored, const TrainingOptions& asked,
                                         const std::set<std::string>& given, const std::string& run);
 

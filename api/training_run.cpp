@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <type_traits>
@@ -26,6 +27,7 @@
 #include "io/jsonl.h"
 #include "io/network_file.h"
 #include "io/tensorboard.h"
+#include "nn/loss_scale.h"
 
 namespace ito {
 namespace {
@@ -64,14 +66,16 @@ class Run {
   Status open_folder();
   Status open_metrics(std::optional<int64_t> resumed_step);
   // Of a step, for TensorBoard.
-  Status write_scalars(int64_t step, std::initializer_list<std::pair<const char*, double>> values);
-  Status settle_decay(int64_t step);
+  Status write_scalars(int64_t step, const std::vector<std::pair<const char*, double>>& values);
+  Status settle_changes(int64_t step);
   RunFile run_file() const;
   Json pace() const;
   // The right to write into a folder that is there.
   Status take_folder();
   Status export_model(const Path& folder);
   Status take_reports(bool wait);
+  Status check_loss(const LossReport& report);
+  Status write_metrics(const LossReport& report);
   Status validate();
   Status save();
   Status write_pictures(bool samples);
@@ -188,7 +192,7 @@ Status Run::open_folder() {
   ITO_TRY(metadata.read("device", &device));
   if (device != device_->info().name)
     remark("the run began on " + device + "; on another device it goes on, but not bit for bit");
-  ITO_TRY(settle_decay(checkpoint->step));
+  ITO_TRY(settle_changes(checkpoint->step));
   if (options_ != stored_->options || pace() != stored_->pace)
     ITO_TRY(write_run_file(run_.out, run_file()));
   ITO_TRY(open_metrics(checkpoint->step));
@@ -202,10 +206,15 @@ Status Run::open_metrics(std::optional<int64_t> resumed_step) {
   return {};
 }
 
-// What a run that goes on says of its learning rate: another fall is kept, one that is over named.
-Status Run::settle_decay(int64_t step) {
+// What a run that goes on says of what may change: another precision or fall of the learning rate
+// is kept, a fall that is over named.
+Status Run::settle_changes(int64_t step) {
   if (!stored_) return {};
-  if (options_ != stored_->options) {
+  if (options_.precision != stored_->options.precision)
+    remark(fmt::format("the run goes on with --precision {} in place of {}", options_.precision,
+                       stored_->options.precision));
+  if (options_.lr_decay != stored_->options.lr_decay ||
+      options_.decay_steps != stored_->options.decay_steps) {
     remark(
         fmt::format("the learning rate falls as --lr-decay {} --decay-steps {} from here on, in "
                     "place of {} and {}",
@@ -272,7 +281,11 @@ Status Run::open() {
 
 void Run::report_progress() {
   if (!observer_.progress) return;
-  RunProgress progress{.step = session_->step(), .steps = data_->steps, .loss = summary_.loss};
+  RunProgress progress{.step = session_->step(),
+                       .steps = data_->steps,
+                       .loss = summary_.loss,
+                       .loss_scale = summary_.loss_scale,
+                       .skipped = summary_.skipped};
   const double seconds = seconds_since(start_) - paused_;
   const double done = static_cast<double>(session_->step() - summary_.first_step);
   if (seconds > 0 && done > 0) {
@@ -289,22 +302,46 @@ Status Run::take_reports(bool wait) {
   while (session_->report_pending()) {
     ITO_ASSIGN(const std::optional<LossReport> report, session_->take_report(wait));
     if (!report) return {};
-    if (report->first_bad > 0)
-      return diverged(
-          "the loss is not finite at step {}; try a smaller --lr (the last checkpoint is "
-          "untouched)",
-          report->first_bad);
-    summary_.loss = report->loss;
-    ITO_TRY(metrics_->append({{"step", report->step},
-                              {"loss", report->loss},
-                              {"grad_norm", report->grad_norm},
-                              {"lr", report->learning_rate},
-                              {"seconds", earlier_seconds_ + seconds_since(start_)}}));
-    ITO_TRY(write_scalars(
-        report->step,
-        {{"loss", report->loss}, {"grad_norm", report->grad_norm}, {"lr", report->learning_rate}}));
+    ITO_TRY(check_loss(*report));
+    ITO_TRY(write_metrics(*report));
   }
   return {};
+}
+
+// A scaled loss may be no number now and then: the step was left out.
+Status Run::check_loss(const LossReport& report) {
+  if (!report.scale) {
+    if (report.first_bad == 0) return {};
+    return diverged(
+        "the loss is not finite at step {}; try a smaller --lr (the last checkpoint is "
+        "untouched)",
+        report.first_bad);
+  }
+  if (report.scale->scale > kLeastLossScale) return {};
+  return diverged(
+      "no gradient is finite at step {} however small the loss scale is; go on with --precision "
+      "fp32 or bf16, or begin anew with a smaller --lr",
+      report.step);
+}
+
+Status Run::write_metrics(const LossReport& report) {
+  std::vector<std::pair<const char*, double>> numbers = {
+      {"loss", report.loss}, {"grad_norm", report.grad_norm}, {"lr", report.learning_rate}};
+  if (report.scale) {
+    summary_.loss_scale = report.scale->scale;
+    summary_.skipped = report.scale->skipped;
+    numbers.emplace_back("loss_scale", report.scale->scale);
+    numbers.emplace_back("skipped_steps", static_cast<double>(report.scale->skipped));
+  }
+  // Of a step that was left out.
+  std::erase_if(numbers, [](const auto& number) { return !std::isfinite(number.second); });
+  if (std::isfinite(report.loss)) summary_.loss = report.loss;
+  Json row = {{"step", report.step}};
+  for (const auto& [key, value] : numbers) row[key] = value;
+  if (report.scale) row["skipped_steps"] = report.scale->skipped;
+  row["seconds"] = earlier_seconds_ + seconds_since(start_);
+  ITO_TRY(metrics_->append(row));
+  return write_scalars(report.step, numbers);
 }
 
 Status Run::validate() {
@@ -319,8 +356,7 @@ Status Run::validate() {
   return {};
 }
 
-Status Run::write_scalars(int64_t step,
-                          std::initializer_list<std::pair<const char*, double>> values) {
+Status Run::write_scalars(int64_t step, const std::vector<std::pair<const char*, double>>& values) {
   const double now = seconds_since_1970();
   for (const auto& [tag, value] : values)
     ITO_TRY(events_->scalar(now, step, tag, static_cast<float>(value)));

@@ -67,6 +67,9 @@ void visit_pace(Options& run, const F& f) {
 struct RunProgress {
   int64_t step = 0, steps = 0;
   std::optional<double> loss;  // of the newest report
+  // Likewise, where the loss is scaled.
+  std::optional<double> loss_scale;
+  int64_t skipped = 0;  // steps left out
   double steps_per_second = 0, images_per_second = 0, seconds_left = 0;
 };
 
@@ -82,6 +85,8 @@ struct RunSummary {
   int64_t steps = 0;       // what was to be reached
   bool stopped = false;    // by RunObserver::stop or --max-hours
   std::optional<double> loss;
+  std::optional<double> loss_scale;  // at the end, where the loss is scaled, and ...
+  int64_t skipped = 0;               // ... the steps that the run left out
   std::optional<double> validation;  // what the objective's own validation says, and ...
   std::string metric;                // ... what it calls that: "validation", "accuracy"
   double seconds = 0;                // of training in all, resumed parts included

@@ -108,30 +108,37 @@ void add_group_norm(Cases& cases) {
   }
 }
 
-// One step of `ito train` with its default options on 28x28 grey images of ten classes.
-Status add_train(Cases& cases) {
+// One step of `ito train` with its default options on 28x28 grey images of ten classes, in each
+// precision that is measured.
+Status add_train(Cases& cases, const DeviceCaps& caps) {
   ImageDataset shape_only;
   shape_only.h = shape_only.w = 28;
   shape_only.c = 1;
   shape_only.labels = std::vector<int32_t>{9};
-  ITO_ASSIGN(const TrainingTask task, make_task({}, shape_only));
-  BenchCase c;
-  c.name = "train_step_b32";
-  c.program = train_step_program(task.network.set(), task.loss, task.step);
-  c.parameters = initial_parameters(task.network.set(), 0);
-  cases.push_back(std::move(c));
+  for (const std::string_view precision : bench_precisions(caps)) {
+    TrainingOptions options;
+    options.precision = precision;
+    ITO_ASSIGN(const TrainingTask task, make_task(options, shape_only));
+    BenchCase c;
+    c.name = with_precision("train_step_b32", precision);
+    c.program = train_step_program(task.network.set(), task.loss, task.step);
+    c.parameters = initial_parameters(task.network.set(), 0);
+    cases.push_back(std::move(c));
+  }
   return {};
 }
 
-Status add_models(Cases& cases) {
+Status add_models(Cases& cases, const DeviceCaps& caps) {
   for (const BenchModel& model : bench_models()) {
     for (const int64_t batch : model.forward_batches) {
       ITO_ASSIGN(BenchCase c, forward_case(model, batch));
       cases.push_back(std::move(c));
     }
     for (const int64_t batch : model.train_batches) {
-      ITO_ASSIGN(BenchCase c, train_case(model, batch));
-      cases.push_back(std::move(c));
+      for (const std::string_view precision : bench_precisions(caps)) {
+        ITO_ASSIGN(BenchCase c, train_case(model, batch, precision));
+        cases.push_back(std::move(c));
+      }
     }
   }
   return {};
@@ -167,8 +174,8 @@ Result<std::vector<BenchCase>> bench_cases(const std::string& workload, const De
     add_attention(cases, 1, 4096, 64, 1);
   }
   if (wanted("groupnorm")) add_group_norm(cases);
-  if (wanted("train")) ITO_TRY(add_train(cases));
-  if (wanted("models")) ITO_TRY(add_models(cases));
+  if (wanted("train")) ITO_TRY(add_train(cases, caps));
+  if (wanted("models")) ITO_TRY(add_models(cases, caps));
   return cases;
 }
 

@@ -6,6 +6,7 @@
 
 #include "api/initial_model.h"
 #include "api/task.h"
+#include "base/precision.h"
 #include "nn/unet2d.h"
 
 namespace ito::apps {
@@ -70,7 +71,17 @@ Result<BenchCase> forward_case(const BenchModel& model, int64_t batch) {
   return c;
 }
 
-Result<BenchCase> train_case(const BenchModel& model, int64_t batch) {
+std::vector<std::string_view> bench_precisions(const DeviceCaps& caps) {
+  std::vector<std::string_view> names = {precision_name(DType::kF32)};
+  if (caps.shader_float16) names.push_back(precision_name(DType::kF16));
+  return names;
+}
+
+std::string with_precision(const std::string& name, std::string_view precision) {
+  return precision == precision_name(DType::kF32) ? name : fmt::format("{}_{}", name, precision);
+}
+
+Result<BenchCase> train_case(const BenchModel& model, int64_t batch, std::string_view precision) {
   const UNet2DConfig config = model.config();
   InitialModel initial;
   initial.folder = model.name;
@@ -81,9 +92,10 @@ Result<BenchCase> train_case(const BenchModel& model, int64_t batch) {
   if (config.num_class_embeds) shape_only.labels = {*config.num_class_embeds - 1};
   ITO_ASSIGN(TrainingOptions options, options_of_model(initial, {}, {}));
   options.batch = batch;
+  options.precision = precision;
   ITO_ASSIGN(const TrainingTask task, make_task(options, shape_only, &initial));
   BenchCase c;
-  c.name = fmt::format("{}_train_b{}", model.name, batch);
+  c.name = with_precision(fmt::format("{}_train_b{}", model.name, batch), precision);
   c.program = train_step_program(task.network.set(), task.loss, task.step);
   c.parameters = initial_parameters(task.network.set(), 0);
   return c;

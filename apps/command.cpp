@@ -7,11 +7,11 @@
 #include <charconv>
 #include <csignal>
 #include <cstdio>
-#include <map>
 
 #include "api/device.h"
 #include "apps/rows.h"
 #include "base/error.h"
+#include "base/precision.h"
 
 namespace ito::apps {
 namespace {
@@ -40,13 +40,17 @@ void add_device_option(CLI::App& app, DeviceChoice& choice) {
 }
 
 void add_precision_option(CLI::App& app, DType& multiply) {
-  static const std::map<std::string, DType> kPrecisions = {{"fp32", DType::kF32},
-                                                           {"fp16", DType::kF16}};
+  std::vector<std::string> names;
+  for (const PrecisionRow& row : precision_rows()) names.emplace_back(row.name.name);
   app.add_option_function<std::string>(
-         "--precision", [&multiply](const std::string& name) { multiply = kPrecisions.at(name); },
-         "fp32 (where left out) or fp16: what matrix products and convolutions multiply in; sums "
-         "and all else are fp32")
-      ->check(CLI::IsMember(kPrecisions));
+         "--precision",
+         [&multiply](const std::string& name) {
+           multiply = find_row(precision_rows(), name)->precision.multiply;
+         },
+         with_choices(app.get_name() + " --precision",
+                      names[0] + " where left out: what matrix products and convolutions multiply "
+                                 "in; sums and all else are fp32"))
+      ->check(CLI::IsMember(names));
 }
 
 Result<std::unique_ptr<vk::Device>> open_and_announce(const DeviceChoice& choice,

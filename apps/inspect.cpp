@@ -19,6 +19,7 @@
 #include "apps/rows.h"
 #include "apps/sampler_options.h"
 #include "base/error.h"
+#include "base/precision.h"
 #include "graph/compile.h"
 #include "io/png.h"
 #include "io/weights.h"
@@ -167,7 +168,9 @@ Result<Plan> train_plan(const InspectCommand& c, const Model*, const DeviceCaps&
   shape_only.h = shape_only.w = c.image_size;
   shape_only.c = c.image_channels;
   if (c.classes > 0) shape_only.labels = std::vector<int32_t>{c.classes - 1};
-  ITO_ASSIGN(const TrainingTask task, make_task(c.training, shape_only));
+  TrainingOptions training = c.training;
+  training.precision = precision_name(c.sampling.multiply);
+  ITO_ASSIGN(const TrainingTask task, make_task(training, shape_only));
   ITO_ASSIGN(const Network network, task.network.for_device(caps));
   if (c.training.accumulate > 1)
     return compile(accumulate_program(network.set(), task.loss, task.step), caps);
@@ -192,7 +195,7 @@ constexpr PlanRow kPlans[] = {
      false,
      train_plan,
      "network channels layers-per-block norm-groups dropout energy accumulate image-size "
-     "image-channels num-classes"},
+     "image-channels num-classes precision"},
     {{"sample", "a step of a sampler on a model", "", ""}, true, sample_plan, "sampler precision"},
     {{"forward", "a model's network", "", ""}, true, network_plan, "image-size grad precision"}};
 

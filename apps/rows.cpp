@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/name_list.h"
 #include "base/name_pattern.h"
+#include "base/precision.h"
 #include "diffusion/choices.h"
 #include "diffusion/flow_matching.h"
 #include "diffusion/predictor_corrector.h"
@@ -178,6 +179,9 @@ constexpr Kind kKinds[] = {
      "train --optimizer",
      rows<optimizer_rows>},
     {{"decays", "falls of the learning rate", "", ""}, "train --lr-decay", rows<decay_rows>},
+    {{"precisions", "what products multiply in", "", ""},
+     "train --precision, sample --precision, forward --precision, inspect --precision",
+     rows<precision_rows>},
     {{"timestep-spacings", "which timesteps a run visits", "", ""},
      "sample --spacing",
      names<timestep_spacing_choices>},

@@ -85,9 +85,11 @@ Status check(TrainCommand& c) {
 }
 
 std::string progress_text(const RunProgress& p) {
-  return fmt::format("step {}/{}  loss {}  {:.2f} steps/s  {:.0f} images/s  {} left", p.step,
-                     p.steps, p.loss ? fmt::format("{:.4f}", *p.loss) : "-", p.steps_per_second,
-                     p.images_per_second, duration_text(p.seconds_left));
+  const std::string scale =
+      p.loss_scale ? fmt::format("  scale {:g}, {} skipped", *p.loss_scale, p.skipped) : "";
+  return fmt::format("step {}/{}  loss {}{}  {:.2f} steps/s  {:.0f} images/s  {} left", p.step,
+                     p.steps, p.loss ? fmt::format("{:.4f}", *p.loss) : "-", scale,
+                     p.steps_per_second, p.images_per_second, duration_text(p.seconds_left));
 }
 
 void print_summary(const TrainCommand& c, const RunSummary& s) {
@@ -99,6 +101,10 @@ void print_summary(const TrainCommand& c, const RunSummary& s) {
     for (const std::string& text : s.notes) json["notes"].push_back(text);
     if (!s.validated_on.is_null()) json["validated_on"] = s.validated_on;
     if (s.loss) json["loss"] = *s.loss;
+    if (s.loss_scale) {
+      json["loss_scale"] = *s.loss_scale;
+      json["skipped_steps"] = s.skipped;
+    }
     if (s.validation) json[s.metric] = *s.validation;
     fmt::print("{}", dump_json(json));
     return;
@@ -201,7 +207,9 @@ Command add_train_command(CLI::App& root) {
   app->footer(
       "Ctrl-C saves a checkpoint and ends; the same command goes on from it, bit for bit on the\n"
       "same device. Options are kept in RUN/run.json, so they may be left out then; other values\n"
-      "are refused, but for how long a run is and how often something is done in it, and --keep.");
+      "are refused, but for how long a run is, how often something is done in it, --keep, the "
+      "fall\n"
+      "of the learning rate and --precision.");
   return {app, [c] { return check(*c); }, [c] { return run(*c); }};
 }
 

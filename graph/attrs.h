@@ -50,8 +50,8 @@ struct PadAttr {
   bool operator==(const PadAttr&) const = default;
 };
 
-// `multiply`, of contractions: the type that both factors are rounded to, f32 or f16. Products are
-// added up in f32 in any case. Set by passes/autocast, after differentiation.
+// `multiply`, of contractions: the type that both factors are rounded to: f32, f16 or bf16.
+// Products are added up in f32 in any case. Set by passes/autocast, after differentiation.
 struct MatmulAttr {
   bool transpose_a = false;
   bool transpose_b = false;

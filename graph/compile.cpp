@@ -241,15 +241,11 @@ Status check_sizes(const Program& program) {
 }
 
 Status check_multiply(const Program& program, const DeviceCaps& caps) {
-  if (program.multiply == DType::kF32) return {};
-  if (program.multiply != DType::kF16)
-    return Error{ErrorKind::kInvalidArgument,
-                 fmt::format("program {}: factors are f32 or f16, not {}", program.name,
-                             dtype_name(program.multiply))};
-  if (caps.shader_float16) return {};
+  // bfloat16 is the upper half of a single, for which whole numbers do.
+  if (program.multiply != DType::kF16 || caps.shader_float16) return {};
   return Error{ErrorKind::kUnsupported,
-               fmt::format("'{}' has no 16-bit floats (shaderFloat16); use --precision fp32, or "
-                           "another device",
+               fmt::format("'{}' has no 16-bit floats (shaderFloat16); use --precision fp32 or "
+                           "bf16, or another device",
                            caps.name)};
 }
 

@@ -22,8 +22,8 @@ struct Program {
   std::string name = "program";
   std::unique_ptr<Graph> graph = std::make_unique<Graph>();
   std::vector<ProgramOutput> outputs;
-  // The type that the factors of matrix products and convolutions are rounded to, f32 or f16. Sums,
-  // and everything else, are f32. compile() sees to it (passes/autocast); an interpreter does not.
+  // What the factors of matrix products and convolutions are rounded to: f32, f16, bf16. Sums, and
+  // everything else, are f32. compile() sees to it (passes/autocast); an interpreter does not.
   DType multiply = DType::kF32;
 
   // A result the host or another program can read.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "nn/loss_scale.h"
 
 namespace ito {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 class State {
  public:
   State(Graph& graph, const ParameterSet& set, const TrainStepOptions& options)
-      : graph_(graph), set_(set), tensors_(train_state(set, options)) {}
+      : graph_(graph), set_(set), options_(options), tensors_(train_state(set, options)) {}
 
   // The segments of a state that has as many numbers as the parameters.
   FlatTensors flat(std::string_view name) const {
@@ -23,6 +24,13 @@ class State {
   }
   Tensor segment(std::string_view name, size_t k) const {
     return (*this)[segment_name(name, k, set_.segments().size())];
+  }
+
+  LossScale loss_scale() const {
+    if (!options_.precision.scales_loss) return LossScale();
+    return LossScale({.scale = (*this)[state_name::kLossScale],
+                      .good_steps = (*this)[state_name::kGoodSteps],
+                      .skipped_steps = (*this)[state_name::kSkippedSteps]});
   }
 
   Tensor operator[](std::string_view name) const {
@@ -41,6 +49,7 @@ class State {
 
   Graph& graph_;
   const ParameterSet& set_;
+  const TrainStepOptions& options_;
   std::vector<StateTensor> tensors_;
 };
 
@@ -56,15 +65,17 @@ Tensor keep_frozen(const Segment& segment, Tensor updated, Tensor old) {
 
 // The loss of one batch; its state moves on.
 Tensor add_loss(Program& program, const ParameterSet& set, const LossFunction& function,
-                const FlatTensors& flat, Tensor counter) {
+                const FlatTensors& flat, Tensor counter, const LossScale& scale) {
   const LossResult result = function(*program.graph, Scope(set, flat), counter);
   CHECK(result.loss.shape() == Shape{},
         "a loss is a scalar, not " + result.loss.shape().to_string());
-  for (const auto& [state, value] : result.updates) program.update(state, value);
+  for (const auto& [state, value] : result.updates)
+    program.update(state, scale.kept(value, state, result.loss));
   return result.loss;
 }
 
-// Everything after the gradient: clipping, update, average, counter, loss history and outputs.
+// Everything after the gradient, which is that of the scaled loss: clipping, update, average,
+// scale, counter, loss history and outputs.
 void finish_step(Program& program, const ParameterSet& set, const TrainStepOptions& options,
                  const State& state, Tensor loss, FlatTensors gradient) {
   Graph& graph = *program.graph;
@@ -72,31 +83,40 @@ void finish_step(Program& program, const ParameterSet& set, const TrainStepOptio
   const Tensor counter = state[state_name::kCounter];
   graph.set_label("optimizer");
 
+  LossScale scale = state.loss_scale();
+  gradient = scale.unscaled(std::move(gradient));
   const Tensor norm = global_norm(gradient);
+  scale.judge(norm);
   if (optimizer.max_grad_norm > 0)
     for (Tensor& part : gradient) part = clip_by_norm(part, norm, optimizer.max_grad_norm);
   const Tensor rate = learning_rate(optimizer.learning_rate, counter);
+  const Tensor updates = scale.updates(counter);
   for (size_t k = 0; k < gradient.size(); ++k) {
     OptimizerState old{.parameters = state.segment(state_name::kParameters, k)};
     if (optimizer.has_first_moment()) old.first_moment = state.segment(state_name::kFirstMoment, k);
     if (optimizer.has_second_moment())
       old.second_moment = state.segment(state_name::kSecondMoment, k);
-    OptimizerState updated = optimizer_step(optimizer, old, gradient[k], rate, counter);
-    updated.parameters = keep_frozen(set.segments()[k], updated.parameters, old.parameters);
+    OptimizerState updated = optimizer_step(optimizer, old, gradient[k], rate, updates);
+    updated.parameters = keep_frozen(
+        set.segments()[k], scale.taken(updated.parameters, old.parameters), old.parameters);
 
     if (updated.parameters.id() != old.parameters.id())
       program.update(old.parameters, updated.parameters);
-    if (old.first_moment) program.update(old.first_moment, updated.first_moment);
-    if (old.second_moment) program.update(old.second_moment, updated.second_moment);
+    if (old.first_moment)
+      program.update(old.first_moment, scale.taken(updated.first_moment, old.first_moment));
+    if (old.second_moment)
+      program.update(old.second_moment, scale.taken(updated.second_moment, old.second_moment));
     for (size_t i = 0; i < optimizer.averages(); ++i) {
       const Tensor ema = state.segment(average_name(optimizer, i), k);
-      const Tensor decay = average_decay(optimizer.average_at(i), counter);
+      const Tensor decay = average_decay(optimizer.average_at(i), updates);
       // d x + (1 - d) x is x but for rounding, and what is frozen stays to the last bit.
-      const Tensor moved =
-          keep_frozen(set.segments()[k], average_step(ema, updated.parameters, decay), ema);
+      const Tensor moved = keep_frozen(
+          set.segments()[k], scale.taken(average_step(ema, updated.parameters, decay), ema), ema);
       if (moved.id() != ema.id()) program.update(ema, moved);
     }
   }
+
+  scale.finish(program);
 
   graph.set_label("loss_history");
   const Tensor history = state[state_name::kLossHistory];
@@ -124,8 +144,13 @@ std::vector<StateTensor> train_state(const ParameterSet& set, const TrainStepOpt
   const auto add = [&](const char* name, Shape shape, DType dtype = DType::kF32) {
     state.push_back({.name = name, .shape = std::move(shape), .dtype = dtype});
   };
+  const auto add_of_scale = [&](const char* name, DType dtype, double value) {
+    add(name, {}, dtype);
+    state.back().value = value;
+    state.back().may_be_absent = true;
+  };
   const std::span<const Segment> segments = set.segments();
-  const auto add_flat = [&](const std::string& name, Start start = Start::kZeros) {
+  const auto add_flat = [&](const std::string& name, Start start = Start::kValue) {
     for (size_t k = 0; k < segments.size(); ++k)
       state.push_back({.name = segment_name(name, k, segments.size()),
                        .shape = Shape{segments[k].size},
@@ -145,6 +170,11 @@ std::vector<StateTensor> train_state(const ParameterSet& set, const TrainStepOpt
     add(state_name::kLossSum, {});
     add(state_name::kBatchCounter, {}, DType::kU32);
   }
+  if (options.precision.scales_loss) {
+    add_of_scale(state_name::kLossScale, DType::kF32, kFirstLossScale);
+    add_of_scale(state_name::kGoodSteps, DType::kU32, 0);
+    add_of_scale(state_name::kSkippedSteps, DType::kU32, 0);
+  }
   state.insert(state.end(), options.loss_state.begin(), options.loss_state.end());
   return state;
 }
@@ -154,10 +184,13 @@ Program train_step_program(const ParameterSet& set, const LossFunction& loss_fun
   CHECK(options.accumulation == 1, "accumulated training takes two programs");
   Program program;
   program.name = "train_step";
+  program.multiply = options.precision.multiply;
   const State state(*program.graph, set, options);
+  const LossScale scale = state.loss_scale();
   const FlatTensors flat = state.flat(state_name::kParameters);
-  const Tensor loss = add_loss(program, set, loss_function, flat, state[state_name::kCounter]);
-  finish_step(program, set, options, state, loss, flat_gradient(set, flat, loss));
+  const Tensor loss =
+      add_loss(program, set, loss_function, flat, state[state_name::kCounter], scale);
+  finish_step(program, set, options, state, loss, flat_gradient(set, flat, scale.scaled(loss)));
   return program;
 }
 
@@ -166,13 +199,15 @@ Program accumulate_program(const ParameterSet& set, const LossFunction& loss_fun
   CHECK(options.accumulation > 1, "one batch per update takes train_step_program");
   Program program;
   program.name = "accumulate";
+  program.multiply = options.precision.multiply;
   const State state(*program.graph, set, options);
+  const LossScale scale = state.loss_scale();
   const FlatTensors flat = state.flat(state_name::kParameters);
   const Tensor counter = state[state_name::kBatchCounter];
-  const Tensor loss = add_loss(program, set, loss_function, flat, counter);
+  const Tensor loss = add_loss(program, set, loss_function, flat, counter, scale);
   const FlatTensors gradient_sum = state.flat(state_name::kGradientSum);
   const Tensor loss_sum = state[state_name::kLossSum];
-  const FlatTensors gradient = flat_gradient(set, flat, loss);
+  const FlatTensors gradient = flat_gradient(set, flat, scale.scaled(loss));
   for (size_t k = 0; k < gradient.size(); ++k)
     program.update(gradient_sum[k], gradient_sum[k] + gradient[k]);
   program.update(loss_sum, loss_sum + loss);

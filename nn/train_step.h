@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/precision.h"
 #include "graph/program.h"
 #include "nn/optim.h"
 #include "nn/scope.h"
@@ -16,15 +17,18 @@
 namespace ito {
 
 struct StateTensor {
-  enum class Start : uint8_t { kZeros, kParameters };
+  enum class Start : uint8_t { kValue, kParameters };
   std::string name;
   Shape shape;
   DType dtype = DType::kF32;
-  Start start = Start::kZeros;  // value before the first step
+  Start start = Start::kValue;  // what it is before the first step: everywhere `value`, or ...
+  double value = 0;
   // Where it is a segment: the state it belongs to, and its place there. A checkpoint holds whole
   // states, however they lie on a device.
   std::string whole = {};
   int64_t first = 0;
+  // A checkpoint may lack it, of a training that had no use for it: it then starts anew.
+  bool may_be_absent = false;
   bool is_segment() const { return !whole.empty(); }
   // What it is, or is a part of, in a checkpoint.
   const std::string& checkpoint_name() const { return is_segment() ? whole : name; }
@@ -46,6 +50,9 @@ using LossFunction =
 
 struct TrainStepOptions {
   Optimizer optimizer;
+  // What products and convolutions multiply in, gradients' too. Parameters, the optimiser's state,
+  // averages and all else are f32.
+  Precision precision = {};
   // Batches whose mean gradient makes one update (accumulate_program and apply_program).
   int64_t accumulation = 1;
   // Length of the ring of recent losses.
@@ -61,11 +68,15 @@ inline constexpr const char* kParameters = "params";           // f32 [P]
 inline constexpr const char* kFirstMoment = "exp_avg";         // f32 [P]
 inline constexpr const char* kSecondMoment = "exp_avg_sq";     // f32 [P]
 inline constexpr const char* kAverage = "ema";                 // f32 [P]: average_name()
-inline constexpr const char* kCounter = "counter";             // u32 []: updates done
+inline constexpr const char* kCounter = "counter";             // u32 []: steps done
 inline constexpr const char* kLossHistory = "loss_history";    // f32 [K]: update k's loss at k % K
 inline constexpr const char* kGradientSum = "grad_accum";      // f32 [P], accumulation only
 inline constexpr const char* kLossSum = "loss_accum";          // f32 [], accumulation only
 inline constexpr const char* kBatchCounter = "batch_counter";  // u32 [], accumulation only
+// Where the precision scales the loss; nn/loss_scale.h.
+inline constexpr const char* kLossScale = "loss_scale";        // f32 []
+inline constexpr const char* kGoodSteps = "good_steps";        // u32 []
+inline constexpr const char* kSkippedSteps = "skipped_steps";  // u32 []
 }  // namespace state_name
 
 // Of average i: kAverage for the first, "ema_0.9999" for a further one.
@@ -76,7 +87,9 @@ std::string average_name(const Optimizer& optimizer, size_t i);
 std::vector<StateTensor> train_state(const ParameterSet& set, const TrainStepOptions& options);
 
 // Accumulation 1: one batch, one update. Outputs "loss" (before the update), "grad_norm" (before
-// clipping) and "lr", f32 [] each; updates all state.
+// clipping; not scaled) and "lr", f32 [] each; updates all state. With a scaled loss a step whose
+// gradient is not finite leaves weights, moments and averages as they were; it counts as a step,
+// for noise, learning rate and the ring of losses.
 Program train_step_program(const ParameterSet& set, const LossFunction& loss,
                            const TrainStepOptions& options);
 

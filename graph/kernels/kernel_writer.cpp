@@ -31,6 +31,36 @@ Storage storage(DType dtype) {
   return {"F32", "float"};
 }
 
+// To nearest, ties to even, on the bits, of a float that stays one.
+struct Rounding {
+  std::string_view name, of_one;
+};
+
+// On lavapipe a conversion to 16 bits and back did not round.
+constexpr Rounding kToHalf = {
+    "to_f16",
+    "float to_f16(float x) {\n"
+    "  uint bits = floatBitsToUint(x), size = bits & 0x7fffffffu;\n"
+    "  if (size > 0x7f800000u) return x;\n"
+    "  if (size < 0x38800000u) return roundEven(x * 16777216.0) * 5.9604644775390625e-8;\n"
+    "  size = (size + 0xfffu + ((size >> 13) & 1u)) & ~0x1fffu;\n"
+    "  if (size > 0x477fe000u) size = 0x7f800000u;\n"
+    "  return uintBitsToFloat((bits & 0x80000000u) | size);\n"
+    "}"};
+// The upper half of the bits.
+constexpr Rounding kToBfloat16 = {
+    "to_bf16",
+    "float to_bf16(float x) {\n"
+    "  uint bits = floatBitsToUint(x);\n"
+    "  if ((bits & 0x7fffffffu) > 0x7f800000u) return x;\n"
+    "  return uintBitsToFloat((bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u);\n"
+    "}"};
+
+const Rounding& rounding_to(DType type) {
+  CHECK(dtype_size(type) == 2, "values are rounded to f32, f16 or bf16");
+  return type == DType::kF16 ? kToHalf : kToBfloat16;
+}
+
 constexpr const char* kFloat16Extension = "GL_EXT_shader_explicit_arithmetic_types_float16";
 
 }  // namespace
@@ -96,23 +126,12 @@ std::string KernelWriter::load_quad(const std::string& name, const std::string& 
 
 std::string KernelWriter::rounded(DType type, const std::string& value) {
   if (type == DType::kF32) return value;
-  CHECK(type == DType::kF16, "values are rounded to f32 or f16");
-  // To nearest, ties to even, on the bits: on lavapipe a conversion to 16 bits and back did not
-  // round.
+  const Rounding& rounding = rounding_to(type);
+  function(std::string(rounding.of_one));
   function(
-      "float to_f16(float x) {\n"
-      "  uint bits = floatBitsToUint(x), size = bits & 0x7fffffffu;\n"
-      "  if (size > 0x7f800000u) return x;\n"
-      "  if (size < 0x38800000u) return roundEven(x * 16777216.0) * 5.9604644775390625e-8;\n"
-      "  size = (size + 0xfffu + ((size >> 13) & 1u)) & ~0x1fffu;\n"
-      "  if (size > 0x477fe000u) size = 0x7f800000u;\n"
-      "  return uintBitsToFloat((bits & 0x80000000u) | size);\n"
-      "}");
-  function(
-      "vec4 to_f16(vec4 x) {\n"
-      "  return vec4(to_f16(x.x), to_f16(x.y), to_f16(x.z), to_f16(x.w));\n"
-      "}");
-  return fmt::format("to_f16({})", value);
+      fmt::format("vec4 {0}(vec4 x) {{\n  return vec4({0}(x.x), {0}(x.y), {0}(x.z), {0}(x.w));\n}}",
+                  rounding.name));
+  return fmt::format("{}({})", rounding.name, value);
 }
 
 std::string KernelWriter::store(const std::string& name, const std::string& index,

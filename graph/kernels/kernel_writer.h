@@ -54,7 +54,7 @@ class KernelWriter {
   // GLSL expression of type vec4 which loads elements 4 * quad to 4 * quad + 3. From then on load()
   // of the same argument is a CHECK.
   std::string load_quad(const std::string& name, const std::string& quad);
-  // GLSL expression: `value` (a float or vec4), rounded to `type`, f32 or f16.
+  // GLSL expression: `value` (a float or vec4), rounded to `type`: f32, f16 or bf16.
   std::string rounded(DType type, const std::string& value);
   // GLSL statement which stores `value`.
   std::string store(const std::string& name, const std::string& index,

@@ -44,10 +44,13 @@ Shape reduced_shape(Shape shape, const std::vector<int64_t>& axes) {
 
 const std::vector<double>& factor(const HostValue& x, DType multiply, std::vector<double>& buffer) {
   if (multiply == DType::kF32) return x.data;
-  CHECK(multiply == DType::kF16, "a contraction multiplies in f32 or f16");
+  CHECK(dtype_size(multiply) == 2, "a contraction multiplies in f32, f16 or bf16");
+  const auto rounded = [multiply](float value) {
+    return multiply == DType::kF16 ? half_to_float(float_to_half(value))
+                                   : bfloat16_to_float(float_to_bfloat16(value));
+  };
   buffer.reserve(x.data.size());
-  for (const double value : x.data)
-    buffer.push_back(half_to_float(float_to_half(static_cast<float>(value))));
+  for (const double value : x.data) buffer.push_back(rounded(static_cast<float>(value)));
   return buffer;
 }
 

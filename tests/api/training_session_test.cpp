@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "api/training.h"
@@ -163,6 +164,132 @@ TEST_F(TrainingSessionTest, StateOfAnotherNetworkIsRefused) {
   const Status status = session->load(state, 1);
   ASSERT_FALSE(status.ok());
   EXPECT_NE(status.error().message.find("exp_avg"), std::string::npos);
+}
+
+// Products of halves.
+class HalfTrainingTest : public TrainingSessionTest {
+ protected:
+  void SetUp() override {
+    TrainingSessionTest::SetUp();
+    if (!device().caps().shader_float16) GTEST_SKIP() << "the device has no 16-bit floats";
+  }
+  static TrainingOptions options(const char* precision) {
+    TrainingOptions options = tiny_options();
+    options.precision = precision;
+    options.warmup = 0;
+    return options;
+  }
+  static LossReport report(TrainingSession& session, int64_t count) {
+    EXPECT_TRUE(session.request_report(count).ok());
+    return session.take_report(true).value().value();
+  }
+};
+
+// A scale of 2^60 overflows, and so does what it is halved to, until it does not: all on the
+// device, whose host only submits.
+TEST_F(HalfTrainingTest, StepsThatOverflowAreLeftOutUntilTheScaleFits) {
+  const ImageDataset data = tiny_images();
+  const TrainingTask task = make_task(options("fp16"), data).value();
+  auto session = TrainingSession::create(device(), task, data, 1).value();
+  TensorFile start = saved_state(*session);
+  EXPECT_EQ(to_floats(start.tensors.at("loss_scale"))[0], 65536);
+  start.tensors.at("loss_scale") = tensor_from_floats({}, {0x1p60f});
+  ASSERT_TRUE(session->load(start, 0).ok());
+  constexpr int kFirst = 4, kMeasured = 20, kSteps = 64;
+  for (int k = 0; k < kFirst; ++k) ASSERT_TRUE(session->advance().ok());
+  const TensorFile early = saved_state(*session);
+  for (const char* name : {"params", "exp_avg", "exp_avg_sq", "ema"})
+    EXPECT_EQ(early.tensors.at(name), start.tensors.at(name)) << name;
+  EXPECT_EQ(to_floats(early.tensors.at("loss_scale"))[0], 0x1p56f);
+
+  for (int k = kFirst; k < kMeasured; ++k) ASSERT_TRUE(session->advance().ok());
+  const uint64_t waits = device().counters().host_waits;  // the executor has measured itself
+  for (int k = kMeasured; k < kSteps; ++k) ASSERT_TRUE(session->advance().ok());
+  EXPECT_EQ(device().counters().host_waits, waits);
+  const LossReport end = report(*session, 8);
+  ASSERT_TRUE(end.scale);
+  EXPECT_EQ(end.first_bad, 0);
+  EXPECT_GT(end.grad_norm, 0);
+  EXPECT_TRUE(std::isfinite(end.grad_norm));
+  EXPECT_GT(end.scale->skipped, kFirst);
+  EXPECT_LT(end.scale->skipped, kSteps - 8);
+  EXPECT_EQ(end.scale->scale, std::ldexp(1.0, 60 - static_cast<int>(end.scale->skipped)));
+  EXPECT_NE(saved_state(*session).tensors.at("params"), start.tensors.at("params"));
+}
+
+// With the scale, its counters and a step that was left out among the state.
+TEST_F(HalfTrainingTest, ResumesBitForBit) {
+  const ImageDataset data = tiny_images();
+  TrainingOptions wanted = options("fp16");
+  wanted.accumulate = 2;
+  const TrainingTask task = make_task(wanted, data).value();
+  auto whole = TrainingSession::create(device(), task, data, 1).value();
+  TensorFile start = saved_state(*whole);
+  start.tensors.at("loss_scale") = tensor_from_floats({}, {0x1p100f});
+  ASSERT_TRUE(whole->load(start, 0).ok());
+  auto first = TrainingSession::create(device(), task, data, 1).value();
+  ASSERT_TRUE(first->load(start, 0).ok());
+  ASSERT_TRUE(first->advance().ok());
+  start = saved_state(*first);
+  EXPECT_EQ(to_floats(start.tensors.at("loss_scale"))[0], 0x1p99f);
+  start.tensors.at("loss_scale") = tensor_from_floats({}, {65536});
+  ASSERT_TRUE(first->load(start, 1).ok());
+  ASSERT_TRUE(whole->load(start, 1).ok());
+  for (int k = 0; k < 4; ++k) ASSERT_TRUE(whole->advance().ok());
+  for (int k = 0; k < 2; ++k) ASSERT_TRUE(first->advance().ok());
+  auto second = TrainingSession::create(device(), task, data, 1).value();
+  ASSERT_TRUE(second->load(saved_state(*first), 3).ok());
+  for (int k = 0; k < 2; ++k) ASSERT_TRUE(second->advance().ok());
+  EXPECT_EQ(saved_state(*whole), saved_state(*second));
+}
+
+// The same noise and images: what rounding does is less than what another seed does.
+TEST_F(HalfTrainingTest, LossesAreWithinWhatAnotherSeedMakesOfThem) {
+  const ImageDataset data = tiny_images();
+  const auto losses = [&](const char* precision, uint64_t seed) {
+    const TrainingTask task = make_task(options(precision), data).value();
+    auto session = TrainingSession::create(device(), task, data, seed).value();
+    std::vector<double> means;
+    for (int k = 1; k <= 60; ++k) {
+      EXPECT_TRUE(session->advance().ok());
+      if (k % 10 == 0) means.push_back(report(*session, 10).loss);
+    }
+    return means;
+  };
+  const std::vector<double> exact = losses("fp32", 1), other = losses("fp32", 2);
+  for (const char* precision : {"fp16", "bf16"}) {
+    const std::vector<double> found = losses(precision, 1);
+    EXPECT_LT(found.back(), 0.9 * found.front()) << precision;
+    double off = 0, noise = 0;
+    for (size_t i = 0; i < exact.size(); ++i) {
+      EXPECT_NE(found[i], exact[i]) << precision << " rounds";
+      off += std::abs(found[i] - exact[i]);
+      noise += std::abs(other[i] - exact[i]);
+    }
+    EXPECT_LT(off, noise) << precision;
+  }
+}
+
+// Weights, moments and averages are the same numbers for every precision.
+TEST_F(HalfTrainingTest, ATrainingGoesOnInAnotherPrecision) {
+  const ImageDataset data = tiny_images();
+  const TrainingTask single = make_task(options("fp32"), data).value();
+  const TrainingTask half = make_task(options("fp16"), data).value();
+  auto begun = TrainingSession::create(device(), single, data, 1).value();
+  ASSERT_TRUE(begun->advance().ok());
+  const TensorFile state = saved_state(*begun);
+  EXPECT_EQ(state.tensors.count("loss_scale"), 0u);
+  auto session = TrainingSession::create(device(), half, data, 1).value();
+  for (int k = 0; k < 2; ++k) ASSERT_TRUE(session->advance().ok());
+  ASSERT_TRUE(session->load(state, 1).ok());
+  ASSERT_TRUE(session->advance().ok());
+  const LossReport after = report(*session, 1);
+  ASSERT_TRUE(after.scale);
+  EXPECT_EQ(after.scale->scale, 65536);
+  const TensorFile further = saved_state(*session);
+  EXPECT_EQ(further.tensors.at("good_steps"), tensor_from_uint32({}, {1})) << "it began anew";
+  ASSERT_TRUE(begun->load(further, 2).ok());
+  EXPECT_FALSE(report(*begun, 1).scale);
 }
 
 }  // namespace

@@ -22,8 +22,9 @@ HostValues initial_state(const ParameterSet& set, const TrainStepOptions& option
     state[tensor.name] =
         tensor.start == StateTensor::Start::kParameters
             ? host_value(tensor.shape, initial_parameters(set, 0))
-            : host_value(tensor.shape,
-                         std::vector<double>(static_cast<size_t>(tensor.shape.numel())));
+            : host_value(
+                  tensor.shape,
+                  std::vector<double>(static_cast<size_t>(tensor.shape.numel()), tensor.value));
   }
   return state;
 }

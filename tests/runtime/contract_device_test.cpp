@@ -123,6 +123,30 @@ class ContractOnDevice : public VulkanTest {
     ASSERT_OK(executor.write(name, narrow));
   }
 
+  // Without matrices a factor becomes the nearest number of the type in every form, in bits:
+  // between two halves, below the smallest, above the largest.
+  static void expect_rounded(DType multiply, float (*rounded)(float)) {
+    ContractAttr attr = matmul_attr(1, 12, 8, 1);
+    attr.multiply = multiply;
+    const std::vector<float> a = {
+        1 + 1.0f / 4096, 1 + 3.0f / 4096, 1 + 1.0f / 2048, 1 + 3.0f / 2048, -0.1f,  3e-6f,
+        1e-8f,           6.1e-5f,         65504,           65519,           -65520, 0};
+    const std::vector<float> b = {1, 2, -2, 0.5f, 1, 1, 1, 1};
+    for (const DeviceCaps& caps : {register_caps(), shared_caps(128)}) {
+      ASSERT_OK_AND_ASSIGN(auto executor,
+                           Executor::create(device(), plan(attr, caps, DType::kF32)));
+      ASSERT_OK(executor->write("a", a));
+      ASSERT_OK(executor->write("b", b));
+      ASSERT_OK(executor->write("out", std::vector<float>(a.size() * b.size() + 2 * kCanaries, 0)));
+      ASSERT_OK(executor->run());
+      ASSERT_OK_AND_ASSIGN(const auto out, executor->read<float>("out"));
+      for (size_t i = 0; i < a.size(); ++i)
+        for (size_t j = 0; j < b.size(); ++j)
+          EXPECT_EQ(out[kCanaries + i * b.size() + j], rounded(a[i]) * b[j])
+              << a[i] << " times " << b[j];
+    }
+  }
+
   static DeviceCaps register_caps() {
     DeviceCaps caps = device().caps();
     caps.is_cpu = true;
@@ -239,27 +263,12 @@ TEST_F(ContractOnDevice, NarrowOperandsAccumulateInFloat) {
   }
 }
 
-// Without matrices a factor becomes the nearest half in every form, in bits: between two of them,
-// below the smallest, above the largest.
 TEST_F(ContractOnDevice, HalfFactorsAreRoundedInEveryForm) {
-  ContractAttr attr = matmul_attr(1, 12, 8, 1);
-  attr.multiply = DType::kF16;
-  const std::vector<float> a = {1 + 1.0f / 4096, 1 + 3.0f / 4096, 1 + 1.0f / 2048, 1 + 3.0f / 2048,
-                                -0.1f,           3e-6f,           1e-8f,           6.1e-5f,
-                                65504,           65519,           -65520,          0};
-  const std::vector<float> b = {1, 2, -2, 0.5f, 1, 1, 1, 1};
-  for (const DeviceCaps& caps : {register_caps(), shared_caps(128)}) {
-    ASSERT_OK_AND_ASSIGN(auto executor, Executor::create(device(), plan(attr, caps, DType::kF32)));
-    ASSERT_OK(executor->write("a", a));
-    ASSERT_OK(executor->write("b", b));
-    ASSERT_OK(executor->write("out", std::vector<float>(a.size() * b.size() + 2 * kCanaries, 0)));
-    ASSERT_OK(executor->run());
-    ASSERT_OK_AND_ASSIGN(const auto out, executor->read<float>("out"));
-    for (size_t i = 0; i < a.size(); ++i)
-      for (size_t j = 0; j < b.size(); ++j)
-        EXPECT_EQ(out[kCanaries + i * b.size() + j], half_to_float(float_to_half(a[i])) * b[j])
-            << a[i] << " times " << b[j];
-  }
+  expect_rounded(DType::kF16, [](float x) { return half_to_float(float_to_half(x)); });
+}
+
+TEST_F(PortableContract, FactorsOfBfloat16AreRoundedInEveryForm) {
+  expect_rounded(DType::kBF16, [](float x) { return bfloat16_to_float(float_to_bfloat16(x)); });
 }
 
 // The cooperative-matrix form, where the device has matrices: by Mesa's CPU driver at its width of

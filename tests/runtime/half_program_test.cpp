@@ -1,6 +1,7 @@
 // Programs that multiply in 16 bits, on the device against the interpreter. Their inputs are
 // halves, so that rounding them changes nothing (which way a driver rounds is its own choice) and
 // the tolerance is that of f32 sums.
+#include <cmath>
 #include <random>
 
 #include "base/half.h"
@@ -70,6 +71,53 @@ TEST_F(HalfProgram, ConvolutionsInAllDirections) {
   }
 }
 
+// Of inputs that are neither: a half is off by 2^-11 of itself at most (where a driver cuts off:
+// 2^-10), a bfloat16 by 2^-9, so a sum by twice that of what its terms add up to without signs.
+TEST_F(HalfProgram, GradientsAreWithinTheRoundingOfTheirFactors) {
+  Program program, absolute;
+  std::normal_distribution<double> normal;
+  HostValues inputs, sizes;
+  const auto add = [&](const char* name, const Shape& shape) {
+    HostValue& value = inputs[name] = random(shape);
+    for (double& element : value.data) element = static_cast<float>(normal(random_));
+    sizes[name] = value;
+    for (double& element : sizes[name].data) element = std::abs(element);
+  };
+  add("x", {2, 9, 10, 6});
+  add("w", {3, 3, 6, 11});
+  add("dy", {2, 9, 10, 11});
+  add("a", {40, 21});
+  add("b", {21, 17});
+  add("dz", {40, 17});
+  for (Program* p : {&program, &absolute}) {
+    Graph& g = *p->graph;
+    const Tensor x = input(g, "x", {2, 9, 10, 6}), w = input(g, "w", {3, 3, 6, 11});
+    const Tensor y = conv2d(x, w, ConvAttr{.pad = {1, 1, 1, 1}});
+    const Tensor a = input(g, "a", {40, 21}), b = input(g, "b", {21, 17}), z = matmul(a, b);
+    const Tensor loss =
+        sum_all(y * input(g, "dy", y.shape())) + sum_all(z * input(g, "dz", z.shape()));
+    const std::vector<Tensor> gradients = grad(loss, {x, w, a, b});
+    for (size_t i = 0; i < gradients.size(); ++i)
+      p->output(std::string(1, "xwab"[i]) + "_gradient", gradients[i]);
+  }
+  ASSERT_OK_AND_ASSIGN(const HostValues exact, test::run_on_interpreter(program, inputs));
+  ASSERT_OK_AND_ASSIGN(const HostValues bounds, test::run_on_interpreter(absolute, sizes));
+  for (const auto& [type, bound] : {std::pair(DType::kF16, std::ldexp(1, -9)),
+                                    std::pair(DType::kBF16, 1.01 * std::ldexp(1, -8))}) {
+    program.multiply = type;
+    ASSERT_OK_AND_ASSIGN(const HostValues found, test::run_on_device(device(), program, inputs));
+    double largest = 0;
+    for (const auto& [name, value] : exact)
+      for (size_t i = 0; i < value.data.size(); ++i) {
+        const double off =
+            std::abs(found.at(name).data[i] - value.data[i]) / bounds.at(name).data[i];
+        largest = std::max(largest, off);
+        EXPECT_LE(off, bound) << name << " element " << i;
+      }
+    EXPECT_GT(largest, bound / 128) << "something was rounded";
+  }
+}
+
 TEST_F(HalfProgram, MatrixProductsOfEveryTransposeBatched) {
   for (const bool ta : {false, true})
     for (const bool tb : {false, true}) {
@@ -112,7 +160,7 @@ TEST_F(HalfProgram, IsRefusedInOneLineWhereTheDeviceHasNoHalves) {
   ASSERT_FALSE(plan.ok());
   EXPECT_EQ(plan.error().message, "'" + caps.name +
                                       "' has no 16-bit floats (shaderFloat16); use --precision "
-                                      "fp32, or another device");
+                                      "fp32 or bf16, or another device");
 }
 
 }  // namespace
