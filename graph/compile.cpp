@@ -303,7 +303,7 @@ Result<Plan> compile(const Program& program, const DeviceCaps& caps,
   schedule(fused);
   // GLSL, and which kernels run together: needs the order and the sizes of the kernels.
   std::vector<KeyedKernel> kernels = emit_kernels(fused, caps);
-  if (options.fuse) join_dispatches(fused, kernels);
+  if (options.fuse) join_dispatches(fused, kernels, caps);
   // Where it lies: needs the order.
   MemoryPlan memory = plan_memory(fused, options.reuse_memory, caps.max_allocation_bytes);
   ITO_TRY(check_pieces(program.name, *fused.program->graph, memory, caps));

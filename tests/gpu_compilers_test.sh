@@ -28,6 +28,8 @@ plans=(
 # of the targets whose driver has them, about what this small network reaches now; large contractions reach 0.67 on navi31.
 # (RADV of Mesa 25.0 has none for RDNA 4, NVK 25.0 none at all. On Intel a load brings a part of a fragment only:
 # docs/decisions/0012-multiplying-in-16-bits.md.)
+# Dispatches of a plan, at most.
+declare -A most_dispatches=([cifar10-train]=500)
 declare -A matrix_bar=([amd-navi31]=0.35 [intel-dg2]=0.15 [intel-bmg]=0.25)
 
 # report: the numbers of a line, from the JSON on standard input; kernels that spill go to standard error.
@@ -72,6 +74,10 @@ for target in "${wanted[@]}"; do
     read -r dispatches kernels spills middle least matrices usual best <<<"$line"
     printf '%-26s %-12s %10s %8s %7s %11s/%-2s %9s %4s/%s\n' "${words[0]}" "$target" "$dispatches" "$kernels" \
       "$spills" "$middle" "$least" "$matrices" "$usual" "$best"
+    if [ "$dispatches" -gt "${most_dispatches[${words[0]}]:-$dispatches}" ]; then
+      echo "FAIL ${words[0]} on $target: $dispatches dispatches, ${most_dispatches[${words[0]}]} are the most"
+      status=1
+    fi
     if [ "$spills" != 0 ]; then
       echo "FAIL ${words[0]} on $target: registers spill"
       status=1

@@ -283,14 +283,16 @@ std::string ExpressionWriter::window_load_function(const std::string& name, DTyp
 std::string ExpressionWriter::value(NodeId id, const ElementIndex& index) {
   const Node& node = graph_.node(id);
   if (node.op == Op::kFull) return glsl_literal(node.dtype, std::get<FullAttr>(node.attrs).value);
-  if (auto bound = bound_.find(id); bound != bound_.end() && index.linear == bound->second.first)
+  if (auto bound = bound_.find(id);
+      bound != bound_.end() && (bound->second.first.empty() || index.linear == bound->second.first))
     return bound->second.second;
 
   AffineView view = view_of(graph_, id, [&](NodeId n) { return storage_.stored(n); });
   if (auto bound = bound_.find(view.base);
-      bound != bound_.end() && view.contiguous(node.shape) && view.offset == 0 &&
-      node.shape.numel() == graph_.node(view.base).shape.numel() &&
-      linear(index, node.shape) == bound->second.first)
+      bound != bound_.end() &&
+      (bound->second.first.empty() || (view.contiguous(node.shape) && view.offset == 0 &&
+                                       node.shape.numel() == graph_.node(view.base).shape.numel() &&
+                                       linear(index, node.shape) == bound->second.first)))
     return bound->second.second;
   if (storage_.stored(view.base)) {
     if (view.contiguous(node.shape)) return load(view.base, view.offset, linear(index, node.shape));

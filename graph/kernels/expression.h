@@ -46,7 +46,8 @@ class ExpressionWriter {
   // appended to text().
   std::string value(NodeId id, const ElementIndex& index);
 
-  // Says that `variable` holds `id` at row-major position `linear`.
+  // Says that `variable` holds `id` at row-major position `linear`; where that is empty, at every
+  // position that will be asked for.
   void bind(NodeId id, const std::string& linear, const std::string& variable);
 
   // Lane-parallel devices whose lanes are known constants (CPU drivers): says that the variable

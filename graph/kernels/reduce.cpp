@@ -305,6 +305,7 @@ class ReduceEmitter {
       body += meet_in_shared_memory(i, lanes, tile.columns);
     body += stores(fmt::format("lane < {}u", tile.columns));
     if (!kernel_.second.empty()) body += sum_columns(tile.columns, together);
+    if (!kernel_.spread.empty()) body += spread(tile, together);
     const auto x = static_cast<uint32_t>(std::min<int64_t>(groups, caps_.max_groups_x));
     return finish(body, lanes, {x, static_cast<uint32_t>(ceil_div(groups, x)), 1});
   }
@@ -341,11 +342,54 @@ class ReduceEmitter {
     return text + expression_.take_text();
   }
 
+  // Behind all sums, each in one of the first lanes: given to all, which write what is made of them
+  // along the same columns.
+  std::string spread(const ColumnTile& tile, int64_t together) {
+    std::string text, held;
+    std::vector<std::pair<NodeId, std::string>> sums;
+    for (NodeId id : kernel_.stores) {
+      if (is_spread(id)) continue;
+      const Node& node = graph_.node(id);
+      const bool first = node.shape.numel() == walk_.outputs;
+      const std::string value = expression_.value(id, ElementIndex{first ? "o" : "p", {}});
+      const std::string shared = writer_.own(fmt::format("held{}", sums.size()));
+      const int64_t count = first ? tile.columns : tile.columns / together;
+      writer_.function(fmt::format("shared {} {}[{}];", glsl_type(node.dtype), shared, count));
+      text += fmt::format("  if (lane < {}u) {}[lane] = {};\n", count, shared, value);
+      const std::string at = index_div(index_rem("lane", tile.columns), tile.columns / count);
+      held += fmt::format("  {} h{} = {}[{}];\n", glsl_type(node.dtype), sums.size(), shared, at);
+      sums.push_back({id, fmt::format("h{}", sums.size())});
+    }
+    text = expression_.take_text() + text + "  barrier();\n" + held;
+    expression_.forget();
+    for (const auto& [id, name] : sums) {
+      expression_.set_varying(name);
+      expression_.bind(id, "", name);
+    }
+    const Shape& to = graph_.node(kernel_.spread[0]).shape;
+    const Shape rows(std::vector<int64_t>(to.dims().begin() + 1, to.dims().end() - 1));
+    expression_.set_varying("s");
+    std::vector<std::string> coords = expression_.coords(ElementIndex{"s", {}}, rows);
+    coords.insert(coords.begin(), "matrix");
+    coords.push_back("column");
+    emit_stores(graph_, kernel_.spread, storage_, writer_, expression_, ElementIndex{{}, coords},
+                to);
+    std::string turn = expression_.take_text();
+    text += take_invariant(turn, {"s"});
+    return text + fmt::format("  for (uint s = lane / {}u; s < {}u; s += {}u) {{\n{}  }}\n",
+                              tile.columns, rows.numel(), tile.rows, turn);
+  }
+
+  bool is_spread(NodeId id) const {
+    return std::find(kernel_.spread.begin(), kernel_.spread.end(), id) != kernel_.spread.end();
+  }
+
   // What is stored of the sums that are taken together with `sum`.
   std::vector<NodeId> stores_of(NodeId sum) const {
     std::vector<NodeId> result;
     for (NodeId id : kernel_.stores)
-      if (graph_.node(id).shape.numel() == graph_.node(sum).shape.numel()) result.push_back(id);
+      if (!is_spread(id) && graph_.node(id).shape.numel() == graph_.node(sum).shape.numel())
+        result.push_back(id);
     return result;
   }
 

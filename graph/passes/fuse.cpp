@@ -6,6 +6,7 @@
 
 #include "graph/kernels/attention.h"
 #include "graph/kernels/reduce.h"
+#include "graph/passes/own_sums.h"
 #include "graph/passes/rewrite.h"
 #include "graph/passes/storage.h"
 #include "graph/plan.h"
@@ -16,6 +17,9 @@ namespace {
 // Kernels back in which one is looked for that computes a value as well; and those in which a
 // reduction is, with which it shares nothing but the walk: what it reads is kept for it.
 constexpr int kWindow = 96, kNear = 16;
+// Elements of a reduction that a workgroup visits a second time instead of leaving them to another
+// kernel: they are still in a cache then, and few enough that more workgroups would not help.
+constexpr int64_t kMostSpread = 8192;
 FusedKernel::Kind kind_of(Op heavy) {
   if (heavy == Op::kContract) return FusedKernel::Kind::kContract;
   if (heavy == Op::kTileTransform) return FusedKernel::Kind::kTransform;
@@ -93,8 +97,11 @@ class Fuser {
         .shape.numel();
   }
 
+  static bool contains(const std::vector<NodeId>& list, NodeId id) {
+    return std::find(list.begin(), list.end(), id) != list.end();
+  }
   static bool stored_by(const FusedKernel& kernel, NodeId id) {
-    return std::find(kernel.stores.begin(), kernel.stores.end(), id) != kernel.stores.end();
+    return contains(kernel.stores, id);
   }
 
   bool has_room(const FusedKernel& kernel, const FusedKernel& extra) const {
@@ -161,6 +168,36 @@ class Fuser {
     return depends && has_room(kernel, extra) && !before(k);
   }
 
+  int64_t columns_together(const FusedKernel& kernel) const {
+    return kernel.second.empty() ? 1 : node(node(kernel.second[0]).inputs[0]).shape[-1];
+  }
+
+  // Whether the workgroups of kernel `k`, which hold the sums of some columns, can go on over these
+  // columns' rows and write `extra`, which is made of the sums.
+  bool can_spread(int k, const FusedKernel& extra, Before& before) const {
+    const FusedKernel& kernel = result_.kernels[static_cast<size_t>(k)];
+    if (kernel.kind != FusedKernel::Kind::kReduce) return false;
+    const NodeId target = extra.stores[0];
+    const Shape &walk = node(node(kernel.heavy[0]).inputs[0]).shape, &to = node(target).shape;
+    const int64_t together = columns_together(kernel);
+    const ColumnTile tile = tile_of(kernel.heavy[0], together);
+    if (tile.columns == 0 || walk[-2] * tile.columns > kMostSpread || to.rank() < 3 ||
+        to[0] * to[-1] != outputs_of(kernel, false) || to[-1] != walk[-1] ||
+        (!kernel.spread.empty() && node(kernel.spread[0]).shape != to))
+      return false;
+    std::map<NodeId, int64_t> sums;
+    for (NodeId id : kernel.stores)
+      if (!contains(kernel.spread, id))
+        sums[id] = node(id).shape.numel() == outputs_of(kernel, false) ? 1 : together;
+    bool depends = false;
+    for (const auto& [id, same] : extra.loads) {
+      depends |= sums.contains(id);
+      if (!same && contains(kernel.spread, id)) return false;
+    }
+    return depends && reads_own_sums(graph_, result_.stored, target, sums) &&
+           has_room(kernel, extra) && !before(k);
+  }
+
   ColumnTile tile_of(NodeId sum, int64_t together) const {
     const Shape& walk = node(node(sum).inputs[0]).shape;
     std::vector<bool> reduced(static_cast<size_t>(walk.rank()), false);
@@ -179,9 +216,11 @@ class Fuser {
     return !before(k) && std::find(after.begin(), after.end(), k) == after.end();
   }
 
-  // The newest kernel that can compute `extra` as well, or one after the last. `second`: as a sum
-  // of its sums.
-  int find_kernel(const FusedKernel& extra, Before& before, bool& second) const {
+  // As what a kernel computes another value.
+  enum class Part { kFirst, kSecond, kSpread };
+
+  // The newest kernel that can compute `extra` as well, or one after the last.
+  int find_kernel(const FusedKernel& extra, Before& before, Part& part) const {
     using Kind = FusedKernel::Kind;
     const int count = static_cast<int>(result_.kernels.size());
     for (int k = count - 1; k >= 0 && k >= count - kWindow; --k) {
@@ -190,13 +229,19 @@ class Fuser {
       if (extra.kind == Kind::kMap) {
         if (can_join(k, extra, before, other.kind == Kind::kMap ? Bond::kShares : Bond::kDepends))
           return k;
+        if (can_spread(k, extra, before)) {
+          part = Part::kSpread;
+          return k;
+        }
       } else if (extra.kind == Kind::kReduce && other.kind == Kind::kReduce) {
         const bool near = k >= count - kNear;
         if (same_walk(other, extra) &&
             can_join(k, extra, before, near ? Bond::kNone : Bond::kShares))
           return k;
-        second = can_sum_again(k, extra, before);
-        if (second) return k;
+        if (can_sum_again(k, extra, before)) {
+          part = Part::kSecond;
+          return k;
+        }
       } else if (extra.kind == Kind::kAttention && can_share_attention(k, extra, before)) {
         return k;
       }
@@ -218,14 +263,15 @@ class Fuser {
       }
       refresh_placed(kernel);
       Before before(result_, kernel.after);
-      bool second = false;
-      const int target = find_kernel(kernel, before, second);
+      Part part = Part::kFirst;
+      const int target = find_kernel(kernel, before, part);
       if (target == static_cast<int>(result_.kernels.size())) {
         result_.kernels.push_back(std::move(kernel));
       } else {
         FusedKernel& joined = result_.kernels[static_cast<size_t>(target)];
         joined.stores.push_back(id);
-        std::vector<NodeId>& sums = second ? joined.second : joined.heavy;
+        if (part == Part::kSpread) joined.spread.push_back(id);
+        std::vector<NodeId>& sums = part == Part::kSecond ? joined.second : joined.heavy;
         sums.insert(sums.end(), kernel.heavy.begin(), kernel.heavy.end());
         refresh_placed(joined);
       }
@@ -254,8 +300,11 @@ class Fuser {
   // Sums that only their own kernel sums again need not be stored.
   void drop_inner_stores() {
     std::set<NodeId> loaded;
-    for (const FusedKernel& kernel : result_.kernels)
+    for (const FusedKernel& kernel : result_.kernels) {
       for (const auto& [id, same] : kernel.loads) loaded.insert(id);
+      for (const auto& [id, same] : loads_of(graph_, result_.stored, kernel.spread))
+        loaded.insert(id);
+    }
     for (FusedKernel& kernel : result_.kernels) {
       if (kernel.second.empty()) continue;
       std::erase_if(kernel.stores, [&](NodeId id) {

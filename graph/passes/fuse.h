@@ -21,8 +21,11 @@ struct FusedKernel {
   // Of reductions whose workgroups go on with what they have summed: sums of neighbouring results,
   // which share a second walk.
   std::vector<NodeId> second;
-  // Nodes written, in topological order; except for attention, all have as many elements as the
-  // kernel has outputs, or as the second sums have.
+  // And of those that go on once more, over all rows of the columns whose sums they hold: what they
+  // write there, all of one shape. Part of the stores.
+  std::vector<NodeId> spread;
+  // Nodes written, in topological order; except for attention and what is spread, all have as many
+  // elements as the kernel has outputs, or as the second sums have.
   std::vector<NodeId> stores;
   // Stored nodes read, and whether each is only read at the element that is being written.
   std::map<NodeId, bool> loads;

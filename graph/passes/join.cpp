@@ -19,16 +19,21 @@ constexpr size_t kSoon = 8;
 // What may be kept alive for kernels that wait, or by kernels that came early.
 constexpr uint64_t kMostBytes = uint64_t{4} << 20;
 
+// Contractions that leave a GPU idle wait longer, for others of their text: as long as what they
+// keep alive is this part of what all kernels make.
+constexpr uint64_t kDeferredPart = 64;
+
 // Kernels of one class can stand in one text: contractions, whose text has functions of its own,
 // only with their like; and the prologue is by itself.
 using Class = std::tuple<uint32_t, uint32_t, PartKey, bool>;
 
 class Joiner {
  public:
-  Joiner(FusedProgram& fused, std::vector<KeyedKernel>& emitted)
-      : fused_(fused), emitted_(emitted), units_(fused.kernels.size()) {
+  Joiner(FusedProgram& fused, std::vector<KeyedKernel>& emitted, const DeviceCaps& caps)
+      : fused_(fused), emitted_(emitted), caps_(caps), units_(fused.kernels.size()) {
     for (size_t k = 0; k < units_.size(); ++k) {
       describe(k);
+      most_deferred_ += units_[k].made_bytes / kDeferredPart;
       units_[k].waiting = fused.kernels[k].after.size();
       for (int before : fused.kernels[k].after)
         units_[static_cast<size_t>(before)].next.push_back(k);
@@ -41,7 +46,9 @@ class Joiner {
     for (current_ = 0; current_ < units_.size(); ++current_) {
       const Unit& unit = units_[current_];
       if (unit.done) continue;
-      if (!unit.small) {
+      if (unit.deferred) {
+        if (deferred_bytes_ > most_deferred_) wave({*deferred_.begin()});
+      } else if (!unit.small) {
         while (unit.waiting > 0) wave(needed_by(current_));
         dispatch(with_neighbours(current_));
       } else if (waiting_bytes_ > kMostBytes) {
@@ -49,6 +56,7 @@ class Joiner {
       }
     }
     while (!ready_.empty()) wave({ready_.begin(), ready_.end()});
+    while (!deferred_.empty()) wave({deferred_.begin(), deferred_.end()});
     CHECK(order_.size() == units_.size(), "a kernel was not dispatched");
     sort();
   }
@@ -57,6 +65,7 @@ class Joiner {
   struct Unit {
     bool joins = false;  // may be one of several in a dispatch
     bool small = false, done = false;
+    bool deferred = false;     // large, but waits for others of its text
     size_t waiting = 0;        // kernels that must run before and have not
     std::vector<size_t> next;  // those that wait for this one
     Class kind;
@@ -71,8 +80,11 @@ class Joiner {
     const KernelCost cost = kernel_cost(graph, kernel, fused_.stored);
     unit.joins =
         kernel.kind != FusedKernel::Kind::kAttention && e.groups[1] == 1 && e.groups[2] == 1;
-    unit.small = unit.joins && int64_t{e.groups[0]} * e.kernel.local_size[0] <= kSmallInvocations &&
+    const int64_t invocations = int64_t{e.groups[0]} * e.kernel.local_size[0];
+    unit.small = unit.joins && invocations <= kSmallInvocations &&
                  cost.bytes_read + cost.bytes_written <= kSmallBytes && cost.flops <= kSmallFlops;
+    unit.deferred = !caps_.is_cpu && unit.joins && is_contraction(kernel.kind) && !unit.small &&
+                    invocations <= kSmallInvocations;
     unit.kind = {e.kernel.local_size[0], e.kernel.required_subgroup_size,
                  is_contraction(kernel.kind) ? part_key(e) : PartKey(), kernel.prologue};
     for (const auto& [id, same] : kernel.loads)
@@ -82,9 +94,13 @@ class Joiner {
   }
 
   void become_ready(size_t k) {
-    if (!units_[k].small) return;
-    ready_.insert(k);
-    waiting_bytes_ += units_[k].kept_bytes;
+    if (units_[k].small) {
+      ready_.insert(k);
+      waiting_bytes_ += units_[k].kept_bytes;
+    } else if (units_[k].deferred) {
+      deferred_.insert(k);
+      deferred_bytes_ += units_[k].kept_bytes;
+    }
   }
 
   // What must run before kernel k and can.
@@ -119,7 +135,8 @@ class Joiner {
 
   // Dispatches all of `wanted`, and whatever else is ready and can run together with one of them.
   void wave(const std::vector<size_t>& wanted) {
-    const std::set<size_t> others(ready_);
+    std::set<size_t> others(ready_);
+    others.insert(deferred_.begin(), deferred_.end());
     std::vector<std::vector<size_t>> groups;
     std::set<size_t> taken;
     for (size_t first : wanted) {
@@ -158,6 +175,7 @@ class Joiner {
       fused_.kernels[k].dispatch = dispatches_;
       order_.push_back(k);
       if (ready_.erase(k) > 0) waiting_bytes_ -= units_[k].kept_bytes;
+      if (deferred_.erase(k) > 0) deferred_bytes_ -= units_[k].kept_bytes;
     }
     ++dispatches_;
     for (size_t k : group)
@@ -194,12 +212,13 @@ class Joiner {
 
   FusedProgram& fused_;
   std::vector<KeyedKernel>& emitted_;
+  const DeviceCaps& caps_;
   std::vector<Unit> units_;
-  std::set<size_t> ready_;  // small, and nothing must run before
+  std::set<size_t> ready_, deferred_;  // nothing must run before them
   std::vector<size_t> order_;
   size_t current_ = 0;
   int dispatches_ = 0;
-  uint64_t waiting_bytes_ = 0, early_bytes_ = 0;
+  uint64_t waiting_bytes_ = 0, early_bytes_ = 0, deferred_bytes_ = 0, most_deferred_ = 0;
 };
 
 }  // namespace
@@ -218,8 +237,9 @@ KeyedKernel keyed_kernel(const FusedProgram& fused, const FusedKernel& kernel,
   return result;
 }
 
-void join_dispatches(FusedProgram& fused, std::vector<KeyedKernel>& emitted) {
-  Joiner(fused, emitted).run();
+void join_dispatches(FusedProgram& fused, std::vector<KeyedKernel>& emitted,
+                     const DeviceCaps& caps) {
+  Joiner(fused, emitted, caps).run();
 }
 
 }  // namespace ito

@@ -36,8 +36,10 @@ inline constexpr size_t kMaxJoinedArguments = 64, kMaxJoinedParts = 8;
 
 // Numbers the dispatches (FusedKernel::dispatch) and sorts the kernels, and `emitted` with them, by
 // these. Needs the order of schedule(), and keeps to it but for small kernels, which wait for
-// others that can run together with them until something else needs their results. What waits, and
-// what comes early, is bounded in bytes, so that the arena hardly grows.
-void join_dispatches(FusedProgram& fused, std::vector<KeyedKernel>& emitted);
+// others that can run together with them until something else needs their results; on GPUs also
+// contractions of few workgroups, as most gradients of weights are. What waits, and what comes
+// early, is bounded in bytes, so that the arena hardly grows.
+void join_dispatches(FusedProgram& fused, std::vector<KeyedKernel>& emitted,
+                     const DeviceCaps& caps);
 
 }  // namespace ito

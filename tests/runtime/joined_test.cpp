@@ -149,6 +149,55 @@ TEST_F(Joined, NormsOfAnyShape) {
   compare();
 }
 
+// In the form for GPUs one kernel takes the statistics and writes what is made of them, padded too,
+// where a workgroup's part is small; and so with the gradient.
+TEST_F(Joined, ASmallNormIsOneKernel) {
+  const auto calls_of = [&](int64_t size, bool gradient) {
+    Program program;
+    const Tensor x = input(*program.graph, "x", {2, size, size, 64});
+    const Tensor gamma = input(*program.graph, "gamma", Shape{64});
+    const Tensor beta = input(*program.graph, "beta", Shape{64});
+    const Tensor y = silu(group_norm(x, gamma, beta, 16, 1e-5));
+    if (gradient)
+      program.output("dx", grad(sum_all(square(y)), {x})[0]);
+    else
+      program.output("y", pad(y, {0, 1, 1, 0}, {0, 1, 1, 0}));
+    return compile(program, forms()[1]).value().calls.size();
+  };
+  EXPECT_EQ(calls_of(8, false), 1u);
+  EXPECT_GT(calls_of(64, false), 1u);
+  EXPECT_LT(calls_of(8, true), calls_of(64, true));
+}
+
+// Kernels that go on with their sums write what is made of their own columns' sums only: what reads
+// those of other columns, other matrices or rows must wait for all of them.
+TEST_F(Joined, WhatReadsSumsOfOthersIsCorrect) {
+  const Shape shape{3, 17, 32};
+  const Tensor x = operand("x", shape, 0.5, 1.5);
+  const Tensor totals = sum(x, {1});                                    // [3, 32]
+  const Tensor groups = sum(reshape(totals * totals, {3, 8, 4}), {2});  // [3, 8]
+  const auto spread = [&](const Tensor& sums) {
+    return broadcast_to(reshape(sums, {3, 1, 32}), shape);
+  };
+  const auto spread_groups = [&](const Tensor& sums) {
+    return reshape(broadcast_to(reshape(sums, {3, 1, 8, 1}), {3, 17, 8, 4}), shape);
+  };
+  program_.output("own", x / spread(totals));
+  program_.output("own groups", exp(x) / spread_groups(groups));
+  program_.output("both", x * spread(totals) - spread_groups(groups));
+  program_.output("other columns", x / spread(flip(totals, {1})));
+  program_.output(
+      "other images",
+      x / spread(concat({slice_axis(totals, 0, 1, 3), slice_axis(totals, 0, 0, 1)}, 0)));
+  program_.output("interleaved",
+                  x * reshape(broadcast_to(reshape(groups, {3, 1, 1, 8}), {3, 17, 4, 8}), shape));
+  program_.output("transposed",
+                  reshape(x, {3, 32, 17}) * broadcast_to(reshape(totals, {3, 32, 1}), {3, 32, 17}));
+  program_.output("padded", pad(x - spread(totals), {0, 2, 0}, {0, 1, 0}));
+  program_.output("moved", x - slice_axis(pad(spread(totals), {0, 0, 1}, {0, 0, 0}), 2, 0, 32));
+  compare();
+}
+
 // Statistics in one pass, of values whose squares are a million times their variance.
 TEST_F(Joined, ANormOfValuesFarFromZeroLosesNothing) {
   const Tensor x = operand("x", {2, 16, 16, 32}, 999, 1001);
