@@ -22,6 +22,7 @@ case "${1:-}" in
     packages+=(
       vulkan-validationlayers                             # every test on a device runs under them
       pkg-config bison flex python3 python3-mako python3-yaml python3-packaging libdrm-dev libexpat1-dev  # GPU compilers
+      libvulkan-dev libglfw3-dev glslang-tools xvfb xauth  # hosts that embed Ito: examples/
       clang-tidy                                          # scripts/lint.sh
       chromium                                            # looks at reports of runs
     )
