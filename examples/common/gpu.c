@@ -194,3 +194,50 @@ void gpu_barrier(VkCommandBuffer commands, VkImage image, VkImageLayout before, 
   barrier.subresourceRange.levelCount = barrier.subresourceRange.layerCount = 1;
   vkCmdPipelineBarrier(commands, stages_before, stages_after, 0, 0, NULL, 0, NULL, 1, &barrier);
 }
+
+GpuImage gpu_upload(const Gpu *gpu, uint32_t width, uint32_t height, const void *pixels) {
+  const VkDeviceSize size = (VkDeviceSize)width * height * 4;
+  GpuBuffer buffer = gpu_buffer(gpu, size, VK_BUFFER_USAGE_TRANSFER_SRC_BIT);
+  const GpuImage image = gpu_image(gpu, VK_FORMAT_R8G8B8A8_UNORM, width, height,
+                                   VK_IMAGE_USAGE_TRANSFER_SRC_BIT |
+                                       VK_IMAGE_USAGE_TRANSFER_DST_BIT | VK_IMAGE_USAGE_SAMPLED_BIT,
+                                   VK_IMAGE_ASPECT_COLOR_BIT);
+  VkCommandPoolCreateInfo pool_info = {VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
+  VkCommandBufferAllocateInfo allocate_info = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
+  VkCommandBufferBeginInfo begin = {VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+  VkSubmitInfo submit = {VK_STRUCTURE_TYPE_SUBMIT_INFO};
+  VkBufferImageCopy region;
+  VkCommandPool pool;
+  VkCommandBuffer commands;
+  memcpy(buffer.data, pixels, (size_t)size);
+  pool_info.queueFamilyIndex = gpu->family;
+  check(vkCreateCommandPool(gpu->device, &pool_info, NULL, &pool), "vkCreateCommandPool");
+  allocate_info.commandPool = pool;
+  allocate_info.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
+  allocate_info.commandBufferCount = 1;
+  check(vkAllocateCommandBuffers(gpu->device, &allocate_info, &commands), "commands");
+  check(vkBeginCommandBuffer(commands, &begin), "vkBeginCommandBuffer");
+  gpu_barrier(commands, image.image, VK_IMAGE_LAYOUT_UNDEFINED,
+              VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, VK_PIPELINE_STAGE_TRANSFER_BIT, 0,
+              VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT);
+  memset(&region, 0, sizeof region);
+  region.imageSubresource.aspectMask = VK_IMAGE_ASPECT_COLOR_BIT;
+  region.imageSubresource.layerCount = 1;
+  region.imageExtent.width = width;
+  region.imageExtent.height = height;
+  region.imageExtent.depth = 1;
+  vkCmdCopyBufferToImage(commands, buffer.buffer, image.image, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL,
+                         1, &region);
+  gpu_barrier(commands, image.image, VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL,
+              VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL, VK_PIPELINE_STAGE_TRANSFER_BIT,
+              VK_ACCESS_TRANSFER_WRITE_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT,
+              VK_ACCESS_TRANSFER_READ_BIT);
+  check(vkEndCommandBuffer(commands), "vkEndCommandBuffer");
+  submit.commandBufferCount = 1;
+  submit.pCommandBuffers = &commands;
+  check(vkQueueSubmit(gpu->queue, 1, &submit, VK_NULL_HANDLE), "vkQueueSubmit");
+  check(vkQueueWaitIdle(gpu->queue), "vkQueueWaitIdle");
+  vkDestroyCommandPool(gpu->device, pool, NULL);
+  gpu_destroy_buffer(gpu, &buffer);
+  return image;
+}

@@ -59,6 +59,9 @@ void gpu_destroy_image(const Gpu *gpu, GpuImage *image);
 GpuBuffer gpu_buffer(const Gpu *gpu, VkDeviceSize size, VkBufferUsageFlags usage);
 void gpu_destroy_buffer(const Gpu *gpu, GpuBuffer *buffer);
 
+/* An image with these pixels (R8G8B8A8_UNORM), in TRANSFER_SRC_OPTIMAL. Waits. */
+GpuImage gpu_upload(const Gpu *gpu, uint32_t width, uint32_t height, const void *pixels);
+
 /* A barrier for the one subresource of a colour image. */
 void gpu_barrier(VkCommandBuffer commands, VkImage image, VkImageLayout before, VkImageLayout after,
                  VkPipelineStageFlags stages_before, VkAccessFlags access_before,

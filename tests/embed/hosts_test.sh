@@ -36,4 +36,41 @@ frame_loop() {
     --budget-us 20000 | tail -n 1
 }
 
+# A model, by hand; then a run that trains on while it is looked at, whose newer weights draw.
+view() {
+  local view=(xvfb-run -a -s "-screen 0 1280x800x24" "$launcher" "$program") run="$work/run" viewer
+  local train=("$launcher" "$ito" train --data /usr/share/datasets/fashion-mnist --out "$run" --batch 4
+    --channels 8 16 --validate 0 --checkpoint-every 2 --sample-every 2 --steps)
+  sampled 8 >/dev/null
+  ITO_VALIDATION=1 "${view[@]}" "$model" "${settings[@]}" --budget-us 20000 --do wait --do seed=8 --do look=2 \
+    --do wait --do compare="$(sampled 8)" --do steps=3 --do wait --do steps=4 --do wait \
+    --do compare="$(sampled 8)" --frames 2 --screenshot "$work/model.png"
+  "${train[@]}" 2 >/dev/null
+  ITO_VALIDATION=1 "${view[@]}" "$run" "${settings[@]}" --budget-us 20000 --do wait --do shot="$work/before.png" \
+    --do weights --do file="$work/trained" --do compare="$work/after/000007.png" --frames 70 \
+    --screenshot "$work/after.png" &
+  viewer=$!
+  while [ ! -e "$work/before.png" ] && kill -0 "$viewer" 2>/dev/null; do sleep 0.2; done
+  "${train[@]}" 4 >/dev/null
+  "$launcher" "$ito" sample --model "$run" --sampler ddim --steps 4 --class 7 --seeds 7 --out "$work/after" >/dev/null
+  touch "$work/trained"
+  wait "$viewer"
+}
+
+# Qt 6.4 has reports of the layers of its own: none may be there that is not there without Ito.
+qt_quick() {
+  local qt=(xvfb-run -a -s "-screen 0 1280x800x24" "$launcher" "$program") reports
+  sampled 8 >/dev/null
+  reported() { grep -oE '^Validation (Error|Warning): \[ [^]]* \]' "$1" | sort -u; }
+  ITO_VALIDATION=1 "${qt[@]}" --without "$(sampled 8)" --shot "$work/without.png" >"$work/without.log" 2>&1 ||
+    grep -q '^Validation' "$work/without.log"
+  ITO_VALIDATION=1 "${qt[@]}" "$model" "${settings[@]}" --seed 8 --budget-us 20000 --shot "$work/with.png" \
+    --compare "$(sampled 8)" >"$work/with.log" 2>&1 || true
+  grep -E '^(picture|[0-9]+ frames)' "$work/with.log"
+  grep -q '^picture equals' "$work/with.log"
+  cmp "$work/with.png" "$work/without.png"
+  reports="$(comm -13 <(reported "$work/without.log") <(reported "$work/with.log"))"
+  [ -z "$reports" ] || { cat "$work/with.log"; fail "the layers report only with Ito: $reports"; }
+}
+
 "$name"
