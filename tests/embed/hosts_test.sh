@@ -23,6 +23,10 @@ sampled() {
 }
 validated() { ITO_VALIDATION=1 "$launcher" "$@"; }
 settings=(--sampler ddim --steps 4 --class 7 --seed 7 --cache "$ITO_CACHE/hosts/ito")
+command -v xvfb-run >/dev/null || {
+  echo "skipped: packages are missing: xvfb, xauth"
+  exit 0
+}
 
 frame_loop() {
   local frames
@@ -41,6 +45,7 @@ view() {
   local view=(xvfb-run -a -s "-screen 0 1280x800x24" "$launcher" "$program") run="$work/run" viewer
   local train=("$launcher" "$ito" train --data /usr/share/datasets/fashion-mnist --out "$run" --batch 4
     --channels 8 16 --validate 0 --checkpoint-every 2 --sample-every 2 --steps)
+  "$launcher" "$ito" view --help | grep -q '^ito view MODEL'
   sampled 8 >/dev/null
   ITO_VALIDATION=1 "${view[@]}" "$model" "${settings[@]}" --budget-us 20000 --do wait --do seed=8 --do look=2 \
     --do wait --do compare="$(sampled 8)" --do steps=3 --do wait --do steps=4 --do wait \
@@ -71,6 +76,31 @@ qt_quick() {
   cmp "$work/with.png" "$work/without.png"
   reports="$(comm -13 <(reported "$work/without.log") <(reported "$work/with.log"))"
   [ -z "$reports" ] || { cat "$work/with.log"; fail "the layers report only with Ito: $reports"; }
+}
+
+# Program and engine on the engine's own driver.
+godot() {
+  local folder project
+  folder="$("$ITO_ROOT/scripts/with-godot" --prepare)"
+  project="$(dirname "$(dirname "$program")")"
+  # What the engine keeps for its user goes there too.
+  export MESA_SHADER_CACHE_DIR="$ITO_CACHE/hosts/mesa-godot"
+  export XDG_DATA_HOME="$ITO_CACHE/hosts/godot" XDG_CONFIG_HOME="$ITO_CACHE/hosts/godot"
+  mkdir -p "$MESA_SHADER_CACHE_DIR" "$XDG_DATA_HOME"
+  (
+    # shellcheck disable=SC1091
+    . "$folder/env.sh"
+    VK_DRIVER_FILES="$folder/lavapipe.json" "$loader" --library-path "$libraries" "$ito" sample --model "$model" \
+      --sampler ddim --steps 4 --class 7 --seeds 7-8 --out "$work/ito" >/dev/null
+  )
+  engine() {
+    ITO_VALIDATION=1 xvfb-run -a -s "-screen 0 1280x800x24" "$ITO_ROOT/scripts/with-godot" --path "$project" \
+      --audio-driver Dummy --rendering-driver vulkan -- "$@"
+  }
+  engine --without "$(sampled 8)" --shot "$work/without.png" | tail -n 1
+  engine "$model" "${settings[@]}" --seed 8 --budget-us 20000 --shot "$work/with.png" --compare "$(sampled 8)" |
+    tail -n 2
+  cmp "$work/with.png" "$work/without.png"
 }
 
 "$name"
