@@ -44,6 +44,8 @@ Command add_inspect_command(CLI::App& root);
 Command add_bench_command(CLI::App& root);
 Command add_toy_command(CLI::App& root);
 Command add_verify_command(CLI::App& root);
+// `program`: argv[0].
+Command add_view_command(CLI::App& root, const char* program);
 
 // --device, for the commands that compute.
 struct DeviceChoice {

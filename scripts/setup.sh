@@ -22,6 +22,8 @@ case "${1:-}" in
     packages+=(
       vulkan-validationlayers                             # every test on a device runs under them
       pkg-config bison flex python3 python3-mako python3-yaml python3-packaging libdrm-dev libexpat1-dev  # GPU compilers
+      libvulkan-dev libglfw3-dev libimgui-dev glslang-tools xvfb xauth  # hosts that embed Ito: examples/
+      qt6-declarative-dev qml6-module-qtquick qml6-module-qtqml-workerscript
       clang-tidy                                          # scripts/lint.sh
       chromium                                            # looks at reports of runs
     )

@@ -34,6 +34,7 @@ drivers() {
     "scripts/$script" --prepare >/dev/null || return 1
   done
   scripts/with-gpu-compiler --prepare >/dev/null || note "GPU compilers cannot be had here"
+  scripts/with-godot --prepare >/dev/null || note "Godot 4 cannot be had here"
 }
 
 # run_tests NAME BUILD_FOLDER CTEST_ARGUMENT...: runs tests and keeps their log as $results/NAME.log.

@@ -17,7 +17,9 @@ std::string within_part(std::string text) {
 
 Kernel join_kernels(std::string name, std::array<uint32_t, 3> local_size,
                     std::span<const JoinedPart> parts) {
-  std::set<std::string> extensions, blocks, known;
+  // Rows hold addresses as numbers: of a reference that is read from memory glslang says that it is
+  // aligned as what it refers to.
+  std::set<std::string> extensions = {"GL_EXT_buffer_reference_uvec2"}, blocks, known;
   std::string tables, push, variables, functions, bodies, branches;
   uint32_t first = 0;
   for (size_t j = 0; j < parts.size(); ++j) {
@@ -29,9 +31,9 @@ Kernel join_kernels(std::string name, std::array<uint32_t, 3> local_size,
       const ArgumentBlock block = argument_block(argument);
       if (blocks.insert(block.name).second) tables += block.declaration;
       const std::string own = writer.own(fmt::format("b{}", i));
-      row += fmt::format(" {} a{};", block.name, i);
+      row += fmt::format(" uvec2 a{};", i);
       variables += fmt::format("{} {};\n", block.name, own);
-      loads += fmt::format("    {} = table{}.v[row].a{};\n", own, j, i);
+      loads += fmt::format("    {} = {}(table{}.v[row].a{});\n", own, block.name, j, i);
     }
     tables += fmt::format(
         "struct Row{0} {{{1} }};\n"
