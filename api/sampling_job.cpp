@@ -1,6 +1,8 @@
 #include "api/sampling_job.h"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <string>
 #include <utility>
 
@@ -12,13 +14,15 @@
 #include "diffusion/divergence_words.h"
 #include "diffusion/sampling_program.h"
 #include "graph/compile.h"
+#include "runtime/prewarm.h"
 
 namespace ito {
 namespace {
 
-// Replays of a warm-up: a CPU driver compiles its kernels in the first, and times are learnt in the
-// next three.
+// Replays of a warm-up. A CPU driver compiles its kernels in the first, which is not counted, and
+// shares its processors with others.
 constexpr uint32_t kWarmUpReplays = 5;
+constexpr uint32_t kWarmUpReplaysOfGpu = 2;
 
 Status check_for_jobs(const SampleOptions& options, const SamplingLoop& loop) {
   if (loop.flow)
@@ -38,11 +42,6 @@ Status check_for_jobs(const SampleOptions& options, const SamplingLoop& loop) {
   return {};
 }
 
-Result<std::unique_ptr<Executor>> compiled(vk::Device& device, const Program& program) {
-  ITO_ASSIGN(Plan plan, compile(program, device.caps()));
-  return Executor::create(device, std::move(plan));
-}
-
 void update_words(vk::CommandRecorder& recorder, const DeviceTensor& tensor,
                   const std::vector<uint32_t>& words) {
   recorder.update(*tensor.buffer(), tensor.offset(), bytes_of(words));
@@ -60,9 +59,18 @@ Result<std::unique_ptr<SamplingJob>> SamplingJob::create(vk::Device& device, con
   ITO_ASSIGN(job->loop_, sampling_loop(on_device, scheduler, options));
   const SamplingLoop& loop = job->loop_;
   ITO_TRY(check_for_jobs(options, loop));
-  ITO_ASSIGN(job->start_,
-             compiled(device, initial_noise_program(loop.shape, loop.sampling.start_std)));
-  ITO_ASSIGN(job->step_, compiled(device, loop.step));
+  std::array<Plan, 3> plans;
+  ITO_ASSIGN(plans[0],
+             compile(initial_noise_program(loop.shape, loop.sampling.start_std), device.caps()));
+  ITO_ASSIGN(plans[1], compile(loop.step, device.caps()));
+  if (pixels) {
+    ITO_ASSIGN(const Program program, pixel_program(loop.shape, *pixels));
+    ITO_ASSIGN(plans[2], compile(program, device.caps()));
+  }
+  const std::array<const Plan*, 3> all = {&plans[0], &plans[1], &plans[2]};
+  ITO_ASSIGN(const auto kernels, make_kernels(device, all));
+  ITO_ASSIGN(job->start_, Executor::create(device, std::move(plans[0])));
+  ITO_ASSIGN(job->step_, Executor::create(device, std::move(plans[1])));
   ITO_TRY(weights.bind(*job->step_));
   ITO_TRY(job->step_->share(*job->start_, sampling_ports::kX, sampling_ports::kKey,
                             sampling_ports::kImage));
@@ -78,6 +86,7 @@ Result<std::unique_ptr<SamplingJob>> SamplingJob::create(vk::Device& device, con
   };
   ITO_TRY(zeroed(sampling_ports::kStep));
   ITO_TRY(zeroed(sampling_ports::kDivergence));
+  job->divergence_ = job->zeroed_.back();
   for (const MethodState& state : loop.sampling.method->states)
     ITO_TRY(zeroed(sampling_ports::kHistory[state.name]));
   ITO_TRY(job->start_->prepare());
@@ -88,8 +97,7 @@ Result<std::unique_ptr<SamplingJob>> SamplingJob::create(vk::Device& device, con
                  {job->step_.get(), 0, step.prologue, 1, true},
                  {job->step_.get(), step.prologue, step.calls.size(), loop.steps()}};
   if (pixels) {
-    ITO_ASSIGN(const Program program, pixel_program(loop.shape, *pixels));
-    ITO_ASSIGN(job->pack_, compiled(device, program));
+    ITO_ASSIGN(job->pack_, Executor::create(device, std::move(plans[2])));
     ITO_TRY(job->pack_->bind(pixel_ports::kX, job->images_));
     ITO_ASSIGN(job->packed_, job->pack_->tensor(pixel_ports::kBytes.name));
     ITO_TRY(job->pack_->prepare());
@@ -104,9 +112,9 @@ Result<std::unique_ptr<SamplingJob>> SamplingJob::create(vk::Device& device, con
 Status SamplingJob::warm_up() {
   CHECK(!begun_, "a warm-up of a job that has begun");
   for (Executor* executor : {start_.get(), step_.get(), pack_.get()}) {
-    if (executor == nullptr) continue;
-    ITO_TRY(executor->run(kWarmUpReplays));
-    ITO_TRY(executor->wait());
+    if (executor == nullptr || !executor->device().queue().can_submit()) continue;
+    ITO_TRY(executor->measure_calls(executor->device().caps().is_cpu ? kWarmUpReplays
+                                                                     : kWarmUpReplaysOfGpu));
   }
   return {};
 }
@@ -152,7 +160,7 @@ void SamplingJob::next_unit() {
   if (at_ < units_.size()) cursor_ = {units_[at_].first, 0};
 }
 
-Status SamplingJob::record(vk::CommandRecorder& recorder, SliceBudget budget) {
+Status SamplingJob::record(vk::CommandRecorder& recorder, SliceBudget& budget) {
   if (!begun_) return invalid_argument("a job must be told its images before it is recorded");
   if (done()) return {};
   recorder.begin_barrier();
@@ -176,6 +184,14 @@ Status SamplingJob::record(vk::CommandRecorder& recorder, SliceBudget budget) {
   return {};
 }
 
+void SamplingJob::return_to(const Place& place) {
+  started_ = place.started;
+  prologue_recorded_ = place.prologue_recorded;
+  at_ = place.at;
+  round_ = place.round;
+  cursor_ = place.cursor;
+}
+
 int SamplingJob::step() const {
   constexpr size_t kSteps = 2;  // of units_
   return at_ < kSteps ? 0 : at_ > kSteps ? steps() : round_;
@@ -183,6 +199,12 @@ int SamplingJob::step() const {
 
 Status SamplingJob::check() {
   ITO_ASSIGN(const auto words, step_->read<uint32_t>(sampling_ports::kDivergence));
+  return check_divergence(words, loop_.name);
+}
+
+Status SamplingJob::check(std::span<const std::byte> bytes) const {
+  std::vector<uint32_t> words(bytes.size() / sizeof(uint32_t));
+  std::memcpy(words.data(), bytes.data(), words.size() * sizeof(uint32_t));
   return check_divergence(words, loop_.name);
 }
 

@@ -32,7 +32,8 @@ class SamplingJob {
                                                      std::optional<PixelFormat> pixels);
 
   // Runs a few steps through the device's own queue, so that pieces are cut by measured times, not
-  // by guesses, and all kernels are compiled. Waits. Before the first begin().
+  // by guesses, and all kernels are compiled. Waits. Before the first begin(). Nothing where the
+  // device has no queue: guesses stand then.
   Status warm_up();
 
   // Starts over with these images, batch() of them; forgets what was not recorded. Commands that
@@ -43,8 +44,18 @@ class SamplingJob {
   // Records on, as much as fits, at least a part of one dispatch. The command buffer is in the
   // recording state, outside a render pass, and of a queue that can compute; command buffers must
   // be executed in the order in which they were recorded, each once. Afterwards done() says whether
-  // these were the last. Errors: before begin().
-  Status record(vk::CommandRecorder& recorder, SliceBudget budget);
+  // these were the last, and `budget` what it took. Errors: before begin().
+  Status record(vk::CommandRecorder& recorder, SliceBudget& budget);
+  bool begun() const { return begun_; }
+  // Where the recording stands, and back to it where what was recorded since will not be executed.
+  struct Place {
+    bool started, prologue_recorded;
+    size_t at;
+    int round;
+    CallCursor cursor;
+  };
+  Place place() const { return {started_, prologue_recorded_, at_, round_, cursor_}; }
+  void return_to(const Place& place);
   bool done() const { return at_ == units_.size(); }
   // Steps whose commands are recorded as a whole; 0 to steps().
   int step() const;
@@ -61,6 +72,9 @@ class SamplingJob {
   // Whether every number of the images is finite, once their commands have been executed. Waits.
   // Error kDiverged naming the step.
   Status check();
+  // The same of the bytes of divergence(), read by somebody else.
+  Status check(std::span<const std::byte> bytes) const;
+  const DeviceTensor& divergence() const { return divergence_; }
 
  private:
   // Calls [first, end) of an executor, `times` over.
@@ -76,7 +90,7 @@ class SamplingJob {
 
   SamplingLoop loop_;
   std::unique_ptr<Executor> start_, step_, pack_;
-  DeviceTensor images_, packed_, seeds_, labels_;
+  DeviceTensor images_, packed_, seeds_, labels_, divergence_;
   std::vector<DeviceTensor> zeroed_;  // states that a run starts with at zero
   std::vector<Unit> units_;
   std::vector<uint32_t> seed_values_, label_values_;

@@ -32,6 +32,8 @@ const char* result_text(ItoResult result) {
       return "the Vulkan driver failed";
     case ITO_ERROR_DIVERGED:
       return "the images have numbers that are not finite";
+    case ITO_ERROR_CANCELLED:
+      return "the host cancelled it";
     case ITO_ERROR_INTERNAL:
       return "a fault of Ito's own";
     case ITO_RESULT_MAX_ENUM:
@@ -65,6 +67,8 @@ constexpr ItoApi kApi = {
     record_image,
     read_images,
     read_pixels,
+    record_uploads,
+    release_uploads,
 };
 
 }  // namespace

@@ -13,7 +13,20 @@ namespace ito::embed {
 namespace {
 
 constexpr const char* kOptionalExtensions[] = {VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME,
-                                               VK_EXT_MEMORY_BUDGET_EXTENSION_NAME};
+                                               VK_EXT_MEMORY_BUDGET_EXTENSION_NAME,
+                                               VK_NV_COMPUTE_OCCUPANCY_PRIORITY_EXTENSION_NAME};
+
+// The host's, which knows functions of C only.
+vk::RunJobs run_jobs_of(const ItoContextInfo& info) {
+  if (info.run_jobs == nullptr) return {};
+  using Job = const std::function<void(size_t)>;
+  return [run = info.run_jobs, user = info.user](size_t count, Job& job) {
+    run(
+        user, static_cast<uint32_t>(count),
+        [](void* data, uint32_t index) { (*static_cast<Job*>(data))(index); },
+        const_cast<std::function<void(size_t)>*>(&job));
+  };
+}
 
 void take_common(const ItoContextInfo& info, vk::CommonOptions& options) {
   options.log = [log = info.log, user = info.user](LogLevel level, std::string_view text) {
@@ -24,11 +37,20 @@ void take_common(const ItoContextInfo& info, vk::CommonOptions& options) {
   options.memory_budget = info.memory_budget;
   options.cache_dir = info.cache_folder != nullptr ? info.cache_folder : "";
   options.compile_threads = info.compile_threads;
+  options.run_jobs = run_jobs_of(info);
+  if (info.progress != nullptr)
+    options.on_progress = [tell = info.progress, user = info.user](size_t done, size_t total) {
+      return tell(user, static_cast<uint32_t>(done), static_cast<uint32_t>(total)) != VK_FALSE;
+    };
+  options.occupancy_priority = info.occupancy_priority;
 }
 
 Result<std::unique_ptr<vk::Device>> wrapped_device(const ItoContextInfo& info) {
   ITO_ASSIGN(const ItoHostDevice host,
              read_structure(info.host, ITO_STRUCTURE_TYPE_HOST_DEVICE, "ItoHostDevice"));
+  if (!(info.occupancy_priority >= 0 && info.occupancy_priority <= 1))
+    return invalid_argument("ItoContextInfo: occupancy_priority is {}, expected 0 to 1",
+                            info.occupancy_priority);
   if (host.get_instance_proc_addr == nullptr)
     return invalid_argument("ItoHostDevice: get_instance_proc_addr is NULL");
   if (host.enabled_extension_count > 0 && host.enabled_extensions == nullptr)
@@ -43,6 +65,7 @@ Result<std::unique_ptr<vk::Device>> wrapped_device(const ItoContextInfo& info) {
   options.device = host.device;
   options.api_version = host.api_version;
   options.loader = host.get_instance_proc_addr;
+  options.pipeline_cache = host.pipeline_cache;
   std::vector<std::string> extensions;
   for (uint32_t i = 0; i < host.enabled_extension_count; ++i)
     extensions.emplace_back(host.enabled_extensions[i]);
@@ -60,6 +83,25 @@ Result<std::unique_ptr<vk::Device>> own_device(const ItoContextInfo& info) {
   vk::DeviceOptions options;
   take_common(info, options);
   if (info.device_name != nullptr) options.name = info.device_name;
+  switch (info.queue_priority) {
+    case ITO_QUEUE_PRIORITY_DEFAULT:
+      break;
+    case ITO_QUEUE_PRIORITY_LOW:
+      options.queue_priority = VK_QUEUE_GLOBAL_PRIORITY_LOW_KHR;
+      break;
+    case ITO_QUEUE_PRIORITY_MEDIUM:
+      options.queue_priority = VK_QUEUE_GLOBAL_PRIORITY_MEDIUM_KHR;
+      break;
+    case ITO_QUEUE_PRIORITY_HIGH:
+      options.queue_priority = VK_QUEUE_GLOBAL_PRIORITY_HIGH_KHR;
+      break;
+    case ITO_QUEUE_PRIORITY_REALTIME:
+      options.queue_priority = VK_QUEUE_GLOBAL_PRIORITY_REALTIME_KHR;
+      break;
+    default:
+      return invalid_argument("ItoContextInfo: queue_priority is {}, expected 0 to 4",
+                              static_cast<int>(info.queue_priority));
+  }
   return vk::Device::create(options);
 }
 

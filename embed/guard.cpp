@@ -26,7 +26,7 @@ ItoResult result_of(ErrorKind kind) {
     case ErrorKind::kDiverged:
       return ITO_ERROR_DIVERGED;
     case ErrorKind::kInterrupted:
-      break;  // nothing here is asked to stop
+      return ITO_ERROR_CANCELLED;
   }
   return ITO_ERROR_INTERNAL;
 }

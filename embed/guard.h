@@ -43,6 +43,9 @@ ItoResult guarded(Shared* shared, Body&& body) noexcept {
   const CheckTrap trap;
   try {
     if (shared != nullptr && shared->broken) return broken(kBroken);
+    if (shared != nullptr && shared->device->lost())
+      return failed({ErrorKind::kDeviceLost,
+                     "the Vulkan device was lost earlier, and the context can only be destroyed"});
     auto result = body();
     if (!result.ok()) return failed(result.error());
     if constexpr (std::is_same_v<decltype(result), Status>)

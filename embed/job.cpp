@@ -13,7 +13,9 @@ ItoJob_T::~ItoJob_T() {
   if (loaded == nullptr) return;
   uint64_t newest = 0;
   for (const Submitted& slice : submitted) newest = std::max(newest, slice.value);
-  static_cast<void>(loaded->shared->device->queue().wait(newest, ito::vk::WaitReason::kResult));
+  ito::vk::Queue& queue = loaded->shared->device->queue();
+  static_cast<void>(queue.wait(newest, ito::vk::WaitReason::kResult));
+  if (reserved) queue.unreserve(kSlices);
 }
 
 namespace ito::embed {
@@ -91,20 +93,14 @@ Result<SampleOptions> sample_options(const ItoSampleInfo& info, const LoadedMode
                        loaded.names, loaded.folder);
 }
 
-SliceBudget budget_of(const ItoBudget& budget) {
-  return {.ms = budget.gpu_microseconds == 0 ? std::numeric_limits<double>::infinity()
-                                             : budget.gpu_microseconds * 1e-3,
-          .dispatches = budget.max_dispatches == 0 ? std::numeric_limits<uint32_t>::max()
-                                                   : budget.max_dispatches};
-}
-
 vk::Device& device_of(ItoJob job) { return *job->loaded->shared->device; }
 
 Result<bool> slices_are_done(ItoJob job) {
+  uint64_t newest = 0;
+  for (const ItoJob_T::Submitted& slice : job->submitted) newest = std::max(newest, slice.value);
+  if (newest == 0) return true;
   ITO_ASSIGN(const uint64_t done, device_of(job).queue().completed());
-  for (const ItoJob_T::Submitted& slice : job->submitted)
-    if (slice.value > done) return false;
-  return true;
+  return newest <= done;
 }
 
 // `progress` may be null.
@@ -118,6 +114,8 @@ Status tell(ItoJob job, ItoProgress* progress) {
   values.steps = static_cast<uint32_t>(job->job->steps());
   values.recorded = job->job->done();
   values.complete = job->job->done() && idle;
+  if (job->clock != nullptr)
+    values.gpu_microseconds = static_cast<uint32_t>(job->clock->measured_ms() * 1e3);
   write_structure(progress, values);
   return {};
 }
@@ -126,8 +124,14 @@ Status tell(ItoJob job, ItoProgress* progress) {
 Result<SliceBudget> slice_budget(const ItoBudget* given, const ItoProgress* progress) {
   if (progress != nullptr)
     ITO_TRY(check_structure(progress, ITO_STRUCTURE_TYPE_PROGRESS, "ItoProgress"));
-  ITO_ASSIGN(const ItoBudget budget, read_structure(given, ITO_STRUCTURE_TYPE_BUDGET, "ItoBudget"));
-  return budget_of(budget);
+  return read_budget(given);
+}
+
+Status check_images(ItoJob job) {
+  const DeviceTensor& words = job->job->divergence();
+  std::vector<std::byte> bytes(words.size());
+  ITO_TRY(read_result(*job, words, bytes));
+  return job->job->check(bytes);
 }
 
 // The images of a job that is recorded as a whole.
@@ -138,8 +142,9 @@ Result<ItoResult> read_tensor(ItoJob job, const DeviceTensor& tensor, void* to, 
   if (size != tensor.size())
     return invalid_argument("{}: size is {} bytes, expected {}", function, size, tensor.size());
   if (!job->job->done()) return ITO_NOT_READY;
-  ITO_TRY(job->job->check());
-  ITO_TRY(tensor.read(std::as_writable_bytes(std::span(static_cast<char*>(to), size))));
+  ITO_TRY(check_images(job));
+  ITO_TRY(
+      read_result(*job, tensor, std::as_writable_bytes(std::span(static_cast<char*>(to), size))));
   return ITO_OK;
 }
 
@@ -162,10 +167,8 @@ ItoResult create_sample_job(ItoModel model, const ItoSampleInfo* given, ItoJob* 
                                    loaded.weights, options, pixel_format(info.pixel_format)));
     ITO_TRY(made->job->warm_up());
     made->requests.resize(static_cast<size_t>(made->job->batch()));
-    for (ItoJob_T::Submitted& slice : made->submitted) {
-      ITO_ASSIGN(slice.commands, vk::CommandBuffer::create(device));
-    }
     made->loaded = model->loaded;
+    ITO_TRY(make_sliceable(*made));
     *job = made.release();
     return {};
   });
@@ -214,13 +217,17 @@ ItoResult restart(ItoJob job, const ItoImageRequest* requests, uint32_t count) {
 ItoResult record_slice(ItoJob job, VkCommandBuffer commands, const ItoBudget* budget,
                        ItoProgress* progress) {
   if (job == nullptr) return failed(invalid_argument("record_slice: the job is NULL"));
-  return guarded(job->loaded->shared.get(), [&]() -> Status {
+  return guarded(job->loaded->shared.get(), [&]() -> Result<ItoResult> {
     if (commands == VK_NULL_HANDLE)
       return invalid_argument("record_slice: the command buffer is NULL");
     ITO_ASSIGN(const SliceBudget limits, slice_budget(budget, progress));
-    vk::CommandRecorder recorder(device_of(job), commands);
-    ITO_TRY(job->job->record(recorder, limits));
-    return tell(job, progress);
+    const bool ready = uploads_are_recorded(*job);
+    if (ready) {
+      vk::CommandRecorder recorder(device_of(job), commands);
+      ITO_TRY(record_next(*job, recorder, limits));
+    }
+    ITO_TRY(tell(job, progress));
+    return ready ? ITO_OK : ITO_NOT_READY;
   });
 }
 
@@ -229,6 +236,9 @@ ItoResult submit_slice(ItoJob job, const ItoBudget* budget, ItoProgress* progres
   return guarded(job->loaded->shared.get(), [&]() -> Result<ItoResult> {
     ITO_ASSIGN(const SliceBudget limits, slice_budget(budget, progress));
     vk::Queue& queue = device_of(job).queue();
+    if (!queue.can_submit())
+      return unsupported(
+          "submit_slice: the context was made without a queue; submit what record_slice records");
     ITO_ASSIGN(const uint64_t done, queue.completed());
     ItoJob_T::Submitted& slice = job->submitted[job->next];
     if (slice.value > done) {
@@ -236,10 +246,17 @@ ItoResult submit_slice(ItoJob job, const ItoBudget* budget, ItoProgress* progres
       return ITO_NOT_READY;
     }
     if (!job->job->done()) {
-      ITO_ASSIGN(vk::CommandRecorder recorder, slice.commands.begin());
-      ITO_TRY(job->job->record(recorder, limits));
-      ITO_TRY(slice.commands.end());
-      ITO_ASSIGN(slice.value, queue.submit({&slice.commands}));
+      const SamplingJob::Place place = job->job->place();
+      const auto submit = [&]() -> Result<uint64_t> {
+        ITO_ASSIGN(vk::CommandRecorder recorder, slice.commands.begin());
+        ITO_TRY(record_next(*job, recorder, limits));
+        ITO_TRY(slice.commands.end());
+        return queue.submit({&slice.commands});
+      };
+      const Result<uint64_t> value = submit();
+      if (!value.ok()) job->job->return_to(place);
+      ITO_TRY(value);
+      slice.value = *value;
       job->next = (job->next + 1) % ItoJob_T::kSlices;
     }
     ITO_TRY(tell(job, progress));

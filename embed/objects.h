@@ -1,5 +1,5 @@
 // What the handles of the C API point to. Not what is done with them (context.cpp, model.cpp,
-// job.cpp).
+// job.cpp, slice.cpp).
 #pragma once
 
 #include <array>
@@ -14,6 +14,8 @@
 #include "api/sampling_job.h"
 #include "embed/guard.h"
 #include "io/class_names.h"
+#include "runtime/host_mirror.h"
+#include "runtime/slice_clock.h"
 #include "runtime/vk/command_buffer.h"
 
 namespace ito::embed {
@@ -48,11 +50,26 @@ struct ItoJob_T {
   ItoPixelFormat format = ITO_PIXEL_FORMAT_NONE;
   std::unique_ptr<ito::SamplingJob> job;
   std::vector<ito::SampleRequest> requests;  // room for a batch
+  std::unique_ptr<ito::SliceClock> clock;    // null where the device has none
+  ito::HostMirror mirror;                    // where images cannot be read otherwise
+  uint64_t uploads = 0;                      // of the device's, which come before its slices
   std::array<Submitted, kSlices> submitted;
+  bool reserved = false;  // of the queue, kSlices submissions
   size_t next = 0;
 };
 
 namespace ito::embed {
+
+// What `budget` allows. Errors: of the structure.
+Result<SliceBudget> read_budget(const ItoBudget* budget);
+// What a job needs besides its programs to be recorded in slices. The last step of making one.
+Status make_sliceable(ItoJob_T& job);
+// Records the next slice of a job, with all that stands around its dispatches.
+Status record_next(ItoJob_T& job, vk::CommandRecorder& recorder, const SliceBudget& budget);
+// Whether all uploads that a job needs are recorded.
+bool uploads_are_recorded(const ItoJob_T& job);
+// The bytes of a tensor of a job's, whose commands have been executed.
+Status read_result(const ItoJob_T& job, const DeviceTensor& tensor, std::span<std::byte> bytes);
 
 // The functions of ItoApi, as they are documented there.
 ItoResult enable_features(PFN_vkGetInstanceProcAddr get, VkInstance instance,
@@ -77,5 +94,7 @@ ItoResult poll(ItoJob job, ItoProgress* progress);
 ItoResult record_image(ItoJob job, VkCommandBuffer commands, const ItoImageTarget* target);
 ItoResult read_images(ItoJob job, float* images, size_t size);
 ItoResult read_pixels(ItoJob job, void* pixels, size_t size);
+ItoResult record_uploads(ItoContext context, VkCommandBuffer commands, const ItoBudget* budget);
+ItoResult release_uploads(ItoContext context);
 
 }  // namespace ito::embed

@@ -1,6 +1,7 @@
 #include "runtime/executor.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -39,6 +40,12 @@ void check_plan(const Plan& plan) {
       CHECK(range.offset % 4 == 0, call.label + ": an argument is not aligned to 4 bytes");
     }
   }
+}
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
 }
 
 // That `bytes` of the host match an external as a whole.
@@ -240,23 +247,28 @@ Status Executor::write_tables() {
 Status Executor::record_slices() {
   ITO_TRY(wait());
   ITO_TRY(write_tables());
-  ITO_TRY(record_slices(prologue_, 0, plan_.prologue, options_.profile));
+  recorded_ = true;
+  if (!device_.queue().can_submit()) return {};  // only record_into() and record_part() are left
+  recorded_ = false;
+  const MarksAt profiled = options_.profile ? MarksAt::kDispatches : MarksAt::kNone;
+  ITO_TRY(record_slices(prologue_, 0, plan_.prologue, profiled));
   ITO_TRY(record_slices(replay_, plan_.prologue, plan_.calls.size(),
-                        options_.profile || measurements_left_ > 0));
+                        !options_.profile && measurements_left_ > 0 ? MarksAt::kSlices : profiled));
   recorded_ = true;
   return {};
 }
 
 // Cuts the calls by the estimates at hand and records each slice.
 Status Executor::record_slices(Recording& recording, size_t first_call, size_t end_call,
-                               bool timed) {
+                               MarksAt marks_at) {
   std::vector<Slice> slices =
       slice_calls(plan_, call_ms_, options_.max_submit_ms, first_call, end_call);
   uint32_t marks = 0;
   for (const Slice& slice : slices)
-    marks += options_.profile ? static_cast<uint32_t>(slice.dispatches.size()) + 1 : 2;
+    marks +=
+        marks_at == MarksAt::kDispatches ? static_cast<uint32_t>(slice.dispatches.size()) + 1 : 2;
   recording.times.reset();
-  if (timed && marks > 0) {
+  if (marks_at != MarksAt::kNone && marks > 0) {
     auto times = vk::Timestamps::create(device_, marks);
     if (times.ok())
       recording.times = std::move(times).value();
@@ -280,12 +292,13 @@ Status Executor::record_slices(Recording& recording, size_t first_call, size_t e
     if (times != nullptr) recorder.timestamp(*times, mark++);
     bool first = true;
     for (const Dispatch& dispatch : recorded.slice.dispatches) {
-      if (!first && (dispatch.barrier_before || options_.profile)) recorder.barrier();
+      const bool marked = times != nullptr && marks_at == MarksAt::kDispatches;
+      if (!first && (dispatch.barrier_before || marked)) recorder.barrier();
       first = false;
       record_dispatch(recorder, dispatch);
-      if (options_.profile) recorder.timestamp(*times, mark++);
+      if (marked) recorder.timestamp(*times, mark++);
     }
-    if (times != nullptr && !options_.profile) recorder.timestamp(*times, mark++);
+    if (times != nullptr && marks_at == MarksAt::kSlices) recorder.timestamp(*times, mark++);
     recorder.end_barrier();
     ITO_TRY(recorded.commands.end());
   }
@@ -342,6 +355,52 @@ Status Executor::measure() {
     return record_slices();
   }
   measurements_left_ = 0;
+  return {};
+}
+
+Status Executor::replay_and_wait(const Recording& recording) {
+  Status status;
+  for (const Recorded& recorded : recording.slices)
+    if (status.ok()) status = submit_slice(recorded.commands);
+  tell_of_writes();
+  ITO_TRY(wait());  // also where one failed: the others use what the caller holds
+  return status;
+}
+
+Status Executor::measure_calls(uint32_t runs) {
+  ITO_TRY(prepare());
+  const size_t count = plan_.calls.size();
+  Recording apart, together;
+  ITO_TRY(record_slices(apart, 0, count, MarksAt::kDispatches));
+  ITO_TRY(record_slices(together, 0, count, MarksAt::kSlices));
+  std::vector<std::vector<double>> call_times(count);
+  std::vector<double> sums;
+  for (uint32_t run = 0; run < runs; ++run) {
+    ITO_TRY(replay_and_wait(apart));
+    ITO_TRY(replay_and_wait(together));
+    if (apart.times == nullptr || together.times == nullptr || (run == 0 && runs > 1)) continue;
+    std::vector<ProfileSpan> spans;
+    ITO_TRY(add_spans(apart, spans));
+    std::vector<double> ms(count, 0.0);
+    for (const ProfileSpan& span : spans) ms[span.call] += span.duration_us * 1e-3;
+    for (size_t i = 0; i < count; ++i) call_times[i].push_back(ms[i]);
+    ITO_ASSIGN(const std::vector<double> marks, together.times->read());
+    double sum = 0;
+    for (size_t s = 0; s < together.slices.size(); ++s)
+      sum += (marks[2 * s + 1] - marks[2 * s]) * 1e-6;
+    sums.push_back(sum);
+  }
+  if (sums.empty() || count == 0) return {};
+  // What each takes by itself, without what its mark costs, which together they do not have.
+  std::vector<double> learned(count);
+  for (size_t i = 0; i < count; ++i) learned[i] = median(call_times[i]);
+  const double whole = median(sums);
+  const double apart_sum = std::accumulate(learned.begin(), learned.end(), 0.0);
+  const double of_mark = std::max(0.0, apart_sum - whole) / static_cast<double>(count);
+  for (double& ms : learned) ms = std::max(ms - of_mark, ms / 10);
+  const double left = std::accumulate(learned.begin(), learned.end(), 0.0);
+  if (left <= 0 || whole <= 0) return {};
+  for (size_t i = 0; i < count; ++i) call_ms_[i] = learned[i] * whole / left;
   return {};
 }
 

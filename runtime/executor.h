@@ -141,6 +141,10 @@ class Executor {
   Status run(uint32_t replays = 1);
   // Waits for all replays.
   Status wait();
+  // Runs all calls so often one by one, the prologue's too, and as often together, and learns what
+  // each takes, for the pieces of record_part(): medians, without the first run of several. Waits.
+  // Changes what the plan changes. Where the queue has no clock, all is run and the guesses stand.
+  Status measure_calls(uint32_t runs);
 
   // Records calls [first, first + count) into a caller's command buffer, with barriers against all
   // that comes before and after on the queue. prepare() must have been called; then this allocates
@@ -172,8 +176,10 @@ class Executor {
     vk::CommandBuffer commands;
     Slice slice;
   };
-  // Some of the plan's calls. Time marks: in profile mode one before each slice and one after each
-  // dispatch, otherwise one before and one after each slice, or none.
+  // Where time marks are: none; one before and one after each slice; one before each slice and one
+  // after each dispatch, of which then no two overlap.
+  enum class MarksAt : uint8_t { kNone, kSlices, kDispatches };
+  // Some of the plan's calls.
   struct Recording {
     std::vector<Recorded> slices;
     std::unique_ptr<vk::Timestamps> times;
@@ -191,12 +197,13 @@ class Executor {
   Status write_tables();
   void record_dispatch(vk::CommandRecorder& recorder, const Dispatch& dispatch);
   Status record_slices();
-  Status record_slices(Recording& recording, size_t first, size_t end, bool timed);
+  Status record_slices(Recording& recording, size_t first, size_t end, MarksAt marks_at);
   void record_calls(vk::CommandRecorder& recorder, size_t first, size_t end);
   Error not_prepared() const;
   void note_recorded(size_t first);
   Status submit_slice(const vk::CommandBuffer& commands);
   Status replay_once();
+  Status replay_and_wait(const Recording& recording);
   Status measure();
   Status add_spans(const Recording& recording, std::vector<ProfileSpan>& spans) const;
   Status collect_profile();

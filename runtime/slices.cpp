@@ -82,6 +82,7 @@ std::optional<Dispatch> next_dispatch(const Plan& plan, std::span<const double> 
   dispatch.base[axis] = cursor.done;
   dispatch.groups[axis] = layers;
   budget.ms -= layers * layer_ms;
+  budget.spent_ms += layers * layer_ms;
   if (budget.dispatches > 0) --budget.dispatches;
   if (layers == left)
     cursor = {cursor.call + 1, 0};

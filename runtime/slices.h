@@ -44,6 +44,7 @@ std::vector<Slice> slice_calls(const Plan& plan, std::span<const double> call_ms
 struct SliceBudget {
   double ms = 0;            // by the estimates
   uint32_t dispatches = 0;  // at most
+  double spent_ms = 0;      // by the estimates, so far
 };
 
 // Where a recording in pieces stands among the calls of a plan: before call `call`, of which `done`

@@ -19,11 +19,13 @@
  * Errors. Functions return an ItoResult; negative ones are errors and last_error() says in one
  * sentence what was wrong. No exception and no abort comes out of Ito: where it finds itself broken
  * the call gives ITO_ERROR_INTERNAL, and so does every later call on that context, which can only be
- * destroyed. After ITO_ERROR_DEVICE_LOST likewise.
+ * destroyed. So it is after ITO_ERROR_DEVICE_LOST, which every later call gives again.
  *
  * Threads. Any function may be called from any thread; functions on one job by one thread at a time.
- * lock_queue and unlock_queue are called while Ito holds the lock of its own queue, and no callback
- * may call Ito.
+ * Ito holds no lock of its own while it calls the host: lock_queue, unlock_queue, run_jobs, progress,
+ * log and the allocation callbacks; only vkQueueSubmit is called, behind lock_queue, under the lock
+ * that orders Ito's own submissions. No callback may call Ito. Who holds the lock of the queue may
+ * call whatever submits nothing: restart, record_slice, record_image, record_uploads, poll.
  *
  * Lifetimes. A job keeps its model alive and a model its context: handles may be destroyed in any
  * order. What the host gives (instance, device, queue, images, callbacks) must outlive the context.
@@ -57,7 +59,7 @@ extern "C" {
 #endif
 
 /* Rises when functions are added to the table. */
-#define ITO_API_VERSION 1u
+#define ITO_API_VERSION 2u
 
 typedef struct ItoContext_T *ItoContext;
 typedef struct ItoModel_T *ItoModel;
@@ -76,6 +78,7 @@ typedef enum ItoResult {
   ITO_ERROR_DEVICE = -8,            /* the driver failed at something it should be able to do */
   ITO_ERROR_DIVERGED = -9,          /* images with numbers that are not finite */
   ITO_ERROR_INTERNAL = -10,         /* a fault of Ito's own; destroy the context */
+  ITO_ERROR_CANCELLED = -11,        /* the host's progress callback said so */
   ITO_RESULT_MAX_ENUM = 0x7fffffff
 } ItoResult;
 
@@ -130,13 +133,28 @@ typedef struct ItoHostDevice {
   const char *const *enabled_extensions;
   uint32_t enabled_extension_count;
   /* A queue that can compute, for prewarming, uploads of weights, submit_slice and read_images.
-   * Its lock is held around each vkQueueSubmit; NULL where no other thread uses the queue. */
+   * Its lock is held around each vkQueueSubmit; NULL where no other thread uses the queue, or where
+   * it is made by VK_KHR_internally_synchronized_queues. VK_NULL_HANDLE: Ito submits nothing. Then
+   * the host submits to queues of queue_family what record_slice and record_uploads record, budgets
+   * begin as guesses, which the slices' own time marks correct, and submit_slice is not there. */
   uint32_t queue_family;
   VkQueue queue;
   void(ITO_CALL *lock_queue)(void *user);
   void(ITO_CALL *unlock_queue)(void *user);
   void *user;
+  VkPipelineCache pipeline_cache; /* used where given, in place of one in cache_folder; not with
+                                     VK_PIPELINE_CACHE_CREATE_EXTERNALLY_SYNCHRONIZED_BIT */
 } ItoHostDevice;
+
+/* Of a queue beside those of other programs. */
+typedef enum ItoQueuePriority {
+  ITO_QUEUE_PRIORITY_DEFAULT = 0, /* as the driver has it */
+  ITO_QUEUE_PRIORITY_LOW = 1,
+  ITO_QUEUE_PRIORITY_MEDIUM = 2,
+  ITO_QUEUE_PRIORITY_HIGH = 3,
+  ITO_QUEUE_PRIORITY_REALTIME = 4,
+  ITO_QUEUE_PRIORITY_MAX_ENUM = 0x7fffffff
+} ItoQueuePriority;
 
 typedef struct ItoContextInfo {
   ITO_HEADER;
@@ -150,6 +168,21 @@ typedef struct ItoContextInfo {
   /* Called with messages, from any thread; NULL: they are dropped. */
   void(ITO_CALL *log)(void *user, ItoLogLevel level, const char *message);
   void *user;
+  /* Compiles on the host's threads: calls job(data, i) for every i below `count`, each once, from
+   * any threads, side by side or not, and returns when all have returned. A job takes some
+   * milliseconds and waits for no other. NULL: threads of Ito's own, which end with the call. */
+  void(ITO_CALL *run_jobs)(void *user, uint32_t count,
+                           void(ITO_CALL *job)(void *data, uint32_t index), void *data);
+  /* Told how many of a job's kernels are made, from any thread, first with done = 0. VK_FALSE: no
+   * more are begun, and create_sample_job gives ITO_ERROR_CANCELLED. NULL: nobody is told. */
+  VkBool32(ITO_CALL *progress)(void *user, uint32_t done, uint32_t total);
+  /* Of a slice's dispatches beside the host's own, above 0 to 1, 0.5 being normal, where
+   * VK_NV_compute_occupancy_priority and its feature are enabled; 0: none is set. Behind a slice the
+   * command buffer has the normal one. */
+  float occupancy_priority;
+  /* Of the queue of a device of Ito's own, where VK_KHR_global_priority is there and the system
+   * permits it (the log says where not). A host makes its queue itself. */
+  ItoQueuePriority queue_priority;
 } ItoContextInfo;
 
 typedef struct ItoContextProperties {
@@ -236,7 +269,8 @@ typedef struct ItoImageRequest {
 } ItoImageRequest;
 
 /* How much one slice may hold. A slice holds at least a part of one dispatch, whatever the budget.
- * Times are estimates, which create_sample_job measured. */
+ * Times are estimates, which create_sample_job measured dispatch by dispatch and which the time marks
+ * of the slices correct while they run, without waiting. */
 typedef struct ItoBudget {
   ITO_HEADER;
   uint32_t gpu_microseconds; /* 0: no limit */
@@ -248,6 +282,7 @@ typedef struct ItoProgress {
   uint32_t step, steps; /* steps recorded as a whole, of how many */
   VkBool32 recorded;    /* all is recorded */
   VkBool32 complete;    /* and, as far as submit_slice submitted it, done by the device */
+  uint32_t gpu_microseconds; /* what the newest slice took that is known to be done; 0: none is */
 } ItoProgress;
 
 /* Where record_image writes one image of the batch: a part of a colour image that can be copied to
@@ -305,7 +340,8 @@ typedef struct ItoApi {
   /* What class `index` is called; NULL where the model does not say. */
   const char *(ITO_CALL *get_class_name)(ItoModel model, uint32_t index);
 
-  /* Compiles all that the job needs and runs a few steps to measure them; waits. Afterwards no
+  /* Compiles all that the job needs and, where there is a queue, runs a few steps to measure them;
+   * waits. Afterwards no
    * function on the job but read_images, read_pixels and destroy_job allocates, compiles or waits.
    * Errors: INVALID_ARGUMENT a name, number or size; UNSUPPORTED what the model or device cannot. */
   ItoResult(ITO_CALL *create_sample_job)(ItoModel model, const ItoSampleInfo *info, ItoJob *job);
@@ -324,11 +360,13 @@ typedef struct ItoApi {
    * executed in the order in which they were recorded, each once, or not at all before a restart.
    * Barriers order a slice against all that comes before and after it on the queue. Bound compute
    * pipeline and push constants are changed, nothing else. Records nothing once all is recorded.
-   * `progress` may be NULL. */
+   * `progress` may be NULL. ITO_NOT_READY, and nothing is recorded: record_uploads has not yet
+   * recorded all that the job needs. */
   ItoResult(ITO_CALL *record_slice)(ItoJob job, VkCommandBuffer commands, const ItoBudget *budget,
                                     ItoProgress *progress);
   /* The same into a command buffer of Ito's, which is submitted to the context's queue. Does not
-   * wait: ITO_NOT_READY where three slices are under way. */
+   * wait: ITO_NOT_READY where three slices are under way. After OUT_OF_MEMORY the job stands where it
+   * stood, and the call may be made again. UNSUPPORTED: the context has no queue. */
   ItoResult(ITO_CALL *submit_slice)(ItoJob job, const ItoBudget *budget, ItoProgress *progress);
   /* How far the job is. Does not wait. */
   ItoResult(ITO_CALL *poll)(ItoJob job, ItoProgress *progress);
@@ -345,6 +383,18 @@ typedef struct ItoApi {
    * INVALID_ARGUMENT a size; NOT_READY not all is recorded; DIVERGED naming the step. */
   ItoResult(ITO_CALL *read_images)(ItoJob job, float *images, size_t size);
   ItoResult(ITO_CALL *read_pixels)(ItoJob job, void *pixels, size_t size);
+
+  /* For contexts without a queue: records what load_model and create_sample_job left to be written
+   * to the device, in order, as much as the budget holds (at 2 GB/s), at least a part. ITO_NOT_READY:
+   * there is more. These command buffers are executed in the order of recording, each once, before
+   * slices of jobs that were made till then. By one thread at a time, while no job or model of the
+   * context is destroyed. Records nothing and gives ITO_OK where nothing is left, as ever with a
+   * queue, and with memory that the host sees. Since version 2. */
+  ItoResult(ITO_CALL *record_uploads)(ItoContext context, VkCommandBuffer commands,
+                                      const ItoBudget *budget);
+  /* What record_uploads recorded so far has been executed: gives back the memory it lay in. Since
+   * version 2. */
+  ItoResult(ITO_CALL *release_uploads)(ItoContext context);
 } ItoApi;
 
 /* Fills the table. `version`: ITO_API_VERSION of this header; `size`: sizeof(ItoApi). Errors:

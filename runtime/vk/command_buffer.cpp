@@ -109,8 +109,30 @@ void CommandRecorder::copy_to_image(const Buffer& from, uint64_t from_offset,
   transition(copying, target.after);
 }
 
+void CommandRecorder::set_priority(float priority) {
+  if (context_.occupancy_priority == 0) return;
+  VkComputeOccupancyPriorityParametersNV parameters = {};
+  parameters.sType = VK_STRUCTURE_TYPE_COMPUTE_OCCUPANCY_PRIORITY_PARAMETERS_NV;
+  parameters.occupancyPriority = priority;
+  context_.fn.vkCmdSetComputeOccupancyPriorityNV(handle_, &parameters);
+}
+
+void CommandRecorder::begin_priority() { set_priority(context_.occupancy_priority); }
+void CommandRecorder::end_priority() { set_priority(VK_COMPUTE_OCCUPANCY_PRIORITY_NORMAL_NV); }
+
 void CommandRecorder::reset(const Timestamps& timestamps) {
-  context_.fn.vkCmdResetQueryPool(handle_, timestamps.handle(), 0, timestamps.count());
+  reset(timestamps, 0, timestamps.count());
+}
+
+void CommandRecorder::reset(const Timestamps& timestamps, uint32_t first, uint32_t count) {
+  context_.fn.vkCmdResetQueryPool(handle_, timestamps.handle(), first, count);
+}
+
+void CommandRecorder::copy_marks(const Timestamps& timestamps, uint32_t first, uint32_t count,
+                                 const Buffer& to, uint64_t offset) {
+  context_.fn.vkCmdCopyQueryPoolResults(handle_, timestamps.handle(), first, count, to.handle(),
+                                        to.offset() + offset, sizeof(uint64_t),
+                                        VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
 }
 
 void CommandRecorder::timestamp(const Timestamps& timestamps, uint32_t index) {
@@ -202,6 +224,11 @@ Result<std::unique_ptr<Timestamps>> Timestamps::create(Device& device, uint32_t 
 Timestamps::~Timestamps() {
   if (handle_ != VK_NULL_HANDLE)
     context_.fn.vkDestroyQueryPool(context_.device, handle_, context_.callbacks);
+}
+
+double Timestamps::milliseconds(uint64_t from_ticks, uint64_t to_ticks) const {
+  return static_cast<double>((to_ticks - from_ticks) & mask_) *
+         static_cast<double>(context_.properties.limits.timestampPeriod) * 1e-6;
 }
 
 Result<std::vector<double>> Timestamps::read() const {

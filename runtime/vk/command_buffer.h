@@ -62,11 +62,20 @@ class CommandRecorder {
   // Copies tightly packed pixels from a buffer into an image. Ordered behind transfers and compute
   // work before; `target` says what the image is before and after.
   void copy_to_image(const Buffer& from, uint64_t from_offset, const ImageTarget& target);
+  // Between the two, dispatches have the priority that the device's options ask for, where it can
+  // be set; afterwards the normal one.
+  void begin_priority();
+  void end_priority();
   void reset(const Timestamps& timestamps);
+  void reset(const Timestamps& timestamps, uint32_t first, uint32_t count);
   // Marks when all commands before it are done.
   void timestamp(const Timestamps& timestamps, uint32_t index);
+  // Copies marks made in this command buffer, 8 bytes each in ticks, once they are there.
+  void copy_marks(const Timestamps& timestamps, uint32_t first, uint32_t count, const Buffer& to,
+                  uint64_t offset);
 
  private:
+  void set_priority(float priority);
   void memory_barrier(VkPipelineStageFlags from, VkAccessFlags writes, VkPipelineStageFlags to,
                       VkAccessFlags accesses);
 
@@ -113,6 +122,8 @@ class Timestamps {
   VkQueryPool handle() const { return handle_; }
   // The marks in nanoseconds of a clock of the device's own; their commands must have finished.
   Result<std::vector<double>> read() const;
+  // Milliseconds between two marks as copy_marks() gives them.
+  double milliseconds(uint64_t from_ticks, uint64_t to_ticks) const;
 
  private:
   Timestamps(const Context& context, uint32_t count) : context_(context), count_(count) {}

@@ -45,6 +45,7 @@ struct Context {
   uint8_t driver_uuid[VK_UUID_SIZE] = {};
   DeviceFeatures features;
   DeviceCaps caps;
+  float occupancy_priority = 0;  // CommonOptions'; 0 too where it is not enabled
   LogFunction log;
   mutable AtomicCounters counters;
   mutable std::atomic<bool> lost{false};

@@ -73,6 +73,14 @@ DeviceFeatures both(const DeviceFeatures& a, const DeviceFeatures& b) {
   return out;
 }
 
+// Null where the device has none.
+const char* global_priority_extension(const InstanceFunctions& fn, VkPhysicalDevice device) {
+  for (const char* name :
+       {VK_KHR_GLOBAL_PRIORITY_EXTENSION_NAME, VK_EXT_GLOBAL_PRIORITY_EXTENSION_NAME})
+    if (has_extension(fn, device, name)) return name;
+  return nullptr;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Device>> Device::create(const DeviceOptions& options) {
@@ -105,6 +113,14 @@ Result<std::unique_ptr<Device>> Device::create(const DeviceOptions& options) {
   queue_info.queueFamilyIndex = family;
   queue_info.queueCount = 1;
   queue_info.pQueuePriorities = &priority;
+  VkDeviceQueueGlobalPriorityCreateInfoKHR global = {};
+  global.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_GLOBAL_PRIORITY_CREATE_INFO_KHR;
+  const char* const global_priority = global_priority_extension(context.instance_fn, choice.device);
+  if (options.queue_priority && global_priority != nullptr) {
+    global.globalPriority = *options.queue_priority;
+    queue_info.pNext = &global;
+    chain.extensions.push_back(global_priority);
+  }
   VkDeviceCreateInfo info = {};
   info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
   info.pNext = &chain.features;
@@ -112,8 +128,16 @@ Result<std::unique_ptr<Device>> Device::create(const DeviceOptions& options) {
   info.pQueueCreateInfos = &queue_info;
   info.enabledExtensionCount = static_cast<uint32_t>(chain.extensions.size());
   info.ppEnabledExtensionNames = chain.extensions.data();
-  const VkResult result =
+  VkResult result =
       context.instance_fn.vkCreateDevice(choice.device, &info, context.callbacks, &context.device);
+  if (result == VK_ERROR_NOT_PERMITTED_KHR && queue_info.pNext != nullptr) {
+    if (options.log)
+      options.log(LogLevel::kWarning,
+                  "the system does not permit the queue's priority that was asked for");
+    queue_info.pNext = nullptr;
+    result = context.instance_fn.vkCreateDevice(choice.device, &info, context.callbacks,
+                                                &context.device);
+  }
   if (result != VK_SUCCESS)
     return vk_error(result, fmt::format("opening the Vulkan device '{}'", choice.info.name));
   self->owns_device_ = true;
@@ -121,7 +145,7 @@ Result<std::unique_ptr<Device>> Device::create(const DeviceOptions& options) {
              load_device_functions(context.instance_fn.vkGetDeviceProcAddr, context.device));
   VkQueue queue = VK_NULL_HANDLE;
   context.fn.vkGetDeviceQueue(context.device, family, 0, &queue);
-  ITO_TRY(self->finish(options, queue, family, {}, {}));
+  ITO_TRY(self->finish(options, {queue, family, {}, {}}, VK_NULL_HANDLE));
   return self;
 }
 
@@ -162,33 +186,40 @@ Result<std::unique_ptr<Device>> Device::wrap(const WrapOptions& options) {
   context.instance_fn.vkGetPhysicalDeviceQueueFamilyProperties(options.physical_device, &count,
                                                                families.data());
   for (const WrapQueue& queue : options.queues) {
-    if (queue.queue == VK_NULL_HANDLE || queue.family >= count ||
-        (families[queue.family].queueFlags & VK_QUEUE_COMPUTE_BIT) == 0)
+    if (queue.family >= count || (families[queue.family].queueFlags & VK_QUEUE_COMPUTE_BIT) == 0)
       continue;
-    ITO_TRY(self->finish(options, queue.queue, queue.family, queue.lock, queue.unlock));
+    ITO_TRY(self->finish(options, queue, options.pipeline_cache));
     return self;
   }
   return invalid_argument("none of the {} queues given with the wrapped Vulkan device can compute",
                           options.queues.size());
 }
 
-Status Device::finish(const CommonOptions& options, VkQueue queue, uint32_t family,
-                      std::function<void()> lock, std::function<void()> unlock) {
+Status Device::finish(const CommonOptions& options, const WrapQueue& queue, VkPipelineCache cache) {
   context_.log = options.log ? options.log : [](LogLevel, std::string_view) {};
   if (context_.features.timeline_semaphore && context_.fn.vkWaitSemaphores == nullptr)
     context_.features.timeline_semaphore = false;
+  if (context_.features.occupancy_priority &&
+      context_.fn.vkCmdSetComputeOccupancyPriorityNV != nullptr)
+    context_.occupancy_priority = options.occupancy_priority;
   fill_caps(context_, options.max_allocation_bytes);
   memory_ = std::make_unique<Memory>(context_, options.memory_budget);
   context_.caps.memory_bytes = memory_->total();
-  ITO_ASSIGN(queue_, Queue::create(context_, queue, family, std::move(lock), std::move(unlock)));
-  ITO_ASSIGN(pipelines_,
-             PipelineStore::create(context_, options.cache_dir, options.compile_threads));
+  uploads_ = std::make_unique<PendingUploads>(*memory_);
+  if (queue.queue == VK_NULL_HANDLE)
+    memory_->on_free([this](VkBuffer handle, uint64_t offset, uint64_t size) {
+      uploads_->forget(handle, offset, size);
+    });
+  ITO_ASSIGN(queue_, Queue::create(context_, queue.queue, queue.family, queue.lock, queue.unlock));
+  ITO_ASSIGN(pipelines_, PipelineStore::create(context_, options, cache));
   return {};
 }
 
 Device::~Device() {
   queue_.reset();  // waits
   pipelines_.reset();
+  if (memory_ != nullptr) memory_->on_free({});
+  uploads_.reset();
   memory_.reset();
   if (owns_device_ && context_.fn.vkDestroyDevice != nullptr)
     context_.fn.vkDestroyDevice(context_.device, context_.callbacks);

@@ -10,6 +10,7 @@
 #include "runtime/vk/instance.h"
 #include "runtime/vk/memory.h"
 #include "runtime/vk/options.h"
+#include "runtime/vk/pending_uploads.h"
 #include "runtime/vk/pipeline.h"
 #include "runtime/vk/queue.h"
 
@@ -23,8 +24,9 @@ class Device {
   static Result<std::unique_ptr<Device>> create(const DeviceOptions& options = {});
 
   // Works on a device of the caller's, with only what the caller enabled. Everything handed over
-  // must outlive the Device. Errors: a null handle, Vulkan below 1.2, bufferDeviceAddress not
-  // enabled, no queue that can compute.
+  // must outlive the Device. Where the queue is null the caller submits all that is recorded, what
+  // uploads() holds first. Errors: a null handle, Vulkan below 1.2, bufferDeviceAddress not
+  // enabled, no queue family that can compute.
   static Result<std::unique_ptr<Device>> wrap(const WrapOptions& options);
 
   // Waits for all work; every Buffer and executor of the device must be gone.
@@ -42,14 +44,15 @@ class Device {
 
   Memory& memory() { return *memory_; }
   Queue& queue() { return *queue_; }
+  // Empty for ever where the device has a queue.
+  PendingUploads& uploads() { return *uploads_; }
   PipelineStore& pipelines() { return *pipelines_; }
   const Context& context() const { return context_; }
   VkInstance instance() const { return instance_handle_; }
 
  private:
   Device() = default;
-  Status finish(const CommonOptions& options, VkQueue queue, uint32_t family,
-                std::function<void()> lock, std::function<void()> unlock);
+  Status finish(const CommonOptions& options, const WrapQueue& queue, VkPipelineCache cache);
 
   Context context_;
   Loader loader_;                       // of a wrapped device
@@ -58,6 +61,7 @@ class Device {
   bool owns_device_ = false;
   DeviceInfo info_;
   std::unique_ptr<Memory> memory_;
+  std::unique_ptr<PendingUploads> uploads_;
   std::unique_ptr<Queue> queue_;
   std::unique_ptr<PipelineStore> pipelines_;
 };

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "runtime/vk/occupancy_priority.h"
 
 namespace ito::vk {
 
@@ -87,17 +88,20 @@ namespace ito::vk {
   X(vkCmdCopyBufferToImage)        \
   X(vkCmdWriteTimestamp)           \
   X(vkCmdResetQueryPool)           \
+  X(vkCmdCopyQueryPoolResults)     \
   X(vkCreateQueryPool)             \
   X(vkDestroyQueryPool)            \
   X(vkGetQueryPoolResults)
 
-// Present only where timelineSemaphore is enabled, and VK_KHR_pipeline_executable_properties.
-#define ITO_VK_DEVICE_OPTIONAL_FUNCTIONS(X) \
-  X(vkGetSemaphoreCounterValue)             \
-  X(vkWaitSemaphores)                       \
-  X(vkGetPipelineExecutablePropertiesKHR)   \
-  X(vkGetPipelineExecutableStatisticsKHR)   \
-  X(vkGetPipelineExecutableInternalRepresentationsKHR)
+// Present only where timelineSemaphore is enabled, VK_KHR_pipeline_executable_properties and
+// VK_NV_compute_occupancy_priority.
+#define ITO_VK_DEVICE_OPTIONAL_FUNCTIONS(X)            \
+  X(vkGetSemaphoreCounterValue)                        \
+  X(vkWaitSemaphores)                                  \
+  X(vkGetPipelineExecutablePropertiesKHR)              \
+  X(vkGetPipelineExecutableStatisticsKHR)              \
+  X(vkGetPipelineExecutableInternalRepresentationsKHR) \
+  X(vkCmdSetComputeOccupancyPriorityNV)
 
 #define ITO_VK_DECLARE(name) PFN_##name name = nullptr;
 

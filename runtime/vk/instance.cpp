@@ -193,6 +193,12 @@ DeviceFeatures supported_features(const InstanceFunctions& fn, VkPhysicalDevice 
     executable.pNext = features.pNext;
     features.pNext = &executable;
   }
+  VkPhysicalDeviceComputeOccupancyPriorityFeaturesNV occupancy = {};
+  occupancy.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COMPUTE_OCCUPANCY_PRIORITY_FEATURES_NV;
+  if (has_extension(fn, device, VK_NV_COMPUTE_OCCUPANCY_PRIORITY_EXTENSION_NAME)) {
+    occupancy.pNext = features.pNext;
+    features.pNext = &occupancy;
+  }
   fn.vkGetPhysicalDeviceFeatures2(device, &features);
 
   DeviceFeatures out;
@@ -205,6 +211,7 @@ DeviceFeatures supported_features(const InstanceFunctions& fn, VkPhysicalDevice 
   out.compute_full_subgroups = subgroup.computeFullSubgroups == VK_TRUE;
   out.cooperative_matrix = matrix.cooperativeMatrix == VK_TRUE && out.vulkan_memory_model;
   out.pipeline_reports = executable.pipelineExecutableInfo == VK_TRUE;
+  out.occupancy_priority = occupancy.computeOccupancyPriority == VK_TRUE;
   out.memory_budget = has_extension(fn, device, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   return out;
 }

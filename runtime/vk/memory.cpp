@@ -198,15 +198,21 @@ uint64_t Memory::total() const {
   return budget_ == 0 ? bytes : std::min(bytes, budget_);
 }
 
-Result<MemoryBlock*> Memory::add_block(uint64_t size, MemoryUse use) {
+// Takes bytes of the budget for a block to come.
+Status Memory::reserve_bytes(uint64_t size) {
   if (context_.lost) return device_lost("the Vulkan device was lost earlier");
-  if (budget_ != 0 && size > budget_ - std::min(budget_, statistics_.block_bytes))
-    return out_of_memory("{} of device memory do not fit the budget of {} ({} are taken)",
-                         mebibytes(size), mebibytes(budget_), mebibytes(statistics_.block_bytes));
   if (size > context_.max_allocation_bytes)
     return out_of_memory("{} of device memory in one piece exceed the device's limit of {}",
                          mebibytes(size), mebibytes(context_.max_allocation_bytes));
+  const std::lock_guard lock(mutex_);
+  if (budget_ != 0 && size > budget_ - std::min(budget_, statistics_.block_bytes))
+    return out_of_memory("{} of device memory do not fit the budget of {} ({} are taken)",
+                         mebibytes(size), mebibytes(budget_), mebibytes(statistics_.block_bytes));
+  statistics_.block_bytes += size;
+  return {};
+}
 
+Result<std::unique_ptr<MemoryBlock>> Memory::make_block(uint64_t size, MemoryUse use) {
   auto block = std::make_unique<MemoryBlock>();
   block->use = use;
   block->size = size;
@@ -272,46 +278,25 @@ Result<MemoryBlock*> Memory::add_block(uint64_t size, MemoryUse use) {
   address_info.buffer = block->buffer;
   block->address = fn.vkGetBufferDeviceAddress(context_.device, &address_info);
   block->holes.emplace(0, size);
-  statistics_.block_bytes += size;
-  statistics_.peak_block_bytes = std::max(statistics_.peak_block_bytes, statistics_.block_bytes);
-  blocks_.push_back(std::move(block));
-  return blocks_.back().get();
+  return block;
 }
 
-Result<Buffer> Memory::allocate(uint64_t size, MemoryUse use) {
-  const uint64_t bytes = round_up(std::max<uint64_t>(size, 1), kAlignment);
-  if (bytes < size) return out_of_memory("{} bytes of device memory are more than exist", size);
-  std::lock_guard lock(mutex_);
-  MemoryBlock* block = nullptr;
-  uint64_t offset = UINT64_MAX;
-  for (auto& candidate : blocks_) {
-    if (candidate->use != use) continue;
-    offset = candidate->take(bytes);
-    if (offset != UINT64_MAX) {
-      block = candidate.get();
-      break;
-    }
-  }
-  if (block == nullptr) {
-    // Big buffers get a block of their own; so do small ones where a whole block does not fit.
-    const bool shared = bytes <= kBlockBytes / 2;
-    Result<MemoryBlock*> added = add_block(shared ? kBlockBytes : bytes, use);
-    if (!added.ok() && shared && added.error().kind == ErrorKind::kOutOfMemory)
-      added = add_block(bytes, use);
-    if (!added.ok()) return added.error();
-    block = *added;
-    offset = block->take(bytes);
-    CHECK(offset != UINT64_MAX, "a fresh memory block has no room");
-  }
+void Memory::destroy(std::unique_ptr<MemoryBlock> block) {
+  context_.fn.vkDestroyBuffer(context_.device, block->buffer, context_.callbacks);
+  context_.fn.vkFreeMemory(context_.device, block->memory, context_.callbacks);
+}
+
+// The lock is held; [offset, offset + bytes) is taken already.
+Buffer Memory::cut(MemoryBlock& block, uint64_t offset, uint64_t size, uint64_t bytes) {
   Buffer buffer;
   buffer.memory_ = this;
-  buffer.block_ = block;
-  buffer.handle_ = block->buffer;
+  buffer.block_ = &block;
+  buffer.handle_ = block.buffer;
   buffer.offset_ = offset;
   buffer.size_ = size;
-  buffer.address_ = block->address + offset;
-  buffer.mapped_ = block->mapped == nullptr ? nullptr : block->mapped + offset;
-  buffer.host_cached_ = block->host_cached;
+  buffer.address_ = block.address + offset;
+  buffer.mapped_ = block.mapped == nullptr ? nullptr : block.mapped + offset;
+  buffer.host_cached_ = block.host_cached;
   ++context_.counters.allocations;
   ++statistics_.live_buffers;
   statistics_.used_bytes += bytes;
@@ -319,17 +304,56 @@ Result<Buffer> Memory::allocate(uint64_t size, MemoryUse use) {
   return buffer;
 }
 
+Result<Buffer> Memory::allocate(uint64_t size, MemoryUse use) {
+  const uint64_t bytes = round_up(std::max<uint64_t>(size, 1), kAlignment);
+  if (bytes < size) return out_of_memory("{} bytes of device memory are more than exist", size);
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& candidate : blocks_) {
+      if (candidate->use != use) continue;
+      const uint64_t offset = candidate->take(bytes);
+      if (offset != UINT64_MAX) return cut(*candidate, offset, size, bytes);
+    }
+  }
+  const auto block_of = [&](uint64_t block_bytes) -> Result<std::unique_ptr<MemoryBlock>> {
+    ITO_TRY(reserve_bytes(block_bytes));
+    auto made = make_block(block_bytes, use);
+    if (made.ok()) return made;
+    const std::lock_guard lock(mutex_);
+    statistics_.block_bytes -= block_bytes;
+    return made;
+  };
+  // Big buffers get a block of their own; so do small ones where a whole block does not fit.
+  const bool shared = bytes <= kBlockBytes / 2;
+  auto made = block_of(shared ? kBlockBytes : bytes);
+  if (!made.ok() && shared && made.error().kind == ErrorKind::kOutOfMemory) made = block_of(bytes);
+  if (!made.ok()) return made.error();
+  const std::lock_guard lock(mutex_);
+  statistics_.peak_block_bytes = std::max(statistics_.peak_block_bytes, statistics_.block_bytes);
+  blocks_.push_back(std::move(made).value());
+  MemoryBlock& block = *blocks_.back();
+  const uint64_t offset = block.take(bytes);
+  CHECK(offset != UINT64_MAX, "a fresh memory block has no room");
+  return cut(block, offset, size, bytes);
+}
+
 void Memory::free(MemoryBlock* block, uint64_t offset, uint64_t size) {
   const uint64_t bytes = round_up(std::max<uint64_t>(size, 1), kAlignment);
-  std::lock_guard lock(mutex_);
-  block->give_back(offset, bytes);
-  --statistics_.live_buffers;
-  statistics_.used_bytes -= bytes;
-  if (block->used != 0) return;
-  statistics_.block_bytes -= block->size;
-  context_.fn.vkDestroyBuffer(context_.device, block->buffer, context_.callbacks);
-  context_.fn.vkFreeMemory(context_.device, block->memory, context_.callbacks);
-  std::erase_if(blocks_, [&](const auto& candidate) { return candidate.get() == block; });
+  if (on_free_) on_free_(block->buffer, offset, size);
+  std::unique_ptr<MemoryBlock> empty;
+  {
+    const std::lock_guard lock(mutex_);
+    block->give_back(offset, bytes);
+    --statistics_.live_buffers;
+    statistics_.used_bytes -= bytes;
+    if (block->used != 0) return;
+    statistics_.block_bytes -= block->size;
+    const auto at = std::find_if(blocks_.begin(), blocks_.end(),
+                                 [&](const auto& candidate) { return candidate.get() == block; });
+    empty = std::move(*at);
+    blocks_.erase(at);
+  }
+  destroy(std::move(empty));
 }
 
 MemoryStatistics Memory::statistics() const {

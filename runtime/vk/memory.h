@@ -1,11 +1,13 @@
 // Memory: device memory in few big blocks, each one VkDeviceMemory under one VkBuffer with a device
-// address, cut into buffers. Safe from any thread. Not for copies between host and device
+// address, cut into buffers. Safe from any thread; the driver is never called under its lock, since
+// it may ask a caller's allocator for memory. Not for copies between host and device
 // (staging.h) and not for images.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -96,6 +98,10 @@ class Memory {
   // A buffer of `size` bytes at an address that is a multiple of 256. Content undefined.
   // Errors: kOutOfMemory with the size asked for and what limits it.
   Result<Buffer> allocate(uint64_t size, MemoryUse use);
+  // Called with each range that is given back, before anybody else may get it.
+  void on_free(std::function<void(VkBuffer, uint64_t offset, uint64_t size)> call) {
+    on_free_ = std::move(call);
+  }
   // Whether so many bytes are free at all, in however many pieces: asked before a program takes
   // many. Error kOutOfMemory with both numbers.
   Status check_room(uint64_t size, MemoryUse use) const;
@@ -105,7 +111,10 @@ class Memory {
 
  private:
   friend class Buffer;
-  Result<MemoryBlock*> add_block(uint64_t size, MemoryUse use);
+  Result<std::unique_ptr<MemoryBlock>> make_block(uint64_t size, MemoryUse use);
+  Status reserve_bytes(uint64_t size);
+  void destroy(std::unique_ptr<MemoryBlock> block);
+  Buffer cut(MemoryBlock& block, uint64_t offset, uint64_t size, uint64_t bytes);
   void free(MemoryBlock* block, uint64_t offset, uint64_t size);
   std::vector<uint32_t> candidate_types(MemoryUse use) const;
   uint64_t heap_room(uint32_t heap) const;
@@ -114,6 +123,7 @@ class Memory {
   const uint64_t budget_;
   VkPhysicalDeviceMemoryProperties properties_ = {};
   bool unified_ = false;
+  std::function<void(VkBuffer, uint64_t, uint64_t)> on_free_;
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<MemoryBlock>> blocks_;
   MemoryStatistics statistics_;

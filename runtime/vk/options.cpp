@@ -16,7 +16,7 @@ void visit_features(void* chain, Visit&& visit) {
   using F = DeviceFeatures;
   const auto as = [](auto* node, auto type) { return reinterpret_cast<decltype(type)*>(node); };
   for (auto* node = static_cast<VkBaseOutStructure*>(chain); node != nullptr; node = node->pNext) {
-    switch (node->sType) {
+    switch (static_cast<int>(node->sType)) {
       case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES:
         visit(as(node, VkPhysicalDeviceVulkan11Features{})->storageBuffer16BitAccess,
               &F::storage_16bit);
@@ -70,6 +70,11 @@ void visit_features(void* chain, Visit&& visit) {
                   ->pipelineExecutableInfo,
               &F::pipeline_reports);
         break;
+      case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COMPUTE_OCCUPANCY_PRIORITY_FEATURES_NV:
+        visit(as(node, VkPhysicalDeviceComputeOccupancyPriorityFeaturesNV{})
+                  ->computeOccupancyPriority,
+              &F::occupancy_priority);
+        break;
       default:
         break;
     }
@@ -89,6 +94,7 @@ DeviceFeatures enabled_features(const void* create_info_chain,
   features.pipeline_reports &=
       has(extensions, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
   features.cooperative_matrix &= has(extensions, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+  features.occupancy_priority &= has(extensions, VK_NV_COMPUTE_OCCUPANCY_PRIORITY_EXTENSION_NAME);
   features.memory_budget = has(extensions, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
   return features;
 }

@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/log.h"
 #include "runtime/vk/functions.h"
+#include "runtime/vk/parallel.h"
 
 namespace ito::vk {
 
@@ -26,6 +28,7 @@ struct DeviceFeatures {
   bool memory_budget = false;       // VK_EXT_memory_budget
   // VK_KHR_pipeline_executable_properties and its feature (pipeline_report.h).
   bool pipeline_reports = false;
+  bool occupancy_priority = false;  // VK_NV_compute_occupancy_priority and its feature
 
   bool operator==(const DeviceFeatures&) const = default;
 };
@@ -55,6 +58,13 @@ struct CommonOptions {
   uint64_t max_allocation_bytes = 0;
   std::string cache_dir = default_cache_dir();  // empty: no disk cache
   uint32_t compile_threads = 0;                 // 0: as many as the machine has
+  RunJobs run_jobs;                             // compiles in place of threads of Ito's own
+  // Told how many of the kernels that are being made are done, from any thread, before the first
+  // and after each; false: no more are made, and what wanted them fails with kInterrupted.
+  std::function<bool(size_t done, size_t total)> on_progress;
+  // Of dispatches in a caller's command buffers, where VK_NV_compute_occupancy_priority is enabled;
+  // 0: none is set.
+  float occupancy_priority = 0;
 };
 
 struct DeviceOptions : CommonOptions {
@@ -67,12 +77,16 @@ struct DeviceOptions : CommonOptions {
   // Nothing will be submitted: what only running needs is not made, so that a driver that stands
   // without its GPU will do.
   bool compile_only = false;
+  // Of the queue beside those of other programs, where VK_KHR_global_priority is there (or its
+  // forerunner of EXT); nothing: as the driver has it. Where the system does not permit it, it
+  // stays that, and the log says so.
+  std::optional<VkQueueGlobalPriorityKHR> queue_priority;
   PFN_vkGetInstanceProcAddr loader = nullptr;  // null: open loader_path
   std::string loader_path = "libvulkan.so.1";
 };
 
 // A queue of the caller's. The lock is held around each vkQueueSubmit; leave empty where no other
-// thread submits to that queue.
+// thread submits to that queue. A null queue: the caller submits everything, to queues of `family`.
 struct WrapQueue {
   VkQueue queue = VK_NULL_HANDLE;
   uint32_t family = 0;
@@ -84,9 +98,11 @@ struct WrapOptions : CommonOptions {
   VkInstance instance = VK_NULL_HANDLE;
   VkPhysicalDevice physical_device = VK_NULL_HANDLE;
   VkDevice device = VK_NULL_HANDLE;
-  std::vector<WrapQueue> queues;               // the first one whose family can compute is used
-  uint32_t api_version = VK_API_VERSION_1_2;   // of the caller's instance
-  DeviceFeatures features;                     // what the caller enabled, not what is supported
+  std::vector<WrapQueue> queues;              // the first one whose family can compute is used
+  uint32_t api_version = VK_API_VERSION_1_2;  // of the caller's instance
+  DeviceFeatures features;                    // what the caller enabled, not what is supported
+  VkPipelineCache pipeline_cache =
+      VK_NULL_HANDLE;                          // the caller's, used in place of one in cache_dir
   PFN_vkGetInstanceProcAddr loader = nullptr;  // null: open loader_path
   std::string loader_path = "libvulkan.so.1";
 };

@@ -7,11 +7,16 @@
 
 namespace ito::vk {
 
-PipelineStore::PipelineStore(const Context& context, const std::string& cache_dir, uint32_t threads)
+PipelineStore::PipelineStore(const Context& context, const CommonOptions& options,
+                             VkPipelineCache given)
     : context_(context),
-      compiler_(context, cache_dir),
-      disk_(cache_dir.empty() ? "" : cache_dir + "/pipelines"),
-      threads_(threads != 0 ? threads : std::max(1u, std::thread::hardware_concurrency())) {}
+      compiler_(context, options.cache_dir),
+      disk_(options.cache_dir.empty() ? "" : options.cache_dir + "/pipelines"),
+      threads_(options.compile_threads != 0 ? options.compile_threads
+                                            : std::max(1u, std::thread::hardware_concurrency())),
+      run_jobs_(options.run_jobs),
+      on_progress_(options.on_progress),
+      cache_(given) {}
 
 // What the driver's cache depends on: device, driver and their versions.
 CacheKey PipelineStore::driver_key() const {
@@ -26,9 +31,9 @@ CacheKey PipelineStore::driver_key() const {
 }
 
 Result<std::unique_ptr<PipelineStore>> PipelineStore::create(const Context& context,
-                                                             const std::string& cache_dir,
-                                                             uint32_t threads) {
-  std::unique_ptr<PipelineStore> self(new PipelineStore(context, cache_dir, threads));
+                                                             const CommonOptions& options,
+                                                             VkPipelineCache given) {
+  std::unique_ptr<PipelineStore> self(new PipelineStore(context, options, given));
   VkPushConstantRange range = {};
   range.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT;
   range.size = kPushConstantBytes;
@@ -39,32 +44,36 @@ Result<std::unique_ptr<PipelineStore>> PipelineStore::create(const Context& cont
   VkResult result =
       context.fn.vkCreatePipelineLayout(context.device, &layout, context.callbacks, &self->layout_);
   if (result != VK_SUCCESS) return context.error(result, "creating a pipeline layout");
+  if (given == VK_NULL_HANDLE) ITO_TRY(self->open_cache());
+  return self;
+}
 
+Status PipelineStore::open_cache() {
   // The entry's checksum is checked by DiskCache; the driver's own header is checked here, since
   // not every driver does it.
-  std::vector<std::byte> data =
-      self->disk_.load(self->driver_key()).value_or(std::vector<std::byte>());
+  std::vector<std::byte> data = disk_.load(driver_key()).value_or(std::vector<std::byte>());
   VkPipelineCacheHeaderVersionOne header;
   const bool usable = data.size() >= sizeof header && [&] {
     std::memcpy(&header, data.data(), sizeof header);
     return header.headerVersion == VK_PIPELINE_CACHE_HEADER_VERSION_ONE &&
-           header.vendorID == context.properties.vendorID &&
-           header.deviceID == context.properties.deviceID &&
-           std::memcmp(header.pipelineCacheUUID, context.properties.pipelineCacheUUID,
+           header.vendorID == context_.properties.vendorID &&
+           header.deviceID == context_.properties.deviceID &&
+           std::memcmp(header.pipelineCacheUUID, context_.properties.pipelineCacheUUID,
                        VK_UUID_SIZE) == 0;
   }();
   VkPipelineCacheCreateInfo info = {};
   info.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
   info.initialDataSize = usable ? data.size() : 0;
   info.pInitialData = usable ? data.data() : nullptr;
-  result =
-      context.fn.vkCreatePipelineCache(context.device, &info, context.callbacks, &self->cache_);
-  if (result != VK_SUCCESS) return context.error(result, "creating a pipeline cache");
-  return self;
+  const VkResult result =
+      context_.fn.vkCreatePipelineCache(context_.device, &info, context_.callbacks, &cache_);
+  if (result != VK_SUCCESS) return context_.error(result, "creating a pipeline cache");
+  owns_cache_ = true;
+  return {};
 }
 
 PipelineStore::~PipelineStore() {
-  if (cache_ != VK_NULL_HANDLE) {
+  if (owns_cache_) {
     save();
     context_.fn.vkDestroyPipelineCache(context_.device, cache_, context_.callbacks);
   }
@@ -73,10 +82,8 @@ PipelineStore::~PipelineStore() {
 }
 
 void PipelineStore::save() {
-  std::lock_guard lock(mutex_);
   const uint64_t created = context_.counters.pipelines_created;
-  if (created == saved_at_ || context_.lost) return;
-  saved_at_ = created;
+  if (!owns_cache_ || context_.lost || saved_at_.exchange(created) == created) return;
   size_t size = 0;
   if (context_.fn.vkGetPipelineCacheData(context_.device, cache_, &size, nullptr) != VK_SUCCESS)
     return;
@@ -172,13 +179,24 @@ Result<std::vector<std::shared_ptr<const Pipeline>>> PipelineStore::get(
   }
   std::vector<size_t> work;
   for (const auto& [key, index] : missing) work.push_back(index);
-  std::vector<Error> errors(work.size());
-  parallel_for(work.size(), threads_, [&](size_t i) {
+  if (work.empty()) return pipelines;
+  std::vector<Error> errors(
+      work.size(),
+      Error{ErrorKind::kInvalidArgument,
+            "kernels were not made: the host's run_jobs returned before all jobs ran"});
+  std::atomic<size_t> done = 0;
+  std::atomic<bool> interrupted = on_progress_ && !on_progress_(0, work.size());
+  parallel_for(work.size(), threads_, run_jobs_, [&](size_t i) {
+    if (interrupted) {
+      errors[i] = Error{ErrorKind::kInterrupted, "the making of kernels was cancelled"};
+      return;
+    }
     auto made = make(requests[work[i]], cache_, 0);
     if (made.ok())
       pipelines[work[i]] = std::move(made).value();
     else
       errors[i] = std::move(made).error();
+    if (on_progress_ && !on_progress_(++done, work.size())) interrupted = true;
   });
   for (size_t i = 0; i < work.size(); ++i)
     if (pipelines[work[i]] == nullptr) return errors[i];
@@ -201,7 +219,7 @@ Result<std::vector<PipelineReport>> PipelineStore::report(
                                       VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR;
   std::vector<PipelineReport> reports(requests.size());
   std::vector<Status> statuses(requests.size());
-  parallel_for(requests.size(), threads_, [&](size_t i) {
+  parallel_for(requests.size(), threads_, run_jobs_, [&](size_t i) {
     statuses[i] = [&]() -> Status {
       ITO_ASSIGN(const auto pipeline, make(requests[i], VK_NULL_HANDLE, flags));
       ITO_ASSIGN(reports[i], read_report(context_, pipeline->handle()));

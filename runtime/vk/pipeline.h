@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -49,16 +50,18 @@ class Pipeline {
 
 class PipelineStore {
  public:
+  // `given`: a cache of the caller's; null: one of its own, kept in the options' folder.
   static Result<std::unique_ptr<PipelineStore>> create(const Context& context,
-                                                       const std::string& cache_dir,
-                                                       uint32_t threads);
+                                                       const CommonOptions& options,
+                                                       VkPipelineCache given);
   // Saves the driver's cache.
   ~PipelineStore();
   PipelineStore(const PipelineStore&) = delete;
   PipelineStore& operator=(const PipelineStore&) = delete;
 
   // Pipelines for all requests, in order; compiled in parallel where not already alive. Errors: a
-  // text that does not compile, a feature the device lacks (the kernel is named).
+  // text that does not compile, a feature the device lacks (the kernel is named); kInterrupted
+  // where CommonOptions::on_progress said so.
   Result<std::vector<std::shared_ptr<const Pipeline>>> get(
       std::span<const PipelineRequest> requests);
   // What the driver says of each request's machine code, in order; compiled in parallel, kept
@@ -73,7 +76,8 @@ class PipelineStore {
 
  private:
   using PipelineKey = std::pair<std::array<uint64_t, 2>, uint32_t>;
-  PipelineStore(const Context& context, const std::string& cache_dir, uint32_t threads);
+  PipelineStore(const Context& context, const CommonOptions& options, VkPipelineCache given);
+  Status open_cache();
   Result<std::shared_ptr<const Pipeline>> make(const PipelineRequest& request,
                                                VkPipelineCache cache,
                                                VkPipelineCreateFlags flags) const;
@@ -84,11 +88,14 @@ class PipelineStore {
   ShaderCompiler compiler_;
   DiskCache disk_;
   uint32_t threads_;
+  RunJobs run_jobs_;
+  std::function<bool(size_t, size_t)> on_progress_;
   VkPipelineCache cache_ = VK_NULL_HANDLE;
+  bool owns_cache_ = false;
   VkPipelineLayout layout_ = VK_NULL_HANDLE;
   std::mutex mutex_;
   std::map<PipelineKey, std::weak_ptr<const Pipeline>> alive_;
-  uint64_t saved_at_ = 0;  // pipelines_created when last saved
+  std::atomic<uint64_t> saved_at_ = 0;  // pipelines_created when last saved
 };
 
 }  // namespace ito::vk

@@ -19,7 +19,7 @@ Result<std::unique_ptr<Queue>> Queue::create(const Context& context, VkQueue que
                                              std::function<void()> unlock) {
   std::unique_ptr<Queue> self(
       new Queue(context, queue, family, std::move(lock), std::move(unlock)));
-  if (context.features.timeline_semaphore) {
+  if (self->can_submit() && context.features.timeline_semaphore) {
     VkSemaphoreTypeCreateInfo type = {};
     type.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO;
     type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
@@ -46,25 +46,58 @@ uint64_t Queue::last_submitted() const {
   return last_;
 }
 
-// A fence nobody uses, ready to be signalled. A fence whose waiter is still inside vkWaitForFences
-// may not be reset, so it stays out of use until the waiter has left.
-Result<VkFence> Queue::free_fence() {
-  for (Slot& slot : slots_) {
-    if (slot.value != 0 || slot.waiters != 0) continue;
-    const VkResult result = context_.fn.vkResetFences(context_.device, 1, &slot.fence);
-    if (result != VK_SUCCESS) return context_.error(result, "resetting a fence");
-    slot.value = last_ + 1;
-    return slot.fence;
+// The caller's lock comes before the Queue's own and goes after it: who holds the first may ask the
+// Queue how far it is.
+class Queue::HostLock {
+ public:
+  explicit HostLock(const Queue& queue) : queue_(queue) {
+    if (queue_.lock_) queue_.lock_();
   }
+  ~HostLock() {
+    if (queue_.unlock_) queue_.unlock_();
+  }
+  HostLock(const HostLock&) = delete;
+  HostLock& operator=(const HostLock&) = delete;
+
+ private:
+  const Queue& queue_;
+};
+
+// Made while no lock is held, since the driver may ask the caller's allocator for memory.
+Status Queue::add_fence() {
   Slot slot;
   VkFenceCreateInfo info = {};
   info.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO;
   const VkResult result =
       context_.fn.vkCreateFence(context_.device, &info, context_.callbacks, &slot.fence);
   if (result != VK_SUCCESS) return context_.error(result, "creating a fence");
-  slot.value = last_ + 1;
+  const std::lock_guard lock(mutex_);
   slots_.push_back(slot);
-  return slot.fence;
+  return {};
+}
+
+Status Queue::reserve(uint32_t submissions) {
+  reserved_ += submissions;
+  if (!can_submit() || timeline_ != VK_NULL_HANDLE) return {};
+  const auto made = [&] {
+    const std::lock_guard lock(mutex_);
+    return slots_.size();
+  };
+  while (made() < reserved_) ITO_TRY(add_fence());
+  return {};
+}
+
+// One whose fence nobody uses, ready to be signalled; null where there is none. A fence whose
+// waiter is still inside vkWaitForFences may not be reset, so it stays out of use until the waiter
+// has left.
+Result<Queue::Slot*> Queue::free_slot() {
+  for (Slot& slot : slots_) {
+    if (slot.value != 0 || slot.waiters != 0) continue;
+    const VkResult result = context_.fn.vkResetFences(context_.device, 1, &slot.fence);
+    if (result != VK_SUCCESS) return context_.error(result, "resetting a fence");
+    return &slot;
+  }
+  return nullptr;
 }
 
 // Fences of one queue signal in submission order, so the newest signalled one covers the older
@@ -90,8 +123,28 @@ Result<uint64_t> Queue::submit(std::initializer_list<const CommandBuffer*> comma
     handles[count++] = command_buffer->handle();
   }
   if (context_.lost) return lost_earlier();
-  std::lock_guard lock(mutex_);
-  VkFence fence = VK_NULL_HANDLE;
+  if (!can_submit())
+    return unsupported(
+        "the device was wrapped without a queue, so nothing can be submitted to it; record into "
+        "command buffers of the queue's owner instead");
+  for (;;) {
+    {
+      const HostLock host(*this);
+      const std::lock_guard lock(mutex_);
+      Slot* slot = nullptr;
+      if (timeline_ == VK_NULL_HANDLE) {
+        ITO_TRY(poll_fences());
+        ITO_ASSIGN(slot, free_slot());
+      }
+      if (timeline_ != VK_NULL_HANDLE || slot != nullptr)
+        return submit_now(std::span(handles).first(count), slot);
+    }
+    ITO_TRY(add_fence());
+  }
+}
+
+// Both locks are held.
+Result<uint64_t> Queue::submit_now(std::span<const VkCommandBuffer> handles, Slot* slot) {
   const uint64_t value = last_ + 1;
   VkTimelineSemaphoreSubmitInfo timeline = {};
   timeline.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO;
@@ -99,24 +152,17 @@ Result<uint64_t> Queue::submit(std::initializer_list<const CommandBuffer*> comma
   timeline.pSignalSemaphoreValues = &value;
   VkSubmitInfo info = {};
   info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
-  info.commandBufferCount = count;
+  info.commandBufferCount = static_cast<uint32_t>(handles.size());
   info.pCommandBuffers = handles.data();
-  if (timeline_ != VK_NULL_HANDLE) {
+  if (slot == nullptr) {
     info.pNext = &timeline;
     info.signalSemaphoreCount = 1;
     info.pSignalSemaphores = &timeline_;
-  } else {
-    ITO_TRY(poll_fences());
-    ITO_ASSIGN(fence, free_fence());
   }
-  if (lock_) lock_();
-  const VkResult result = context_.fn.vkQueueSubmit(queue_, 1, &info, fence);
-  if (unlock_) unlock_();
-  if (result != VK_SUCCESS) {
-    for (Slot& slot : slots_)
-      if (slot.value == value) slot.value = 0;
-    return context_.error(result, "submitting work to the device");
-  }
+  const VkResult result = context_.fn.vkQueueSubmit(
+      queue_, 1, &info, slot == nullptr ? VkFence{VK_NULL_HANDLE} : slot->fence);
+  if (result != VK_SUCCESS) return context_.error(result, "submitting work to the device");
+  if (slot != nullptr) slot->value = value;
   ++context_.counters.submits;
   last_ = value;
   return value;

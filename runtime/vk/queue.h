@@ -1,13 +1,16 @@
 // Queue: submissions to one VkQueue, counted by a value that rises by one each time and that the
 // host can poll or wait for. Uses a timeline semaphore where it is enabled, fences otherwise. Safe
-// from any thread. Not for recording (command_buffer.h).
+// from any thread. May stand for no queue at all, where somebody else submits what is recorded. Not
+// for recording (command_buffer.h).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "base/result.h"
@@ -25,7 +28,9 @@ enum class WaitReason : uint8_t {
 
 class Queue {
  public:
-  // `lock` and `unlock` are held around vkQueueSubmit (both may be empty).
+  // `lock` and `unlock` are held around vkQueueSubmit (both may be empty), and never called while a
+  // lock of the Queue's own is held. A null `queue`: nothing can be submitted, and nothing is ever
+  // waited for.
   static Result<std::unique_ptr<Queue>> create(const Context& context, VkQueue queue,
                                                uint32_t family, std::function<void()> lock,
                                                std::function<void()> unlock);
@@ -35,6 +40,11 @@ class Queue {
   Queue& operator=(const Queue&) = delete;
 
   uint32_t family() const { return family_; }
+  bool can_submit() const { return queue_ != VK_NULL_HANDLE; }
+  // Makes sure that so many more submissions can be under way without anything being made for them,
+  // until unreserve() of as many.
+  Status reserve(uint32_t submissions);
+  void unreserve(uint32_t submissions) { reserved_ -= submissions; }
 
   // Submits in order (nulls are left out, at most 4); gives the value which completed() reaches
   // when the device is done with it.
@@ -59,8 +69,11 @@ class Queue {
         family_(family),
         lock_(std::move(lock)),
         unlock_(std::move(unlock)) {}
-  Result<VkFence> free_fence();
+  class HostLock;
+  Status add_fence();
+  Result<Slot*> free_slot();
   Status poll_fences();
+  Result<uint64_t> submit_now(std::span<const VkCommandBuffer> handles, Slot* slot);
 
   const Context& context_;
   VkQueue queue_;
@@ -71,6 +84,7 @@ class Queue {
   VkSemaphore timeline_ = VK_NULL_HANDLE;
   // Without timeline semaphores:
   std::vector<Slot> slots_;
+  std::atomic<uint32_t> reserved_ = 0;
   uint64_t completed_ = 0;
 };
 

@@ -41,6 +41,10 @@ Status upload_now(Device& device, const Buffer& to, uint64_t offset,
     to.changed();
     return {};
   }
+  if (!device.queue().can_submit()) {
+    to.changes_unseen();
+    return device.uploads().write(to, offset, data);
+  }
   for (size_t at = 0; at < data.size(); at += kChunkBytes) {
     const size_t size = std::min<size_t>(kChunkBytes, data.size() - at);
     ITO_ASSIGN(const Buffer host, device.memory().allocate(size, MemoryUse::kUpload));
@@ -78,6 +82,11 @@ Status fill_now(Device& device, const Buffer& to, uint64_t offset, uint64_t size
     ITO_TRY(wait_for_all(device));
     std::fill_n(reinterpret_cast<uint32_t*>(to.mapped() + offset), size / sizeof(uint32_t), word);
     to.changed();
+    return {};
+  }
+  if (!device.queue().can_submit()) {
+    to.changes_unseen();
+    device.uploads().fill(to, offset, size, word);
     return {};
   }
   ITO_TRY(

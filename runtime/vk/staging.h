@@ -18,12 +18,15 @@ namespace ito::vk {
 
 class Device;
 
-// Waits for all work on the device, then writes `data` at `offset` of the buffer.
+// Waits for all work on the device, then writes `data` at `offset` of the buffer. On a device
+// without a queue there is nothing to wait for: it writes, or leaves it to Device::uploads().
 Status upload_now(Device& device, const Buffer& to, uint64_t offset,
                   std::span<const std::byte> data);
 // Waits for all work on the device, then reads `data.size()` bytes at `offset` of the buffer.
+// Without a queue, what was recorded must have been executed; kUnsupported where the host does not
+// see that memory.
 Status download_now(Device& device, const Buffer& from, uint64_t offset, std::span<std::byte> data);
-// Waits for all work on the device, then fills `size` bytes (a multiple of 4) with a word.
+// As upload_now: fills `size` bytes (a multiple of 4) with a word.
 Status fill_now(Device& device, const Buffer& to, uint64_t offset, uint64_t size, uint32_t word);
 
 // Host writes that happen on the device between what was submitted before and what comes after.

@@ -515,7 +515,7 @@ TEST_F(PortableEmbeddedHost, ItsPropertiesAndThoseOfItsModel) {
   EXPECT_EQ(v12.bufferDeviceAddress, VK_TRUE);
   uint32_t count = 0;
   ASSERT_NE(ito_.optional_extensions(&count), nullptr);
-  EXPECT_EQ(count, 2u);
+  EXPECT_EQ(count, 3u);
 }
 
 TEST(PortableEmbeddedAlone, AContextOnADeviceOfItsOwnNamesThoseThereAre) {

@@ -1,6 +1,6 @@
 // HostDevice: a Vulkan device as an engine would have made it, with nothing enabled but the
-// baseline, and a queue of it. For tests of what is wrapped; messages of validation go to the log
-// of the options it is made with.
+// baseline (and timeline semaphores where asked for), and a queue of it. For tests of what is
+// wrapped; messages of validation go to the log of the options it is made with.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -15,7 +15,9 @@ namespace ito::test {
 class HostDevice {
  public:
   // A failure is the test's; then `device` is null.
-  explicit HostDevice(const vk::DeviceOptions& options) { make(options); }
+  explicit HostDevice(const vk::DeviceOptions& options, bool timeline = false) {
+    make(options, timeline);
+  }
   ~HostDevice() {
     if (device != VK_NULL_HANDLE) fn.vkDestroyDevice(device, nullptr);
   }
@@ -33,7 +35,7 @@ class HostDevice {
   vk::DeviceFunctions fn;
 
  private:
-  void make(const vk::DeviceOptions& options) {
+  void make(const vk::DeviceOptions& options, bool timeline) {
     ASSERT_OK_AND_ASSIGN(instance, vk::Instance::create(options));
     ASSERT_OK_AND_ASSIGN(const vk::Choice choice, vk::choose_device(*instance, options));
     physical = choice.device;
@@ -41,6 +43,9 @@ class HostDevice {
     family = static_cast<uint32_t>(vk::compute_queue_family(functions, physical));
     address_.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES;
     address_.bufferDeviceAddress = VK_TRUE;
+    timeline_.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES;
+    timeline_.timelineSemaphore = VK_TRUE;
+    if (timeline) address_.pNext = &timeline_;
     const float priority = 1.0f;
     VkDeviceQueueCreateInfo queues = {};
     queues.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
@@ -58,6 +63,7 @@ class HostDevice {
   }
 
   VkPhysicalDeviceBufferDeviceAddressFeatures address_ = {};
+  VkPhysicalDeviceTimelineSemaphoreFeatures timeline_ = {};
 };
 
 }  // namespace ito::test
