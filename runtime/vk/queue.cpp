@@ -76,6 +76,17 @@ Status Queue::add_fence() {
   return {};
 }
 
+// Sees to it that one slot is free.
+Status Queue::provide_fence() {
+  {
+    const std::lock_guard lock(mutex_);
+    ITO_TRY(poll_fences());
+    for (const Slot& slot : slots_)
+      if (slot.value == 0 && slot.waiters == 0) return {};
+  }
+  return add_fence();
+}
+
 Status Queue::reserve(uint32_t submissions) {
   reserved_ += submissions;
   if (!can_submit() || timeline_ != VK_NULL_HANDLE) return {};
@@ -128,6 +139,8 @@ Result<uint64_t> Queue::submit(std::initializer_list<const CommandBuffer*> comma
         "the device was wrapped without a queue, so nothing can be submitted to it; record into "
         "command buffers of the queue's owner instead");
   for (;;) {
+    // So that the caller's lock is taken once, but for a race with another thread.
+    if (timeline_ == VK_NULL_HANDLE) ITO_TRY(provide_fence());
     {
       const HostLock host(*this);
       const std::lock_guard lock(mutex_);
@@ -139,7 +152,6 @@ Result<uint64_t> Queue::submit(std::initializer_list<const CommandBuffer*> comma
       if (timeline_ != VK_NULL_HANDLE || slot != nullptr)
         return submit_now(std::span(handles).first(count), slot);
     }
-    ITO_TRY(add_fence());
   }
 }
 

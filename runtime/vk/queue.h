@@ -71,6 +71,7 @@ class Queue {
         unlock_(std::move(unlock)) {}
   class HostLock;
   Status add_fence();
+  Status provide_fence();
   Result<Slot*> free_slot();
   Status poll_fences();
   Result<uint64_t> submit_now(std::span<const VkCommandBuffer> handles, Slot* slot);

@@ -85,7 +85,7 @@ TEST(PortableHostRules, AThousandFramesMakeNothingWaitForNothingAndReadNothing) 
       ITO_INIT(progress, PROGRESS);
       ASSERT_ITO_OK(ito.poll(loaded.job, &progress));
       EXPECT_GT(progress.gpu_microseconds, 0u);
-      EXPECT_GT(LockWitness::taken(), 500u) << "the queue's, and it is seen";
+      EXPECT_GT(LockWitness::taken(), 300u) << "the queue's, and it is seen";
       ::testing::Test::RecordProperty("longest_lock_us", std::to_string(LockWitness::longest_us()));
       std::printf("longest lock of Ito's in 500 frames: %.1f us of %llu\n",
                   LockWitness::longest_us(), static_cast<unsigned long long>(LockWitness::taken()));
