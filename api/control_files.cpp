@@ -95,8 +95,9 @@ Status check_fit(const std::string& option, const Path& path, const Image& image
   const bool fits =
       exactly ? image.h == size[0] && image.w == size[1] : image.h <= size[0] && image.w <= size[1];
   if (fits) return {};
-  return invalid_argument("{} {}: the picture is {}x{}, expected {}{}x{}", option, path.string(),
-                          image.h, image.w, exactly ? "" : "at most ", size[0], size[1]);
+  return invalid_argument("{} {}: the picture is {}x{} (width x height), expected {}{}x{}", option,
+                          path.string(), image.w, image.h, exactly ? "" : "at most ", size[1],
+                          size[0]);
 }
 
 Result<Image> read_fitting(const std::string& option, const Path& path, const Shape& size,

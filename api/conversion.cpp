@@ -180,6 +180,8 @@ Status convert_folder(const Path& source, const Path& out, const ConversionOptio
 Result<Conversion> convert_model(const Path& source, const Path& out,
                                  const ConversionOptions& options) {
   Conversion report;
+  ITO_TRY(check_reachable(source));
+  ITO_TRY(check_reachable(out));
   if (file_exists(out) || folder_exists(out))
     return invalid_argument("{} is there already; choose another name", out.string());
   if (folder_exists(source)) {
@@ -195,6 +197,9 @@ Result<Conversion> convert_model(const Path& source, const Path& out,
   if (out.extension() != ".safetensors")
     return invalid_argument("{}: a file of tensors becomes a .safetensors", out.string());
   ITO_ASSIGN(TensorFile file, read_tensors(source));
+  if (file.tensors.empty())
+    return not_found("{} holds no tensors{}", source.string(),
+                     file.unread.empty() ? "" : " that are read: " + unread_note(file.unread));
   if (!options.prefix.empty()) ITO_TRY(keep_prefix(file, options.prefix, source.string()));
   cast_all(file, options.type);
   file.metadata.emplace("format", "pt");

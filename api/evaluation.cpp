@@ -34,9 +34,11 @@ Result<FeatureSet> Evaluator::features_of(const ImageDataset& data, int64_t coun
   const Shape& shape = features_->shape();
   const int h = static_cast<int>(shape[1]), w = static_cast<int>(shape[2]);
   if (data.c != shape[3] || data.h > h || data.w > w)
-    return invalid_argument("{}x{}x{} images are judged, the {} in {} are {}x{}x{}{}", h, w,
-                            shape[3], kind_of_images(data), data.facts.from.string(), data.h,
-                            data.w, data.c, channels_remedy(data.c, shape[3]));
+    return invalid_argument(
+        "{}x{}x{} images are judged, the {} in {} are {}x{}x{}{}", h, w, shape[3],
+        kind_of_images(data), data.facts.from.string(), data.h, data.w, data.c,
+        data.c == shape[3] ? fmt::format("; --resize {}x{} makes them as large", w, h)
+                           : channels_remedy(data.c, shape[3]));
   FeatureSet set(features_->count());
   count = std::min(count, data.count);
   // Of all images too the order is drawn: what is said of parts of the set, its blocks and as many
@@ -89,8 +91,10 @@ Result<SampleScore> Evaluator::score(const Model& model, const SampleOptions& op
   const Shape shape = session->shape(options_.batch);
   const Shape& judged = features_->shape();
   if (shape != judged)
-    return invalid_argument("{}x{}x{} images are judged, the model's are {}x{}x{}", judged[1],
-                            judged[2], judged[3], shape[1], shape[2], shape[3]);
+    return invalid_argument(
+        "{}x{}x{} images are judged, the model's are {}x{}x{}; --features and --classifier take "
+        "networks for images of that size",
+        judged[1], judged[2], judged[3], shape[1], shape[2], shape[3]);
   const uint32_t classes = static_cast<uint32_t>(model.num_classes());
   SampleScore score;
   if (scorer_ && classes > 0) {

@@ -160,6 +160,7 @@ TensorFile weights_to_file(const ParameterSet& set, const ParameterSet& own, Wei
 }
 
 Result<Model> load_model(const Path& folder, std::string_view variant) {
+  ITO_TRY(check_reachable(folder));
   if (file_exists(folder) && !folder_exists(folder)) {
     ITO_ASSIGN(const FileKind kind, kind_of_file(folder));
     return invalid_argument("{} is a file, expected a model folder{}", folder.string(),

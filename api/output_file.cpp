@@ -12,12 +12,14 @@
 namespace ito {
 
 Status check_ending(const OutputFile& file, const std::string& option, const Path& out) {
+  ITO_TRY(check_reachable(out));
   if (out.extension() == file.ending && !folder_exists(out)) return {};
   return invalid_argument("{} is \"{}\", expected FILE{}", option, out.string(), file.ending);
 }
 
 Status check_replaceable(const OutputFile& file, const std::string& option, const Path& out,
                          std::span<const std::string> inputs) {
+  ITO_TRY(check_reachable(out));
   if (!file_exists(out)) return {};
   for (const std::string& input : inputs) {
     std::error_code different;

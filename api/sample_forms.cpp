@@ -1,11 +1,14 @@
 #include "api/sample_forms.h"
 
 #include <algorithm>
+#include <optional>
+#include <string>
 
 #include "api/output_file.h"
 #include "base/error.h"
 #include "base/name_list.h"
 #include "io/class_names.h"
+#include "io/diffusers.h"
 #include "io/image.h"
 #include "io/layout.h"
 #include "io/npy.h"
@@ -65,19 +68,25 @@ constexpr SampleForm kFiles[] = {
     {".safetensors", "FILE.safetensors", true, write_tensors, is_own_tensors},
 };
 
-// What a model's folder has, or a run's.
-constexpr const char* kOfModels[] = {"model_index.json", "config.json", "scheduler_config.json",
-                                     "run.json"};
+// What a network's own folder has besides, or a run's.
+constexpr const char* kOfModels[] = {"config.json", "scheduler_config.json", "run.json"};
+
+Status check_no_model(const Path& out) {
+  std::optional<std::string> found = model_file_in(out);
+  for (const char* name : kOfModels)
+    if (!found && file_exists(out / name)) found = name;
+  if (!found) return {};
+  return invalid_argument("--out is {}, which is a model's folder: it holds {}; choose another",
+                          out.string(), *found);
+}
 
 }  // namespace
 
 Result<const SampleForm*> sample_form(const Path& out) {
   const std::string ending = out.extension().string();
   if (out.empty()) return invalid_argument("--out is empty, expected a file or a folder");
-  for (const char* name : kOfModels)
-    if (file_exists(out / name))
-      return invalid_argument("--out is {}, which is a model's folder: it holds {}; choose another",
-                              out.string(), name);
+  ITO_TRY(check_reachable(out));
+  ITO_TRY(check_no_model(out));
   if (folder_exists(out)) return &kFolder;
   std::vector<std::string_view> expected;
   for (const SampleForm& form : kFiles) {

@@ -52,8 +52,9 @@ class Merge {
     for (size_t k = 0; k < first->count; ++k) {
       const Shard shard{.index = k, .count = first->count};
       if (!file_exists(path_of(shard)))
-        return not_found("{} is missing: shard {}/{} has not begun; run it",
-                         path_of(shard).string(), k, first->count);
+        return not_found(
+            "{} is missing: shard {}/{} has not begun, or its manifest is lost; run it",
+            path_of(shard).string(), k, first->count);
     }
     return first->count;
   }
@@ -67,7 +68,8 @@ class Merge {
     ITO_TRY(read);
     const std::optional<ManifestSummary>& begin = *read;
     if (!begin)
-      return corrupt("{}: it is empty; run shard {}/{}", path.string(), shard.index, shard.count);
+      return corrupt("{}: it has no whole first line; remove it and run shard {}/{}", path.string(),
+                     shard.index, shard.count);
     ITO_TRY(accept(*begin, shard));
     const SampleBlocks& blocks = begin->header.blocks;
     if (begin->blocks != blocks.blocks_of(shard).size())

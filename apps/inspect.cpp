@@ -126,21 +126,26 @@ Json set_json(const ParameterSet& set) {
   return layers;
 }
 
+constexpr const char* kSchedulerPart = "scheduler";
+
 Status inspect_folder(const InspectCommand& c) {
   ITO_ASSIGN(const Model model, open_model(c.path, c.variant));
   const ParameterSet& set = model.network.set();
-  const std::map<std::string, Json> configs = model_configs(model);
+  std::map<std::string, Json> configs = model_configs(model);
+  // What is not there has no configuration, and what cannot be sampled draws no pictures.
+  const bool unscheduled = model.scheduler_missing && configs.erase(kSchedulerPart) > 0;
+  if (unscheduled) print_note(fmt::format("{} has no scheduler; ito sample wants one", c.path));
   if (c.json) {
     Json json(configs);
     json["network"] = model.network.row();
-    json["key"] = model_key(model);
+    if (!unscheduled) json["key"] = model_key(model);
     json["parameters"] = set.count();
     json["layers"] = set_json(set);
     fmt::print("{}", dump_json(json));
     return {};
   }
   fmt::print("network {}\n", model.network.row());
-  fmt::print("key {}, which pictures that it draws name\n", model_key(model));
+  if (!unscheduled) fmt::print("key {}, which pictures that it draws name\n", model_key(model));
   for (const auto& [name, config] : configs) fmt::print("{} {}\n", name, dump_json(config));
   print_set(set);
   return {};
@@ -212,7 +217,10 @@ Status run(const InspectCommand& c) {
     fmt::print("{}", text);
     return {};
   }
-  if (c.plan.empty()) return folder_exists(c.path) ? inspect_folder(c) : inspect_file(c);
+  if (c.plan.empty()) {
+    ITO_TRY(check_reachable(c.path));
+    return folder_exists(c.path) ? inspect_folder(c) : inspect_file(c);
+  }
   const bool of_driver = c.statistics || !c.assembly.empty();
   vk::DeviceOptions options;
   options.compile_only = true;

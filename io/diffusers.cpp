@@ -151,6 +151,18 @@ void compare_scheduler(const Path& folder, DiffusersModel& model) {
 
 }  // namespace
 
+std::optional<std::string> model_file_in(const Path& folder) {
+  std::vector<std::string> files = {kModelIndex,
+                                    fmt::format("{}/{}", kScheduler, kSchedulerConfig)};
+  for (const std::string& name : denoiser_folders())
+    files.push_back(fmt::format("{}/{}", name, kConfig));
+  for (std::string& file : files)
+    if (file_exists(folder / file)) return std::move(file);
+  const auto config = read_json(folder / kConfig);
+  const bool of_network = config.ok() && config->is_object() && config->contains("_class_name");
+  return of_network ? std::optional<std::string>(kConfig) : std::nullopt;
+}
+
 Result<Path> denoiser_folder(const Path& folder) {
   if (!folder_exists(folder)) return not_found("no model folder {}", folder.string());
   for (const std::string& name : denoiser_folders())

@@ -47,6 +47,8 @@ Result<DiffusersModel> read_diffusers(const Path& folder, std::string_view varia
 // The folder of the denoiser's config.json and weights: folder/unet or of another name that a class
 // has (io/network_file.h), or folder itself.
 Result<Path> denoiser_folder(const Path& folder);
+// What shows that a folder is a model's, "unet/config.json"; nothing if nothing does.
+std::optional<std::string> model_file_in(const Path& folder);
 // Nothing if the folder has no scheduler file. `notes`, if given, takes what was read otherwise
 // than a reader may think.
 Result<std::optional<SchedulerConfig>> read_scheduler_config(

@@ -43,9 +43,10 @@ Error open_error(const Path& path, int error_number) {
   return error;
 }
 
-// Opens a regular file for reading; a folder or device is an error which says so.
+// Opens a regular file for reading; a folder or device is an error which says so. Without waiting:
+// a FIFO that nobody writes to would never open.
 Result<int> open_regular(const Path& path, struct stat* info) {
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return open_error(path, errno);
   if (::fstat(fd, info) != 0) {
     Error error = system_error("read", path, errno);
@@ -58,6 +59,23 @@ Result<int> open_regular(const Path& path, struct stat* info) {
                     S_ISDIR(info->st_mode) ? "a folder" : "not a regular file");
   }
   return fd;
+}
+
+// Fewer where the file ends before; the format's reader will say truncated.
+Result<std::string> read_at_most(int fd, uint64_t most, const Path& path) {
+  std::string bytes(most, '\0');
+  size_t done = 0;
+  while (done < bytes.size()) {
+    ssize_t n = ::read(fd, bytes.data() + done, bytes.size() - done);
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      return system_error("read", path, errno);
+    }
+    if (n == 0) break;
+    done += static_cast<size_t>(n);
+  }
+  bytes.resize(done);
+  return bytes;
 }
 
 Status write_all(int fd, std::string_view bytes, const Path& path) {
@@ -101,6 +119,14 @@ Status swap_folders(const Path& a, const Path& b) {
   return rename_path(aside, a);
 }
 
+// Whether there is something of that type, or the system does not say.
+bool may_be(const Path& path, fs::file_type type) {
+  std::error_code error;
+  const fs::file_type found = fs::status(path, error).type();
+  if (found != fs::file_type::none) return found == type;
+  return error != std::errc::filename_too_long;  // nothing is called so
+}
+
 }  // namespace
 
 Error system_error(std::string_view action, const Path& path, int error_number) {
@@ -136,19 +162,14 @@ Result<std::string> read_file(const Path& path, uint64_t max_bytes) {
   if (size > max_bytes)
     return io_error("cannot read {}: it has {} bytes, at most {} expected", path.string(), size,
                     max_bytes);
-  std::string bytes(size, '\0');
-  size_t done = 0;
-  while (done < bytes.size()) {
-    ssize_t n = ::read(fd.get(), bytes.data() + done, bytes.size() - done);
-    if (n < 0) {
-      if (errno == EINTR) continue;
-      return system_error("read", path, errno);
-    }
-    if (n == 0) break;  // it shrank meanwhile; the format's reader will say truncated
-    done += static_cast<size_t>(n);
-  }
-  bytes.resize(done);
-  return bytes;
+  return read_at_most(fd.get(), size, path);
+}
+
+Result<std::string> read_head(const Path& path, size_t bytes) {
+  struct stat info = {};
+  ITO_ASSIGN(int raw_fd, open_regular(path, &info));
+  Descriptor fd(raw_fd);
+  return read_at_most(fd.get(), bytes, path);
 }
 
 Status write_file_atomic(const Path& path, const std::function<Status(const ByteSink&)>& produce) {
@@ -198,10 +219,10 @@ Status make_folders(const Path& path) {
   std::error_code error;
   fs::create_directories(path, error);
   // Some library versions report an error for "a/b/", which nevertheless exists afterwards.
-  if (error && !folder_exists(path)) return system_error("create folder", path, error.value());
-  if (!folder_exists(path))
-    return io_error("cannot create folder {}: a file of that name exists", path.string());
-  return {};
+  std::error_code unknown;
+  if (fs::is_directory(path, unknown)) return {};
+  if (error) return system_error("create folder", path, error.value());
+  return io_error("cannot create folder {}: a file of that name exists", path.string());
 }
 
 Status remove_tree(const Path& path) {
@@ -243,14 +264,19 @@ Result<std::vector<std::string>> list_folder(const Path& path) {
   return names;
 }
 
-bool file_exists(const Path& path) {
-  std::error_code ignored;
-  return fs::is_regular_file(path, ignored);
+bool file_exists(const Path& path) { return may_be(path, fs::file_type::regular); }
+
+bool folder_exists(const Path& path) { return may_be(path, fs::file_type::directory); }
+
+Status check_reachable(const Path& path) {
+  std::error_code unknown;
+  if (fs::status(path / ".", unknown).type() != fs::file_type::none) return {};
+  return system_error("open", path, unknown.value());
 }
 
-bool folder_exists(const Path& path) {
-  std::error_code ignored;
-  return fs::is_directory(path, ignored);
+bool is_special_file(const Path& path) {
+  std::error_code unknown;
+  return fs::is_other(path, unknown);
 }
 
 Result<MappedFile> MappedFile::open(const Path& path) {

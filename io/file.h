@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <span>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +22,9 @@ using Path = std::filesystem::path;
 // max_bytes). Reads at most max_bytes, whatever the file claims.
 inline constexpr uint64_t kDefaultReadLimit = uint64_t{16} << 30;
 Result<std::string> read_file(const Path& path, uint64_t max_bytes = kDefaultReadLimit);
+
+// The first `bytes` of a file, or all of a shorter one. Errors: of read_file.
+Result<std::string> read_head(const Path& path, size_t bytes);
 
 // Receives the pieces of a file in order.
 using ByteSink = std::function<Status(std::string_view bytes)>;
@@ -60,8 +63,16 @@ std::optional<std::string_view> temporary_stem(std::string_view name);
 // Names (not paths) in a folder, sorted bytewise. Errors: kNotFound, kIo.
 Result<std::vector<std::string>> list_folder(const Path& path);
 
+// Whether there is such a file or folder. Where the system does not say (one above it may not be
+// entered, a link leads to itself), both are true: nothing is taken for absent that may be there,
+// and whoever opens it gets the system's reason.
 bool file_exists(const Path& path);
 bool folder_exists(const Path& path);
+// Error kIo, with the system's reason, where it does not say whether there is anything at `path`,
+// or, of a folder, in it.
+Status check_reachable(const Path& path);
+// A FIFO, a socket or a device, from which no whole file can be read.
+bool is_special_file(const Path& path);
 
 // A read-only view of a whole file, mapped, so that large files cost no memory until touched.
 // Move-only. The view dies with the object. The file must not shrink while mapped (a reader which

@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <cctype>
 #include <cstring>
-#include <fstream>
 #include <utility>
 
-#include "base/error.h"
+#include "io/tensorboard.h"
 
 namespace ito {
 namespace {
@@ -56,6 +55,10 @@ constexpr KindRow kNames[] = {
     {FileKind::kSafetensors, "a safetensors file"},
     {FileKind::kJson, "a JSON text"},
     {FileKind::kCsv, "a table of text"},
+    {FileKind::kTfRecord, "a TFRecord file"},
+    {FileKind::kLmdb, "an LMDB database"},
+    {FileKind::kSqlite, "an SQLite database"},
+    {FileKind::kZeros, "nothing but zeros where it begins, as an empty tar archive is"},
 };
 
 struct Magic {
@@ -95,6 +98,8 @@ constexpr Magic kMagics[] = {
     {FileKind::kArrow, 0, "ARROW1"sv},
     {FileKind::kRar, 0, "Rar!"sv},
     {FileKind::kPdf, 0, "%PDF-"sv},
+    {FileKind::kLmdb, 16, "\xde\xc0\xef\xbe"sv},
+    {FileKind::kSqlite, 0, "SQLite format 3\0"sv},
     {FileKind::kVideo, 4, "ftypmp4"sv},
     {FileKind::kVideo, 4, "ftypisom"sv},
 };
@@ -141,6 +146,14 @@ bool is_safetensors(std::string_view head) {
          without_space(head.substr(8)).starts_with('{');
 }
 
+// Eight bytes of a record's length, then their checksum.
+bool is_tfrecord(std::string_view head) {
+  if (head.size() < 12) return false;
+  uint32_t sum = 0;
+  std::memcpy(&sum, head.data() + 8, sizeof sum);
+  return sum == masked_crc32c(head.substr(0, 8));
+}
+
 // PyTorch writes data.pkl first, in a folder of the archive.
 FileKind kind_of_zip(std::string_view head, std::string_view name) {
   if (head.find("data.pkl") != std::string_view::npos) return FileKind::kTorchZip;
@@ -161,6 +174,7 @@ constexpr std::pair<std::string_view, FileKind> kEndings[] = {
 
 FileKind kind_of_bytes(std::string_view head, std::string_view name) {
   if (head.empty()) return FileKind::kEmpty;
+  if (is_tfrecord(head)) return FileKind::kTfRecord;
   if (is_safetensors(head)) return FileKind::kSafetensors;  // whose length may look like a magic
   for (const Magic& magic : kMagics) {
     if (!has(head, magic.at, magic.bytes)) continue;
@@ -177,20 +191,24 @@ FileKind kind_of_bytes(std::string_view head, std::string_view name) {
   for (const auto& [ending, kind] : kEndings)
     if (name.ends_with(ending)) return kind;
   if (text.starts_with('{') || text.starts_with('[')) return FileKind::kJson;
+  if (head.size() >= kFileKindBytes && head.find_first_not_of('\0') == std::string_view::npos)
+    return FileKind::kZeros;
   return FileKind::kUnknown;
 }
 
-// ASCII, or UTF-8 (RFC 3629), of which the last character may be cut off.
 bool is_text(std::string_view head) {
-  for (size_t i = 0; i < head.size();) {
-    const auto c = static_cast<unsigned char>(head[i++]);
-    if (c < 0x80) {
-      if (std::isprint(c) == 0 && std::isspace(c) == 0) return false;
-      continue;
-    }
+  return is_utf8(head) && std::all_of(head.begin(), head.end(), [](unsigned char c) {
+           return c >= 0x80 || std::isprint(c) != 0 || std::isspace(c) != 0;
+         });
+}
+
+bool is_utf8(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const auto c = static_cast<unsigned char>(text[i++]);
+    if (c < 0x80) continue;
     if (c < 0xc2 || c > 0xf4) return false;
-    for (int more = c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3; more > 0 && i < head.size(); --more, ++i)
-      if ((static_cast<unsigned char>(head[i]) & 0xc0) != 0x80) return false;
+    for (int more = c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3; more > 0 && i < text.size(); --more, ++i)
+      if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return false;
   }
   return true;
 }
@@ -212,16 +230,6 @@ std::string_view kind_name(FileKind kind) {
   for (const KindRow& row : kNames)
     if (row.kind == kind) return row.name;
   return "";
-}
-
-Result<std::string> read_head(const Path& path, size_t bytes) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return not_found("there is no file {}", path.string());
-  std::string head(bytes, '\0');
-  file.read(head.data(), static_cast<std::streamsize>(head.size()));
-  if (file.bad()) return io_error("cannot read {}", path.string());
-  head.resize(static_cast<size_t>(file.gcount()));
-  return head;
 }
 
 Result<FileKind> kind_of_file(const Path& path) {

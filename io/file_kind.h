@@ -47,6 +47,10 @@ enum class FileKind : uint8_t {
   kSafetensors,
   kJson,
   kCsv,
+  kTfRecord,
+  kLmdb,
+  kSqlite,
+  kZeros,
 };
 
 // Bytes that kind_of_bytes looks at.
@@ -58,6 +62,8 @@ FileKind kind_of_bytes(std::string_view head, std::string_view name = {});
 bool is_picture(FileKind kind);
 // Whether the first bytes of a file are printable characters.
 bool is_text(std::string_view head);
+// ASCII, or UTF-8 (RFC 3629), of which the last character may be cut off.
+bool is_utf8(std::string_view text);
 // Of files to be unpacked.
 bool is_archive(FileKind kind);
 
@@ -65,8 +71,6 @@ bool is_archive(FileKind kind);
 // unknown kind "".
 std::string_view kind_name(FileKind kind);
 
-// The first bytes of a file. Errors: kNotFound, kIo.
-Result<std::string> read_head(const Path& path, size_t bytes);
 // kind_of_bytes of a file. Errors: kNotFound, kIo.
 Result<FileKind> kind_of_file(const Path& path);
 

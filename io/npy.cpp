@@ -4,6 +4,7 @@
 #include <cctype>
 #include <charconv>
 #include <cstring>
+#include <set>
 
 #include "base/error.h"
 #include "io/npy_types.h"
@@ -336,17 +337,21 @@ Result<TensorFile> read_npz(const Path& path) {
   return parse_npz(file.bytes(), path.string());
 }
 
-Result<NpzFile> NpzFile::open(const Path& path) {
-  ITO_ASSIGN(MappedFile file, MappedFile::open(path));
-  ITO_ASSIGN(std::vector<ZipEntry> entries, parse_zip(file.bytes(), path.string()));
-  return NpzFile(std::move(file), std::move(entries), path.string());
-}
-
 namespace {
 std::string array_name(const ZipEntry& entry) {
   return entry.name.ends_with(".npy") ? entry.name.substr(0, entry.name.size() - 4) : entry.name;
 }
 }  // namespace
+
+Result<NpzFile> NpzFile::open(const Path& path) {
+  ITO_ASSIGN(MappedFile file, MappedFile::open(path));
+  ITO_ASSIGN(std::vector<ZipEntry> entries, parse_zip(file.bytes(), path.string()));
+  std::set<std::string> names;
+  for (const ZipEntry& entry : entries)
+    if (!names.insert(array_name(entry)).second)
+      return corrupt("{}: array {} occurs twice", path.string(), array_name(entry));
+  return NpzFile(std::move(file), std::move(entries), path.string());
+}
 
 bool NpzFile::has(std::string_view name) const {
   return std::any_of(entries_.begin(), entries_.end(),

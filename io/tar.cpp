@@ -91,7 +91,8 @@ std::string tar_entry(std::string_view name, std::string_view content) {
 
 std::string tar_end() { return std::string(2 * kBlock, '\0'); }
 
-Result<std::vector<TarEntry>> parse_tar(std::string_view bytes, std::string_view where) {
+Result<std::vector<TarEntry>> parse_tar(std::string_view bytes, std::string_view where,
+                                        std::vector<std::string>* others) {
   std::vector<TarEntry> entries;
   std::string long_name;  // of the next file
   size_t at = 0;
@@ -107,10 +108,11 @@ Result<std::vector<TarEntry>> parse_tar(std::string_view bytes, std::string_view
     if (size > bytes.size() - at)
       return corrupt("{}: {} lies outside the tar archive", where, name_in(header));
     const std::string_view content = bytes.substr(at, size);
+    const std::string name = long_name.empty() ? name_in(header) : long_name;
     switch (header[kType]) {
       case '0':
       case '\0':
-        entries.push_back({long_name.empty() ? name_in(header) : long_name, content});
+        entries.push_back({name, content});
         long_name.clear();
         break;
       case 'x':  // pax: what does not fit the next header
@@ -120,10 +122,16 @@ Result<std::vector<TarEntry>> parse_tar(std::string_view bytes, std::string_view
         long_name = text_of(content);
         break;
       case 'g':  // pax: of all
+      case 'K':  // GNU's way of where a link leads
+        break;
       case '5':  // a folder
+        long_name.clear();
         break;
       default:
-        return unsupported("{}: tar entry {} is no plain file", where, number);
+        if (others == nullptr)
+          return unsupported("{}: {} is no plain file, but a link or a device", where, name);
+        others->push_back(name);
+        long_name.clear();
     }
     const uint64_t padded = round_up(size, kBlock);
     at += std::min<uint64_t>(padded, bytes.size() - at);

@@ -26,7 +26,8 @@ struct TarEntry {
 
 // The plain files of an archive, of tar_entry and tar_end or of other programs (ustar, pax, GNU).
 // Errors naming `where`: kCorrupt for a damaged header, a file that lies outside, a missing end;
-// kUnsupported for links and devices.
-Result<std::vector<TarEntry>> parse_tar(std::string_view bytes, std::string_view where);
+// kUnsupported for links and devices, unless `others` takes their names.
+Result<std::vector<TarEntry>> parse_tar(std::string_view bytes, std::string_view where,
+                                        std::vector<std::string>* others = nullptr);
 
 }  // namespace ito

@@ -38,6 +38,8 @@ class Storages {
 
 constexpr int kDeepest = 64;
 constexpr size_t kTypeArgument = 6;  // of _rebuild_tensor_v3
+// Tensors that lie in the mapped file take no memory of their own; one may have some names.
+constexpr uint64_t kNamesOfOne = 16;
 
 // A file in memory; with `owner`, which keeps it, tensors are parts of it.
 struct Source {
@@ -53,7 +55,8 @@ class Reader {
         storages_(storages),
         where_(source.where),
         owner_(source.owner),
-        left_(4 * source.bytes.size() + 4096) {}
+        left_(4 * source.bytes.size() + 4096),
+        visits_(4 * pickle.values() + 64) {}
 
   Result<TensorFile> read() {
     if (is_tensor(pickle_.root())) {
@@ -90,6 +93,7 @@ class Reader {
     if (const std::string_view other = other_torch_tensor(callee(call)); !other.empty())
       return std::string(other);
     const PickleValue& arguments = at(call, 1);
+    if (const std::string bits = pending(call); !bits.empty()) return bits;
     if (callee(call) == kTypedTensor) {
       if (arguments.items.size() < kTypeArgument + 1) return std::nullopt;
       const std::string& name = at(arguments, kTypeArgument).text;
@@ -103,6 +107,21 @@ class Reader {
     return row != nullptr && row->type ? std::nullopt : std::optional(name);
   }
 
+  // What PyTorch has put off and the numbers do not show, "negated (neg), not applied yet"; or "".
+  std::string pending(const PickleValue& call) const {
+    const PickleValue& arguments = at(call, 1);
+    const size_t place = kTypeArgument + (callee(call) == kTypedTensor ? 1 : 0);
+    if (callee(call) == kOldTensor || arguments.items.size() <= place) return {};
+    const PickleValue& metadata = at(arguments, place);
+    if (metadata.kind == Kind::kNone) return {};
+    if (metadata.kind != Kind::kDict) return "with metadata of another form";
+    for (size_t i = 0; i + 1 < metadata.items.size(); i += 2)
+      if (const PickleValue& value = at(metadata, i + 1);
+          value.kind != Kind::kBool || value.integer != 0)
+        return fmt::format("with \"{}\" still to be applied to it", at(metadata, i).text);
+    return {};
+  }
+
   // Tensors below a value: in dictionaries by key, in lists by place.
   Status walk(const std::string& prefix, PickleIndex index, int depth) {
     const PickleValue& value = pickle_[index];
@@ -110,8 +129,10 @@ class Reader {
     const bool dictionary = value.kind == Kind::kDict || filled;
     const bool list = value.kind == Kind::kList || value.kind == Kind::kTuple;
     if (!dictionary && !list) return {};
-    // Whoever writes one container in two places, or within itself, writes no state dictionary.
-    if (!seen_.insert(index).second) return {};
+    if (!above_.insert(index).second) return {};  // within itself
+    // One in two places is read in both, but not in places without end.
+    if (visits_-- == 0)
+      return corrupt("{}: dictionaries are repeated in it again and again", where_);
     if (depth > kDeepest)
       return corrupt("{}: dictionaries within dictionaries beyond {} levels", where_, kDeepest);
     const std::vector<PickleIndex>& items = filled ? value.entries : value.items;
@@ -128,6 +149,7 @@ class Reader {
         ITO_TRY(walk(name, member, depth + 1));
       }
     }
+    above_.erase(index);
     return {};
   }
 
@@ -223,8 +245,14 @@ class Reader {
     if (offset < 0 || (*numel > 0 && last >= storage.numel))
       return bad(name, "it lies outside its storage");
     const uint64_t bytes = static_cast<uint64_t>(*numel) * size;
-    if (bytes > left_) return corrupt("{}: its tensors take more than four times the file", where_);
-    left_ -= bytes;
+    const bool mapped = owner_ && is_row_major(shape, strides);
+    const uint64_t taken = mapped ? bytes / kNamesOfOne : bytes;
+    if (taken > left_)
+      return corrupt(
+          "{}: its tensors take many times the file, as {} does with others; save each under one "
+          "name alone, and by contiguous()",
+          where_, name);
+    left_ -= taken;
     HostTensor tensor{storage.type, Shape(shape), {}};
     if (*numel == 0) return tensor;
     const char* const source = storage.bytes.data();
@@ -264,7 +292,8 @@ class Reader {
   std::string_view where_;
   std::shared_ptr<const void> owner_;
   uint64_t left_;
-  std::set<PickleIndex> seen_;
+  size_t visits_;
+  std::set<PickleIndex> above_;  // the containers that walk() is in
   TensorFile file_;
 };
 

@@ -62,6 +62,23 @@ std::vector<WeightsChoice> choices(const Path& folder, const std::vector<std::st
   return found;
 }
 
+// Files that may hold weights and are not taken: of other programs, under other names, or shards
+// whose index is missing.
+std::string other_weights(const std::vector<std::string>& names) {
+  static constexpr std::string_view kEndings[] = {".safetensors", ".bin",  ".pt", ".pth", ".ckpt",
+                                                  ".msgpack",     ".gguf", ".h5", ".onnx"};
+  std::vector<std::string> found;
+  bool shards = false;
+  for (const std::string& name : names) {
+    if (std::none_of(std::begin(kEndings), std::end(kEndings),
+                     [&](std::string_view ending) { return name.ends_with(ending); }))
+      continue;
+    found.push_back(name);
+    shards = shards || name.find("-of-") != std::string::npos;
+  }
+  return joined(found) + (shards ? "; shards want their index, NAME.index.json" : "");
+}
+
 }  // namespace
 
 Result<TensorFile> read_tensors(const Path& path) {
@@ -100,7 +117,9 @@ Result<WeightsChoice> find_weights(const Path& folder, std::string_view stem,
   if (!variant.empty())
     return not_found("{}: no weights of the variant {}{}", folder.string(), variant,
                      listed.empty() ? "" : "; there are " + listed);
-  return not_found("{}: {}.safetensors is missing", folder.string(), stem);
+  const std::string others = other_weights(names);
+  return not_found("{}: {}.safetensors is missing{}", folder.string(), stem,
+                   others.empty() ? "" : "; there are " + others);
 }
 
 Result<std::vector<std::string>> find_variants(const Path& folder, std::string_view stem) {

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "io/datasets/array_labels.h"
+#include "io/datasets/manifest_files.h"
 #include "io/datasets/part_names.h"
 #include "io/datasets/picture_list.h"
 
@@ -261,6 +262,23 @@ Result<std::optional<ArrayScale>> ArrayFiles::scale_of_files(const ArrayPart& pa
   return std::optional<ArrayScale>(std::move(scale));
 }
 
+// Labels in tables of text beside arrays are not read.
+void note_label_tables(ImageDataset& data, const Path& folder) {
+  constexpr std::string_view kTables[] = {".txt", ".csv", ".tsv", ".json", ".jsonl"};
+  std::vector<std::string> tables;
+  for (const std::string& name : visible_names(folder)) {
+    const std::vector<std::string> words = words_of(Path(name).stem().string());
+    const std::string ending = Path(name).extension().string();
+    if (std::find(std::begin(kTables), std::end(kTables), ending) != std::end(kTables) &&
+        std::any_of(words.begin(), words.end(), says_labels))
+      tables.push_back(name);
+  }
+  if (!tables.empty())
+    data.facts.notes.push_back(
+        fmt::format("not read beside arrays: {}; their labels are an array, such as labels.npy",
+                    listed(tables)));
+}
+
 void ArrayFiles::note_unused(ImageDataset& data) const {
   std::set<std::string> used;
   for (const Split split : {Split::kTrain, Split::kTest}) {
@@ -297,6 +315,7 @@ Result<ImageDataset> ArrayFiles::read(Split split, const DatasetOptions& options
   ImageDataset data;
   if (part.images.size() > 1) {
     ITO_ASSIGN(data, read_numbered(folder_, names_in(part.images), options, known));
+    note_missing_archives(data, folder_);
   } else {
     if (labels) known.labels = labels->count();
     ITO_ASSIGN(data, read_array_file(images, split, options, known));
@@ -336,8 +355,11 @@ bool is_array_folder(const Path& folder) {
 Result<ImageDataset> read_array_folder(const Path& folder, Split split,
                                        const DatasetOptions& options) {
   const std::vector<ArrayFile> files = array_files(folder);
-  if (files.size() == 1) return read_file_alone(folder / files[0].name, split, options);
-  return ArrayFiles(folder, files).read(split, options);
+  ITO_ASSIGN(ImageDataset data, files.size() == 1
+                                    ? read_file_alone(folder / files[0].name, split, options)
+                                    : ArrayFiles(folder, files).read(split, options));
+  if (!data.labels && wants_classes(options.labels)) note_label_tables(data, folder);
+  return data;
 }
 
 // A file with what belongs to it: labels, and where it is the training part the test part, in files

@@ -48,9 +48,11 @@ Result<HostTensor> images_last(HostTensor images, bool ours, int64_t labels, Ima
   const bool last = dims[3] >= 1 && dims[3] <= 4;
   const bool first = dims[1] == 1 || dims[1] == 3 || dims[1] == 4;
   if (!first || (last && !ours)) {
-    if (first && last && (is_side(dims[1]) || is_side(dims[2])))
-      data.facts.notes.push_back(
-          fmt::format("{} is read as [count,h,w,c], though it could be [count,c,h,w]", shape));
+    if (first && last && dims[1] * dims[2] * dims[3] > 1)
+      data.facts.notes.push_back(fmt::format(
+          "{} is read as [count,h,w,c], though it could be [count,c,h,w], which has to be "
+          "transposed first",
+          shape));
     return images;
   }
   if (!ours) data.facts.notes.push_back(fmt::format("{} is read as [count,c,h,w]", shape));
@@ -123,6 +125,11 @@ Result<ArrayScale> integer_scale(const ArrayValues& values, ValueRange range,
           values.most));
   } else if (!asked && words) {
     scale.notes.push_back("no value is above 255, so 255 is taken for white");
+  } else if (!asked && values.least == 0 && values.most > 0 && values.most <= kMostOfFewBits) {
+    scale.notes.push_back(fmt::format(
+        "no value is above {}, and 255 is taken for white; images of fewer bits have to be scaled "
+        "to that",
+        values.most));
   }
   return scale;
 }

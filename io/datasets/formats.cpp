@@ -7,6 +7,7 @@
 #include "io/compress.h"
 #include "io/datasets/array_values.h"
 #include "io/datasets/picture_list.h"
+#include "io/diffusers.h"
 #include "io/file_kind.h"
 
 namespace ito {
@@ -15,6 +16,8 @@ namespace {
 constexpr const char* kTakes =
     "ito train takes a folder of pictures, MNIST's IDX files, CIFAR's batches, arrays (.npy, .npz, "
     ".safetensors) or tar archives of pictures";
+// What only a folder that `ito train` writes to has, both of them.
+constexpr const char* kOfRuns[] = {"run.json", "metrics.jsonl"};
 // Roots of torchvision hold a folder of the data set's name and in it "raw".
 constexpr int kDepth = 3;
 constexpr size_t kMostFolders = 2000;
@@ -25,22 +28,60 @@ const FolderFormat* format_of(const Path& folder) {
   return nullptr;
 }
 
-void find_below(const Path& folder, int depth, size_t& visited, std::vector<Path>& found) {
-  if (depth == 0 || ++visited > kMostFolders) return;
+// Error kIo: a folder that cannot be looked into, which may hold anything.
+Status find_below(const Path& folder, int depth, size_t& visited, std::vector<Path>& found) {
+  if (depth == 0 || ++visited > kMostFolders) return {};
   for (const std::string& name : visible_names(folder)) {
     const Path inner = folder / name;
     if (!folder_exists(inner)) continue;
+    ITO_TRY(check_reachable(inner));
+    ITO_TRY(list_folder(inner));
     if (format_of(inner) != nullptr) {
       found.push_back(inner);
     } else {
-      find_below(inner, depth - 1, visited, found);
+      ITO_TRY(find_below(inner, depth - 1, visited, found));
     }
   }
+  return {};
+}
+
+// A model and what training drew beside it are no images to train on.
+Status check_is_no_model(const Path& folder) {
+  const auto there = [&](const char* name) { return file_exists(folder / name); };
+  if (std::all_of(std::begin(kOfRuns), std::end(kOfRuns), there))
+    return invalid_argument(
+        "{} is the folder of a run of ito train, no images; its model is what ito train --init "
+        "begins with",
+        folder.string());
+  const std::optional<std::string> found = model_file_in(folder);
+  if (!found) return {};
+  return invalid_argument(
+      "{} is a model's folder, it holds {}, and no images; a model is what ito train --init begins "
+      "with",
+      folder.string(), *found);
+}
+
+// Parts of a data set that cannot be looked into would be taken for absent.
+Status check_parts_open(const Path& folder) {
+  ITO_ASSIGN(const std::vector<std::string> names, list_folder(folder));
+  for (const std::string& name : names) {
+    if (part_of_name(name) == DataPart::kAll || !folder_exists(folder / name)) continue;
+    ITO_TRY(check_reachable(folder / name));
+    ITO_TRY(list_folder(folder / name));
+  }
+  return {};
+}
+
+// Two zero bytes, a type of numbers, how many extents.
+bool has_idx_magic(std::string_view head) {
+  return head.size() >= 4 && head[0] == 0 && head[1] == 0 && head[2] >= 8 && head[2] <= 14 &&
+         head[3] >= 1 && head[3] <= 4;
 }
 
 Result<ImageDataset> open_file(const Path& path, Split split, const DatasetOptions& options) {
   ITO_ASSIGN(const std::string head, read_head(path, 4096));
   const FileKind kind = kind_of_bytes(head, path.filename().string());
+  std::string packed;  // what a gzip file begins with
   switch (kind) {
     case FileKind::kNpy:
     case FileKind::kNpz:
@@ -49,7 +90,12 @@ Result<ImageDataset> open_file(const Path& path, Split split, const DatasetOptio
     case FileKind::kTar:
       return read_picture_tars(path, split, options);
     case FileKind::kGzip:
-      if (kind_of_bytes(inflated_head(head, Compression::kGzip, kFileKindBytes)) == FileKind::kTar)
+      packed = inflated_head(head, Compression::kGzip, kFileKindBytes);
+      if (const FileKind inner = kind_of_bytes(packed, path.stem().string());
+          inner != FileKind::kTar && inner != FileKind::kUnknown && inner != FileKind::kEmpty)
+        return invalid_argument("{} is {} packed by gzip, unpack it first: gunzip; {}",
+                                path.string(), kind_name(inner), kTakes);
+      else if (inner == FileKind::kTar)
         return invalid_argument(
             "{} is a tar archive packed by gzip, unpack it first: tar -xzf makes the folder, "
             "gunzip the "
@@ -57,18 +103,23 @@ Result<ImageDataset> open_file(const Path& path, Split split, const DatasetOptio
             path.string());
       [[fallthrough]];
     case FileKind::kUnknown:
+    case FileKind::kZeros:
     case FileKind::kEmpty: {
       if (is_cifar_batch_name(path.filename().string())) {
         ITO_ASSIGN(ImageDataset data, read_cifar10({path}));
         data.facts.part = "all";
         return data;
       }
-      const bool looks_idx = kind == FileKind::kGzip || kind == FileKind::kEmpty ||
-                             head.starts_with(std::string_view("\0\0", 2)) ||
-                             path.filename().string().find("idx") != std::string::npos;
-      auto data = read_idx_file_set(path, split);
-      if (data.ok() || looks_idx) return data;
-      return Error{data.error().kind, data.error().message + "; " + kTakes};
+      if (path.filename().string().find("idx") != std::string::npos ||
+          has_idx_magic(kind == FileKind::kGzip ? packed : head) ||
+          (kind == FileKind::kGzip && packed.empty()))
+        return read_idx_file_set(path, split);
+      const std::string name(kind_name(kind));
+      return invalid_argument("{} is {}; {}", path.string(),
+                              kind == FileKind::kUnknown || kind == FileKind::kGzip
+                                  ? "no kind of file that Ito reads"
+                                  : name,
+                              kTakes);
     }
     case FileKind::kPickle:
       if (is_cifar_batch_name(path.filename().string()) || is_cifar_pickle(path.parent_path()))
@@ -126,6 +177,7 @@ Status check_labels(ImageDataset& data) {
 }
 
 Result<ImageDataset> open_any(const Path& path, Split split, const DatasetOptions& options) {
+  ITO_TRY(check_reachable(path));
   if (!folder_exists(path)) {
     if (!file_exists(path))
       return not_found(
@@ -136,13 +188,15 @@ Result<ImageDataset> open_any(const Path& path, Split split, const DatasetOption
     data.facts.from = path;
     return data;
   }
+  ITO_TRY(check_is_no_model(path));
+  ITO_TRY(check_parts_open(path));
   Path folder = path;
   const FolderFormat* format = format_of(folder);
   if (format == nullptr) {
     const bool pictures = has_pictures(folder);
     std::vector<Path> found;
     size_t visited = 0;
-    find_below(folder, kDepth, visited, found);
+    ITO_TRY(find_below(folder, kDepth, visited, found));
     // Arrays beside pictures are somebody's features or boxes; MNIST beside a picture may be meant.
     if (pictures)
       std::erase_if(found,
@@ -205,7 +259,7 @@ std::vector<Name> data_set_formats() {
 
 bool is_hidden(const std::string& name) {
   return name.starts_with(".") || name == "__MACOSX" || name == "Thumbs.db" ||
-         name == "desktop.ini" || name == "Icon\r" || name == "@eaDir";
+         name == "desktop.ini" || name == "Icon\r" || name == "@eaDir" || name == "lost+found";
 }
 
 std::vector<std::string> visible_names(const Path& folder) {

@@ -6,6 +6,23 @@
 #include "io/datasets/readers.h"
 
 namespace ito {
+namespace {
+
+// What else parts are called, and what stands beside such a word.
+constexpr std::string_view kOtherParts[] = {"tr",      "trn",   "te",        "tst",       "query",
+                                            "gallery", "extra", "unlabeled", "unlabelled"};
+constexpr std::string_view kBesideParts[] = {"set", "split", "part", "data", "images", "imgs"};
+
+std::string lower_case(std::string name) {
+  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return name;
+}
+
+bool is_one_of(std::string_view word, std::span<const std::string_view> words) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+}  // namespace
 
 std::vector<std::string> words_of(const std::string& name) {
   std::vector<std::string> words(1);
@@ -22,9 +39,7 @@ std::vector<std::string> words_of(const std::string& name) {
 }
 
 bool is_called(const std::string& name, std::span<const std::string_view> words) {
-  std::string lower = name;
-  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return std::find(words.begin(), words.end(), lower) != words.end();
+  return is_one_of(lower_case(name), words);
 }
 
 bool has_word(const std::string& name, std::span<const std::string_view> words) {
@@ -49,13 +64,22 @@ std::string name_of(DataPart part) {
 }
 
 DataPart part_of_word(std::string_view word) {
-  const auto among = [&](std::span<const std::string_view> words) {
-    return std::find(words.begin(), words.end(), word) != words.end();
-  };
-  return among(kTrainWords)        ? DataPart::kTrain
-         : among(kTestWords)       ? DataPart::kTest
-         : among(kValidationWords) ? DataPart::kValidation
-                                   : DataPart::kAll;
+  return is_one_of(word, kTrainWords)        ? DataPart::kTrain
+         : is_one_of(word, kTestWords)       ? DataPart::kTest
+         : is_one_of(word, kValidationWords) ? DataPart::kValidation
+                                             : DataPart::kAll;
+}
+
+DataPart part_of_name(const std::string& name) { return part_of_word(lower_case(name)); }
+
+bool may_be_part(const std::string& name) {
+  bool found = false;
+  for (const std::string& word : words_of(name)) {
+    const bool part = part_of_word(word) != DataPart::kAll || is_one_of(word, kOtherParts);
+    if (!part && !is_one_of(word, kBesideParts) && !word.empty()) return false;
+    found = found || part;
+  }
+  return found;
 }
 
 DataPart part_of_file(const std::string& relative) {

@@ -16,8 +16,8 @@ namespace ito {
 // What words of a name say which part it is, the better first.
 inline constexpr std::array<std::string_view, 3> kTrainWords = {"train", "training", "trainset"};
 inline constexpr std::array<std::string_view, 3> kTestWords = {"test", "testing", "testset"};
-inline constexpr std::array<std::string_view, 4> kValidationWords = {"val", "valid", "validation",
-                                                                     "dev"};
+inline constexpr std::array<std::string_view, 7> kValidationWords = {
+    "val", "valid", "validation", "dev", "eval", "evaluation", "holdout"};
 
 // "seg_Train2017" → "seg", "train"; "trainA" → "train", "a"
 std::vector<std::string> words_of(const std::string& name);
@@ -31,6 +31,11 @@ std::string name_of(DataPart part);
 
 // kAll for a word that says none of them.
 DataPart part_of_word(std::string_view word);
+// Of a whole name, case aside: "Train" is one, "train_station" is not.
+DataPart part_of_name(const std::string& name);
+// Whether all words of a name are such as parts of data sets are called by, here or elsewhere:
+// "valid_set", "Train2", "te", "unlabeled", but not "train_station".
+bool may_be_part(const std::string& name);
 // What a path in a data set, "train/0000.tar" or "ds-val-0000.tar", says: the folder first, else
 // the first word of the file's name that says anything; kAll if none does.
 DataPart part_of_file(const std::string& relative);

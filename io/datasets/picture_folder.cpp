@@ -161,11 +161,13 @@ void take_range(ImageDataset& data, const PicturesSeen& seen) {
         "no value of the pictures of 16 bits is above {}, and 65535 is taken for white; those of "
         "fewer bits have to be scaled to that",
         words.most));
-  if (bytes.pictures > 0 && bytes.most == 1)
+  const bool few_bits = bytes.least == 0 && bytes.most > 0 && bytes.most <= kMostOfFewBits;
+  if (bytes.pictures > 0 && (bytes.most == 1 || few_bits))
     data.facts.notes.push_back(fmt::format(
-        "no value of the pictures{} is above 1, and 255 is taken for white; masks of 0 and 1 have "
-        "to be scaled to that",
-        both ? " of 8 bits" : ""));
+        "no value of the pictures{} is above {}, and 255 is taken for white; {} have to be scaled "
+        "to that",
+        both ? " of 8 bits" : "", bytes.most,
+        bytes.most == 1 ? "masks of 0 and 1" : "those of fewer bits"));
 }
 
 void note_what_is_drawn(ImageDataset& data, const PicturesSeen& seen,
@@ -319,7 +321,7 @@ Result<ImageDataset> read_picture_folder(const Path& given, Split split,
     ITO_TRY(check_not_parted_below(folder, names));
     ITO_ASSIGN(ImageDataset data, read_in_one_folder(given, split, options));
     for (const std::string& name : names)
-      if (has_word(name, kTestWords) && training.empty() && names.size() > 1)
+      if (has_word(name, kTestWords) && !may_be_part(name) && training.empty() && names.size() > 1)
         data.facts.notes.push_back(
             fmt::format("the folder {} is taken for a class, not for a test part", name));
     return data;

@@ -39,6 +39,16 @@ std::vector<std::string> without_fractions(std::vector<std::string> names) {
   return whole;
 }
 
+// What is not ASCII as "\xe9".
+std::string escaped(const std::string& name) {
+  std::string text;
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    text += byte >= 0x20 && byte < 0x7f ? std::string(1, c) : fmt::format("\\x{:02x}", byte);
+  }
+  return text;
+}
+
 void take_all(PictureList& list, const PictureWalk& found) {
   for (const FoundPicture& file : found.pictures) list.entries.push_back({file.path, 0});
 }
@@ -137,6 +147,11 @@ void note_odd_classes(PictureList& list, const std::vector<std::string>& names) 
           "the folder {} is taken for a class; give the folder of the pictures itself, or --labels "
           "none",
           name));
+    else if (may_be_part(name))
+      list.notes.push_back(fmt::format(
+          "the folder {} is taken for a class, not for a part of the data set; parts are folders "
+          "train and test (or val) alone, and --labels none takes all, without classes",
+          name));
 }
 
 std::vector<std::string> class_list(const std::set<std::string>& names, bool numbered) {
@@ -159,6 +174,12 @@ Status label_by_names(PictureList& list, const std::vector<std::string>& given, 
   names.insert(names.end(), more.begin(), more.end());
   if (numbered) names = without_fractions(names);
   std::set<std::string> found(names.begin(), names.end());
+  for (const std::string& name : found)
+    if (!is_utf8(name))
+      return invalid_argument(
+          "{}: the class {} has a name that is not UTF-8, maybe Latin-1; rename it (convmv -f "
+          "latin1 -t utf8 does), or --labels none takes all, without classes",
+          list.folder.string(), escaped(name));
   names.resize(given.size());
   for (size_t i = 0; numbered && i < names.size(); ++i)
     if (names[i].starts_with("-") && integer(names[i].substr(1)))

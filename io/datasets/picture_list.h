@@ -57,7 +57,8 @@ bool is_picture_file(const Path& path);
 // Names in order; with `numbered`, and where all are numbers, the numbers themselves are the
 // labels.
 std::vector<std::string> class_list(const std::set<std::string>& names, bool numbered);
-// Folders of names that are parts of other tasks' data more often than classes: a note for each.
+// Folders of names that are parts of other tasks' data, or of any, more often than classes: a note
+// for each.
 void note_odd_classes(PictureList& list, const std::vector<std::string>& names);
 // Gives the entries labels by the names of their classes, one each; `more` classes may have none,
 // and `of_training` are the classes of the training images, if those are others.

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/name_list.h"
 #include "io/datasets/picture_table.h"
+#include "io/file_kind.h"
 #include "io/json.h"
 
 namespace ito {
@@ -16,13 +17,26 @@ bool is_file_column(std::string_view name) { return name == "file_name" || name 
 bool is_label_column(std::string_view name) { return name == "label" || name == "class"; }
 bool is_part_column(std::string_view name) { return name == "split"; }
 
-// One row of RFC 4180: fields in quotes may hold commas, line ends and doubled quotes. False at the
-// end of the text.
-bool next_row(std::string_view& rest, std::vector<std::string>& fields) {
+// A field without the blanks around it; nothing in quotes is taken off.
+std::string without_blanks(std::string_view text) {
+  const size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return std::string(text.substr(first, text.find_last_not_of(" \t") + 1 - first));
+}
+
+// One row of RFC 4180, of whatever line ends: fields in quotes may hold commas, line ends and
+// doubled quotes. False at the end of the text. Error kCorrupt: a quote that nothing closes.
+Result<bool> next_row(std::string_view& rest, std::vector<std::string>& fields, int64_t number,
+                      const std::string& where) {
   fields.clear();
   if (rest.empty()) return false;
   std::string field;
-  bool quoted = false;
+  bool quoted = false, was_quoted = false;
+  const auto end_field = [&] {
+    fields.push_back(was_quoted ? std::move(field) : without_blanks(field));
+    field.clear();
+    was_quoted = false;
+  };
   size_t at = 0;
   for (; at < rest.size(); ++at) {
     const char c = rest[at];
@@ -35,20 +49,38 @@ bool next_row(std::string_view& rest, std::vector<std::string>& fields) {
       } else {
         quoted = false;
       }
-    } else if (c == '"' && field.empty()) {
-      quoted = true;
-    } else if (c == ',') {
-      fields.push_back(std::move(field));
+    } else if (c == '"' && !was_quoted && without_blanks(field).empty()) {
+      quoted = was_quoted = true;
       field.clear();
-    } else if (c == '\n') {
+    } else if (c == ',') {
+      end_field();
+    } else if (c == '\n' || c == '\r') {
+      if (c == '\r' && at + 1 < rest.size() && rest[at + 1] == '\n') ++at;
       break;
-    } else if (c != '\r') {
+    } else if (!was_quoted || (c != ' ' && c != '\t')) {
       field += c;
     }
   }
-  fields.push_back(std::move(field));
+  if (quoted) return corrupt("{}: row {} has a quote (\") that nothing closes", where, number);
+  end_field();
   rest.remove_prefix(std::min(at + 1, rest.size()));
   return true;
+}
+
+// Which column `is` the names of; nothing without one. Error kCorrupt: several.
+Result<std::optional<size_t>> column_called(const std::vector<std::string>& names,
+                                            bool (*is)(std::string_view name),
+                                            const std::string& where) {
+  std::optional<size_t> found;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (!is(names[i])) continue;
+    if (found)
+      return corrupt(
+          "{}: the columns {} and {} are both {}; expected one", where, *found + 1, i + 1,
+          names[*found] == names[i] ? "called " + names[i] : names[*found] + " or " + names[i]);
+    found = i;
+  }
+  return found;
 }
 
 // Error kCorrupt: the file has another label or part already.
@@ -70,27 +102,33 @@ Result<PictureMetadata> read_csv(const Path& path) {
   if (rest.starts_with("\xff\xfe") || rest.starts_with("\xfe\xff"))
     return corrupt("{}: is UTF-16; expected UTF-8", path.string());
   if (rest.starts_with("\xef\xbb\xbf")) rest.remove_prefix(3);
+  if (!is_utf8(rest))
+    return corrupt("{}: is not UTF-8, maybe Latin-1; iconv -f latin1 -t utf8 makes that of it",
+                   path.string());
   PictureMetadata out{.path = path, .has_labels = false, .rows = {}, .notes = {}};
+  const std::string where = path.string();
   std::vector<std::string> row;
-  next_row(rest, row);
-  std::optional<size_t> file, label, part;
-  for (size_t i = 0; i < row.size(); ++i) {
-    if (is_file_column(row[i]) && !file) file = i;
-    if (is_label_column(row[i]) && !label) label = i;
-    if (is_part_column(row[i]) && !part) part = i;
-  }
+  ITO_TRY(next_row(rest, row, 1, where));
+  const size_t columns = row.size();
+  ITO_ASSIGN(const std::optional<size_t> file, column_called(row, is_file_column, where));
+  ITO_ASSIGN(const std::optional<size_t> label, column_called(row, is_label_column, where));
+  ITO_ASSIGN(const std::optional<size_t> part, column_called(row, is_part_column, where));
   if (!file)
     return corrupt("{}: the first line has no column file_name (commas between columns), found {}",
-                   path.string(), listed(row).empty() ? "nothing" : listed(row));
+                   where, listed(row).empty() ? "nothing" : listed(row));
   out.has_labels = label.has_value();
-  for (int64_t line = 2; next_row(rest, row); ++line) {
+  for (int64_t number = 2;; ++number) {
+    ITO_ASSIGN(const bool more, next_row(rest, row, number, where));
+    if (!more) return out;
     if (row.size() == 1 && row[0].empty()) continue;
-    if (std::max({*file, label.value_or(0), part.value_or(0)}) >= row.size())
-      return corrupt("{}: row {} has {} fields", path.string(), line, row.size());
+    if (row.size() != columns)
+      return corrupt(
+          "{}: row {} has {} fields, the first line {}; a comma in a field wants quotes "
+          "around it",
+          where, number, row.size(), columns);
     ITO_TRY(add_row(out, row[*file],
                     {label ? row[*label] : std::string(), part ? row[*part] : std::string()}));
   }
-  return out;
 }
 
 // A label of JSON as a class name; empty for null.

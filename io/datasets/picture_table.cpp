@@ -7,20 +7,13 @@
 namespace ito {
 namespace {
 
-DataPart part_of_row(const std::string& text) {
-  return is_called(text, kTrainWords)        ? DataPart::kTrain
-         : is_called(text, kTestWords)       ? DataPart::kTest
-         : is_called(text, kValidationWords) ? DataPart::kValidation
-                                             : DataPart::kAll;
-}
-
 // Parts are told where some rows are to train on and others are not, and every row that says a part
 // says one that is known.
 void read_parts(PictureTable& table, const std::vector<std::string>& texts) {
   std::set<std::string> unknown;
   std::set<DataPart> parts;
   for (size_t i = 0; i < texts.size(); ++i) {
-    table.rows[i].part = part_of_row(texts[i]);
+    table.rows[i].part = part_of_name(texts[i]);
     if (texts[i].empty()) continue;
     parts.insert(table.rows[i].part);
     if (table.rows[i].part == DataPart::kAll) unknown.insert(texts[i]);
@@ -42,6 +35,12 @@ void read_parts(PictureTable& table, const std::vector<std::string>& texts) {
 // Why a row of a table names no picture.
 Error no_picture(const PictureMetadata& metadata, const std::string& name, const Path& root,
                  const std::string& part) {
+  if (Path(name).is_absolute() || name.starts_with("../"))
+    return corrupt(
+        "{}: {} lies outside the folder; the pictures of a table lie in its folder, and their "
+        "names "
+        "begin there",
+        metadata.path.string(), name);
   const Path in_part = root / part / name;
   if (!part.empty() && file_exists(in_part))
     return corrupt("{}: {} is not there; names begin in the table's folder, as {}/{}",

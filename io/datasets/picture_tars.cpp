@@ -1,11 +1,12 @@
 // Pictures in tar archives, WebDataset's, those of `ito sample --form tar`, or a packed folder:
 // files of one sample share their name up to the first dot; NAME.png (or another picture), NAME.cls
-// with its class, or else the folder in the archive. Parts are told by the archives' names, by the
-// folders that these lie in, or by folders in them.
+// with its class, or NAME.json that says it, or else the folder in the archive. Parts are told by
+// the archives' names, by the folders that these lie in, or by folders in them.
 #include <algorithm>
 #include <cctype>
 
 #include "base/error.h"
+#include "io/datasets/manifest_files.h"
 #include "io/datasets/part_names.h"
 #include "io/datasets/picture_survey.h"
 #include "io/datasets/picture_walk.h"
@@ -19,6 +20,7 @@ bool is_tar_name(const std::string& name) { return Path(name).extension() == ".t
 struct TarSample {
   std::optional<PictureList::Entry> picture;
   std::optional<std::string> label;  // of NAME.cls
+  std::optional<std::string> said;   // in NAME.json, for samples without NAME.cls
   std::string name;                  // of the class, as `ito sample` writes it in NAME.json
   std::vector<std::string> folders;  // in the archive, the outermost first
 };
@@ -45,12 +47,29 @@ std::vector<std::string> folders_of(const std::string& name) {
   return folders;
 }
 
+// What NAME.json says in a key that labels are called by; nothing where it has none.
+std::optional<std::string> class_in_json(std::string_view text) {
+  const auto json = parse_json(text, "");
+  if (!json.ok() || !json->is_object()) return std::nullopt;
+  for (const char* key : {"label", "class", "cls"}) {
+    const auto found = json->find(key);
+    if (found == json->end()) continue;
+    if (found->is_string() && !found->get_ref<const std::string&>().empty())
+      return found->get<std::string>();
+    if (found->is_number_integer()) return found->dump();
+  }
+  return std::nullopt;
+}
+
 using TarLeftOut = std::map<std::string, int64_t>;
 constexpr const char* kTableInArchive = "a table in an archive";
 
 Status list_archive(const Path& path, std::vector<TarSample>& out, TarLeftOut& left_out) {
   ITO_ASSIGN(const MappedFile file, MappedFile::open(path));
-  ITO_ASSIGN(const std::vector<TarEntry> entries, parse_tar(file.bytes(), path.string()));
+  std::vector<std::string> others;
+  ITO_ASSIGN(const std::vector<TarEntry> entries, parse_tar(file.bytes(), path.string(), &others));
+  if (!others.empty())
+    left_out["no plain file, but a link or a device"] += static_cast<int64_t>(others.size());
   std::map<std::string, TarSample> samples;
   for (const TarEntry& entry : entries) {
     const std::string base = Path(entry.name).filename().string();
@@ -63,8 +82,13 @@ Status list_archive(const Path& path, std::vector<TarSample>& out, TarLeftOut& l
     TarSample& sample = samples[stem];
     if (ending == "cls" || ending == "cls.txt") {
       sample.label = trimmed(entry.content);
+      if (sample.label->empty())
+        return corrupt(
+            "{}: {} is empty, expected a class; --labels none takes all, without classes",
+            path.string(), entry.name);
     } else if (ending == "json") {
       sample.name = class_name_of_sample(entry.content);
+      sample.said = class_in_json(entry.content);
     } else if (picture_format_of_ending(ending.substr(ending.rfind('.') + 1)) == nullptr) {
       ++left_out[why_left_out(base)];
     } else if (sample.picture) {
@@ -131,11 +155,7 @@ void part_by_folders(TarParts& parts) {
   take_off_wrappers(parts);
   std::vector<TarSample>& all = parts.samples[DataPart::kAll];
   const auto part_in = [](const TarSample& sample) {
-    const std::string name = sample.folders.empty() ? std::string() : sample.folders[0];
-    return is_called(name, kTrainWords)        ? DataPart::kTrain
-           : is_called(name, kTestWords)       ? DataPart::kTest
-           : is_called(name, kValidationWords) ? DataPart::kValidation
-                                               : DataPart::kAll;
+    return sample.folders.empty() ? DataPart::kAll : part_of_name(sample.folders[0]);
   };
   const auto has = [&](DataPart part) {
     return std::any_of(all.begin(), all.end(),
@@ -197,6 +217,14 @@ Status label_tar_samples(PictureList& list, std::span<const TarSample> samples, 
   }
   if (told == all && !by_folders) {
     for (const TarSample& sample : samples) names.push_back(*sample.label);
+    return label_by_names(list, names, true, {}, of_training);
+  }
+  const auto said = count([](const TarSample& sample) { return sample.said.has_value(); });
+  if (told == 0 && said == all && !by_folders) {
+    for (const TarSample& sample : samples) names.push_back(*sample.said);
+    list.notes.push_back(
+        "the classes are those in the archives' NAME.json; --labels none takes all, without "
+        "classes");
     return label_by_names(list, names, true, {}, of_training);
   }
   if (told > 0 && !by_folders)
@@ -280,7 +308,10 @@ Result<ImageDataset> read_picture_tars(const Path& archive, Split split,
 
 Result<ImageDataset> read_tar_folder(const Path& folder, Split split,
                                      const DatasetOptions& options) {
-  return read_archives(folder, folder, files_of_parts(folder, is_tar_name), split, options);
+  ITO_ASSIGN(ImageDataset data,
+             read_archives(folder, folder, files_of_parts(folder, is_tar_name), split, options));
+  note_missing_archives(data, folder);
+  return data;
 }
 
 }  // namespace ito

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "io/datasets/picture_list.h"
 #include "io/file_kind.h"
+#include "io/model_index.h"
 
 namespace ito {
 namespace {
@@ -67,6 +68,7 @@ Status check_no_loop(const Path& folder) {
 
 // Of a file that is no picture that can be read, at a depth below the folder that is walked.
 std::string why_no_picture(const Path& path, int depth) {
+  if (is_special_file(path)) return "no plain file";
   const std::string name = path.filename().string(), ending = ending_of(name);
   if (is_class_table(name)) return name + " in a folder below, which is not used";
   if (const std::string kind = unreadable_kind(path); !kind.empty())
@@ -80,6 +82,11 @@ Status walk(const Path& folder, const std::string& relative, int depth, PictureW
     return corrupt("{}: folders in folders, more than {} deep", folder.string(), kFoldersDeep);
   if (depth > 0) ITO_TRY(check_no_loop(folder));
   ITO_ASSIGN(const std::vector<std::string> names, list_folder(folder));
+  if (std::binary_search(names.begin(), names.end(), kModelIndex))
+    return invalid_argument(
+        "{} is a model's folder, it holds {}; move it away from the pictures, or give the folder "
+        "of these",
+        folder.string(), kModelIndex);
   for (const std::string& name : names) {
     if (is_hidden(name)) continue;
     const Path path = folder / name;
@@ -94,7 +101,7 @@ Status walk(const Path& folder, const std::string& relative, int depth, PictureW
       continue;
     }
     if (depth == 0 && is_class_table(name)) continue;
-    if (is_picture_file(path)) {
+    if (!is_special_file(path) && is_picture_file(path)) {
       out.pictures.push_back({path, below});
     } else {
       out.others.push_back({below, why_no_picture(path, depth)});

@@ -15,6 +15,8 @@ inline constexpr const char *kArrayFormat = "arrays", *kPictureFormat = "picture
                             *kTarFormat = "a tar archive", *kTarsFormat = "tar archives";
 // Words that are all below it have fewer bits than 16, most probably.
 inline constexpr int kHalfOfWords = 32768;
+// And bytes from 0 on that are all no more than it.
+inline constexpr int kMostOfFewBits = 15;
 inline constexpr uint64_t kMaxDatasetBytes = uint64_t{16} << 30;
 
 // A data set that lies in a folder under names of its own.

@@ -51,6 +51,46 @@ TEST_F(ForeignModel, AWrappersPrefixIsTakenOffAndSaidSo) {
   }
 }
 
+// A link to itself can be looked into by nobody, root included.
+TEST_F(ForeignModel, APartThatCannotBeLookedIntoIsNotLeftOut) {
+  const Path out = scratch_ / "out";
+  std::filesystem::remove_all(model() / "scheduler");
+  std::filesystem::create_symlink("scheduler", model() / "scheduler");
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"convert", model().string(), out.string()},
+        {"inspect", model().string()},
+        {"sample", "--model", model().string(), "--num", "1", "--out", out.string()}}) {
+    const Outcome outcome = run_ito(arguments);
+    EXPECT_EQ(outcome.code, 1) << arguments[0];
+    EXPECT_TRUE(says(outcome.err, "scheduler_config.json: Too many levels")) << outcome.err;
+    EXPECT_FALSE(file_exists(out) || folder_exists(out)) << arguments[0];
+  }
+}
+
+TEST_F(ForeignModel, WeightsUnderOtherNamesAreNamed) {
+  for (const auto& [name, advice] :
+       {std::pair{"diffusion_pytorch_model-00001-of-00002.safetensors", "want their index"},
+        {"flax_model.msgpack", "there are flax_model.msgpack"},
+        {"model.gguf", "there are model.gguf"}}) {
+    std::filesystem::remove_all(unet());
+    write_tiny_model(model());
+    std::filesystem::rename(weights(), unet() / name);
+    const auto found = load_model(model());
+    ASSERT_FALSE(found.ok()) << name;
+    EXPECT_TRUE(says(found.error().message, name)) << found.error().message;
+    EXPECT_TRUE(says(found.error().message, advice)) << found.error().message;
+  }
+}
+
+TEST_F(ForeignModel, AFileWithoutTensorsIsNotConverted) {
+  const Path in = scratch_ / "none.safetensors", out = scratch_ / "out.safetensors";
+  ASSERT_TRUE(write_safetensors(in, {}).ok());
+  const Outcome outcome = run_ito({"convert", in.string(), out.string()});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_TRUE(says(outcome.err, "holds no tensors")) << outcome.err;
+  EXPECT_FALSE(file_exists(out));
+}
+
 TEST_F(ForeignModel, TwoPrefixesAreAQuestionForTheUser) {
   const std::vector<float> expected = loaded();
   TensorFile both = prefixed("model.");

@@ -248,6 +248,16 @@ TEST_F(Data, ShardsOfSamplesAreDataSets) {
   }
 }
 
+TEST_F(Data, APictureThatDoesNotFitIsToldByWidthAndHeight) {
+  write_tiny_model(scratch_ / "model");
+  put_picture(scratch_ / "wide.png", 1, 100, 12, 20);
+  const Outcome outcome =
+      sample("model", {"--num", "1", "--sampler", "ddim", "--init-image",
+                       (scratch_ / "wide.png").string(), "--out", (scratch_ / "out.png").string()});
+  EXPECT_NE(outcome.code, 0);
+  EXPECT_TRUE(says(outcome.err, "is 20x12 (width x height), expected")) << outcome.err;
+}
+
 TEST_F(Data, FilesAndFoldersOfOthersAreLeftAlone) {
   write_tiny_model(scratch_ / "model");
   put_picture(scratch_ / "mine.png");
@@ -267,6 +277,14 @@ TEST_F(Data, FilesAndFoldersOfOthersAreLeftAlone) {
   outcome = sample("model", {"--num", "1", "--out", (scratch_ / "model").string()});
   EXPECT_EQ(outcome.code, 2);
   EXPECT_TRUE(says(outcome.err, "a model's folder: it holds model_index.json")) << outcome.err;
+  std::filesystem::remove(scratch_ / "model/model_index.json");
+  outcome = sample("model", {"--num", "1", "--out", (scratch_ / "model").string()});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_TRUE(says(outcome.err, "a model's folder: it holds scheduler")) << outcome.err;
+  EXPECT_FALSE(file_exists(scratch_ / "model/000000.png"));
+  // A folder in it is a place of its own.
+  EXPECT_EQ(sample("model", {"--num", "1", "--out", (scratch_ / "model/new").string()}).code, 0);
+  EXPECT_TRUE(file_exists(scratch_ / "model/new/000000.png"));
   // Another class of a seed has a name of its own: two calls do not meet.
   const std::string folder = (scratch_ / "folder").string();
   for (const char* label : {"0", "1"})

@@ -280,7 +280,7 @@ TEST_P(Farm, ADamagedOrLostManifestIsMendedByRunningTheShard) {
     EXPECT_EQ(contents(scratch_ / "out"), whole);
   }
   ASSERT_TRUE(remove_tree(manifest).ok());
-  EXPECT_TRUE(says(merge_refusal("out"), "shard 3/4 has not begun; run it"));
+  EXPECT_TRUE(says(merge_refusal("out"), "shard 3/4 has not begun, or its manifest is lost; run it"));
   EXPECT_TRUE(draw("out", shard));
   EXPECT_EQ(merge_refusal("out"), "");
   EXPECT_EQ(contents(scratch_ / "out"), whole);

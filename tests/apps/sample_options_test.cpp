@@ -92,6 +92,15 @@ TEST_F(SampleOptionsTest, AComponentsFolderFindsItsSchedulerOrSaysThatItHasNone)
   const Outcome none = run(bare / "net");
   EXPECT_EQ(none.code, 1);
   EXPECT_TRUE(says(none.err, "has no scheduler")) << none.err;
+  // What is not there is not shown as if it were.
+  const Outcome shown = run_ito({"inspect", (bare / "net").string()});
+  EXPECT_EQ(shown.code, 0) << shown.err;
+  EXPECT_TRUE(says(shown.err, "has no scheduler")) << shown.err;
+  EXPECT_FALSE(says(shown.out, "Scheduler")) << shown.out;
+  const Json json =
+      parse_json(run_ito({"inspect", (bare / "net").string(), "--json"}).out, "").value();
+  EXPECT_FALSE(json.contains("scheduler"));
+  EXPECT_TRUE(json.contains("unet"));
 }
 
 // The last of fifty steps starts at timestep 0, where ᾱ = 0.9999: noise of deviation 0.01.

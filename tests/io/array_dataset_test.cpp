@@ -333,6 +333,11 @@ TEST_F(ArrayDataset, WhatIsProbablyMeantOtherwiseIsSaid) {
   data = *npy(tensor_from_floats({1, 1, 2}, {-0.5f, 0.5f}));
   EXPECT_THAT(data.facts.notes, ElementsAre(HasSubstr("no value is below -0.5")));
   EXPECT_THAT(npy(counting({2, 8, 8, 4}))->facts.notes, ElementsAre(HasSubstr("no transparency")));
+  EXPECT_THAT(npy(tensor_from_bytes({1, 1, 3}, {0, 3, 15}))->facts.notes,
+              ElementsAre(HasSubstr("no value is above 15, and 255 is taken for white")));
+  for (const Shape& shape : {Shape{3, 3, 3, 3}, Shape{5, 1, 3, 3}})
+    EXPECT_THAT(npy(counting(shape))->facts.notes,
+                ElementsAre(HasSubstr("though it could be [count,c,h,w]")));
   EXPECT_THAT(npy(tensor_from_bytes({2, 1, 1}, {7, 7}))->facts.notes,
               ElementsAre(HasSubstr("one value")));
   EXPECT_TRUE(fails(npz({{"x", counting({2, 5, 5})}, {"y", tensor_from_int64({2}, {0, 1000000})}}),

@@ -2,11 +2,14 @@
 #include <gmock/gmock.h>
 
 #include "io/class_names.h"
+#include "io/compress.h"
 #include "io/dataset.h"
 #include "io/file_kind.h"
 #include "io/npy.h"
 #include "io/pickle.h"
 #include "io/png.h"
+#include "io/tar.h"
+#include "io/tensorboard.h"
 #include "tests/io/temp_folder.h"
 #include "tests/support/folders.h"
 
@@ -241,6 +244,26 @@ TEST(Pickle, NamesThatAreNotAllowedAreErrorsBeforeAnythingElse) {
   EXPECT_EQ(circle->root().items[0], circle->root_index());
 }
 
+std::string little_endian(uint64_t value, int bytes) {
+  std::string text;
+  for (int k = 0; k < bytes; ++k) text += static_cast<char>(value >> (8 * k));
+  return text;
+}
+
+// As TensorFlow frames records: length, checksum, data, checksum.
+std::string record_of(const std::string& data) {
+  const std::string length = little_endian(data.size(), 8);
+  return length + little_endian(masked_crc32c(length), 4) + data +
+         little_endian(masked_crc32c(data), 4);
+}
+
+// One block that is stored as it is (RFC 1951, 3.2.4).
+std::string gzip_of(const std::string& data) {
+  return unhex("1f8b080000000000000301") + little_endian(data.size(), 2) +
+         little_endian(~data.size(), 2) + data + little_endian(crc32_of(data), 4) +
+         little_endian(data.size(), 4);
+}
+
 TEST(Files, WhatIsNoDataSetIsNamed) {
   TempFolder folder;
   const auto refused = [&](const char* name, const std::string& bytes, auto... parts) {
@@ -266,9 +289,17 @@ TEST(Files, WhatIsNoDataSetIsNamed) {
             "23ded74af67e65b9e743cfb6662ced836f716cfb983519000000000000000000f01f271a577b3400"
             "280000"),
       "is a tar archive packed by gzip, unpack it first"));
-  put(folder / "x.dat", "some text that is nothing");
+  EXPECT_TRUE(refused("x.dat", "some text that is nothing", "no kind of file that Ito reads",
+                      "ito train takes"));
+  // A record of four bytes as TensorFlow frames it, and the first page of an LMDB.
+  EXPECT_TRUE(refused("x.tfrecord", record_of("data"), "TFRecord"));
+  EXPECT_TRUE(refused("data.mdb",
+                      std::string(16, '\0') + unhex("dec0efbe01000000") + std::string(488, '\0'),
+                      "an LMDB database"));
+  EXPECT_TRUE(refused("empty.tar", tar_end(), "zeros", "empty tar archive"));
+  // The start of an array, packed by gzip as one block that is stored plainly.
   EXPECT_TRUE(
-      fails(open_dataset(folder / "x.dat", Split::kTrain), ErrorKind::kCorrupt, "ito train takes"));
+      refused("x.npy.gz", gzip_of("\x93NUMPY\x01"), "a NumPy array packed by gzip, unpack"));
 }
 
 TEST(ClassNames, AreCalledByNameOrNumber) {

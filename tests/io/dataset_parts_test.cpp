@@ -263,6 +263,54 @@ TEST(TarParts, AreToldByNamesAndByFolders) {
   EXPECT_FALSE(open_test_images(one.path())->has_value());
 }
 
+TEST(TarParts, LinksAreLeftOutAndClassesMayLieInJson) {
+  TempFolder folder;
+  put(folder / "in" / "1.png", picture(10));
+  put(folder / "in" / "1.json", R"({"label": "cat", "width": 5})");
+  put(folder / "in" / "2.png", picture(11));
+  put(folder / "in" / "2.json", R"({"cls": 3})");
+  std::filesystem::create_symlink("1.png", folder / "in" / "3.png");
+  const auto pack = [&] {
+    const std::string in = (folder / "in").string(), out = (folder / "x.tar").string();
+    return std::system(("tar -C '" + in + "' -cf '" + out + "' .").c_str());
+  };
+  const auto open = [&] { return open_dataset(folder / "x.tar", Split::kTrain); };
+  ASSERT_EQ(pack(), 0);
+  auto data = open();
+  ASSERT_TRUE(succeeds(data));
+  EXPECT_THAT(first_values(*data), ElementsAre(10, 11));
+  EXPECT_THAT(data->names, ElementsAre("3", "cat"));
+  EXPECT_THAT(data->facts.left_out,
+              ElementsAre(DatasetFacts::LeftOut{"no plain file, but a link or a device", 1}));
+  EXPECT_THAT(data->facts.notes, Contains(HasSubstr("NAME.json")));
+  put(folder / "in" / "1.cls", " \n");
+  ASSERT_EQ(pack(), 0);
+  EXPECT_TRUE(fails(open(), ErrorKind::kCorrupt, "1.cls is empty, expected a class"));
+}
+
+TEST(ArchiveParts, ThatAManifestListsAndThatAreMissingAreSaid) {
+  TempFolder folder;
+  for (const char* name : {"00000.npz", "00002.npz"})
+    npz(folder / name, numbered(3, 10), classes({0, 1, 2}));
+  put(folder / "manifest-0-of-1.jsonl",
+      "{\"version\":1}\n{\"block\":0,\"file\":\"00000.npz\"}\n"
+      "{\"block\":1,\"file\":\"00001.npz\"}\n{\"block\":2,\"file\":\"00002.npz\"}\n");
+  const auto data = open_dataset(folder.path(), Split::kTrain);
+  ASSERT_TRUE(succeeds(data));
+  EXPECT_EQ(data->count, 6);
+  EXPECT_THAT(data->facts.notes, ElementsAre(HasSubstr("are not there: 00001.npz")));
+}
+
+TEST(ArrayParts, LabelsThatAreTextAreNamed) {
+  TempFolder folder;
+  npy(folder / "images.npy", numbered(3, 10));
+  put(folder / "labels.txt", "0\n1\n2\n");
+  put(folder / "README.txt", "about");
+  const auto data = open_dataset(folder.path(), Split::kTrain);
+  ASSERT_TRUE(succeeds(data));
+  EXPECT_THAT(data->facts.notes, ElementsAre(HasSubstr("not read beside arrays: labels.txt;")));
+}
+
 TEST(TarParts, ClassesMayBeTheFoldersInAnArchive) {
   TempFolder folder;
   const std::string inside = tar_of({10, 11}, false, "all/a/") + tar_of({12}, false, "all/b/");

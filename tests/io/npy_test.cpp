@@ -42,6 +42,12 @@ TEST(Compress, CrcOfTheStandardCheckString) {
   EXPECT_EQ(crc32_of("6789", crc32_of("12345")), 0xcbf43926u);
 }
 
+TEST(Npz, TwoArraysOfOneNameAreRefused) {
+  TempFolder folder;
+  ASSERT_TRUE(succeeds(write_zip(folder / "a.npz", {{"x.npy", "", "one"}, {"x.npy", "", "two"}})));
+  EXPECT_TRUE(fails(NpzFile::open(folder / "a.npz"), ErrorKind::kCorrupt, "array x occurs twice"));
+}
+
 TEST(Compress, GzipMembersAreJoinedAndDamageIsSeen) {
   // "abc" twice, by gzip.
   const std::string member = unhex("1f8b08000000000002034b4c4a0600c241243503000000");

@@ -71,6 +71,37 @@ TEST_F(PictureTables, OnePictureIsOneRowHoweverItIsWritten) {
   }
 }
 
+TEST_F(PictureTables, AreReadAsProgramsWriteThemAndRefusedWhereTheyCouldBeMisread) {
+  put(folder_ / "1.png", picture(1));
+  put(folder_ / "2.png", picture(2));
+  const auto refused = [&](auto... parts) {
+    return fails(open(), ErrorKind::kCorrupt, "metadata.csv", parts...);
+  };
+  // Blanks around fields, and line ends of a carriage return alone.
+  table("1.png, cat\n2.png , \"dog, black\" \n", "file_name, label");
+  EXPECT_THAT(shown(open()), ElementsAre("1 cat", "2 dog, black"));
+  put(folder_ / "metadata.csv", "file_name,label\r1.png,cat\r2.png,dog\r");
+  EXPECT_THAT(shown(open()), ElementsAre("1 cat", "2 dog"));
+  table("1.png,cat, black\n2.png,dog\n");
+  EXPECT_TRUE(refused("row 2 has 3 fields, the first line 2", "quotes"));
+  table("1.png\n", "file_name,label,split");
+  EXPECT_TRUE(refused("row 2 has 1 fields"));
+  table("1.png,\"cat\n2.png,dog\n");
+  EXPECT_TRUE(refused("row 2 has a quote (\") that nothing closes"));
+  table("1.png,a,b\n2.png,a,b\n", "file_name,label,label");
+  EXPECT_TRUE(refused("columns 2 and 3 are both called label"));
+  table("1.png,a,b\n2.png,a,b\n", "file_name,label,class");
+  EXPECT_TRUE(refused("columns 2 and 3 are both label or class"));
+  table("1.png,caf\xe9\n2.png,tea\n");
+  EXPECT_TRUE(refused("not UTF-8", "iconv"));
+  table("1.png,caf\xc3\xa9\n2.png,tea\n");
+  EXPECT_THAT(shown(open()), ElementsAre("1 caf\xc3\xa9", "2 tea"));
+  for (const std::string& path : {(folder_ / "1.png").string(), std::string("../x/1.png")}) {
+    table(path + ",a\n");
+    EXPECT_TRUE(refused(path, "outside the folder"));
+  }
+}
+
 TEST_F(PictureTables, NamePicturesOfFormatsThatAreNotReadAndAreSaidTo) {
   put(folder_ / "1.png", picture(1));
   put(folder_ / "2.heic", "....");

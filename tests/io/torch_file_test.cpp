@@ -77,11 +77,12 @@ std::string global(const std::string& name) {
 std::string storage(const std::string& type, const std::string& key, int numel) {
   return "(Vstorage\n" + global(type) + "V" + key + "\nVcpu\nI" + std::to_string(numel) + "\ntQ";
 }
-// Of two numbers in a row; `type` where the tensor says its own.
-std::string tensor(const std::string& maker, const std::string& from,
-                   const std::string& type = "") {
+// Of two numbers in a row; `type` where the tensor says its own, `metadata` what it says besides.
+std::string tensor(const std::string& maker, const std::string& from, const std::string& type = "",
+                   const std::string& metadata = "") {
   return global("torch._utils." + maker) + "(" + from + "I0\n(I2\nt(I1\ntI00\n" +
-         global("collections.OrderedDict") + ")R" + (type.empty() ? "" : global(type)) + "tR";
+         global("collections.OrderedDict") + ")R" + (type.empty() ? "" : global(type)) + metadata +
+         "tR";
 }
 std::string dictionary(const std::vector<std::pair<std::string, std::string>>& entries) {
   std::string text = "(d";
@@ -152,6 +153,52 @@ TEST(TorchFile, TensorsOfTypesThatAreNotReadAreNamedAndLeftOut) {
   put(folder / "c.pt", bytes_of(data("legacy.pt")).substr(0, 15) + "I1001\n.(d." +
                            dictionary({{"w", global("torch.float8.run")}}) + "(l.");
   EXPECT_TRUE(fails(read_tensors(folder / "c.pt"), ErrorKind::kUnsupported, "torch.float8.run"));
+}
+
+// PyTorch 2 and later keep views that are negated or conjugated as their numbers and a bit.
+TEST(TorchFile, BitsThatAreStillToBeAppliedAreNotPassedOver) {
+  TempFolder folder;
+  const float numbers[] = {1, 2};
+  const std::string_view floats(reinterpret_cast<const char*>(numbers), 8);
+  const std::string from = storage("torch.FloatStorage", "0", 2);
+  const std::string bare = storage("torch.storage.UntypedStorage", "0", 8);
+  const std::string neg = "(dVneg\nI01\ns", none = "(dVneg\nI00\ns";
+  const std::string pickle =
+      dictionary({{"plain", tensor("_rebuild_tensor_v2", from, "", "N")},
+                  {"same", tensor("_rebuild_tensor_v2", from, "", none)},
+                  {"negated", tensor("_rebuild_tensor_v2", from, "", neg)},
+                  {"typed", tensor("_rebuild_tensor_v3", bare, "torch.float32", neg)},
+                  {"frozen", global("builtins.frozenset") + "((lI1\natR"}});
+  ASSERT_TRUE(succeeds(
+      write_zip(folder / "a.bin", {{"a/data.pkl", pickle, ""}, {"a/data/0", "", floats}})));
+  const auto file = read_torch_file(folder / "a.bin");
+  ASSERT_TRUE(succeeds(file));
+  EXPECT_EQ(file->tensors.size(), 2u);
+  EXPECT_EQ(to_floats(file->tensors.at("same")), (std::vector<float>{1, 2}));
+  EXPECT_EQ(file->unread, (std::map<std::string, std::string>{
+                              {"negated", "with \"neg\" still to be applied to it"},
+                              {"typed", "with \"neg\" still to be applied to it"}}));
+}
+
+TEST(TorchFile, OneDictionaryUnderTwoNamesIsReadUnderBoth) {
+  TempFolder folder;
+  const float numbers[] = {1, 2};
+  const std::string_view floats(reinterpret_cast<const char*>(numbers), 8);
+  const std::string inner =
+      "(dVw\n" + tensor("_rebuild_tensor_v2", storage("torch.FloatStorage", "0", 2)) + "s";
+  const auto write = [&](const std::string& pickle) {
+    return write_zip(folder / "a.bin", {{"a/data.pkl", pickle, ""}, {"a/data/0", "", floats}});
+  };
+  ASSERT_TRUE(succeeds(write("(dVmodel\n" + inner + "p7\nsVema\ng7\ns.")));
+  const auto file = read_torch_file(folder / "a.bin");
+  ASSERT_TRUE(succeeds(file));
+  EXPECT_TRUE(file->tensors.contains("model.w"));
+  EXPECT_TRUE(file->tensors.contains("ema.w"));
+  // Each of 40 holds the next one twice.
+  std::string nested = inner + "p0\n0";
+  for (int k = 0; k < 40; ++k) nested += fmt::format("(dVa\ng{}\nsVb\ng{}\nsp{}\n0", k, k, k + 1);
+  ASSERT_TRUE(succeeds(write(nested + "g40\n.")));
+  EXPECT_TRUE(fails(read_torch_file(folder / "a.bin"), ErrorKind::kCorrupt, "again and again"));
 }
 
 TEST(Pickle, EveryProtocolReadsTheSame) {
