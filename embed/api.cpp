@@ -65,6 +65,19 @@ constexpr ItoApi kApi = {
     record_image,
     read_images,
     read_pixels,
+    create_evaluate_job,
+    create_train_job,
+    get_input_properties,
+    write_input,
+    record_image_source,
+    record_buffer_source,
+    record_buffer,
+    record_preview,
+    cancel,
+    trim_memory,
+    read_train_report,
+    write_trained_model,
+    get_trained_model,
 };
 
 }  // namespace

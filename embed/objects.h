@@ -1,5 +1,5 @@
 // What the handles of the C API point to. Not what is done with them (context.cpp, model.cpp,
-// job.cpp).
+// job.cpp and its kinds, sources.cpp, targets.cpp).
 #pragma once
 
 #include <array>
@@ -11,8 +11,8 @@
 
 #include "api/device_weights.h"
 #include "api/model.h"
-#include "api/sampling_job.h"
 #include "embed/guard.h"
+#include "embed/kinds.h"
 #include "io/class_names.h"
 #include "runtime/vk/command_buffer.h"
 
@@ -24,6 +24,7 @@ struct LoadedModel {
   DeviceWeights weights;
   std::optional<ClassNames> names;
   std::string folder;
+  bool trained = false;  // by a job: others change its weights
 };
 
 }  // namespace ito::embed
@@ -44,10 +45,8 @@ struct ItoJob_T {
   };
   ~ItoJob_T();
 
-  std::shared_ptr<ito::embed::LoadedModel> loaded;
-  ItoPixelFormat format = ITO_PIXEL_FORMAT_NONE;
-  std::unique_ptr<ito::SamplingJob> job;
-  std::vector<ito::SampleRequest> requests;  // room for a batch
+  std::shared_ptr<ito::embed::Shared> shared;
+  std::unique_ptr<ito::embed::HostJob> host;
   std::array<Submitted, kSlices> submitted;
   size_t next = 0;
 };
@@ -77,5 +76,23 @@ ItoResult poll(ItoJob job, ItoProgress* progress);
 ItoResult record_image(ItoJob job, VkCommandBuffer commands, const ItoImageTarget* target);
 ItoResult read_images(ItoJob job, float* images, size_t size);
 ItoResult read_pixels(ItoJob job, void* pixels, size_t size);
+ItoResult create_evaluate_job(ItoModel model, const ItoEvaluateInfo* info, ItoJob* job);
+ItoResult create_train_job(ItoContext context, const ItoTrainInfo* info, ItoJob* job);
+ItoResult get_input_properties(ItoJob job, ItoInput input, ItoInputProperties* properties);
+ItoResult write_input(ItoJob job, ItoInput input, uint32_t row, const void* data, size_t size);
+ItoResult record_image_source(ItoJob job, VkCommandBuffer commands, const ItoImageSource* source);
+ItoResult record_buffer_source(ItoJob job, VkCommandBuffer commands, const ItoBufferSource* source);
+ItoResult record_buffer(ItoJob job, VkCommandBuffer commands, const ItoBufferTarget* target);
+ItoResult record_preview(ItoJob job, VkCommandBuffer commands, const ItoImageTarget* target);
+ItoResult cancel(ItoJob job);
+ItoResult trim_memory(ItoJob job);
+ItoResult read_train_report(ItoJob job, ItoTrainReport* report);
+ItoResult write_trained_model(ItoJob job, const char* folder);
+ItoResult get_trained_model(ItoJob job, ItoModel* model);
+
+// A handle of a job of some kind on this device.
+Result<ItoJob> job_handle(std::shared_ptr<Shared> shared, std::unique_ptr<HostJob> host);
+// Waits for what submit_slice submitted.
+Status wait_for_slices(ItoJob job);
 
 }  // namespace ito::embed

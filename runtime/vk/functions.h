@@ -85,6 +85,7 @@ namespace ito::vk {
   X(vkCmdFillBuffer)               \
   X(vkCmdUpdateBuffer)             \
   X(vkCmdCopyBufferToImage)        \
+  X(vkCmdCopyImageToBuffer)        \
   X(vkCmdWriteTimestamp)           \
   X(vkCmdResetQueryPool)           \
   X(vkCreateQueryPool)             \
