@@ -62,7 +62,7 @@ class PortableEmbeddedPictures : public EmbeddedHost {
     source.layout_before = kAsTarget.layout;
     source.stages_before = kAsTarget.stages;
     source.access_before = kAsTarget.accesses;
-    source.layout_after = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL;
+    source.layout_after = VK_IMAGE_LAYOUT_GENERAL;  // the image is not sampled
     source.stages_after = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
     source.access_after = VK_ACCESS_SHADER_READ_BIT;
     ASSERT_ITO(ito_.record_image_source(job, commands, &source));
