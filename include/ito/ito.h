@@ -299,7 +299,7 @@ typedef struct ItoTrainInfo {
 
 typedef struct ItoTrainReport {
   ITO_HEADER;
-  uint64_t step;        /* updates */
+  uint64_t step;           /* updates */
   double loss;             /* of the newest: a mean over its images, before it */
   double gradient_norm;    /* of the newest, before clipping */
   double learning_rate;    /* of the newest */

@@ -124,6 +124,37 @@ TEST_F(PortableEmbeddedTraining, EndsWithTheWeightsOfTheLibraryBitForBit) {
   ito_.destroy_job(job);
 }
 
+// Factors of 16 bits, whose loss scale is a state of the training's.
+TEST_F(PortableEmbeddedTraining, ScalesTheLossOfSixteenBitsAsTheLibraryDoes) {
+  TrainingOptions options = small_options();
+  options.precision = "fp16";
+  const ImageDataset data = small_images(8);
+  train(options, data, 2);
+  ASSERT_TRUE(report_.scale);
+  const std::string text = dump_json(to_json(options));
+  const ItoJob job = make_training(train_info(text, 8));
+  ASSERT_NE(job, nullptr);
+  BatchLoader loader = batches(options, data);
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_OK_AND_ASSIGN(const LoadedBatch* batch, loader.next());
+    ASSERT_ITO(ito_.write_input(job, ITO_INPUT_PICTURES, 0, batch->images.data(), 4 * 256));
+    ASSERT_ITO(ito_.write_input(job, ITO_INPUT_LABELS, 0, batch->labels.data(), 16));
+    ASSERT_ITO(ito_.restart(job, nullptr, 0));
+    record_batch(job, 0);
+  }
+  ItoTrainReport report;
+  ITO_INIT(report, TRAIN_REPORT);
+  ASSERT_ITO(ito_.read_train_report(job, &report));
+  EXPECT_EQ(report.loss, report_.loss);
+  EXPECT_EQ(report.gradient_norm, report_.grad_norm);
+  EXPECT_EQ(report.loss_scale, report_.scale->scale);
+  EXPECT_EQ(report.steps_left_out, static_cast<uint64_t>(report_.scale->skipped));
+  const std::string folder = (scratch_ / "trained").string();
+  ASSERT_ITO(ito_.write_trained_model(job, folder.c_str()));
+  EXPECT_EQ(weights_in(folder), weights_);
+  ito_.destroy_job(job);
+}
+
 // Bytes of smaller pictures, padded; the model is sampled where it is, and as its folder says.
 TEST_F(PortableEmbeddedTraining, TakesBytesAndItsModelIsSampledWhileItTrains) {
   const TrainingOptions options = small_options();
