@@ -22,7 +22,7 @@ namespace {
 using forward_input::kSample, forward_input::kTimestep, forward_input::kTarget;
 constexpr const char* kGradient = "gradient";
 // Of a network; of an autoencoder (api/autoencoder.cpp).
-constexpr const char* kOutputNames[] = {"out", "moments", "decoded"};
+constexpr const char* kOutputNames[] = {kForwardOutput, "moments", "decoded"};
 
 // Of inputs that check_forward_inputs has looked at.
 Status write_conditionings(Executor& executor, const Signature& signature,
@@ -55,7 +55,7 @@ Program forward_program(const Network& network, const Shape& shape, bool gradien
   Tensor timestep;
   if (signature.told_time()) timestep = input(graph, kTimestep, {shape[0]});
   const Tensor out = network.build(flat, sample, timestep, conditioning);
-  program.output("out", out);
+  program.output(kForwardOutput, out);
   if (!gradients) return program;
   const Tensor loss = mean_all(square(out - input(graph, kTarget, out.shape())));
   program.output("loss", loss);
@@ -148,8 +148,9 @@ Result<TensorFile> forward(vk::Device& device, const Model& model, const TensorF
 
   ITO_TRY(executor->run());
   TensorFile outputs;
-  ITO_ASSIGN(const std::vector<float> out, executor->read<float>("out"));
-  outputs.tensors.emplace("out", tensor_from_floats(out_foreign, foreign_values(out, out_shape)));
+  ITO_ASSIGN(const std::vector<float> out, executor->read<float>(kForwardOutput));
+  outputs.tensors.emplace(kForwardOutput,
+                          tensor_from_floats(out_foreign, foreign_values(out, out_shape)));
   if (!gradients) return outputs;
   ITO_ASSIGN(const std::vector<float> loss, executor->read<float>("loss"));
   ITO_ASSIGN(const std::vector<float> d_sample, executor->read<float>("d_sample"));

@@ -30,6 +30,8 @@ Result<TensorFile> forward(vk::Device& device, const Model& model, const TensorF
 // "decoded", without the "sample" of inputs.
 bool is_forward_output(const Path& path);
 
+// The output of forward_plan, as of forward().
+inline constexpr const char* kForwardOutput = "out";
 // The plan that forward() runs for samples of this shape [n,h,w,c], with contexts of that many
 // states.
 Result<Plan> forward_plan(const Network& network, const Shape& shape, int64_t context_length,

@@ -1,6 +1,7 @@
 #include "api/inpainting.h"
 
 #include "base/error.h"
+#include "diffusion/constraint.h"
 
 namespace ito {
 
@@ -53,6 +54,23 @@ std::vector<float> inpainting_input(const Inpainting& inpainting, int64_t n,
       next += static_cast<ptrdiff_t>(channels);
     }
   return values;
+}
+
+Program inpainting_program(const Shape& shape, double threshold) {
+  Program program;
+  program.name = "inpainting";
+  Graph& graph = *program.graph;
+  const auto [picture, known] = masked_inputs(graph, shape, threshold);
+  const Tensor zero = scalar(graph, 0), one = scalar(graph, 1);
+  const Tensor fill =
+      select(known, broadcast_to(zero, known.shape()), broadcast_to(one, known.shape()));
+  const Tensor masked =
+      select(broadcast_to(known, picture.shape()), picture, broadcast_to(zero, picture.shape()));
+  const Tensor told = concat({fill, masked}, 3);
+  Shape all = told.shape();
+  all[0] = shape[0];
+  program.output(kInpainting, broadcast_to(told, all));
+  return program;
 }
 
 }  // namespace ito

@@ -11,6 +11,7 @@
 #include "api/encoded_picture.h"
 #include "api/model.h"
 #include "graph/builder.h"
+#include "graph/program.h"
 #include "runtime/vk/device.h"
 
 namespace ito {
@@ -43,5 +44,9 @@ Result<Inpainting> inpainting_of(vk::Device& device, const Model& model, const S
 // says something: the known latents are drawn, as diffusers draws them.
 std::vector<float> inpainting_input(const Inpainting& inpainting, int64_t n,
                                     std::span<const float> noise);
+
+// The same on a device: sets kInpainting of `shape` [n,h,w,c] from one picture and mask
+// (masked_ports of diffusion/constraint.h).
+Program inpainting_program(const Shape& shape, double threshold);
 
 }  // namespace ito

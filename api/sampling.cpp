@@ -31,12 +31,6 @@ Status check_initial(const SampleOptions& options, const Shape& shape) {
                           shape[3]);
 }
 
-Program start_program_of(const SamplingLoop& loop, const SampleOptions& options) {
-  if (!options.initial) return initial_noise_program(loop.shape, loop.sampling.start_std);
-  const SolverRow& row = loop.sampling.solver->rows.front();
-  return forward_noise_program(loop.shape, row.mean, row.std);
-}
-
 // [n, h, w, c] of numbers that PyTorch draws as [1, c, h, w] an image.
 std::vector<float> torch_normal(std::vector<TorchGenerator>& generators, const Shape& shape) {
   const size_t pixels = static_cast<size_t>(shape[1] * shape[2]);
@@ -74,8 +68,7 @@ Result<std::unique_ptr<SamplingSession>> SamplingSession::create(vk::Device& dev
   ITO_ASSIGN(session->loop_, sampling_loop(on_device, scheduler, options));
   const SamplingLoop& loop = session->loop_;
   ITO_TRY(check_initial(options, loop.shape));
-  const Program start_program = start_program_of(loop, options);
-  ITO_ASSIGN(Plan start_plan, compile(start_program, device.caps()));
+  ITO_ASSIGN(Plan start_plan, compile(start_program(loop, options), device.caps()));
   ITO_ASSIGN(session->start_, Executor::create(device, std::move(start_plan)));
   ITO_TRY(loop.flow ? session->prepare_flow(device, weights, ode_options(options))
                     : session->prepare_steps(device, weights, options.control));
@@ -205,7 +198,7 @@ Status SamplingSession::start(const std::vector<uint32_t>& seeds, std::vector<fl
     return begin_at(x, seeds);
   }
   ITO_TRY(write_inpainting(seeds));
-  if (!x.empty()) ITO_TRY(start_->enqueue_write(sampling_ports::kX, x));
+  if (!x.empty()) ITO_TRY(start_->enqueue_write(sampling_ports::kPicture, x));
   ITO_TRY(start_->enqueue_write(sampling_ports::kImage, seeds));
   return start_->run();
 }

@@ -1,28 +1,19 @@
 #include "api/sampling_job.h"
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 #include <string>
 #include <utility>
 
-#include "api/autoencoder.h"
 #include "api/control.h"
 #include "api/task.h"
 #include "base/check.h"
 #include "base/error.h"
 #include "diffusion/divergence_words.h"
+#include "diffusion/samplers.h"
 #include "diffusion/sampling_program.h"
-#include "graph/compile.h"
-#include "runtime/prewarm.h"
 
 namespace ito {
 namespace {
-
-// Replays of a warm-up. A CPU driver compiles its kernels in the first, which is not counted, and
-// shares its processors with others.
-constexpr uint32_t kWarmUpReplays = 5;
-constexpr uint32_t kWarmUpReplaysOfGpu = 2;
 
 Status check_for_jobs(const SampleOptions& options, const SamplingLoop& loop) {
   if (loop.flow)
@@ -30,11 +21,12 @@ Status check_for_jobs(const SampleOptions& options, const SamplingLoop& loop) {
         "sampler {} decides its steps while it runs; a job wants a fixed number, as "
         "of ddim",
         loop.name);
+  if (inverts(loop.name))
+    return unsupported("sampler {} makes latents of a picture, which is not for jobs", loop.name);
   if (is_uploaded(options.random))
     return unsupported("a job draws its random numbers on the device, not PyTorch's");
-  if (options.initial || options.inpainting || options.context != nullptr ||
-      options.control != nullptr)
-    return unsupported("a job is told seeds and classes only, no picture, context or guide");
+  if (options.context != nullptr)
+    return unsupported("a job is told seeds, classes and pictures, no context");
   const int64_t most = SamplingJob::kMostImages;
   if (loop.shape[0] > most)
     return invalid_argument("a job of {} images was asked for, expected at most {}", loop.shape[0],
@@ -42,9 +34,23 @@ Status check_for_jobs(const SampleOptions& options, const SamplingLoop& loop) {
   return {};
 }
 
-void update_words(vk::CommandRecorder& recorder, const DeviceTensor& tensor,
-                  const std::vector<uint32_t>& words) {
-  recorder.update(*tensor.buffer(), tensor.offset(), bytes_of(words));
+// What the options say of a picture to fill in, of which only the size counts here: the pictures
+// come later. Of a network that fills in it is its input, of others an observation.
+Status take_inpainting(const Network& network, SampleOptions& options, SampleControl& control) {
+  ITO_ASSIGN(const Shape shape, sample_shape(network, options));
+  const Shape image{shape[1], shape[2], shape[3]};
+  const auto pixels = static_cast<size_t>(image[0] * image[1]);
+  const auto numbers = static_cast<size_t>(image.numel());
+  if (fills_in(network.signature())) {
+    options.inpainting = Inpainting{.fill = std::vector<float>(pixels),
+                                    .known = {.mean = std::vector<float>(numbers)}};
+    return {};
+  }
+  ITO_ASSIGN(Measurement all, Measurement::mask(image, std::vector<float>(pixels, 1)));
+  control.observation =
+      Observation{.measurement = std::move(all), .y = std::vector<float>(numbers)};
+  options.control = &control;
+  return {};
 }
 
 }  // namespace
@@ -52,70 +58,123 @@ void update_words(vk::CommandRecorder& recorder, const DeviceTensor& tensor,
 Result<std::unique_ptr<SamplingJob>> SamplingJob::create(vk::Device& device, const Network& network,
                                                          const SchedulerConfig& scheduler,
                                                          const DeviceWeights& weights,
-                                                         const SampleOptions& options,
-                                                         std::optional<PixelFormat> pixels) {
+                                                         const SampleOptions& given,
+                                                         const SamplingJobOptions& job_options) {
   std::unique_ptr<SamplingJob> job(new SamplingJob);
+  job->weights_change_ = job_options.weights_change;
   ITO_ASSIGN(const Network on_device, network.for_device(device.caps()));
+  SampleOptions options = resolved(given, on_device, scheduler);
+  options.previews = job_options.preview;
+  SampleControl control;
+  CHECK(options.control == nullptr, "a job has a control of its own");
+  if (job_options.inpaint) ITO_TRY(take_inpainting(on_device, options, control));
   ITO_ASSIGN(job->loop_, sampling_loop(on_device, scheduler, options));
   const SamplingLoop& loop = job->loop_;
   ITO_TRY(check_for_jobs(options, loop));
-  std::array<Plan, 3> plans;
-  ITO_ASSIGN(plans[0],
-             compile(initial_noise_program(loop.shape, loop.sampling.start_std), device.caps()));
-  ITO_ASSIGN(plans[1], compile(loop.step, device.caps()));
-  if (pixels) {
-    ITO_ASSIGN(const Program program, pixel_program(loop.shape, *pixels));
-    ITO_ASSIGN(plans[2], compile(program, device.caps()));
-  }
-  const std::array<const Plan*, 3> all = {&plans[0], &plans[1], &plans[2]};
-  ITO_ASSIGN(const auto kernels, make_kernels(device, all));
-  ITO_ASSIGN(job->start_, Executor::create(device, std::move(plans[0])));
-  ITO_ASSIGN(job->step_, Executor::create(device, std::move(plans[1])));
-  ITO_TRY(weights.bind(*job->step_));
-  ITO_TRY(job->step_->share(*job->start_, sampling_ports::kX, sampling_ports::kKey,
-                            sampling_ports::kImage));
-  ITO_ASSIGN(job->images_, job->start_->tensor(sampling_ports::kX));
-  ITO_ASSIGN(job->seeds_, job->start_->tensor(sampling_ports::kImage));
-  if (loop.classes > 0) {
-    ITO_ASSIGN(job->labels_, job->step_->tensor(batch_ports::kLabels));
-  }
-  const auto zeroed = [&](const auto& port) -> Status {
-    ITO_ASSIGN(DeviceTensor state, job->step_->tensor(port));
-    job->zeroed_.push_back(std::move(state));
-    return {};
-  };
-  ITO_TRY(zeroed(sampling_ports::kStep));
-  ITO_TRY(zeroed(sampling_ports::kDivergence));
-  job->divergence_ = job->zeroed_.back();
-  for (const MethodState& state : loop.sampling.method->states)
-    ITO_TRY(zeroed(sampling_ports::kHistory[state.name]));
-  ITO_TRY(job->start_->prepare());
-  ITO_TRY(job->step_->prepare());
-  const Plan& start = job->start_->plan();
-  const Plan& step = job->step_->plan();
-  job->units_ = {{job->start_.get(), 0, start.calls.size()},
-                 {job->step_.get(), 0, step.prologue, 1, true},
-                 {job->step_.get(), step.prologue, step.calls.size(), loop.steps()}};
-  if (pixels) {
-    ITO_ASSIGN(job->pack_, Executor::create(device, std::move(plans[2])));
-    ITO_TRY(job->pack_->bind(pixel_ports::kX, job->images_));
-    ITO_ASSIGN(job->packed_, job->pack_->tensor(pixel_ports::kBytes.name));
-    ITO_TRY(job->pack_->prepare());
-    job->units_.push_back({job->pack_.get(), 0, job->pack_->plan().calls.size()});
-  }
+  PlannedPrograms programs(device);
+  ITO_ASSIGN(const Parts parts, job->planned_parts(programs, options, job_options));
+  ITO_TRY(programs.make_kernels());
+  ITO_ASSIGN(job->start_, programs.executor(parts.start));
+  ITO_ASSIGN(job->step_, programs.executor(parts.step));
+  ITO_TRY(job->add_steps(programs, parts, weights));
+  ITO_TRY(job->add_pixels(programs, parts));
+  for (const DeviceTensor* tensor : {&job->result_, &job->pixels_, &job->divergence_})
+    if (tensor->valid()) ITO_TRY(job->add_result(device, *tensor));
   const auto images = static_cast<size_t>(loop.shape[0]);
   job->seed_values_.resize(images);
   job->label_values_.resize(images);
   return job;
 }
 
-Status SamplingJob::warm_up() {
-  CHECK(!begun_, "a warm-up of a job that has begun");
-  for (Executor* executor : {start_.get(), step_.get(), pack_.get()}) {
-    if (executor == nullptr || !executor->device().queue().can_submit()) continue;
-    ITO_TRY(executor->measure_calls(executor->device().caps().is_cpu ? kWarmUpReplays
-                                                                     : kWarmUpReplaysOfGpu));
+Result<SamplingJob::Parts> SamplingJob::planned_parts(PlannedPrograms& programs,
+                                                      const SampleOptions& options,
+                                                      const SamplingJobOptions& job_options) const {
+  Parts parts;
+  ITO_ASSIGN(parts.start, programs.add(start_program(loop_, options)));
+  ITO_ASSIGN(parts.step, programs.add(loop_.step));
+  if (options.initial) {
+    ITO_ASSIGN(parts.initial, planned_input(programs, JobInputKind::kInitial, parts.start,
+                                            sampling_ports::kPicture.name, job_options.pictures));
   }
+  if (job_options.inpaint) {
+    const double threshold = job_options.mask ? 0 : 0.5;
+    ITO_ASSIGN(parts.mask, programs.add(options.inpainting
+                                            ? inpainting_program(loop_.shape, threshold)
+                                            : masked_observation_program(loop_.shape, threshold)));
+    ITO_ASSIGN(parts.known, planned_input(programs, JobInputKind::kKnown, *parts.mask,
+                                          masked_ports::kPicture.name, job_options.pictures));
+    ITO_ASSIGN(parts.where, planned_input(programs, JobInputKind::kMask, *parts.mask,
+                                          masked_ports::kMask.name, job_options.mask));
+  }
+  if (job_options.pixels) {
+    ITO_ASSIGN(const Program program, pixel_program(loop_.shape, *job_options.pixels));
+    ITO_ASSIGN(parts.pack, programs.add(program));
+    if (job_options.preview) parts.preview = programs.add(Plan(programs.plan(*parts.pack)));
+  }
+  return parts;
+}
+
+Status SamplingJob::add_steps(PlannedPrograms& programs, const Parts& parts,
+                              const DeviceWeights& weights) {
+  ITO_TRY(weights.bind(*step_));
+  ITO_TRY(step_->share(*start_, sampling_ports::kX, sampling_ports::kKey, sampling_ports::kImage));
+  ITO_ASSIGN(result_, start_->tensor(sampling_ports::kX));
+  ITO_ASSIGN(seeds_, start_->tensor(sampling_ports::kImage));
+  if (loop_.classes > 0) {
+    ITO_ASSIGN(labels_, step_->tensor(batch_ports::kLabels));
+  }
+  const auto zeroed = [&](const auto& port) -> Status {
+    ITO_ASSIGN(DeviceTensor state, step_->tensor(port));
+    zeroed_.push_back(std::move(state));
+    return {};
+  };
+  ITO_TRY(zeroed(sampling_ports::kStep));
+  ITO_TRY(zeroed(sampling_ports::kDivergence));
+  divergence_ = zeroed_.back();
+  for (const MethodState& state : loop_.sampling.method->states)
+    ITO_TRY(zeroed(sampling_ports::kHistory[state.name]));
+  if (parts.initial) ITO_TRY(add_input(programs, *parts.initial, *start_));
+  if (parts.mask) ITO_TRY(add_mask(programs, parts));
+  ITO_TRY(warm_up(*start_));
+  ITO_TRY(warm_up(*step_));
+  add_units(*start_);
+  steps_unit_ = add_units(*step_, loop_.steps());
+  return {};
+}
+
+// The program that tells the steps of the picture and the mask, and these as inputs.
+Status SamplingJob::add_mask(PlannedPrograms& programs, const Parts& parts) {
+  ITO_ASSIGN(mask_, programs.executor(*parts.mask));
+  ITO_TRY(step_->share(*mask_, kInpainting, constraint_ports::kObserved,
+                       constraint_ports::kObservedStd));
+  ITO_TRY(add_input(programs, *parts.known, *mask_));
+  ITO_TRY(add_input(programs, *parts.where, *mask_));
+  ITO_TRY(warm_up(*mask_));
+  add_units(*mask_);
+  return {};
+}
+
+Status SamplingJob::add_pixels(PlannedPrograms& programs, const Parts& parts) {
+  const auto packer = [&](size_t place,
+                          const DeviceTensor& x) -> Result<std::unique_ptr<Executor>> {
+    ITO_ASSIGN(auto pack, programs.executor(place));
+    ITO_TRY(pack->bind(pixel_ports::kX, x));
+    ITO_TRY(warm_up(*pack));
+    return pack;
+  };
+  if (parts.pack) {
+    ITO_ASSIGN(pack_, packer(*parts.pack, result_));
+    ITO_ASSIGN(pixels_, pack_->tensor(pixel_ports::kWords.name));
+    add_units(*pack_);
+  }
+  if (!parts.preview) return {};
+  DeviceTensor estimate = result_;
+  if (step_->has(solver_ports::kX0)) {
+    ITO_ASSIGN(estimate, step_->tensor(solver_ports::kX0));
+    zeroed_.push_back(estimate);
+  }
+  ITO_ASSIGN(preview_, packer(*parts.preview, estimate));
+  ITO_ASSIGN(preview_pixels_, preview_->tensor(pixel_ports::kWords.name));
   return {};
 }
 
@@ -131,80 +190,32 @@ Status SamplingJob::begin(std::span<const SampleRequest> requests) {
     seed_values_[i] = requests[i].seed;
     label_values_[i] = requests[i].label;
   }
-  // Commands of an unfinished run may have been dropped.
-  prologue_recorded_ = prologue_recorded_ && done();
-  begun_ = true;
-  started_ = false;
-  at_ = 0;
-  round_ = 0;
-  cursor_ = {units_[0].first, 0};
+  ITO_TRY(Job::begin());
+  if (weights_change_) kept_ = false;
   return {};
 }
 
 // What a run starts with, before its first call.
 void SamplingJob::record_start(vk::CommandRecorder& recorder) {
-  update_words(recorder, seeds_, seed_values_);
-  if (labels_.valid()) update_words(recorder, labels_, label_values_);
+  update_words(recorder, seeds_, bytes_of(seed_values_));
+  if (labels_.valid()) update_words(recorder, labels_, bytes_of(label_values_));
   for (const DeviceTensor& state : zeroed_)
     recorder.fill(*state.buffer(), state.offset(), state.size(), 0);
-  started_ = true;
 }
 
-void SamplingJob::next_unit() {
-  const Unit& unit = units_[at_];
-  prologue_recorded_ |= unit.once;
-  if (++round_ == unit.times) {
-    ++at_;
-    round_ = 0;
-  }
-  if (at_ < units_.size()) cursor_ = {units_[at_].first, 0};
+Status SamplingJob::record_preview(vk::CommandRecorder& recorder) {
+  if (preview_ == nullptr)
+    return unsupported("the job was made without previews, or without a pixel format");
+  return preview_->record_into(recorder);
 }
 
-Status SamplingJob::record(vk::CommandRecorder& recorder, SliceBudget& budget) {
-  if (!begun_) return invalid_argument("a job must be told its images before it is recorded");
-  if (done()) return {};
-  recorder.begin_barrier();
-  if (!started_) {
-    record_start(recorder);
-    recorder.begin_barrier();
-  }
-  bool must = true;
-  while (!done()) {
-    const Unit& unit = units_[at_];
-    if (!(unit.once && prologue_recorded_) && unit.first < unit.end) {
-      ITO_ASSIGN(const uint32_t count,
-                 unit.executor->record_part(recorder, cursor_, unit.end, budget, must));
-      must = must && count == 0;
-      if (cursor_.call < unit.end) break;  // no room for more
-    }
-    next_unit();
-    recorder.barrier();
-  }
-  recorder.end_barrier();
-  return {};
-}
-
-void SamplingJob::return_to(const Place& place) {
-  started_ = place.started;
-  prologue_recorded_ = place.prologue_recorded;
-  at_ = place.at;
-  round_ = place.round;
-  cursor_ = place.cursor;
-}
-
-int SamplingJob::step() const {
-  constexpr size_t kSteps = 2;  // of units_
-  return at_ < kSteps ? 0 : at_ > kSteps ? steps() : round_;
+int64_t SamplingJob::step() const {
+  return at_ < steps_unit_ ? 0 : at_ > steps_unit_ ? steps() : round_;
 }
 
 Status SamplingJob::check() {
-  ITO_ASSIGN(const auto words, step_->read<uint32_t>(sampling_ports::kDivergence));
-  return check_divergence(words, loop_.name);
-}
-
-Status SamplingJob::check(std::span<const std::byte> bytes) const {
-  std::vector<uint32_t> words(bytes.size() / sizeof(uint32_t));
-  std::memcpy(words.data(), bytes.data(), words.size() * sizeof(uint32_t));
+  std::vector<uint32_t> words(divergence_.size() / sizeof(uint32_t));
+  ITO_TRY(read(divergence_, writable_bytes_of(words)));
   return check_divergence(words, loop_.name);
 }
 

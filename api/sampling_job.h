@@ -1,8 +1,7 @@
-// SamplingJob: the images of a batch, recorded piece by piece into command buffers of anybody's: a
-// renderer's own, frame after frame. Once made it waits for nothing, allocates nothing and reads
-// nothing; the images are those of SamplingSession for the same requests, bit by bit. Not for
-// pictures to begin at, contexts, latents, samplers that decide their steps while they run, nor
-// random numbers of the host's (api/sampling.h has all these).
+// SamplingJob: the images of a batch as a Job (api/job.h). The images are those of SamplingSession
+// for the same requests and pictures, bit by bit. Not for contexts, latents, samplers that decide
+// their steps while they run or make latents of pictures, nor random numbers of the host's
+// (api/sampling.h has all these).
 #pragma once
 
 #include <cstdint>
@@ -12,92 +11,77 @@
 #include <vector>
 
 #include "api/device_weights.h"
-#include "api/pixel_program.h"
+#include "api/job.h"
 #include "api/sampling.h"
 #include "api/sampling_loop.h"
-#include "runtime/executor.h"
 
 namespace ito {
 
-class SamplingJob {
+// What a job is given and gives besides SampleOptions, whose `initial` and `inpainting` it wants
+// without pictures, and whose `control` not at all.
+struct SamplingJobOptions {
+  std::optional<PixelFormat> pixels;    // in which form the images are given besides as numbers
+  bool preview = false;                 // whether record_preview may be called
+  bool inpaint = false;                 // takes kKnown and kMask
+  std::optional<PixelFormat> pictures;  // of kInitial and kKnown; nothing: numbers in [-1, 1]
+  std::optional<PixelFormat> mask;      // of kMask; nothing: 1 is known, 0 to be filled
+  bool weights_change = false;          // others may write them between runs
+};
+
+class SamplingJob : public Job {
  public:
-  // weights: the network's, cut for this device (Network::for_device). `pixels`: in which form the
-  // images are given besides as numbers. Errors: as of SamplingSession; kUnsupported what is not
-  // for jobs (above); more than kMostImages in a batch.
+  // weights: the network's, cut for this device (Network::for_device). Compiles and, where the
+  // device has a queue, runs a few steps to measure them; waits. Inputs: kInitial [batch,h,w,c]
+  // where SampleOptions::initial is there; kKnown [1,h,w,c] and kMask [1,h,w,1] of an inpainting,
+  // for all images. Errors: as of SamplingSession; kUnsupported what is not for jobs (above); more
+  // than kMostImages in a batch.
   static constexpr int64_t kMostImages = 16384;
   static Result<std::unique_ptr<SamplingJob>> create(vk::Device& device, const Network& network,
                                                      const SchedulerConfig& scheduler,
                                                      const DeviceWeights& weights,
                                                      const SampleOptions& options,
-                                                     std::optional<PixelFormat> pixels);
-
-  // Runs a few steps through the device's own queue, so that pieces are cut by measured times, not
-  // by guesses, and all kernels are compiled. Waits. Before the first begin(). Nothing where the
-  // device has no queue: guesses stand then.
-  Status warm_up();
+                                                     const SamplingJobOptions& job_options);
 
   // Starts over with these images, batch() of them; forgets what was not recorded. Commands that
   // were recorded must have been submitted or dropped before others are. Errors: another number of
   // requests; a label outside the model's classes.
   Status begin(std::span<const SampleRequest> requests);
 
-  // Records on, as much as fits, at least a part of one dispatch. The command buffer is in the
-  // recording state, outside a render pass, and of a queue that can compute; command buffers must
-  // be executed in the order in which they were recorded, each once. Afterwards done() says whether
-  // these were the last, and `budget` what it took. Errors: before begin().
-  Status record(vk::CommandRecorder& recorder, SliceBudget& budget);
-  bool begun() const { return begun_; }
-  // Where the recording stands, and back to it where what was recorded since will not be executed.
-  struct Place {
-    bool started, prologue_recorded;
-    size_t at;
-    int round;
-    CallCursor cursor;
-  };
-  Place place() const { return {started_, prologue_recorded_, at_, round_, cursor_}; }
-  void return_to(const Place& place);
-  bool done() const { return at_ == units_.size(); }
-  // Steps whose commands are recorded as a whole; 0 to steps().
-  int step() const;
-  int steps() const { return loop_.steps(); }
+  // Makes the pixels of the present estimate of x_0, or of x where the method has none. Errors
+  // kUnsupported: a job without previews or pixels.
+  Status record_preview(vk::CommandRecorder& recorder);
+  const DeviceTensor& preview() const { return preview_pixels_; }
+
+  int64_t step() const override;
+  int64_t steps() const override { return loop_.steps(); }
   int64_t batch() const { return loop_.shape[0]; }
-  const Shape& shape() const { return loop_.shape; }  // [batch,h,w,c]
+  const Shape& shape() const override { return loop_.shape; }  // [batch,h,w,c]
   int classes() const { return loop_.classes; }
-
-  // Where the images lie once the commands have been executed: f32 [batch,h,w,c] in about [-1, 1],
-  // and the pixels [batch,h,w], where they were asked for (else an empty tensor).
-  const DeviceTensor& images() const { return images_; }
-  const DeviceTensor& pixels() const { return packed_; }
-
-  // Whether every number of the images is finite, once their commands have been executed. Waits.
-  // Error kDiverged naming the step.
-  Status check();
-  // The same of the bytes of divergence(), read by somebody else.
-  Status check(std::span<const std::byte> bytes) const;
-  const DeviceTensor& divergence() const { return divergence_; }
+  // Names the step of the first number that is not finite.
+  Status check() override;
 
  private:
-  // Calls [first, end) of an executor, `times` over.
-  struct Unit {
-    Executor* executor;
-    size_t first, end;
-    int times = 1;
-    bool once = false;  // what it makes lasts until the job's end
+  // What it consists of, before there are executors.
+  struct Parts {
+    size_t start = 0, step = 0;
+    std::optional<size_t> mask, pack, preview;
+    std::optional<PlannedInput> initial, known, where;
   };
   SamplingJob() = default;
-  void record_start(vk::CommandRecorder& recorder);
-  void next_unit();
+  Result<Parts> planned_parts(PlannedPrograms& programs, const SampleOptions& options,
+                              const SamplingJobOptions& job_options) const;
+  void record_start(vk::CommandRecorder& recorder) override;
+  Status add_steps(PlannedPrograms& programs, const Parts& parts, const DeviceWeights& weights);
+  Status add_mask(PlannedPrograms& programs, const Parts& parts);
+  Status add_pixels(PlannedPrograms& programs, const Parts& parts);
 
   SamplingLoop loop_;
-  std::unique_ptr<Executor> start_, step_, pack_;
-  DeviceTensor images_, packed_, seeds_, labels_, divergence_;
+  std::unique_ptr<Executor> start_, step_, pack_, preview_, mask_;
+  DeviceTensor seeds_, labels_, divergence_, preview_pixels_;
   std::vector<DeviceTensor> zeroed_;  // states that a run starts with at zero
-  std::vector<Unit> units_;
   std::vector<uint32_t> seed_values_, label_values_;
-  bool begun_ = false, started_ = false, prologue_recorded_ = false;
-  size_t at_ = 0;  // unit
-  int round_ = 0;  // of its times
-  CallCursor cursor_;
+  size_t steps_unit_ = 0;
+  bool weights_change_ = false;
 };
 
 }  // namespace ito

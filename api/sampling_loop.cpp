@@ -14,14 +14,8 @@ namespace {
 // The shape and the classes, of the model or else of the classifier that guides it.
 Result<SamplingLoop> empty_loop(const Network& network, const SampleOptions& options) {
   const Signature& signature = network.signature();
-  const auto size = signature.sample_size;
-  if (!size && (options.height == 0 || options.width == 0))
-    return invalid_argument("the model has no sample_size; give the image size");
-  const int64_t h = options.height > 0 ? options.height : (*size)[0];
-  const int64_t w = options.width > 0 ? options.width : (*size)[1];
-  ITO_TRY(network.check_size(h, w));
   SamplingLoop loop;
-  loop.shape = {options.batch, h, w, sample_channels(signature)};
+  ITO_ASSIGN(loop.shape, sample_shape(network, options));
   loop.classes = signature.classes.classes();
   if (options.control == nullptr) return loop;
   ITO_TRY(check_control(*options.control, loop.shape, loop.classes));
@@ -82,6 +76,23 @@ Network options_context(const Network& network, const SampleOptions& options) {
 }
 
 }  // namespace
+
+Result<Shape> sample_shape(const Network& network, const SampleOptions& options) {
+  const Signature& signature = network.signature();
+  const auto size = signature.sample_size;
+  if (!size && (options.height == 0 || options.width == 0))
+    return invalid_argument("the model has no sample_size; give the image size");
+  const int64_t h = options.height > 0 ? options.height : (*size)[0];
+  const int64_t w = options.width > 0 ? options.width : (*size)[1];
+  ITO_TRY(network.check_size(h, w));
+  return Shape{options.batch, h, w, sample_channels(signature)};
+}
+
+Program start_program(const SamplingLoop& loop, const SampleOptions& options) {
+  if (!options.initial) return initial_noise_program(loop.shape, loop.sampling.start_std);
+  const SolverRow& row = loop.sampling.solver->rows.front();
+  return forward_noise_program(loop.shape, row.mean, row.std);
+}
 
 bool is_uploaded(RandomSource source) { return source == RandomSource::kTorch; }
 const char* settings_name(RandomSource source) { return is_uploaded(source) ? "torch" : nullptr; }

@@ -91,4 +91,12 @@ struct SamplingLoop {
 Result<SamplingLoop> sampling_loop(const Network& network, const SchedulerConfig& scheduler,
                                    const SampleOptions& options);
 
+// The program that puts x where a run begins: noise, or SampleOptions::initial's picture (the input
+// sampling_ports::kPicture), noised as far as that says.
+Program start_program(const SamplingLoop& loop, const SampleOptions& options);
+
+// The shape of what is sampled, [batch,h,w,c], by options that are resolved(). Errors: no size
+// where the model has none either, one that its network does not take.
+Result<Shape> sample_shape(const Network& network, const SampleOptions& options);
+
 }  // namespace ito

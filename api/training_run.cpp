@@ -15,6 +15,7 @@
 #include "api/run_folder.h"
 #include "api/run_pictures.h"
 #include "api/run_report.h"
+#include "api/trained_model.h"
 #include "api/training.h"
 #include "api/training_rows.h"
 #include "api/validation.h"
@@ -33,10 +34,6 @@ namespace ito {
 namespace {
 
 constexpr double kSecondsPerHour = 3600;
-
-std::string decay_text(const Optimizer& optimizer, size_t i) {
-  return fmt::format("{}", optimizer.average_at(i).decay);
-}
 
 double seconds_since_1970() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -389,28 +386,10 @@ Status Run::save() {
   return {};
 }
 
-// The averaged weights as a model folder, with what the model that the run started from had
-// besides.
 Status Run::export_model(const Path& folder) {
-  const TrainingTask& task = data_->task;
-  Model model;
-  if (initial_ != nullptr) {
-    model.extra = initial_->model.extra;
-    model.index = initial_->model.index;
-  }
-  model.network = task.network;
-  model.scheduler = task.objective.scheduler;
-  const auto average = [&](size_t i) -> WeightReader {
-    return [weights = session_->average(i)](int64_t first, std::span<float> numbers) {
-      return weights.read_part(first, numbers);
-    };
-  };
-  const Optimizer& optimizer = task.step.optimizer;
-  if (optimizer.averages() > 0) model.average = decay_text(optimizer, 0);
-  ITO_TRY(save_model(folder, model, average(0)));
-  for (size_t i = 1; i < optimizer.averages(); ++i)
-    ITO_TRY(save_average(folder, task.network, average(i), decay_text(optimizer, i)));
-  return task.classes > 0 ? write_class_names(folder, class_names(data_->train)) : Status{};
+  return export_trained(
+      folder, data_->task, initial_, [&](size_t i) { return session_->average(i); },
+      class_names(data_->train));
 }
 
 Status Run::train() {

@@ -110,4 +110,23 @@ Program observation_program(const Measurement& measurement) {
   return program;
 }
 
+MaskedInputs masked_inputs(Graph& graph, const Shape& shape, double threshold) {
+  const Tensor mask = input(graph, masked_ports::kMask, {1, shape[1], shape[2], 1});
+  return {.picture = input(graph, masked_ports::kPicture, {1, shape[1], shape[2], shape[3]}),
+          .known = logical_not(less(mask, scalar(graph, threshold)))};
+}
+
+Program masked_observation_program(const Shape& shape, double threshold) {
+  Program program;
+  program.name = "masked_observation";
+  Graph& graph = *program.graph;
+  const MaskedInputs inputs = masked_inputs(graph, shape, threshold);
+  const Shape& image = inputs.picture.shape();
+  const Tensor known = broadcast_to(inputs.known, image);
+  const Tensor zero = full(graph, image, 0);
+  program.output(kObserved, select(known, inputs.picture, zero));
+  program.output(kObservedStd, select(known, zero, full(graph, image, double{kUnobserved})));
+  return program;
+}
+
 }  // namespace ito

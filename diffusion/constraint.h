@@ -28,6 +28,12 @@ inline constexpr Port<float> kObservedStd{"observed_std"};
 inline constexpr Port<float> kObservation{"observation"};
 }  // namespace constraint_ports
 
+// Of programs that are told a picture of which parts are known.
+namespace masked_ports {
+inline constexpr Port<float> kPicture{"picture"};  // input [1,h,w,c]
+inline constexpr Port<float> kMask{"mask"};        // input [1,h,w,1]
+}  // namespace masked_ports
+
 struct Constraint {
   // x [n, ...] at the noise level of each image (f32 [n]) with a fresh standard normal of x's shape
   // → x that agrees. At mean 1 and std 0 the result agrees with the observation itself.
@@ -66,5 +72,16 @@ Result<std::vector<float>> observed_std(const Measurement& measurement, double n
 
 // Sets the state kObserved from the input kObservation.
 Program observation_program(const Measurement& measurement);
+
+// The inputs of masked_ports for samples `shape` [n,h,w,c], and where the mask is at least
+// `threshold` (bool [1,h,w,1]): there the picture is known.
+struct MaskedInputs {
+  Tensor picture, known;
+};
+MaskedInputs masked_inputs(Graph& graph, const Shape& shape, double threshold);
+
+// Inpainting with a mask that is told as the picture is: gives kObserved and kObservedStd of a
+// Measurement::mask that observes what is known, without noise.
+Program masked_observation_program(const Shape& shape, double threshold);
 
 }  // namespace ito

@@ -30,9 +30,10 @@ Program forward_noise_program(const Shape& shape, double mean, double std) {
   Program program;
   program.name = "forward_noise";
   Graph& graph = *program.graph;
-  const Tensor x0 = input(graph, kX, shape);
+  const Tensor x0 = input(graph, kPicture, shape);
   const Tensor noise = draw_noise(graph, shape, kStreamForwardNoise);
-  program.update(x0, add_noise(x0, noise, scalar(graph, mean), scalar(graph, std)));
+  program.update(input(graph, kX, shape),
+                 add_noise(x0, noise, scalar(graph, mean), scalar(graph, std)));
   return program;
 }
 

@@ -12,6 +12,7 @@ namespace ito {
 
 namespace sampling_ports {
 inline constexpr Port<float> kX{"x"};                       // state [n, ..., c]: the sample
+inline constexpr Port<float> kPicture{"picture"};           // input as x: where a run begins
 inline constexpr Port<uint32_t> kStep{"step"};              // state []: steps done; start at 0
 inline constexpr Port<uint32_t> kDivergence{"divergence"};  // state [2]; start at zero
 inline constexpr PortFamily<float> kHistory{"history."};    // states, by the name of each
@@ -23,8 +24,8 @@ inline constexpr Port<uint32_t> kImage{"image"};            // input [n]: the se
 // the noising process.
 Program initial_noise_program(const Shape& shape, double scale);
 
-// Image to image: replaces the state "x", an image x_0, by mean x_0 + std N(0, I) from "key" and
-// "image", the level of a method's row.
+// Image to image: sets the state "x" to mean x_0 + std N(0, I) of the input "picture", an image
+// x_0, from "key" and "image": the level of a method's row.
 Program forward_noise_program(const Shape& shape, double mean, double std);
 
 }  // namespace ito

@@ -1,5 +1,5 @@
 // What the handles of the C API point to. Not what is done with them (context.cpp, model.cpp,
-// job.cpp, slice.cpp).
+// job.cpp and its kinds, slice.cpp, sources.cpp, targets.cpp).
 #pragma once
 
 #include <array>
@@ -11,10 +11,9 @@
 
 #include "api/device_weights.h"
 #include "api/model.h"
-#include "api/sampling_job.h"
 #include "embed/guard.h"
+#include "embed/kinds.h"
 #include "io/class_names.h"
-#include "runtime/host_mirror.h"
 #include "runtime/slice_clock.h"
 #include "runtime/vk/command_buffer.h"
 
@@ -26,6 +25,7 @@ struct LoadedModel {
   DeviceWeights weights;
   std::optional<ClassNames> names;
   std::string folder;
+  bool trained = false;  // by a job: others change its weights
 };
 
 }  // namespace ito::embed
@@ -46,19 +46,22 @@ struct ItoJob_T {
   };
   ~ItoJob_T();
 
-  std::shared_ptr<ito::embed::LoadedModel> loaded;
-  ItoPixelFormat format = ITO_PIXEL_FORMAT_NONE;
-  std::unique_ptr<ito::SamplingJob> job;
-  std::vector<ito::SampleRequest> requests;  // room for a batch
-  std::unique_ptr<ito::SliceClock> clock;    // null where the device has none
-  ito::HostMirror mirror;                    // where images cannot be read otherwise
-  uint64_t uploads = 0;                      // of the device's, which come before its slices
+  std::shared_ptr<ito::embed::Shared> shared;
+  std::unique_ptr<ito::embed::HostJob> host;
+  std::unique_ptr<ito::SliceClock> clock;  // null where the device has none
+  uint64_t uploads = 0;                    // of the device's, which come before its commands
+  bool trimmed = false;                    // and not restarted since
   std::array<Submitted, kSlices> submitted;
   bool reserved = false;  // of the queue, kSlices submissions
   size_t next = 0;
 };
 
 namespace ito::embed {
+
+// A handle of a job of some kind on this device.
+Result<ItoJob> job_handle(std::shared_ptr<Shared> shared, std::unique_ptr<HostJob> host);
+// Waits for what submit_slice submitted.
+Status wait_for_slices(ItoJob job);
 
 // What `budget` allows. Errors: of the structure.
 Result<SliceBudget> read_budget(const ItoBudget* budget);
@@ -68,8 +71,6 @@ Status make_sliceable(ItoJob_T& job);
 Status record_next(ItoJob_T& job, vk::CommandRecorder& recorder, const SliceBudget& budget);
 // Whether all uploads that a job needs are recorded.
 bool uploads_are_recorded(const ItoJob_T& job);
-// The bytes of a tensor of a job's, whose commands have been executed.
-Status read_result(const ItoJob_T& job, const DeviceTensor& tensor, std::span<std::byte> bytes);
 
 // The functions of ItoApi, as they are documented there.
 ItoResult enable_features(PFN_vkGetInstanceProcAddr get, VkInstance instance,
@@ -94,6 +95,19 @@ ItoResult poll(ItoJob job, ItoProgress* progress);
 ItoResult record_image(ItoJob job, VkCommandBuffer commands, const ItoImageTarget* target);
 ItoResult read_images(ItoJob job, float* images, size_t size);
 ItoResult read_pixels(ItoJob job, void* pixels, size_t size);
+ItoResult create_evaluate_job(ItoModel model, const ItoEvaluateInfo* info, ItoJob* job);
+ItoResult create_train_job(ItoContext context, const ItoTrainInfo* info, ItoJob* job);
+ItoResult get_input_properties(ItoJob job, ItoInput input, ItoInputProperties* properties);
+ItoResult write_input(ItoJob job, ItoInput input, uint32_t row, const void* data, size_t size);
+ItoResult record_image_source(ItoJob job, VkCommandBuffer commands, const ItoImageSource* source);
+ItoResult record_buffer_source(ItoJob job, VkCommandBuffer commands, const ItoBufferSource* source);
+ItoResult record_buffer(ItoJob job, VkCommandBuffer commands, const ItoBufferTarget* target);
+ItoResult record_preview(ItoJob job, VkCommandBuffer commands, const ItoImageTarget* target);
+ItoResult cancel(ItoJob job);
+ItoResult trim_memory(ItoJob job);
+ItoResult read_train_report(ItoJob job, ItoTrainReport* report);
+ItoResult write_trained_model(ItoJob job, const char* folder);
+ItoResult get_trained_model(ItoJob job, ItoModel* model);
 ItoResult record_uploads(ItoContext context, VkCommandBuffer commands, const ItoBudget* budget);
 ItoResult release_uploads(ItoContext context);
 

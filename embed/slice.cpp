@@ -1,5 +1,5 @@
 // What stands around the dispatches of a slice: its budget, what comes before it where the host
-// submits everything, its clock, its priority, and how results come back.
+// submits everything, its clock and its priority.
 #include <limits>
 
 #include "base/error.h"
@@ -23,7 +23,7 @@ Result<SliceBudget> read_budget(const ItoBudget* given) {
 }
 
 Status make_sliceable(ItoJob_T& job) {
-  vk::Device& device = *job.loaded->shared->device;
+  vk::Device& device = *job.shared->device;
   ITO_ASSIGN(job.clock, SliceClock::create(device));
   if (device.queue().can_submit()) {
     for (ItoJob_T::Submitted& slice : job.submitted) {
@@ -32,37 +32,27 @@ Status make_sliceable(ItoJob_T& job) {
     job.reserved = true;
     return device.queue().reserve(ItoJob_T::kSlices);
   }
-  for (const DeviceTensor* tensor :
-       {&job.job->images(), &job.job->pixels(), &job.job->divergence()})
-    if (tensor->valid() && HostMirror::needed(device, *tensor))
-      ITO_TRY(job.mirror.add(device, *tensor));
   job.uploads = device.uploads().count();
   return {};
 }
 
 bool uploads_are_recorded(const ItoJob_T& job) {
-  return job.loaded->shared->device->uploads().recorded() >= job.uploads;
+  return job.shared->device->uploads().recorded() >= job.uploads;
 }
 
 Status record_next(ItoJob_T& job, vk::CommandRecorder& recorder, const SliceBudget& budget) {
   SliceBudget left = budget;
-  if (!job.job->begun() || job.job->done()) return job.job->record(recorder, left);
+  Job& recorded = job.host->job();
+  if (!recorded.begun() || recorded.done()) return recorded.record(recorder, left);
   recorder.begin_priority();
   if (job.clock != nullptr) {
     job.clock->begin(recorder);
     left.ms /= job.clock->pace().bound();
   }
-  ITO_TRY(job.job->record(recorder, left));
+  ITO_TRY(recorded.record(recorder, left));
   if (job.clock != nullptr) job.clock->end(recorder, left.spent_ms);
-  if (job.job->done() && !job.mirror.empty()) job.mirror.record(recorder);
+  if (recorded.done()) recorded.record_results(recorder);
   recorder.end_priority();
-  return {};
-}
-
-Status read_result(const ItoJob_T& job, const DeviceTensor& tensor, std::span<std::byte> bytes) {
-  if (job.mirror.empty()) return tensor.read(bytes);
-  const std::span<const std::byte> mirrored = job.mirror.bytes(tensor);
-  std::copy(mirrored.begin(), mirrored.end(), bytes.begin());
   return {};
 }
 

@@ -74,17 +74,7 @@ Result<std::unique_ptr<Executor>> Executor::create(vk::Device& device, Plan plan
   std::unique_ptr<Executor> self(new Executor(device, std::move(plan), options));
   ITO_TRY(self->make_pipelines());
   const Plan& p = self->plan_;
-  constexpr uint32_t kNan = 0xffffffffu;
-  uint64_t left = p.arena_size;
-  if (p.arena_piece != 0) ITO_TRY(device.memory().check_room(p.arena_size, vk::MemoryUse::kDevice));
-  do {
-    const uint64_t size = p.arena_piece == 0 ? left : std::min(left, p.arena_piece);
-    const auto words = static_cast<int64_t>((size + 3) / 4);
-    ITO_ASSIGN(DeviceTensor piece,
-               self->allocate(DType::kU32, Shape{words}, size, options.canary ? kNan : 0));
-    self->arena_.push_back(std::move(piece));
-    left -= size;
-  } while (left > 0);
+  ITO_TRY(self->make_arena());
   if (!p.constants.empty()) {
     const auto words = static_cast<int64_t>((p.constants.size() + 3) / 4);
     ITO_ASSIGN(self->constants_, self->allocate(DType::kU32, Shape{words}, p.constants.size(), 0));
@@ -100,6 +90,32 @@ Result<std::unique_ptr<Executor>> Executor::create(vk::Device& device, Plan plan
 }
 
 Executor::~Executor() { (void)wait(); }
+
+Status Executor::make_arena() {
+  constexpr uint32_t kNan = 0xffffffffu;
+  uint64_t left = plan_.arena_size;
+  if (plan_.arena_piece != 0)
+    ITO_TRY(device_.memory().check_room(plan_.arena_size, vk::MemoryUse::kDevice));
+  std::vector<DeviceTensor> pieces;
+  do {
+    const uint64_t size = plan_.arena_piece == 0 ? left : std::min(left, plan_.arena_piece);
+    const auto words = static_cast<int64_t>((size + 3) / 4);
+    ITO_ASSIGN(DeviceTensor piece,
+               allocate(DType::kU32, Shape{words}, size, options_.canary ? kNan : 0));
+    pieces.push_back(std::move(piece));
+    left -= size;
+  } while (left > 0);
+  arena_ = std::move(pieces);
+  return {};
+}
+
+Status Executor::give_back_memory() {
+  ITO_TRY(wait());
+  arena_.clear();
+  prologue_versions_.reset();
+  recorded_ = false;
+  return {};
+}
 
 Status Executor::make_pipelines() {
   const DeviceCaps& caps = device_.caps();
@@ -306,6 +322,7 @@ Status Executor::record_slices(Recording& recording, size_t first_call, size_t e
 }
 
 Status Executor::prepare() {
+  if (arena_.empty()) ITO_TRY(make_arena());
   for (size_t i = 0; i < externals_.size(); ++i) ITO_TRY(ensure_external(i));
   if (!recorded_) ITO_TRY(record_slices());
   return {};

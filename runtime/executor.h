@@ -135,6 +135,9 @@ class Executor {
 
   // Allocates what was not bound and records; run() does it where needed.
   Status prepare();
+  // Waits for all replays and frees the memory that calls work in between externals; prepare()
+  // takes it again. A caller's commands with calls of this must have finished.
+  Status give_back_memory();
   // Replays the plan. Returns when the last replay is submitted, not done; waits only to keep
   // max_submits_in_flight, and in the first replays to measure them. Errors of the device are
   // reported by this or a later call. With `canary`, checks the guards afterwards.
@@ -187,6 +190,7 @@ class Executor {
 
   Executor(vk::Device& device, Plan plan, ExecutorOptions options);
   Status make_pipelines();
+  Status make_arena();
   Result<DeviceTensor> allocate(DType dtype, Shape shape, uint64_t size, uint32_t fill_word);
   Result<size_t> find(std::string_view name) const;
   Result<uint64_t> external_size(std::string_view name) const;

@@ -1,5 +1,9 @@
 #include "runtime/host_mirror.h"
 
+#include <cstring>
+
+#include "base/check.h"
+
 namespace ito {
 
 bool HostMirror::needed(vk::Device& device, const DeviceTensor& tensor) {
@@ -21,11 +25,14 @@ void HostMirror::record(vk::CommandRecorder& recorder) const {
   recorder.end_barrier();
 }
 
-std::span<const std::byte> HostMirror::bytes(const DeviceTensor& tensor) const {
+Status HostMirror::read(const DeviceTensor& tensor, std::span<std::byte> bytes) const {
   for (const Entry& entry : entries_)
-    if (entry.tensor.buffer() == tensor.buffer() && entry.tensor.offset() == tensor.offset())
-      return {entry.host.mapped(), tensor.size()};
-  return {};
+    if (entry.tensor.buffer() == tensor.buffer() && entry.tensor.offset() == tensor.offset()) {
+      CHECK(bytes.size() == tensor.size(), "a mirrored tensor is read as a whole");
+      std::memcpy(bytes.data(), entry.host.mapped(), bytes.size());
+      return {};
+    }
+  return tensor.read(bytes);
 }
 
 }  // namespace ito

@@ -21,8 +21,9 @@ class HostMirror {
   Status add(vk::Device& device, const DeviceTensor& tensor);
   // Copies all of them, behind the commands that came before on the queue.
   void record(vk::CommandRecorder& recorder) const;
-  // The bytes as the newest executed copy left them; empty for a tensor that was not added.
-  std::span<const std::byte> bytes(const DeviceTensor& tensor) const;
+  // The bytes as the newest executed copy left them; of a tensor that was not added, those that
+  // DeviceTensor::read gives.
+  Status read(const DeviceTensor& tensor, std::span<std::byte> bytes) const;
   bool empty() const { return entries_.empty(); }
 
  private:

@@ -5,9 +5,24 @@
 #include "runtime/vk/device.h"
 
 namespace ito::vk {
+namespace {
+
+VkBufferImageCopy image_copy(const ForeignImage& image, uint64_t buffer_offset) {
+  VkBufferImageCopy region = {};
+  region.bufferOffset = buffer_offset;
+  region.imageSubresource = {VK_IMAGE_ASPECT_COLOR_BIT, image.mip_level, image.array_layer, 1};
+  region.imageOffset = image.offset;
+  region.imageExtent = {image.width, image.height, 1};
+  return region;
+}
+
+}  // namespace
 
 CommandRecorder::CommandRecorder(Device& device, VkCommandBuffer handle)
-    : context_(device.context()), layout_(device.pipelines().layout()), handle_(handle) {}
+    : context_(device.context()),
+      family_(device.queue().family()),
+      layout_(device.pipelines().layout()),
+      handle_(handle) {}
 
 void CommandRecorder::bind(const Pipeline& pipeline) {
   if (pipeline.handle() == bound_) return;
@@ -80,33 +95,103 @@ void CommandRecorder::update(const Buffer& buffer, uint64_t offset,
                                 bytes.data());
 }
 
-void CommandRecorder::copy_to_image(const Buffer& from, uint64_t from_offset,
-                                    const ImageTarget& target) {
+void CommandRecorder::transition(const ForeignImage& image, const ForeignUse& from,
+                                 const ForeignUse& to) {
   VkImageMemoryBarrier barrier = {};
   barrier.sType = VK_STRUCTURE_TYPE_IMAGE_MEMORY_BARRIER;
-  barrier.image = target.image;
-  barrier.subresourceRange = {VK_IMAGE_ASPECT_COLOR_BIT, target.mip_level, 1, target.array_layer,
-                              1};
-  barrier.srcQueueFamilyIndex = barrier.dstQueueFamilyIndex = VK_QUEUE_FAMILY_IGNORED;
-  const auto transition = [&](const ImageTarget::State& old, const ImageTarget::State& next) {
-    barrier.srcAccessMask = old.accesses;
-    barrier.dstAccessMask = next.accesses;
-    barrier.oldLayout = old.layout;
-    barrier.newLayout = next.layout;
-    context_.fn.vkCmdPipelineBarrier(handle_, old.stages, next.stages, 0, 0, nullptr, 0, nullptr, 1,
-                                     &barrier);
+  barrier.srcAccessMask = from.accesses;
+  barrier.dstAccessMask = to.accesses;
+  barrier.oldLayout = from.layout;
+  barrier.newLayout = to.layout;
+  barrier.srcQueueFamilyIndex = from.family;
+  barrier.dstQueueFamilyIndex = to.family;
+  barrier.image = image.image;
+  barrier.subresourceRange = {VK_IMAGE_ASPECT_COLOR_BIT, image.mip_level, 1, image.array_layer, 1};
+  context_.fn.vkCmdPipelineBarrier(handle_, from.stages, to.stages, 0, 0, nullptr, 0, nullptr, 1,
+                                   &barrier);
+}
+
+void CommandRecorder::transition(const ForeignBuffer& buffer, const ForeignUse& from,
+                                 const ForeignUse& to) {
+  VkBufferMemoryBarrier barrier = {};
+  barrier.sType = VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER;
+  barrier.srcAccessMask = from.accesses;
+  barrier.dstAccessMask = to.accesses;
+  barrier.srcQueueFamilyIndex = from.family;
+  barrier.dstQueueFamilyIndex = to.family;
+  barrier.buffer = buffer.buffer;
+  barrier.offset = buffer.offset;
+  barrier.size = buffer.size;
+  context_.fn.vkCmdPipelineBarrier(handle_, from.stages, to.stages, 0, 0, nullptr, 1, &barrier, 0,
+                                   nullptr);
+}
+
+// A change of layout within one family, and before or behind it, where a use is another family's,
+// the half of a change of owners that is ours: without a change of layout.
+template <typename Foreign>
+void CommandRecorder::hand_over(const Foreign& foreign, const ForeignUse& from,
+                                const ForeignUse& to) {
+  const auto elsewhere = [&](const ForeignUse& use) {
+    return use.family != VK_QUEUE_FAMILY_IGNORED && use.family != family_;
   };
-  const ImageTarget::State copying{VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL,
-                                   VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT};
-  transition(target.before, copying);
-  VkBufferImageCopy region = {};
-  region.bufferOffset = from.offset() + from_offset;
-  region.imageSubresource = {VK_IMAGE_ASPECT_COLOR_BIT, target.mip_level, target.array_layer, 1};
-  region.imageOffset = target.offset;
-  region.imageExtent = {target.width, target.height, 1};
-  context_.fn.vkCmdCopyBufferToImage(handle_, from.handle(), target.image,
-                                     VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, 1, &region);
-  transition(copying, target.after);
+  ForeignUse ours = from, next = to;
+  ours.family = next.family = VK_QUEUE_FAMILY_IGNORED;
+  if (elsewhere(from)) {
+    ForeignUse owner = from, acquired = from;
+    owner.accesses = 0;
+    acquired.family = family_;
+    acquired.stages = ours.stages = VK_PIPELINE_STAGE_TRANSFER_BIT;
+    acquired.accesses = ours.accesses = VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+    transition(foreign, owner, acquired);
+  }
+  if (elsewhere(to)) {
+    next.stages = VK_PIPELINE_STAGE_TRANSFER_BIT;
+    next.accesses = VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+  }
+  transition(foreign, ours, next);
+  if (elsewhere(to)) {
+    ForeignUse owned = next, owner = to;
+    owned.family = family_;
+    owner.stages = VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT;
+    owner.accesses = 0;
+    transition(foreign, owned, owner);
+  }
+}
+
+void CommandRecorder::copy_to(const Buffer& from, uint64_t from_offset, const ForeignImage& to) {
+  const ForeignUse copying{VK_IMAGE_LAYOUT_TRANSFER_DST_OPTIMAL, VK_PIPELINE_STAGE_TRANSFER_BIT,
+                           VK_ACCESS_TRANSFER_WRITE_BIT};
+  hand_over(to, to.before, copying);
+  const VkBufferImageCopy region = image_copy(to, from.offset() + from_offset);
+  context_.fn.vkCmdCopyBufferToImage(handle_, from.handle(), to.image, copying.layout, 1, &region);
+  hand_over(to, copying, to.after);
+}
+
+void CommandRecorder::copy_from(const ForeignImage& from, const Buffer& to, uint64_t to_offset) {
+  const ForeignUse copying{VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL, VK_PIPELINE_STAGE_TRANSFER_BIT,
+                           VK_ACCESS_TRANSFER_READ_BIT};
+  hand_over(from, from.before, copying);
+  const VkBufferImageCopy region = image_copy(from, to.offset() + to_offset);
+  context_.fn.vkCmdCopyImageToBuffer(handle_, from.image, copying.layout, to.handle(), 1, &region);
+  hand_over(from, copying, from.after);
+}
+
+void CommandRecorder::copy_to(const Buffer& from, uint64_t from_offset, const ForeignBuffer& to) {
+  const ForeignUse copying{VK_IMAGE_LAYOUT_UNDEFINED, VK_PIPELINE_STAGE_TRANSFER_BIT,
+                           VK_ACCESS_TRANSFER_WRITE_BIT};
+  hand_over(to, to.before, copying);
+  const VkBufferCopy region = {from.offset() + from_offset, to.offset, to.size};
+  context_.fn.vkCmdCopyBuffer(handle_, from.handle(), to.buffer, 1, &region);
+  hand_over(to, copying, to.after);
+}
+
+void CommandRecorder::copy_from(const ForeignBuffer& from, const Buffer& to, uint64_t to_offset) {
+  const ForeignUse copying{VK_IMAGE_LAYOUT_UNDEFINED, VK_PIPELINE_STAGE_TRANSFER_BIT,
+                           VK_ACCESS_TRANSFER_READ_BIT};
+  hand_over(from, from.before, copying);
+  const VkBufferCopy region = {from.offset, to.offset() + to_offset, from.size};
+  context_.fn.vkCmdCopyBuffer(handle_, from.buffer, to.handle(), 1, &region);
+  hand_over(from, copying, from.after);
 }
 
 void CommandRecorder::set_priority(float priority) {

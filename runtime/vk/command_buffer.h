@@ -21,19 +21,31 @@ namespace ito::vk {
 class Device;
 class Timestamps;
 
-// A part of a colour image of the caller's, and the state that its subresource has before and gets
-// after a copy. It belongs to the queue family of the command buffer.
-struct ImageTarget {
+// What a caller does with an image or a buffer of its own before or after a copy, and the queue
+// family that owns it then; VK_QUEUE_FAMILY_IGNORED: that of the command buffer. Between another
+// family and this one ownership is acquired and released, whose other halves, with the same layout
+// before and after, are the caller's.
+struct ForeignUse {
+  VkImageLayout layout = VK_IMAGE_LAYOUT_UNDEFINED;
+  VkPipelineStageFlags stages = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
+  VkAccessFlags accesses = VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT;
+  uint32_t family = VK_QUEUE_FAMILY_IGNORED;
+};
+
+// A part of one subresource of a colour image of the caller's.
+struct ForeignImage {
   VkImage image = VK_NULL_HANDLE;
   uint32_t width = 0, height = 0;
   VkOffset3D offset = {0, 0, 0};
   uint32_t mip_level = 0, array_layer = 0;
-  struct State {
-    VkImageLayout layout = VK_IMAGE_LAYOUT_UNDEFINED;
-    VkPipelineStageFlags stages = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
-    VkAccessFlags accesses = VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT;
-  };
-  State before, after;
+  ForeignUse before, after;
+};
+
+// A range of a buffer of the caller's.
+struct ForeignBuffer {
+  VkBuffer buffer = VK_NULL_HANDLE;
+  uint64_t offset = 0, size = 0;
+  ForeignUse before, after;
 };
 
 class CommandRecorder {
@@ -59,9 +71,12 @@ class CommandRecorder {
   void fill(const Buffer& buffer, uint64_t offset, uint64_t size, uint32_t word);
   // Writes up to 65,536 bytes, a multiple of 4, that travel inside the command buffer.
   void update(const Buffer& buffer, uint64_t offset, std::span<const std::byte> bytes);
-  // Copies tightly packed pixels from a buffer into an image. Ordered behind transfers and compute
-  // work before; `target` says what the image is before and after.
-  void copy_to_image(const Buffer& from, uint64_t from_offset, const ImageTarget& target);
+  // Copies between a buffer of ours and memory of the caller's, pixels tightly packed. Of that
+  // memory the copy is ordered as its uses say; of ours it is not: put barriers.
+  void copy_to(const Buffer& from, uint64_t from_offset, const ForeignImage& to);
+  void copy_to(const Buffer& from, uint64_t from_offset, const ForeignBuffer& to);
+  void copy_from(const ForeignImage& from, const Buffer& to, uint64_t to_offset);
+  void copy_from(const ForeignBuffer& from, const Buffer& to, uint64_t to_offset);
   // Between the two, dispatches have the priority that the device's options ask for, where it can
   // be set; afterwards the normal one.
   void begin_priority();
@@ -78,8 +93,14 @@ class CommandRecorder {
   void set_priority(float priority);
   void memory_barrier(VkPipelineStageFlags from, VkAccessFlags writes, VkPipelineStageFlags to,
                       VkAccessFlags accesses);
+  // What happens to the caller's memory between two uses.
+  void transition(const ForeignImage& image, const ForeignUse& from, const ForeignUse& to);
+  void transition(const ForeignBuffer& buffer, const ForeignUse& from, const ForeignUse& to);
+  template <typename Foreign>
+  void hand_over(const Foreign& foreign, const ForeignUse& from, const ForeignUse& to);
 
   const Context& context_;
+  uint32_t family_;
   VkPipelineLayout layout_;
   VkCommandBuffer handle_;
   VkPipeline bound_ = VK_NULL_HANDLE;

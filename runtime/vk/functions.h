@@ -86,6 +86,7 @@ namespace ito::vk {
   X(vkCmdFillBuffer)               \
   X(vkCmdUpdateBuffer)             \
   X(vkCmdCopyBufferToImage)        \
+  X(vkCmdCopyImageToBuffer)        \
   X(vkCmdWriteTimestamp)           \
   X(vkCmdResetQueryPool)           \
   X(vkCmdCopyQueryPoolResults)     \

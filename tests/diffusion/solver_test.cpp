@@ -200,7 +200,8 @@ TEST(Solver, StartingLateEqualsTheTailOfTheLoop) {
 
 TEST(Solver, ForwardNoiseHasTheScheduledMoments) {
   const Shape shape{1, 50, 50, 1};
-  Externals externals{{"x", {shape, std::vector<double>(2500, 2.0)}},
+  Externals externals{{"picture", {shape, std::vector<double>(2500, 2.0)}},
+                      {"x", {shape, std::vector<double>(2500, 5.0)}},
                       {"key", {{2}, {1, 2}}},
                       {"image", {{1}, {9}}}};
   replay(forward_noise_program(shape, 0.6, 0.8), externals);
