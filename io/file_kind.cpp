@@ -161,6 +161,20 @@ FileKind kind_of_zip(std::string_view head, std::string_view name) {
   return arrays ? FileKind::kNpz : FileKind::kZip;
 }
 
+// UTF-8 (RFC 3629), of which the last character may be `cut` off.
+bool is_utf8_to(std::string_view text, bool cut) {
+  for (size_t i = 0; i < text.size();) {
+    const auto c = static_cast<unsigned char>(text[i++]);
+    if (c < 0x80) continue;
+    if (c < 0xc2 || c > 0xf4) return false;
+    for (int more = c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3; more > 0; --more, ++i) {
+      if (i == text.size()) return cut;
+      if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return false;
+    }
+  }
+  return true;
+}
+
 // Kinds that only a name tells.
 constexpr std::pair<std::string_view, FileKind> kEndings[] = {
     {".safetensors", FileKind::kSafetensors},
@@ -197,21 +211,12 @@ FileKind kind_of_bytes(std::string_view head, std::string_view name) {
 }
 
 bool is_text(std::string_view head) {
-  return is_utf8(head) && std::all_of(head.begin(), head.end(), [](unsigned char c) {
+  return is_utf8_to(head, true) && std::all_of(head.begin(), head.end(), [](unsigned char c) {
            return c >= 0x80 || std::isprint(c) != 0 || std::isspace(c) != 0;
          });
 }
 
-bool is_utf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto c = static_cast<unsigned char>(text[i++]);
-    if (c < 0x80) continue;
-    if (c < 0xc2 || c > 0xf4) return false;
-    for (int more = c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3; more > 0 && i < text.size(); --more, ++i)
-      if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return false;
-  }
-  return true;
-}
+bool is_utf8(std::string_view text) { return is_utf8_to(text, false); }
 
 bool is_picture(FileKind kind) {
   return kind == FileKind::kPng || kind == FileKind::kJpeg || kind == FileKind::kGif ||

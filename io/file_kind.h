@@ -60,9 +60,9 @@ inline constexpr uint64_t kFileKindBytes = 512;
 // called, for what bytes do not tell.
 FileKind kind_of_bytes(std::string_view head, std::string_view name = {});
 bool is_picture(FileKind kind);
-// Whether the first bytes of a file are printable characters.
+// Whether the first bytes of a file are printable characters, of which the last may be cut off.
 bool is_text(std::string_view head);
-// ASCII, or UTF-8 (RFC 3629), of which the last character may be cut off.
+// Whether a whole text is UTF-8 (RFC 3629), as ASCII is.
 bool is_utf8(std::string_view text);
 // Of files to be unpacked.
 bool is_archive(FileKind kind);

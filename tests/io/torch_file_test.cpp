@@ -201,6 +201,23 @@ TEST(TorchFile, OneDictionaryUnderTwoNamesIsReadUnderBoth) {
   EXPECT_TRUE(fails(read_torch_file(folder / "a.bin"), ErrorKind::kCorrupt, "again and again"));
 }
 
+// Names of one storage take no memory of their own while it is mapped.
+TEST(TorchFile, OneStorageMayHaveSeveralNames) {
+  TempFolder folder;
+  const std::string bytes(size_t{1} << 16, '\1');
+  std::string one = tensor("_rebuild_tensor_v2", storage("torch.FloatStorage", "0", 1 << 14));
+  const std::string two = "(I2\nt(I1\nt";
+  one.replace(one.find(two), two.size(), "(I16384\nt(I1\nt");
+  std::vector<std::pair<std::string, std::string>> entries;
+  for (const char* name : {"a", "b", "c", "d", "e", "f"}) entries.emplace_back(name, one);
+  ASSERT_TRUE(succeeds(write_zip(
+      folder / "a.bin", {{"a/data.pkl", dictionary(entries), ""}, {"a/data/0", "", bytes}})));
+  const auto file = read_torch_file(folder / "a.bin");
+  ASSERT_TRUE(succeeds(file));
+  EXPECT_EQ(file->tensors.size(), 6u);
+  EXPECT_EQ(file->tensors.at("f").bytes.size(), bytes.size());
+}
+
 TEST(Pickle, EveryProtocolReadsTheSame) {
   for (int protocol = 0; protocol <= 5; ++protocol) {
     const std::string bytes = bytes_of(data("plain" + std::to_string(protocol) + ".pkl"));
