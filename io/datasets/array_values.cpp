@@ -48,7 +48,8 @@ Result<HostTensor> images_last(HostTensor images, bool ours, int64_t labels, Ima
   const bool last = dims[3] >= 1 && dims[3] <= 4;
   const bool first = dims[1] == 1 || dims[1] == 3 || dims[1] == 4;
   if (!first || (last && !ours)) {
-    if (first && last && dims[1] * dims[2] * dims[3] > 1)
+    // Pictures one pixel wide are none that people have, but in a strip.
+    if (first && last && (dims[3] > 1 || is_side(dims[2])))
       data.facts.notes.push_back(fmt::format(
           "{} is read as [count,h,w,c], though it could be [count,c,h,w], which has to be "
           "transposed first",

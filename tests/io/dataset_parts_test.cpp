@@ -303,7 +303,7 @@ TEST(ArchiveParts, ThatAManifestListsAndThatAreMissingAreSaid) {
 
 TEST(ArrayParts, LabelsThatAreTextAreNamed) {
   TempFolder folder;
-  npy(folder / "images.npy", numbered(3, 10));
+  npy(folder / "images.npy", numbered(5, 10));
   put(folder / "labels.txt", "0\n1\n2\n");
   put(folder / "README.txt", "about");
   const auto data = open_dataset(folder.path(), Split::kTrain);

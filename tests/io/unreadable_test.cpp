@@ -80,15 +80,15 @@ TEST_F(Unreadable, PartsOfAModelAreErrors) {
   put(folder_ / "classes.json", "{}");
   lock(folder_ / "scheduler");
   lock(folder_ / "classes.json");
-  put(folder_ / "unet" / "config.json", "{}");
-  lock(folder_ / "unet");
+  put(folder_ / "n" / "unet" / "config.json", "{}");
+  lock(folder_ / "n" / "unet");
   const AsNobody nobody;
   EXPECT_TRUE(fails(read_scheduler_config(folder_.path()), ErrorKind::kIo,
                     "scheduler/scheduler_config.json: Permission denied"));
   EXPECT_TRUE(
       fails(read_class_names(folder_.path()), ErrorKind::kIo, "classes.json: Permission denied"));
   EXPECT_TRUE(
-      fails(read_diffusers(folder_.path()), ErrorKind::kIo, "unet/config.json: Permission denied"));
+      fails(read_diffusers(folder_ / "n"), ErrorKind::kIo, "unet/config.json: Permission denied"));
 }
 
 TEST_F(Unreadable, PartsOfADataSetAreErrors) {
