@@ -311,6 +311,7 @@ TEST_F(PortableEmbeddedPictures, WhatIsWrongWithAPictureIsSaid) {
   source.layout_before = source.layout_after = VK_IMAGE_LAYOUT_GENERAL;
   expect_error(ito_.record_image_source(job, commands, &source), "as numbers or bytes");
   submit(commands);
+  wait();
   ito_.destroy_job(job);
   ItoSampleInfo info = image_to_image(ITO_PIXEL_FORMAT_NONE);
   info.strength = 1.5;
