@@ -46,7 +46,7 @@ view() {
   local view=(xvfb-run -a -s "-screen 0 1280x800x24" "$launcher" "$program") run="$work/run" viewer
   local train=("$launcher" "$ito" train --data /usr/share/datasets/fashion-mnist --out "$run" --batch 4
     --channels 8 16 --validate 0 --checkpoint-every 2 --sample-every 2 --steps)
-  "$launcher" "$ito" view --help | grep -q '^ito view MODEL'
+  "$program" --help | grep -q '^ito view MODEL'
   sampled 8 >/dev/null
   ITO_VALIDATION=1 "${view[@]}" "$model" "${settings[@]}" --budget-us 20000 --do wait --do seed=8 --do look=2 \
     --do wait --do compare="$(sampled 8)" --do steps=3 --do wait --do steps=4 --do wait \
