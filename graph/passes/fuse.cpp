@@ -131,7 +131,7 @@ class Fuser {
     bool second = false;
     for (const auto& [id, same] : extra.loads) {
       if (stored_by(kernel, id)) {
-        if (!same) return false;
+        if (!same || contains(kernel.spread, id)) return false;
         bond = Bond::kDepends;
         second |= node(id).shape.numel() != outputs_of(kernel, false);
       } else if (kernel.loads.contains(id) && bond == Bond::kNone) {
