@@ -1,6 +1,7 @@
 #include "apps/command.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -50,7 +51,11 @@ void add_precision_option(CLI::App& app, DType& multiply) {
          with_choices(app.get_name() + " --precision",
                       names[0] + " where left out: what matrix products and convolutions multiply "
                                  "in; sums and all else are fp32"))
-      ->check(CLI::IsMember(names));
+      ->check([names](const std::string& name) {
+        if (std::find(names.begin(), names.end(), name) != names.end()) return std::string();
+        return fmt::format("there is no precision \"{}\", expected one of {}", name,
+                           fmt::join(names, ", "));
+      });
 }
 
 Result<std::unique_ptr<vk::Device>> open_and_announce(const DeviceChoice& choice,
