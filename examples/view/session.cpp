@@ -15,26 +15,6 @@ ItoApi table() {
   return ito;
 }
 
-// Images on the way, where the header knows of them; else the way is its end.
-template <typename Api>
-constexpr bool kPreviews = requires(Api api) {
-  api.record_preview;
-};
-
-template <typename Info>
-void ask_for_previews(Info& info) {
-  if constexpr (requires { info.preview; }) info.preview = VK_TRUE;
-}
-
-template <typename Api>
-ItoResult record_preview(const Api& ito, ItoJob job, VkCommandBuffer commands,
-                         const ItoImageTarget& target) {
-  if constexpr (kPreviews<Api>)
-    return ito.record_preview(job, commands, &target);
-  else
-    return ITO_ERROR_UNSUPPORTED;
-}
-
 void begin_commands(VkCommandBuffer commands) {
   VkCommandBufferBeginInfo begin = {};
   begin.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
@@ -197,7 +177,7 @@ Session::Opened Session::make(const Order& order) {
   info.steps = static_cast<uint32_t>(order.settings.steps);
   info.guidance_scale = order.settings.guidance;
   info.pixel_format = ITO_PIXEL_FORMAT_RGBA8;
-  ask_for_previews(info);
+  info.preview = VK_TRUE;
   if (ito_.get_model_properties(model_, &result.model_properties) < 0 ||
       ito_.create_sample_job(model_, &info, &result.job) < 0 ||
       ito_.get_job_properties(result.job, &result.properties) < 0) {
@@ -267,7 +247,7 @@ void Session::record(VkCommandBuffer commands, uint32_t budget_us) {
     record_into(commands, {recent_.image, slot * static_cast<int>(properties().width), 0}, false);
     return;
   }
-  if (kPreviews<ItoApi> && progress_.step > before) {
+  if (progress_.step > before) {
     record_into(commands, cell(step()), true);
     drawn_[progress_.step] = true;
   }
@@ -282,7 +262,7 @@ void Session::record_into(VkCommandBuffer commands, const Cell& cell, bool previ
   target.layout_before = target.layout_after = VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL;
   target.stages_before = target.stages_after = VK_PIPELINE_STAGE_TRANSFER_BIT;
   target.access_after = VK_ACCESS_TRANSFER_READ_BIT;
-  const ItoResult result = preview ? record_preview(ito_, current_.job, commands, target)
+  const ItoResult result = preview ? ito_.record_preview(current_.job, commands, &target)
                                    : ito_.record_image(current_.job, commands, &target);
   if (result < 0) error_ = ito_.last_error();
 }
