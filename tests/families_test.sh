@@ -66,6 +66,25 @@ class_of_kind() {
   esac
 }
 
+# holds LINE TEXT...: whether the line holds one of the texts. (Thousands of lines are looked at: a process for each
+# question would take a minute.)
+holds() {
+  local line=$1 text
+  shift
+  for text in "$@"; do [[ $line == *"$text"* ]] && return 0; done
+  return 1
+}
+
+# matches LINE PATTERN: what of the line the pattern matches, all of them, in the array `found`.
+matches() {
+  local rest=$1
+  found=()
+  while [[ $rest =~ $2 ]]; do
+    found+=("${BASH_REMATCH[0]}")
+    rest=${rest#*"${BASH_REMATCH[0]}"}
+  done
+}
+
 # Files where strings or constants are compared that name no family, and which ones.
 allowed_text() {
   local file=$1 line=$2
@@ -73,59 +92,87 @@ allowed_text() {
     # Options of U-Nets as config.json spells them, in the networks' own files; activations.
     nn/unet2d.cpp|nn/unet2d_blocks.cpp|nn/unet2d_condition.cpp|nn/ddgan.cpp|nn/layers.cpp|nn/mlp.cpp) return 0 ;;
     # Keys of options, to look up a range or another option; plans, workloads and columns of a report.
-    apps/sampler_options.cpp) grep -q 'key == "' <<<"$line" ;;
-    diffusion/score_samplers.cpp) grep -q 'key == "snr"' <<<"$line" ;;
-    apps/inspect.cpp) grep -q 'extension() == ".png"' <<<"$line" ;;
-    apps/bench.cpp|apps/bench_cases.cpp) grep -q 'row\["name"\]\|workload == "all"\|workload == kDataWorkload\|state_name::k' <<<"$line" ;;
+    apps/sampler_options.cpp) holds "$line" 'key == "' ;;
+    diffusion/score_samplers.cpp) holds "$line" 'key == "snr"' ;;
+    apps/inspect.cpp) holds "$line" 'extension() == ".png"' ;;
+    apps/bench.cpp|apps/bench_cases.cpp) holds "$line" 'row["name"]' 'workload == "all"' 'workload == kDataWorkload' 'state_name::k' ;;
     # Endings of files, splits of data sets, "all".
-    api/sample_files.cpp) grep -q 'ending == "\.' <<<"$line" ;;
-    api/sample_identity.cpp) grep -q 'kSoftware\] == kIto' <<<"$line" ;;
-    api/sample_manifest.cpp) grep -q 'version != kVersion' <<<"$line" ;;
-    api/conversion.cpp) grep -q 'extension() != "\.' <<<"$line" ;;
-    apps/sample.cpp) grep -q 'seed == kRandomSeed' <<<"$line" ;;
-    api/sample_run.cpp) grep -q 'classes != kAllClasses' <<<"$line" ;;
-    apps/evaluate.cpp) grep -q 'text == kAllSamplers\|part == "all"' <<<"$line" ;;
-    api/evaluation_run.cpp) grep -q 'part == "all"' <<<"$line" ;;
-    apps/interpolate.cpp|apps/report.cpp|apps/toy.cpp|apps/verify.cpp) grep -q 'extension() != "\.' <<<"$line" ;;
-    api/measured_images.cpp) grep -q 'part == "all"' <<<"$line" ;;
-    apps/rows.cpp) grep -q 'name == "all"' <<<"$line" ;;
-    diffusion/torch_rng.cpp) grep -q 'used_ == kWords' <<<"$line" ;;
+    api/sample_files.cpp) holds "$line" 'ending == ".' ;;
+    api/sample_identity.cpp) holds "$line" 'kSoftware] == kIto' ;;
+    api/sample_manifest.cpp) holds "$line" 'version != kVersion' ;;
+    api/conversion.cpp) holds "$line" 'extension() != ".' ;;
+    apps/sample.cpp) holds "$line" 'seed == kRandomSeed' ;;
+    api/sample_run.cpp) holds "$line" 'classes != kAllClasses' ;;
+    apps/evaluate.cpp) holds "$line" 'text == kAllSamplers' 'part == "all"' ;;
+    api/evaluation_run.cpp) holds "$line" 'part == "all"' ;;
+    apps/interpolate.cpp|apps/report.cpp|apps/toy.cpp|apps/verify.cpp) holds "$line" 'extension() != ".' ;;
+    api/measured_images.cpp) holds "$line" 'part == "all"' ;;
+    apps/rows.cpp) holds "$line" 'name == "all"' ;;
+    diffusion/torch_rng.cpp) holds "$line" 'used_ == kWords' ;;
     # What an option says when it is left alone.
-    api/training_options.cpp) grep -q 'kNoEnergy\|kAutomaticLadder' <<<"$line" ;;
-    api/objectives.cpp) grep -q 'kImpliedObjective' <<<"$line" ;;
-    nn/unet2d_training.cpp) grep -q 'kNoEnergy\|time_embedding_type == "' <<<"$line" ;;
+    api/training_options.cpp) holds "$line" 'kNoEnergy' 'kAutomaticLadder' ;;
+    api/objectives.cpp) holds "$line" 'kImpliedObjective' ;;
+    nn/unet2d_training.cpp) holds "$line" 'kNoEnergy' 'time_embedding_type == "' ;;
     # What earlier releases of diffusers wrote, in the class's own row.
-    io/scheduler_classes.cpp) grep -q 'c.algorithm_type == "dpmsolver"' <<<"$line" ;;
+    io/scheduler_classes.cpp) holds "$line" 'c.algorithm_type == "dpmsolver"' ;;
     # What a file's name says of its part; words of a file's format: columns of a table.
-    io/datasets/idx.cpp|io/datasets/summary.cpp|io/datasets/arrays.cpp) grep -q 'part [!=]= "' <<<"$line" ;;
-    io/datasets/picture_metadata.cpp) grep -q 'name == "label"' <<<"$line" ;;
+    io/datasets/idx.cpp|io/datasets/summary.cpp|io/datasets/arrays.cpp) holds "$line" 'part == "' 'part != "' ;;
+    io/datasets/picture_metadata.cpp) holds "$line" 'name == "label"' ;;
     *) return 1 ;;
   esac
 }
 
 # Whether one of the strings that the line compares is the name of a row.
 names_a_row() {
-  local word
-  while IFS= read -r word; do
+  local word found
+  matches "$1" '[=!]= *"[^"]*"|"[^"]*" *[=!]='
+  for word in "${found[@]}"; do
+    word=${word#*\"}; word=${word%%\"*}
     [ -n "$word" ] && [[ " $row_names " == *" $word "* ]] && return 0
-  done < <(grep -oE '[=!]= *"[^"]*"|"[^"]*" *[=!]=' <<<"$1" | grep -oE '"[^"]*"' | tr -d '"')
+  done
   return 1
+}
+
+# The own files of a type, which are asked for once.
+declare -A own
+is_own_file() {
+  if [ -z "${own[$2]+known}" ]; then
+    own[$2]=$(own_files "$2" | tr '\n' ' ')
+  fi
+  [[ " ${own[$2]} " == *" $1 "* ]]
+}
+
+# Types whose enumerators the line compares, and configurations that it asks for, each once, in `types`.
+types_of() {
+  local text name found
+  local enumerator='([A-Za-z_0-9]+::)+k[A-Z][A-Za-z0-9_]*'
+  types=()
+  matches "$1" "(case +|[=!<>]=? +)$enumerator|$enumerator *[=!<>]="
+  for text in "${found[@]}"; do
+    [[ $text =~ $enumerator ]]
+    name=${BASH_REMATCH[0]%::k*}
+    name=${name#ito::}
+    [[ " ${types[*]-} " == *" $name "* ]] || types+=("$name")
+  done
+  matches "$1" '(config_as|any_cast)<(const )?[A-Z][A-Za-z0-9]*Config[ &*]*>'
+  for text in "${found[@]}"; do
+    [[ $text =~ [A-Z][A-Za-z0-9]*Config ]]
+    types+=("${BASH_REMATCH[0]}")
+  done
 }
 
 # Reads lines "file:number:code" and prints those that the tables do not know; counts the others.
 scan() {
-  local inside=0 outside=0 file rest line types type asked='(config_as|any_cast)<(const )?[A-Z][A-Za-z0-9]*Config[ &*]*>'
+  local inside=0 outside=0 file rest line type types compared='[=!]= *("|k[A-Z])|"[a-z_+-]*" *[=!]= '
   while IFS= read -r hit; do
     file=${hit%%:*}; rest=${hit#*:}; line=${rest#*:}
     line=${line%%//*}
-    types=$(grep -oE '(case +|[=!<>]=? +)([A-Za-z_0-9]+::)+k[A-Z][A-Za-z0-9_]*|([A-Za-z_0-9]+::)+k[A-Z][A-Za-z0-9_]* *([=!<>]=)' <<<"$line" |
-      grep -oE '([A-Za-z_0-9]+::)+k[A-Z]' | sed -E 's/::k[A-Z]$//; s/^ito:://' | sort -u)
-    types+=" $(grep -oE "$asked" <<<"$line" | grep -oE '[A-Z][A-Za-z0-9]*Config')"
-    for type in $types; do
+    types_of "$line"
+    for type in "${types[@]}"; do
       case $type in [a-z]*) continue ;; esac  # a namespace of names of tensors
       [ "$type" = Kind ] && type=$(class_of_kind "$file" "$line")
-      if grep -qE "(^|[[:space:]])$type([[:space:]]|$)" <<<"$not_families"; then continue; fi
-      if grep -qE "(^| )$file( |$)" <<<"$(own_files "$type")"; then
+      [[ $not_families == *[[:space:]]"$type"[[:space:]]* ]] && continue
+      if is_own_file "$file" "$type"; then
         inside=$((inside + 1))
       elif allowed_text "$file" "$line"; then
         continue
@@ -136,7 +183,7 @@ scan() {
     case $file in
       base/*|io/*) names_a_row "$line" || continue ;;
     esac
-    if grep -qE '[=!]= *("|k[A-Z])|"[a-z_+-]*" *[=!]= ' <<<"$line"; then
+    if [[ $line =~ $compared ]]; then
       allowed_text "$file" "$line" || { outside=$((outside + 1)); echo "$hit"; }
     fi
   done
