@@ -10,6 +10,15 @@
 
 namespace ito {
 
+namespace {
+
+// kRise * pow(kFall, 199) = 1.
+constexpr double kRise = 1.5, kFall = 0.997965;
+
+}  // namespace
+
+double SlicePace::allowance() const { return std::max(4 * distance_, rare_); }
+
 void SlicePace::add(double measured_ms, double estimated_ms) {
   const double ratio = measured_ms / std::max(estimated_ms, 1e-3);
   if (count_++ == 0) {
@@ -17,6 +26,7 @@ void SlicePace::add(double measured_ms, double estimated_ms) {
     distance_ = ratio / 4;
     return;
   }
+  rare_ = ratio > bound() ? kRise * allowance() : rare_ * kFall;
   distance_ += (std::abs(ratio - mean_) - distance_) / 16;
   mean_ += (ratio - mean_) / 8;
 }

@@ -37,6 +37,26 @@ TEST(SlicePace, BoundsNearlyAllSlicesOfOneSpread) {
   EXPECT_LT(beyond, kSlices / 100);
 }
 
+// One slice in 20 takes three times as long, as where something else wants the same processors: four
+// distances are less than that.
+TEST(SlicePace, BoundsNearlyAllSlicesAlsoWhereSomeTakeMuchLonger) {
+  SlicePace pace;
+  uint32_t random = 1;
+  int beyond = 0, late = 0;
+  constexpr int kSlices = 20000;
+  for (int i = 0; i < kSlices; ++i) {
+    random = random * 1664525u + 1013904223u;
+    const double draw = (random >> 8) / double{1 << 24};
+    const double ratio = draw < 0.05 ? 3.0 : 0.9 + 0.2 * draw;
+    late += ratio > 2;
+    beyond += i > 50 && ratio > pace.bound();
+    pace.add(ratio, 1.0);
+  }
+  EXPECT_GT(late, kSlices / 25);
+  EXPECT_LT(beyond, kSlices / 100);
+  EXPECT_LT(pace.bound(), 5) << "not far beyond what the rare ones take";
+}
+
 class SliceClockTest : public VulkanTest {};
 
 TEST_F(SliceClockTest, MeasuresWhatWasExecutedAndPassesOverWhatWasDropped) {
