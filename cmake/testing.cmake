@@ -23,8 +23,9 @@ unset(wide_default)
 #                 [COST SECONDS] [LABEL...]):
 #   TARGET.I                  on the current lavapipe, in shards: all but ELSEWHERE, which names tests that
 #                             have entries of their own
-#   TARGET_wide.I             (WIDE) the tests that depend on the vectors' width, with 512-bit ones; of
-#                             these only WIDE_SAMPLE, and a line that says so, where the processor has none
+#   TARGET_wide.I             (WIDE) the tests that depend on the vectors' width, with 512-bit ones, without the
+#                             validation layers, to which width makes no difference; of these only
+#                             WIDE_SAMPLE, and a line that says so, where the processor has none
 #   TARGET_swiftshader        \ label `portability`: the tests that FILTER names (by default the
 #   TARGET_system_lavapipe    / suites called *Portable*), on two other implementations
 # ITO_VALIDATION=1 in ctest's environment runs them under the validation layers. A child that such a
@@ -47,10 +48,12 @@ function(ito_vulkan_test target)
   ito_sharded_test(${target} COST ${ARG_COST} LABELS ${labels}
     COMMAND ${scripts}/with-lavapipe $<TARGET_FILE:${target}> --gtest_filter=*${without})
   if(ARG_WIDE AND ITO_WIDE_TESTS STREQUAL "all")
-    ito_sharded_test(${target}_wide COST ${ARG_COST} LABELS ${labels} ENVIRONMENT LP_NATIVE_VECTOR_WIDTH=512
+    ito_sharded_test(${target}_wide COST ${ARG_COST} LABELS ${labels}
+      ENVIRONMENT LP_NATIVE_VECTOR_WIDTH=512 ITO_VALIDATION=0
       COMMAND ${scripts}/with-lavapipe $<TARGET_FILE:${target}> --gtest_filter=${ARG_WIDE})
   elseif(ARG_WIDE)
-    ito_sharded_test(${target}_wide COST ${ARG_COST} LABELS ${labels} ENVIRONMENT LP_NATIVE_VECTOR_WIDTH=512
+    ito_sharded_test(${target}_wide COST ${ARG_COST} LABELS ${labels}
+      ENVIRONMENT LP_NATIVE_VECTOR_WIDTH=512 ITO_VALIDATION=0
       COMMAND ${scripts}/lib/sample-of-tests "${ARG_WIDE}" "${ARG_WIDE_SAMPLE}"
               "without AVX-512 a sample runs with 512-bit vectors"
               ${scripts}/with-lavapipe $<TARGET_FILE:${target}>)
