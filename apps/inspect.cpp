@@ -42,15 +42,34 @@ struct InspectCommand {
   bool json = false;
 };
 
-// Of --plan.
+// Of --plan. A plan is made of a model folder, of options that say a network, or (null) not so.
 struct PlanRow {
   Name name;
-  bool of_model;  // made of a model folder, else of options
-  // `model`: of one that is made of a model folder, else null.
-  Result<Plan> (*make)(const InspectCommand& c, const Model* model, const DeviceCaps& caps);
+  Result<Plan> (*of_model)(const InspectCommand& c, const Model& model, const DeviceCaps& caps);
+  Result<Plan> (*of_options)(const InspectCommand& c, const DeviceCaps& caps);
   std::string_view options;  // that not all plans look at
 };
 std::span<const PlanRow> plan_rows();
+
+// Options that say a network; a model folder says its own.
+constexpr std::string_view kNetworkOptions[] = {
+    "--network", "--channels",   "--layers-per-block", "--norm-groups", "--dropout",
+    "--energy",  "--accumulate", "--image-channels",   "--num-classes"};
+
+Status check_source(const InspectCommand& c, const PlanRow& plan) {
+  if (c.path.empty()) {
+    if (plan.of_options != nullptr) return {};
+    return invalid_argument("--plan {} needs a model folder", c.plan);
+  }
+  if (plan.of_model == nullptr)
+    return invalid_argument("--plan {} is made from options, not from {}", c.plan, c.path);
+  for (const std::string_view option : kNetworkOptions) {
+    if (c.app->count(std::string(option)) > 0)
+      return invalid_argument("{} is of a plan made from options; {} says its own network", option,
+                              c.path);
+  }
+  return {};
+}
 
 Status check(InspectCommand& c) {
   if (!c.list.empty()) return {};
@@ -63,10 +82,7 @@ Status check(InspectCommand& c) {
   c.sampling.batch = c.training.batch;
   if (!c.plan.empty()) {
     ITO_ASSIGN(const PlanRow* plan, row_called(plan_rows(), c.plan, "--plan"));
-    if (plan->of_model && c.path.empty())
-      return invalid_argument("--plan {} needs a model folder", c.plan);
-    if (!plan->of_model && !c.path.empty())
-      return invalid_argument("--plan {} is made from options, not from {}", c.plan, c.path);
+    ITO_TRY(check_source(c, *plan));
     if (c.app->count("--precision") > 0 && plan->options.find("precision") == std::string::npos)
       return invalid_argument("--precision has no meaning for --plan {}", c.plan);
   }
@@ -168,41 +184,55 @@ Status inspect_file(const InspectCommand& c) {
   return {};
 }
 
-Result<Plan> train_plan(const InspectCommand& c, const Model*, const DeviceCaps& caps) {
+Result<TrainingTask> task_of_options(const InspectCommand& c) {
   ImageDataset shape_only;  // a task needs no more of its data than this
   shape_only.h = shape_only.w = c.image_size;
   shape_only.c = c.image_channels;
   if (c.classes > 0) shape_only.labels = std::vector<int32_t>{c.classes - 1};
   TrainingOptions training = c.training;
   training.precision = precision_name(c.sampling.multiply);
-  ITO_ASSIGN(const TrainingTask task, make_task(training, shape_only));
+  return make_task(training, shape_only);
+}
+
+Result<Plan> train_plan(const InspectCommand& c, const DeviceCaps& caps) {
+  ITO_ASSIGN(const TrainingTask task, task_of_options(c));
   ITO_ASSIGN(const Network network, task.network.for_device(caps));
   if (c.training.accumulate > 1)
     return compile(accumulate_program(network.set(), task.loss, task.step), caps);
   return compile(train_step_program(network.set(), task.loss, task.step), caps);
 }
 
-Result<Plan> sample_plan(const InspectCommand& c, const Model* model, const DeviceCaps& caps) {
-  return sampling_plan(model->network, model->scheduler, c.sampling, caps);
+Result<Plan> sample_plan(const InspectCommand& c, const Model& model, const DeviceCaps& caps) {
+  return sampling_plan(model.network, model.scheduler, c.sampling, caps);
 }
 
-Result<Plan> network_plan(const InspectCommand& c, const Model* model, const DeviceCaps& caps) {
-  const Signature& signature = model->network.signature();
+// Of what a training by these options would write.
+Result<Plan> sample_plan_of_options(const InspectCommand& c, const DeviceCaps& caps) {
+  ITO_ASSIGN(const TrainingTask task, task_of_options(c));
+  return sampling_plan(task.network, task.objective.scheduler, c.sampling, caps);
+}
+
+Result<Plan> network_plan(const InspectCommand& c, const Model& model, const DeviceCaps& caps) {
+  const Signature& signature = model.network.signature();
   const int size = c.app->count("--image-size") > 0 || !signature.sample_size
                        ? c.image_size
                        : (*signature.sample_size)[0];
-  return forward_plan(model->network, {c.training.batch, size, size, signature.in_channels},
+  return forward_plan(model.network, {c.training.batch, size, size, signature.in_channels},
                       kPlannedContext, c.gradients, caps, c.sampling.multiply);
 }
 
 constexpr PlanRow kPlans[] = {
     {{"train", "a training step, of the options", "", ""},
-     false,
+     nullptr,
      train_plan,
      "network channels layers-per-block norm-groups dropout energy accumulate image-size "
      "image-channels num-classes precision"},
-    {{"sample", "a step of a sampler on a model", "", ""}, true, sample_plan, "sampler precision"},
-    {{"forward", "a model's network", "", ""}, true, network_plan, "image-size grad precision"}};
+    {{"sample", "a step of a sampler, on a model or on what the options would train", "", ""},
+     sample_plan,
+     sample_plan_of_options,
+     "network channels layers-per-block norm-groups dropout energy image-size image-channels "
+     "num-classes sampler precision"},
+    {{"forward", "a model's network", "", ""}, network_plan, nullptr, "image-size grad precision"}};
 
 std::span<const PlanRow> plan_rows() { return kPlans; }
 
@@ -227,12 +257,13 @@ Status run(const InspectCommand& c) {
   options.allowed.pipeline_reports = of_driver;
   ITO_ASSIGN(const PlanRow* row, row_called(plan_rows(), c.plan, "--plan"));
   std::optional<Model> model;
-  if (row->of_model) {
+  if (!c.path.empty()) {
     ITO_ASSIGN(model, open_model(c.path, c.variant));
   }
   ITO_ASSIGN(auto device,
              open_and_announce(c.device, fmt::format("the plan of {}", c.plan), options));
-  ITO_ASSIGN(const Plan plan, row->make(c, model ? &*model : nullptr, device->caps()));
+  ITO_ASSIGN(const Plan plan,
+             model ? row->of_model(c, *model, device->caps()) : row->of_options(c, device->caps()));
   if (!of_driver) {
     fmt::print("{}", c.json ? dump_json(plan_json(plan)) : plan_text(plan));
     return {};

@@ -30,7 +30,6 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 sys.path.insert(0, os.path.join(HERE, "peers"))
 import compare  # noqa: E402
-import memory  # noqa: E402
 
 # Of google/ddpm-cifar10-32.
 CIFAR = ("--channels 128,256,256,256 --layers-per-block 2 --norm-groups 32 --image-size 32 "
@@ -91,25 +90,9 @@ def middle(values):
     return statistics.median(values) if values else None
 
 
-def shaped_model(launch, folder):
-    """A model folder of that shape after one step of training: plans of sampling want one."""
-    images = os.path.join(folder, "images.npy")
-    memory.write_images(images, 300)
-    subprocess.run([*launch, "train", "--data", images, "--out", os.path.join(folder, "run"), "--channels",
-                    "128,256,256,256", "--layers-per-block", "2", "--norm-groups", "32", "--batch", "1", "--steps",
-                    "1", "--sample-every", "0"], check=True, capture_output=True, cwd=ROOT)
-    return os.path.join(folder, "run")
-
-
-def compiler_bars(launch, ito, progress):
-    with tempfile.TemporaryDirectory() as folder:
-        progress("a model of ddpm_cifar10's shape")
-        return compiler_bars_of(shaped_model(launch, folder), ito, progress)
-
-
-def compiler_bars_of(model, ito, progress):
+def compiler_bars(ito, progress):
     plans = {"training": ["--plan", "train", "--batch", "16", *CIFAR],
-             "sampling": ["--plan", "sample", "--batch", "16", model],
+             "sampling": ["--plan", "sample", "--batch", "16", *CIFAR],
              "fp16 training": ["--plan", "train", "--batch", "16", *CIFAR, "--precision", "fp16"]}
     reports = {}
     for name, plan in plans.items():
@@ -249,7 +232,7 @@ def main():
     started = datetime.datetime.now(datetime.timezone.utc)
     bars = []
     if "compilers" in options.groups:
-        bars += compiler_bars(launch, options.ito, progress)
+        bars += compiler_bars(options.ito, progress)
     if "speed" in options.groups:
         bars += speed_bars(launch, python, options.rounds, progress)
     if "memory" in options.groups:

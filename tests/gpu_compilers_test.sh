@@ -15,11 +15,14 @@ wanted=("$@")
 [ "${#wanted[@]}" -gt 0 ] || wanted=(amd-navi21 amd-navi31 amd-gfx1201 intel-dg2 intel-bmg nvidia-134 nvidia-172)
 mapfile -t offered < <("$root/scripts/with-gpu-compiler" --prepare)
 
-# Shapes: the default training; that of google/ddpm-cifar10-32, trained and sampled from.
+# Shapes: the default training; that of google/ddpm-cifar10-32, trained and sampled from; a conditional U-Net's gradients.
 cifar=(--channels 128,256,256,256 --layers-per-block 2 --norm-groups 32 --image-size 32 --image-channels 3)
 plans=(
   "default-train --plan train --batch 32"
   "cifar10-train --plan train --batch 16 ${cifar[*]}"
+  "cifar10-train-fp16 --plan train --batch 16 ${cifar[*]} --precision fp16"
+  "cifar10-sample --plan sample --batch 16 ${cifar[*]}"
+  "conditional-gradients --plan forward --grad --batch 2 $root/tests/golden/unet/cond_guidance_embedding"
   "fashion-mnist-sample --plan sample --batch 16 $root/models/fashion-mnist"
   "fashion-mnist-ve-sample --plan sample --batch 16 $root/models/fashion-mnist-ve --sampler em"
   "fashion-mnist-fp16 --plan sample --batch 16 $root/models/fashion-mnist --precision fp16"
@@ -29,7 +32,7 @@ plans=(
 # (RADV of Mesa 25.0 has none for RDNA 4, NVK 25.0 none at all. On Intel a load brings a part of a fragment only:
 # docs/decisions/0012-multiplying-in-16-bits.md.)
 # Dispatches of a plan, at most.
-declare -A most_dispatches=([cifar10-train]=500)
+declare -A most_dispatches=([cifar10-train]=500 [cifar10-sample]=250)
 declare -A matrix_bar=([amd-navi31]=0.35 [intel-dg2]=0.15 [intel-bmg]=0.25)
 
 # report: the numbers of a line, from the JSON on standard input; kernels that spill go to standard error.

@@ -165,6 +165,13 @@ TEST(InspectPlan, OfAModelsStepAndEvaluation) {
   const std::string model = (scratch / "model").string();
   const Json step = inspect_json({"inspect", model, "--plan", "sample", "--batch", "3"});
   expect_sums(step);
+  const Json of_options =
+      inspect_json({"inspect", "--plan", "sample", "--channels", "8", "--image-size", "8"});
+  expect_sums(of_options);
+  const Outcome both = run_ito({"inspect", model, "--plan", "sample", "--channels", "8"});
+  EXPECT_EQ(both.code, 2);
+  EXPECT_NE(both.err.find("--channels is of a plan made from options"), std::string::npos)
+      << both.err;
   const Json forward = inspect_json({"inspect", model, "--plan", "forward", "--batch", "3"});
   expect_sums(forward);
   const Json gradients =
