@@ -18,7 +18,7 @@ fi
 # One file at a time, where the build takes several.
 commands=build/lint/clang
 mkdir -p "$commands"
-cmake --preset release -B build/lint -DITO_UNITY=OFF -DITO_BUILD_TESTS=OFF >/dev/null
+cmake --preset release -B build/lint -DITO_UNITY=OFF -DITO_TESTS=OFF >/dev/null
 sed -E 's/ -Winvalid-pch| -fpch-preprocess| -include [^ "]*cmake_pch\.hxx| -Wno-(array-bounds|restrict|stringop-[a-z]+|maybe-uninitialized)//g; s/ -Wconversion/ -Wconversion -Wno-sign-conversion/g' \
   build/lint/compile_commands.json >"$commands/compile_commands.json"
 printf '%s\0' "${files[@]}" |
