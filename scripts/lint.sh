@@ -11,7 +11,7 @@ cd "$ITO_ROOT"
 files=("$@")
 if [ "${#files[@]}" -eq 0 ]; then
   files=(base/*.cpp graph/passes/*.cpp
-    io/{append_file,compress,file,file_kind,file_lock,host_tensor,image,json,jsonl,npy,pickle,png,safetensors,tar,torch_file,weights,zip}.cpp
+    io/{append_file,compress,file,file_kind,file_lock,host_tensor,image,json,jsonl,npy,pack_file,pickle,png,safetensors,tar,torch_file,weights,zip}.cpp
     io/pictures/*.cpp statistics/*.cpp)
 fi
 # clang reads neither g++'s precompiled headers nor its names of warnings; the includes of each file do.
