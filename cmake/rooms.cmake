@@ -29,12 +29,19 @@ add_custom_command(
   DEPENDS ${shader_library} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
   VERBATIM)
 target_sources(ito_graph PRIVATE ${PROJECT_BINARY_DIR}/glsl_files.cpp)
+# The compiler of kernels, or what says that there is none, is chosen where all is linked, by the property
+# ITO_WITHOUT_COMPILER of who links: libraries with and without one are made of the same objects.
+ito_room(ito_vk runtime/vk EXCLUDE "/(glsl|without)_compiler.cpp" PUBLIC ito_base ito::vulkan_headers
+  PRIVATE ${CMAKE_DL_LIBS})
+add_library(ito_without_compiler STATIC ${PROJECT_SOURCE_DIR}/runtime/vk/without_compiler.cpp)
+target_link_libraries(ito_without_compiler PRIVATE ito_base ito::vulkan_headers)
 if(ITO_COMPILER)
-  ito_room(ito_vk runtime/vk EXCLUDE "/without_compiler.cpp" PUBLIC ito_base ito::vulkan_headers
-    PRIVATE ito::glslang ito::spirv_tools ${CMAKE_DL_LIBS})
+  add_library(ito_glsl STATIC ${PROJECT_SOURCE_DIR}/runtime/vk/glsl_compiler.cpp)
+  target_link_libraries(ito_glsl PRIVATE ito_base ito::vulkan_headers ito::glslang ito::spirv_tools)
+  target_link_libraries(ito_vk PRIVATE
+    $<IF:$<BOOL:$<TARGET_PROPERTY:ITO_WITHOUT_COMPILER>>,ito_without_compiler,ito_glsl>)
 else()
-  ito_room(ito_vk runtime/vk EXCLUDE "/glsl_compiler.cpp" PUBLIC ito_base ito::vulkan_headers
-    PRIVATE ${CMAKE_DL_LIBS})
+  target_link_libraries(ito_vk PRIVATE ito_without_compiler)
 endif()
 ito_room(ito_runtime runtime EXCLUDE "/runtime/vk/" PUBLIC ito_vk ito_graph)
 ito_room(ito_nn nn PUBLIC ito_graph)
@@ -72,7 +79,9 @@ foreach(room io plots api ${studies_room} embed)
 endforeach()
 # No room has an implicit conversion that may lose something. For g++, whose judgement of them is even.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  foreach(room base graph vk runtime nn diffusion io plots statistics api ${studies_room} embed)
-    target_compile_options(ito_${room} PRIVATE -Wconversion)
+  foreach(room base graph vk glsl without_compiler runtime nn diffusion io plots statistics api studies embed)
+    if(TARGET ito_${room})
+      target_compile_options(ito_${room} PRIVATE -Wconversion)
+    endif()
   endforeach()
 endif()

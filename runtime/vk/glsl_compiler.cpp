@@ -122,6 +122,8 @@ void register_cheap_passes(spvtools::Optimizer& optimizer) {
 void start_glsl_compiler() { glslang::InitializeProcess(); }
 void stop_glsl_compiler() { glslang::FinalizeProcess(); }
 
+bool can_compile() { return true; }
+
 std::string toolchain_version() {
   const glslang::Version version = glslang::GetVersion();
   return fmt::format("glslang {}.{}.{}, {}", version.major, version.minor, version.patch,

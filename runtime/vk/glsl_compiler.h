@@ -1,6 +1,6 @@
-// What the compilers of kernels need around them in a process. compile_glsl, optimise_spirv and
-// toolchain_version (shader_compiler.h) are theirs: of glslang and SPIRV-Tools in
-// glsl_compiler.cpp, and in a library without them (ITO_COMPILER=OFF) in without_compiler.cpp.
+// What the compilers of kernels need around them in a process. can_compile, compile_glsl,
+// optimise_spirv and toolchain_version (shader_compiler.h) are theirs: of glslang and SPIRV-Tools
+// in glsl_compiler.cpp, and in a library without them (ITO_COMPILER=OFF) in without_compiler.cpp.
 #pragma once
 
 namespace ito::vk {

@@ -21,10 +21,15 @@ std::string_view recipe_name(SpirvRecipe recipe) {
 
 }  // namespace
 
-ShaderCompiler::ShaderCompiler(const Context& context, const std::string& cache_dir)
+SpirvRecipe recipe_for(const DeviceCaps& caps) {
+  return caps.is_cpu ? SpirvRecipe::kNone : SpirvRecipe::kCheap;
+}
+
+ShaderCompiler::ShaderCompiler(const Context& context, const std::string& cache_dir, Packs packs)
     : context_(context),
-      cache_(cache_dir.empty() ? "" : cache_dir + "/shaders"),
-      recipe_(context.caps.is_cpu ? SpirvRecipe::kNone : SpirvRecipe::kCheap) {
+      packs_(std::move(packs)),
+      cache_(cache_dir.empty() || !can_compile() ? "" : cache_dir + "/shaders"),
+      recipe_(recipe_for(context.caps)) {
   start_glsl_compiler();
   version_ = toolchain_version();
 }
@@ -40,8 +45,19 @@ std::string ShaderCompiler::cache_path(std::string_view glsl) const {
   return cache_.path(key(glsl));
 }
 
+bool ShaderCompiler::is_packed(std::string_view glsl) const {
+  return find_kernel(packs_, kernel_key(glsl)) != nullptr;
+}
+
 Result<Spirv> ShaderCompiler::compile(std::string_view name, std::string_view glsl) const {
   constexpr uint32_t kSpirvMagic = 0x07230203;
+  if (!packs_.empty()) {
+    if (const PackedKernel* kernel = find_kernel(packs_, kernel_key(glsl))) {
+      ++context_.counters.packed_kernels;
+      return kernel->spirv;
+    }
+  }
+  if (!can_compile()) return compile_glsl(name, glsl);  // whose error says so
   const CacheKey cache_key = key(glsl);
   if (auto data = cache_.load(cache_key); data && data->size() % sizeof(uint32_t) == 0) {
     Spirv spirv(data->size() / sizeof(uint32_t));
