@@ -29,10 +29,19 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options(-Wno-maybe-uninitialized)
 endif()
 
+# A library without a compiler of kernels is for programs that count bytes: it is made small, and the linker leaves out
+# what it does not need of each file. 3 MB at most (tests/embed/size_test.sh).
+if(NOT ITO_COMPILER)
+  set(CMAKE_CXX_FLAGS_RELEASE "-Os -DNDEBUG")
+  add_compile_options(-ffunction-sections -fdata-sections)
+endif()
+
 # What runs for milliseconds between two replays takes no time; optimising it further would only lengthen
 # the build. For a target, and for all targets of a folder's scope.
 function(ito_compile_target_quickly target)
-  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+  if(ITO_COMPILER)
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+  endif()
 endfunction()
 macro(ito_compile_quickly)
   set(CMAKE_CXX_FLAGS_RELEASE "-O1 -DNDEBUG")

@@ -17,7 +17,7 @@ set(statistics "statistics/;base/")
 set(api "api/;plots/;statistics/;nn/;diffusion/;io/;runtime/;graph/;base/")
 set(studies "studies/;api/;plots/;nn/;diffusion/;runtime/;graph/;base/")
 set(embed "embed/;include/ito/;api/;diffusion/;io/;runtime/;base/")
-set(apps "apps/;studies/;api/;plots/;statistics/;nn/;diffusion/;io/;runtime/;graph/;base/")
+set(apps "apps/;embed/;studies/;api/;plots/;statistics/;nn/;diffusion/;io/;runtime/;graph/;base/")
 
 set(rooms base graph runtime_vk runtime nn diffusion io plots statistics api studies embed apps)
 set(all_rooms "base|graph|runtime|nn|diffusion|io|plots|statistics|api|studies|embed|include|apps|tests|bench")
