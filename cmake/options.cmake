@@ -1,5 +1,6 @@
 # What is built. Whoever has Ito as a part of a project of their own (add_subdirectory) gets the library alone:
 # no program, no tests, no rules for installing, no warning that is an error, nothing fetched from the network.
+option(ITO_SHARED "Build the shared library; ito::ito is the static one where not" ON)
 option(ITO_COMPILER "Compile kernels at run time: glslang and SPIRV-Tools are part of the library" ON)
 option(ITO_APPS "Build the program ito" ${PROJECT_IS_TOP_LEVEL})
 option(ITO_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})

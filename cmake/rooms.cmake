@@ -17,7 +17,14 @@ function(ito_room name)
   ito_compile_together(${name})
 endfunction()
 
-ito_room(ito_base base PUBLIC fmt::fmt)
+if(WIN32)
+  ito_room(ito_base base EXCLUDE "/platform_posix.cpp" PUBLIC fmt::fmt PRIVATE ${CMAKE_DL_LIBS})
+else()
+  ito_room(ito_base base EXCLUDE "/platform_windows.cpp" PUBLIC fmt::fmt PRIVATE ${CMAKE_DL_LIBS})
+endif()
+# Their headers have macros of all kinds.
+set_source_files_properties(${PROJECT_SOURCE_DIR}/base/platform_posix.cpp
+  ${PROJECT_SOURCE_DIR}/base/platform_windows.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 ito_room(ito_graph graph PUBLIC ito_base)
 # Shader functions travel inside the binary.
 file(GLOB shader_library CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/shaders/lib/*.glsl)
@@ -31,8 +38,7 @@ add_custom_command(
 target_sources(ito_graph PRIVATE ${PROJECT_BINARY_DIR}/glsl_files.cpp)
 # The compiler of kernels, or what says that there is none, is chosen where all is linked, by the property
 # ITO_WITHOUT_COMPILER of who links: libraries with and without one are made of the same objects.
-ito_room(ito_vk runtime/vk EXCLUDE "/(glsl|without)_compiler.cpp" PUBLIC ito_base ito::vulkan_headers
-  PRIVATE ${CMAKE_DL_LIBS})
+ito_room(ito_vk runtime/vk EXCLUDE "/(glsl|without)_compiler.cpp" PUBLIC ito_base ito::vulkan_headers)
 add_library(ito_without_compiler STATIC ${PROJECT_SOURCE_DIR}/runtime/vk/without_compiler.cpp)
 target_link_libraries(ito_without_compiler PRIVATE ito_base ito::vulkan_headers)
 if(ITO_COMPILER)

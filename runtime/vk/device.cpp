@@ -151,6 +151,12 @@ Result<std::unique_ptr<Device>> Device::create(const DeviceOptions& options) {
     queue_info.pNext = &global;
     chain.extensions.push_back(global_priority);
   }
+  // A device that has it must be asked for it (VUID-VkDeviceCreateInfo-pProperties-04451). Of the
+  // features that it takes away none is used: they are of blending, events, image views, samplers,
+  // stencils, tessellation and vertices.
+  constexpr const char* kPortabilitySubset = "VK_KHR_portability_subset";
+  if (has_extension(context.instance_fn, choice.device, kPortabilitySubset))
+    chain.extensions.push_back(kPortabilitySubset);
   VkDeviceCreateInfo info = {};
   info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
   info.pNext = &chain.features;
