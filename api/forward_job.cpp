@@ -14,6 +14,35 @@ namespace ito {
 Result<std::unique_ptr<ForwardJob>> ForwardJob::create(vk::Device& device, const Network& network,
                                                        const DeviceWeights& weights,
                                                        const ForwardJobOptions& options) {
+  std::unique_ptr<ForwardJob> job(new ForwardJob);
+  job->weights_change_ = options.weights_change;
+  PlannedPrograms programs(device, options.origin);
+  ITO_ASSIGN(const Parts parts, planned(programs, network, options));
+  ITO_TRY(programs.make_kernels());
+  ITO_ASSIGN(job->network_, programs.executor(parts.network));
+  Executor& executor = *job->network_;
+  ITO_TRY(weights.bind(executor));
+  for (const PlannedInput& input : parts.inputs) ITO_TRY(job->add_input(programs, input, executor));
+  const ClassInput& classes = network.signature().classes;
+  if (classes.classes() > 0)
+    ITO_TRY(job->add_classes(JobInputKind::kClasses, executor, forward_input::kConditioning.classes,
+                             classes.classes()));
+  ITO_ASSIGN(job->result_, executor.tensor(kForwardOutput));
+  ITO_TRY(job->add_result(device, job->result_));
+  ITO_TRY(job->warm_up(executor));
+  job->add_units(executor);
+  return job;
+}
+
+Result<std::vector<Plan>> ForwardJob::plans(const DeviceCaps& caps, const Network& network,
+                                            const ForwardJobOptions& options) {
+  PlannedPrograms programs(caps);
+  ITO_TRY(planned(programs, network, options));
+  return programs.take_plans();
+}
+
+Result<ForwardJob::Parts> ForwardJob::planned(PlannedPrograms& programs, const Network& network,
+                                              const ForwardJobOptions& options) {
   const Signature& signature = network.signature();
   const auto size = signature.sample_size;
   if (network.autoencoder() != nullptr)
@@ -27,12 +56,9 @@ Result<std::unique_ptr<ForwardJob>> ForwardJob::create(vk::Device& device, const
   const int64_t h = options.height > 0 ? options.height : (*size)[0];
   const int64_t w = options.width > 0 ? options.width : (*size)[1];
   ITO_TRY(network.check_size(h, w));
-  std::unique_ptr<ForwardJob> job(new ForwardJob);
-  job->weights_change_ = options.weights_change;
   ITO_ASSIGN(Plan plan, forward_plan(network, {options.batch, h, w, signature.in_channels},
-                                     options.context, false, device.caps(), options.multiply));
-  PlannedPrograms programs(device);
-  const size_t place = programs.add(std::move(plan));
+                                     options.context, false, programs.caps(), options.multiply));
+  Parts parts{.network = programs.add(std::move(plan)), .inputs = {}};
   const ConditioningNames& names = forward_input::kConditioning;
   const ClassInput& classes = signature.classes;
   const struct {
@@ -45,23 +71,11 @@ Result<std::unique_ptr<ForwardJob>> ForwardJob::create(vk::Device& device, const
                  {JobInputKind::kContext, names.context, signature.context > 0},
                  {JobInputKind::kGuidance, names.guidance, signature.guidance > 0},
                  {JobInputKind::kLatent, names.latent, signature.latent > 0}};
-  std::vector<PlannedInput> inputs;
   for (const auto& [kind, name, told] : numbers) {
     if (!told) continue;
-    ITO_ASSIGN(inputs.emplace_back(), planned_input(programs, kind, place, name));
+    ITO_ASSIGN(parts.inputs.emplace_back(), planned_input(programs, kind, parts.network, name));
   }
-  ITO_TRY(programs.make_kernels());
-  ITO_ASSIGN(job->network_, programs.executor(place));
-  Executor& executor = *job->network_;
-  ITO_TRY(weights.bind(executor));
-  for (const PlannedInput& input : inputs) ITO_TRY(job->add_input(programs, input, executor));
-  if (classes.classes() > 0)
-    ITO_TRY(job->add_classes(JobInputKind::kClasses, executor, names.classes, classes.classes()));
-  ITO_ASSIGN(job->result_, executor.tensor(kForwardOutput));
-  ITO_TRY(job->add_result(device, job->result_));
-  ITO_TRY(job->warm_up(executor));
-  job->add_units(executor);
-  return job;
+  return parts;
 }
 
 Status ForwardJob::begin() {

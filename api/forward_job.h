@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "api/device_weights.h"
 #include "api/job.h"
@@ -17,6 +18,7 @@ struct ForwardJobOptions {
   int64_t context = 0;            // states of a context, where the network attends to one
   DType multiply = DType::kF32;   // as Program::multiply
   bool weights_change = false;    // others may write them between runs
+  KernelOrigin origin = {};       // for errors
 };
 
 class ForwardJob : public Job {
@@ -29,6 +31,9 @@ class ForwardJob : public Job {
   static Result<std::unique_ptr<ForwardJob>> create(vk::Device& device, const Network& network,
                                                     const DeviceWeights& weights,
                                                     const ForwardJobOptions& options);
+  // The plans of such a job on a device of these capabilities. Errors: the same.
+  static Result<std::vector<Plan>> plans(const DeviceCaps& caps, const Network& network,
+                                         const ForwardJobOptions& options);
 
   // Evaluates what the inputs hold, anew.
   Status begin();
@@ -38,7 +43,14 @@ class ForwardJob : public Job {
   Status check() override;
 
  private:
+  // The network's plan, and what it is given.
+  struct Parts {
+    size_t network = 0;
+    std::vector<PlannedInput> inputs;
+  };
   ForwardJob() = default;
+  static Result<Parts> planned(PlannedPrograms& programs, const Network& network,
+                               const ForwardJobOptions& options);
 
   std::unique_ptr<Executor> network_;
   bool weights_change_ = false;

@@ -2,14 +2,13 @@
 
 #include <utility>
 
-#include "base/error.h"
+#include "base/check.h"
 #include "graph/compile.h"
-#include "runtime/prewarm.h"
 
 namespace ito {
 
 Result<size_t> PlannedPrograms::add(const Program& program) {
-  ITO_ASSIGN(Plan plan, compile(program, device_.caps()));
+  ITO_ASSIGN(Plan plan, compile(program, caps_));
   return add(std::move(plan));
 }
 
@@ -19,14 +18,15 @@ size_t PlannedPrograms::add(Plan plan) {
 }
 
 Status PlannedPrograms::make_kernels() {
+  CHECK(device_ != nullptr, "kernels are made on a device");
   std::vector<const Plan*> all;
   for (const Plan& plan : plans_) all.push_back(&plan);
-  ITO_ASSIGN(kernels_, ito::make_kernels(device_, all));
+  ITO_ASSIGN(kernels_, ito::make_kernels(*device_, all, origin_));
   return {};
 }
 
 Result<std::unique_ptr<Executor>> PlannedPrograms::executor(size_t place) {
-  return Executor::create(device_, std::move(plans_[place]));
+  return Executor::create(*device_, std::move(plans_[place]));
 }
 
 }  // namespace ito

@@ -62,17 +62,8 @@ Result<std::unique_ptr<SamplingJob>> SamplingJob::create(vk::Device& device, con
                                                          const SamplingJobOptions& job_options) {
   std::unique_ptr<SamplingJob> job(new SamplingJob);
   job->weights_change_ = job_options.weights_change;
-  ITO_ASSIGN(const Network on_device, network.for_device(device.caps()));
-  SampleOptions options = resolved(given, on_device, scheduler);
-  options.previews = job_options.preview;
-  SampleControl control;
-  CHECK(options.control == nullptr, "a job has a control of its own");
-  if (job_options.inpaint) ITO_TRY(take_inpainting(on_device, options, control));
-  ITO_ASSIGN(job->loop_, sampling_loop(on_device, scheduler, options));
-  const SamplingLoop& loop = job->loop_;
-  ITO_TRY(check_for_jobs(options, loop));
-  PlannedPrograms programs(device);
-  ITO_ASSIGN(const Parts parts, job->planned_parts(programs, options, job_options));
+  PlannedPrograms programs(device, job_options.origin);
+  ITO_ASSIGN(const Parts parts, job->planned(programs, network, scheduler, given, job_options));
   ITO_TRY(programs.make_kernels());
   ITO_ASSIGN(job->start_, programs.executor(parts.start));
   ITO_ASSIGN(job->step_, programs.executor(parts.step));
@@ -80,10 +71,35 @@ Result<std::unique_ptr<SamplingJob>> SamplingJob::create(vk::Device& device, con
   ITO_TRY(job->add_pixels(programs, parts));
   for (const DeviceTensor* tensor : {&job->result_, &job->pixels_, &job->divergence_})
     if (tensor->valid()) ITO_TRY(job->add_result(device, *tensor));
-  const auto images = static_cast<size_t>(loop.shape[0]);
+  const auto images = static_cast<size_t>(job->batch());
   job->seed_values_.resize(images);
   job->label_values_.resize(images);
   return job;
+}
+
+Result<std::vector<Plan>> SamplingJob::plans(const DeviceCaps& caps, const Network& network,
+                                             const SchedulerConfig& scheduler,
+                                             const SampleOptions& options,
+                                             const SamplingJobOptions& job_options) {
+  PlannedPrograms programs(caps);
+  SamplingJob job;
+  ITO_TRY(job.planned(programs, network, scheduler, options, job_options));
+  return programs.take_plans();
+}
+
+Result<SamplingJob::Parts> SamplingJob::planned(PlannedPrograms& programs, const Network& network,
+                                                const SchedulerConfig& scheduler,
+                                                const SampleOptions& given,
+                                                const SamplingJobOptions& job_options) {
+  ITO_ASSIGN(const Network on_device, network.for_device(programs.caps()));
+  SampleOptions options = resolved(given, on_device, scheduler);
+  options.previews = job_options.preview;
+  SampleControl control;
+  CHECK(options.control == nullptr, "a job has a control of its own");
+  if (job_options.inpaint) ITO_TRY(take_inpainting(on_device, options, control));
+  ITO_ASSIGN(loop_, sampling_loop(on_device, scheduler, options));
+  ITO_TRY(check_for_jobs(options, loop_));
+  return planned_parts(programs, options, job_options);
 }
 
 Result<SamplingJob::Parts> SamplingJob::planned_parts(PlannedPrograms& programs,

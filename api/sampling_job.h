@@ -26,6 +26,7 @@ struct SamplingJobOptions {
   std::optional<PixelFormat> pictures;  // of kInitial and kKnown; nothing: numbers in [-1, 1]
   std::optional<PixelFormat> mask;      // of kMask; nothing: 1 is known, 0 to be filled
   bool weights_change = false;          // others may write them between runs
+  KernelOrigin origin = {};             // for errors
 };
 
 class SamplingJob : public Job {
@@ -41,6 +42,11 @@ class SamplingJob : public Job {
                                                      const DeviceWeights& weights,
                                                      const SampleOptions& options,
                                                      const SamplingJobOptions& job_options);
+  // The plans of such a job on a device of these capabilities. Errors: the same.
+  static Result<std::vector<Plan>> plans(const DeviceCaps& caps, const Network& network,
+                                         const SchedulerConfig& scheduler,
+                                         const SampleOptions& options,
+                                         const SamplingJobOptions& job_options);
 
   // Starts over with these images, batch() of them; forgets what was not recorded. Commands that
   // were recorded must have been submitted or dropped before others are. Errors: another number of
@@ -68,6 +74,10 @@ class SamplingJob : public Job {
     std::optional<PlannedInput> initial, known, where;
   };
   SamplingJob() = default;
+  // Chooses the loop and plans all programs.
+  Result<Parts> planned(PlannedPrograms& programs, const Network& network,
+                        const SchedulerConfig& scheduler, const SampleOptions& options,
+                        const SamplingJobOptions& job_options);
   Result<Parts> planned_parts(PlannedPrograms& programs, const SampleOptions& options,
                               const SamplingJobOptions& job_options) const;
   void record_start(vk::CommandRecorder& recorder) override;

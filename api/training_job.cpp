@@ -46,6 +46,10 @@ Status check_all_is_told(const TrainingOptions& options) {
 
 Result<std::unique_ptr<TrainingJob>> TrainingJob::create(vk::Device& device,
                                                          const TrainingJobOptions& given) {
+  if (!vk::can_compile())
+    return unsupported(
+        "a training compiles its kernels, and this library has no compiler (it was built with "
+        "-DITO_COMPILER=OFF); `ito pack` makes packs for sampling and evaluations");
   std::unique_ptr<TrainingJob> job(new TrainingJob);
   TrainingOptions options = given.training;
   const InitialModel* initial = given.initial.get();
@@ -61,7 +65,7 @@ Result<std::unique_ptr<TrainingJob>> TrainingJob::create(vk::Device& device,
   job->initial_ = given.initial;
   job->classes_ = ito::class_names(data);
   PlannedPrograms planned(device);
-  ITO_ASSIGN(job->programs_, TrainingPrograms::planned(planned, *job->task_, options.seed));
+  ITO_ASSIGN(job->programs_, TrainingPrograms::planned(device, planned, *job->task_, options.seed));
   TrainingPrograms& programs = *job->programs_;
   const Shape& batch = job->task_->batch_shape;
   const Shape pictures{batch[0], data.h, data.w, data.c};

@@ -46,16 +46,16 @@ Result<std::unique_ptr<TrainingPrograms>> TrainingPrograms::create(vk::Device& d
                                                                    const TrainingTask& task,
                                                                    uint64_t seed) {
   PlannedPrograms programs(device);
-  ITO_ASSIGN(auto self, planned(programs, task, seed));
+  ITO_ASSIGN(auto self, planned(device, programs, task, seed));
   ITO_TRY(programs.make_kernels());
   ITO_TRY(self->make_executors(programs));
   return self;
 }
 
-Result<std::unique_ptr<TrainingPrograms>> TrainingPrograms::planned(PlannedPrograms& programs,
+Result<std::unique_ptr<TrainingPrograms>> TrainingPrograms::planned(vk::Device& device,
+                                                                    PlannedPrograms& programs,
                                                                     const TrainingTask& task,
                                                                     uint64_t seed) {
-  vk::Device& device = programs.device();
   std::unique_ptr<TrainingPrograms> self(new TrainingPrograms(device, task.step, seed));
   ITO_ASSIGN(self->network_, task.network.for_device(device.caps()));
   const ParameterSet& set = self->network_.set();

@@ -50,7 +50,8 @@ class TrainingPrograms {
   static Result<std::unique_ptr<TrainingPrograms>> create(vk::Device& device,
                                                           const TrainingTask& task, uint64_t seed);
   // The same in two parts, around PlannedPrograms::make_kernels: first they are among `programs`.
-  static Result<std::unique_ptr<TrainingPrograms>> planned(PlannedPrograms& programs,
+  static Result<std::unique_ptr<TrainingPrograms>> planned(vk::Device& device,
+                                                           PlannedPrograms& programs,
                                                            const TrainingTask& task, uint64_t seed);
   Status make_executors(PlannedPrograms& programs);
   // Where batch() is among them.

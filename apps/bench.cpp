@@ -1,7 +1,5 @@
 // ito bench: how fast kernels and training steps are here, beside what the device can do at most.
 #include <fmt/format.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -17,6 +15,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/philox.h"
+#include "base/platform.h"
 #include "graph/compile.h"
 #include "io/json.h"
 #include "nn/train_step.h"
@@ -46,11 +45,7 @@ struct BenchCommand {
 };
 
 // Processor time of this thread: what the host works, not what it waits.
-double thread_ms() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) / 1e6;
-}
+double thread_ms() { return platform::thread_seconds() * 1e3; }
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -58,11 +53,7 @@ double median(std::vector<double> values) {
 }
 
 // Processor time of all threads: on CPU drivers, what a kernel costs however busy the machine is.
-double process_ms() {
-  timespec time{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) / 1e6;
-}
+double process_ms() { return platform::process_seconds() * 1e3; }
 
 // A case made runnable, and what was measured of it.
 struct Running {
@@ -117,7 +108,8 @@ Result<std::unique_ptr<Executor>> start(vk::Device& device, const BenchCase& ben
 class ScratchCache {
  public:
   ScratchCache()
-      : path_(std::filesystem::temp_directory_path() / fmt::format("ito-bench-{}", getpid())) {}
+      : path_(std::filesystem::temp_directory_path() /
+              fmt::format("ito-bench-{}", platform::process_number())) {}
   ~ScratchCache() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);

@@ -1,7 +1,6 @@
 #include "apps/bench_data.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
@@ -13,6 +12,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/philox.h"
+#include "base/platform.h"
 #include "io/png.h"
 
 namespace ito::apps {
@@ -25,7 +25,8 @@ constexpr int kSteps = 40, kWarmUp = 5;
 
 // A folder of this process, removed at the end.
 struct Folder {
-  Path path = std::filesystem::temp_directory_path() / fmt::format("ito-bench-data-{}", getpid());
+  Path path = std::filesystem::temp_directory_path() /
+              fmt::format("ito-bench-data-{}", platform::process_number());
   ~Folder() {
     std::error_code ignored;
     std::filesystem::remove_all(path, ignored);

@@ -2,16 +2,15 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
-#include <csignal>
 #include <cstdio>
 
 #include "api/device.h"
 #include "apps/rows.h"
 #include "base/error.h"
+#include "base/platform.h"
 #include "base/precision.h"
 
 namespace ito::apps {
@@ -20,10 +19,7 @@ namespace {
 // A signal handler can reach nothing but a global.
 std::atomic<bool> g_stop{false};
 
-void on_signal(int number) {
-  g_stop = true;
-  std::signal(number, SIG_DFL);
-}
+void on_interruption(int) { g_stop = true; }
 
 constexpr size_t kMaxSeeds = 100'000'000;
 
@@ -90,12 +86,12 @@ Status check_choices(const CLI::App& app, const std::vector<std::string>& comman
 void print_note(const std::string& text) { fmt::print(stderr, "note: {}\n", text); }
 
 const std::atomic<bool>& stop_requested() {
-  std::signal(SIGINT, on_signal);
-  std::signal(SIGTERM, on_signal);
+  platform::on_interruption(on_interruption);
   return g_stop;
 }
 
-ProgressLine::ProgressLine() : terminal_(isatty(STDERR_FILENO) != 0), last_(Clock::now()) {}
+ProgressLine::ProgressLine()
+    : terminal_(platform::error_output_is_terminal()), last_(Clock::now()) {}
 
 ProgressLine::~ProgressLine() { finish(); }
 

@@ -41,6 +41,7 @@ Command add_forward_command(CLI::App& root);
 Command add_likelihood_command(CLI::App& root);
 Command add_evaluate_command(CLI::App& root);
 Command add_inspect_command(CLI::App& root);
+Command add_pack_command(CLI::App& root);
 Command add_bench_command(CLI::App& root);
 Command add_toy_command(CLI::App& root);
 Command add_verify_command(CLI::App& root);

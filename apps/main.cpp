@@ -46,11 +46,12 @@ int main(int argc, char** argv) {
       "  ito sample --model run --sampler ddim --steps 50 --seeds 0-63 --out samples.png\n"
       "`ito COMMAND --help` explains each command.");
   const std::vector<Command> commands = {
-      add_devices_command(root), add_train_command(root),      add_report_command(root),
-      add_sample_command(root),  add_merge_command(root),      add_interpolate_command(root),
-      add_forward_command(root), add_likelihood_command(root), add_evaluate_command(root),
-      add_inspect_command(root), add_convert_command(root),    add_bench_command(root),
-      add_toy_command(root),     add_verify_command(root),     add_view_command(root, argv[0])};
+      add_devices_command(root),      add_train_command(root),      add_report_command(root),
+      add_sample_command(root),       add_merge_command(root),      add_interpolate_command(root),
+      add_forward_command(root),      add_likelihood_command(root), add_evaluate_command(root),
+      add_inspect_command(root),      add_convert_command(root),    add_pack_command(root),
+      add_bench_command(root),        add_toy_command(root),        add_verify_command(root),
+      add_view_command(root, argv[0])};
   const auto is_named = [&](const Command& command) { return command.app->get_name() == argv[1]; };
   if (argc > 1 && argv[1][0] != '-' && std::none_of(commands.begin(), commands.end(), is_named)) {
     fmt::print(stderr, "ito: there is no command '{}'; see `ito --help`\n", argv[1]);

@@ -12,6 +12,7 @@
 #include "api/sample_stores.h"
 #include "api/training_rows.h"
 #include "apps/choices.h"
+#include "base/device_forms.h"
 #include "base/error.h"
 #include "base/name_list.h"
 #include "base/name_pattern.h"
@@ -179,6 +180,9 @@ constexpr Kind kKinds[] = {
      "train --optimizer",
      rows<optimizer_rows>},
     {{"decays", "falls of the learning rate", "", ""}, "train --lr-decay", rows<decay_rows>},
+    {{"device-forms", "devices that kernels are packed for ahead of time", "", ""},
+     "pack --form",
+     rows<device_form_rows>},
     {{"precisions", "what products multiply in", "", ""},
      "train --precision, sample --precision, forward --precision, inspect --precision",
      rows<precision_rows>},

@@ -1,9 +1,7 @@
 // ito view: starts ito-view (examples/view), which is built where a window can be: a program of its
 // own, so that this one needs neither windows nor what draws in them.
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -11,6 +9,7 @@
 
 #include "apps/command.h"
 #include "base/error.h"
+#include "base/platform.h"
 #include "io/file.h"
 
 namespace ito::apps {
@@ -60,14 +59,11 @@ Status become_viewer(const Path& program, const std::vector<std::string>& argume
   if (const char* launcher = std::getenv("ITO_LAUNCHER")) words.emplace_back(launcher);
   words.push_back(viewer_beside(program));
   words.insert(words.end(), arguments.begin(), arguments.end());
-  std::vector<char*> pointers;
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
-  execvp(pointers[0], pointers.data());
+  const int error = platform::become_program(words);
   return not_found(
       "cannot start {}: {}; it is built with -DITO_EXAMPLES=ON where libvulkan-dev, libglfw3-dev, "
       "libimgui-dev and libstb-dev are installed",
-      words.front(), std::strerror(errno));
+      words.front(), std::strerror(error));
 }
 
 }  // namespace

@@ -1,14 +1,20 @@
 # Third-party targets. The system's packages, or a Vulkan SDK (VULKAN_SDK), are used where they are
 # new enough; third_party/fetch.sh supplies pinned ones into the user's cache folder where not
-# (docs/decisions/0001-toolchain.md). Defines ito::vulkan_headers, ito::glslang, ito::spirv_tools and
-# ito::stb and ito::pictures, and finds fmt, nlohmann_json, CLI11, ZLIB, Threads and, for the tests, GTest.
+# (docs/decisions/0001-toolchain.md), unless ITO_FETCH is off. Defines ito::vulkan_headers, ito::stb,
+# ito::pictures and, for ITO_COMPILER, ito::glslang and ito::spirv_tools; finds fmt, nlohmann_json, ZLIB,
+# Threads, for the program CLI11 and for the tests GTest.
 # The Vulkan loader is not linked: runtime/vk opens it at run time, or is given one by its host.
 
 set(ITO_VULKAN_HEADERS_VERSION 1.4.309) # VK_NV_cooperative_matrix2 and VK_KHR_cooperative_matrix
 set(ITO_GLSLANG_VERSION 15.1)           # GL_KHR_cooperative_matrix, GL_NV_cooperative_matrix2
 
-# ito_fetch(NAME RESULT): the folder into which third_party/fetch.sh has put NAME.
-function(ito_fetch name result)
+# ito_fetch(NAME VERSION WHERE RESULT): the folder into which third_party/fetch.sh has put NAME. Where it may not
+# be asked, an error says that VERSION is needed and WHERE to name it.
+function(ito_fetch name version where result)
+  if(NOT ITO_FETCH)
+    message(FATAL_ERROR "Ito needs ${name} ${version} or newer, and there is none: name it by ${where} or by the "
+      "environment's VULKAN_SDK, or let Ito fetch it by -DITO_FETCH=ON")
+  endif()
   execute_process(
     COMMAND ${CMAKE_COMMAND} -E env CXX=${CMAKE_CXX_COMPILER} ${PROJECT_SOURCE_DIR}/third_party/fetch.sh ${name}
     OUTPUT_VARIABLE folder OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE status)
@@ -43,7 +49,7 @@ ito_vulkan_headers_version("${ITO_SYSTEM_VULKAN_INCLUDE}" version)
 if(version VERSION_GREATER_EQUAL ITO_VULKAN_HEADERS_VERSION)
   set(include ${ITO_SYSTEM_VULKAN_INCLUDE})
 else()
-  ito_fetch(vulkan-headers folder)
+  ito_fetch(vulkan-headers ${ITO_VULKAN_HEADERS_VERSION} -DITO_SYSTEM_VULKAN_INCLUDE=<folder> folder)
   set(include ${folder}/include)
   ito_vulkan_headers_version(${include} version)
 endif()
@@ -53,33 +59,35 @@ target_include_directories(ito::vulkan_headers INTERFACE ${include})
 target_compile_definitions(ito::vulkan_headers INTERFACE VK_NO_PROTOTYPES=)
 
 find_package(Threads REQUIRED)
-# Its package accepts a request for its own major version only.
-foreach(version ${ITO_GLSLANG_VERSION} 16)
-  find_package(glslang ${version} CONFIG QUIET)
-  if(glslang_FOUND)
-    break()
+if(ITO_COMPILER)
+  # Its package accepts a request for its own major version only.
+  foreach(version ${ITO_GLSLANG_VERSION} 16)
+    find_package(glslang ${version} CONFIG QUIET)
+    if(glslang_FOUND)
+      break()
+    endif()
+  endforeach()
+  if(NOT glslang_FOUND)
+    ito_fetch(glslang ${ITO_GLSLANG_VERSION} -Dglslang_DIR=<folder> folder)
+    find_package(glslang ${ITO_GLSLANG_VERSION} CONFIG REQUIRED PATHS ${folder} NO_DEFAULT_PATH)
   endif()
-endforeach()
-if(NOT glslang_FOUND)
-  ito_fetch(glslang folder)
-  find_package(glslang ${ITO_GLSLANG_VERSION} CONFIG REQUIRED PATHS ${folder} NO_DEFAULT_PATH)
-endif()
-message(STATUS "glslang ${glslang_VERSION}: ${glslang_DIR}")
-add_library(ito::glslang INTERFACE IMPORTED)
-target_link_libraries(ito::glslang INTERFACE glslang::glslang glslang::glslang-default-resource-limits)
-if(TARGET glslang::SPIRV)
-  target_link_libraries(ito::glslang INTERFACE glslang::SPIRV)
-endif()
+  message(STATUS "glslang ${glslang_VERSION}: ${glslang_DIR}")
+  add_library(ito::glslang INTERFACE IMPORTED)
+  target_link_libraries(ito::glslang INTERFACE glslang::glslang glslang::glslang-default-resource-limits)
+  if(TARGET glslang::SPIRV)
+    target_link_libraries(ito::glslang INTERFACE glslang::SPIRV)
+  endif()
 
-find_package(SPIRV-Tools CONFIG REQUIRED)
-find_package(SPIRV-Tools-opt CONFIG REQUIRED)
-message(STATUS "SPIRV-Tools: ${SPIRV-Tools_DIR}")
-add_library(ito::spirv_tools INTERFACE IMPORTED)
-target_link_libraries(ito::spirv_tools INTERFACE SPIRV-Tools-opt)
-if(TARGET SPIRV-Tools-static)
-  target_link_libraries(ito::spirv_tools INTERFACE SPIRV-Tools-static)
-else()
-  target_link_libraries(ito::spirv_tools INTERFACE SPIRV-Tools)
+  find_package(SPIRV-Tools CONFIG REQUIRED)
+  find_package(SPIRV-Tools-opt CONFIG REQUIRED)
+  message(STATUS "SPIRV-Tools: ${SPIRV-Tools_DIR}")
+  add_library(ito::spirv_tools INTERFACE IMPORTED)
+  target_link_libraries(ito::spirv_tools INTERFACE SPIRV-Tools-opt)
+  if(TARGET SPIRV-Tools-static)
+    target_link_libraries(ito::spirv_tools INTERFACE SPIRV-Tools-static)
+  else()
+    target_link_libraries(ito::spirv_tools INTERFACE SPIRV-Tools)
+  endif()
 endif()
 
 find_path(ITO_STB_INCLUDE stb_image_write.h PATH_SUFFIXES stb REQUIRED)
@@ -103,8 +111,10 @@ target_link_libraries(ito::pictures INTERFACE PNG::PNG JPEG::JPEG TIFF::TIFF GIF
 
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
-find_package(CLI11 REQUIRED)
 find_package(ZLIB REQUIRED)
-if(ITO_BUILD_TESTS)
+if(ITO_APPS)
+  find_package(CLI11 REQUIRED)
+endif()
+if(ITO_TESTS)
   find_package(GTest REQUIRED)
 endif()

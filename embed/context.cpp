@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "embed/objects.h"
 #include "embed/structures.h"
+#include "io/pack_file.h"
 #include "runtime/vk/instance.h"
 
 namespace ito::embed {
@@ -28,7 +29,32 @@ vk::RunJobs run_jobs_of(const ItoContextInfo& info) {
   };
 }
 
-void take_common(const ItoContextInfo& info, vk::CommonOptions& options) {
+constexpr size_t kMostPacks = 64;  // more are a chain that bites its tail
+
+// What hangs behind ItoContextInfo.
+Result<Packs> read_packs(const void* next) {
+  Packs packs;
+  while (next != nullptr) {
+    if (packs.size() == kMostPacks)
+      return invalid_argument("ItoContextInfo: more than {} structures follow by next", kMostPacks);
+    ITO_ASSIGN(const ItoPackInfo info,
+               read_structure(static_cast<const ItoPackInfo*>(next), ITO_STRUCTURE_TYPE_PACK_INFO,
+                              "ItoPackInfo (behind ItoContextInfo)", &next));
+    if ((info.path == nullptr) == (info.data == nullptr))
+      return invalid_argument("ItoPackInfo: give either path or data");
+    const auto read = [&]() -> Result<KernelPack> {
+      if (info.path != nullptr) return read_pack(info.path);
+      return parse_pack({static_cast<const char*>(info.data), static_cast<size_t>(info.bytes)},
+                        "ItoPackInfo: data");
+    };
+    ITO_ASSIGN(KernelPack pack, read());
+    packs.push_back(std::make_shared<const KernelPack>(std::move(pack)));
+  }
+  return packs;
+}
+
+void take_common(const ItoContextInfo& info, const Packs& packs, vk::CommonOptions& options) {
+  options.packs = packs;
   options.log = [log = info.log, user = info.user](LogLevel level, std::string_view text) {
     if (log != nullptr)
       log(user, static_cast<ItoLogLevel>(static_cast<int>(level)), std::string(text).c_str());
@@ -45,7 +71,7 @@ void take_common(const ItoContextInfo& info, vk::CommonOptions& options) {
   options.occupancy_priority = info.occupancy_priority;
 }
 
-Result<std::unique_ptr<vk::Device>> wrapped_device(const ItoContextInfo& info) {
+Result<std::unique_ptr<vk::Device>> wrapped_device(const ItoContextInfo& info, const Packs& packs) {
   ITO_ASSIGN(const ItoHostDevice host,
              read_structure(info.host, ITO_STRUCTURE_TYPE_HOST_DEVICE, "ItoHostDevice"));
   if (!(info.occupancy_priority >= 0 && info.occupancy_priority <= 1))
@@ -59,7 +85,7 @@ Result<std::unique_ptr<vk::Device>> wrapped_device(const ItoContextInfo& info) {
   if ((host.lock_queue == nullptr) != (host.unlock_queue == nullptr))
     return invalid_argument("ItoHostDevice: lock_queue and unlock_queue belong together");
   vk::WrapOptions options;
-  take_common(info, options);
+  take_common(info, packs, options);
   options.instance = host.instance;
   options.physical_device = host.physical_device;
   options.device = host.device;
@@ -79,9 +105,9 @@ Result<std::unique_ptr<vk::Device>> wrapped_device(const ItoContextInfo& info) {
   return vk::Device::wrap(options);
 }
 
-Result<std::unique_ptr<vk::Device>> own_device(const ItoContextInfo& info) {
+Result<std::unique_ptr<vk::Device>> own_device(const ItoContextInfo& info, const Packs& packs) {
   vk::DeviceOptions options;
-  take_common(info, options);
+  take_common(info, packs, options);
   if (info.device_name != nullptr) options.name = info.device_name;
   switch (info.queue_priority) {
     case ITO_QUEUE_PRIORITY_DEFAULT:
@@ -133,11 +159,14 @@ ItoResult create_context(const ItoContextInfo* given, ItoContext* context) {
   return guarded(nullptr, [&]() -> Status {
     if (context == nullptr) return invalid_argument("create_context: context is NULL");
     *context = nullptr;
+    const void* next = nullptr;
     ITO_ASSIGN(const ItoContextInfo info,
-               read_structure(given, ITO_STRUCTURE_TYPE_CONTEXT_INFO, "ItoContextInfo"));
+               read_structure(given, ITO_STRUCTURE_TYPE_CONTEXT_INFO, "ItoContextInfo", &next));
+    ITO_ASSIGN(const Packs packs, read_packs(next));
     auto shared = std::make_shared<Shared>();
     shared->wrapped = info.host != nullptr;
-    ITO_ASSIGN(shared->device, shared->wrapped ? wrapped_device(info) : own_device(info));
+    ITO_ASSIGN(shared->device,
+               shared->wrapped ? wrapped_device(info, packs) : own_device(info, packs));
     *context = new ItoContext_T{std::move(shared)};
     return {};
   });
@@ -184,6 +213,7 @@ ItoResult get_statistics(ItoContext context, ItoStatistics* statistics) {
     values.shaders_compiled = counters.glsl_compilations;
     values.submits = counters.submits;
     values.host_waits = counters.host_waits + counters.throttle_waits;
+    values.shaders_packed = counters.packed_kernels;
     write_structure(statistics, values);
     return {};
   });

@@ -5,6 +5,7 @@
 #include "api/forward_job.h"
 #include "base/error.h"
 #include "embed/objects.h"
+#include "embed/packing.h"
 #include "embed/structures.h"
 #include "embed/values.h"
 
@@ -42,12 +43,19 @@ Result<ForwardJobOptions> evaluation_options(const ItoEvaluateInfo& info,
                             .height = info.height,
                             .width = info.width,
                             .context = info.context_length,
-                            .weights_change = loaded.trained};
+                            .weights_change = loaded.trained,
+                            .origin = {loaded.folder, job_text(info)}};
   ITO_ASSIGN(options.multiply, multiply_type(info.precision, "ItoEvaluateInfo"));
   return options;
 }
 
 }  // namespace
+
+Result<std::vector<Plan>> evaluation_plans(const ItoEvaluateInfo& info, const LoadedModel& loaded,
+                                           const DeviceCaps& form) {
+  ITO_ASSIGN(const ForwardJobOptions options, evaluation_options(info, loaded));
+  return ForwardJob::plans(form, loaded.model.network, options);
+}
 
 ItoResult create_evaluate_job(ItoModel model, const ItoEvaluateInfo* given, ItoJob* job) {
   if (model == nullptr) return failed(invalid_argument("create_evaluate_job: the model is NULL"));

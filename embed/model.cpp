@@ -3,9 +3,20 @@
 
 #include "base/error.h"
 #include "embed/objects.h"
+#include "embed/packing.h"
 #include "embed/structures.h"
 
 namespace ito::embed {
+
+Result<LoadedModel> read_model(const std::string& folder, const std::string& variant) {
+  LoadedModel loaded;
+  loaded.folder = folder;
+  ITO_ASSIGN(loaded.model, load_scheduled_model(folder, variant));
+  if (loaded.model.decoder)
+    return unsupported("{}: models on latents are not sampled by jobs yet", folder);
+  ITO_ASSIGN(loaded.names, read_class_names(folder));
+  return loaded;
+}
 
 ItoResult load_model(ItoContext context, const ItoModelInfo* given, ItoModel* model) {
   if (context == nullptr) return failed(invalid_argument("load_model: the context is NULL"));
@@ -15,16 +26,12 @@ ItoResult load_model(ItoContext context, const ItoModelInfo* given, ItoModel* mo
     ITO_ASSIGN(const ItoModelInfo info,
                read_structure(given, ITO_STRUCTURE_TYPE_MODEL_INFO, "ItoModelInfo"));
     if (info.folder == nullptr) return invalid_argument("ItoModelInfo: folder is NULL");
-    auto loaded = std::make_shared<LoadedModel>();
-    loaded->shared = context->shared;
-    loaded->folder = info.folder;
     vk::Device& device = *context->shared->device;
-    ITO_ASSIGN(loaded->model,
-               load_scheduled_model(loaded->folder, info.variant != nullptr ? info.variant : ""));
+    ITO_ASSIGN(LoadedModel read,
+               read_model(info.folder, info.variant != nullptr ? info.variant : ""));
+    auto loaded = std::make_shared<LoadedModel>(std::move(read));
+    loaded->shared = context->shared;
     for (const std::string& note : loaded->model.notes) device.log()(LogLevel::kInfo, note);
-    if (loaded->model.decoder)
-      return unsupported("{}: models on latents are not sampled by jobs yet", loaded->folder);
-    ITO_ASSIGN(loaded->names, read_class_names(loaded->folder));
     ITO_ASSIGN(loaded->model.network, loaded->model.network.for_device(device.caps()));
     ITO_ASSIGN(loaded->weights,
                DeviceWeights::upload(device, loaded->model.network.set(), loaded->model.weights));

@@ -9,6 +9,7 @@
 #include "base/name_list.h"
 #include "diffusion/samplers.h"
 #include "embed/objects.h"
+#include "embed/packing.h"
 #include "embed/structures.h"
 #include "embed/values.h"
 
@@ -110,6 +111,7 @@ Result<SamplingJobOptions> job_options(const ItoSampleInfo& info, const LoadedMo
   options.preview = info.preview != VK_FALSE;
   options.inpaint = info.inpaint != VK_FALSE;
   options.weights_change = loaded.trained;
+  options.origin = {loaded.folder, job_text(info)};
   if (!options.inpaint && fills_in(loaded.model.network.signature()))
     return invalid_argument("ItoSampleInfo: the model in {} fills in pictures; set inpaint",
                             loaded.folder);
@@ -117,6 +119,13 @@ Result<SamplingJobOptions> job_options(const ItoSampleInfo& info, const LoadedMo
 }
 
 }  // namespace
+
+Result<std::vector<Plan>> sample_plans(const ItoSampleInfo& info, const LoadedModel& loaded,
+                                       const DeviceCaps& form) {
+  ITO_ASSIGN(const SampleOptions options, sample_options(info, loaded));
+  ITO_ASSIGN(const SamplingJobOptions of_job, job_options(info, loaded));
+  return SamplingJob::plans(form, loaded.model.network, loaded.model.scheduler, options, of_job);
+}
 
 ItoResult create_sample_job(ItoModel model, const ItoSampleInfo* given, ItoJob* job) {
   if (model == nullptr) return failed(invalid_argument("create_sample_job: the model is NULL"));

@@ -18,16 +18,20 @@ struct Header {
 };
 
 // Errors kInvalidArgument naming the structure: none, one of another type, a size that cannot be,
-// something behind it, fields that this version does not know.
+// something behind it (which `next` takes, where it is given), fields that this version does not
+// know.
 template <typename T>
-Status check_structure(const T* given, ItoStructureType type, const char* name) {
+Status check_structure(const T* given, ItoStructureType type, const char* name,
+                       const void** next = nullptr) {
   if (given == nullptr) return invalid_argument("{} is NULL", name);
   if (given->type != type)
     return invalid_argument("{} has type {}, expected {}: ITO_INIT was not called on it", name,
                             static_cast<int>(given->type), static_cast<int>(type));
   if (given->size < sizeof(Header))
     return invalid_argument("{} has size {}, expected {}", name, given->size, sizeof(T));
-  if (given->next != nullptr)
+  if (next != nullptr)
+    *next = given->next;
+  else if (given->next != nullptr)
     return unsupported("{}: next is not NULL, and no structure that could follow is known", name);
   const auto* bytes = reinterpret_cast<const unsigned char*>(given);
   for (size_t i = sizeof(T); i < given->size; ++i)
@@ -39,8 +43,9 @@ Status check_structure(const T* given, ItoStructureType type, const char* name) 
 
 // A copy in which fields that the caller's header does not have are zero.
 template <typename T>
-Result<T> read_structure(const T* given, ItoStructureType type, const char* name) {
-  ITO_TRY(check_structure(given, type, name));
+Result<T> read_structure(const T* given, ItoStructureType type, const char* name,
+                         const void** next = nullptr) {
+  ITO_TRY(check_structure(given, type, name, next));
   T whole;
   std::memset(&whole, 0, sizeof(T));
   std::memcpy(&whole, given, std::min<size_t>(given->size, sizeof(T)));

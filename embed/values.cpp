@@ -4,23 +4,35 @@
 #include <iterator>
 
 #include "base/error.h"
+#include "base/registry.h"
 
 namespace ito::embed {
 namespace {
 
 struct FormatRow {
+  Name name;
   ItoPixelFormat value;
   std::optional<PixelFormat> format;
   bool of_images;
 };
 constexpr FormatRow kFormatRows[] = {
-    {ITO_PIXEL_FORMAT_NONE, std::nullopt, false},
-    {ITO_PIXEL_FORMAT_RGBA8, PixelFormat::kRgba8, true},
-    {ITO_PIXEL_FORMAT_RGBA32F, PixelFormat::kRgba32F, true},
-    {ITO_PIXEL_FORMAT_R32F, PixelFormat::kR32F, true},
-    {ITO_PIXEL_FORMAT_RGBA16F, PixelFormat::kRgba16F, true},
-    {ITO_PIXEL_FORMAT_R8, PixelFormat::kR8, true},
-    {ITO_PIXEL_FORMAT_BYTES, PixelFormat::kBytes, false},
+    {{"none", "", "", ""}, ITO_PIXEL_FORMAT_NONE, std::nullopt, false},
+    {{"rgba8", "", "", ""}, ITO_PIXEL_FORMAT_RGBA8, PixelFormat::kRgba8, true},
+    {{"rgba32f", "", "", ""}, ITO_PIXEL_FORMAT_RGBA32F, PixelFormat::kRgba32F, true},
+    {{"r32f", "", "", ""}, ITO_PIXEL_FORMAT_R32F, PixelFormat::kR32F, true},
+    {{"rgba16f", "", "", ""}, ITO_PIXEL_FORMAT_RGBA16F, PixelFormat::kRgba16F, true},
+    {{"r8", "", "", ""}, ITO_PIXEL_FORMAT_R8, PixelFormat::kR8, true},
+    {{"bytes", "", "", ""}, ITO_PIXEL_FORMAT_BYTES, PixelFormat::kBytes, false},
+};
+
+struct PrecisionValueRow {
+  Name name;
+  ItoPrecision value;
+  DType multiply;
+};
+constexpr PrecisionValueRow kPrecisionRows[] = {
+    {{"fp32", "", "", ""}, ITO_PRECISION_FP32, DType::kF32},
+    {{"fp16", "", "", ""}, ITO_PRECISION_FP16, DType::kF16},
 };
 
 const FormatRow& row_of(const std::optional<PixelFormat>& format) {
@@ -73,9 +85,31 @@ ItoPixelFormat format_value(const std::optional<PixelFormat>& format) {
 
 bool is_of_images(const std::optional<PixelFormat>& format) { return row_of(format).of_images; }
 
+std::string_view format_name(ItoPixelFormat format) {
+  for (const FormatRow& row : kFormatRows)
+    if (row.value == format) return row.name.name;
+  return {};
+}
+std::string_view precision_name(ItoPrecision precision) {
+  for (const PrecisionValueRow& row : kPrecisionRows)
+    if (row.value == precision) return row.name.name;
+  return {};
+}
+
+Result<ItoPixelFormat> format_called(std::string_view name, std::string_view field) {
+  ITO_ASSIGN(const FormatRow* row,
+             row_called(std::span<const FormatRow>(kFormatRows), name, field));
+  return row->value;
+}
+Result<ItoPrecision> precision_called(std::string_view name, std::string_view field) {
+  ITO_ASSIGN(const PrecisionValueRow* row,
+             row_called(std::span<const PrecisionValueRow>(kPrecisionRows), name, field));
+  return row->value;
+}
+
 Result<DType> multiply_type(ItoPrecision precision, const char* structure) {
-  if (precision == ITO_PRECISION_FP32) return DType::kF32;
-  if (precision == ITO_PRECISION_FP16) return DType::kF16;
+  for (const PrecisionValueRow& row : kPrecisionRows)
+    if (row.value == precision) return row.multiply;
   return invalid_argument("{}: precision is {}, expected FP32 (0) or FP16 (1)", structure,
                           static_cast<int>(precision));
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 
 #include "api/pixel_program.h"
 #include "base/dtype.h"
@@ -18,6 +19,13 @@ Result<std::optional<PixelFormat>> pixel_format(ItoPixelFormat format, const cha
 ItoPixelFormat format_value(const std::optional<PixelFormat>& format);
 // Whether images of the host's can be of such pixels.
 bool is_of_images(const std::optional<PixelFormat>& format);
+
+// "rgba8", "none"; "fp16": as jobs are written (packing.h). Empty: no such value.
+std::string_view format_name(ItoPixelFormat format);
+std::string_view precision_name(ItoPrecision precision);
+// The other way round. Errors kInvalidArgument naming the field and what there is.
+Result<ItoPixelFormat> format_called(std::string_view name, std::string_view field);
+Result<ItoPrecision> precision_called(std::string_view name, std::string_view field);
 
 // What products multiply in. Error kInvalidArgument naming the structure.
 Result<DType> multiply_type(ItoPrecision precision, const char* structure);

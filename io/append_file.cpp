@@ -1,11 +1,8 @@
 #include "io/append_file.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
+
+#include "base/platform.h"
 
 namespace ito {
 namespace {
@@ -15,31 +12,31 @@ Path folder_of(const Path& path) {
   return parent.empty() ? Path(".") : parent;
 }
 
-Status sync_with(const Path& folder, int (*sync)(int)) {
-  const int file = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (file < 0) return system_error("sync", folder, errno);
-  const int failed = sync(file) != 0 ? errno : 0;
-  ::close(file);
-  if (failed == 0 || failed == EINVAL || failed == ENOTSUP) return {};
-  return system_error("sync", folder, failed);
+Status synced(const Path& folder, int error) {
+  if (error == 0 || error == EINVAL || error == ENOTSUP) return {};
+  return system_error("sync", folder, error);
 }
 
 }  // namespace
 
-Status sync_folder(const Path& folder) { return sync_with(folder, ::fsync); }
-Status sync_file_system(const Path& folder) { return sync_with(folder, ::syncfs); }
+Status sync_folder(const Path& folder) { return synced(folder, platform::sync_folder(folder)); }
+Status sync_file_system(const Path& folder) {
+  return synced(folder, platform::sync_file_system(folder));
+}
 
 Result<std::optional<AppendFile>> AppendFile::open(const Path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (descriptor < 0) return system_error("write", path, errno);
+  int descriptor = -1;
+  if (const int error = platform::open_to_append(path, true, &descriptor); error != 0)
+    return system_error("write", path, error);
   AppendFile file(path, descriptor);
-  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return system_error("lock", path, errno);
-    return std::optional<AppendFile>();
-  }
-  struct stat info = {};
-  if (::fstat(descriptor, &info) != 0) return system_error("read", path, errno);
-  file.size_ = static_cast<uint64_t>(info.st_size);
+  bool taken = false;
+  if (const int error = platform::lock_file(descriptor, &taken); error != 0)
+    return system_error("lock", path, error);
+  if (!taken) return std::optional<AppendFile>();
+  platform::FileState state;
+  if (const int error = platform::state_of(descriptor, &state); error != 0)
+    return system_error("read", path, error);
+  file.size_ = state.size;
   return std::optional<AppendFile>(std::move(file));
 }
 
@@ -56,30 +53,31 @@ AppendFile& AppendFile::operator=(AppendFile&& other) noexcept {
 }
 
 AppendFile::~AppendFile() {
-  if (descriptor_ >= 0) ::close(descriptor_);
+  if (descriptor_ >= 0) platform::close_file(descriptor_);
 }
 
 Status AppendFile::cut(uint64_t size) {
   if (size >= size_) return {};
-  if (::ftruncate(descriptor_, static_cast<off_t>(size)) != 0)
-    return system_error("write", path_, errno);
+  if (const int error = platform::cut_file(descriptor_, size); error != 0)
+    return system_error("write", path_, error);
   size_ = size;
   return {};
 }
 
 Status AppendFile::append(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return system_error("write", path_, errno);
-    size_ += static_cast<uint64_t>(written);
-    bytes.remove_prefix(static_cast<size_t>(written));
+  if (const int error = platform::write_all(descriptor_, bytes); error != 0) {
+    // Some of it may be there, and is to be cut.
+    platform::FileState state;
+    if (platform::state_of(descriptor_, &state) == 0) size_ = state.size;
+    return system_error("write", path_, error);
   }
+  size_ += bytes.size();
   return {};
 }
 
 Status AppendFile::sync() {
-  if (::fsync(descriptor_) != 0) return system_error("write", path_, errno);
+  if (const int error = platform::sync_file(descriptor_); error != 0)
+    return system_error("write", path_, error);
   return sync_folder(folder_of(path_));
 }
 

@@ -1,17 +1,12 @@
 #include "io/file.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <system_error>
 #include <utility>
 
 #include "base/error.h"
+#include "base/platform.h"
 #include "io/append_file.h"
 
 namespace ito {
@@ -26,12 +21,11 @@ class Descriptor {
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
+    if (fd_ >= 0) platform::close_file(fd_);
   }
   int get() const { return fd_; }
-  bool valid() const { return fd_ >= 0; }
   // Closes and reports: some file systems tell of a full disk only here.
-  int close() { return ::close(std::exchange(fd_, -1)); }
+  int close() { return platform::close_file(std::exchange(fd_, -1)); }
 
  private:
   int fd_;
@@ -43,51 +37,40 @@ Error open_error(const Path& path, int error_number) {
   return error;
 }
 
-// Opens a regular file for reading; a folder or device is an error which says so. Without waiting:
-// a FIFO that nobody writes to would never open.
-Result<int> open_regular(const Path& path, struct stat* info) {
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return open_error(path, errno);
-  if (::fstat(fd, info) != 0) {
-    Error error = system_error("read", path, errno);
-    ::close(fd);
-    return error;
-  }
-  if (!S_ISREG(info->st_mode)) {
-    ::close(fd);
+// Opens a regular file for reading; a folder or device is an error which says so.
+Result<int> open_regular(const Path& path, uint64_t* size) {
+  using Kind = platform::FileState::Kind;
+  const auto no_file = [&](bool folder) {
     return io_error("cannot read {}: it is {}, expected a file", path.string(),
-                    S_ISDIR(info->st_mode) ? "a folder" : "not a regular file");
+                    folder ? "a folder" : "not a regular file");
+  };
+  int fd = -1;
+  if (const int error = platform::open_to_read(path, &fd); error != 0)
+    return error == EISDIR ? no_file(true) : open_error(path, error);
+  platform::FileState state;
+  const int error = platform::state_of(fd, &state);
+  if (error == 0 && state.kind == Kind::kFile) {
+    *size = state.size;
+    return fd;
   }
-  return fd;
+  platform::close_file(fd);
+  return error != 0 ? system_error("read", path, error) : no_file(state.kind == Kind::kFolder);
 }
 
 // Fewer where the file ends before; the format's reader will say truncated.
 Result<std::string> read_at_most(int fd, uint64_t most, const Path& path) {
   std::string bytes(most, '\0');
-  size_t done = 0;
-  while (done < bytes.size()) {
-    ssize_t n = ::read(fd, bytes.data() + done, bytes.size() - done);
-    if (n < 0) {
-      if (errno == EINTR) continue;
-      return system_error("read", path, errno);
-    }
-    if (n == 0) break;
-    done += static_cast<size_t>(n);
+  for (size_t done = 0, n = 0; done < bytes.size(); done += n) {
+    if (const int error = platform::read_some(fd, std::span(bytes).subspan(done), &n); error != 0)
+      return system_error("read", path, error);
+    if (n == 0) bytes.resize(done);
   }
-  bytes.resize(done);
   return bytes;
 }
 
 Status write_all(int fd, std::string_view bytes, const Path& path) {
-  while (!bytes.empty()) {
-    ssize_t n = ::write(fd, bytes.data(), std::min<size_t>(bytes.size(), size_t{1} << 30));
-    if (n < 0) {
-      if (errno == EINTR) continue;
-      return system_error("write", path, errno);
-    }
-    bytes.remove_prefix(static_cast<size_t>(n));
-  }
-  return {};
+  const int error = platform::write_all(fd, bytes);
+  return error == 0 ? Status() : system_error("write", path, error);
 }
 
 Path parent_of(const Path& path) {
@@ -108,16 +91,18 @@ Path with_suffix(const Path& path, const char* suffix) {
 
 // Exchanges two folders in one step where the system can, else by three renames.
 Status swap_folders(const Path& a, const Path& b) {
-#ifdef RENAME_EXCHANGE
-  if (::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0) return {};
-  if (errno != EINVAL && errno != ENOSYS) return system_error("write", b, errno);
-#endif
+  const int error = platform::exchange_names(a, b);
+  if (error == 0) return {};
+  if (error != EINVAL && error != ENOSYS) return system_error("write", b, error);
   const Path aside = with_suffix(b, ".old");
   ITO_TRY(remove_tree(aside));
   ITO_TRY(rename_path(b, aside));
   ITO_TRY(rename_path(a, b));
   return rename_path(aside, a);
 }
+
+// What std::filesystem has to say, as POSIX numbers it.
+int number_of(const std::error_code& error) { return error.default_error_condition().value(); }
 
 // Whether there is something of that type, or the system does not say.
 bool may_be(const Path& path, fs::file_type type) {
@@ -131,7 +116,7 @@ bool may_be(const Path& path, fs::file_type type) {
 
 Error system_error(std::string_view action, const Path& path, int error_number) {
   std::string reason = std::generic_category().message(error_number);
-  if (error_number == ENOSPC || error_number == EDQUOT) {
+  if (platform::is_disk_full(error_number)) {
     std::error_code ignored;
     fs::space_info space = fs::space(parent_of(path), ignored);
     if (!ignored)
@@ -141,24 +126,23 @@ Error system_error(std::string_view action, const Path& path, int error_number) 
 }
 
 Status read_pieces(const Path& path, const ByteSink& sink) {
-  struct stat info = {};
-  ITO_ASSIGN(int raw_fd, open_regular(path, &info));
+  uint64_t size = 0;
+  ITO_ASSIGN(int raw_fd, open_regular(path, &size));
   Descriptor fd(raw_fd);
   std::string piece(size_t{1} << 20, '\0');
   while (true) {
-    const ssize_t n = ::read(fd.get(), piece.data(), piece.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return system_error("read", path, errno);
+    size_t n = 0;
+    if (const int error = platform::read_some(fd.get(), piece, &n); error != 0)
+      return system_error("read", path, error);
     if (n == 0) return {};
-    ITO_TRY(sink(std::string_view(piece).substr(0, static_cast<size_t>(n))));
+    ITO_TRY(sink(std::string_view(piece).substr(0, n)));
   }
 }
 
 Result<std::string> read_file(const Path& path, uint64_t max_bytes) {
-  struct stat info = {};
-  ITO_ASSIGN(int raw_fd, open_regular(path, &info));
+  uint64_t size = 0;
+  ITO_ASSIGN(int raw_fd, open_regular(path, &size));
   Descriptor fd(raw_fd);
-  auto size = static_cast<uint64_t>(info.st_size);
   if (size > max_bytes)
     return io_error("cannot read {}: it has {} bytes, at most {} expected", path.string(), size,
                     max_bytes);
@@ -166,26 +150,32 @@ Result<std::string> read_file(const Path& path, uint64_t max_bytes) {
 }
 
 Result<std::string> read_head(const Path& path, size_t bytes) {
-  struct stat info = {};
-  ITO_ASSIGN(int raw_fd, open_regular(path, &info));
+  uint64_t size = 0;
+  ITO_ASSIGN(int raw_fd, open_regular(path, &size));
   Descriptor fd(raw_fd);
   return read_at_most(fd.get(), bytes, path);
 }
 
 Status write_file_atomic(const Path& path, const std::function<Status(const ByteSink&)>& produce) {
   // The process number keeps two writers of one path from sharing a temporary file.
-  Path temporary = with_suffix(path, fmt::format(".{}{}", ::getpid(), kTemporary).c_str());
-  Descriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-  if (!fd.valid()) return system_error("write", path, errno);
+  const Path temporary =
+      with_suffix(path, fmt::format(".{}{}", platform::process_number(), kTemporary).c_str());
+  int raw_fd = -1;
+  if (const int error = platform::open_to_write(temporary, &raw_fd); error != 0)
+    return system_error("write", path, error);
+  Descriptor fd(raw_fd);
   auto write = [&]() -> Status {
     ITO_TRY(produce([&](std::string_view bytes) { return write_all(fd.get(), bytes, path); }));
-    if (::fsync(fd.get()) != 0) return system_error("write", path, errno);
-    if (fd.close() != 0) return system_error("write", path, errno);
+    if (const int error = platform::sync_file(fd.get()); error != 0)
+      return system_error("write", path, error);
+    if (const int error = fd.close(); error != 0) return system_error("write", path, error);
     return rename_path(temporary, path);
   };
   Status status = write();
   if (!status.ok()) {
-    ::unlink(temporary.c_str());
+    if (fd.get() >= 0) fd.close();  // some systems remove no file that is open
+    std::error_code ignored;
+    fs::remove(temporary, ignored);
     return status;
   }
   return sync_folder(parent_of(path));
@@ -199,7 +189,9 @@ Status write_folder_atomic(const Path& given_path, const std::function<Status(co
   const Path path = without_trailing_slash(given_path);
   const Path temporary = with_suffix(path, ".tmp");
   ITO_TRY(remove_tree(temporary));
-  if (::mkdir(temporary.c_str(), 0777) != 0) return system_error("create folder", path, errno);
+  std::error_code error;
+  fs::create_directory(temporary, error);
+  if (error) return system_error("create folder", path, number_of(error));
   auto replace = [&]() -> Status {
     ITO_TRY(fill(temporary));
     ITO_TRY(sync_folder(temporary));
@@ -221,19 +213,21 @@ Status make_folders(const Path& path) {
   // Some library versions report an error for "a/b/", which nevertheless exists afterwards.
   std::error_code unknown;
   if (fs::is_directory(path, unknown)) return {};
-  if (error) return system_error("create folder", path, error.value());
+  if (error) return system_error("create folder", path, number_of(error));
   return io_error("cannot create folder {}: a file of that name exists", path.string());
 }
 
 Status remove_tree(const Path& path) {
   std::error_code error;
   fs::remove_all(path, error);
-  if (error) return system_error("remove", path, error.value());
+  if (error) return system_error("remove", path, number_of(error));
   return {};
 }
 
 Status rename_path(const Path& from, const Path& to) {
-  if (::rename(from.c_str(), to.c_str()) != 0) return system_error("write", to, errno);
+  std::error_code error;
+  fs::rename(from, to, error);
+  if (error) return system_error("write", to, number_of(error));
   return {};
 }
 
@@ -250,7 +244,7 @@ Result<std::vector<std::string>> list_folder(const Path& path) {
   std::error_code error;
   fs::directory_iterator it(path, error), end;
   if (error) {
-    Error result = system_error("list folder", path, error.value());
+    Error result = system_error("list folder", path, number_of(error));
     if (error == std::errc::no_such_file_or_directory) result.kind = ErrorKind::kNotFound;
     return result;
   }
@@ -258,7 +252,7 @@ Result<std::vector<std::string>> list_folder(const Path& path) {
   while (it != end) {
     names.push_back(it->path().filename().string());
     it.increment(error);
-    if (error) return system_error("list folder", path, error.value());
+    if (error) return system_error("list folder", path, number_of(error));
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -271,7 +265,7 @@ bool folder_exists(const Path& path) { return may_be(path, fs::file_type::direct
 Status check_reachable(const Path& path) {
   std::error_code unknown;
   if (fs::status(path / ".", unknown).type() != fs::file_type::none) return {};
-  return system_error("open", path, unknown.value());
+  return system_error("open", path, number_of(unknown));
 }
 
 bool is_special_file(const Path& path) {
@@ -280,14 +274,14 @@ bool is_special_file(const Path& path) {
 }
 
 Result<MappedFile> MappedFile::open(const Path& path) {
-  struct stat info = {};
-  ITO_ASSIGN(int raw_fd, open_regular(path, &info));
+  uint64_t size = 0;
+  ITO_ASSIGN(int raw_fd, open_regular(path, &size));
   Descriptor fd(raw_fd);
-  if (info.st_size == 0) return MappedFile(nullptr, 0);
-  auto size = static_cast<size_t>(info.st_size);
-  void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
-  if (data == MAP_FAILED) return system_error("read", path, errno);
-  return MappedFile(static_cast<const char*>(data), size);
+  if (size == 0) return MappedFile(nullptr, 0);
+  const char* data = nullptr;
+  if (const int error = platform::map_file(fd.get(), size, &data); error != 0)
+    return system_error("read", path, error);
+  return MappedFile(data, size);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
@@ -300,7 +294,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) ::munmap(const_cast<char*>(data_), size_);
+  if (data_ != nullptr) platform::unmap_file(data_, size_);
 }
 
 }  // namespace ito

@@ -1,40 +1,38 @@
 #include "io/file_lock.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <string>
+
+#include "base/platform.h"
 
 namespace ito {
 
 Result<std::optional<FileLock>> FileLock::take(const Path& path, int64_t* holder) {
-  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (file < 0) return system_error("open", path, errno);
+  int file = -1;
+  if (const int error = platform::open_to_share(path, &file); error != 0)
+    return system_error("open", path, error);
   FileLock lock(file);
-  if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return system_error("lock", path, errno);
+  bool taken = false;
+  if (const int error = platform::lock_file(file, &taken); error != 0)
+    return system_error("lock", path, error);
+  if (!taken) {
     std::array<char, 24> text{};
-    const ssize_t size = ::pread(file, text.data(), text.size(), 0);
+    size_t size = 0;
+    platform::read_beginning(file, text, &size);
     int64_t process = 0;
     if (size > 0) std::from_chars(text.data(), text.data() + size, process);
     if (holder != nullptr) *holder = process;
     return std::optional<FileLock>();
   }
   // Only for messages: that the lock is held is the system's knowledge.
-  const std::string text = std::to_string(::getpid()) + "\n";
-  if (::ftruncate(file, 0) == 0) {
-    const ssize_t written = ::pwrite(file, text.data(), text.size(), 0);
-    static_cast<void>(written);
-  }
+  if (platform::cut_file(file, 0) == 0)
+    platform::write_all(file, std::to_string(platform::process_number()) + "\n");
   return std::optional<FileLock>(std::move(lock));
 }
 
 FileLock::~FileLock() {
-  if (file_ >= 0) ::close(file_);
+  if (file_ >= 0) platform::close_file(file_);
 }
 
 }  // namespace ito

@@ -1,12 +1,9 @@
 #include "io/jsonl.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <utility>
 
 #include "base/error.h"
+#include "base/platform.h"
 
 namespace ito {
 namespace {
@@ -44,8 +41,9 @@ Result<JsonlWriter> JsonlWriter::open(const Path& path, std::optional<int64_t> r
       }));
     if (kept != text) ITO_TRY(write_file_atomic(path, kept));
   }
-  int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (descriptor < 0) return system_error("write", path, errno);
+  int descriptor = -1;
+  if (const int error = platform::open_to_append(path, true, &descriptor); error != 0)
+    return system_error("write", path, error);
   return JsonlWriter(path, descriptor);
 }
 
@@ -59,25 +57,17 @@ JsonlWriter& JsonlWriter::operator=(JsonlWriter&& other) noexcept {
 }
 
 JsonlWriter::~JsonlWriter() {
-  if (descriptor_ >= 0) ::close(descriptor_);
+  if (descriptor_ >= 0) platform::close_file(descriptor_);
 }
 
 Status JsonlWriter::append(const Json& row) {
-  std::string line = dump_json_line(row) + "\n";
-  std::string_view rest = line;
-  const off_t start = ::lseek(descriptor_, 0, SEEK_END);
-  while (!rest.empty()) {
-    ssize_t n = ::write(descriptor_, rest.data(), rest.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      Error error = system_error("write", path_, errno);
-      // Half a line would spoil the next one. If even this fails, opening again repairs it.
-      if (start >= 0 && ::ftruncate(descriptor_, start) != 0) return error;
-      return error;
-    }
-    rest.remove_prefix(static_cast<size_t>(n));
-  }
-  return {};
+  platform::FileState before;
+  const bool known = platform::state_of(descriptor_, &before) == 0;
+  const int error = platform::write_all(descriptor_, dump_json_line(row) + "\n");
+  if (error == 0) return {};
+  // Half a line would spoil the next one. Where even this fails, opening again repairs it.
+  if (known) platform::cut_file(descriptor_, before.size);
+  return system_error("write", path_, error);
 }
 
 Result<std::vector<Json>> read_jsonl(const Path& path) {

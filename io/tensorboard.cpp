@@ -1,15 +1,12 @@
 #include "io/tensorboard.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <array>
 #include <bit>
-#include <cerrno>
 #include <chrono>
 #include <utility>
 
 #include "base/error.h"
+#include "base/platform.h"
 
 namespace ito {
 namespace {
@@ -151,8 +148,9 @@ Result<EventWriter> EventWriter::open(const Path& path, std::optional<int64_t> r
   }
   if (kept.empty()) kept = record(version_event(seconds_now()));
   ITO_TRY(write_file_atomic(path, kept));
-  const int descriptor = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-  if (descriptor < 0) return system_error("write", path, errno);
+  int descriptor = -1;
+  if (const int error = platform::open_to_append(path, false, &descriptor); error != 0)
+    return system_error("write", path, error);
   return EventWriter(path, descriptor);
 }
 
@@ -166,19 +164,12 @@ EventWriter& EventWriter::operator=(EventWriter&& other) noexcept {
 }
 
 EventWriter::~EventWriter() {
-  if (descriptor_ >= 0) ::close(descriptor_);
+  if (descriptor_ >= 0) platform::close_file(descriptor_);
 }
 
 Status EventWriter::append(std::string_view event) {
-  const std::string bytes = record(event);
-  std::string_view rest = bytes;
-  while (!rest.empty()) {
-    const ssize_t n = ::write(descriptor_, rest.data(), rest.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return system_error("write", path_, errno);
-    rest.remove_prefix(static_cast<size_t>(n));
-  }
-  return {};
+  const int error = platform::write_all(descriptor_, record(event));
+  return error == 0 ? Status() : system_error("write", path_, error);
 }
 
 Status EventWriter::scalar(double seconds, int64_t step, std::string_view tag, float value) {

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "graph/plan.h"
@@ -11,8 +12,15 @@
 
 namespace ito {
 
-// Errors: as vk::PipelineStore::get.
+// What the kernels of a job are for, as an error says it where some are missing.
+struct KernelOrigin {
+  std::string model;  // the folder
+  std::string job;    // as `ito pack --job` takes it
+};
+
+// Errors: as vk::PipelineStore::get; kUnsupported, with the command that would pack them, where the
+// library has no compiler and the device's packs lack some.
 Result<std::vector<std::shared_ptr<const vk::Pipeline>>> make_kernels(
-    vk::Device& device, std::span<const Plan* const> plans);
+    vk::Device& device, std::span<const Plan* const> plans, const KernelOrigin& origin);
 
 }  // namespace ito

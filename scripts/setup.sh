@@ -25,6 +25,7 @@ case "${1:-}" in
       libvulkan-dev libglfw3-dev libimgui-dev glslang-tools xvfb xauth  # hosts that embed Ito: examples/
       qt6-declarative-dev qml6-module-qtquick qml6-module-qtqml-workerscript
       clang-tidy                                          # scripts/lint.sh
+      abigail-tools dpkg-dev g++-mingw-w64-x86-64-posix   # the library's interface, packages, Windows
       chromium                                            # looks at reports of runs
     )
     ;;

@@ -3,14 +3,13 @@
 #include <QQuickWindow>
 #include <QSGRendererInterface>
 #include <QSGSimpleTextureNode>
+#include <chrono>
 #include <cstring>
 
 struct Sampling {
   const Gpu* gpu;
-  const ItoApi* ito;
-  ItoJob job;
+  ito::Job* job;
   ItoBudget budget;
-  ItoProgress progress;
   uint32_t width, height;
   GpuImage texture;
   GpuBuffer copy;  // of the texture, to look at
@@ -36,15 +35,15 @@ void clear(const Sampling& s, VkCommandBuffer commands) {
 
 // The image into the texture, and a copy of it for picture().
 void take_image(const Sampling& s, VkCommandBuffer commands) {
-  ItoImageTarget target;
-  ITO_INIT(target, IMAGE_TARGET);
+  auto target = ito::make<ItoImageTarget>();
   target.image = s.texture.image;
   target.layout_before = VK_IMAGE_LAYOUT_SHADER_READ_ONLY_OPTIMAL;
   target.stages_before = VK_PIPELINE_STAGE_FRAGMENT_SHADER_BIT;
   target.layout_after = VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL;
   target.stages_after = VK_PIPELINE_STAGE_TRANSFER_BIT;
   target.access_after = VK_ACCESS_TRANSFER_READ_BIT;
-  if (s.ito->record_image(s.job, commands, &target) < 0) fail(s.ito->last_error());
+  if (const ito::Status taken = s.job->record_image(commands, target); !taken)
+    fail(taken.error().message.c_str());
   VkBufferImageCopy region = {};
   region.imageSubresource = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 0, 1};
   region.imageExtent = {s.width, s.height, 1};
@@ -73,20 +72,16 @@ DiffusionItem::~DiffusionItem() {
   gpu_destroy_buffer(sampling_->gpu, &sampling_->copy);
 }
 
-void DiffusionItem::sample(const Gpu* gpu, const ItoApi* ito, ItoJob job, uint32_t budget_us) {
-  ItoJobProperties properties;
-  ITO_INIT(properties, JOB_PROPERTIES);
-  if (ito->get_job_properties(job, &properties) < 0) fail(ito->last_error());
+void DiffusionItem::sample(const Gpu* gpu, ito::Job* job, uint32_t budget_us) {
+  const ito::Result<ItoJobProperties> properties = job->properties();
+  if (!properties) fail(properties.error().message.c_str());
   sampling_ = std::make_unique<Sampling>();
   Sampling& s = *sampling_;
   s.gpu = gpu;
-  s.ito = ito;
   s.job = job;
-  ITO_INIT(s.budget, BUDGET);
-  s.budget.gpu_microseconds = budget_us;
-  ITO_INIT(s.progress, PROGRESS);
-  s.width = properties.width;
-  s.height = properties.height;
+  s.budget = ito::budget(std::chrono::microseconds(budget_us));
+  s.width = properties->width;
+  s.height = properties->height;
   s.texture = gpu_image(gpu, VK_FORMAT_R8G8B8A8_UNORM, s.width, s.height,
                         VK_IMAGE_USAGE_SAMPLED_BIT | VK_IMAGE_USAGE_TRANSFER_SRC_BIT |
                             VK_IMAGE_USAGE_TRANSFER_DST_BIT,
@@ -120,15 +115,16 @@ void DiffusionItem::record() {
   VkCommandBuffer commands = *static_cast<VkCommandBuffer*>(resource);
   if (!s.begun) clear(s, commands);
   s.begun = true;
-  if (s.ito->record_slice(s.job, commands, &s.budget, &s.progress) < 0) fail(s.ito->last_error());
-  if (s.progress.recorded) {
+  const ito::Result<ItoProgress> slice = s.job->record_slice(commands, s.budget);
+  if (!slice) fail(slice.error().message.c_str());
+  if (slice->recorded) {
     take_image(s, commands);
     s.done = true;
   }
   host->endExternalCommands();
   QMetaObject::invokeMethod(
       this,
-      [this, step = s.progress.step, steps = s.progress.steps, done = s.done] {
+      [this, step = slice->step, steps = slice->steps, done = s.done] {
         take_progress(static_cast<qreal>(step) / steps, done);
       },
       Qt::QueuedConnection);

@@ -3,10 +3,9 @@
 // window.
 #pragma once
 
-#include <ito/ito.h>
-
 #include <QImage>
 #include <QQuickItem>
+#include <ito/ito.hpp>
 #include <memory>
 
 #include "gpu.h"
@@ -23,7 +22,7 @@ class DiffusionItem : public QQuickItem {
   ~DiffusionItem() override;
 
   // Before the window is shown; `job` has RGBA8 pixels and was begun. The item does not own it.
-  void sample(const Gpu* gpu, const ItoApi* ito, ItoJob job, uint32_t budget_us);
+  void sample(const Gpu* gpu, ito::Job* job, uint32_t budget_us);
   // Instead: a picture that Qt uploads by itself, without Ito.
   void show_picture(const QImage& picture);
   // The sampled picture, once finished and once the device is idle.

@@ -12,6 +12,7 @@
 #include <QQuickView>
 #include <QVulkanInstance>
 #include <cstdio>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -19,10 +20,17 @@ namespace {
 struct Host {
   Gpu gpu;
   ItoApi ito = {};
-  ItoContext context = nullptr;
-  ItoModel model = nullptr;
-  ItoJob job = nullptr;
+  ito::Context context;
+  ito::Model model;
+  ito::Job job;
 };
+
+// What a call gives, or the end of the program.
+template <class T>
+T take(ito::Result<T> result) {
+  if (!result) fail(result.error().message.c_str());
+  return *std::move(result);
+}
 
 // What a window of Qt's needs of an instance, where the loader has it.
 std::vector<const char*> window_extensions() {
@@ -41,14 +49,12 @@ void make_device(Host& host, bool with_ito) {
   const std::vector<const char*> extensions = window_extensions();
   gpu_open(&host.gpu, "qt_quick", extensions.data(), static_cast<uint32_t>(extensions.size()));
   if (with_ito) {
-    if (ito_get_api(ITO_API_VERSION, sizeof host.ito, &host.ito) < 0) fail("libito.so is too old");
-    if (host.ito.enable_features(vkGetInstanceProcAddr, host.gpu.instance, host.gpu.physical,
-                                 &host.gpu.features) < 0)
-      fail(host.ito.last_error());
-    uint32_t count = 0;
-    const char* const* optional = host.ito.optional_extensions(&count);
-    for (uint32_t i = 0; i < count; ++i)
-      if (gpu_has_extension(&host.gpu, optional[i])) gpu_enable_extension(&host.gpu, optional[i]);
+    host.ito = take(ito::load());
+    const ito::Status enabled = ito::enable_features(
+        host.ito, vkGetInstanceProcAddr, host.gpu.instance, host.gpu.physical, host.gpu.features);
+    if (!enabled) fail(enabled.error().message.c_str());
+    for (const char* name : ito::optional_extensions(host.ito))
+      if (gpu_has_extension(&host.gpu, name)) gpu_enable_extension(&host.gpu, name);
   }
   gpu_enable_extension(&host.gpu, VK_KHR_SWAPCHAIN_EXTENSION_NAME);
   gpu_create_device(&host.gpu);
@@ -56,9 +62,7 @@ void make_device(Host& host, bool with_ito) {
 
 // Before Qt uses the queue, so that it needs no lock: afterwards Ito only records.
 void make_job(Host& host, const QCommandLineParser& options) {
-  const ItoApi& ito = host.ito;
-  ItoHostDevice device;
-  ITO_INIT(device, HOST_DEVICE);
+  auto device = ito::make<ItoHostDevice>();
   device.get_instance_proc_addr = vkGetInstanceProcAddr;
   device.instance = host.gpu.instance;
   device.physical_device = host.gpu.physical;
@@ -72,25 +76,22 @@ void make_job(Host& host, const QCommandLineParser& options) {
   const QByteArray cache = options.value("cache").toLocal8Bit();
   const QByteArray sampler = options.value("sampler").toLatin1();
   const QByteArray folder = options.positionalArguments().at(0).toLocal8Bit();
-  ItoContextInfo context;
-  ITO_INIT(context, CONTEXT_INFO);
+  auto context = ito::make<ItoContextInfo>();
   context.host = &device;
   context.cache_folder = cache.isEmpty() ? nullptr : cache.constData();
-  ItoModelInfo model;
-  ITO_INIT(model, MODEL_INFO);
+  auto model = ito::make<ItoModelInfo>();
   model.folder = folder.constData();
-  ItoSampleInfo sample;
-  ITO_INIT(sample, SAMPLE_INFO);
+  auto sample = ito::make<ItoSampleInfo>();
   sample.sampler = sampler.isEmpty() ? nullptr : sampler.constData();
   sample.steps = options.value("steps").toUInt();
   sample.guidance_scale = options.value("guidance").toDouble();
   sample.pixel_format = ITO_PIXEL_FORMAT_RGBA8;
-  const ItoImageRequest request = {options.value("seed").toUInt(), options.value("class").toUInt()};
-  if (ito.create_context(&context, &host.context) < 0 ||
-      ito.load_model(host.context, &model, &host.model) < 0 ||
-      ito.create_sample_job(host.model, &sample, &host.job) < 0 ||
-      ito.restart(host.job, &request, 1) < 0)
-    fail(ito.last_error());
+  host.context = take(ito::Context::create(host.ito, context));
+  host.model = take(host.context.load_model(model));
+  host.job = take(host.model.create_sample_job(sample));
+  const ito::Status begun = host.job.restart(
+      {{.seed = options.value("seed").toUInt(), .class_index = options.value("class").toUInt()}});
+  if (!begun) fail(begun.error().message.c_str());
 }
 
 void add_options(QCommandLineParser& options) {
@@ -132,8 +133,8 @@ bool run(Host& host, const QCommandLineParser& options) {
   QQuickItem* scene = view.rootObject();
   auto* item = scene == nullptr ? nullptr : scene->findChild<DiffusionItem*>("picture");
   if (item == nullptr) fail("the scene cannot be read");
-  if (host.job != nullptr)
-    item->sample(&host.gpu, &host.ito, host.job, options.value("budget-us").toUInt());
+  if (host.job)
+    item->sample(&host.gpu, &host.job, options.value("budget-us").toUInt());
   else
     item->show_picture(QImage(options.value("without")));
 
@@ -157,7 +158,7 @@ bool run(Host& host, const QCommandLineParser& options) {
   bool good = true;
   if (!options.value("shot").isEmpty()) good = !shot.isNull() && shot.save(options.value("shot"));
   if (!good) std::fprintf(stderr, "qt_quick: cannot write the picture of the scene\n");
-  if (host.job != nullptr && !options.value("compare").isEmpty()) {
+  if (host.job && !options.value("compare").isEmpty()) {
     check(vkDeviceWaitIdle(host.gpu.device), "vkDeviceWaitIdle");
     good &= item->finished() && equals(item->picture(), options.value("compare"));
   }
@@ -179,11 +180,10 @@ int main(int count, char** arguments) {
   make_device(host, with_ito);
   if (with_ito) make_job(host, options);
   const bool good = run(host, options);
-  if (with_ito) {
-    host.ito.destroy_job(host.job);
-    host.ito.destroy_model(host.model);
-    host.ito.destroy_context(host.context);
-  }
+  // While the device is there.
+  host.job.reset();
+  host.model.reset();
+  host.context.reset();
   gpu_close(&host.gpu);
   return good ? 0 : 1;
 }

@@ -1,6 +1,7 @@
 #include "session.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 namespace view {
@@ -8,11 +9,11 @@ namespace {
 
 constexpr int kColumns = 16;  // of the atlas
 
-ItoApi table() {
-  ItoApi ito;
-  if (ito_get_api(ITO_API_VERSION, sizeof ito, &ito) != ITO_OK)
-    fail("libito.so is older than this program");
-  return ito;
+// What a call gives, or the end of the program.
+template <class T>
+T take(ito::Result<T> result) {
+  if (!result) fail(result.error().message.c_str());
+  return *std::move(result);
 }
 
 void begin_commands(VkCommandBuffer commands) {
@@ -58,20 +59,18 @@ class Once {
 }  // namespace
 
 void Session::want(Gpu& gpu) {
-  const ItoApi ito = table();
-  if (ito.enable_features(vkGetInstanceProcAddr, gpu.instance, gpu.physical, &gpu.features) < 0)
-    fail(ito.last_error());
-  uint32_t count = 0;
-  const char* const* extensions = ito.optional_extensions(&count);
-  for (uint32_t i = 0; i < count; ++i)
-    if (gpu_has_extension(&gpu, extensions[i])) gpu_enable_extension(&gpu, extensions[i]);
+  const ItoApi api = take(ito::load());
+  const ito::Status enabled =
+      ito::enable_features(api, vkGetInstanceProcAddr, gpu.instance, gpu.physical, gpu.features);
+  if (!enabled) fail(enabled.error().message.c_str());
+  for (const char* name : ito::optional_extensions(api))
+    if (gpu_has_extension(&gpu, name)) gpu_enable_extension(&gpu, name);
 }
 
 Session::Session(const Gpu& gpu, std::mutex& queue, const std::string& cache)
-    : gpu_(gpu), queue_(queue), ito_(table()) {
-  ITO_INIT(progress_, PROGRESS);
-  ItoHostDevice host;
-  ITO_INIT(host, HOST_DEVICE);
+    : gpu_(gpu), queue_(queue), ito_(take(ito::load())) {
+  progress_ = ito::make<ItoProgress>();
+  auto host = ito::make<ItoHostDevice>();
   host.get_instance_proc_addr = vkGetInstanceProcAddr;
   host.instance = gpu.instance;
   host.physical_device = gpu.physical;
@@ -85,11 +84,10 @@ Session::Session(const Gpu& gpu, std::mutex& queue, const std::string& cache)
   host.lock_queue = [](void* lock) { static_cast<std::mutex*>(lock)->lock(); };
   host.unlock_queue = [](void* lock) { static_cast<std::mutex*>(lock)->unlock(); };
   host.user = &queue;
-  ItoContextInfo info;
-  ITO_INIT(info, CONTEXT_INFO);
+  auto info = ito::make<ItoContextInfo>();
   info.host = &host;
   info.cache_folder = cache.empty() ? nullptr : cache.c_str();
-  if (ito_.create_context(&info, &context_) < 0) fail(ito_.last_error());
+  context_ = take(ito::Context::create(ito_, info));
   VkCommandPoolCreateInfo pool = {};
   pool.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
   pool.queueFamilyIndex = gpu.family;
@@ -106,10 +104,8 @@ Session::~Session() {
   changed_.notify_one();
   worker_.join();
   wait();
-  if (done_) ito_.destroy_job(done_->job);
-  ito_.destroy_job(current_.job);
-  ito_.destroy_model(model_);
-  ito_.destroy_context(context_);
+  done_.reset();
+  current_.job.reset();
   drop_images();
   vkDestroyCommandPool(gpu_.device, pool_, nullptr);
 }
@@ -145,48 +141,47 @@ void Session::work() {
     Opened opened = make(order);
     hold.lock();
     working_ = false;
-    if (done_ && done_->job != nullptr) {
-      // Nobody has seen it. Destroying it waits for nothing.
-      ito_.destroy_job(done_->job);
-    }
+    // A job that was there nobody has seen: destroying it waits for nothing.
     done_ = std::move(opened);
   }
 }
 
 Session::Opened Session::make(const Order& order) {
   Opened result;
-  if (model_ == nullptr || model_folder_ != order.folder || order.read_again) {
-    ItoModelInfo info;
-    ITO_INIT(info, MODEL_INFO);
+  if (!model_ || model_folder_ != order.folder || order.read_again) {
+    auto info = ito::make<ItoModelInfo>();
     info.folder = order.folder.c_str();
-    ItoModel model = nullptr;
-    if (ito_.load_model(context_, &info, &model) < 0) {
-      result.error = ito_.last_error();
+    ito::Result<ito::Model> model = context_.load_model(info);
+    if (!model) {
+      result.error = model.error().message;
       return result;
     }
-    ito_.destroy_model(model_);  // its jobs keep it alive
-    model_ = model;
+    model_ = *std::move(model);  // the old one's jobs keep it alive
     model_folder_ = order.folder;
   }
-  result.model = model_;
-  ITO_INIT(result.model_properties, MODEL_PROPERTIES);
-  ITO_INIT(result.properties, JOB_PROPERTIES);
-  ItoSampleInfo info;
-  ITO_INIT(info, SAMPLE_INFO);
+  auto info = ito::make<ItoSampleInfo>();
   info.sampler = order.settings.sampler.empty() ? nullptr : order.settings.sampler.c_str();
   info.steps = static_cast<uint32_t>(order.settings.steps);
   info.guidance_scale = order.settings.guidance;
   info.pixel_format = ITO_PIXEL_FORMAT_RGBA8;
   info.preview = VK_TRUE;
-  if (ito_.get_model_properties(model_, &result.model_properties) < 0 ||
-      ito_.create_sample_job(model_, &info, &result.job) < 0 ||
-      ito_.get_job_properties(result.job, &result.properties) < 0) {
-    result.error = ito_.last_error();
+  const ito::Result<ItoModelProperties> model = model_.properties();
+  ito::Result<ito::Job> job = model_.create_sample_job(info);
+  if (!model || !job) {
+    result.error = (model ? job.error() : model.error()).message;
     return result;
   }
+  const ito::Result<ItoJobProperties> properties = job->properties();
+  if (!properties) {
+    result.error = properties.error().message;
+    return result;
+  }
+  result.model_properties = *model;
+  result.properties = *properties;
+  result.job = *std::move(job);
   for (uint32_t i = 0; i < result.properties.classes; ++i) {
-    const char* name = ito_.get_class_name(model_, i);
-    result.class_names.push_back(name != nullptr ? name : "class " + std::to_string(i));
+    const std::optional<std::string_view> name = model_.class_name(i);
+    result.class_names.push_back(name ? std::string(*name) : "class " + std::to_string(i));
   }
   return result;
 }
@@ -203,9 +198,8 @@ bool Session::update(const Request& request) {
   error_ = opened->error;
   if (!error_.empty()) return false;
   wait();
-  ito_.destroy_job(current_.job);
   const auto same_size = [&] {
-    return current_.job != nullptr && opened->properties.width == properties().width &&
+    return current_.job && opened->properties.width == properties().width &&
            opened->properties.height == properties().height &&
            opened->properties.steps == properties().steps;
   };
@@ -221,24 +215,25 @@ bool Session::update(const Request& request) {
 
 void Session::begin(const Request& request) {
   if (!ready()) return;
-  const ItoImageRequest values = {static_cast<uint32_t>(request.seed),
-                                  static_cast<uint32_t>(request.class_index)};
-  error_ = ito_.restart(current_.job, &values, 1) < 0 ? ito_.last_error() : "";
-  ITO_INIT(progress_, PROGRESS);
+  const ito::Status begun =
+      current_.job.restart({{.seed = static_cast<uint32_t>(request.seed),
+                             .class_index = static_cast<uint32_t>(request.class_index)}});
+  error_ = begun.error().message;
+  progress_ = ito::make<ItoProgress>();
   finished_ = false;
   std::fill(drawn_.begin(), drawn_.end(), false);
 }
 
 void Session::record(VkCommandBuffer commands, uint32_t budget_us) {
   if (!ready() || finished_ || !error_.empty()) return;
-  ItoBudget budget;
-  ITO_INIT(budget, BUDGET);
-  budget.gpu_microseconds = budget_us;
   const uint32_t before = progress_.step;
-  if (ito_.record_slice(current_.job, commands, &budget, &progress_) < 0) {
-    error_ = ito_.last_error();
+  const ito::Result<ItoProgress> slice =
+      current_.job.record_slice(commands, ito::budget(std::chrono::microseconds(budget_us)));
+  if (!slice) {
+    error_ = slice.error().message;
     return;
   }
+  progress_ = *slice;
   if (progress_.recorded) {
     finished_ = true;
     record_into(commands, cell(steps()), false);
@@ -255,16 +250,15 @@ void Session::record(VkCommandBuffer commands, uint32_t budget_us) {
 
 // Both images are always in TRANSFER_SRC_OPTIMAL, as the screen copies from them.
 void Session::record_into(VkCommandBuffer commands, const Cell& cell, bool preview) {
-  ItoImageTarget target;
-  ITO_INIT(target, IMAGE_TARGET);
+  auto target = ito::make<ItoImageTarget>();
   target.image = cell.image;
   target.offset = {cell.x, cell.y};
   target.layout_before = target.layout_after = VK_IMAGE_LAYOUT_TRANSFER_SRC_OPTIMAL;
   target.stages_before = target.stages_after = VK_PIPELINE_STAGE_TRANSFER_BIT;
   target.access_after = VK_ACCESS_TRANSFER_READ_BIT;
-  const ItoResult result = preview ? ito_.record_preview(current_.job, commands, &target)
-                                   : ito_.record_image(current_.job, commands, &target);
-  if (result < 0) error_ = ito_.last_error();
+  const ito::Status recorded = preview ? current_.job.record_preview(commands, target)
+                                       : current_.job.record_image(commands, target);
+  if (!recorded) error_ = recorded.error().message;
 }
 
 // ------------------------------------------------------------------------------- the images

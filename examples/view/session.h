@@ -3,10 +3,9 @@
 // atlas, so that the way from noise to image can be gone back and forth. Not for: drawing.
 #pragma once
 
-#include <ito/ito.h>
-
 #include <condition_variable>
 #include <cstdint>
+#include <ito/ito.hpp>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -61,7 +60,7 @@ class Session {
   // Records a slice, and what became of it into the atlas.
   void record(VkCommandBuffer commands, uint32_t budget_us);
 
-  bool ready() const { return current_.job != nullptr; }
+  bool ready() const { return bool{current_.job}; }
   bool finished() const { return finished_; }
   int step() const { return static_cast<int>(progress_.step); }
   int steps() const { return static_cast<int>(properties().steps); }
@@ -79,8 +78,7 @@ class Session {
 
  private:
   struct Opened {
-    ItoModel model = nullptr;
-    ItoJob job = nullptr;
+    ito::Job job;
     ItoModelProperties model_properties;
     ItoJobProperties properties;
     std::vector<std::string> class_names;
@@ -101,8 +99,8 @@ class Session {
 
   const Gpu& gpu_;
   std::mutex& queue_;
-  ItoApi ito_;
-  ItoContext context_ = nullptr;
+  const ItoApi ito_;
+  ito::Context context_;
   Opened current_;
   ItoProgress progress_;
   bool finished_ = false;
@@ -117,7 +115,7 @@ class Session {
   std::optional<Order> order_;
   std::optional<Opened> done_;
   bool working_ = false, stop_ = false;
-  ItoModel model_ = nullptr;  // the worker's, and of which folder it is
+  ito::Model model_;  // the worker's, and of which folder it is
   std::string model_folder_;
   std::thread worker_;
 };

@@ -12,7 +12,7 @@
  *     when progress.recorded: ito.record_image(job, commands, &target);
  *
  * Structures. Every structure begins with its type, its size (sizeof, as the caller's compiler sees
- * it) and `next`, which must be NULL. ITO_INIT fills these and zeroes the rest; zero is each field's
+ * it) and `next`, which must be NULL, but for ItoContextInfo, behind which packs may hang. ITO_INIT fills these and zeroes the rest; zero is each field's
  * default. A structure of an older header, which is shorter, keeps working; a longer one is refused
  * unless what is unknown in it is zero.
  *
@@ -103,6 +103,7 @@ typedef enum ItoStructureType {
   ITO_STRUCTURE_TYPE_IMAGE_SOURCE = 16,
   ITO_STRUCTURE_TYPE_BUFFER_SOURCE = 17,
   ITO_STRUCTURE_TYPE_BUFFER_TARGET = 18,
+  ITO_STRUCTURE_TYPE_PACK_INFO = 19,
   ITO_STRUCTURE_TYPE_MAX_ENUM = 0x7fffffff
 } ItoStructureType;
 
@@ -194,6 +195,25 @@ typedef struct ItoContextInfo {
   ItoQueuePriority queue_priority;
 } ItoContextInfo;
 
+/* A pack of `ito pack`: kernels of a model's jobs, compiled ahead of time for some forms of device.
+ * Hung behind ItoContextInfo by `next`; further packs follow by their own `next`, at most 64. What is
+ * in a pack is not compiled. Programs are planned for the device as ever, or, in a library without a
+ * compiler (ITO_COMPILER=OFF), where the packs do not have that form, for the first form of the first
+ * pack that all packs have and the device can run; the context's properties are then the form's. A
+ * kernel that a job needs and no pack has is compiled; in a library without a compiler the job's
+ * creation gives ITO_ERROR_UNSUPPORTED, and the sentence has the `ito pack` command that makes it.
+ * A pack is read and checked (sizes, checksum) by create_context and copied; nothing of it is needed
+ * afterwards. What its kernels do is not checked: take packs from whom you take libraries.
+ * Errors of create_context: INVALID_ARGUMENT both path and data, or neither; NOT_FOUND, IO; CORRUPT no
+ * pack, a damaged one or one of another version; UNSUPPORTED no compiler and no form that the device
+ * can run. */
+typedef struct ItoPackInfo {
+  ITO_HEADER;
+  const char *path; /* of the file; NULL: it is in memory */
+  const void *data; /* its bytes, at any alignment */
+  uint64_t bytes;
+} ItoPackInfo;
+
 typedef struct ItoContextProperties {
   ITO_HEADER;
   char device_name[256];
@@ -213,6 +233,7 @@ typedef struct ItoStatistics {
   uint64_t shaders_compiled;
   uint64_t submits;           /* vkQueueSubmit calls */
   uint64_t host_waits;        /* the host waited for the device */
+  uint64_t shaders_packed;    /* taken from packs instead of compiled */
 } ItoStatistics;
 
 /* -------------------------------------------------------------------------------- the model */

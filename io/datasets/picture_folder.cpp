@@ -1,10 +1,10 @@
 // Folders of pictures: which parts there are (train, test, val), and the decoding.
-#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
 
 #include "base/error.h"
+#include "base/platform.h"
 #include "io/datasets/part_names.h"
 #include "io/datasets/picture_cache.h"
 
@@ -101,8 +101,7 @@ constexpr uint64_t kGigabyte = uint64_t{1} << 30;
 
 // Half of what the machine, or the container that this runs in, has.
 uint64_t half_of_memory() {
-  uint64_t all = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
-                 static_cast<uint64_t>(sysconf(_SC_PAGE_SIZE));
+  uint64_t all = platform::memory_bytes();
   for (const char* limit :
        {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
     std::ifstream file(limit);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/device_caps.h"
+#include "base/device_forms.h"
 #include "runtime/vk/functions.h"
 #include "runtime/vk/options.h"
 
@@ -20,6 +21,7 @@ struct Counters {
   uint64_t pipelines_created = 0;  // vkCreateComputePipelines calls
   uint64_t glsl_compilations = 0;  // runs of glslang
   uint64_t shader_cache_hits = 0;  // SPIR-V read from the disk cache instead
+  uint64_t packed_kernels = 0;     // SPIR-V taken from a pack instead
   uint64_t submits = 0;            // vkQueueSubmit calls
   uint64_t host_waits = 0;         // the host waited for a result
   uint64_t throttle_waits = 0;     // the host was ahead by the bounded number of submits
@@ -30,8 +32,8 @@ struct Counters {
 
 struct AtomicCounters {
   std::atomic<uint64_t> allocations{0}, memory_blocks{0}, pipelines_created{0},
-      glsl_compilations{0}, shader_cache_hits{0}, submits{0}, host_waits{0}, throttle_waits{0},
-      recordings{0};
+      glsl_compilations{0}, shader_cache_hits{0}, packed_kernels{0}, submits{0}, host_waits{0},
+      throttle_waits{0}, recordings{0};
 };
 
 struct Context {
@@ -44,7 +46,8 @@ struct Context {
   uint64_t max_allocation_bytes = 0;
   uint8_t driver_uuid[VK_UUID_SIZE] = {};
   DeviceFeatures features;
-  DeviceCaps caps;
+  DeviceCaps caps;               // what programs are planned for: the device's, or a form's
+  std::string form{kOwnForm};    // what that is called
   float occupancy_priority = 0;  // CommonOptions'; 0 too where it is not enabled
   LogFunction log;
   mutable AtomicCounters counters;

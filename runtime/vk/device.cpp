@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "base/device_forms.h"
 #include "base/error.h"
+#include "base/name_list.h"
 #include "runtime/vk/fill_caps.h"
 
 namespace ito::vk {
@@ -73,6 +75,34 @@ DeviceFeatures both(const DeviceFeatures& a, const DeviceFeatures& b) {
   return out;
 }
 
+// Which form of device programs are planned for. Errors kUnsupported: there are packs, no compiler,
+// and no form of theirs that the device can run.
+Status take_form(Context& context, const Packs& packs) {
+  DeviceCaps& caps = context.caps;
+  if (packs.empty() || own_form(packs, caps) != nullptr) return {};
+  const DeviceCaps* form = can_compile() ? nullptr : best_form(packs, caps);
+  if (form != nullptr) {
+    context.form = form->name;
+    const DeviceCaps of_device = std::exchange(caps, *form);
+    caps.name = of_device.name;
+    caps.memory_bytes = of_device.memory_bytes;
+    return {};
+  }
+  std::vector<std::string> names;
+  for (const auto& pack : packs)
+    for (const DeviceCaps& each : pack->forms) names.push_back(each.name);
+  if (!can_compile())
+    return unsupported(
+        "no form of device that the packs are for can be run by '{}': they are for {}; `ito pack "
+        "--form {}` on such a device makes one for it, `--form {}` one for any GPU",
+        caps.name, joined(names), kOwnForm, kAnyForm);
+  context.log(LogLevel::kInfo,
+              fmt::format("the packs are for other forms of device ({}) than '{}' has; kernels are "
+                          "compiled",
+                          joined(names), caps.name));
+  return {};
+}
+
 // Null where the device has none.
 const char* global_priority_extension(const InstanceFunctions& fn, VkPhysicalDevice device) {
   for (const char* name :
@@ -121,6 +151,12 @@ Result<std::unique_ptr<Device>> Device::create(const DeviceOptions& options) {
     queue_info.pNext = &global;
     chain.extensions.push_back(global_priority);
   }
+  // A device that has it must be asked for it (VUID-VkDeviceCreateInfo-pProperties-04451). Of the
+  // features that it takes away none is used: they are of blending, events, image views, samplers,
+  // stencils, tessellation and vertices.
+  constexpr const char* kPortabilitySubset = "VK_KHR_portability_subset";
+  if (has_extension(context.instance_fn, choice.device, kPortabilitySubset))
+    chain.extensions.push_back(kPortabilitySubset);
   VkDeviceCreateInfo info = {};
   info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
   info.pNext = &chain.features;
@@ -205,6 +241,7 @@ Status Device::finish(const CommonOptions& options, const WrapQueue& queue, VkPi
   fill_caps(context_, options.max_allocation_bytes);
   memory_ = std::make_unique<Memory>(context_, options.memory_budget);
   context_.caps.memory_bytes = memory_->total();
+  ITO_TRY(take_form(context_, options.packs));
   uploads_ = std::make_unique<PendingUploads>(*memory_);
   if (queue.queue == VK_NULL_HANDLE)
     memory_->on_free([this](VkBuffer handle, uint64_t offset, uint64_t size) {
@@ -233,6 +270,7 @@ Counters Device::counters() const {
   out.pipelines_created = c.pipelines_created;
   out.glsl_compilations = c.glsl_compilations;
   out.shader_cache_hits = c.shader_cache_hits;
+  out.packed_kernels = c.packed_kernels;
   out.submits = c.submits;
   out.host_waits = c.host_waits;
   out.throttle_waits = c.throttle_waits;

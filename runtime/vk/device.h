@@ -35,8 +35,10 @@ class Device {
   Device& operator=(const Device&) = delete;
 
   const DeviceInfo& info() const { return info_; }
-  // What compile() may assume.
+  // What compile() may assume: of the device, or of the form of its packs that it runs.
   const DeviceCaps& caps() const { return context_.caps; }
+  // The form's name; kOwnForm where it is the device's own.
+  const std::string& form() const { return context_.form; }
   const DeviceFeatures& features() const { return context_.features; }
   Counters counters() const;
   const LogFunction& log() const { return context_.log; }

@@ -1,7 +1,6 @@
 #include "runtime/vk/disk_cache.h"
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cstring>
@@ -9,6 +8,7 @@
 #include <fstream>
 
 #include "base/hash.h"
+#include "base/platform.h"
 
 namespace ito::vk {
 namespace {
@@ -76,8 +76,8 @@ void DiskCache::store(const CacheKey& key, std::span<const std::byte> data) cons
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(file_path).parent_path(), error);
   // Unique among threads and processes: this entry's address on the stack and the process id.
-  const std::string temporary =
-      fmt::format("{}.{}.{:x}.tmp", file_path, getpid(), reinterpret_cast<uintptr_t>(&header));
+  const std::string temporary = fmt::format("{}.{}.{:x}.tmp", file_path, platform::process_number(),
+                                            reinterpret_cast<uintptr_t>(&header));
   {
     std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
     file.write(reinterpret_cast<const char*>(&header), sizeof header);

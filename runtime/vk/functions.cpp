@@ -1,24 +1,40 @@
 #include "runtime/vk/functions.h"
 
-#include <dlfcn.h>
+#include <fmt/ranges.h>
 
 #include "base/error.h"
+#include "base/platform.h"
+#include "runtime/vk/options.h"
 
 namespace ito::vk {
+namespace {
+
+// The options' default is Linux's name; elsewhere, and where that is not there, the system's others
+// are tried.
+std::vector<std::string> loader_names(const std::string& path) {
+  if (path != DeviceOptions().loader_path) return {path};
+  const auto names = platform::vulkan_loaders();
+  return {names.begin(), names.end()};
+}
+
+}  // namespace
 
 Result<Loader> Loader::open(PFN_vkGetInstanceProcAddr given, const std::string& path) {
   Loader loader;
   loader.functions_.vkGetInstanceProcAddr = given;
   if (given == nullptr) {
-    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) {
-      const char* reason = dlerror();
-      return not_found("no Vulkan loader: '{}' could not be opened ({})", path,
-                       reason == nullptr ? "unknown reason" : reason);
+    const std::vector<std::string> names = loader_names(path);
+    std::string reason, first_reason;
+    for (const std::string& name : names) {
+      loader.library_ = platform::open_library(name, &reason);
+      if (loader.library_ != nullptr) break;
+      if (first_reason.empty()) first_reason = reason;
     }
-    loader.library_ = std::shared_ptr<void>(library, [](void* handle) { dlclose(handle); });
-    loader.functions_.vkGetInstanceProcAddr =
-        reinterpret_cast<PFN_vkGetInstanceProcAddr>(dlsym(library, "vkGetInstanceProcAddr"));
+    if (loader.library_ == nullptr)
+      return not_found("no Vulkan loader: '{}' could not be opened ({})", fmt::join(names, "', '"),
+                       first_reason);
+    loader.functions_.vkGetInstanceProcAddr = reinterpret_cast<PFN_vkGetInstanceProcAddr>(
+        platform::find_function(loader.library_.get(), "vkGetInstanceProcAddr"));
     if (loader.functions_.vkGetInstanceProcAddr == nullptr)
       return unsupported("'{}' is not a Vulkan loader: it has no vkGetInstanceProcAddr", path);
   }

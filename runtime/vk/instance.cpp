@@ -56,6 +56,15 @@ std::string found_list(const std::vector<DeviceInfo>& infos) {
   return text;
 }
 
+bool has_instance_extension(const GlobalFunctions& global, std::string_view name) {
+  std::vector<VkExtensionProperties> extensions;
+  enumerate(extensions, VkExtensionProperties{}, [&](uint32_t* n, VkExtensionProperties* data) {
+    return global.vkEnumerateInstanceExtensionProperties(nullptr, n, data);
+  });
+  return std::any_of(extensions.begin(), extensions.end(),
+                     [&](const auto& e) { return e.extensionName == name; });
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Instance>> Instance::create(const DeviceOptions& options) {
@@ -79,8 +88,12 @@ Result<std::unique_ptr<Instance>> Instance::create(const DeviceOptions& options)
   info.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO;
   info.pApplicationInfo = &application;
 
-  const char* extensions[] = {VK_EXT_DEBUG_UTILS_EXTENSION_NAME,
-                              VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME};
+  // Without it loaders hide drivers that are not Vulkan in full, such as MoltenVK's on Metal.
+  std::vector<const char*> extensions;
+  if (has_instance_extension(global, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME)) {
+    extensions.push_back(VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME);
+    info.flags |= VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
+  }
   const VkValidationFeatureEnableEXT enables[] = {
       VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
   VkValidationFeaturesEXT validation = {};
@@ -113,11 +126,13 @@ Result<std::unique_ptr<Instance>> Instance::create(const DeviceOptions& options)
       };
     info.enabledLayerCount = 1;
     info.ppEnabledLayerNames = &kValidationLayer;
-    info.enabledExtensionCount = 2;
-    info.ppEnabledExtensionNames = extensions;
+    extensions.push_back(VK_EXT_DEBUG_UTILS_EXTENSION_NAME);
+    extensions.push_back(VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME);
     validation.pNext = &messenger;
     info.pNext = &validation;
   }
+  info.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
+  info.ppEnabledExtensionNames = extensions.data();
   const VkResult result = global.vkCreateInstance(&info, self->callbacks_, &self->instance_);
   if (result == VK_ERROR_INCOMPATIBLE_DRIVER)
     return not_found("no Vulkan device: the loader found no driver");

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/kernel_pack.h"
 #include "base/log.h"
 #include "runtime/vk/functions.h"
 #include "runtime/vk/parallel.h"
@@ -57,8 +58,11 @@ struct CommonOptions {
   // cut into pieces; 0: the driver's.
   uint64_t max_allocation_bytes = 0;
   std::string cache_dir = default_cache_dir();  // empty: no disk cache
-  uint32_t compile_threads = 0;                 // 0: as many as the machine has
-  RunJobs run_jobs;                             // compiles in place of threads of Ito's own
+  // Kernels made ahead of time. Where all of them have the form of this device, or the library has
+  // no compiler and they have another that the device can run, programs are planned for that form.
+  Packs packs = {};
+  uint32_t compile_threads = 0;  // 0: as many as the machine has
+  RunJobs run_jobs;              // compiles in place of threads of Ito's own
   // Told how many of the kernels that are being made are done, from any thread, before the first
   // and after each; false: no more are made, and what wanted them fails with kInterrupted.
   std::function<bool(size_t done, size_t total)> on_progress;

@@ -10,7 +10,7 @@ namespace ito::vk {
 PipelineStore::PipelineStore(const Context& context, const CommonOptions& options,
                              VkPipelineCache given)
     : context_(context),
-      compiler_(context, options.cache_dir),
+      compiler_(context, options.cache_dir, options.packs),
       disk_(options.cache_dir.empty() ? "" : options.cache_dir + "/pipelines"),
       threads_(options.compile_threads != 0 ? options.compile_threads
                                             : std::max(1u, std::thread::hardware_concurrency())),
@@ -208,6 +208,14 @@ Result<std::vector<std::shared_ptr<const Pipeline>>> PipelineStore::get(
     alive_[keys[i]] = pipelines[i];
   }
   return pipelines;
+}
+
+std::optional<std::string_view> PipelineStore::missing(
+    std::span<const PipelineRequest> requests) const {
+  if (can_compile()) return std::nullopt;
+  for (const PipelineRequest& request : requests)
+    if (!compiler_.is_packed(request.glsl)) return request.name;
+  return std::nullopt;
 }
 
 Result<std::vector<PipelineReport>> PipelineStore::report(

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -64,6 +65,8 @@ class PipelineStore {
   // where CommonOptions::on_progress said so.
   Result<std::vector<std::shared_ptr<const Pipeline>>> get(
       std::span<const PipelineRequest> requests);
+  // The first kernel that get() cannot make for want of a compiler; nothing where there is none.
+  std::optional<std::string_view> missing(std::span<const PipelineRequest> requests) const;
   // What the driver says of each request's machine code, in order; compiled in parallel, kept
   // nowhere. Errors: as get(); kUnsupported where
   // DeviceFeatures::pipeline_reports is not enabled.

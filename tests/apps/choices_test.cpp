@@ -20,6 +20,7 @@ const std::map<std::string, std::vector<std::string>>& needed() {
         "o.md"}},
       {"interpolate", {"--model", "m", "--a", "a.png", "--b", "b.png", "--out", "o.png"}},
       {"convert", {"m", "o"}},
+      {"pack", {"m", "--out", "o.itopack"}},
       {"forward", {"--model", "m", "--in", "i.safetensors", "--out", "o.safetensors"}},
       {"toy", {"two_moons", "--out", "o.png"}},
       {"inspect", {}}};
