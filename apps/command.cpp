@@ -13,6 +13,7 @@
 #include "apps/rows.h"
 #include "base/error.h"
 #include "base/precision.h"
+#include "base/printable.h"
 
 namespace ito::apps {
 namespace {
@@ -87,11 +88,14 @@ Status check_choices(const CLI::App& app, const std::vector<std::string>& comman
   return {};
 }
 
-void print_note(const std::string& text) { fmt::print(stderr, "note: {}\n", text); }
+void print_note(const std::string& text) { fmt::print(stderr, "note: {}\n", printable(text)); }
 
 const std::atomic<bool>& stop_requested() {
-  std::signal(SIGINT, on_signal);
-  std::signal(SIGTERM, on_signal);
+  // Once: a second signal must find what on_signal has left.
+  [[maybe_unused]] static const bool kStands = [] {
+    for (const int number : {SIGINT, SIGTERM}) std::signal(number, on_signal);
+    return true;
+  }();
   return g_stop;
 }
 
@@ -115,7 +119,7 @@ void ProgressLine::update(const std::string& text) {
 
 void ProgressLine::note(const std::string& text) {
   finish();
-  fmt::print(stderr, "{}\n", text);
+  fmt::print(stderr, "{}\n", printable(text));
 }
 
 void ProgressLine::finish() {
