@@ -55,11 +55,20 @@ def json_value(content):
     return json.dumps(json.loads(text, parse_constant=no_constant, object_pairs_hook=once))
 
 
+# Names as sums of their bytes: not all are UTF-8.
+def zip_name(info):
+    return crc(info.filename.encode("utf-8" if info.flag_bits & 0x800 else "cp437"))
+
+
+def tar_name(info):
+    return crc(info.name.encode("utf-8", "surrogateescape"))
+
+
 def zip_entries(content):
     import io
 
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return sorted([info.filename, len(archive.read(info)), crc(archive.read(info))] for info in archive.infolist())
+        return sorted([zip_name(info), len(archive.read(info)), crc(archive.read(info))] for info in archive.infolist())
 
 
 def tar_files(content):
@@ -69,7 +78,7 @@ def tar_files(content):
         members = archive.getmembers()
         if any(m.issparse() or m.size > 1 << 24 for m in members):
             raise ValueError("sparse, or larger than the archive")
-        return [[m.name, m.size, crc(archive.extractfile(m).read())] for m in members if m.isreg()]
+        return [[tar_name(m), m.size, crc(archive.extractfile(m).read())] for m in members if m.isreg()]
 
 
 def gzip_content(content):
