@@ -1,6 +1,11 @@
 #include "api/sample_files.h"
 
+#include <signal.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <set>
 #include <utility>
 
 #include "api/output_file.h"
@@ -9,6 +14,17 @@
 #include "io/png.h"
 
 namespace ito {
+namespace {
+
+// Whether a process that writes to this folder may still be at work on its temporary file. Of one
+// on another machine nobody here can tell; a picture is written in milliseconds.
+bool may_be_alive(std::string_view digits) {
+  pid_t process = 0;
+  const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), process);
+  return read.ec == std::errc() && (::kill(process, 0) == 0 || errno != ESRCH);
+}
+
+}  // namespace
 
 Result<SampleFiles> SampleFiles::open(SampleFilesOptions options,
                                       std::vector<SampleRequest>& requests) {
@@ -26,6 +42,7 @@ Result<SampleFiles> SampleFiles::open(SampleFilesOptions options,
   ITO_TRY(files.options_.images.know(requests));
   ITO_TRY(make_folders(out));
   files.keep_other_classes(requests);
+  ITO_TRY(files.remove_leftovers(requests));
   ITO_TRY(files.find_finished(requests));
   return files;
 }
@@ -53,6 +70,21 @@ void SampleFiles::keep_other_classes(std::span<const SampleRequest> requests) {
                        images.several.end());
 }
 
+// What calls that were killed have left half-written of these images.
+Status SampleFiles::remove_leftovers(std::span<const SampleRequest> requests) const {
+  std::set<std::string, std::less<>> names;
+  for (const SampleRequest& request : requests) names.insert(path_of(request).filename().string());
+  ITO_ASSIGN(const std::vector<std::string> found, list_folder(options_.out));
+  for (const std::string& name : found) {
+    const auto stem = temporary_stem(name);
+    if (!stem || !names.contains(*stem)) continue;
+    std::string_view process = std::string_view(name).substr(stem->size() + 1);
+    process.remove_suffix(process.size() - process.find('.'));
+    if (!may_be_alive(process)) ITO_TRY(remove_tree(options_.out / name));
+  }
+  return {};
+}
+
 Status SampleFiles::find_finished(std::vector<SampleRequest>& requests) {
   std::vector<SampleRequest> missing;
   for (const SampleRequest& request : requests) {
@@ -61,7 +93,8 @@ Status SampleFiles::find_finished(std::vector<SampleRequest>& requests) {
       missing.push_back(request);
       continue;
     }
-    const auto found = read_png_settings(path);
+    ITO_ASSIGN(const std::string bytes, read_file(path));
+    const auto found = png_settings(bytes, path.string());
     // A damaged file of our own is made again; whose it was, nobody can tell but by its text.
     if (!found.ok() || !is_own(*found))
       return invalid_argument(
@@ -69,7 +102,7 @@ Status SampleFiles::find_finished(std::vector<SampleRequest>& requests) {
           "away or choose another --out",
           path.string());
     const bool same = same_key(*found, options_.images.settings_of(request));
-    if (same && !options_.all) {
+    if (same && !options_.all && decode_image(bytes, path.string()).ok()) {
       ++skipped_;
       continue;
     }

@@ -1,5 +1,5 @@
 // SampleFiles: where sampled images go. A folder of PNGs, one an image, which a later call
-// completes; or one file of all (api/sample_forms.h). An image that is there is known by
+// completes; or one file of all (api/sample_forms.h). An image that is there whole is known by
 // its key, so that a model that was trained further is drawn anew. Not for jobs that are shared
 // among processes or kept in archives (api/sample_farm.h), nor for what images are called and say
 // (api/sample_identity.h).
@@ -46,6 +46,7 @@ class SampleFiles {
  private:
   Path path_of(const SampleRequest& request) const;
   void keep_other_classes(std::span<const SampleRequest> requests);
+  Status remove_leftovers(std::span<const SampleRequest> requests) const;
   Status find_finished(std::vector<SampleRequest>& requests);
 
   SampleFilesOptions options_;

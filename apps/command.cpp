@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/platform.h"
 #include "base/precision.h"
+#include "base/printable.h"
 
 namespace ito::apps {
 namespace {
@@ -83,10 +84,14 @@ Status check_choices(const CLI::App& app, const std::vector<std::string>& comman
   return {};
 }
 
-void print_note(const std::string& text) { fmt::print(stderr, "note: {}\n", text); }
+void print_note(const std::string& text) { fmt::print(stderr, "note: {}\n", printable(text)); }
 
 const std::atomic<bool>& stop_requested() {
-  platform::on_interruption(on_interruption);
+  // Once: a second signal must find what the first has left.
+  [[maybe_unused]] static const bool kStands = [] {
+    platform::on_interruption(on_interruption);
+    return true;
+  }();
   return g_stop;
 }
 
@@ -111,7 +116,7 @@ void ProgressLine::update(const std::string& text) {
 
 void ProgressLine::note(const std::string& text) {
   finish();
-  fmt::print(stderr, "{}\n", text);
+  fmt::print(stderr, "{}\n", printable(text));
 }
 
 void ProgressLine::finish() {

@@ -28,6 +28,9 @@ struct Command {
   std::function<Status()> run;
   // Other commands whose tables its options are chosen from beside its own ones (apps/rows.h).
   std::vector<std::string> choices = {};
+  // Whether `run` looks at stop_requested(): then the first Ctrl-C asks it to end in good order,
+  // from before it reads anything.
+  bool stops = false;
 };
 
 Command add_convert_command(CLI::App& root);

@@ -154,7 +154,7 @@ Command add_evaluate_command(CLI::App& root) {
       ->capture_default_str();
   add_device_option(*app, c->device);
   app->add_flag("--json", c->json, "print the rows as JSON");
-  return {app, [c] { return check(*c); }, [c] { return run(*c); }};
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }, {}, true};
 }
 
 }  // namespace ito::apps

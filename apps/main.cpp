@@ -9,11 +9,12 @@
 
 #include "apps/command.h"
 #include "base/error.h"
+#include "base/printable.h"
 
 namespace {
 
 int report(const ito::Error& error, int code) {
-  fmt::print(stderr, "ito: {}\n", error.message);
+  fmt::print(stderr, "ito: {}\n", ito::printable(error.message));
   return code;
 }
 
@@ -69,6 +70,7 @@ int main(int argc, char** argv) {
     if (!command.app->parsed()) continue;
     std::vector<std::string> tables = {command.app->get_name()};
     tables.insert(tables.end(), command.choices.begin(), command.choices.end());
+    if (command.stops) stop_requested();
     const ito::Status chosen = check_choices(*command.app, tables);
     if (!chosen.ok()) return report(chosen.error(), kWrongUsage);
     if (command.check) {

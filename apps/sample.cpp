@@ -240,7 +240,7 @@ Command add_sample_command(CLI::App& root) {
       "An image depends on model, method, seed and class alone: not on the batch, nor on how\n"
       "a job is split. The settings are stored in each PNG; `ito inspect FILE.png` shows them.\n"
       "Ctrl-C finishes the batch and ends with 130; the same command goes on with the folder.");
-  return {app, [c] { return check(*c); }, [c] { return run(*c); }};
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }, {}, true};
 }
 
 }  // namespace ito::apps

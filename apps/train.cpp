@@ -210,7 +210,7 @@ Command add_train_command(CLI::App& root) {
       "are refused, but for how long a run is, how often something is done in it, --keep, the "
       "fall\n"
       "of the learning rate and --precision.");
-  return {app, [c] { return check(*c); }, [c] { return run(*c); }};
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }, {}, true};
 }
 
 }  // namespace ito::apps

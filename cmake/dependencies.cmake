@@ -5,6 +5,34 @@
 # Threads, for the program CLI11 and for the tests GTest.
 # The Vulkan loader is not linked: runtime/vk opens it at run time, or is given one by its host.
 
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(ZLIB REQUIRED)
+
+find_path(ITO_STB_INCLUDE stb_image_write.h PATH_SUFFIXES stb REQUIRED)
+mark_as_advanced(ITO_STB_INCLUDE)
+add_library(ito::stb INTERFACE IMPORTED)
+target_include_directories(ito::stb SYSTEM INTERFACE ${ITO_STB_INCLUDE})
+
+# What decodes pictures. libtiff 4.5 is the first with error handlers of their own for each file.
+find_package(PNG REQUIRED)
+find_package(JPEG REQUIRED)
+find_package(TIFF 4.5 REQUIRED)
+find_package(GIF 5 REQUIRED)
+find_path(ITO_WEBP_INCLUDE webp/demux.h REQUIRED)
+find_library(ITO_WEBP_LIBRARY webp REQUIRED)
+find_library(ITO_WEBP_DEMUX_LIBRARY webpdemux REQUIRED)
+mark_as_advanced(ITO_WEBP_INCLUDE ITO_WEBP_LIBRARY ITO_WEBP_DEMUX_LIBRARY)
+add_library(ito::pictures INTERFACE IMPORTED)
+target_include_directories(ito::pictures SYSTEM INTERFACE ${ITO_WEBP_INCLUDE})
+target_link_libraries(ito::pictures INTERFACE PNG::PNG JPEG::JPEG TIFF::TIFF GIF::GIF
+  ${ITO_WEBP_DEMUX_LIBRARY} ${ITO_WEBP_LIBRARY})
+
+# The readers' fuzzer has no device.
+if(ITO_FUZZ)
+  return()
+endif()
+
 set(ITO_VULKAN_HEADERS_VERSION 1.4.309) # VK_NV_cooperative_matrix2 and VK_KHR_cooperative_matrix
 set(ITO_GLSLANG_VERSION 15.1)           # GL_KHR_cooperative_matrix, GL_NV_cooperative_matrix2
 
@@ -90,28 +118,6 @@ if(ITO_COMPILER)
   endif()
 endif()
 
-find_path(ITO_STB_INCLUDE stb_image_write.h PATH_SUFFIXES stb REQUIRED)
-mark_as_advanced(ITO_STB_INCLUDE)
-add_library(ito::stb INTERFACE IMPORTED)
-target_include_directories(ito::stb SYSTEM INTERFACE ${ITO_STB_INCLUDE})
-
-# What decodes pictures. libtiff 4.5 is the first with error handlers of their own for each file.
-find_package(PNG REQUIRED)
-find_package(JPEG REQUIRED)
-find_package(TIFF 4.5 REQUIRED)
-find_package(GIF 5 REQUIRED)
-find_path(ITO_WEBP_INCLUDE webp/demux.h REQUIRED)
-find_library(ITO_WEBP_LIBRARY webp REQUIRED)
-find_library(ITO_WEBP_DEMUX_LIBRARY webpdemux REQUIRED)
-mark_as_advanced(ITO_WEBP_INCLUDE ITO_WEBP_LIBRARY ITO_WEBP_DEMUX_LIBRARY)
-add_library(ito::pictures INTERFACE IMPORTED)
-target_include_directories(ito::pictures SYSTEM INTERFACE ${ITO_WEBP_INCLUDE})
-target_link_libraries(ito::pictures INTERFACE PNG::PNG JPEG::JPEG TIFF::TIFF GIF::GIF
-  ${ITO_WEBP_DEMUX_LIBRARY} ${ITO_WEBP_LIBRARY})
-
-find_package(fmt REQUIRED)
-find_package(nlohmann_json REQUIRED)
-find_package(ZLIB REQUIRED)
 if(ITO_APPS)
   find_package(CLI11 REQUIRED)
 endif()

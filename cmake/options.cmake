@@ -8,6 +8,7 @@ option(ITO_EXAMPLES "Build the hosts in examples/, those whose packages are ther
 option(ITO_INSTALL "Rules for installing and packing" ${PROJECT_IS_TOP_LEVEL})
 option(ITO_FETCH "Let third_party/fetch.sh supply what the system has too old" ${PROJECT_IS_TOP_LEVEL})
 option(ITO_WARNINGS_AS_ERRORS "Treat the compiler's warnings as errors" ${PROJECT_IS_TOP_LEVEL})
+option(ITO_FUZZ "Build the fuzzer of the readers, and nothing else" OFF)
 option(ITO_SANITIZE "Address and undefined-behaviour sanitizers" OFF)
 option(ITO_UNITY "Compile the files of a room several at a time" ON)
 if(ITO_TESTS AND NOT ITO_COMPILER)

@@ -76,7 +76,12 @@ Result<std::optional<ClassNames>> read_class_names(const Path& folder) {
   if (images.size() != names.names.size())
     return corrupt("{}: {} names, but {} numbers of images", file.string(), names.names.size(),
                    images.size());
-  for (const double count : images) names.images.push_back(static_cast<int64_t>(count));
+  constexpr double kMostImages = 9007199254740992;  // 2^53: whole numbers are exact up to there
+  for (const double count : images) {
+    if (!(count >= 0 && count <= kMostImages))
+      return corrupt("{}: a class of {} images", file.string(), count);
+    names.images.push_back(static_cast<int64_t>(count));
+  }
   return std::optional<ClassNames>(std::move(names));
 }
 

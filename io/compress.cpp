@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/error.h"
 
@@ -29,6 +30,15 @@ class Inflater {
   bool ok_;
 };
 
+// What will come, as far as anybody says: a gzip member ends in its content's size, modulo 2^32.
+uint64_t expected_size(std::string_view bytes, Compression format, uint64_t most) {
+  constexpr size_t kTail = 4;
+  if (format != Compression::kGzip || bytes.size() < kTail) return most;
+  uint32_t size = 0;
+  std::memcpy(&size, bytes.data() + bytes.size() - kTail, kTail);
+  return std::min<uint64_t>(size, most);
+}
+
 // Passes over zeros of what zlib has not used and of what it was not given yet.
 void skip_zeros(z_stream& stream, std::string_view& rest) {
   while (stream.avail_in > 0 && *stream.next_in == 0) {
@@ -41,6 +51,11 @@ void skip_zeros(z_stream& stream, std::string_view& rest) {
 
 }  // namespace
 
+uint64_t most_inflated(uint64_t packed) {
+  constexpr uint64_t kHarmless = uint64_t{16} << 20, kMaxRatio = 500;
+  return packed > UINT64_MAX / kMaxRatio ? UINT64_MAX : std::max(kHarmless, packed * kMaxRatio);
+}
+
 bool is_gzip(std::string_view bytes) { return bytes.starts_with("\x1f\x8b"); }
 
 Result<std::string> inflate(std::string_view bytes, Compression format, std::string_view where,
@@ -48,10 +63,13 @@ Result<std::string> inflate(std::string_view bytes, Compression format, std::str
   Inflater inflater(format);
   if (!inflater.ok()) return out_of_memory("{}: cannot start decompression", where);
   z_stream& stream = inflater.stream;
-  std::string out;
   std::string_view rest = bytes;              // not yet given to zlib
   constexpr size_t kPiece = size_t{1} << 30;  // zlib counts in 32 bits
   constexpr size_t kChunk = size_t{1} << 18;
+  const uint64_t most = std::min(max_bytes, most_inflated(bytes.size()));
+  std::string out;
+  // Room that is not used costs no memory; growing costs twice what was there.
+  out.reserve(expected_size(bytes, format, most) + kChunk);
   bool again = true;
   while (again) {
     if (stream.avail_in == 0) {
@@ -66,8 +84,9 @@ Result<std::string> inflate(std::string_view bytes, Compression format, std::str
     stream.avail_out = kChunk;
     int code = ::inflate(&stream, Z_NO_FLUSH);
     out.resize(done + kChunk - stream.avail_out);
-    if (out.size() > max_bytes)
-      return corrupt("{}: inflates to more than {} bytes", where, max_bytes);
+    if (out.size() > most)
+      return corrupt("{}: {} bytes inflate to more than {}{}", where, bytes.size(), most,
+                     most < max_bytes ? ", which no honest data do" : " bytes");
     if (code == Z_STREAM_END) {
       // Tapes and downloads pad with zeros, which gzip itself passes over.
       if (format == Compression::kGzip) skip_zeros(stream, rest);

@@ -19,9 +19,13 @@ enum class Compression {
 // Starts with gzip's magic bytes.
 bool is_gzip(std::string_view bytes);
 
+// What so many packed bytes may inflate to: 500 times as many, which nothing but a file made to
+// burst exceeds (deflate's own bound is 1032), and 16 MiB in any case.
+uint64_t most_inflated(uint64_t packed);
+
 // The inflated bytes. Memory grows with what is really decoded, never with what a header claims.
 // Error kCorrupt naming `where`: damaged, truncated, wrong checksum, followed by other bytes, or
-// larger than max_bytes.
+// larger than max_bytes or most_inflated() of them.
 Result<std::string> inflate(std::string_view bytes, Compression format, std::string_view where,
                             uint64_t max_bytes);
 

@@ -1,5 +1,6 @@
 #include "io/json.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -9,8 +10,11 @@
 namespace ito {
 namespace {
 
-constexpr int kMaxDepth = 64;
+constexpr size_t kMaxDepth = 64;
 constexpr uint64_t kMaxJsonBytes = 64u << 20;
+// The parser holds a string twice while it reads it.
+constexpr size_t kMaxTokenBytes = size_t{8} << 20;
+constexpr size_t kFreeJsonBytes = size_t{24} << 20;
 
 std::string dump(const Json& value, int indent) {
   return value.dump(indent, ' ', false, Json::error_handler_t::replace);
@@ -65,7 +69,113 @@ bool convert_array(const Json& value, std::vector<T>* out) {
 
 namespace {
 
-// What the text is, where it is something else by its first bytes; else where it stops being JSON.
+// What a document takes in memory, by the parts that it is made of, with what the allocator adds: a
+// value in a list, whose room doubles; one in an object, with its key; a string, a list, an object.
+constexpr size_t kInListBytes = 48, kInObjectBytes = 96, kOwnBytes = 64;
+
+// Builds a document from the parser's events. nlohmann's own builder, where it is asked to watch
+// for keys that come twice, looks through all of an object after each of its values.
+class JsonBuilder : public nlohmann::json_sax<Json> {
+ public:
+  JsonBuilder(Json* root, size_t budget) : root_(root), left_(budget) {}
+
+  bool null() override { return put(nullptr); }
+  bool boolean(bool value) override { return put(value); }
+  bool number_integer(int64_t value) override { return put(value); }
+  bool number_unsigned(uint64_t value) override { return put(value); }
+  bool number_float(double value, const std::string&) override { return put(value); }
+  bool string(std::string& value) override {
+    return take(kOwnBytes + value.size()) && put(std::move(value));
+  }
+  bool binary(Json::binary_t&) override { return false; }  // JSON has none
+  bool start_object(size_t) override { return open(Json::object()); }
+  bool end_object() override { return close(); }
+  bool start_array(size_t) override { return open(Json::array()); }
+  bool end_array() override { return close(); }
+  bool key(std::string& name) override {
+    if (!take(name.size())) return false;
+    const auto [it, fresh] =
+        open_.back()->get_ptr<Json::object_t*>()->try_emplace(std::move(name), nullptr);
+    member_ = &it->second;
+    if (!fresh) trouble_ = fmt::format("JSON key '{}' appears twice in one object", it->first);
+    return fresh;
+  }
+  bool parse_error(size_t position, const std::string&, const Json::exception& error) override {
+    const auto* at = dynamic_cast<const Json::parse_error*>(&error);
+    byte_ = at != nullptr ? at->byte : position;
+    return false;
+  }
+
+  size_t byte() const { return byte_; }
+  // What is wrong with a text that is JSON, or empty.
+  const std::string& trouble() const { return trouble_; }
+
+ private:
+  bool take(size_t bytes) {
+    if (bytes > left_) trouble_ = "holds more values than one of its kind may";
+    left_ -= std::min(bytes, left_);
+    return trouble_.empty();
+  }
+  // The place of the next value; null where there is no room for it.
+  Json* place() {
+    if (open_.empty()) return root_;
+    if (open_.back()->is_object()) return take(kInObjectBytes) ? member_ : nullptr;
+    return take(kInListBytes) ? &open_.back()->emplace_back(nullptr) : nullptr;
+  }
+  template <typename T>
+  bool put(T&& value) {
+    Json* const at = place();
+    if (at == nullptr) return false;
+    *at = std::forward<T>(value);
+    return true;
+  }
+  bool open(Json container) {
+    if (open_.size() >= kMaxDepth)
+      trouble_ = fmt::format("JSON nested deeper than {} levels", kMaxDepth);
+    if (!trouble_.empty() || !take(kOwnBytes)) return false;
+    Json* const at = place();
+    if (at == nullptr) return false;
+    *at = std::move(container);
+    open_.push_back(at);
+    return true;
+  }
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  Json* root_;
+  size_t left_, byte_ = 0;
+  std::string trouble_;
+  std::vector<Json*> open_;  // outermost first: only the last one grows, so that none moves
+  Json* member_ = nullptr;   // of the last one, where that is an object
+};
+
+}  // namespace
+
+Status check_json_text(std::string_view text, std::string_view where) {
+  // The parser would take one after the value for the end of the text; strings spell it \\u0000.
+  if (const size_t nul = text.find('\0'); nul != std::string_view::npos)
+    return no_json(text, where, nul + 1, " (a NUL)");
+  bool quoted = false;
+  size_t begin = 0;  // of the string, or of the number or name
+  for (size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (quoted && c == '\\') {
+      ++at;
+    } else if (c == '"') {
+      quoted = !quoted;
+      begin = at + 1;
+    } else if (!quoted && std::string_view(" \t\r\n,:[]{}").find(c) != std::string_view::npos) {
+      begin = at + 1;
+    }
+    if (at - std::min(at, begin) > kMaxTokenBytes)
+      return corrupt("{}: the JSON text at byte {} is longer than {} bytes", where, begin,
+                     kMaxTokenBytes);
+  }
+  return {};
+}
+
 Error no_json(std::string_view text, std::string_view where, size_t byte, std::string_view what) {
   const FileKind kind = kind_of_bytes(text.substr(0, kFileKindBytes));
   if (kind != FileKind::kUnknown && kind != FileKind::kJson)
@@ -76,40 +186,18 @@ Error no_json(std::string_view text, std::string_view where, size_t byte, std::s
   return corrupt("{}: not valid JSON at byte {}{}", where, byte, what);
 }
 
-}  // namespace
-
-Result<Json> parse_json(std::string_view text, std::string_view where) {
-  std::vector<std::set<std::string>> keys;  // of the objects that are open, outermost first
-  std::string duplicate;
-  bool too_deep = false;
-  // Strings spell it \\u0000; the parser would take one after the value for the end of the text.
-  if (const size_t nul = text.find('\0'); nul != std::string_view::npos)
-    return no_json(text, where, nul + 1, " (a NUL)");
-  auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth > kMaxDepth) too_deep = true;
-    if (too_deep) return false;
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
-      duplicate = parsed.get<std::string>();
-    return true;
-  };
-  try {
-    Json value = Json::parse(text, watch);
-    if (too_deep) return corrupt("{}: JSON nested deeper than {} levels", where, kMaxDepth);
-    if (!duplicate.empty())
-      return corrupt("{}: JSON key '{}' appears twice in one object", where, duplicate);
-    return value;
-  } catch (const Json::parse_error& error) {
-    return no_json(text, where, error.byte, "");
-  } catch (const Json::exception& error) {
-    return corrupt("{}: not valid JSON ({})", where, error.what());
-  }
+Result<Json> parse_json(std::string_view text, std::string_view where, size_t times) {
+  ITO_TRY(check_json_text(text, where));
+  Json value;
+  JsonBuilder builder(&value, times * text.size() + kFreeJsonBytes);
+  if (Json::sax_parse(text.begin(), text.end(), &builder)) return value;
+  if (!builder.trouble().empty()) return corrupt("{}: {}", where, builder.trouble());
+  return no_json(text, where, builder.byte(), "");
 }
 
-Result<Json> read_json(const Path& path) {
+Result<Json> read_json(const Path& path, size_t times) {
   ITO_ASSIGN(std::string text, read_file(path, kMaxJsonBytes));
-  return parse_json(text, path.string());
+  return parse_json(text, path.string(), times);
 }
 
 std::string dump_json(const Json& value) { return dump(value, 2) + "\n"; }

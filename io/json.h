@@ -19,11 +19,19 @@ using Json = nlohmann::json;
 
 // Parses text; `where` names it in errors (kCorrupt, with the byte position). Stricter than the
 // JSON standard for the sake of untrusted files: a key twice in one object, nesting deeper than 64,
-// invalid UTF-8 and a NUL anywhere are errors. The literals NaN, Infinity and -Infinity are no
-// JSON.
-Result<Json> parse_json(std::string_view text, std::string_view where);
+// invalid UTF-8, a NUL anywhere and a string or number of more than 8 MiB are errors. The literals
+// NaN, Infinity and -Infinity are no JSON. Time grows as the text does. Memory: what is made of the
+// text may take `times` its size and 24 MiB, which a text of very many small values exceeds; the
+// rest is an error.
+Result<Json> parse_json(std::string_view text, std::string_view where, size_t times = 1);
 // Reads and parses a file of at most 64 MB.
-Result<Json> read_json(const Path& path);
+Result<Json> read_json(const Path& path, size_t times = 1);
+// What of these is asked before anything is parsed: no NUL, no such string. For who parses by
+// himself (io/safetensors.cpp).
+Status check_json_text(std::string_view text, std::string_view where);
+// What `text` is, where it is something else by its first bytes; else where it stops being JSON and
+// `what` stands there.
+Error no_json(std::string_view text, std::string_view where, size_t byte, std::string_view what);
 // Two-space indented text ending with a newline; keys sorted. Bytes that are no UTF-8 become
 // U+FFFD.
 std::string dump_json(const Json& value);

@@ -82,11 +82,12 @@ struct Header {
 };
 
 std::optional<std::vector<int64_t>> parse_tuple(Cursor& cursor) {
+  constexpr size_t kMaxRank = 64;  // NumPy's, from 2.0 on
   std::vector<int64_t> values;
   if (!cursor.accept("(")) return std::nullopt;
   while (!cursor.accept(")")) {
     std::optional<int64_t> value = cursor.integer();
-    if (!value) return std::nullopt;
+    if (!value || values.size() == kMaxRank) return std::nullopt;
     values.push_back(*value);
     cursor.accept("L");  // Python 2's long integers
     if (!cursor.accept(",")) {
@@ -151,7 +152,7 @@ void swap_bytes(std::vector<uint8_t>& bytes, size_t width) {
 }
 
 // Columns first to rows first.
-std::vector<uint8_t> c_order(const std::vector<uint8_t>& bytes, const std::vector<int64_t>& dims,
+std::vector<uint8_t> c_order(std::string_view bytes, const std::vector<int64_t>& dims,
                              size_t width) {
   std::vector<size_t> stride(dims.size(), width);  // of the source
   for (size_t i = 1; i < dims.size(); ++i)
@@ -162,14 +163,21 @@ std::vector<uint8_t> c_order(const std::vector<uint8_t>& bytes, const std::vecto
   for (size_t n = 0; n < bytes.size(); n += width) {
     size_t at = 0;
     for (size_t i = 0; i < dims.size(); ++i) at += static_cast<size_t>(index[i]) * stride[i];
-    out.insert(out.end(), bytes.begin() + static_cast<ptrdiff_t>(at),
-               bytes.begin() + static_cast<ptrdiff_t>(at + width));
+    const std::string_view element = bytes.substr(at, width);
+    out.insert(out.end(), element.begin(), element.end());
     for (size_t i = dims.size(); i-- > 0;) {
       if (++index[i] < dims[i]) break;
       index[i] = 0;
     }
   }
   return out;
+}
+
+// An array's bytes in C order.
+std::vector<uint8_t> values_of(std::string_view data, bool fortran_order, const Shape& shape,
+                               size_t width) {
+  if (fortran_order && shape.rank() > 1) return c_order(data, shape.dims(), width);
+  return {data.begin(), data.end()};
 }
 
 // The header, and the data behind it.
@@ -217,10 +225,8 @@ Result<HostTensor> array_of_bytes(ArrayLayout layout, std::string_view data,
   if (data.size() != expected)
     return corrupt("{}: shape {} takes {} bytes, found {}", where, shape.to_string(), expected,
                    data.size());
-  std::vector<uint8_t> values(data.begin(), data.end());
+  std::vector<uint8_t> values = values_of(data, layout.fortran_order, shape, host_type_size(*type));
   if (swapped) swap_bytes(values, host_type_size(*type));
-  if (layout.fortran_order && shape.rank() > 1)
-    values = c_order(values, shape.dims(), host_type_size(*type));
   return HostTensor{*type, std::move(shape), std::move(values)};
 }
 
@@ -281,7 +287,8 @@ Result<NpyTexts> parse_npy_texts(std::string_view bytes, std::string_view where)
   ITO_ASSIGN(NpyParts parts, npy_parts(bytes, where));
   const Header& header = parts.header;
   if (!header.structured && header.descr == "|O") {
-    ITO_ASSIGN(const Pickle pickle, parse_pickle(parts.data, where, is_numpy_name));
+    ITO_ASSIGN(const Pickle pickle,
+               parse_pickle(parts.data, where, is_numpy_name, pickle_memory(bytes.size())));
     return numpy_object_texts(pickle, pickle.root(), where);
   }
   const std::optional<TextType> type =
@@ -294,10 +301,15 @@ Result<NpyTexts> parse_npy_texts(std::string_view bytes, std::string_view where)
   if (parts.data.size() != expected || (type->width() == 0 && *numel > 0))
     return corrupt("{}: shape {} takes {} bytes, found {}", where, shape.to_string(), expected,
                    parts.data.size());
-  std::vector<uint8_t> values(parts.data.begin(), parts.data.end());
-  if (header.fortran_order && shape.rank() > 1)
-    values = c_order(values, shape.dims(), type->width());
+  // Texts of a character or two take many times what they take in the file.
+  constexpr size_t kFree = size_t{16} << 20;
+  if (static_cast<uint64_t>(*numel) > (bytes.size() + kFree) / sizeof(std::string))
+    return unsupported("{}: {} texts are more than are read of a file of {} bytes", where, *numel,
+                       bytes.size());
+  const std::vector<uint8_t> values =
+      values_of(parts.data, header.fortran_order, shape, type->width());
   NpyTexts out{shape, {}};
+  out.texts.reserve(static_cast<size_t>(*numel));
   for (size_t at = 0; at < values.size(); at += type->width()) {
     std::optional<std::string> text =
         element_text(*type, {reinterpret_cast<const char*>(values.data()) + at, type->width()});
@@ -322,8 +334,8 @@ Result<TensorFile> parse_npz(std::string_view bytes, std::string_view where) {
   TensorFile file;
   for (const ZipEntry& entry : entries) {
     std::string label = fmt::format("{}: {}", where, entry.name);
-    ITO_ASSIGN(std::string content, read_zip_entry(entry, label));
-    ITO_ASSIGN(HostTensor tensor, parse_npy(content, label));
+    ITO_ASSIGN(const ZipContent content, zip_content(entry, label));
+    ITO_ASSIGN(HostTensor tensor, parse_npy(content.bytes(), label));
     std::string name = entry.name;
     if (name.ends_with(".npy")) name.resize(name.size() - 4);
     if (!file.tensors.emplace(name, std::move(tensor)).second)
@@ -368,20 +380,20 @@ Result<NpzFile::Content> NpzFile::content_of(std::string_view name) const {
   for (const ZipEntry& entry : entries_) {
     if (array_name(entry) != name) continue;
     const std::string label = fmt::format("{}: {}", where_, entry.name);
-    ITO_ASSIGN(std::string bytes, read_zip_entry(entry, label));
-    return Content{std::move(bytes), label};
+    ITO_ASSIGN(ZipContent file, zip_content(entry, label));
+    return Content{std::move(file), label};
   }
   return not_found("{}: no array named {}", where_, name);
 }
 
 Result<HostTensor> NpzFile::read(std::string_view name) const {
   ITO_ASSIGN(const Content content, content_of(name));
-  return parse_npy(content.bytes, content.label);
+  return parse_npy(content.file.bytes(), content.label);
 }
 
 Result<NpyTexts> NpzFile::read_texts(std::string_view name) const {
   ITO_ASSIGN(const Content content, content_of(name));
-  return parse_npy_texts(content.bytes, content.label);
+  return parse_npy_texts(content.file.bytes(), content.label);
 }
 
 }  // namespace ito

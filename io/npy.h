@@ -60,7 +60,8 @@ class NpzFile {
  private:
   // An array's file, and what messages call it.
   struct Content {
-    std::string bytes, label;
+    ZipContent file;
+    std::string label;
   };
   Result<Content> content_of(std::string_view name) const;
   NpzFile(MappedFile file, std::vector<ZipEntry> entries, std::string where)

@@ -118,9 +118,11 @@ Result<HostTensor> numpy_array(const Pickle& pickle, const PickleValue& value,
                                std::string_view where) {
   const std::optional<ArrayParts> parts = array_parts(pickle, value);
   if (!parts) return corrupt("{}: not an array of NumPy", where);
+  const ArrayLayout layout{parts->descr, parts->fortran_order, parts->shape};
+  if (parts->content->is_text()) return array_of_bytes(layout, parts->content->text, where);
   const std::optional<std::string> bytes = pickle.bytes_of(*parts->content);
   if (!bytes) return corrupt("{}: an array of NumPy without its bytes", where);
-  return array_of_bytes({parts->descr, parts->fortran_order, parts->shape}, *bytes, where);
+  return array_of_bytes(layout, *bytes, where);
 }
 
 Result<NpyTexts> numpy_object_texts(const Pickle& pickle, const PickleValue& value,
@@ -133,9 +135,14 @@ Result<NpyTexts> numpy_object_texts(const Pickle& pickle, const PickleValue& val
     return corrupt("{}: shape {} for {} objects", where, Shape(parts->shape).to_string(),
                    parts->content->items.size());
   NpyTexts texts{Shape(parts->shape), {}};
+  // A pickle may name one long text again and again.
+  uint64_t left = pickle_memory(pickle.size());
   for (size_t i = 0; i < parts->content->items.size(); ++i) {
     std::optional<std::string> text = pickle.bytes_of(pickle.item(*parts->content, i));
     if (!text) return unsupported("{}: an array of Python's objects that are not all texts", where);
+    const uint64_t taken = 3 * sizeof(std::string) + text->size();
+    if (taken > left) return corrupt("{}: its texts take many times the file", where);
+    left -= taken;
     texts.texts.push_back(*std::move(text));
   }
   return texts;

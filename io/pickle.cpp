@@ -46,8 +46,8 @@ std::optional<std::string> Pickle::bytes_of(const PickleValue& value) const {
 class PickleReader {
  public:
   PickleReader(std::string_view bytes, std::string_view where,
-               const std::function<bool(std::string_view)>& known)
-      : bytes_(bytes), where_(where), known_(known) {}
+               const std::function<bool(std::string_view)>& known, uint64_t most)
+      : bytes_(bytes), where_(where), known_(known), most_(most) {}
 
   Result<Pickle> read();
 
@@ -89,11 +89,18 @@ class PickleReader {
     return line;
   }
 
+  // Counted after each opcode: one makes no more than a few values of what is there already.
+  static constexpr size_t kStackBytes = 24, kItemBytes = 12, kMemoBytes = 64;
   PickleIndex make(PickleValue value) {
+    used_ += sizeof(PickleValue) + value.text.size() + kItemBytes * value.items.size();
     pickle_.values_.push_back(std::move(value));
     return static_cast<PickleIndex>(pickle_.values_.size() - 1);
   }
-  void push(PickleValue value) { stack_.push_back(make(std::move(value))); }
+  void push_index(size_t index) {
+    used_ += kStackBytes;
+    stack_.push_back(index);
+  }
+  void push(PickleValue value) { push_index(make(std::move(value))); }
   Result<PickleIndex> pop() {
     if (stack_.empty() || stack_.back() == kMark) return bad("nothing on its stack");
     const auto index = static_cast<PickleIndex>(stack_.back());
@@ -126,6 +133,7 @@ class PickleReader {
     if (!filled && value.kind != kind) return bad("an item for something that takes none");
     std::vector<PickleIndex>& into = filled ? value.entries : value.items;
     into.insert(into.end(), items.begin(), items.end());
+    used_ += kItemBytes * items.size();
     return {};
   }
   Result<std::string> text_of(std::optional<std::string> text) const {
@@ -138,6 +146,7 @@ class PickleReader {
   Status push_remembered(uint64_t key);
   Status remember(uint64_t key) {
     if (stack_.empty() || stack_.back() == kMark) return bad("nothing to remember");
+    used_ += kMemoBytes;
     memo_[key] = static_cast<PickleIndex>(stack_.back());
     return {};
   }
@@ -151,6 +160,7 @@ class PickleReader {
 
   std::string_view bytes_, where_;
   const std::function<bool(std::string_view)>& known_;
+  uint64_t most_, used_ = 0;
   size_t at_ = 0;
   Pickle pickle_;
   std::vector<size_t> stack_;  // indices, or kMark
@@ -198,7 +208,7 @@ Status PickleReader::push_global(std::string_view module, std::string_view name)
 Status PickleReader::push_remembered(uint64_t key) {
   const auto found = memo_.find(key);
   if (found == memo_.end()) return bad("it refers to what it has not remembered");
-  stack_.push_back(found->second);
+  push_index(found->second);
   return {};
 }
 
@@ -341,6 +351,7 @@ Result<bool> PickleReader::container_op(uint8_t op) {
       ITO_ASSIGN(const PickleIndex item, pop());
       ITO_ASSIGN(PickleValue* const list, top(Kind::kList));
       list->items.push_back(item);
+      used_ += kItemBytes;
       return true;
     }
     case 'e':
@@ -367,7 +378,7 @@ Result<bool> PickleReader::container_op(uint8_t op) {
 Result<bool> PickleReader::memo_op(uint8_t op) {
   switch (op) {
     case '(':
-      stack_.push_back(kMark);
+      push_index(kMark);
       return true;
     case '0':
       if (stack_.empty()) return bad("nothing on its stack");
@@ -379,7 +390,7 @@ Result<bool> PickleReader::memo_op(uint8_t op) {
     case '2': {
       ITO_ASSIGN(const PickleIndex index, pop());
       stack_.push_back(index);
-      stack_.push_back(index);
+      push_index(index);
       return true;
     }
     case 'p':
@@ -454,6 +465,7 @@ Result<bool> PickleReader::call_op(uint8_t op) {
       ITO_ASSIGN(const PickleIndex state, pop());
       ITO_ASSIGN(PickleValue* const call, top(Kind::kCall));
       call->items.push_back(state);
+      used_ += kItemBytes;
       return true;
     }
     case 'P':
@@ -504,6 +516,8 @@ Result<Pickle> PickleReader::read() {
   while (!stop) {
     ITO_ASSIGN(const uint64_t op, take_unsigned(1));
     ITO_TRY(step(static_cast<uint8_t>(op), &stop));
+    if (used_ > most_)
+      return corrupt("{}: the pickle holds more values than one of its size may", where_);
   }
   ITO_ASSIGN(pickle_.root_, pop());
   pickle_.size_ = at_;
@@ -511,8 +525,9 @@ Result<Pickle> PickleReader::read() {
 }
 
 Result<Pickle> parse_pickle(std::string_view bytes, std::string_view where,
-                            const std::function<bool(std::string_view name)>& known) {
-  return PickleReader(bytes, where, known).read();
+                            const std::function<bool(std::string_view name)>& known,
+                            uint64_t most) {
+  return PickleReader(bytes, where, known, most).read();
 }
 
 }  // namespace ito

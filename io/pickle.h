@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
@@ -62,16 +63,19 @@ class Pickle {
 
  private:
   friend class PickleReader;
-  std::vector<PickleValue> values_;
+  std::deque<PickleValue> values_;  // of which none moves as it grows
   PickleIndex root_ = 0;
   size_t size_ = 0;
 };
 
 // Reads one pickle of protocol 0 to 5 at the beginning of `bytes`. `known` says of "module.name"
-// whether the reader knows what to do with it. Memory stays within a small multiple of the bytes,
-// and containers may contain themselves, so whoever walks them bounds the depth. Errors naming
-// `where`: kCorrupt; kUnsupported for an unknown name, or an integer of more than 64 bits.
+// whether the reader knows what to do with it. Containers may contain themselves, so whoever walks
+// them bounds the depth. Errors naming `where`: kCorrupt, also where what is made of the pickle
+// would take more than `most` bytes of memory (a value takes 112 and its opcode one); kUnsupported
+// for an unknown name, or an integer of more than 64 bits.
 Result<Pickle> parse_pickle(std::string_view bytes, std::string_view where,
-                            const std::function<bool(std::string_view name)>& known);
+                            const std::function<bool(std::string_view name)>& known, uint64_t most);
+// What a pickle may take that is all of a file, or lies in one, of so many bytes.
+inline uint64_t pickle_memory(uint64_t file_bytes) { return file_bytes + (uint64_t{24} << 20); }
 
 }  // namespace ito

@@ -40,6 +40,9 @@ constexpr int kDeepest = 64;
 constexpr size_t kTypeArgument = 6;  // of _rebuild_tensor_v3
 // Tensors that lie in the mapped file take no memory of their own; one may have some names.
 constexpr uint64_t kNamesOfOne = 16;
+// What is copied of the mapped file, and what names and shapes take, may be so much more than the
+// file is.
+constexpr uint64_t kFree = uint64_t{16} << 20;
 
 // A file in memory; with `owner`, which keeps it, tensors are parts of it.
 struct Source {
@@ -55,7 +58,8 @@ class Reader {
         storages_(storages),
         where_(source.where),
         owner_(source.owner),
-        left_(4 * source.bytes.size() + 4096),
+        left_(source.owner ? source.bytes.size() + kFree : 4 * source.bytes.size() + 4096),
+        names_left_(source.bytes.size() / 4 + kFree),
         visits_(4 * pickle.values() + 64) {}
 
   Result<TensorFile> read() {
@@ -160,6 +164,11 @@ class Reader {
   }
 
   Status add(const std::string& name, const PickleValue& given) {
+    // A long key may be that of many dictionaries within one another.
+    constexpr uint64_t kTensorBytes = 256;
+    if (names_left_ < kTensorBytes + name.size())
+      return corrupt("{}: the names of its tensors take many times the file", where_);
+    names_left_ -= kTensorBytes + name.size();
     const PickleValue* call = &given;
     if (is_parameter(given)) {
       const PickleValue& arguments = at(given, 1);
@@ -291,7 +300,7 @@ class Reader {
   Storages& storages_;
   std::string_view where_;
   std::shared_ptr<const void> owner_;
-  uint64_t left_;
+  uint64_t left_, names_left_;
   size_t visits_;
   std::set<PickleIndex> above_;  // the containers that walk() is in
   TensorFile file_;
@@ -349,7 +358,8 @@ Result<TensorFile> parse_zip_file(const Source& source) {
     if (order != "little") return unsupported("{}: its byte order is {}", where, order);
   }
   ITO_ASSIGN(const std::string text, read_zip_entry(*description, where));
-  ITO_ASSIGN(const Pickle pickle, parse_pickle(text, where, is_torch_name));
+  ITO_ASSIGN(const Pickle pickle,
+             parse_pickle(text, where, is_torch_name, pickle_memory(bytes.size())));
   ZipStorages storages(entries, root, where);
   return Reader(pickle, storages, source).read();
 }
@@ -391,8 +401,11 @@ Result<TensorFile> parse_legacy_file(const Source& source) {
   if (bytes.size() < kMagic) return corrupt("{}: it ends in the middle", where);
   size_t at = kMagic;
   std::vector<Pickle> parts;
-  for (int i = 0; i < 4; ++i) {
-    ITO_ASSIGN(Pickle part, parse_pickle(bytes.substr(at), where, is_torch_name));
+  constexpr uint64_t kSmall = uint64_t{1} << 20;
+  const uint64_t memory[] = {kSmall, kSmall, pickle_memory(bytes.size() / 4 * 3),
+                             bytes.size() / 4 + 8 * kSmall};
+  for (const uint64_t most : memory) {
+    ITO_ASSIGN(Pickle part, parse_pickle(bytes.substr(at), where, is_torch_name, most));
     at += part.size();
     parts.push_back(std::move(part));
   }

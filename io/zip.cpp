@@ -17,7 +17,7 @@ constexpr std::string_view kLocal("PK\x03\x04", 4), kCentral("PK\x01\x02", 4),
 constexpr size_t kLocalSize = 30, kCentralSize = 46, kEndSize = 22, kEnd64Size = 56,
                  kLocator64Size = 20;
 constexpr uint32_t kZip64 = 0xffffffffu;
-constexpr uint64_t kHarmless = uint64_t{64} << 20, kMaxRatio = 500, kMaxTotal = uint64_t{64} << 30;
+constexpr uint64_t kMaxTotal = uint64_t{64} << 30;
 
 template <typename T>
 T load(std::string_view bytes, size_t at) {
@@ -98,19 +98,24 @@ void store_sizes(std::string& out, const ZipPart& part, uint32_t crc) {
 }
 
 // Archives made to burst: entries that lie on one another, or that inflate beyond all proportion.
-Status check_entries(const std::vector<ZipEntry>& entries, std::string_view where) {
-  uint64_t total = 0;
-  std::vector<std::string_view> places;
+// `places`: of each entry, with its local header.
+Status check_entries(const std::vector<ZipEntry>& entries, std::vector<std::string_view> places,
+                     std::string_view where) {
+  uint64_t total = 0, packed = 0, inflated = 0;
   for (const ZipEntry& entry : entries) {
     if (entry.size > kMaxTotal - total)
       return corrupt("{}: inflates to more than {} bytes", where, kMaxTotal);
     total += entry.size;
-    if (entry.deflated && entry.size > kHarmless && entry.size / kMaxRatio > entry.data.size())
-      return corrupt(
-          "{}: {} of {} bytes claims to inflate to {}; at most {} times as many expected", where,
-          entry.name, entry.data.size(), entry.size, kMaxRatio);
-    if (!entry.data.empty()) places.push_back(entry.data);
+    if (!entry.deflated) continue;
+    packed += entry.data.size();
+    inflated += entry.size;
+    if (entry.size > most_inflated(entry.data.size()))
+      return corrupt("{}: {} of {} bytes claims to inflate to {}; at most {} expected", where,
+                     entry.name, entry.data.size(), entry.size, most_inflated(entry.data.size()));
   }
+  if (inflated > most_inflated(packed))
+    return corrupt("{}: its {} packed bytes claim to inflate to {}; at most {} expected", where,
+                   packed, inflated, most_inflated(packed));
   std::sort(places.begin(), places.end(),
             [](std::string_view a, std::string_view b) { return a.data() < b.data(); });
   for (size_t i = 1; i < places.size(); ++i)
@@ -130,6 +135,9 @@ Result<std::vector<ZipEntry>> parse_zip(std::string_view bytes, std::string_view
   uint64_t at = directory.at;
 
   std::vector<ZipEntry> entries;
+  std::vector<std::string_view> places;
+  entries.reserve(std::min<uint64_t>(count, end / kCentralSize));
+  places.reserve(entries.capacity());
   for (uint64_t i = 0; i < count; ++i) {
     if (at > end || end - at < kCentralSize || bytes.substr(at, 4) != kCentral)
       return corrupt("{}: zip directory entry {} of {} is damaged", where, i + 1, count);
@@ -158,23 +166,29 @@ Result<std::vector<ZipEntry>> parse_zip(std::string_view bytes, std::string_view
       return corrupt("{}: {} lies outside the archive", where, name);
     entries.push_back({std::move(name), method == 8, load<uint32_t>(bytes, at + 16), extent.size,
                        bytes.substr(data, stored)});
+    places.push_back(bytes.substr(local, data + stored - local));
     at += total;
   }
-  ITO_TRY(check_entries(entries, where));
+  ITO_TRY(check_entries(entries, std::move(places), where));
   return entries;
 }
 
-Result<std::string> read_zip_entry(const ZipEntry& entry, std::string_view where) {
-  std::string content;
+Result<ZipContent> zip_content(const ZipEntry& entry, std::string_view where) {
+  ZipContent content{.inflated = {}, .stored = entry.data};
   if (entry.deflated) {
-    ITO_ASSIGN(content, inflate(entry.data, Compression::kDeflate, where, entry.size));
-  } else {
-    content = entry.data;
+    ITO_ASSIGN(content.inflated, inflate(entry.data, Compression::kDeflate, where, entry.size));
+    content.stored = {};
   }
-  if (content.size() != entry.size)
-    return corrupt("{}: {} bytes expected, {} found", where, entry.size, content.size());
-  if (crc32_of(content) != entry.crc) return corrupt("{}: checksum does not match", where);
+  const std::string_view bytes = content.bytes();
+  if (bytes.size() != entry.size)
+    return corrupt("{}: {} bytes expected, {} found", where, entry.size, bytes.size());
+  if (crc32_of(bytes) != entry.crc) return corrupt("{}: checksum does not match", where);
   return content;
+}
+
+Result<std::string> read_zip_entry(const ZipEntry& entry, std::string_view where) {
+  ITO_ASSIGN(ZipContent content, zip_content(entry, where));
+  return entry.deflated ? std::move(content.inflated) : std::string(content.stored);
 }
 
 Status write_zip(const Path& path, const std::vector<ZipPart>& parts) {

@@ -22,12 +22,19 @@ struct ZipEntry {
 };
 
 // The table of contents. Errors naming `where`: kCorrupt (no or damaged directory, entries that lie
-// outside the file or share bytes, or that claim to inflate to more than 64 MiB and 500 times what
-// is stored, or to 64 GiB in all: known before anything is allocated), kUnsupported (encrypted,
-// other methods).
+// outside the file or share bytes, or that claim to inflate to more than most_inflated() of what is
+// stored, each or together, or to 64 GiB in all: known before anything is allocated), kUnsupported
+// (encrypted, other methods).
 Result<std::vector<ZipEntry>> parse_zip(std::string_view bytes, std::string_view where);
 
 // The content of an entry, its length and CRC checked. Error kCorrupt naming `where`.
+struct ZipContent {
+  std::string inflated;
+  std::string_view stored;  // points into the archive's bytes; of an entry that is not deflated
+
+  std::string_view bytes() const { return stored.empty() ? inflated : stored; }
+};
+Result<ZipContent> zip_content(const ZipEntry& entry, std::string_view where);
 Result<std::string> read_zip_entry(const ZipEntry& entry, std::string_view where);
 
 // One stored file: its bytes are head then body.

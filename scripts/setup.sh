@@ -26,6 +26,8 @@ case "${1:-}" in
       qt6-declarative-dev qml6-module-qtquick qml6-module-qtqml-workerscript
       clang-tidy                                          # scripts/lint.sh
       abigail-tools dpkg-dev g++-mingw-w64-x86-64-posix   # the library's interface, packages, Windows
+      clang libclang-rt-dev                               # scripts/fuzz
+      python3-numpy python3-pil                           # scripts/corpora
       chromium                                            # looks at reports of runs
     )
     ;;

@@ -2,7 +2,7 @@
 # All tests, from a fresh clone: sets up, builds, runs every test on the current lavapipe under the
 # validation layers, compiles plans on the compilers of GPUs that are not there, and runs the portability
 # tests on SwiftShader and the distribution's own lavapipe; then what needs no device under the address and
-# undefined-behaviour sanitizers, and clang-tidy.
+# undefined-behaviour sanitizers, clang-tidy, and mutated files for every reader.
 # Tests run side by side, one a core. Where the processor has no AVX-512, of the tests with 512-bit
 # vectors a sample runs (cmake/testing.cmake), and the summary says so.
 #   scripts/test.sh
@@ -28,6 +28,10 @@ sanitized_build() {
     ito_test_diffusion
 }
 
+fuzzer_build() {
+  cmake --preset fuzz >/dev/null && cmake --build --preset fuzz --parallel "$jobs"
+}
+
 drivers() {
   local script
   for script in with-lavapipe with-swiftshader with-system-lavapipe; do
@@ -35,6 +39,7 @@ drivers() {
   done
   scripts/with-gpu-compiler --prepare >/dev/null || note "GPU compilers cannot be had here"
   scripts/with-godot --prepare >/dev/null || note "Godot 4 cannot be had here"
+  scripts/corpora >/dev/null || note "no corpora: their tests are skipped"
 }
 
 # run_tests NAME BUILD_FOLDER CTEST_ARGUMENT...: runs tests and keeps their log as $results/NAME.log.
@@ -60,6 +65,8 @@ phase "clang-tidy" scripts/lint.sh || status=1
 phase "build with sanitizers" sanitized_build || status=1
 phase "tests without a device, with sanitizers" \
   run_tests sanitized build/asan --label-regex host || status=1
+phase "build of the readers' fuzzer" fuzzer_build || status=1
+phase "mutated files" scripts/fuzz 150 || status=1
 note "$SECONDS s in all; logs in $results"
 awk -f scripts/lib/summary.awk "$results"/*.log || status=1
 exit "$status"

@@ -57,14 +57,17 @@ Result<std::vector<int64_t>> integers_of(const Pickle& pickle, const PickleValue
     if (!is_numpy_value(pickle, item)) return corrupt("{}: number {} is no integer", where, i);
     ITO_ASSIGN(const HostTensor scalar, numpy_array(pickle, item, where));
     ITO_ASSIGN(const std::vector<int64_t> one, to_int64(scalar, where));
-    numbers.insert(numbers.end(), one.begin(), one.end());
+    if (one.size() != 1) return corrupt("{}: number {} is an array", where, i);
+    numbers.push_back(one[0]);
   }
   return numbers;
 }
 
 Result<Pickle> read_dict(const Path& path) {
-  ITO_ASSIGN(const std::string bytes, read_file(path, uint64_t{1} << 30));
-  ITO_ASSIGN(Pickle pickle, parse_pickle(bytes, path.string(), is_numpy_name));
+  ITO_ASSIGN(const MappedFile file, MappedFile::open(path));
+  const std::string_view bytes = file.bytes();
+  ITO_ASSIGN(Pickle pickle,
+             parse_pickle(bytes, path.string(), is_numpy_name, pickle_memory(bytes.size())));
   if (pickle.root().kind != Kind::kDict) return corrupt("{}: the pickle is no dict", path.string());
   return pickle;
 }
@@ -86,6 +89,7 @@ Status read_batch(const Path& path, const PickledSet& layout, ImageDataset& data
   const auto count = static_cast<size_t>(raw.shape[0]);
   if (classes.size() != count)
     return corrupt("{}: {} labels, but {} images", path.string(), classes.size(), count);
+  data.pixels.reserve(data.pixels.size() + count * 3 * kPicturePixels);
   for (size_t n = 0; n < count; ++n) {
     if (classes[n] < 0 || classes[n] >= layout.classes)
       return corrupt("{}: image {} has label {}; expected 0 to {}", path.string(), n, classes[n],

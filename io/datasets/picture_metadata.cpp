@@ -167,9 +167,11 @@ Result<PictureMetadata> read_json_lines(const Path& path) {
   return out;
 }
 
-// {"labels": [["00000/img00000000.png", 6], …]} or null.
+// {"labels": [["00000/img00000000.png", 6], …]} or null. ImageNet's has 1,281,167 such pairs in 45
+// MB, and a pair takes 270 bytes in memory.
 Result<PictureMetadata> read_dataset_json(const Path& path) {
-  ITO_ASSIGN(const Json json, read_json(path));
+  constexpr size_t kTimes = 8;
+  ITO_ASSIGN(const Json json, read_json(path, kTimes));
   PictureMetadata out{.path = path, .has_labels = false, .rows = {}, .notes = {}};
   const Json* rows = json.is_object() && json.contains("labels") ? &json["labels"] : nullptr;
   if (rows == nullptr || !rows->is_array()) return out;

@@ -85,7 +85,7 @@ Status check(const Bmp& bmp) {
                        b.compression);
   const bool runs = b.compression == kRle8 || b.compression == kRle4;
   if (runs && b.top_down) return b.damaged("runs from the top down");
-  ITO_TRY(check_picture_size(b.w, b.h, b.bytes.size(), kBmpPixelsPerByte, b.where));
+  ITO_TRY(check_picture_size(b.w, b.h, 4, b.bytes.size(), kBmpPixelsPerByte, b.where));
   if (b.pixels < kFileHeader + kCoreHeader || b.pixels >= b.bytes.size())
     return b.damaged("the pixels lie outside the file");
   const int64_t stride = (b.w * b.bits + 31) / 32 * 4;
@@ -103,11 +103,14 @@ Status check(const Bmp& bmp) {
 Result<std::vector<uint8_t>> read_runs(const Bmp& bmp) {
   const size_t w = static_cast<size_t>(bmp.w), h = static_cast<size_t>(bmp.h);
   const bool nibbles = bmp.compression == kRle4;
-  std::vector<uint8_t> out(w * h);
+  // Zeros that nobody has touched take no memory: the file pays for its runs.
+  const std::unique_ptr<uint8_t, void (*)(void*)> out(static_cast<uint8_t*>(std::calloc(w * h, 1)),
+                                                      std::free);
+  if (!out) return out_of_memory("{}: {}x{} pixels", bmp.where, w, h);
   size_t at = bmp.pixels, x = 0, y = 0;
   const auto put = [&](uint32_t index) {
     if (x >= w || y >= h) return false;
-    out[y * w + x++] = static_cast<uint8_t>(index);
+    out.get()[y * w + x++] = static_cast<uint8_t>(index);
     return true;
   };
   while (at + 2 <= bmp.bytes.size()) {
@@ -121,7 +124,7 @@ Result<std::vector<uint8_t>> read_runs(const Bmp& bmp) {
       x = 0;
       ++y;
     } else if (second == 1) {
-      return out;
+      return std::vector<uint8_t>(out.get(), out.get() + w * h);
     } else if (second == 2) {
       x += bmp.byte(at);
       y += bmp.byte(at + 1);

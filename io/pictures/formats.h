@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 #include "io/pictures/picture.h"
@@ -10,10 +11,17 @@ namespace ito {
 
 inline constexpr int64_t kMaxPixels = int64_t{1} << 28;
 
-// Refuses a size before anything of it is allocated. `per_byte` is how many pixels a byte of the
-// format can stand for at most; 0: no bound (then up to 2^24 pixels are believed).
-Status check_picture_size(int64_t w, int64_t h, size_t file_bytes, int64_t per_byte,
+// Refuses a size before anything of it is allocated: a picture of more samples than 24 MiB hold, at
+// two bytes each, and than a thousand times its file. `per_byte` is how many pixels a byte of the
+// format can stand for at most; 0: no bound.
+Status check_picture_size(int64_t w, int64_t h, int64_t c, size_t file_bytes, int64_t per_byte,
                           std::string_view where);
+// Room for what a decoder writes in an order of its own. What is not written takes no memory, so
+// that a file pays for what it holds and not for what it claims; it must not be read either.
+template <typename T>
+std::unique_ptr<T[]> unwritten(size_t n) {
+  return std::make_unique_for_overwrite<T[]>(n);
+}
 // Deflate shrinks at most 1032 times, and eight pixels of one bit share a byte.
 inline constexpr int64_t kPixelsPerDeflatedByte = 1032 * 8;
 

@@ -90,8 +90,13 @@ Result<Picture> decode_gif(std::string_view bytes, std::string_view where) {
     return corrupt("{}: damaged image (an empty frame)", where);
   const int w = std::max(file->SWidth, frame.Left + frame.Width);
   const int h = std::max(file->SHeight, frame.Top + frame.Height);
-  ITO_TRY(check_picture_size(frame.Width, frame.Height, bytes.size(), kGifPixelsPerByte, where));
-  ITO_TRY(check_picture_size(w, h, bytes.size(), kGifPixelsPerByte, where));
+  ITO_TRY(check_picture_size(frame.Width, frame.Height, 4, bytes.size(), kGifPixelsPerByte, where));
+  ITO_TRY(check_picture_size(w, h, 4, bytes.size(), kGifPixelsPerByte, where));
+  const size_t frame_w = static_cast<size_t>(frame.Width);
+  const auto indices = unwritten<GifPixelType>(frame_w * static_cast<size_t>(frame.Height));
+  for (const int y : row_order(frame.Height, frame.Interlace))
+    if (DGifGetLine(file, indices.get() + static_cast<size_t>(y) * frame_w, frame.Width) != GIF_OK)
+      return corrupt("{}: damaged image ({})", where, reader.reason());
 
   bool grey = true;
   for (int i = 0; i < map->ColorCount; ++i) {
@@ -103,10 +108,9 @@ Result<Picture> decode_gif(std::string_view bytes, std::string_view where) {
   Picture picture{h, w, (grey ? 1 : 3) + (alpha ? 1 : 0), 8, {}};
   const size_t c = static_cast<size_t>(picture.c);
   picture.samples.assign(static_cast<size_t>(w) * static_cast<size_t>(h) * c, 0);
-  std::vector<GifPixelType> row(static_cast<size_t>(frame.Width));
-  for (const int y : row_order(frame.Height, frame.Interlace)) {
-    if (DGifGetLine(file, row.data(), frame.Width) != GIF_OK)
-      return corrupt("{}: damaged image ({})", where, reader.reason());
+  for (int y = 0; y < frame.Height; ++y) {
+    const std::span<const GifPixelType> row(indices.get() + static_cast<size_t>(y) * frame_w,
+                                            frame_w);
     uint16_t* out =
         picture.samples.data() + (static_cast<size_t>(frame.Top + y) * static_cast<size_t>(w) +
                                   static_cast<size_t>(frame.Left)) *

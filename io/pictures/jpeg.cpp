@@ -19,6 +19,8 @@ namespace {
 constexpr int64_t kJpegPixelsPerByte = 64 * 8;
 // A progressive file may ask for any number of walks over the whole picture.
 constexpr int kMostScans = 500;
+// Of libjpeg, for pictures of few bytes.
+constexpr size_t kFreeMemory = size_t{24} << 20;
 
 struct JpegJob {
   std::string_view bytes, where;
@@ -27,7 +29,7 @@ struct JpegJob {
   jpeg_progress_mgr progress;
   std::jmp_buf jump;
   bool created = false;
-  std::string message, damage;
+  std::string message;
   Status size;
   std::vector<uint8_t> row;
   int orientation = 1;
@@ -52,16 +54,15 @@ std::string text_of(j_common_ptr info) {
   std::longjmp(job.jump, 1);
 }
 
-// libjpeg repairs damaged data and warns. Warnings that mean lost data are kept; others, of odd
-// headers or of bytes between two markers, change no pixel.
+// libjpeg repairs damaged data and warns. Warnings that mean lost data end the reading; others, of
+// odd headers or of bytes between two markers, change no pixel.
 void on_message(j_common_ptr info, int level) {
   if (level >= 0) return;
   const int code = info->err->msg_code;
   const bool lost = code == JWRN_HIT_MARKER || code == JWRN_HUFF_BAD_CODE ||
                     code == JWRN_JPEG_EOF || code == JWRN_MUST_RESYNC ||
                     code == JWRN_ARITH_BAD_CODE;
-  JpegJob& job = job_of(info);
-  if (lost && job.damage.empty()) job.damage = text_of(info);
+  if (lost) on_error(info);  // libjpeg would make up the rest of the picture
 }
 
 void on_progress(j_common_ptr info) {
@@ -78,8 +79,11 @@ void read_header(JpegJob& job) {
                static_cast<unsigned long>(job.bytes.size()));
   jpeg_save_markers(&job.info, JPEG_APP0 + 1, 0xffff);
   jpeg_read_header(&job.info, TRUE);
-  job.size = check_picture_size(job.info.image_width, job.info.image_height, job.bytes.size(),
+  job.size = check_picture_size(job.info.image_width, job.info.image_height,
+                                job.info.num_components == 1 ? 1 : 3, job.bytes.size(),
                                 kJpegPixelsPerByte, job.where);
+  // A progressive picture's coefficients, all at once: of photographs a few times the file.
+  job.info.mem->max_memory_to_use = static_cast<long>(std::max(kFreeMemory, 64 * job.bytes.size()));
   for (const jpeg_marker_struct* m = job.info.marker_list; m != nullptr; m = m->next) {
     const std::string_view data(reinterpret_cast<const char*>(m->data), m->data_length);
     if (data.starts_with(std::string_view("Exif\0\0", 6))) {
@@ -97,16 +101,17 @@ void read_rows(JpegJob& job) {
   const size_t w = info.output_width, in = static_cast<size_t>(info.output_components);
   job.picture = {static_cast<int>(info.output_height), static_cast<int>(w), grey ? 1 : 3, 8, {}};
   const size_t c = static_cast<size_t>(job.picture.c);
-  job.picture.samples.resize(w * info.output_height * c);
+  job.picture.samples.reserve(w * info.output_height * c);
   job.row.resize(w * in);
   while (info.output_scanline < info.output_height) {
-    uint16_t* out = job.picture.samples.data() + info.output_scanline * w * c;
     JSAMPROW row = job.row.data();
     if (jpeg_read_scanlines(&info, &row, 1) != 1) break;
     if (!inks) {
-      std::copy(job.row.begin(), job.row.end(), out);
+      job.picture.samples.insert(job.picture.samples.end(), job.row.begin(), job.row.end());
       continue;
     }
+    job.picture.samples.resize(job.picture.samples.size() + w * c);
+    uint16_t* const out = job.picture.samples.data() + job.picture.samples.size() - w * c;
     // By Adobe's convention 0 is full ink.
     for (uint8_t& ink : job.row) ink = static_cast<uint8_t>(255 - ink);
     for (size_t x = 0; x < w; ++x) cmyk_to_rgb(job.row.data() + 4 * x, out + 3 * x);
@@ -134,7 +139,6 @@ Result<Picture> decode_jpeg(std::string_view bytes, std::string_view where) {
   if (!guarded(job, read_header)) return corrupt("{}: damaged image ({})", where, job.message);
   ITO_TRY(job.size);
   if (!guarded(job, read_rows)) return corrupt("{}: damaged image ({})", where, job.message);
-  if (!job.damage.empty()) return corrupt("{}: damaged image ({})", where, job.damage);
   return oriented(std::move(job.picture), job.orientation);
 }
 

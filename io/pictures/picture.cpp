@@ -14,7 +14,10 @@ namespace ito {
 namespace {
 
 constexpr uint64_t kMaxFileBytes = uint64_t{1} << 30;
-constexpr int64_t kBelievedPixels = int64_t{1} << 24;
+// What a few bytes may stand for: two bytes each, these leave room for a decoder's own copy and for
+// turning the picture in 64 MiB. And how much more than its file a picture may be: scans of text
+// come near it, what is made to burst lies beyond.
+constexpr int64_t kFreeSampleBytes = int64_t{24} << 20, kSampleBytesPerByte = 1000;
 
 constexpr std::array<PictureFormat, 6> kFormats = {{
     {{"PNG", "every form; animations as their first picture", "W3C PNG, third edition", "png apng"},
@@ -86,18 +89,16 @@ bool Picture::is_transparent() const {
   return false;
 }
 
-Status check_picture_size(int64_t w, int64_t h, size_t file_bytes, int64_t per_byte,
+Status check_picture_size(int64_t w, int64_t h, int64_t c, size_t file_bytes, int64_t per_byte,
                           std::string_view where) {
   if (w < 1 || h < 1) return corrupt("{}: a picture of {}x{} pixels", where, w, h);
   // Each factor is below 2^32.
   if (w > kMaxPixels || h > kMaxPixels || w * h > kMaxPixels)
     return corrupt("{}: image of {}x{} pixels; at most {} in all expected", where, w, h,
                    kMaxPixels);
-  const bool possible =
-      per_byte > 0 ? w * h <= per_byte * static_cast<int64_t>(file_bytes + 1)
-                   : w * h <= std::max(kBelievedPixels, kPixelsPerDeflatedByte *
-                                                            static_cast<int64_t>(file_bytes + 1));
-  if (!possible)
+  const auto bytes = static_cast<int64_t>(file_bytes + 1);
+  if ((per_byte > 0 && w * h > per_byte * bytes) ||
+      2 * w * h * c > std::max(kFreeSampleBytes, kSampleBytesPerByte * bytes))
     return corrupt("{}: the header says {}x{} pixels, which its {} bytes cannot hold", where, w, h,
                    file_bytes);
   return {};

@@ -22,8 +22,9 @@ struct PngJob {
   std::string message;
   Status size;
   std::string_view where;
-  std::vector<uint8_t> raw;  // rows as libpng gives them: a byte per sample, or two
-  Picture picture;
+  std::vector<uint8_t> row;         // as libpng gives it: a byte per sample, or two
+  std::unique_ptr<uint8_t[]> rows;  // all of an interlaced picture
+  std::vector<uint16_t> samples;    // at their own depth
 
   ~PngJob() {
     if (png != nullptr) png_destroy_read_struct(&png, &info, nullptr);
@@ -45,6 +46,15 @@ void on_read(png_structp png, png_bytep out, size_t n) {
   job->at += n;
 }
 
+void append_samples(std::vector<uint16_t>& samples, const uint8_t* bytes, size_t size, bool wide) {
+  if (!wide) {
+    samples.insert(samples.end(), bytes, bytes + size);
+    return;
+  }
+  for (size_t i = 0; i + 1 < size; i += 2)
+    samples.push_back(static_cast<uint16_t>(bytes[i] << 8 | bytes[i + 1]));
+}
+
 void read_header(PngJob& job) {
   png_set_read_fn(job.png, &job, on_read);
   png_set_crc_action(job.png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
@@ -55,18 +65,34 @@ void read_header(PngJob& job) {
   png_read_info(job.png, job.info);
   const uint32_t w = png_get_image_width(job.png, job.info);
   const uint32_t h = png_get_image_height(job.png, job.info);
-  job.size = check_picture_size(w, h, job.bytes.size(), kPixelsPerDeflatedByte, job.where);
+  const int type = png_get_color_type(job.png, job.info);
+  const int channels = type == PNG_COLOR_TYPE_PALETTE ? 3 : png_get_channels(job.png, job.info);
+  const int alpha = png_get_valid(job.png, job.info, PNG_INFO_tRNS) != 0 ? 1 : 0;
+  job.size = check_picture_size(w, h, channels + alpha, job.bytes.size(), kPixelsPerDeflatedByte,
+                                job.where);
 }
 
 void read_rows(PngJob& job) {
   png_set_packing(job.png);
   const int passes = png_set_interlace_handling(job.png);
   png_read_update_info(job.png, job.info);
-  const size_t row = png_get_rowbytes(job.png, job.info);
+  const size_t size = png_get_rowbytes(job.png, job.info);
   const uint32_t h = png_get_image_height(job.png, job.info);
-  job.raw.resize(row * h);
-  for (int pass = 0; pass < passes; ++pass)
-    for (uint32_t y = 0; y < h; ++y) png_read_row(job.png, job.raw.data() + row * y, nullptr);
+  const bool wide = png_get_bit_depth(job.png, job.info) == 16;
+  job.samples.reserve(wide ? size * h / 2 : size * h);
+  if (passes == 1) {
+    job.row.resize(size);
+    for (uint32_t y = 0; y < h; ++y) {
+      png_read_row(job.png, job.row.data(), nullptr);
+      append_samples(job.samples, job.row.data(), size, wide);
+    }
+  } else {
+    job.rows = unwritten<uint8_t>(size * h);
+    for (int pass = 0; pass < passes; ++pass)
+      for (uint32_t y = 0; y < h; ++y) png_read_row(job.png, job.rows.get() + size * y, nullptr);
+    append_samples(job.samples, job.rows.get(), size * h, wide);
+    job.rows.reset();
+  }
   png_read_end(job.png, nullptr);
 }
 
@@ -74,15 +100,6 @@ bool guarded(PngJob& job, void (*work)(PngJob&)) {
   if (setjmp(job.jump) != 0) return false;
   work(job);
   return true;
-}
-
-// Samples at their own depth.
-std::vector<uint16_t> samples_of(const std::vector<uint8_t>& raw, int depth) {
-  if (depth < 16) return {raw.begin(), raw.end()};
-  std::vector<uint16_t> samples(raw.size() / 2);
-  for (size_t i = 0; i < samples.size(); ++i)
-    samples[i] = static_cast<uint16_t>(raw[2 * i] << 8 | raw[2 * i + 1]);
-  return samples;
 }
 
 Result<Picture> resolve_palette(PngJob& job, const Picture& indices) {
@@ -112,9 +129,7 @@ Result<Picture> resolve_palette(PngJob& job, const Picture& indices) {
 
 // Pixels of the colour that tRNS names become transparent. `samples` still have the file's depth.
 Picture resolve_key(const Picture& picture, const png_color_16& key, int depth) {
-  Picture out = picture;
-  out.c = picture.c + 1;
-  out.samples.clear();
+  Picture out{picture.h, picture.w, picture.c + 1, picture.bits, {}};
   out.samples.reserve(picture.samples.size() / static_cast<size_t>(picture.c) *
                       static_cast<size_t>(out.c));
   const std::array<uint16_t, 3> wanted =
@@ -179,7 +194,7 @@ Result<Picture> decode_png(std::string_view bytes, std::string_view where) {
   const int stored = static_cast<unsigned char>(bytes[24]);
   Picture picture{static_cast<int>(png_get_image_height(job.png, job.info)),
                   static_cast<int>(png_get_image_width(job.png, job.info)),
-                  png_get_channels(job.png, job.info), file_depth, samples_of(job.raw, stored)};
+                  png_get_channels(job.png, job.info), file_depth, std::move(job.samples)};
   if (type == PNG_COLOR_TYPE_PALETTE) {
     ITO_ASSIGN(picture, resolve_palette(job, picture));
     return with_chunks(std::move(picture), bytes);

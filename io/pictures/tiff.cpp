@@ -15,7 +15,11 @@
 namespace ito {
 namespace {
 
-constexpr tmsize_t kMaxAllocation = tmsize_t{1} << 30;
+// Of libtiff at once: rows, strips and tiles of a picture of few bytes, and of others.
+constexpr size_t kFreeAllocation = size_t{8} << 20;
+tmsize_t most_allocated(size_t file_bytes) {
+  return static_cast<tmsize_t>(std::max(kFreeAllocation, 500 * file_bytes));
+}
 
 struct TiffFile {
   std::string_view bytes;
@@ -62,7 +66,7 @@ using Handle = std::unique_ptr<TIFF, void (*)(TIFF*)>;
 Handle open(TiffFile* file) {
   TIFFOpenOptions* options = TIFFOpenOptionsAlloc();
   if (options == nullptr) return {nullptr, TIFFClose};
-  TIFFOpenOptionsSetMaxSingleMemAlloc(options, kMaxAllocation);
+  TIFFOpenOptionsSetMaxSingleMemAlloc(options, most_allocated(file->bytes.size()));
   TIFFOpenOptionsSetErrorHandlerExtR(options, on_error, file);
   TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, file);
   Handle handle(TIFFClientOpenExt("picture", "rm", file, on_read, on_write, on_seek, on_close,
@@ -123,8 +127,8 @@ void unpack(const uint8_t* row, const Layout& l, size_t count, size_t stride, ui
 }
 
 // All stored samples, interleaved: [h, w, l.samples].
-Result<std::vector<uint16_t>> stored_samples(TIFF* tiff, const Layout& l, const TiffFile& file,
-                                             std::string_view where) {
+Result<std::unique_ptr<uint16_t[]>> stored_samples(TIFF* tiff, const Layout& l,
+                                                   const TiffFile& file, std::string_view where) {
   const auto damaged = [&] {
     return corrupt("{}: damaged image ({})", where,
                    file.message.empty() ? "data are missing" : file.message);
@@ -132,14 +136,16 @@ Result<std::vector<uint16_t>> stored_samples(TIFF* tiff, const Layout& l, const 
   const size_t w = l.w, h = l.h, n = l.samples, bytes = l.bits / 8u;
   const bool planes = l.planar == PLANARCONFIG_SEPARATE && n > 1;
   const size_t walks = planes ? n : 1, per_pixel = planes ? 1 : n;
-  std::vector<uint16_t> out(w * h * n);
+  auto out = unwritten<uint16_t>(w * h * n);
   const auto place = [&](const uint8_t* row, size_t plane, size_t y, size_t x, size_t count) {
     for (size_t k = 0; k < per_pixel; ++k)
-      unpack(row + k * bytes, l, count, per_pixel, out.data() + (y * w + x) * n + plane + k, n);
+      unpack(row + k * bytes, l, count, per_pixel, out.get() + (y * w + x) * n + plane + k, n);
   };
   if (TIFFIsTiled(tiff) == 0) {
     const tmsize_t size = TIFFScanlineSize(tiff);
-    if (size < static_cast<tmsize_t>(w * per_pixel * bytes)) return damaged();
+    if (size < static_cast<tmsize_t>(w * per_pixel * bytes) ||
+        size > most_allocated(file.bytes.size()))
+      return damaged();
     std::vector<uint8_t> row(static_cast<size_t>(size));
     for (size_t plane = 0; plane < walks; ++plane)
       for (size_t y = 0; y < h; ++y) {
@@ -154,7 +160,7 @@ Result<std::vector<uint16_t>> stored_samples(TIFF* tiff, const Layout& l, const 
   TIFFGetField(tiff, TIFFTAG_TILEWIDTH, &tile_w);
   TIFFGetField(tiff, TIFFTAG_TILELENGTH, &tile_h);
   const tmsize_t size = TIFFTileSize(tiff);
-  if (tile_w == 0 || tile_h == 0 || size > kMaxAllocation ||
+  if (tile_w == 0 || tile_h == 0 || size > most_allocated(file.bytes.size()) ||
       size < static_cast<tmsize_t>(size_t{tile_w} * tile_h * per_pixel * bytes))
     return damaged();
   std::vector<uint8_t> tile(static_cast<size_t>(size));
@@ -172,7 +178,7 @@ Result<std::vector<uint16_t>> stored_samples(TIFF* tiff, const Layout& l, const 
 }
 
 // Grey, RGB, palette or inks of stored samples, and alpha where the file says which sample it is.
-Result<Picture> resolve(TIFF* tiff, const Layout& l, const std::vector<uint16_t>& stored,
+Result<Picture> resolve(TIFF* tiff, const Layout& l, const uint16_t* stored,
                         std::string_view where) {
   const size_t colours = static_cast<size_t>(colours_of(l)), n = l.samples;
   const bool alpha = n > colours && l.extras > 0 &&
@@ -189,9 +195,10 @@ Result<Picture> resolve(TIFF* tiff, const Layout& l, const std::vector<uint16_t>
               {}};
   const size_t c = static_cast<size_t>(out.c);
   const uint32_t most = static_cast<uint32_t>(out.largest());
-  out.samples.resize(stored.size() / n * c);
-  for (size_t p = 0; p < stored.size() / n; ++p) {
-    const uint16_t* in = stored.data() + p * n;
+  const size_t pixels = size_t{l.w} * l.h;
+  out.samples.resize(pixels * c);
+  for (size_t p = 0; p < pixels; ++p) {
+    const uint16_t* in = stored + p * n;
     uint16_t* to = out.samples.data() + p * c;
     if (palette) {
       to[0] = static_cast<uint16_t>(red[in[0]] >> 8);
@@ -222,14 +229,15 @@ Result<Picture> converted(TIFF* tiff, const Layout& l, const TiffFile& file,
     return unsupported("{}: this kind of TIFF is not supported ({} samples of {} bits{}{})", where,
                        l.samples, l.bits, l.format == SAMPLEFORMAT_IEEEFP ? ", floating point" : "",
                        *reason != '\0' ? std::string("; ") + reason : "");
-  std::vector<uint32_t> pixels(size_t{l.w} * l.h);
+  const size_t count = size_t{l.w} * l.h;
+  const auto pixels = unwritten<uint32_t>(count);
   // Asked for the orientation that it has, it turns nothing.
-  if (TIFFReadRGBAImageOriented(tiff, l.w, l.h, pixels.data(), l.orientation, 1) == 0)
+  if (TIFFReadRGBAImageOriented(tiff, l.w, l.h, pixels.get(), l.orientation, 1) == 0)
     return corrupt("{}: damaged image ({})", where, file.message);
   const bool grey = colours_of(l) == 1 && l.photometric != PHOTOMETRIC_PALETTE;
   Picture out{static_cast<int>(l.h), static_cast<int>(l.w), grey ? 1 : 3, 8, {}};
-  out.samples.reserve(pixels.size() * static_cast<size_t>(out.c));
-  for (const uint32_t pixel : pixels) {
+  out.samples.reserve(count * static_cast<size_t>(out.c));
+  for (const uint32_t pixel : std::span(pixels.get(), count)) {
     out.samples.push_back(static_cast<uint16_t>(TIFFGetR(pixel)));
     if (grey) continue;
     out.samples.push_back(static_cast<uint16_t>(TIFFGetG(pixel)));
@@ -258,7 +266,9 @@ Result<Picture> decode_tiff(std::string_view bytes, std::string_view where) {
     return corrupt("{}: damaged image ({})", where,
                    file.message.empty() ? "TIFF header" : file.message);
   Layout layout = layout_of(tiff);
-  ITO_TRY(check_picture_size(layout.w, layout.h, bytes.size(), 0, where));
+  // Samples beyond the last are nobody's colour, and must not make a large request either.
+  const int64_t samples = is_direct(layout) ? std::max<int64_t>(layout.samples, 3) : 4;
+  ITO_TRY(check_picture_size(layout.w, layout.h, samples, bytes.size(), 0, where));
   if (layout.compression == COMPRESSION_JPEG && layout.photometric == PHOTOMETRIC_YCBCR) {
     TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
     layout.photometric = PHOTOMETRIC_RGB;
@@ -269,9 +279,8 @@ Result<Picture> decode_tiff(std::string_view bytes, std::string_view where) {
     picture.first_of_several = has_further_page(tiff);
     return oriented(std::move(picture), orientation);
   }
-  // Samples beyond the last are nobody's colour, and must not make a large request either.
-  ITO_ASSIGN(const std::vector<uint16_t> stored, stored_samples(tiff, layout, file, where));
-  ITO_ASSIGN(Picture picture, resolve(tiff, layout, stored, where));
+  ITO_ASSIGN(const auto stored, stored_samples(tiff, layout, file, where));
+  ITO_ASSIGN(Picture picture, resolve(tiff, layout, stored.get(), where));
   picture.first_of_several = has_further_page(tiff);
   return oriented(std::move(picture), orientation);
 }

@@ -59,7 +59,7 @@ Result<Picture> decode_webp(std::string_view bytes, std::string_view where) {
   if (status != VP8_STATUS_OK)
     return corrupt("{}: damaged image ({})", where,
                    status == VP8_STATUS_NOT_ENOUGH_DATA ? "the file is truncated" : "WebP header");
-  ITO_TRY(check_picture_size(features.width, features.height, bytes.size(), 0, where));
+  ITO_TRY(check_picture_size(features.width, features.height, 4, bytes.size(), 0, where));
   const Demuxer demuxer(data);
   if (demuxer.handle == nullptr) return corrupt("{}: damaged image (WebP container)", where);
   const int orientation = orientation_of(demuxer.handle);

@@ -21,6 +21,9 @@ struct Header {
   uint64_t checksum = 0;  // of those bytes
 };
 
+// No kernel comes near it; a file that somebody else has put there might.
+constexpr uint64_t kMaxEntry = uint64_t{256} << 20;
+
 std::string_view as_text(std::span<const std::byte> data) {
   return {reinterpret_cast<const char*>(data.data()), data.size()};
 }
@@ -48,7 +51,7 @@ std::optional<std::vector<std::byte>> DiskCache::load(const CacheKey& key) const
   const std::string file_path = path(key);
   std::error_code error;
   const uint64_t file_size = std::filesystem::file_size(file_path, error);
-  if (error || file_size < sizeof(Header)) return std::nullopt;
+  if (error || file_size < sizeof(Header) || file_size > kMaxEntry) return std::nullopt;
   std::ifstream file(file_path, std::ios::binary);
   Header header;
   if (!file.read(reinterpret_cast<char*>(&header), sizeof header)) return std::nullopt;

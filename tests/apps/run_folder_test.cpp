@@ -134,6 +134,38 @@ TEST_F(RunFolder, SamplesDoNotDependOnTheBatchAndAreMadeOnce) {
   EXPECT_TRUE(file_exists(three / "000005.png"));
 }
 
+// What a kill or a disk has left of a picture is none; and nothing of it stays behind.
+TEST_F(RunFolder, DamagedSamplesAreDrawnAgain) {
+  const Path out = *scratch_ / "damaged-samples";
+  const auto sample = [&] {
+    const Outcome outcome =
+        run_ito({"sample", "--model", whole().string(), "--sampler", "ddpm", "--steps", "5",
+                 "--seeds", "3-6", "--out", out.string(), "--json"});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return parse_json(outcome.out, "summary").value();
+  };
+  sample();
+  std::map<std::string, std::string> good;
+  for (int seed = 3; seed <= 6; ++seed) {
+    const std::string name = "00000" + std::to_string(seed) + ".png";
+    good[name] = read_file(out / name).value();
+  }
+  std::string half = good["000003.png"], flipped = good["000004.png"];
+  half.resize(half.size() / 2 + 40);  // behind the settings, within the pixels
+  flipped[flipped.find("IDAT") + 12] ^= 4;
+  ASSERT_TRUE(write_file_atomic(out / "000003.png", half).ok());
+  ASSERT_TRUE(write_file_atomic(out / "000004.png", flipped).ok());
+  ASSERT_TRUE(remove_tree(out / "000005.png").ok());
+  // No process has that number: Linux counts to 2^22.
+  ASSERT_TRUE(write_file_atomic(out / "000005.png.4194305.tmp", half).ok());
+  const Json summary = sample();
+  EXPECT_EQ(summary["images"], 3);
+  EXPECT_EQ(summary["skipped"], 1);
+  for (const auto& [name, bytes] : good) EXPECT_EQ(read_file(out / name).value(), bytes) << name;
+  for (const std::string& name : list_folder(out).value())
+    EXPECT_TRUE(good.contains(name)) << name << " stays behind";
+}
+
 TEST_F(RunFolder, ForwardGivesGradientsUnderPyTorchsNames) {
   TensorFile in;
   const Shape shape{2, 1, 8, 8};

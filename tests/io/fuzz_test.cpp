@@ -124,7 +124,10 @@ TEST(Fuzz, TorchCheckpoints) {
 TEST(Fuzz, Pickles) {
   fuzz(bytes_of(Path(test::source_folder()) / "tests/data/torch/plain4.pkl"),
        [](const std::string& bytes) {
-         return parse_pickle(bytes, "fuzz", [](std::string_view) { return true; }).ok();
+         return parse_pickle(
+                    bytes, "fuzz", [](std::string_view) { return true; },
+                    pickle_memory(bytes.size()))
+             .ok();
        });
 }
 

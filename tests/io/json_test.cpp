@@ -42,6 +42,17 @@ TEST(Json, DeepNestingIsAnErrorNotACrash) {
   EXPECT_TRUE(fails(parse_json(closed, "x"), ErrorKind::kCorrupt, "nested deeper than 64"));
 }
 
+TEST(Json, WhatIsMadeOfATextIsBounded) {
+  std::string many = "[0";
+  while (many.size() < (4 << 20)) many += ",0";
+  EXPECT_TRUE(fails(parse_json(many + "]", "x"), ErrorKind::kCorrupt, "more values"));
+  EXPECT_TRUE(succeeds(parse_json(many + "]", "x", 32)));
+  const std::string text(9 << 20, 'a');
+  EXPECT_TRUE(fails(parse_json("\"" + text + "\"", "x"), ErrorKind::kCorrupt, "longer than"));
+  // A quote that is escaped ends no string.
+  EXPECT_TRUE(succeeds(parse_json(R"({"a\\\"b": ["\\", 1]})", "x")));
+}
+
 TEST(Json, TypedReadsNameFileKeyExpectedAndFound) {
   Json json = *parse_json(
       R"({"i": "two", "f": 1.5, "big": 3000000000, "neg": -1, "list": [1, 2.5], "n": null})", "c");

@@ -151,6 +151,41 @@ TEST(Safetensors, EachLieIsACorruptErrorThatNamesIt) {
       ErrorKind::kCorrupt, "tensor w", "outside"));
 }
 
+// What another reader might see otherwise, or not at all.
+TEST(Safetensors, HeadersBeginWithABraceAndHideNothing) {
+  const std::string entry = R"("w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]})";
+  ASSERT_TRUE(succeeds(parse_safetensors(file_of("{" + entry + "}   ", "x"), "m")));
+  EXPECT_TRUE(fails(parse_safetensors(file_of(" {" + entry + "}", "x"), "m"), ErrorKind::kCorrupt,
+                    "begins with byte 0x20"));
+  EXPECT_TRUE(fails(parse_safetensors(file_of("\xef\xbb\xbf{" + entry + "}", "x"), "m"),
+                    ErrorKind::kCorrupt, "begins with byte 0xef"));
+  EXPECT_TRUE(fails(parse_safetensors(file_of("{" + entry + "}" + '\0', "x"), "m"),
+                    ErrorKind::kCorrupt, "a NUL"));
+  EXPECT_TRUE(fails(parse_safetensors(file_of("{" + entry + "}{}", "x"), "m"), ErrorKind::kCorrupt,
+                    "not valid JSON"));
+  std::string axes = "1";
+  for (int i = 1; i < 64; ++i) axes += ",1";
+  const auto of_axes = [&](const std::string& shape) {
+    return parse_safetensors(
+        file_of(R"({"w":{"dtype":"U8","shape":[)" + shape + R"(],"data_offsets":[0,1]}})", "x"),
+        "m");
+  };
+  EXPECT_TRUE(succeeds(of_axes(axes)));
+  EXPECT_TRUE(fails(of_axes(axes + ",1"), ErrorKind::kCorrupt, "more than 64 axes"));
+  EXPECT_TRUE(fails(of_axes("[1]"), ErrorKind::kCorrupt, "impossible extent a list"));
+  EXPECT_TRUE(fails(parse_safetensors(file_of(R"({"__metadata__":{"a":{"b":"c"}}})", ""), "m"),
+                    ErrorKind::kCorrupt, "expected a string, found an object"));
+  EXPECT_TRUE(fails(
+      parse_safetensors(
+          file_of(R"({"w":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "x"),
+          "m"),
+      ErrorKind::kCorrupt, "'dtype' appears twice"));
+  EXPECT_TRUE(
+      fails(parse_safetensors(
+                file_of(R"({"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1,1]}})", "x"), "m"),
+            ErrorKind::kCorrupt, "two non-negative integers"));
+}
+
 TEST(Safetensors, HeaderLengthIsBoundedBeforeItIsBelieved) {
   EXPECT_TRUE(fails(parse_safetensors("a\x01"
                                       "c",

@@ -222,7 +222,7 @@ TEST(Pickle, EveryProtocolReadsTheSame) {
   for (int protocol = 0; protocol <= 5; ++protocol) {
     const std::string bytes = bytes_of(data("plain" + std::to_string(protocol) + ".pkl"));
     const auto pickle = parse_pickle(
-        bytes, "pickle", [](std::string_view name) { return name == "_codecs.encode"; });
+        bytes, "pickle", [](std::string_view name) { return name == "_codecs.encode"; }, 1 << 20);
     ASSERT_TRUE(succeeds(pickle)) << protocol;
     EXPECT_EQ(pickle->size(), bytes.size());
     const PickleValue& root = pickle->root();
@@ -247,11 +247,13 @@ TEST(Pickle, EveryProtocolReadsTheSame) {
 }
 
 TEST(Pickle, NamesThatAreNotKnownAreRefused) {
-  EXPECT_TRUE(fails(parse_pickle("cos\nsystem\n(S'true'\ntR.", "evil", nothing),
+  EXPECT_TRUE(fails(parse_pickle("cos\nsystem\n(S'true'\ntR.", "evil", nothing, 4096),
                     ErrorKind::kUnsupported, "evil", "os.system"));
-  EXPECT_TRUE(fails(parse_pickle("\x80\x02", "short", nothing), ErrorKind::kCorrupt, "short"));
-  EXPECT_TRUE(fails(parse_pickle("t.", "marks", nothing), ErrorKind::kCorrupt));
-  EXPECT_TRUE(fails(parse_pickle("h\x05.", "memo", nothing), ErrorKind::kCorrupt, "remembered"));
+  EXPECT_TRUE(
+      fails(parse_pickle("\x80\x02", "short", nothing, 4096), ErrorKind::kCorrupt, "short"));
+  EXPECT_TRUE(fails(parse_pickle("t.", "marks", nothing, 4096), ErrorKind::kCorrupt));
+  EXPECT_TRUE(
+      fails(parse_pickle("h\x05.", "memo", nothing, 4096), ErrorKind::kCorrupt, "remembered"));
 }
 
 TEST(Weights, FilesAreTakenForWhatTheyHold) {
