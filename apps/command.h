@@ -22,12 +22,16 @@ inline constexpr int kDone = 0, kFailed = 1, kWrongUsage = 2;
 // Stopped by a signal before the end, as shells have it for Ctrl-C.
 inline constexpr int kStopped = 130;
 
+struct RanksChoice;  // apps/ranks_options.h
+
 struct Command {
   CLI::App* app = nullptr;
   std::function<Status()> check;  // what the parser cannot check; a failure is wrong usage
   std::function<Status()> run;
   // Other commands whose tables its options are chosen from beside its own ones (apps/rows.h).
   std::vector<std::string> choices = {};
+  // Of a command that several processes may share; null: each does all of it.
+  std::shared_ptr<RanksChoice> ranks = {};
 };
 
 Command add_convert_command(CLI::App& root);
@@ -74,7 +78,8 @@ const std::atomic<bool>& stop_requested();
 // elsewhere.
 class ProgressLine {
  public:
-  ProgressLine();
+  // `speaks`: whether anything is said at all; of several processes one does.
+  explicit ProgressLine(bool speaks = true);
   ~ProgressLine();
   void update(const std::string& text);
   // A line of its own above the progress.
@@ -84,6 +89,7 @@ class ProgressLine {
 
  private:
   using Clock = std::chrono::steady_clock;
+  bool speaks_;
   bool terminal_;
   bool open_ = false;
   Clock::time_point last_;
