@@ -23,8 +23,8 @@ void mirror(float* image, int64_t h, int64_t w, int64_t c) {
 }  // namespace
 
 BatchLoader::BatchLoader(const ImageDataset& data, const BatchShape& shape, uint64_t seed,
-                         int64_t first)
-    : data_(data), shape_(shape), seed_(seed), begun_(first), wanted_(first) {
+                         int64_t first, BatchShare share)
+    : data_(data), shape_(shape), seed_(seed), share_(share), begun_(first), wanted_(first) {
   // Half of the processors: the others belong to whoever trains. Where pictures are decoded, a
   // thread each, as that may take longer than a step.
   const int threads =
@@ -72,7 +72,7 @@ void BatchLoader::work() {
     const int64_t number = begun_++;
     Slot& slot = ring_[static_cast<size_t>(number % slots)];
     lock.unlock();
-    slot.status = fill(slot.batch, number, order);
+    slot.status = fill(slot.batch, share_.number(number), order);
     lock.lock();
     slot.number = number;
     changed_.notify_all();

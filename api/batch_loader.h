@@ -21,6 +21,14 @@ struct BatchShape {
   bool flip = false;    // every other image left to right, as BatchOrder::mirrored says
 };
 
+// Which batches are loaded, of those that all ranks have: of every `of` that follow each other
+// those from `first` on, `count`. By default all.
+struct BatchShare {
+  int64_t of = 1, first = 0, count = 1;
+  // The number, among all, of the k-th that is loaded.
+  int64_t number(int64_t k) const { return k / count * of + first + k % count; }
+};
+
 struct LoadedBatch {
   std::vector<float> images;     // [n,h,w,c] in [-1, 1]
   std::vector<uint32_t> labels;  // [n], or empty
@@ -28,8 +36,9 @@ struct LoadedBatch {
 
 class BatchLoader {
  public:
-  // Begins to make batches from number `first` on. `data` must outlive it.
-  BatchLoader(const ImageDataset& data, const BatchShape& shape, uint64_t seed, int64_t first);
+  // Begins to make batches from the `first`-th of the share on. `data` must outlive it.
+  BatchLoader(const ImageDataset& data, const BatchShape& shape, uint64_t seed, int64_t first,
+              BatchShare share = {});
   // Ends the threads.
   ~BatchLoader();
   BatchLoader(const BatchLoader&) = delete;
@@ -55,6 +64,7 @@ class BatchLoader {
   const ImageDataset& data_;
   const BatchShape shape_;
   const uint64_t seed_;
+  const BatchShare share_;
   std::vector<Slot> ring_;
   std::mutex mutex_;
   std::condition_variable changed_;

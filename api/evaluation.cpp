@@ -7,6 +7,7 @@
 #include "api/drawn_images.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/integer.h"
 
 namespace ito {
 namespace {
@@ -39,24 +40,44 @@ Result<FeatureSet> Evaluator::features_of(const ImageDataset& data, int64_t coun
         kind_of_images(data), data.facts.from.string(), data.h, data.w, data.c,
         data.c == shape[3] ? fmt::format("; --resize {}x{} makes them as large", w, h)
                            : channels_remedy(data.c, shape[3]));
-  FeatureSet set(features_->count());
   count = std::min(count, data.count);
   // Of all images too the order is drawn: what is said of parts of the set, its blocks and as many
   // images as there are samples, must not be said of single classes.
   const std::vector<int64_t> order = shuffled_images(data.count);
-  for (int64_t first = 0; first < count; first += options_.batch) {
-    const std::vector<int64_t> indices(order.begin() + first,
-                                       order.begin() + std::min(first + options_.batch, count));
-    std::vector<float> images(indices.size() * static_cast<size_t>(h * w * data.c));
-    ITO_TRY(normalised_images(data, indices, h, w, images.data()));
-    ITO_ASSIGN(const std::vector<float> seen, features_->of(images));
-    set.add(seen);
-  }
+  std::vector<float> features;
+  const auto look = [&]() -> Status {
+    const auto [begin, end] = own_images(count, options_.batch);
+    for (int64_t first = begin; first < end; first += options_.batch) {
+      const std::vector<int64_t> indices(order.begin() + first,
+                                         order.begin() + std::min(first + options_.batch, end));
+      std::vector<float> images(indices.size() * static_cast<size_t>(h * w * data.c));
+      ITO_TRY(normalised_images(data, indices, h, w, images.data()));
+      ITO_ASSIGN(const std::vector<float> seen, features_->of(images));
+      features.insert(features.end(), seen.begin(), seen.end());
+    }
+    return {};
+  };
+  ITO_ASSIGN(features, of_all(look(), std::move(features)));
+  FeatureSet set(features_->count());
+  set.add(features);
   return set;
 }
 
+std::pair<int64_t, int64_t> Evaluator::own_images(int64_t count, int64_t batch) const {
+  const auto [first, last] = options_.ranks.share_of(static_cast<size_t>(ceil_div(count, batch)));
+  return {std::min(static_cast<int64_t>(first) * batch, count),
+          std::min(static_cast<int64_t>(last) * batch, count)};
+}
+
+Result<std::vector<float>> Evaluator::of_all(Status mine, std::vector<float> values) const {
+  ITO_TRY(options_.ranks.agree(std::move(mine)));
+  return options_.ranks.gather_numbers(std::move(values));
+}
+
 Status Evaluator::set_reference(const ImageDataset& data, int64_t count) {
+  reference_images_ = std::min(count, data.count);
   ITO_ASSIGN(reference_set_, features_of(data, count));
+  if (!options_.ranks.first()) return {};
   reference_ = FeatureStatistics(reference_set_.features());
   reference_.add(reference_set_.vectors(0, reference_set_.count()));
   ITO_ASSIGN(kernel_, KernelReference::of(reference_set_));
@@ -78,7 +99,7 @@ Result<SetScore> Evaluator::compare(const FeatureSet& set) const {
 
 Result<SetScore> Evaluator::score_of(const ImageDataset& data, int64_t count) {
   ITO_ASSIGN(const FeatureSet set, features_of(data, count));
-  return compare(set);
+  return options_.ranks.first() ? compare(set) : SetScore{};
 }
 
 Result<SampleScore> Evaluator::score(const Model& model, const SampleOptions& options,
@@ -101,38 +122,50 @@ Result<SampleScore> Evaluator::score(const Model& model, const SampleOptions& op
     score.drawn.assign(classes, 0);
     score.recognised.assign(classes, 0);
   }
-  FeatureSet set(features_->count());
+  const auto label_of = [&](int64_t image) {
+    const uint32_t seed = static_cast<uint32_t>(image);
+    if (!classes_drawn.empty()) return classes_drawn[seed % classes_drawn.size()];
+    return classes > 0 ? seed % classes : 0;
+  };
+  std::vector<float> features, right;  // what is seen in each image; 1 where it is recognised
   double judging = 0;
   const Clock::time_point start = Clock::now();
-  for (int64_t first = 0; first < count; first += batched.batch) {
-    std::vector<SampleRequest> requests;
-    std::vector<uint32_t> labels;
-    for (int64_t i = first; i < std::min(first + batched.batch, count); ++i) {
-      const uint32_t seed = static_cast<uint32_t>(i);
-      requests.push_back({.seed = seed, .label = classes > 0 ? seed % classes : 0});
-      if (!classes_drawn.empty())
-        requests.back().label = classes_drawn[seed % classes_drawn.size()];
-      labels.push_back(requests.back().label);
-    }
-    ITO_ASSIGN(std::vector<float> images,
-               session->sample(requests, [&] { return !after_step || after_step(first); }));
-    const Clock::time_point begin = Clock::now();
-    for (float& value : images) value = std::clamp(value, -1.0f, 1.0f);
-    ITO_ASSIGN(const std::vector<float> seen, features_->of(images));
-    set.add(seen);
-    if (!score.drawn.empty()) {
-      std::vector<uint32_t> seen_as = labels;
-      for (uint32_t& label : seen_as)
-        if (label < classes_judged.size()) label = classes_judged[label];
-      ITO_ASSIGN(const std::vector<uint8_t> right, scorer_->recognised(images, seen_as));
-      for (size_t i = 0; i < labels.size(); ++i) {
-        ++score.drawn[labels[i]];
-        score.recognised[labels[i]] += right[i];
+  const auto draw = [&]() -> Status {
+    const auto [begin, end] = own_images(count, batched.batch);
+    for (int64_t first = begin; first < end; first += batched.batch) {
+      std::vector<SampleRequest> requests;
+      for (int64_t i = first; i < std::min(first + batched.batch, end); ++i)
+        requests.push_back({.seed = static_cast<uint32_t>(i), .label = label_of(i)});
+      ITO_ASSIGN(std::vector<float> images,
+                 session->sample(requests, [&] { return !after_step || after_step(first); }));
+      const Clock::time_point judged_from = Clock::now();
+      for (float& value : images) value = std::clamp(value, -1.0f, 1.0f);
+      ITO_ASSIGN(const std::vector<float> seen, features_->of(images));
+      features.insert(features.end(), seen.begin(), seen.end());
+      if (!score.drawn.empty()) {
+        std::vector<uint32_t> seen_as;
+        for (const SampleRequest& request : requests)
+          seen_as.push_back(request.label < classes_judged.size() ? classes_judged[request.label]
+                                                                  : request.label);
+        ITO_ASSIGN(const std::vector<uint8_t> recognised, scorer_->recognised(images, seen_as));
+        right.insert(right.end(), recognised.begin(), recognised.end());
       }
+      judging += seconds_since(judged_from);
     }
-    judging += seconds_since(begin);
-  }
+    return {};
+  };
+  Status drawn = draw();
   score.seconds = seconds_since(start) - judging;
+  ITO_ASSIGN(features, of_all(std::move(drawn), std::move(features)));
+  ITO_ASSIGN(right, options_.ranks.gather_numbers(std::move(right)));
+  if (!options_.ranks.first()) return score;
+  for (size_t i = 0; i < right.size(); ++i) {
+    const uint32_t label = label_of(static_cast<int64_t>(i));
+    ++score.drawn[label];
+    score.recognised[label] += right[i] > 0 ? 1 : 0;
+  }
+  FeatureSet set(features_->count());
+  set.add(features);
   ITO_ASSIGN(score.set, compare(set));
   return score;
 }

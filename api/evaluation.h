@@ -14,6 +14,7 @@
 #include "api/sampling.h"
 #include "api/scoring.h"
 #include "io/dataset.h"
+#include "ranks/ranks.h"
 #include "statistics/frechet.h"
 #include "statistics/kernel_distance.h"
 #include "statistics/precision_recall.h"
@@ -38,6 +39,8 @@ struct SampleScore {
 struct EvaluatorOptions {
   int64_t batch = 50;   // images judged at a time
   int64_t blocks = 10;  // of seeds, for the standard errors
+  // Who judges: each its share of the batches. The results are those of one process, on the first.
+  Ranks ranks = {};
 };
 
 class Evaluator {
@@ -52,7 +55,7 @@ class Evaluator {
   // Takes the features of `count` images (all, where there are fewer; which: api/drawn_images.h) as
   // what samples are compared with. Errors: images that the network does not take; fewer than two.
   Status set_reference(const ImageDataset& data, int64_t count);
-  int64_t reference_images() const { return reference_set_.count(); }
+  int64_t reference_images() const { return reference_images_; }
 
   // As many other real images against the reference: what a perfect model would have.
   Result<SetScore> score_of(const ImageDataset& data, int64_t count);
@@ -75,6 +78,11 @@ class Evaluator {
   Evaluator(vk::Device& device, const EvaluatorOptions& options)
       : device_(device), options_(options), reference_(1), reference_set_(1) {}
   Result<FeatureSet> features_of(const ImageDataset& data, int64_t count);
+  // The batches of `count` images that are this rank's, [first, last).
+  std::pair<int64_t, int64_t> own_images(int64_t count, int64_t batch) const;
+  // What all ranks saw, in the order of the images, on the first; else empty. `mine`: how this
+  // one's part went.
+  Result<std::vector<float>> of_all(Status mine, std::vector<float> values) const;
   Result<SetScore> compare(const FeatureSet& set) const;
 
   vk::Device& device_;
@@ -83,6 +91,7 @@ class Evaluator {
   std::unique_ptr<Scorer> scorer_;
   FeatureStatistics reference_;
   FeatureSet reference_set_;
+  int64_t reference_images_ = 0;
   std::optional<KernelReference> kernel_;
 };
 

@@ -35,6 +35,7 @@ class Evaluation {
   Result<EvaluationResult> run();
 
  private:
+  Status open();
   Status read();
   Status read_judges();
   Status evaluate(const std::string& name, const Model& model,
@@ -65,6 +66,8 @@ class Evaluation {
   void note(const std::string& text) const {
     if (observer_.note) observer_.note(text);
   }
+  // Of the ranks: the one that measures likelihoods and keeps the table.
+  bool first() const { return job_.judging.ranks.first(); }
   bool goes_on() const { return !observer_.stop || !observer_.stop(); }
 
   const DeviceOpener& open_device_;
@@ -207,7 +210,7 @@ Status Evaluation::evaluate(const std::string& name, const Model& model,
     row = *known;
   } else if (options.ok()) {
     ITO_ASSIGN(row, score(name, model, names ? &*names : nullptr, sampler.name, *options, key));
-    if (job_.likelihoods > 0 && !row.contains("refused")) {
+    if (job_.likelihoods > 0 && first() && !row.contains("refused")) {
       if (known_likelihood_.is_null() || known_likelihood_["identity"] != weights) {
         ITO_ASSIGN(known_likelihood_, likelihood(name, model, weights));
       }
@@ -217,7 +220,7 @@ Status Evaluation::evaluate(const std::string& name, const Model& model,
   }
   row["model"] = name;
   row["sampler"] = sampler.name;
-  ITO_TRY(table_.add(std::move(row), preface()));
+  if (first()) ITO_TRY(table_.add(std::move(row), preface()));
   note(fmt::format("{} by {} is done", name, sampler.name));
   return {};
 }
@@ -272,18 +275,24 @@ Status Evaluation::read() {
   return {};
 }
 
-Result<EvaluationResult> Evaluation::run() {
+Status Evaluation::open() {
   ITO_TRY(read());
   ITO_ASSIGN(device_, open_device_());
   ITO_ASSIGN(evaluator_, Evaluator::create(*device_, judge(), features_folder().string(),
                                            classifier_ ? &*classifier_ : nullptr, job_.judging));
+  return {};
+}
+
+Result<EvaluationResult> Evaluation::run() {
+  // All have read what is there before the first writes.
+  ITO_TRY(job_.judging.ranks.agree(open()));
   ITO_TRY(evaluator_->set_reference(test_, job_.reference));
   ITO_ASSIGN(const SetScore real, evaluator_->score_of(train_, job_.samples));
   Json row = row_of(real);
   row.update({{"model", "training images"},
               {"sampler", "–"},
               {"key", {{"training images", real.images}}}});
-  ITO_TRY(table_.add(std::move(row), preface()));
+  if (first()) ITO_TRY(table_.add(std::move(row), preface()));
   for (const auto& [name, folder] : job_.models) {
     ITO_ASSIGN(const Model model, load_scheduled_model(folder, job_.variant));
     for (const std::string& text : model.notes) note("note: " + text);

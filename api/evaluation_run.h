@@ -35,8 +35,8 @@ struct EvaluationJob {
   int64_t samples = 1000, reference = 10'000;  // per row; test images
   int64_t likelihoods = 0;                     // test images whose bits/dim are measured per model
   double tolerance = 1e-4;                     // of their integration, relative and absolute
-  EvaluatorOptions judging = {};
-  Path out;  // the Markdown
+  EvaluatorOptions judging = {};               // with the ranks; the first of them has the table
+  Path out;                                    // the Markdown
 };
 
 struct EvaluationObserver {

@@ -11,10 +11,11 @@ Batch batch_inputs(Graph& graph, const BatchPorts& ports, const Shape& shape) {
   return batch;
 }
 
-LossFunction batch_loss(const Objective& objective, const Shape& shape) {
-  return [loss = objective.loss, ports = objective.ports, shape](
+LossFunction batch_loss(const Objective& objective, const Shape& shape, bool part) {
+  return [loss = objective.loss, ports = objective.ports, shape, part](
              Graph& graph, const Scope& parameters, Tensor counter) {
     Randomness random{.image = iota(graph, {shape[0]}, 0), .step = counter};
+    if (part) random.image = random.image + input(graph, batch_ports::kFirstImage, {});
     if (ports.randomness) random.key = input(graph, batch_ports::kKey, {2});
     return loss(parameters.drawing(random), batch_inputs(graph, ports, shape), random);
   };

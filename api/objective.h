@@ -84,7 +84,8 @@ struct Objective {
 };
 
 // The objective's loss on batches of this shape as the training step takes it: adds the inputs of
-// api/task.h's batch_ports that the ports ask for.
-LossFunction batch_loss(const Objective& objective, const Shape& shape);
+// api/task.h's batch_ports that the ports ask for. `part`: of a part of a batch, whose place the
+// programs are told.
+LossFunction batch_loss(const Objective& objective, const Shape& shape, bool part = false);
 
 }  // namespace ito

@@ -32,6 +32,7 @@ class SampleFiles {
   // input; one image asked for twice.
   static Result<SampleFiles> open(SampleFilesOptions options, std::vector<SampleRequest>& requests);
 
+  bool is_folder() const { return form_->is_folder(); }
   size_t skipped() const { return skipped_; }    // there already
   size_t replaced() const { return replaced_; }  // there, but with another key
 

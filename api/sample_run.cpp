@@ -12,6 +12,7 @@
 #include "api/fingerprint.h"
 #include "api/inpainting.h"
 #include "api/latents_file.h"
+#include "api/ranked_sampling.h"
 #include "api/sample_files.h"
 #include "api/sample_previews.h"
 #include "api/scoring.h"
@@ -67,12 +68,15 @@ class SampleCall {
   Status add(std::span<const SampleRequest> part, std::vector<float> images, const Shape& shape);
   Result<SampleOptions> session_options() const;
   Status score(std::span<const SampleRequest> batch, const std::vector<float>& images);
-  size_t remaining() const { return farm_ ? farm_->remaining() : requests_.size() - next_; }
+  size_t remaining() const { return farm_ ? farm_->remaining() : last_ - next_; }
+  // Whether the first rank writes what all have drawn.
+  bool collects() const { return job_.ranks.several() && files_ && !files_->is_folder(); }
   bool stopped() const { return observer_.stop != nullptr && observer_.stop->load(); }
   void report(size_t done, double steps, double steps_in_all);
   void look_at_shards();
   std::pair<std::optional<double>, std::optional<double>> rate_of_all() const;
   Status draw_from(std::vector<SampleRequest> part, SampleSummary& summary);
+  Status finish_files(const SampleSummary& summary);
   void note(const std::string& text) const {
     if (observer_.note) observer_.note(text);
   }
@@ -95,7 +99,9 @@ class SampleCall {
   std::optional<ContextStates> context_, negative_;
   std::vector<SampleRequest> requests_;
   size_t images_ = 0;                 // that were to be drawn at the start
-  size_t next_ = 0;                   // of them, where files_ keeps the images
+  size_t next_ = 0, last_ = 0;        // of them, where files_ keeps the images, this rank's
+  std::vector<float> drawn_;          // images of another rank than the first, of a file of all
+  Shape drawn_shape_;                 // [1, h, w, c]
   std::optional<SampleFiles> files_;  // of a job of one process ...
   std::unique_ptr<SampleFarm> farm_;  // ... or of a shard
   std::optional<FarmProgress> shards_;
@@ -382,7 +388,7 @@ Status SampleCall::score(std::span<const SampleRequest> batch, const std::vector
 Result<std::vector<SampleRequest>> SampleCall::next(size_t most) {
   if (farm_) return farm_->next(most);
   const size_t first = next_;
-  next_ = std::min(first + most, requests_.size());
+  next_ = std::min(first + most, last_);
   return std::vector<SampleRequest>(requests_.begin() + static_cast<ptrdiff_t>(first),
                                     requests_.begin() + static_cast<ptrdiff_t>(next_));
 }
@@ -390,6 +396,10 @@ Result<std::vector<SampleRequest>> SampleCall::next(size_t most) {
 Status SampleCall::add(std::span<const SampleRequest> part, std::vector<float> images,
                        const Shape& shape) {
   if (scorer_) ITO_TRY(score(part, images));
+  if (!farm_ && collects() && !job_.ranks.first()) {
+    drawn_.insert(drawn_.end(), images.begin(), images.end());
+    return {};
+  }
   return farm_ ? farm_->add(std::move(images), shape) : files_->add(part, images, shape);
 }
 
@@ -425,13 +435,18 @@ std::pair<std::optional<double>, std::optional<double>> SampleCall::rate_of_all(
 Result<SampleSummary> SampleCall::draw() {
   SampleSummary summary{.skipped = farm_ ? 0 : files_->skipped()};
   if (classifier_) summary.recognised = 0;
+  if (files_) std::tie(next_, last_) = job_.ranks.share_of(requests_.size());
   images_ = remaining();
   ITO_ASSIGN(std::vector<SampleRequest> part, next(static_cast<size_t>(job_.options.batch)));
   if (!part.empty()) {
     ITO_TRY(draw_from(std::move(part), summary));
   }
-  if (!farm_) return summary;
-  ITO_TRY(farm_->finish());
+  if (farm_) ITO_TRY(farm_->finish());
+  ITO_TRY(join_summaries(job_.ranks, summary));
+  if (!farm_) {
+    ITO_TRY(finish_files(summary));
+    return summary;
+  }
   looked_ = {};
   look_at_shards();
   summary.skipped = farm_->found();
@@ -463,6 +478,7 @@ Status SampleCall::draw_from(std::vector<SampleRequest> part, SampleSummary& sum
     busy += seconds_since(begun);
     ITO_TRY(previews_.status());
     const Shape shape = session->shape(static_cast<int64_t>(part.size()));
+    drawn_shape_ = session->shape(1);
     ITO_TRY(add(part, std::move(images), shape));
     summary.images += part.size();
     ITO_ASSIGN(part, next(batch));
@@ -471,7 +487,23 @@ Status SampleCall::draw_from(std::vector<SampleRequest> part, SampleSummary& sum
   summary.seconds = seconds_since(start_);
   summary.idle = summary.seconds > 0 ? std::max(0.0, 1 - busy / summary.seconds) : 0;
   if (classifier_) summary.recognised = recognised_;
-  return farm_ || summary.stopped ? Status{} : files_->finish(session->shape(1));
+  return {};
+}
+
+// Writes the file of all, of which other ranks have drawn their shares.
+Status SampleCall::finish_files(const SampleSummary& summary) {
+  const Ranks& ranks = job_.ranks;
+  if (summary.stopped || requests_.empty()) return {};
+  if (collects()) {
+    ITO_ASSIGN(const std::vector<float> others, ranks.gather_numbers(std::move(drawn_)));
+    if (ranks.first() && !others.empty()) {
+      const auto rest = std::span<const SampleRequest>(requests_).subspan(last_);
+      Shape shape = drawn_shape_;
+      shape[0] = static_cast<int64_t>(rest.size());
+      ITO_TRY(files_->add(rest, others, shape));
+    }
+  }
+  return ranks.first() ? files_->finish(drawn_shape_) : Status{};
 }
 
 }  // namespace
@@ -479,7 +511,8 @@ Status SampleCall::draw_from(std::vector<SampleRequest> part, SampleSummary& sum
 Result<SampleSummary> run_sample_job(const DeviceOpener& open_device, const Model& model,
                                      const SampleJob& job, const SampleObserver& observer) {
   SampleCall run(open_device, model, job, observer);
-  ITO_TRY(run.prepare());
+  // All have seen what is there before any writes.
+  ITO_TRY(job.ranks.agree(run.prepare()));
   return run.draw();
 }
 

@@ -18,6 +18,7 @@
 #include "api/sampling.h"
 #include "io/class_names.h"
 #include "io/file.h"
+#include "ranks/ranks.h"
 
 namespace ito {
 
@@ -37,6 +38,9 @@ struct SampleJob {
   // A shard of a job, or images kept in archives; `out` then is a folder. Its own `out` and `queue`
   // are filled in.
   std::optional<FarmOptions> farm = {};
+  // Who draws it: each rank the images of its share; one file of all is written by the first. With
+  // `farm` each is a shard.
+  Ranks ranks = {};
 };
 
 struct SampleProgress {
@@ -65,7 +69,8 @@ struct SampleSummary {
   std::optional<double> all_images_per_second = {}, all_seconds_left = {};
 };
 
-// Draws what is not there yet. Of a job that is stopped a folder keeps what was drawn, and another
+// Draws what is not there yet; of several ranks, which call it with the same job, the first has the
+// summary of all. Of a job that is stopped a folder keeps what was drawn, and another
 // call goes on; one file of all is not written. Errors: files, classes and options that do not fit
 // the model or each other, of the sampler and the device.
 Result<SampleSummary> run_sample_job(const DeviceOpener& open_device, const Model& model,

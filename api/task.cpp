@@ -54,7 +54,7 @@ Result<TrainingTask> make_task(const TrainingOptions& given, const ImageDataset&
     return invalid_argument(
         "--size is {}, but the images are {}x{} (width x height); --resize makes them smaller",
         options.size, data.w, data.h);
-  task.batch_shape = {options.batch, h, w, data.c};
+  task.batch_shape = {options.microbatch > 0 ? options.microbatch : options.batch, h, w, data.c};
   task.flip = options.flip;
   ITO_ASSIGN(task.step, step_options(options));
   if (options.classes) task.classes = data.num_classes();
@@ -78,7 +78,12 @@ Result<TrainingTask> make_task(const TrainingOptions& given, const ImageDataset&
   for (size_t k = 0; k < counts.size() && task.classes > 0; ++k)
     if (counts[k] > 0) task.drawn_classes.push_back(static_cast<uint32_t>(k));
   task.step.loss_state = task.objective.state;
-  task.loss = batch_loss(task.objective, task.batch_shape);
+  if (task.step.microbatches > 0 && !task.objective.state.empty())
+    return unsupported(
+        "this objective carries losses from batch to batch, which the parts of a batch do not "
+        "share: it takes no --microbatch and one rank; leave out the option that asks for it "
+        "(--loss-weight importance, say), or train on one device");
+  task.loss = batch_loss(task.objective, task.batch_shape, task.step.microbatches > 0);
   return task;
 }
 

@@ -21,13 +21,15 @@ inline constexpr Port<float> kContext{"context"};   // [n, length, features]; li
 // The same for the unconditional half of classifier-free guidance.
 inline constexpr Port<float> kNoContext{"no_context"};
 inline constexpr Port<uint32_t> kKey{"key"};  // [2], the seed; only where noise is drawn
+// []: the place in the batch of a microbatch's first image; likewise.
+inline constexpr Port<uint32_t> kFirstImage{"first_image"};
 }  // namespace batch_ports
 
 // Those inputs that `ports` ask for; no key.
 Batch batch_inputs(Graph& graph, const BatchPorts& ports, const Shape& shape);
 
 struct TrainingTask {
-  Shape batch_shape;  // [n, h, w, c] of one batch
+  Shape batch_shape;  // [n, h, w, c] of what is computed at once: a batch, or a microbatch
   int classes = 0;    // of the data's labels; 0: they are not used
   // What is trained, and what its parameters lie among (a GAN's discriminator): all of
   // network.set() is trained.

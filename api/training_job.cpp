@@ -39,6 +39,11 @@ Status check_all_is_told(const TrainingOptions& options) {
     return invalid_argument(
         "lr-decay is {}, which ends at the last step; a job has none and wants decay-steps",
         options.lr_decay);
+  if (options.microbatch > 0)
+    return invalid_argument(
+        "microbatch is {}, but a job computes the batch that it is given at once; a smaller batch "
+        "with accumulate makes as large a step",
+        options.microbatch);
   return {};
 }
 

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <type_traits>
 
 #include "api/initial_model.h"
@@ -25,8 +26,9 @@ namespace {
 constexpr int kMaxLadder = 65536;  // a limit of random_index
 constexpr int kMaxSize = 16384;
 // Keys that may change while a run goes on: one that goes on for longer may fall for longer, and
-// weights and the optimiser's state are the same for every precision.
-constexpr const char* kMayChange[] = {"lr-decay", "decay-steps", "precision"};
+// weights and the optimiser's state are the same for every precision and whatever is computed at
+// once.
+constexpr const char* kMayChange[] = {"lr-decay", "decay-steps", "precision", "microbatch"};
 
 // Options of score models; those of the discrete chain must then be left alone.
 Status check_score_options(const TrainingOptions& o) {
@@ -147,6 +149,7 @@ Status check_training_options(const TrainingOptions& given) {
     return {};
   };
   ITO_TRY(at_least("batch", o.batch, 1));
+  ITO_TRY(at_least("microbatch", o.microbatch, 0));
   ITO_TRY(at_least("accumulate", o.accumulate, 1));
   ITO_TRY(at_least("layers-per-block", o.layers_per_block, 1));
   ITO_TRY(at_least("norm-groups", o.norm_groups, 1));
@@ -159,6 +162,13 @@ Status check_training_options(const TrainingOptions& given) {
                             o.dropout);
   ITO_TRY(at_most("batch", o.batch, 65536));
   ITO_TRY(at_most("accumulate", o.accumulate, 65536));
+  if (o.microbatch > 0 && o.batch % o.microbatch != 0)
+    return invalid_argument("--microbatch is {}, expected a divisor of --batch, which is {}",
+                            o.microbatch, o.batch);
+  if (o.microbatch > 0 && o.accumulate > 1)
+    return invalid_argument(
+        "--microbatch has no meaning with --accumulate {}: a --batch of {} is as large a step",
+        o.accumulate, o.batch * o.accumulate);
   ITO_TRY(at_most("layers-per-block", o.layers_per_block, 64));
   ITO_TRY(at_most("timesteps", o.timesteps, 1'000'000));
   ITO_ASSIGN(const NetworkDesign* network, row_called(network_designs(), o.network, "--network"));
@@ -212,6 +222,8 @@ Result<TrainingOptions> training_options_from_json(const Json& stored, const std
   return options;
 }
 
+int64_t microbatch_of_ranks(int64_t batch) { return batch / std::gcd(batch, int64_t{8}); }
+
 Result<TrainingOptions> resumed_options(const TrainingOptions& stored, const TrainingOptions& asked,
                                         const std::set<std::string>& given,
                                         const std::string& run) {
@@ -257,6 +269,8 @@ Result<TrainStepOptions> step_options(const TrainingOptions& options) {
   optimizer.average.kind = options.ema[0] > 0 ? Average::Kind::kWarmup : Average::Kind::kNone;
   optimizer.further_decays.assign(options.ema.begin() + 1, options.ema.end());
   step.accumulation = options.accumulate;
+  if (options.microbatch > 0) step.microbatches = options.batch / options.microbatch;
+  step.own_microbatches = step.microbatches;
   ITO_ASSIGN(const PrecisionRow* precision,
              row_called(precision_rows(), options.precision, "--precision"));
   step.precision = precision->precision;

@@ -63,6 +63,7 @@ struct TrainingOptions : NetworkOptions {
   std::string projection = "rademacher";
   double class_dropout = 0;
   int64_t batch = 32;
+  int64_t microbatch = 0;
   int64_t accumulate = 1;
   std::string precision = "fp32";
   std::string optimizer = "adamw";
@@ -145,6 +146,9 @@ void visit_fields(Options& o, Visit&& visit) {
         "share of labels that are left out, for classifier-free guidance; the class table then has "
         "one row more, the last, for no class");
   visit("batch", o.batch, "images per batch");
+  visit("microbatch", o.microbatch,
+        "images of a batch that are computed at a time, whose gradients are then summed in a fixed "
+        "order; 0: the whole batch, or among several ranks an eighth of it");
   visit("accumulate", o.accumulate, "batches whose mean gradient makes one step");
   visit("precision", o.precision,
         "what matrix products and convolutions multiply in; weights, sums and all else are fp32");
@@ -183,9 +187,14 @@ Json to_json(const TrainingOptions& options);
 // Errors: kCorrupt naming `where` and the key. Absent keys keep their defaults.
 Result<TrainingOptions> training_options_from_json(const Json& json, const std::string& where);
 
-// The options of a run that goes on: those stored, but for the fall of the learning rate and the
-// precision, which may be given anew. Error kInvalidArgument naming option, the run's value and the
-// one asked for, where another key in `given` asks for something else.
+// --microbatch where several ranks train and it is left out: what lets up to eight of them, as far
+// as `batch` has factors of two, have equal parts. Of the batch alone, so that the weights do not
+// depend on how many there are.
+int64_t microbatch_of_ranks(int64_t batch);
+
+// The options of a run that goes on: those stored, but for the fall of the learning rate, the
+// precision and the microbatch, which may be given anew. Error kInvalidArgument naming option, the
+// run's value and the one asked for, where another key in `given` asks for something else.
 Result<TrainingOptions> resumed_options(const TrainingOptions& stored, const TrainingOptions& asked,
                                         const std::set<std::string>& given, const std::string& run);
 

@@ -64,7 +64,15 @@ Result<std::unique_ptr<TrainingPrograms>> TrainingPrograms::planned(vk::Device& 
                DeviceTensor::create(device, description.dtype, description.shape));
     self->state_.push_back({std::move(description), std::move(tensor)});
   }
-  if (task.step.accumulation > 1) {
+  if (task.step.microbatches > 0) {
+    ITO_ASSIGN(self->batch_place_, programs.add(microbatch_program(set, task.loss, task.step)));
+    const int64_t levels = SumTree{task.step.own_microbatches}.levels();
+    for (int64_t merges = 0; levels > 0 && merges <= levels; ++merges) {
+      ITO_ASSIGN(const size_t place, programs.add(merge_program(set, task.step, merges)));
+      self->merge_places_.push_back(place);
+    }
+    ITO_ASSIGN(self->update_place_, programs.add(update_program(set, task.step)));
+  } else if (task.step.accumulation > 1) {
     ITO_ASSIGN(self->batch_place_, programs.add(accumulate_program(set, task.loss, task.step)));
     ITO_ASSIGN(self->update_place_, programs.add(apply_program(set, task.step)));
   } else {
@@ -75,6 +83,10 @@ Result<std::unique_ptr<TrainingPrograms>> TrainingPrograms::planned(vk::Device& 
 
 Status TrainingPrograms::make_executors(PlannedPrograms& programs) {
   ITO_ASSIGN(batch_, make_executor(programs, batch_place_));
+  for (const size_t place : merge_places_) {
+    ITO_ASSIGN(auto merge, make_executor(programs, place));
+    merges_.push_back(std::move(merge));
+  }
   if (update_place_) {
     ITO_ASSIGN(update_, make_executor(programs, *update_place_));
   }
@@ -86,6 +98,32 @@ Status TrainingPrograms::make_executors(PlannedPrograms& programs) {
     ITO_ASSIGN(skipped_, last().tensor(state_name::kSkippedSteps));
   }
   return {};
+}
+
+std::vector<DeviceTensor> TrainingPrograms::gradient_sums() const {
+  std::vector<DeviceTensor> sums;
+  for (const State& state : state_)
+    if (state.description.checkpoint_name() == state_name::kGradientSum)
+      sums.push_back(state.tensor);
+  return sums;
+}
+
+DeviceTensor TrainingPrograms::loss_sum() const {
+  for (const State& state : state_)
+    if (state.description.name == state_name::kLossSum) return state.tensor;
+  return {};
+}
+
+std::vector<DeviceTensor> TrainingPrograms::state_tensors() const {
+  std::vector<DeviceTensor> tensors;
+  for (const State& state : state_)
+    if (!state.description.passing) tensors.push_back(state.tensor);
+  return tensors;
+}
+
+Executor* TrainingPrograms::merge_after(int64_t block) {
+  return merges_.empty() ? nullptr
+                         : merges_[static_cast<size_t>(SumTree::merges_after(block))].get();
 }
 
 Status TrainingPrograms::start(const TrainingTask& task) {
@@ -193,7 +231,7 @@ TensorFile TrainingPrograms::save() const {
   TensorFile file;
   for (const State& state : state_) {
     const std::string& name = state.description.checkpoint_name();
-    if (file.tensors.count(name) > 0) continue;
+    if (state.description.passing || file.tensors.count(name) > 0) continue;
     HostTensor tensor;
     tensor.type = state.description.dtype == DType::kU32 ? HostType::kU32 : HostType::kF32;
     tensor.shape = whole_shape(name);
@@ -209,6 +247,7 @@ Status TrainingPrograms::load(const TensorFile& file) {
   for (const State& state : state_) {
     const StateTensor& wanted = state.description;
     const std::string& name = wanted.checkpoint_name();
+    if (wanted.passing) continue;
     const Shape shape = whole_shape(name);
     if (wanted.may_be_absent && file.tensors.count(name) == 0) {
       ITO_TRY(start_anew(state));

@@ -57,13 +57,22 @@ class TrainingPrograms {
   // Where batch() is among them.
   size_t batch_place() const { return batch_place_; }
 
-  // One update, or with accumulation one batch.
+  // One update; with accumulation one batch, or with microbatches one of those.
   Executor& batch() { return *batch_; }
   const Executor& batch() const { return *batch_; }
-  // With accumulation: the update, behind every so many batches; else null.
+  // With microbatches, of which batch() is one: what follows the b-th block of the own ones (null:
+  // nothing), as of merge_program.
+  Executor* merge_after(int64_t block);
+  // With accumulation or microbatches: the update, behind every so many batches; else null.
   Executor* update() { return update_.get(); }
   // The one that gives norm and rate.
   Executor& last() { return update_ ? *update_ : *batch_; }
+
+  // With microbatches: the sums of gradients, whole or by segments, and of losses.
+  std::vector<DeviceTensor> gradient_sums() const;
+  DeviceTensor loss_sum() const;
+  // What lasts from step to step.
+  std::vector<DeviceTensor> state_tensors() const;
 
   // Puts the task's initial weights, or fresh ones of the seed, on the device; nothing was trained
   // yet. Waits.
@@ -110,7 +119,9 @@ class TrainingPrograms {
   std::vector<State> state_;
   size_t batch_place_ = 0;
   std::optional<size_t> update_place_;
+  std::vector<size_t> merge_places_;
   std::unique_ptr<Executor> batch_, update_;
+  std::vector<std::unique_ptr<Executor>> merges_;  // by the number of sums merged
   // Of last(); the last two where the loss is scaled, else empty.
   DeviceTensor history_, norm_, rate_, scale_, skipped_;
 };

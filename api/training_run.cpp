@@ -10,11 +10,13 @@
 #include <vector>
 
 #include "api/model.h"
+#include "api/ranked_training.h"
 #include "api/run_data.h"
 #include "api/run_file.h"
 #include "api/run_folder.h"
 #include "api/run_pictures.h"
 #include "api/run_report.h"
+#include "api/run_start.h"
 #include "api/trained_model.h"
 #include "api/training.h"
 #include "api/training_rows.h"
@@ -58,6 +60,8 @@ class Run {
   RunSummary summary() const { return summary_; }
 
  private:
+  Status open_parts();
+  Status enter_folder();
   Status open_data();
   void say_what_was_read(const ImageDataset& data) const;
   Status open_folder();
@@ -76,6 +80,8 @@ class Run {
   Status validate();
   Status save();
   Status write_pictures(bool samples);
+  Status catch_up();
+  Status attend(bool end);
   void report_progress();
   bool due(int64_t every) const { return every > 0 && session_->step() % every == 0; }
   void note(const std::string& text) const {
@@ -91,6 +97,7 @@ class Run {
   vk::Device* device_ = nullptr;  // set when the data have been read
   TrainingOptions options_;
   const RunOptions& run_;
+  const Ranks& ranks_ = run_.ranks;
   std::optional<RunFile> stored_;  // of a run that goes on
   const InitialModel* initial_ = nullptr;
   const RunObserver& observer_;
@@ -210,6 +217,11 @@ Status Run::settle_changes(int64_t step) {
   if (options_.precision != stored_->options.precision)
     remark(fmt::format("the run goes on with --precision {} in place of {}", options_.precision,
                        stored_->options.precision));
+  if (options_.microbatch != stored_->options.microbatch)
+    remark(
+        fmt::format("the run goes on with --microbatch {} in place of {}: the same step but for "
+                    "the order of its sums",
+                    options_.microbatch, stored_->options.microbatch));
   if (options_.lr_decay != stored_->options.lr_decay ||
       options_.decay_steps != stored_->options.decay_steps) {
     remark(
@@ -235,35 +247,29 @@ Status Run::take_folder() {
   return {};
 }
 
-// A run among its images would be taken for some of them the next time.
-Status check_apart(const Path& data, const Path& out) {
-  std::error_code error;
-  const Path images = std::filesystem::weakly_canonical(data, error);
-  const Path run = std::filesystem::weakly_canonical(out, error);
-  if (error || !folder_exists(data)) return {};
-  const Path relative = run.lexically_relative(images);
-  if (relative.empty() || *relative.begin() == "..") return {};
-  return invalid_argument("--out {} lies in {}, where the images are; choose another --out",
-                          out.string(), data.string());
-}
-
-Status Run::open() {
-  ITO_TRY(take_folder());
+// What every rank opens for itself.
+Status Run::open_parts() {
+  if (ranks_.first()) ITO_TRY(take_folder());
   ITO_TRY(open_data());
   if (stored_ && stored_->fingerprint != data_->fingerprint)
     return invalid_argument("the images in {} are not those that the run in {} was trained on",
                             run_.data.string(), run_.out.string());
+  TrainStepOptions& step = data_->task.step;
+  step.own_microbatches = SumTree{step.microbatches}.share(ranks_.size()).parts;
   ITO_ASSIGN(device_, open_device_());
-  ITO_ASSIGN(session_, TrainingSession::create(*device_, data_->task, data_->train, options_.seed));
+  ITO_ASSIGN(session_,
+             TrainingSession::create(*device_, data_->task, data_->train, options_.seed, ranks_));
   data_->task.initial_weights = {};
+  return {};
+}
+
+// What the first rank does with the folder, and with what only it needs.
+Status Run::enter_folder() {
   if (run_.fresh) {  // not before the new run is known to be possible
     ITO_TRY(check_nothing_in_the_way(run_.out, 0, data_->steps, run_.sample_every));
     ITO_TRY(remove_run(run_.out));
   }
   ITO_TRY(open_folder());
-  reported_ = session_->step();
-  summary_.first_step = session_->step();
-  summary_.device = device_->info().name;
   if (session_->step() > 0 && session_->step() < data_->steps)
     note(fmt::format("going on at step {} of {}", session_->step(), data_->steps));
   if (data_->test.count > 0) {
@@ -276,13 +282,30 @@ Status Run::open() {
   return {};
 }
 
+Status Run::open() {
+  ITO_TRY(ranks_.agree(open_parts()));
+  if (ranks_.several()) {
+    ITO_ASSIGN(const std::vector<std::string> lines,
+               check_alike(ranks_, data_->fingerprint, device_->info()));
+    for (const std::string& line : lines) note(line);
+  }
+  ITO_TRY(ranks_.agree(ranks_.first() ? enter_folder() : Status()));
+  ITO_TRY(session_->share());
+  reported_ = session_->step();
+  summary_.first_step = session_->step();
+  summary_.device = device_->info().name;
+  summary_.ranks = ranks_.size();
+  return {};
+}
+
 void Run::report_progress() {
   if (!observer_.progress) return;
   RunProgress progress{.step = session_->step(),
                        .steps = data_->steps,
                        .loss = summary_.loss,
                        .loss_scale = summary_.loss_scale,
-                       .skipped = summary_.skipped};
+                       .skipped = summary_.skipped,
+                       .ranks = ranks_.size()};
   const double seconds = seconds_since(start_) - paused_;
   const double done = static_cast<double>(session_->step() - summary_.first_step);
   if (seconds > 0 && done > 0) {
@@ -392,6 +415,39 @@ Status Run::export_model(const Path& folder) {
       class_names(data_->train));
 }
 
+// A run that was killed between checkpoint and export catches up.
+Status Run::catch_up() {
+  ITO_TRY(export_model(run_.out));
+  ITO_TRY(prune_checkpoints(run_.out, run_.keep));
+  return write_run_report(run_.out);
+}
+
+// Metrics, validation, pictures and checkpoints as far as they are due; `end`: this was the last
+// step.
+Status Run::attend(bool end) {
+  const int64_t step = session_->step();
+  const bool save_now = due(run_.checkpoint_every) || end;
+  const bool validate_now =
+      validator_ != nullptr && (due(run_.validate_every) || step >= data_->steps);
+  const bool sample_now = due(run_.sample_every) || (run_.sample_every > 0 && step >= data_->steps);
+  if (step % run_.log_every == 0 || save_now) {
+    ITO_TRY(session_->request_report(step - reported_));
+    reported_ = step;
+  }
+  ITO_TRY(take_reports(save_now || validate_now));
+  report_progress();
+  if (!save_now && !validate_now && !sample_now) return {};
+  const Clock::time_point pause = Clock::now();
+  if (validate_now) ITO_TRY(validate());
+  ITO_TRY(write_pictures(sample_now));
+  if (save_now) {
+    ITO_TRY(save());
+    ITO_TRY(catch_up());
+  }
+  paused_ += seconds_since(pause);
+  return {};
+}
+
 Status Run::train() {
   start_ = Clock::now();
   const auto stopped = [&] {
@@ -400,81 +456,32 @@ Status Run::train() {
     return run_.max_hours > 0 && session_->step() > summary_.first_step &&
            seconds_since(called_) >= run_.max_hours * kSecondsPerHour;
   };
-  if (session_->step() > 0) {
-    // A run that was killed between checkpoint and export catches up.
-    ITO_TRY(export_model(run_.out));
-    ITO_TRY(prune_checkpoints(run_.out, run_.keep));
-    ITO_TRY(write_run_report(run_.out));
-  }
+  if (session_->step() > 0 && ranks_.first()) ITO_TRY(catch_up());
   // Looked at once per step: a signal that comes later ends the next one, which then is saved.
-  bool end = session_->step() >= data_->steps || stopped();
+  ITO_ASSIGN(bool end, ranks_.any(stopped()));
+  end = end || session_->step() >= data_->steps;
   while (!end) {
-    ITO_TRY(session_->advance());
-    const int64_t step = session_->step();
-    end = step >= data_->steps || stopped();
-    const bool save_now = due(run_.checkpoint_every) || end;
-    const bool validate_now =
-        validator_ != nullptr && (due(run_.validate_every) || step >= data_->steps);
-    const bool sample_now =
-        due(run_.sample_every) || (run_.sample_every > 0 && step >= data_->steps);
-    if (step % run_.log_every == 0 || save_now) {
-      ITO_TRY(session_->request_report(step - reported_));
-      reported_ = step;
-    }
-    ITO_TRY(take_reports(save_now || validate_now));
-    report_progress();
-    if (!save_now && !validate_now && !sample_now) continue;
-    const Clock::time_point pause = Clock::now();
-    if (validate_now) ITO_TRY(validate());
-    ITO_TRY(write_pictures(sample_now));
-    if (save_now) {
-      ITO_TRY(save());
-      ITO_TRY(export_model(run_.out));
-      ITO_TRY(prune_checkpoints(run_.out, run_.keep));
-      ITO_TRY(write_run_report(run_.out));
-    }
-    paused_ += seconds_since(pause);
+    auto stop = session_->advance(stopped());
+    if (!stop.ok() && ranks_.several() && ranks_.first())
+      return with_way_on(std::move(stop).error(), session_->step(), saved_);
+    ITO_TRY(stop);
+    end = session_->step() >= data_->steps || (ranks_.several() ? *stop : stopped());
+    if (ranks_.first()) ITO_TRY(attend(end));
   }
   summary_.step = session_->step();
   summary_.stopped = session_->step() < data_->steps;
   summary_.seconds = earlier_seconds_ + seconds_since(start_);
+  summary_.costs = session_->costs();
   return {};
-}
-
-// What the call does not say of length and pace is the run's.
-Status take_pace(RunOptions& run, const RunFile& stored) {
-  Status status;
-  visit_pace(run, [&](const char* key, auto& value) {
-    const auto kept = stored.pace.find(key);
-    if (run.given.contains(key) || kept == stored.pace.end() || !status.ok()) return;
-    if (!kept->is_number_integer())
-      status = corrupt("{}: pace: key '{}': expected a whole number, found {}",
-                       (run.out / kRunFile).string(), key, describe_json(*kept));
-    else
-      value = kept->get<std::remove_reference_t<decltype(value)>>();
-  });
-  return status;
 }
 
 }  // namespace
 
 Result<RunSummary> run_training(const DeviceOpener& open_device, const TrainingOptions& options,
                                 const RunOptions& run, const RunObserver& observer) {
-  TrainingOptions effective = options;
-  RunOptions paced = run;
-  std::optional<RunFile> stored;
-  ITO_TRY(check_apart(run.data, run.out));
-  ITO_TRY(check_run_folder(run.out));  // before what is in it is read as a run's
-  if (!run.fresh) {
-    ITO_ASSIGN(stored, read_run_file(run.out));
-  }
-  if (stored) {
-    ITO_TRY(check_same_start(*stored, run.init, run.out));
-    ITO_ASSIGN(effective, resumed_options(stored->options, options, run.given, run.out.string()));
-    ITO_TRY(take_pace(paced, *stored));
-  }
-  ITO_TRY(check_training_options(effective));
-  Run training(open_device, std::move(effective), paced, std::move(stored), observer);
+  RunStart start{.options = options, .run = run, .stored = {}};
+  ITO_TRY(run.ranks.agree(settle_start(start)));
+  Run training(open_device, std::move(start.options), start.run, std::move(start.stored), observer);
   ITO_TRY(training.open());
   ITO_TRY(training.train());
   return training.summary();

@@ -20,10 +20,12 @@
 #include <vector>
 
 #include "api/device.h"
+#include "api/training.h"
 #include "api/training_options.h"
 #include "base/log.h"
 #include "io/dataset.h"
 #include "io/file.h"
+#include "ranks/ranks.h"
 
 namespace ito {
 
@@ -43,6 +45,7 @@ struct RunOptions {
   int64_t validate_every = 0;   // 0: never (a classifier: only at the end)
   int keep = 2;                 // checkpoints
   bool fresh = false;           // remove what an earlier run left in `out`
+  Ranks ranks = {};             // who trains it; the first of them writes
   DatasetOptions dataset = {};  // how `data` is read
   bool dataset_given = false;   // whether they were asked for by name
   // Share of the training images to validate on, at least 256 of them, where the data have no test
@@ -71,6 +74,7 @@ struct RunProgress {
   std::optional<double> loss_scale;
   int64_t skipped = 0;  // steps left out
   double steps_per_second = 0, images_per_second = 0, seconds_left = 0;
+  int ranks = 1;
 };
 
 struct RunObserver {
@@ -91,12 +95,15 @@ struct RunSummary {
   std::string metric;                // ... what it calls that: "validation", "accuracy"
   double seconds = 0;                // of training in all, resumed parts included
   std::string device;
+  int ranks = 1;
+  RankCosts costs;                 // of the steps of this call
   Json data = Json::object();      // facts of the training images, as io/dataset.h has them
   Json validated_on;               // and of those it was validated on, or null
   std::vector<std::string> notes;  // on what else it was made of: the model it started from, ...
 };
 
-// Trains until its last step, from the newest whole checkpoint on if there is one. Errors: options
+// Trains until its last step, from the newest whole checkpoint on if there is one. Among several
+// ranks each calls it with the same arguments. Errors: options
 // that contradict the run's (kInvalidArgument), data that are not the run's, a loss that is not
 // finite (the last checkpoint stays), files, device.
 Result<RunSummary> run_training(const DeviceOpener& open_device, const TrainingOptions& options,

@@ -95,12 +95,13 @@ const std::atomic<bool>& stop_requested() {
   return g_stop;
 }
 
-ProgressLine::ProgressLine()
-    : terminal_(platform::error_output_is_terminal()), last_(Clock::now()) {}
+ProgressLine::ProgressLine(bool speaks)
+    : speaks_(speaks), terminal_(platform::error_output_is_terminal()), last_(Clock::now()) {}
 
 ProgressLine::~ProgressLine() { finish(); }
 
 void ProgressLine::update(const std::string& text) {
+  if (!speaks_) return;
   const Clock::time_point now = Clock::now();
   const double since = std::chrono::duration<double>(now - last_).count();
   if (since < (terminal_ ? 0.1 : 10.0)) return;
@@ -115,6 +116,7 @@ void ProgressLine::update(const std::string& text) {
 }
 
 void ProgressLine::note(const std::string& text) {
+  if (!speaks_) return;
   finish();
   fmt::print(stderr, "{}\n", printable(text));
 }

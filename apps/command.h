@@ -22,6 +22,8 @@ inline constexpr int kDone = 0, kFailed = 1, kWrongUsage = 2;
 // Stopped by a signal before the end, as shells have it for Ctrl-C.
 inline constexpr int kStopped = 130;
 
+struct RanksChoice;  // apps/ranks_options.h
+
 struct Command {
   CLI::App* app = nullptr;
   std::function<Status()> check;  // what the parser cannot check; a failure is wrong usage
@@ -31,6 +33,8 @@ struct Command {
   // Whether `run` looks at stop_requested(): then the first Ctrl-C asks it to end in good order,
   // from before it reads anything.
   bool stops = false;
+  // Of a command that several processes may share; null: each does all of it.
+  std::shared_ptr<RanksChoice> ranks = {};
 };
 
 Command add_convert_command(CLI::App& root);
@@ -78,7 +82,8 @@ const std::atomic<bool>& stop_requested();
 // elsewhere.
 class ProgressLine {
  public:
-  ProgressLine();
+  // `speaks`: whether anything is said at all; of several processes one does.
+  explicit ProgressLine(bool speaks = true);
   ~ProgressLine();
   void update(const std::string& text);
   // A line of its own above the progress.
@@ -88,6 +93,7 @@ class ProgressLine {
 
  private:
   using Clock = std::chrono::steady_clock;
+  bool speaks_;
   bool terminal_;
   bool open_ = false;
   Clock::time_point last_;

@@ -9,6 +9,7 @@
 #include "apps/command.h"
 #include "apps/data_options.h"
 #include "apps/open_model.h"
+#include "apps/ranks_options.h"
 #include "apps/sampler_options.h"
 #include "base/error.h"
 #include "io/json.h"
@@ -19,6 +20,7 @@ namespace {
 struct EvaluateCommand {
   CLI::App* app = nullptr;
   DeviceChoice device;
+  std::shared_ptr<RanksChoice> ranks = std::make_shared<RanksChoice>();
   DataOptions data_options;
   VariantChoice variant;
   std::vector<std::string> models, samplers;
@@ -79,13 +81,16 @@ Status check(EvaluateCommand& c) {
 }
 
 Status run(EvaluateCommand& c) {
-  ProgressLine line;
+  const Ranks& ranks = c.ranks->ranks;
+  c.job.judging.ranks = ranks;
+  ProgressLine line(ranks.first());
   std::unique_ptr<vk::Device> device;
   const auto open = [&]() -> Result<vk::Device*> {
     line.finish();
-    ITO_ASSIGN(device, open_and_announce(c.device,
-                                         fmt::format("evaluating {} models with {} samplers each,",
-                                                     c.job.models.size(), c.job.samplers.size())));
+    ITO_ASSIGN(device,
+               open_device_of_rank(*c.ranks, c.device,
+                                   fmt::format("evaluating {} models with {} samplers each,",
+                                               c.job.models.size(), c.job.samplers.size())));
     return device.get();
   };
   const std::atomic<bool>& stop = stop_requested();
@@ -94,7 +99,7 @@ Status run(EvaluateCommand& c) {
                                     .stop = [&] { return stop.load(); }};
   ITO_ASSIGN(const EvaluationResult result, run_evaluation(open, c.job, observer));
   line.finish();
-  fmt::print("{}", c.json ? dump_json(result.rows) : result.text);
+  if (ranks.first()) fmt::print("{}", c.json ? dump_json(result.rows) : result.text);
   return {};
 }
 
@@ -153,8 +158,9 @@ Command add_evaluate_command(CLI::App& root) {
       ->check(positive_number())
       ->capture_default_str();
   add_device_option(*app, c->device);
+  add_devices_option(*app, *c->ranks, "judges");
   app->add_flag("--json", c->json, "print the rows as JSON");
-  return {app, [c] { return check(*c); }, [c] { return run(*c); }, {}, true};
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }, {}, true, c->ranks};
 }
 
 }  // namespace ito::apps

@@ -8,19 +8,22 @@
 #include <vector>
 
 #include "apps/command.h"
+#include "apps/ranks_options.h"
 #include "base/error.h"
 #include "base/printable.h"
 
 namespace {
 
-int report(const ito::Error& error, int code) {
-  fmt::print(stderr, "ito: {}\n", ito::printable(error.message));
+int report(const ito::Error& error, int code, bool speaks = true) {
+  if (speaks) fmt::print(stderr, "ito: {}\n", ito::printable(error.message));
   return code;
 }
 
-ito::Status run_command(const ito::apps::Command& command) {
+// What may go wrong anywhere.
+template <typename Work>
+ito::Status with_memory(const Work& work) {
   try {
-    return command.run();
+    return work();
   } catch (const std::bad_alloc&) {
   } catch (const std::length_error&) {  // a vector longer than any memory
   }
@@ -32,6 +35,33 @@ int code_of_check(ito::ErrorKind kind) {
   const bool of_files = kind == ito::ErrorKind::kCorrupt || kind == ito::ErrorKind::kIo ||
                         kind == ito::ErrorKind::kNotFound;
   return of_files ? ito::apps::kFailed : ito::apps::kWrongUsage;
+}
+
+// Checks and runs it, alone or with the other ranks. Gives the exit code.
+int run_command(const ito::apps::Command& command, const char* program) {
+  using namespace ito::apps;
+  std::vector<std::string> tables = {command.app->get_name()};
+  tables.insert(tables.end(), command.choices.begin(), command.choices.end());
+  if (command.stops) stop_requested();
+  ito::Status status = check_choices(*command.app, tables);
+  if (!status.ok())
+    return report(status.error(), kWrongUsage, command.ranks == nullptr || speaks_for_ranks());
+  RanksChoice alone;
+  RanksChoice& choice = command.ranks ? *command.ranks : alone;
+  if (command.ranks) status = join_ranks(choice, program);
+  if (!status.ok()) return report(status.error(), kFailed, speaks_for_ranks());
+  int code = kDone;
+  if (command.check) {
+    status = choice.ranks.agree(command.check());
+    if (!status.ok()) code = code_of_check(status.error().kind);
+  }
+  if (status.ok()) {
+    status = with_memory(command.run);
+    if (!status.ok())
+      code = status.error().kind == ito::ErrorKind::kInterrupted ? kStopped : kFailed;
+  }
+  const bool speaks = leave_ranks(choice, status.ok() ? nullptr : &status.error());
+  return status.ok() ? code : report(status.error(), code, speaks);
 }
 
 }  // namespace
@@ -62,25 +92,14 @@ int main(int argc, char** argv) {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return root.exit(error);  // --help, --version
+    if (!speaks_for_ranks()) return kWrongUsage;
     fmt::print(stderr, "ito: {}\n", error.what());
     fmt::print(stderr, "See `ito --help` and `ito COMMAND --help`.\n");
     return kWrongUsage;
   }
   for (const Command& command : commands) {
     if (!command.app->parsed()) continue;
-    std::vector<std::string> tables = {command.app->get_name()};
-    tables.insert(tables.end(), command.choices.begin(), command.choices.end());
-    if (command.stops) stop_requested();
-    const ito::Status chosen = check_choices(*command.app, tables);
-    if (!chosen.ok()) return report(chosen.error(), kWrongUsage);
-    if (command.check) {
-      const ito::Status status = command.check();
-      if (!status.ok()) return report(status.error(), code_of_check(status.error().kind));
-    }
-    const ito::Status status = run_command(command);
-    if (!status.ok())
-      return report(status.error(),
-                    status.error().kind == ito::ErrorKind::kInterrupted ? kStopped : kFailed);
+    if (const int code = run_command(command, argv[0])) return code;
   }
   if (std::fflush(stdout) != 0) {
     fmt::print(stderr, "ito: cannot write to standard output\n");

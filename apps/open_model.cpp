@@ -10,8 +10,8 @@
 namespace ito::apps {
 namespace {
 
-Result<Model> say(Result<Model> model) {
-  if (model.ok())
+Result<Model> say(Result<Model> model, bool speaks = true) {
+  if (model.ok() && speaks)
     for (const std::string& note : model->notes) print_note(note);
   return model;
 }
@@ -37,13 +37,13 @@ void add_average_option(CLI::App& app, AverageChoice& choice) {
 }
 
 Result<Model> open_scheduled_model(const Path& folder, const VariantChoice& named,
-                                   const AverageChoice& choice) {
-  if (!choice.asked) return open_scheduled_model(folder, named);
+                                   const AverageChoice& choice, bool speaks) {
+  if (!choice.asked) return say(load_scheduled_model(folder, named.name), speaks);
   if (!named.name.empty())
     return invalid_argument("give --ema or --variant, not both: an average is a variant");
   ITO_ASSIGN(const std::string variant,
              variant_of_average(folder, fmt::format("{}", choice.decay)));
-  return say(load_scheduled_model(folder, variant));
+  return say(load_scheduled_model(folder, variant), speaks);
 }
 
 }  // namespace ito::apps

@@ -24,9 +24,9 @@ struct AverageChoice {
   bool asked = false;
 };
 void add_average_option(CLI::App& app, AverageChoice& choice);
-// The same with those weights. Errors: kNotFound naming the averages that are there;
-// kInvalidArgument where a variant is named as well.
+// The same with those weights; `speaks`: whether its notes are said. Errors: kNotFound naming the
+// averages that are there; kInvalidArgument where a variant is named as well.
 Result<Model> open_scheduled_model(const Path& folder, const VariantChoice& variant,
-                                   const AverageChoice& choice);
+                                   const AverageChoice& choice, bool speaks = true);
 
 }  // namespace ito::apps

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <random>
+#include <span>
 
 #include "api/sample_files.h"
 #include "api/sample_run.h"
@@ -11,6 +12,7 @@
 #include "apps/control_options.h"
 #include "apps/farm_options.h"
 #include "apps/open_model.h"
+#include "apps/ranks_options.h"
 #include "apps/rows.h"
 #include "apps/sampler_options.h"
 #include "base/error.h"
@@ -25,6 +27,7 @@ constexpr int64_t kRandomSeed = -1;
 struct SampleCommand {
   CLI::App* app = nullptr;
   DeviceChoice device;
+  std::shared_ptr<RanksChoice> ranks = std::make_shared<RanksChoice>();
   SampleJob job;
   FarmChoice farm;
   AverageChoice average;
@@ -46,7 +49,24 @@ constexpr RandomRow kRandomSources[] = {
      RandomSource::kTorch},
 };
 
+// Where several ranks draw archives each is a shard.
+Status settle_farm(SampleCommand& c) {
+  const Ranks& ranks = c.job.ranks;
+  if (ranks.several()) {
+    for (const char* option : {"--shard", "--preview-every"})
+      if (c.app->count(option) > 0)
+        return invalid_argument("{} is of one process, and these are {} ranks: leave it out",
+                                option, ranks.size());
+  }
+  ITO_ASSIGN(c.job.farm, farm_options(*c.app, c.farm, c.out, c.job.seeds.size()));
+  if (!c.job.farm || !ranks.several()) return {};
+  c.job.farm->shard = {.index = static_cast<size_t>(ranks.rank()),
+                       .count = static_cast<size_t>(ranks.size())};
+  return check_farm(*c.job.farm, c.job.seeds.size());
+}
+
 Status check(SampleCommand& c) {
+  c.job.ranks = c.ranks->ranks;
   if (c.app->count("--seeds") > 0) {
     if (c.app->count("--seed") + c.app->count("--num") > 0)
       return invalid_argument("give --seeds, or --seed and --num, not both");
@@ -54,7 +74,11 @@ Status check(SampleCommand& c) {
   } else {
     std::random_device entropy;
     c.random_seed = c.seed == kRandomSeed;
-    if (c.random_seed) c.seed = std::uniform_int_distribution<int64_t>(0, kSeeds - c.num)(entropy);
+    if (c.random_seed) {
+      c.seed = std::uniform_int_distribution<int64_t>(0, kSeeds - c.num)(entropy);
+      auto bytes = std::as_writable_bytes(std::span(&c.seed, 1));
+      ITO_TRY(c.job.ranks.broadcast(bytes));
+    }
     if (c.seed < 0 || c.seed + c.num > kSeeds)
       return invalid_argument(
           "--seed is {} with --num {}; seeds are 0 to {}, and -1 is a random one", c.seed, c.num,
@@ -83,8 +107,7 @@ Status check(SampleCommand& c) {
   if (c.app->count("--form") + c.app->count("--shard") > 0 && c.random_seed)
     return invalid_argument(
         "--seed -1 has no meaning with --shard and --form: each call would have its own");
-  ITO_ASSIGN(c.job.farm, farm_options(*c.app, c.farm, c.out, c.job.seeds.size()));
-  return {};
+  return settle_farm(c);
 }
 
 // What only the model's own choice of a sampler decides: a sampler that makes latents of pictures
@@ -132,44 +155,50 @@ void print(const SampleCommand& c, const SampleSummary& s) {
 
 Status run(SampleCommand& c) {
   const std::atomic<bool>& stop = stop_requested();
-  ITO_ASSIGN(const Model model, open_scheduled_model(c.model, c.variant, c.average));
+  ITO_ASSIGN(const Model model,
+             open_scheduled_model(c.model, c.variant, c.average, c.job.ranks.first()));
   ITO_ASSIGN(c.job.names, read_class_names(c.model));
   ITO_ASSIGN(c.job.options, with_guidance(std::move(c.job.options), c.job.control.guidance,
                                           model.network.signature(), c.job.names, c.model));
   c.job.options = resolved(c.job.options, model.network, model.scheduler);
   ITO_TRY(check_sampler_options(*c.app, c.job.options));
   ITO_TRY(check_inversion(c));
-  if (c.random_seed) fmt::print(stderr, "the first seed is {}\n", c.job.seeds.front());
+  const Ranks& ranks = c.job.ranks;
+  if (c.random_seed && ranks.first())
+    fmt::print(stderr, "the first seed is {}\n", c.job.seeds.front());
   c.job.model = c.model;
   c.job.out = c.out;
-  ProgressLine line;
+  ProgressLine line(ranks.first());
   std::unique_ptr<vk::Device> device;
   const auto open = [&]() -> Result<vk::Device*> {
     line.finish();
     const std::string steps =
         c.job.options.steps == 0 ? std::string() : fmt::format(", {} steps", c.job.options.steps);
-    ITO_ASSIGN(device,
-               open_and_announce(
-                   c.device, fmt::format("sampling {} images of {} with {}{},", c.job.seeds.size(),
-                                         c.model, c.job.options.sampler, steps)));
+    ITO_ASSIGN(device, open_device_of_rank(
+                           *c.ranks, c.device,
+                           fmt::format("sampling {} images of {} with {}{},", c.job.seeds.size(),
+                                       c.model, c.job.options.sampler, steps)));
     return device.get();
   };
   const bool as_json = c.json && c.job.farm;
+  const std::string share =
+      ranks.several() ? fmt::format("  (rank 0 of {})", ranks.size()) : std::string();
   const SampleObserver observer{.progress =
                                     [&](const SampleProgress& progress) {
                                       line.update(as_json ? dump_json_line(progress_json(progress))
-                                                          : progress_text(progress));
+                                                          : progress_text(progress) + share);
                                     },
                                 .note = [&](const std::string& text) { line.note(text); },
                                 .stop = &stop};
   ITO_ASSIGN(const SampleSummary summary, run_sample_job(open, model, c.job, observer));
   line.finish();
-  print(c, summary);
+  if (ranks.first()) print(c, summary);
   if (!summary.stopped) return {};
   ITO_ASSIGN(const SampleForm* form, sample_form(c.out));
-  return interrupted("stopped after {} images; {}", summary.images,
-                     form->is_folder() ? "run the same command again to go on"
-                                       : c.out + " is one file of all and was not written");
+  return ranks.agree(interrupted("stopped after {} images; {}", summary.images,
+                                 form->is_folder()
+                                     ? "run the same command again to go on"
+                                     : c.out + " is one file of all and was not written"));
 }
 
 }  // namespace
@@ -235,12 +264,13 @@ Command add_sample_command(CLI::App& root) {
   add_precision_option(*app, c->job.options.multiply);
   add_farm_options(*app, c->farm);
   add_device_option(*app, c->device);
+  add_devices_option(*app, *c->ranks, "draws");
   app->add_flag("--json", c->json, "print JSON");
   app->footer(
       "An image depends on model, method, seed and class alone: not on the batch, nor on how\n"
       "a job is split. The settings are stored in each PNG; `ito inspect FILE.png` shows them.\n"
       "Ctrl-C finishes the batch and ends with 130; the same command goes on with the folder.");
-  return {app, [c] { return check(*c); }, [c] { return run(*c); }, {}, true};
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }, {}, true, c->ranks};
 }
 
 }  // namespace ito::apps

@@ -1,6 +1,8 @@
 // ito train: trains a diffusion model (or a classifier) into a run folder, and goes on with it.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "api/initial_model.h"
 #include "api/objectives.h"
 #include "api/run_file.h"
@@ -9,6 +11,7 @@
 #include "apps/data_options.h"
 #include "apps/open_model.h"
 #include "apps/option_table.h"
+#include "apps/ranks_options.h"
 #include "base/error.h"
 #include "io/json.h"
 
@@ -18,6 +21,7 @@ namespace {
 struct TrainCommand {
   CLI::App* app = nullptr;
   DeviceChoice device;
+  std::shared_ptr<RanksChoice> ranks = std::make_shared<RanksChoice>();
   TrainingOptions training;
   const ObjectiveRow* row = nullptr;  // that the options ask for
   RunOptions run;
@@ -50,7 +54,8 @@ Status settle_start(TrainCommand& c) {
   if (!c.run.init.empty()) {
     ITO_ASSIGN(InitialModel initial, open_initial_model(c.run.init, c.variant.name));
     c.notes = initial.model.notes;
-    for (const std::string& text : c.notes) print_note(text);
+    for (const std::string& text : c.notes)
+      if (c.ranks->ranks.first()) print_note(text);
     ITO_ASSIGN(c.training, options_of_model(initial, c.training, c.run.given));
     c.run.initial = std::make_shared<const InitialModel>(std::move(initial));
     return {};
@@ -87,9 +92,10 @@ Status check(TrainCommand& c) {
 std::string progress_text(const RunProgress& p) {
   const std::string scale =
       p.loss_scale ? fmt::format("  scale {:g}, {} skipped", *p.loss_scale, p.skipped) : "";
-  return fmt::format("step {}/{}  loss {}{}  {:.2f} steps/s  {:.0f} images/s  {} left", p.step,
+  const std::string ranks = p.ranks > 1 ? fmt::format("  {} ranks", p.ranks) : "";
+  return fmt::format("step {}/{}  loss {}{}  {:.2f} steps/s  {:.0f} images/s{}  {} left", p.step,
                      p.steps, p.loss ? fmt::format("{:.4f}", *p.loss) : "-", scale,
-                     p.steps_per_second, p.images_per_second, duration_text(p.seconds_left));
+                     p.steps_per_second, p.images_per_second, ranks, duration_text(p.seconds_left));
 }
 
 void print_summary(const TrainCommand& c, const RunSummary& s) {
@@ -106,6 +112,12 @@ void print_summary(const TrainCommand& c, const RunSummary& s) {
       json["skipped_steps"] = s.skipped;
     }
     if (s.validation) json[s.metric] = *s.validation;
+    if (s.ranks > 1) {
+      const auto steps = static_cast<double>(std::max<int64_t>(1, s.step - s.first_step));
+      json["ranks"] = s.ranks;
+      json["rank_seconds_per_step"] = s.costs.seconds / steps;
+      json["rank_bytes_per_step"] = static_cast<double>(s.costs.bytes) / steps;
+    }
     fmt::print("{}", dump_json(json));
     return;
   }
@@ -128,20 +140,22 @@ std::string end_text(const TrainCommand& c) {
 Status run(TrainCommand& c) {
   std::unique_ptr<vk::Device> device;
   const DeviceOpener open = [&]() -> Result<vk::Device*> {
-    ITO_ASSIGN(device,
-               open_and_announce(c.device,
-                                 fmt::format("training ({}) on the images of {} until {}, into {},",
-                                             c.row->name.help, c.data, end_text(c), c.out)));
+    ITO_ASSIGN(device, open_device_of_rank(
+                           *c.ranks, c.device,
+                           fmt::format("training ({}) on the images of {} until {}, into {},",
+                                       c.row->name.help, c.data, end_text(c), c.out)));
     return device.get();
   };
-  ProgressLine line;
+  const Ranks& ranks = c.ranks->ranks;
+  c.run.ranks = ranks;
+  ProgressLine line(ranks.first());
   RunObserver observer;
   observer.stop = &stop_requested();
   observer.note = [&](const std::string& text) { line.note(text); };
   observer.progress = [&](const RunProgress& progress) { line.update(progress_text(progress)); };
   ITO_ASSIGN(const RunSummary summary, run_training(open, c.training, c.run, observer));
   line.finish();
-  print_summary(c, summary);
+  if (ranks.first()) print_summary(c, summary);
   return {};
 }
 
@@ -203,14 +217,17 @@ Command add_train_command(CLI::App& root) {
   add_data_options(*app, c->dataset, true);
   visit_fields(c->training, AddOption{.app = *app, .command = "train", .aliases = kAliases});
   add_device_option(*app, c->device);
+  add_devices_option(*app, *c->ranks, "trains on");
   app->add_flag("--json", c->json, "print the summary as JSON");
   app->footer(
       "Ctrl-C saves a checkpoint and ends; the same command goes on from it, bit for bit on the\n"
       "same device. Options are kept in RUN/run.json, so they may be left out then; other values\n"
       "are refused, but for how long a run is, how often something is done in it, --keep, the "
       "fall\n"
-      "of the learning rate and --precision.");
-  return {app, [c] { return check(*c); }, [c] { return run(*c); }, {}, true};
+      "of the learning rate, --precision and --microbatch. Weights do not depend on how many "
+      "ranks\n"
+      "train (1, 2, 4, ...: --devices, or mpirun), which may change from call to call.");
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }, {}, true, c->ranks};
 }
 
 }  // namespace ito::apps

@@ -74,6 +74,14 @@ Tensor add_loss(Program& program, const ParameterSet& set, const LossFunction& f
   return result.loss;
 }
 
+SumTree own_tree(const TrainStepOptions& options) { return {options.own_microbatches}; }
+
+// As sum_in_tree() takes them.
+Tensor least_is_zero(Tensor x) {
+  Graph& graph = x.graph();
+  return select(less(abs(x), full(graph, x.shape(), kLeastNormal)), full(graph, x.shape(), 0), x);
+}
+
 // Everything after the gradient, which is that of the scaled loss: clipping, update, average,
 // scale, counter, loss history and outputs.
 void finish_step(Program& program, const ParameterSet& set, const TrainStepOptions& options,
@@ -138,10 +146,14 @@ std::string average_name(const Optimizer& optimizer, size_t i) {
   return fmt::format("{}_{}", state_name::kAverage, optimizer.average_at(i).decay);
 }
 
+std::string waiting_name(std::string_view sum, int64_t level) {
+  return fmt::format("{}_level_{}", sum, level);
+}
+
 std::vector<StateTensor> train_state(const ParameterSet& set, const TrainStepOptions& options) {
   using Start = StateTensor::Start;
   std::vector<StateTensor> state;
-  const auto add = [&](const char* name, Shape shape, DType dtype = DType::kF32) {
+  const auto add = [&](const std::string& name, Shape shape, DType dtype = DType::kF32) {
     state.push_back({.name = name, .shape = std::move(shape), .dtype = dtype});
   };
   const auto add_of_scale = [&](const char* name, DType dtype, double value) {
@@ -169,6 +181,16 @@ std::vector<StateTensor> train_state(const ParameterSet& set, const TrainStepOpt
     add_flat(state_name::kGradientSum);
     add(state_name::kLossSum, {});
     add(state_name::kBatchCounter, {}, DType::kU32);
+  }
+  if (options.microbatches > 0) {
+    const size_t first = state.size();
+    add_flat(state_name::kGradientSum);
+    add(state_name::kLossSum, {});
+    for (int64_t level = 0; level < own_tree(options).levels(); ++level) {
+      add_flat(waiting_name(state_name::kGradientSum, level));
+      add(waiting_name(state_name::kLossSum, level), {});
+    }
+    for (size_t k = first; k < state.size(); ++k) state[k].passing = true;
   }
   if (options.precision.scales_loss) {
     add_of_scale(state_name::kLossScale, DType::kF32, kFirstLossScale);
@@ -230,6 +252,68 @@ Program apply_program(const ParameterSet& set, const TrainStepOptions& options) 
   finish_step(program, set, options, state, loss_sum * share, std::move(gradient));
   for (const Tensor& sum : gradient_sum) program.update(sum, full(graph, sum.shape(), 0));
   program.update(loss_sum, full(graph, loss_sum.shape(), 0));
+  return program;
+}
+
+Program microbatch_program(const ParameterSet& set, const LossFunction& loss_function,
+                           const TrainStepOptions& options) {
+  CHECK(options.microbatches > 0, "a batch that is computed at once takes train_step_program");
+  Program program;
+  program.name = "microbatch";
+  program.multiply = options.precision.multiply;
+  Graph& graph = *program.graph;
+  const State state(graph, set, options);
+  const LossScale scale = state.loss_scale();
+  const FlatTensors flat = state.flat(state_name::kParameters);
+  const Tensor loss =
+      add_loss(program, set, loss_function, flat, state[state_name::kCounter], scale);
+  const FlatTensors gradient = flat_gradient(set, flat, scale.scaled(loss));
+  const bool sums = own_tree(options).block() > 1;
+  const Tensor anew =
+      sums ? equal(input(graph, kFirstOfBlock, {}), full(graph, {}, 1, DType::kU32)) : Tensor();
+  const auto add_to = [&](Tensor sum, Tensor value) {
+    value = least_is_zero(value);
+    if (sums) value = select(anew, value, least_is_zero(sum + value));
+    program.update(sum, value);
+  };
+  const FlatTensors gradient_sum = state.flat(state_name::kGradientSum);
+  for (size_t k = 0; k < gradient.size(); ++k) add_to(gradient_sum[k], gradient[k]);
+  add_to(state[state_name::kLossSum], loss);
+  program.output("loss", loss);
+  return program;
+}
+
+Program merge_program(const ParameterSet& set, const TrainStepOptions& options, int64_t merges) {
+  const int64_t levels = own_tree(options).levels();
+  CHECK(merges <= levels && levels > 0, "no sums wait to be merged");
+  Program program;
+  program.name = fmt::format("merge_{}", merges);
+  const State state(*program.graph, set, options);
+  const auto merge = [&](const char* name, size_t k, size_t of) {
+    const Tensor newest = state[segment_name(name, k, of)];
+    Tensor sum = newest;
+    const auto waiting = [&](int64_t level) {
+      return state[segment_name(waiting_name(name, level), k, of)];
+    };
+    for (int64_t level = 0; level < merges; ++level) sum = least_is_zero(waiting(level) + sum);
+    program.update(merges == levels ? newest : waiting(merges), sum);
+  };
+  const size_t segments = set.segments().size();
+  for (size_t k = 0; k < segments; ++k) merge(state_name::kGradientSum, k, segments);
+  merge(state_name::kLossSum, 0, 1);
+  return program;
+}
+
+Program update_program(const ParameterSet& set, const TrainStepOptions& options) {
+  CHECK(options.microbatches > 0, "a batch that is computed at once takes train_step_program");
+  Program program;
+  program.name = "update";
+  const State state(*program.graph, set, options);
+  const double share = 1.0 / static_cast<double>(options.microbatches);
+  FlatTensors gradient;
+  for (const Tensor& sum : state.flat(state_name::kGradientSum)) gradient.push_back(sum * share);
+  finish_step(program, set, options, state, state[state_name::kLossSum] * share,
+              std::move(gradient));
   return program;
 }
 

@@ -24,6 +24,7 @@ case "${1:-}" in
       pkg-config bison flex python3 python3-mako python3-yaml python3-packaging libdrm-dev libexpat1-dev  # GPU compilers
       libvulkan-dev libglfw3-dev libimgui-dev glslang-tools xvfb xauth  # hosts that embed Ito: examples/
       qt6-declarative-dev qml6-module-qtquick qml6-module-qtqml-workerscript
+      openmpi-bin libopenmpi-dev mpich libmpich-dev procps  # several ranks
       clang-tidy                                          # scripts/lint.sh
       abigail-tools dpkg-dev g++-mingw-w64-x86-64-posix   # the library's interface, packages, Windows
       clang libclang-rt-dev                               # scripts/fuzz

@@ -15,13 +15,14 @@ set(diffusion "diffusion/;graph/;base/")
 set(io "io/;base/")
 set(plots "plots/;io/;base/")
 set(statistics "statistics/;base/")
-set(api "api/;plots/;statistics/;nn/;diffusion/;io/;runtime/;graph/;base/")
+set(ranks "ranks/;base/")
+set(api "api/;ranks/;plots/;statistics/;nn/;diffusion/;io/;runtime/;graph/;base/")
 set(studies "studies/;api/;plots/;nn/;diffusion/;runtime/;graph/;base/")
 set(embed "embed/;include/ito/;api/;diffusion/;io/;runtime/;base/")
-set(apps "apps/;embed/;studies/;api/;plots/;statistics/;nn/;diffusion/;io/;runtime/;graph/;base/")
+set(apps "apps/;ranks/;embed/;studies/;api/;plots/;statistics/;nn/;diffusion/;io/;runtime/;graph/;base/")
 
-set(rooms base graph runtime_vk runtime nn diffusion io plots statistics api studies embed apps)
-set(all_rooms "base|graph|runtime|nn|diffusion|io|plots|statistics|api|studies|embed|include|apps|tests|bench")
+set(rooms base graph runtime_vk runtime nn diffusion io plots statistics ranks api studies embed apps)
+set(all_rooms "base|graph|runtime|nn|diffusion|io|plots|statistics|ranks|api|studies|embed|include|apps|tests|bench")
 # What platform.h is there for: headers of the system or of its C library, in angle brackets, and calls of theirs.
 string(CONCAT system_headers "^[ \t]*#[ \t]*include[ \t]*<(sys/|linux/|mach/|arpa/|csignal>|[a-z_]+\\.h>$)")
 # And what of libraries looks like it.

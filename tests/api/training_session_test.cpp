@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numeric>
+#include <span>
 
 #include "api/training.h"
 #include "api/training_options.h"
@@ -153,6 +155,60 @@ TEST_F(TrainingSessionTest, AccumulationAndDropoutResumeBitForBit) {
   ASSERT_TRUE(second->load(saved_state(*first), 3).ok());
   for (int k = 0; k < 2; ++k) ASSERT_TRUE(second->advance().ok());
   EXPECT_EQ(saved_state(*whole), saved_state(*second));
+}
+
+// Noise, timesteps, left-out classes, mirrored images and dropout are of an image's place in the
+// whole batch, so the losses and weights are those of the whole batch but for the order of sums.
+TEST_F(TrainingSessionTest, MicrobatchesSeeWhatTheWholeBatchSees) {
+  const ImageDataset data = tiny_images();
+  TrainingOptions options = tiny_options();
+  options.batch = 8;
+  options.flip = true;
+  options.dropout = 0.25;
+  options.class_dropout = 0.3;
+  const TrainingTask whole_task = make_task(options, data).value();
+  auto whole = TrainingSession::create(device(), whole_task, data, 1).value();
+  for (int k = 0; k < 3; ++k) ASSERT_TRUE(whole->advance().ok());
+  const TensorFile expected = saved_state(*whole);
+  for (const int64_t microbatch : {1, 4, 8}) {
+    options.microbatch = microbatch;
+    const TrainingTask task = make_task(options, data).value();
+    auto session = TrainingSession::create(device(), task, data, 1).value();
+    for (int k = 0; k < 3; ++k) ASSERT_TRUE(session->advance().ok());
+    const TensorFile state = saved_state(*session);
+    ASSERT_EQ(state.tensors.size(), expected.tensors.size());
+    const auto numbers = [](const TensorFile& file) {
+      const auto bytes = std::as_bytes(std::span(file.tensors.at("loss_history").bytes));
+      std::vector<float> losses(3);
+      std::memcpy(losses.data(), bytes.data(), 3 * sizeof(float));
+      return losses;
+    };
+    for (size_t k = 0; k < 3; ++k)
+      EXPECT_NEAR(numbers(state)[k], numbers(expected)[k], 1e-4F) << microbatch;
+  }
+}
+
+TEST_F(TrainingSessionTest, MicrobatchesResumeBitForBitAndMayBegin) {
+  const ImageDataset data = tiny_images();
+  TrainingOptions options = tiny_options();
+  options.batch = 8;
+  options.dropout = 0.25;
+  const TrainingTask plain = make_task(options, data).value();
+  options.microbatch = 2;
+  const TrainingTask task = make_task(options, data).value();
+  auto whole = TrainingSession::create(device(), task, data, 1).value();
+  for (int k = 0; k < 5; ++k) ASSERT_TRUE(whole->advance().ok());
+  auto first = TrainingSession::create(device(), task, data, 1).value();
+  for (int k = 0; k < 3; ++k) ASSERT_TRUE(first->advance().ok());
+  auto second = TrainingSession::create(device(), task, data, 1).value();
+  ASSERT_TRUE(second->load(saved_state(*first), 3).ok());
+  for (int k = 0; k < 2; ++k) ASSERT_TRUE(second->advance().ok());
+  EXPECT_EQ(saved_state(*whole), saved_state(*second));
+  // The state of a run without.
+  auto begun = TrainingSession::create(device(), plain, data, 1).value();
+  ASSERT_TRUE(begun->advance().ok());
+  ASSERT_TRUE(second->load(saved_state(*begun), 1).ok());
+  ASSERT_TRUE(second->advance().ok());
 }
 
 TEST_F(TrainingSessionTest, StateOfAnotherNetworkIsRefused) {

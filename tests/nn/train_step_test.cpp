@@ -221,6 +221,65 @@ TEST(Accumulation, TwoHalvesMakeTheWholeBatch) {
   }
 }
 
+// However many parts there are, and however many processes share them.
+TEST(Microbatches, MakeTheStepOfTheWholeBatch) {
+  const ParameterSet set = mlp_parameters(network()).value();
+  for (const int64_t parts : {1, 2, 4}) {
+    TrainStepOptions options = options_for(Optimizer::Kind::kAdamW);
+    options.optimizer.max_grad_norm = 0.3;  // clips the mean gradient, not its parts
+    ProgramRunner whole;
+    whole.state = initial_state(set, options);
+    const Program step = train_step_program(set, regression(network()), options);
+    options.microbatches = options.own_microbatches = parts;
+    ProgramRunner cut;
+    cut.state = initial_state(set, options);
+    const int64_t n = kBatch / parts;
+    const Program microbatch = microbatch_program(set, regression(network(), n), options);
+    const Program update = update_program(set, options);
+    const SumTree tree{parts};
+    for (uint32_t k = 0; k < 3; ++k) {
+      const HostValues batch = batch_inputs(k);
+      const HostValues expected = whole.run(step, batch);
+      for (int64_t m = 0; m < parts; ++m) {
+        const auto part = [&](const char* name, int64_t width) {
+          const auto begin = batch.at(name).data.begin() + m * width * n;
+          return host_value(Shape{n, width}, std::vector<double>(begin, begin + width * n));
+        };
+        HostValues inputs = {{"x", part("x", 2)}, {"y", part("y", 1)}};
+        const double first = m % tree.block() == 0 ? 1 : 0;
+        if (tree.block() > 1)
+          inputs[kFirstOfBlock.name] = host_value(Shape{}, std::vector<double>{first});
+        cut.run(microbatch, inputs);
+        if ((m + 1) % tree.block() == 0 && tree.levels() > 0)
+          cut.run(merge_program(set, options, SumTree::merges_after(m / tree.block())));
+      }
+      const HostValues outputs = cut.run(update);
+      for (const char* name : {"loss", "grad_norm", "lr"})
+        EXPECT_NEAR(outputs.at(name).data[0], expected.at(name).data[0], 1e-12) << name;
+      for (const char* name : {"params", "exp_avg", "exp_avg_sq", "ema", "loss_history"})
+        for (size_t i = 0; i < whole.state[name].data.size(); ++i)
+          EXPECT_NEAR(cut.state[name].data[i], whole.state[name].data[i], 1e-10) << name;
+    }
+  }
+}
+
+TEST(Microbatches, LeaveNothingOfTheirOwnInACheckpoint) {
+  const ParameterSet set = mlp_parameters(network()).value();
+  TrainStepOptions options = options_for(Optimizer::Kind::kAdamW);
+  const auto kept = [&] {
+    std::vector<std::string> names;
+    for (const StateTensor& tensor : train_state(set, options))
+      if (!tensor.passing) names.push_back(tensor.name);
+    return names;
+  };
+  const std::vector<std::string> plain = kept();
+  options.microbatches = 8;
+  for (const int64_t own : {1, 4, 8}) {
+    options.own_microbatches = own;
+    EXPECT_EQ(kept(), plain);
+  }
+}
+
 // A network whose output is frozen weight times trainable weight times x.
 Tensor half_frozen(const Scope& scope, Tensor x) {
   const Tensor frozen = scope.parameter(
