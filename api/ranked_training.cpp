@@ -1,22 +1,18 @@
 #include "api/ranked_training.h"
 
-#include <unistd.h>
-
-#include <array>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "base/platform.h"
 #include "base/sum_tree.h"
 
 namespace ito {
 namespace {
 
-// Of the host, as people know it.
 std::string this_host() {
-  std::array<char, 256> name{};
-  if (gethostname(name.data(), name.size() - 1) != 0) return "?";
-  return name.data();
+  std::string name = platform::host_name();
+  return name.empty() ? "?" : name;
 }
 
 }  // namespace

@@ -1,15 +1,13 @@
 #include "api/sample_files.h"
 
-#include <signal.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <set>
 #include <utility>
 
 #include "api/output_file.h"
 #include "base/error.h"
+#include "base/platform.h"
 #include "io/image.h"
 #include "io/png.h"
 
@@ -19,9 +17,9 @@ namespace {
 // Whether a process that writes to this folder may still be at work on its temporary file. Of one
 // on another machine nobody here can tell; a picture is written in milliseconds.
 bool may_be_alive(std::string_view digits) {
-  pid_t process = 0;
+  int64_t process = 0;
   const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), process);
-  return read.ec == std::errc() && (::kill(process, 0) == 0 || errno != ESRCH);
+  return read.ec == std::errc() && platform::process_exists(process);
 }
 
 }  // namespace

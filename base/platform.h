@@ -72,6 +72,8 @@ int exchange_names(const Path& a, const Path& b);
 
 // A library of code, closed with the last copy; null and `reason` where there is none of that name.
 std::shared_ptr<void> open_library(const std::string& name, std::string* reason);
+// The same for a library that others look into by name; it stays to the end of the process.
+void* keep_library(const std::string& name, std::string* reason);
 // The address of a function; null where the library has none of that name.
 void* find_function(void* library, const char* name);
 // What the Vulkan loader is called, the likeliest name first.
@@ -80,6 +82,10 @@ std::span<const char* const> vulkan_loaders();
 // ---- the process and the machine
 
 int64_t process_number();
+// Whether a process of this machine has that number; true where the system does not tell.
+bool process_exists(int64_t number);
+// The machine's name, as people know it; empty: it has none.
+std::string host_name();
 // Time of processors that this thread, and that all threads of the process, have used.
 double thread_seconds();
 double process_seconds();

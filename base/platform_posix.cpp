@@ -137,12 +137,27 @@ int exchange_names(const Path& a, const Path& b) {
 #endif
 }
 
+namespace {
+
+void* open_code(const std::string& name, int how, std::string* reason) {
+  void* library = ::dlopen(name.c_str(), RTLD_NOW | how);
+  if (library == nullptr) {
+    const char* text = ::dlerror();
+    *reason = text == nullptr ? "unknown reason" : text;
+  }
+  return library;
+}
+
+}  // namespace
+
 std::shared_ptr<void> open_library(const std::string& name, std::string* reason) {
-  if (void* library = ::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL); library != nullptr)
+  if (void* library = open_code(name, RTLD_LOCAL, reason); library != nullptr)
     return {library, [](void* handle) { ::dlclose(handle); }};
-  const char* text = ::dlerror();
-  *reason = text == nullptr ? "unknown reason" : text;
   return nullptr;
+}
+
+void* keep_library(const std::string& name, std::string* reason) {
+  return open_code(name, RTLD_GLOBAL, reason);
 }
 
 void* find_function(void* library, const char* name) { return ::dlsym(library, name); }
@@ -162,6 +177,15 @@ double thread_seconds() { return seconds_of(CLOCK_THREAD_CPUTIME_ID); }
 double process_seconds() { return seconds_of(CLOCK_PROCESS_CPUTIME_ID); }
 
 int64_t process_number() { return ::getpid(); }
+
+bool process_exists(int64_t number) {
+  return ::kill(static_cast<pid_t>(number), 0) == 0 || errno != ESRCH;
+}
+
+std::string host_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
+}
 
 uint64_t memory_bytes() {
   const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGE_SIZE);

@@ -191,6 +191,12 @@ std::shared_ptr<void> open_library(const std::string& name, std::string* reason)
   return nullptr;
 }
 
+void* keep_library(const std::string& name, std::string* reason) {
+  const HMODULE library = ::LoadLibraryA(name.c_str());
+  if (library == nullptr) *reason = text_of(::GetLastError());
+  return static_cast<void*>(library);
+}
+
 void* find_function(void* library, const char* name) {
   return reinterpret_cast<void*>(::GetProcAddress(static_cast<HMODULE>(library), name));
 }
@@ -204,6 +210,20 @@ double thread_seconds() { return seconds_of(::GetThreadTimes, ::GetCurrentThread
 double process_seconds() { return seconds_of(::GetProcessTimes, ::GetCurrentProcess()); }
 
 int64_t process_number() { return ::_getpid(); }
+
+bool process_exists(int64_t number) {
+  const HANDLE process = ::OpenProcess(SYNCHRONIZE, FALSE, static_cast<DWORD>(number));
+  if (process == nullptr) return ::GetLastError() != ERROR_INVALID_PARAMETER;
+  const bool runs = ::WaitForSingleObject(process, 0) == WAIT_TIMEOUT;
+  ::CloseHandle(process);
+  return runs;
+}
+
+std::string host_name() {
+  char name[MAX_COMPUTERNAME_LENGTH + 1] = {};
+  DWORD size = sizeof name;
+  return ::GetComputerNameA(name, &size) != 0 ? name : "";
+}
 
 uint64_t memory_bytes() {
   MEMORYSTATUSEX status = {};

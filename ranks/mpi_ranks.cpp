@@ -1,6 +1,5 @@
 #include "ranks/mpi_ranks.h"
 
-#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <array>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/platform.h"
 #include "ranks/mpi/adapter.h"
 
 namespace ito {
@@ -102,9 +102,11 @@ Result<Ranks> join_mpi(const MpiLauncher& launcher, const std::filesystem::path&
     looked += (looked.empty() ? "" : ", ") + path.string();
     if (!std::filesystem::exists(path, ignored)) continue;
     // Global, as MPIs open parts of their own that look for the library's names.
-    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
-    if (library == nullptr) return unsupported("{} cannot be opened: {}", path.string(), dlerror());
-    const auto entry = reinterpret_cast<ItoMpiEntry>(dlsym(library, ITO_MPI_ENTRY));
+    std::string reason;
+    void* library = platform::keep_library(path.string(), &reason);
+    if (library == nullptr) return unsupported("{} cannot be opened: {}", path.string(), reason);
+    const auto entry =
+        reinterpret_cast<ItoMpiEntry>(platform::find_function(library, ITO_MPI_ENTRY));
     if (entry == nullptr || entry()->version != ITO_MPI_ADAPTER_VERSION)
       return unsupported("{} is of another version of ito; build and install both together",
                          path.string());

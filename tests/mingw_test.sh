@@ -46,9 +46,9 @@ compile() {
 }
 
 status=0
-for name in base graph runtime nn diffusion io plots statistics api embed; do
+for name in base graph runtime nn diffusion io plots statistics ranks api embed; do
   mapfile -t files < <(find "$root/$name" -name '*.cpp' |
-    grep -vE '/(base/platform_[a-z]*|runtime/vk/without_compiler|embed/api)\.cpp$' | sort)
+    grep -vE '/(base/platform_[a-z]*|ranks/local_ranks_posix|runtime/vk/without_compiler|embed/api)\.cpp$' | sort)
   room "$name" "${files[@]}" || status=1
 done
 for file in base/platform_windows.cpp embed/api.cpp; do
