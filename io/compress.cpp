@@ -68,8 +68,10 @@ Result<std::string> inflate(std::string_view bytes, Compression format, std::str
   constexpr size_t kChunk = size_t{1} << 18;
   const uint64_t most = std::min(max_bytes, most_inflated(bytes.size()));
   std::string out;
-  // Room that is not used costs no memory; growing costs twice what was there.
-  out.reserve(expected_size(bytes, format, most) + kChunk);
+  // Growing costs what was there once more. Beyond the ratios that data have, a size may be a lie.
+  constexpr uint64_t kUsualRatio = 16;
+  out.reserve(std::min<uint64_t>(expected_size(bytes, format, most), kUsualRatio * bytes.size()) +
+              kChunk);
   bool again = true;
   while (again) {
     if (stream.avail_in == 0) {

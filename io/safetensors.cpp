@@ -156,7 +156,7 @@ bool HeaderReader::key(std::string& text) {
   constexpr std::string_view kFields[] = {"dtype", "shape", "data_offsets"};
   const auto* const known = std::find(std::begin(kFields), std::end(kFields), text);
   if (known == std::end(kFields))
-    return bad(fmt::format("unexpected key '{}' in the header", describe_json(text)));
+    return bad(fmt::format("unexpected key '{}' in the header", text));
   field_ = static_cast<Field>(known - std::begin(kFields));
   return !std::exchange(found_[static_cast<size_t>(field_)], true) || twice(text);
 }
