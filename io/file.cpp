@@ -37,6 +37,24 @@ class Descriptor {
   int fd_;
 };
 
+// A file or folder that is removed in the end, unless it was renamed: whatever fills it may fail,
+// or find no memory and throw. Removing is best effort then: the first error is the one to tell.
+class Temporary {
+ public:
+  explicit Temporary(const Path& path) : path_(path) {}
+  Temporary(const Temporary&) = delete;
+  Temporary& operator=(const Temporary&) = delete;
+  ~Temporary() {
+    std::error_code ignored;
+    if (!renamed_) fs::remove_all(path_, ignored);
+  }
+  void renamed() { renamed_ = true; }
+
+ private:
+  const Path& path_;
+  bool renamed_ = false;
+};
+
 Error open_error(const Path& path, int error_number) {
   Error error = system_error("open", path, error_number);
   if (error_number == ENOENT || error_number == ENOTDIR) error.kind = ErrorKind::kNotFound;
@@ -177,17 +195,12 @@ Status write_file_atomic(const Path& path, const std::function<Status(const Byte
   Path temporary = with_suffix(path, fmt::format(".{}{}", ::getpid(), kTemporary).c_str());
   Descriptor fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   if (!fd.valid()) return system_error("write", path, errno);
-  auto write = [&]() -> Status {
-    ITO_TRY(produce([&](std::string_view bytes) { return write_all(fd.get(), bytes, path); }));
-    if (::fsync(fd.get()) != 0) return system_error("write", path, errno);
-    if (fd.close() != 0) return system_error("write", path, errno);
-    return rename_path(temporary, path);
-  };
-  Status status = write();
-  if (!status.ok()) {
-    ::unlink(temporary.c_str());
-    return status;
-  }
+  Temporary made(temporary);
+  ITO_TRY(produce([&](std::string_view bytes) { return write_all(fd.get(), bytes, path); }));
+  if (::fsync(fd.get()) != 0) return system_error("write", path, errno);
+  if (fd.close() != 0) return system_error("write", path, errno);
+  ITO_TRY(rename_path(temporary, path));
+  made.renamed();
   return sync_folder(parent_of(path));
 }
 
@@ -200,18 +213,18 @@ Status write_folder_atomic(const Path& given_path, const std::function<Status(co
   const Path temporary = with_suffix(path, ".tmp");
   ITO_TRY(remove_tree(temporary));
   if (::mkdir(temporary.c_str(), 0777) != 0) return system_error("create folder", path, errno);
-  auto replace = [&]() -> Status {
+  {
+    Temporary made(temporary);
     ITO_TRY(fill(temporary));
     ITO_TRY(sync_folder(temporary));
-    if (!folder_exists(path)) return rename_path(temporary, path);
-    return swap_folders(temporary, path);
-  };
-  Status status = replace();
-  // Either the failed new folder or, after a swap, the replaced old one. Tidying up after a failure
-  // is best effort: the first error is the one to tell.
-  Status removed = remove_tree(temporary);
-  if (!status.ok()) return status;
-  ITO_TRY(removed);
+    if (folder_exists(path)) {
+      ITO_TRY(swap_folders(temporary, path));
+    } else {
+      ITO_TRY(rename_path(temporary, path));
+    }
+    made.renamed();
+  }
+  ITO_TRY(remove_tree(temporary));  // after a swap, what was there
   return sync_folder(parent_of(path));
 }
 
