@@ -17,10 +17,19 @@
 namespace ito::apps {
 namespace {
 
-// A signal handler can reach nothing but a global.
+// A signal handler can reach nothing but globals.
 std::atomic<bool> g_stop{false};
+std::atomic<bool> g_asked{false};  // a command asks whether it shall stop
+// A command's loop has begun, which ends by itself: it saves what it has, and what it needs for
+// that is made.
+std::atomic<bool> g_looping{false};
 
 void on_signal(int number) {
+  if (!g_asked) {
+    static constexpr char kText[] = "ito: stopped\n";
+    (void)!write(STDERR_FILENO, kText, sizeof(kText) - 1);
+    _exit(kStopped);
+  }
   g_stop = true;
   std::signal(number, SIG_DFL);
 }
@@ -61,7 +70,10 @@ void add_precision_option(CLI::App& app, DType& multiply) {
 Result<std::unique_ptr<vk::Device>> open_and_announce(const DeviceChoice& choice,
                                                       const std::string& what,
                                                       const vk::DeviceOptions& options) {
-  ITO_ASSIGN(auto device, open_device(choice.which, options));
+  vk::DeviceOptions stoppable = options;
+  if (!stoppable.on_progress)
+    stoppable.on_progress = [](size_t, size_t) { return g_looping || !g_stop; };
+  ITO_ASSIGN(auto device, open_device(choice.which, stoppable));
   fmt::print(stderr, "{} on {}\n", what, device->info().name);
   return device;
 }
@@ -89,9 +101,13 @@ Status check_choices(const CLI::App& app, const std::vector<std::string>& comman
 
 void print_note(const std::string& text) { fmt::print(stderr, "note: {}\n", text); }
 
-const std::atomic<bool>& stop_requested() {
+void end_on_signals() {
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
+}
+
+const std::atomic<bool>& stop_requested() {
+  g_asked = true;
   return g_stop;
 }
 
@@ -100,6 +116,7 @@ ProgressLine::ProgressLine() : terminal_(isatty(STDERR_FILENO) != 0), last_(Cloc
 ProgressLine::~ProgressLine() { finish(); }
 
 void ProgressLine::update(const std::string& text) {
+  g_looping = true;
   const Clock::time_point now = Clock::now();
   const double since = std::chrono::duration<double>(now - last_).count();
   if (since < (terminal_ ? 0.1 : 10.0)) return;

@@ -37,6 +37,7 @@ int code_of_check(ito::ErrorKind kind) {
 
 int main(int argc, char** argv) {
   using namespace ito::apps;
+  end_on_signals();
   CLI::App root{"Ito trains and samples diffusion models on any Vulkan device.", "ito"};
   root.set_version_flag("--version", "ito 0.1.0");
   root.require_subcommand(1);

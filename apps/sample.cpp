@@ -131,7 +131,6 @@ void print(const SampleCommand& c, const SampleSummary& s) {
 }
 
 Status run(SampleCommand& c) {
-  const std::atomic<bool>& stop = stop_requested();
   ITO_ASSIGN(const Model model, open_scheduled_model(c.model, c.variant, c.average));
   ITO_ASSIGN(c.job.names, read_class_names(c.model));
   ITO_ASSIGN(c.job.options, with_guidance(std::move(c.job.options), c.job.control.guidance,
@@ -155,6 +154,7 @@ Status run(SampleCommand& c) {
     return device.get();
   };
   const bool as_json = c.json && c.job.farm;
+  const std::atomic<bool>& stop = stop_requested();
   const SampleObserver observer{.progress =
                                     [&](const SampleProgress& progress) {
                                       line.update(as_json ? dump_json_line(progress_json(progress))
