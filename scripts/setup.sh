@@ -25,6 +25,7 @@ case "${1:-}" in
       libvulkan-dev libglfw3-dev libimgui-dev glslang-tools xvfb xauth  # hosts that embed Ito: examples/
       qt6-declarative-dev qml6-module-qtquick qml6-module-qtqml-workerscript
       clang-tidy                                          # scripts/lint.sh
+      faketime                                            # clocks that jump: tests/faults
       chromium                                            # looks at reports of runs
     )
     ;;
