@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "base/error.h"
+#include "base/attempt.h"
 #include "io/ordered_map.h"
 
 namespace ito {
@@ -72,7 +72,8 @@ void BatchLoader::work() {
     const int64_t number = begun_++;
     Slot& slot = ring_[static_cast<size_t>(number % slots)];
     lock.unlock();
-    slot.status = fill(slot.batch, share_.number(number), order);
+    slot.status = attempt("a batch is read",
+                          [&] { return fill(slot.batch, share_.number(number), order); });
     lock.lock();
     slot.number = number;
     changed_.notify_all();

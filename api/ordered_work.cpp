@@ -1,20 +1,13 @@
 #include "api/ordered_work.h"
 
-#include <new>
 #include <utility>
 
-#include "base/error.h"
+#include "base/attempt.h"
 
 namespace ito {
 namespace {
 
-Status attempt(const std::function<Status()>& work) {
-  try {
-    return work();
-  } catch (const std::bad_alloc&) {
-    return out_of_memory("out of host memory while images are written");
-  }
-}
+constexpr const char* kWriting = "images are written";
 
 }  // namespace
 
@@ -58,13 +51,13 @@ void OrderedWork::run() {
     const uint64_t ticket = taken_++;
     Status status = failed_;
     lock.unlock();
-    if (status.ok()) status = attempt(item.prepare);
+    if (status.ok()) status = attempt(kWriting, item.prepare);
     lock.lock();
     changed_.wait(lock, [&] { return done_ == ticket; });
     // Nobody else is here before done_ is counted up.
     if (failed_.ok() && status.ok()) {
       lock.unlock();
-      status = attempt(item.finish);
+      status = attempt(kWriting, item.finish);
       lock.lock();
     }
     if (failed_.ok() && !status.ok()) failed_ = std::move(status);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 
 #include "api/device.h"
 #include "apps/rows.h"
@@ -17,10 +18,21 @@
 namespace ito::apps {
 namespace {
 
-// A signal handler can reach nothing but a global.
+// A signal handler can reach nothing but globals.
 std::atomic<bool> g_stop{false};
+std::atomic<bool> g_asked{false};  // a command asks whether it shall stop
+// A command's loop has begun, which ends by itself: it saves what it has, and what it needs for
+// that is made.
+std::atomic<bool> g_looping{false};
 
-void on_interruption(int) { g_stop = true; }
+void on_interruption(int) {
+  if (!g_asked) {
+    constexpr int kStandardError = 2;
+    (void)platform::write_all(kStandardError, "ito: stopped\n");
+    std::_Exit(kStopped);
+  }
+  g_stop = true;
+}
 
 constexpr size_t kMaxSeeds = 100'000'000;
 
@@ -58,7 +70,10 @@ void add_precision_option(CLI::App& app, DType& multiply) {
 Result<std::unique_ptr<vk::Device>> open_and_announce(const DeviceChoice& choice,
                                                       const std::string& what,
                                                       const vk::DeviceOptions& options) {
-  ITO_ASSIGN(auto device, open_device(choice.which, options));
+  vk::DeviceOptions stoppable = options;
+  if (!stoppable.on_progress)
+    stoppable.on_progress = [](size_t, size_t) { return g_looping || !g_stop; };
+  ITO_ASSIGN(auto device, open_device(choice.which, stoppable));
   fmt::print(stderr, "{} on {}\n", what, device->info().name);
   return device;
 }
@@ -86,12 +101,10 @@ Status check_choices(const CLI::App& app, const std::vector<std::string>& comman
 
 void print_note(const std::string& text) { fmt::print(stderr, "note: {}\n", printable(text)); }
 
+void end_on_signals() { platform::on_interruption(on_interruption); }
+
 const std::atomic<bool>& stop_requested() {
-  // Once: a second signal must find what the first has left.
-  [[maybe_unused]] static const bool kStands = [] {
-    platform::on_interruption(on_interruption);
-    return true;
-  }();
+  g_asked = true;
   return g_stop;
 }
 
@@ -101,6 +114,7 @@ ProgressLine::ProgressLine(bool speaks)
 ProgressLine::~ProgressLine() { finish(); }
 
 void ProgressLine::update(const std::string& text) {
+  g_looping = true;
   if (!speaks_) return;
   const Clock::time_point now = Clock::now();
   const double since = std::chrono::duration<double>(now - last_).count();

@@ -30,9 +30,6 @@ struct Command {
   std::function<Status()> run;
   // Other commands whose tables its options are chosen from beside its own ones (apps/rows.h).
   std::vector<std::string> choices = {};
-  // Whether `run` looks at stop_requested(): then the first Ctrl-C asks it to end in good order,
-  // from before it reads anything.
-  bool stops = false;
   // Of a command that several processes may share; null: each does all of it.
   std::shared_ptr<RanksChoice> ranks = {};
 };
@@ -60,7 +57,9 @@ struct DeviceChoice {
   std::string which;
 };
 void add_device_option(CLI::App& app, DeviceChoice& choice);
-// Opens the device and says on standard error what is done on it: "<what> on <device>".
+// Opens the device and says on standard error what is done on it: "<what> on <device>". Until the
+// first ProgressLine::update the making of its kernels is stopped where stop_requested() says so:
+// kInterrupted.
 Result<std::unique_ptr<vk::Device>> open_and_announce(const DeviceChoice& choice,
                                                       const std::string& what,
                                                       const vk::DeviceOptions& options = {});
@@ -75,7 +74,12 @@ void add_precision_option(CLI::App& app, DType& multiply);
 // "note: <text>" on standard error.
 void print_note(const std::string& text);
 
-// Set by SIGINT and SIGTERM from the first call on; a second signal ends the program at once.
+// From now on SIGINT and SIGTERM end the program with kStopped and a line that says so: at once,
+// until a command asks for stop_requested().
+void end_on_signals();
+
+// Set by SIGINT and SIGTERM from the first call on, whose caller asks again and again and ends by
+// itself; a second signal ends the program at once.
 const std::atomic<bool>& stop_requested();
 
 // A line on standard error that is rewritten on a terminal, and repeated at most every ten seconds

@@ -160,7 +160,7 @@ Command add_evaluate_command(CLI::App& root) {
   add_device_option(*app, c->device);
   add_devices_option(*app, *c->ranks, "judges");
   app->add_flag("--json", c->json, "print the rows as JSON");
-  return {app, [c] { return check(*c); }, [c] { return run(*c); }, {}, true, c->ranks};
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }, {}, c->ranks};
 }
 
 }  // namespace ito::apps

@@ -142,7 +142,7 @@ Command add_interpolate_command(CLI::App& root) {
       ->capture_default_str();
   add_device_option(*app, c->device);
   app->add_flag("--json", c->json, "print JSON");
-  return {app, [c] { return check(*c); }, [c] { return run(*c); }, {}, true};
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }};
 }
 
 }  // namespace ito::apps

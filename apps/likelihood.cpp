@@ -178,7 +178,7 @@ Command add_likelihood_command(CLI::App& root) {
   app->footer(
       "Ctrl-C stops and reports the images measured so far. A model with classes is given each\n"
       "image's own class.");
-  return {app, [c] { return check(*c); }, [c] { return run(*c); }, {}, true};
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }};
 }
 
 }  // namespace ito::apps

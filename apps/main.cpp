@@ -42,7 +42,6 @@ int run_command(const ito::apps::Command& command, const char* program) {
   using namespace ito::apps;
   std::vector<std::string> tables = {command.app->get_name()};
   tables.insert(tables.end(), command.choices.begin(), command.choices.end());
-  if (command.stops) stop_requested();
   ito::Status status = check_choices(*command.app, tables);
   if (!status.ok())
     return report(status.error(), kWrongUsage, command.ranks == nullptr || speaks_for_ranks());
@@ -68,6 +67,7 @@ int run_command(const ito::apps::Command& command, const char* program) {
 
 int main(int argc, char** argv) {
   using namespace ito::apps;
+  end_on_signals();
   CLI::App root{"Ito trains and samples diffusion models on any Vulkan device.", "ito"};
   root.set_version_flag("--version", "ito 0.1.0");
   root.require_subcommand(1);

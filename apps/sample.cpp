@@ -154,7 +154,6 @@ void print(const SampleCommand& c, const SampleSummary& s) {
 }
 
 Status run(SampleCommand& c) {
-  const std::atomic<bool>& stop = stop_requested();
   ITO_ASSIGN(const Model model,
              open_scheduled_model(c.model, c.variant, c.average, c.job.ranks.first()));
   ITO_ASSIGN(c.job.names, read_class_names(c.model));
@@ -183,6 +182,7 @@ Status run(SampleCommand& c) {
   const bool as_json = c.json && c.job.farm;
   const std::string share =
       ranks.several() ? fmt::format("  (rank 0 of {})", ranks.size()) : std::string();
+  const std::atomic<bool>& stop = stop_requested();
   const SampleObserver observer{.progress =
                                     [&](const SampleProgress& progress) {
                                       line.update(as_json ? dump_json_line(progress_json(progress))
@@ -270,7 +270,7 @@ Command add_sample_command(CLI::App& root) {
       "An image depends on model, method, seed and class alone: not on the batch, nor on how\n"
       "a job is split. The settings are stored in each PNG; `ito inspect FILE.png` shows them.\n"
       "Ctrl-C finishes the batch and ends with 130; the same command goes on with the folder.");
-  return {app, [c] { return check(*c); }, [c] { return run(*c); }, {}, true, c->ranks};
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }, {}, c->ranks};
 }
 
 }  // namespace ito::apps

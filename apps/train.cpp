@@ -227,7 +227,7 @@ Command add_train_command(CLI::App& root) {
       "of the learning rate, --precision and --microbatch. Weights do not depend on how many "
       "ranks\n"
       "train (1, 2, 4, ...: --devices, or mpirun), which may change from call to call.");
-  return {app, [c] { return check(*c); }, [c] { return run(*c); }, {}, true, c->ranks};
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }, {}, c->ranks};
 }
 
 }  // namespace ito::apps

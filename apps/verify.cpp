@@ -117,7 +117,7 @@ Command add_verify_command(CLI::App& root) {
   app->add_option("--report", c->report, ".html to write the table to");
   add_device_option(*app, c->device);
   app->add_flag("--json", c->json, "print JSON");
-  return {app, [c] { return check(*c); }, [c] { return run(*c); }, {}, true};
+  return {app, [c] { return check(*c); }, [c] { return run(*c); }};
 }
 
 }  // namespace ito::apps

@@ -31,6 +31,25 @@ class Descriptor {
   int fd_;
 };
 
+// A file or folder that is removed in the end, unless it is kept: whatever fills it may fail,
+// or find no memory and throw. Removing is best effort then: the first error is the one to tell.
+class Temporary {
+ public:
+  explicit Temporary(const Path& path) : path_(path) {}
+  Temporary(const Temporary&) = delete;
+  Temporary& operator=(const Temporary&) = delete;
+  ~Temporary() {
+    std::error_code ignored;
+    if (!kept_) fs::remove_all(path_, ignored);
+  }
+  // It was renamed, or is somebody else's.
+  void keep() { kept_ = true; }
+
+ private:
+  const Path& path_;
+  bool kept_ = false;
+};
+
 Error open_error(const Path& path, int error_number) {
   Error error = system_error("open", path, error_number);
   if (error_number == ENOENT || error_number == ENOTDIR) error.kind = ErrorKind::kNotFound;
@@ -157,26 +176,21 @@ Result<std::string> read_head(const Path& path, size_t bytes) {
 
 Status write_file_atomic(const Path& path, const std::function<Status(const ByteSink&)>& produce) {
   // The process number keeps two writers of one path from sharing a temporary file.
-  const Path temporary =
+  Path temporary =
       with_suffix(path, fmt::format(".{}{}", platform::process_number(), kTemporary).c_str());
+  Temporary made(temporary);  // removed after it is closed: some systems remove no open file
   int raw_fd = -1;
-  if (const int error = platform::open_to_write(temporary, &raw_fd); error != 0)
+  if (const int error = platform::open_to_write(temporary, &raw_fd); error != 0) {
+    made.keep();  // whatever lies there is not ours
     return system_error("write", path, error);
-  Descriptor fd(raw_fd);
-  auto write = [&]() -> Status {
-    ITO_TRY(produce([&](std::string_view bytes) { return write_all(fd.get(), bytes, path); }));
-    if (const int error = platform::sync_file(fd.get()); error != 0)
-      return system_error("write", path, error);
-    if (const int error = fd.close(); error != 0) return system_error("write", path, error);
-    return rename_path(temporary, path);
-  };
-  Status status = write();
-  if (!status.ok()) {
-    if (fd.get() >= 0) fd.close();  // some systems remove no file that is open
-    std::error_code ignored;
-    fs::remove(temporary, ignored);
-    return status;
   }
+  Descriptor fd(raw_fd);
+  ITO_TRY(produce([&](std::string_view bytes) { return write_all(fd.get(), bytes, path); }));
+  if (const int error = platform::sync_file(fd.get()); error != 0)
+    return system_error("write", path, error);
+  if (const int error = fd.close(); error != 0) return system_error("write", path, error);
+  ITO_TRY(rename_path(temporary, path));
+  made.keep();
   return sync_folder(parent_of(path));
 }
 
@@ -191,18 +205,18 @@ Status write_folder_atomic(const Path& given_path, const std::function<Status(co
   std::error_code error;
   fs::create_directory(temporary, error);
   if (error) return system_error("create folder", path, number_of(error));
-  auto replace = [&]() -> Status {
+  {
+    Temporary made(temporary);
     ITO_TRY(fill(temporary));
     ITO_TRY(sync_folder(temporary));
-    if (!folder_exists(path)) return rename_path(temporary, path);
-    return swap_folders(temporary, path);
-  };
-  Status status = replace();
-  // Either the failed new folder or, after a swap, the replaced old one. Tidying up after a failure
-  // is best effort: the first error is the one to tell.
-  Status removed = remove_tree(temporary);
-  if (!status.ok()) return status;
-  ITO_TRY(removed);
+    if (folder_exists(path)) {
+      ITO_TRY(swap_folders(temporary, path));
+    } else {
+      ITO_TRY(rename_path(temporary, path));
+    }
+    made.keep();
+  }
+  ITO_TRY(remove_tree(temporary));  // after a swap, what was there
   return sync_folder(parent_of(path));
 }
 

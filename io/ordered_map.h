@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/attempt.h"
 #include "base/result.h"
 
 namespace ito {
@@ -44,7 +45,7 @@ Status ordered_map(int64_t count, int threads, const std::function<Result<T>(int
         if (stop || next >= count) return;
         const int64_t i = next++;
         lock.unlock();
-        Result<T> result = make(i);
+        Result<T> result = attempt("files are read", [&] { return make(i); });
         lock.lock();
         made.emplace(i, std::move(result));
         changed.notify_all();
@@ -58,7 +59,9 @@ Status ordered_map(int64_t count, int threads, const std::function<Result<T>(int
     taken = i + 1;
     changed.notify_all();
     lock.unlock();
-    status = result.ok() ? take(i, std::move(result).value()) : Status(result.error());
+    status = result.ok()
+                 ? attempt("files are read", [&] { return take(i, std::move(result).value()); })
+                 : Status(result.error());
   }
   {
     const std::lock_guard lock(mutex);

@@ -29,6 +29,7 @@ case "${1:-}" in
       abigail-tools dpkg-dev g++-mingw-w64-x86-64-posix   # the library's interface, packages, Windows
       clang libclang-rt-dev                               # scripts/fuzz
       python3-numpy python3-pil                           # scripts/corpora
+      faketime                                            # clocks that jump: tests/faults
       chromium                                            # looks at reports of runs
     )
     ;;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <thread>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -194,39 +196,52 @@ Result<uint64_t> Queue::completed() {
   return completed_;
 }
 
+// Who has waited frees what the device worked with. So a driver that is short of memory while it is
+// asked or waited on is no end of the waiting: the other of the two calls is tried, and only where
+// both fail, or the device is lost, there is an error.
 Status Queue::wait(uint64_t value, WaitReason reason) {
   if (value == 0) return {};
-  ITO_ASSIGN(const uint64_t done, completed());
-  if (done >= value) return {};
+  const Result<uint64_t> done = completed();
+  if (context_.lost) return done.ok() ? lost_earlier() : done.error();
+  if (done.ok() && *done >= value) return {};
   ++(reason == WaitReason::kResult ? context_.counters.host_waits
                                    : context_.counters.throttle_waits);
-  if (timeline_ != VK_NULL_HANDLE) {
+  const auto wait_for_timeline = [&] {
     VkSemaphoreWaitInfo info = {};
     info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO;
     info.semaphoreCount = 1;
     info.pSemaphores = &timeline_;
     info.pValues = &value;
-    const VkResult result = context_.fn.vkWaitSemaphores(context_.device, &info, UINT64_MAX);
-    if (result != VK_SUCCESS) return context_.error(result, "waiting for the device");
-    return {};
-  }
-  VkFence fence = VK_NULL_HANDLE;
-  {
+    return context_.fn.vkWaitSemaphores(context_.device, &info, UINT64_MAX);
+  };
+  const auto wait_for_fence = [&] {
+    VkFence fence = VK_NULL_HANDLE;
+    {
+      std::lock_guard lock(mutex_);
+      for (Slot& slot : slots_)
+        if (slot.value == value) {
+          fence = slot.fence;
+          ++slot.waiters;
+        }
+    }
+    if (fence == VK_NULL_HANDLE) return VK_SUCCESS;  // done meanwhile
+    const VkResult result =
+        context_.fn.vkWaitForFences(context_.device, 1, &fence, VK_TRUE, UINT64_MAX);
     std::lock_guard lock(mutex_);
     for (Slot& slot : slots_)
-      if (slot.value == value) {
-        fence = slot.fence;
-        ++slot.waiters;
-      }
+      if (slot.fence == fence) --slot.waiters;
+    return result;
+  };
+  const VkResult result = timeline_ != VK_NULL_HANDLE ? wait_for_timeline() : wait_for_fence();
+  if (result == VK_SUCCESS) return {};
+  Error error = context_.error(result, "waiting for the device");
+  while (!context_.lost) {
+    const Result<uint64_t> now = completed();
+    if (!now.ok()) return error;
+    if (*now >= value) return {};
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  if (fence == VK_NULL_HANDLE) return {};  // done meanwhile
-  const VkResult result =
-      context_.fn.vkWaitForFences(context_.device, 1, &fence, VK_TRUE, UINT64_MAX);
-  std::lock_guard lock(mutex_);
-  for (Slot& slot : slots_)
-    if (slot.fence == fence) --slot.waiters;
-  if (result != VK_SUCCESS) return context_.error(result, "waiting for the device");
-  return {};
+  return error;
 }
 
 }  // namespace ito::vk

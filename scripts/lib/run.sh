@@ -82,7 +82,7 @@ END
   (trap '' INT TERM && exec cat "$dir/messages") >"$dir/messages.txt" &
   reader=$!
   exec {hold}>"$dir/messages"
-  VK_LAYER_SETTINGS_PATH="$dir" VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation "$@" {hold}>&- || status=$?
+  VK_LAYER_SETTINGS_PATH="$dir" VK_INSTANCE_LAYERS="VK_LAYER_KHRONOS_validation${VK_INSTANCE_LAYERS:+:$VK_INSTANCE_LAYERS}" "$@" {hold}>&- || status=$?
   exec {hold}>&-
   wait "$reader"
   if [ -s "$dir/messages.txt" ]; then

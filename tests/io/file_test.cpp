@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include <csignal>
+#include <new>
 
 #include "base/error.h"
 #include "io/checkpoint.h"
@@ -72,6 +73,26 @@ TEST(File, FailedProducerLeavesOldFileAndNoTemporary) {
   EXPECT_TRUE(fails(status, ErrorKind::kInterrupted, "stopped"));
   EXPECT_EQ(bytes_of(folder / "a"), "old");
   EXPECT_EQ(list_folder(folder.path())->size(), 1u);
+}
+
+// Memory may run out while a checkpoint is put together.
+TEST(File, WhatThrowsWhileItIsWrittenLeavesOldContentAndNoTemporary) {
+  TempFolder folder;
+  const Path file = folder.path() / "f", whole = folder.path() / "g";
+  ASSERT_TRUE(succeeds(write_file_atomic(file, "old")));
+  const auto no_memory = [](const ByteSink& sink) -> Status {
+    ITO_TRY(sink("half"));
+    throw std::bad_alloc();
+  };
+  EXPECT_THROW((void)write_file_atomic(file, no_memory), std::bad_alloc);
+  EXPECT_THROW((void)write_folder_atomic(whole,
+                                         [](const Path& inside) -> Status {
+                                           ITO_TRY(write_file_atomic(inside / "h", "half"));
+                                           throw std::bad_alloc();
+                                         }),
+               std::bad_alloc);
+  EXPECT_EQ(bytes_of(file), "old");
+  EXPECT_EQ(list_folder(folder.path()).value(), std::vector<std::string>{"f"});
 }
 
 TEST(File, ErrorsNamePathAndReason) {
