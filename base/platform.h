@@ -34,8 +34,7 @@ int open_to_share(const Path& path, int* file);
 int close_file(int file);
 
 struct FileState {
-  enum class Kind : uint8_t { kFile, kFolder, kOther };
-  Kind kind = Kind::kOther;
+  bool is_file = false, is_folder = false;  // neither: a device, a FIFO, a socket
   uint64_t size = 0;
 };
 int state_of(int file, FileState* state);

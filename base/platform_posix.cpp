@@ -60,9 +60,8 @@ int close_file(int file) { return outcome(::close(file)); }
 int state_of(int file, FileState* state) {
   struct stat info = {};
   if (::fstat(file, &info) != 0) return errno;
-  state->kind = S_ISREG(info.st_mode)   ? FileState::Kind::kFile
-                : S_ISDIR(info.st_mode) ? FileState::Kind::kFolder
-                                        : FileState::Kind::kOther;
+  state->is_file = S_ISREG(info.st_mode);
+  state->is_folder = S_ISDIR(info.st_mode);
   state->size = static_cast<uint64_t>(info.st_size);
   return 0;
 }

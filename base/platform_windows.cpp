@@ -117,9 +117,8 @@ int close_file(int file) { return outcome(::_close(file)); }
 int state_of(int file, FileState* state) {
   struct _stat64 info = {};
   if (::_fstat64(file, &info) != 0) return errno;
-  state->kind = (info.st_mode & _S_IFMT) == _S_IFREG   ? FileState::Kind::kFile
-                : (info.st_mode & _S_IFMT) == _S_IFDIR ? FileState::Kind::kFolder
-                                                       : FileState::Kind::kOther;
+  state->is_file = (info.st_mode & _S_IFMT) == _S_IFREG;
+  state->is_folder = (info.st_mode & _S_IFMT) == _S_IFDIR;
   state->size = static_cast<uint64_t>(info.st_size);
   return 0;
 }

@@ -51,7 +51,7 @@ function(ito_link_closure item archives libraries)
   set(${libraries} ${found_libraries} PARENT_SCOPE)
 endfunction()
 
-if(CMAKE_EXECUTABLE_FORMAT STREQUAL "ELF" AND CMAKE_OBJCOPY AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+if(CMAKE_EXECUTABLE_FORMAT STREQUAL "ELF" AND CMAKE_OBJCOPY AND CMAKE_NM AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   ito_link_closure(ito_embed static_parts ITO_STATIC_LIBRARIES)
   list(APPEND ITO_STATIC_LIBRARIES stdc++ m)
   set(ITO_STATIC_FILE ${PROJECT_BINARY_DIR}/libito.a)
@@ -61,11 +61,12 @@ if(CMAKE_EXECUTABLE_FORMAT STREQUAL "ELF" AND CMAKE_OBJCOPY AND CMAKE_CXX_COMPIL
     COMMAND ${CMAKE_CXX_COMPILER} -r -nostdlib -o ${object} $<TARGET_OBJECTS:ito_entry>
             -Wl,--gc-sections -Wl,-u,ito_get_api -Wl,--force-group-allocation
             -Wl,--start-group ${static_parts} -Wl,--end-group
-    COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=ito_* ${object}
+    COMMAND ${CMAKE_COMMAND} -DOBJECT=${object} -DNM=${CMAKE_NM} -DOBJCOPY=${CMAKE_OBJCOPY}
+            -P ${PROJECT_SOURCE_DIR}/cmake/local_symbols.cmake
     COMMAND ${CMAKE_COMMAND} -E rm -f ${ITO_STATIC_FILE}
     COMMAND ${CMAKE_AR} qcs ${ITO_STATIC_FILE} ${object}
     COMMAND ${CMAKE_COMMAND} -E rm ${object}
-    DEPENDS ito_entry $<TARGET_OBJECTS:ito_entry> ito_embed ${static_parts}
+    DEPENDS ${PROJECT_SOURCE_DIR}/cmake/local_symbols.cmake ito_entry $<TARGET_OBJECTS:ito_entry> ito_embed ${static_parts}
     COMMENT "Linking libito.a, one object with one global symbol"
     COMMAND_EXPAND_LISTS VERBATIM)
   if(ITO_INSTALL)

@@ -39,7 +39,6 @@ Error open_error(const Path& path, int error_number) {
 
 // Opens a regular file for reading; a folder or device is an error which says so.
 Result<int> open_regular(const Path& path, uint64_t* size) {
-  using Kind = platform::FileState::Kind;
   const auto no_file = [&](bool folder) {
     return io_error("cannot read {}: it is {}, expected a file", path.string(),
                     folder ? "a folder" : "not a regular file");
@@ -49,12 +48,12 @@ Result<int> open_regular(const Path& path, uint64_t* size) {
     return error == EISDIR ? no_file(true) : open_error(path, error);
   platform::FileState state;
   const int error = platform::state_of(fd, &state);
-  if (error == 0 && state.kind == Kind::kFile) {
+  if (error == 0 && state.is_file) {
     *size = state.size;
     return fd;
   }
   platform::close_file(fd);
-  return error != 0 ? system_error("read", path, error) : no_file(state.kind == Kind::kFolder);
+  return error != 0 ? system_error("read", path, error) : no_file(state.is_folder);
 }
 
 // Fewer where the file ends before; the format's reader will say truncated.

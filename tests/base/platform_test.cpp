@@ -41,7 +41,7 @@ TEST_F(Platform, AppendsBehindWhatIsThereAndCuts) {
   ASSERT_EQ(sync_file(file), 0);
   FileState state;
   ASSERT_EQ(state_of(file, &state), 0);
-  EXPECT_EQ(state.kind, FileState::Kind::kFile);
+  EXPECT_TRUE(state.is_file);
   EXPECT_EQ(state.size, 10u);
   EXPECT_EQ(close_file(file), 0);
   EXPECT_EQ(content(path), "one\nthree\n");

@@ -35,7 +35,7 @@ for file in "$work/deb/usr/bin/ito" "$work/deb/usr/lib/libito.so"; do
 done | sort -u >"$work/needed"
 echo libvulkan.so.1 >>"$work/needed"
 while read -r needed; do
-  package="$(dpkg -S "*/$needed" 2>/dev/null | sed -n 's/:.*//p' | head -n 1)"
+  package="$(dpkg -S "*/$(gcc -print-multiarch)/$needed" 2>/dev/null | sed -n 's/:.*//p' | head -n 1)"
   tr ',|' '\n\n' <<<"$depends" | awk '{ print $1 }' | grep -qxF "${package:-none}" ||
     fail "$needed is of ${package:-no package}, on which the package does not depend"
 done <"$work/needed"
