@@ -14,7 +14,8 @@ if(ITO_SHARED)
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
   if(CMAKE_EXECUTABLE_FORMAT STREQUAL "ELF")
     target_link_options(ito_library PRIVATE
-      -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/library.map -Wl,--gc-sections)
+      -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/library.map -Wl,--gc-sections
+      $<$<NOT:$<BOOL:${ITO_SANITIZE}>>:-Wl,--no-undefined>) # what sanitizers call is in the program
     set_target_properties(ito_library PROPERTIES LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/library.map)
   endif()
   add_library(ito::ito ALIAS ito_library)
