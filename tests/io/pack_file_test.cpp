@@ -116,7 +116,7 @@ TEST(PackFile, SaysWhatIsWrong) {
       {"\"words\":5", "\"words\":4", "words"},
       {"\"words\":300", "\"words\":301", "words"},
       {"\"words\":300", "\"words\":18446744073709551615", "words"},
-      {"\"words\":300", "\"words\":299", "bytes of modules"},
+      {"\"words\":300", "\"words\":299", "SPIR-V"},  // the next begins a word too early
       {"\"words\":300", "\"words\":-1", "words"},
       {"\"name\":\"map_b\"", "\"nome\":\"map_b\"", "name"},
       {"\"subgroup_size\":32", "\"subgroup_size\":0", "subgroup_size is 0"},
@@ -133,6 +133,9 @@ TEST(PackFile, SaysWhatIsWrong) {
   EXPECT_TRUE(fails(parse_pack(described(key, other_key), "p"), ErrorKind::kCorrupt, "twice"));
   EXPECT_TRUE(fails(parse_pack(described(key, std::string(64, 'x')), "p"), ErrorKind::kCorrupt,
                     "hexadecimal"));
+  const std::string whole = pack_bytes(sample_pack());
+  EXPECT_TRUE(fails(parse_pack(sealed(whole + "more", description_size(whole)), "p"),
+                    ErrorKind::kCorrupt, "bytes of modules"));
   KernelPack no_spirv = sample_pack();
   no_spirv.kernels.begin()->second.spirv[0] = 0;
   EXPECT_TRUE(fails(parse_pack(pack_bytes(no_spirv), "p"), ErrorKind::kCorrupt, "SPIR-V"));
