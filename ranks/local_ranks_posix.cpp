@@ -63,8 +63,10 @@ struct Child {
 
 class LocalTransport final : public Transport {
  public:
-  LocalTransport(int rank, std::vector<FileDescriptor> peers, std::vector<Child> children)
-      : rank_(rank), peers_(std::move(peers)), children_(std::move(children)), parent_(getppid()) {}
+  // `first`: the process of rank 0.
+  LocalTransport(int rank, pid_t first, std::vector<FileDescriptor> peers,
+                 std::vector<Child> children)
+      : rank_(rank), first_(first), peers_(std::move(peers)), children_(std::move(children)) {}
 
   int rank() const override { return rank_; }
   int size() const override { return static_cast<int>(peers_.size()); }
@@ -96,9 +98,9 @@ class LocalTransport final : public Transport {
   void reap_all_within(std::chrono::milliseconds time);
 
   const int rank_;
+  const pid_t first_;
   std::vector<FileDescriptor> peers_;  // by rank; none at the own one
   std::vector<Child> children_;        // of rank 0, from rank 1 on
-  const pid_t parent_;
   bool somebody_says_it_ = false;
 };
 
@@ -191,10 +193,10 @@ void LocalTransport::reap_all_within(std::chrono::milliseconds time) {
 // where 0 is what is gone.
 Error LocalTransport::gone(int peer, std::string words) {
   if (rank_ != 0) {
-    somebody_says_it_ = getppid() == parent_ || rank_ > 1;
+    somebody_says_it_ = getppid() == first_ || rank_ > 1;
     if (!words.empty()) return Error{ErrorKind::kIo, std::move(words)};
     if (peer != 0) return io_error("rank {} is gone", peer);
-    return io_error("rank 0 (process {}) is gone", parent_);
+    return io_error("rank 0 (process {}) is gone", first_);
   }
   const SteadyClock::time_point end = SteadyClock::now() + kToBeReaped;
   do {
@@ -225,7 +227,7 @@ bool LocalTransport::leave(const Error* why) {
                       .bytes = std::as_bytes(std::span(words))};
       (void)send_some(peers_[peer].get(), sending);
     }
-    if (rank_ != 0 && getppid() == parent_) told = true;
+    if (rank_ != 0 && getppid() == first_) told = true;
   }
   peers_.clear();
   reap_all_within(kToEnd);
@@ -252,6 +254,7 @@ Result<Ranks> start_local_ranks(int count) {
       ends[b][a] = FileDescriptor(pair[1]);
     }
   }
+  const pid_t first = getpid();
   std::vector<Child> children;
   for (size_t k = 1; k < n; ++k) {
     const pid_t pid = fork();
@@ -263,14 +266,14 @@ Result<Ranks> start_local_ranks(int count) {
     if (pid == 0) {
       std::vector<FileDescriptor> own = std::move(ends[k]);
       ends.clear();
-      return Ranks(std::make_shared<LocalTransport>(static_cast<int>(k), std::move(own),
+      return Ranks(std::make_shared<LocalTransport>(static_cast<int>(k), first, std::move(own),
                                                     std::vector<Child>()));
     }
     children.push_back({.pid = pid, .status = {}});
   }
   std::vector<FileDescriptor> own = std::move(ends[0]);
   ends.clear();
-  return Ranks(std::make_shared<LocalTransport>(0, std::move(own), std::move(children)));
+  return Ranks(std::make_shared<LocalTransport>(0, first, std::move(own), std::move(children)));
 }
 
 }  // namespace ito
