@@ -27,5 +27,6 @@ void repair_png(std::string& bytes);          // the CRC of every chunk
 void repair_safetensors(std::string& bytes);  // the header's length
 void repair_zip(std::string& bytes);          // the CRC and the sizes of stored entries
 void repair_tar(std::string& bytes);          // the sum of every header
+void repair_pack(std::string& bytes);         // the size of the modules and the digest
 
 }  // namespace ito::fuzz

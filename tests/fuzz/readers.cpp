@@ -12,6 +12,7 @@
 #include "io/class_names.h"
 #include "io/compress.h"
 #include "io/dataset.h"
+#include "io/datasets/manifest_files.h"
 #include "io/datasets/picture_table.h"
 #include "io/diffusers.h"
 #include "io/file_kind.h"
@@ -19,6 +20,7 @@
 #include "io/model_index.h"
 #include "io/network_file.h"
 #include "io/npy.h"
+#include "io/pack_file.h"
 #include "io/pickle.h"
 #include "io/pictures/formats.h"
 #include "io/png.h"
@@ -127,6 +129,16 @@ Status read_table(std::string_view bytes, const char* name) {
   return status;
 }
 
+// A manifest as a data set looks at it: it has no errors, only notes of archives that are not
+// there.
+Status read_manifest_lines(std::string_view bytes) {
+  const Path path = file_of(bytes, "manifest-1-of-1.jsonl");
+  ImageDataset data;
+  note_missing_archives(data, folder());
+  std::filesystem::remove(path);
+  return {};
+}
+
 Status read_cache_entry(std::string_view bytes) {
   const vk::DiskCache cache(folder().string());
   const vk::CacheKey key{1, 2};
@@ -184,7 +196,9 @@ constexpr Reader kReaders[] = {
     {"dataset_json", [](std::string_view bytes) { return read_table(bytes, "dataset.json"); }},
     {"metrics",
      [](std::string_view bytes) { return status_of(read_jsonl(file_of(bytes, "metrics.jsonl"))); }},
+    {"manifest", read_manifest_lines},
     {"checkpoint", read_trainer},
+    {"pack", read_bytes<parse_pack>, repair_pack},
     {"shader_cache", read_cache_entry},
 };
 

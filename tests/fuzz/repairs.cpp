@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/sha256.h"
 #include "io/compress.h"
 #include "tests/fuzz/reader.h"
 
@@ -66,6 +67,19 @@ void repair_tar(std::string& bytes) {
       bytes[at + kSum + i] = static_cast<char>('0' + sum % 8);
     bytes[at + kSum + kDigits] = '\0';
   }
+}
+
+void repair_pack(std::string& bytes) {
+  constexpr size_t kSizes = 8, kDigest = 24, kDigits = 64, kHeader = kDigest + kDigits;
+  if (bytes.size() < kHeader) return;
+  const uint64_t rest = bytes.size() - kHeader;
+  const uint64_t description = std::min(get<uint64_t>(bytes, kSizes), rest);
+  set(bytes, kSizes, description);
+  set(bytes, kSizes + 8, rest - description);
+  Sha256 digest;
+  digest.update(std::string_view(bytes).substr(kSizes, kDigest - kSizes));
+  digest.update(std::string_view(bytes).substr(kHeader));
+  bytes.replace(kDigest, kDigits, digest.hex());
 }
 
 }  // namespace ito::fuzz

@@ -6,6 +6,7 @@ not be valid; one that is none teaches the fuzzer less.
 """
 
 import gzip
+import hashlib
 import io
 import json
 import pathlib
@@ -64,6 +65,12 @@ def tarred(files):
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
     return out.getvalue()
+
+
+def pack(description, modules=b""):
+    sizes = struct.pack("<QQ", len(description), len(modules))
+    digest = hashlib.sha256(sizes + description + modules).hexdigest()
+    return b"itopack1" + sizes + digest.encode() + description + modules
 
 
 def chunk(kind, data):
@@ -138,6 +145,8 @@ def written():
         "checkpoint": [
             b'{"crc32": %d, "trainer": %s}' % (zlib.crc32(trainer), trainer),
         ],
+        "manifest": [b'{"block": 0, "file": "00000.tar", "bytes": 3}\n{"name": "1"}\n', b'{"file": "../x"}\n'],
+        "pack": [pack(b'{"forms":[],"jobs":["sample"],"kernels":[],"model":"m"}')],
         "shader_cache": [struct.pack("<8sQQQQ", b"itocach1", 1, 2, 3, 4) + b"abc"],
     }
 
