@@ -222,14 +222,15 @@ def long_commands(place):
     ends = sorted(pictures.glob("*.png"))
     return {
         "train": ([ito, "train", *data, "--out", out, *network, "--batch", 2, "--steps", 10**6], (0, 130)),
-        "sample": ([ito, "sample", "--model", model.model, "--steps", 4, "--seeds", "0-99999", "--out", out], (130,)),
+        "sample": ([ito, "sample", "--model", model.model, "--steps", 4, "--seeds", "0-99999", "--batch", 4,
+                    "--out", out], (130,)),
         "likelihood": ([ito, "likelihood", "--model", model.model, *data, "--num", 48, "--rtol", "1e-6", "--atol",
                         "1e-6"], (0, 130)),
         "evaluate": ([ito, "evaluate", "--model", f"a={model.model}", "--classifier", judge, *data, "--sampler",
                       "ddim --steps 1000", "--num", 4000, "--out", f"{out}.md"], (130,)),
         "interpolate": ([ito, "interpolate", "--model", model.model, "--a", ends[0], "--b", ends[1], "--points", 64,
                          "--out", f"{out}.png"], (130,)),
-        "toy": ([ito, "toy", "two_moons", "--out", out], (130,)),
+        "toy": ([ito, "toy", "two_moons", "--out", f"{out}.png"], (130,)),
         "verify": ([ito, "verify"], (130,)),
         "bench": ([ito, "bench", "all"], (130,)),
         "inspect": ([ito, "inspect", "--plan", "train", "--channels", "128,256,256,512", "--image-size", 64], (130,)),

@@ -78,7 +78,7 @@ class Outcome:
         return [line for line in self.err.splitlines() if line.startswith("ito: ")]
 
 
-def run(place, command, environment=None, limit=60):
+def run(place, command, environment=None, limit=120):
     """Runs a command of this place's to its end; one that takes longer than `limit` seconds counts as hanging."""
     begin = time.monotonic()
     words = place.launcher + [str(word) for word in command]
