@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "graph/builder.h"
 
@@ -178,7 +179,7 @@ Tensor timestep_embedding(Tensor t, int64_t dim, bool flip_sin_to_cos, double do
 Tensor fourier_features(Tensor x, Tensor w, bool log_input, bool flip_sin_to_cos) {
   CHECK(x.rank() == 1 && w.rank() == 1, "fourier_features needs x [n] and w [m]");
   Tensor position = reshape(log_input ? log(x) : x, {x.dim(0), 1});
-  Tensor angle = position * w * (2 * M_PI);
+  Tensor angle = position * w * (2 * std::numbers::pi);
   Tensor s = sin(angle), c = cos(angle);
   return flip_sin_to_cos ? concat({c, s}, 1) : concat({s, c}, 1);
 }

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <numbers>
 
 #include "graph/broadcast.h"
 #include "graph/builder.h"
@@ -55,7 +56,7 @@ Tensor circular(Tensor bits, Tensor turn) {
   Graph& graph = bits.graph();
   Tensor quadrant = shift_right(bits + word(graph, 0x20000000u), word(graph, 30));
   Tensor rest = cast(bits - shift_left(quadrant, word(graph, 30)), DType::kI32);
-  Tensor angle = (to_float(rest) + 0.5) * (2 * M_PI * kTwoToMinus32);
+  Tensor angle = (to_float(rest) + 0.5) * (2 * std::numbers::pi * kTwoToMinus32);
   // cos(angle + q pi/2) for q = 0..3: cos, -sin, -cos, sin.
   Tensor q = bit_and(quadrant + turn, word(graph, 3));
   Tensor odd = equal(bit_and(q, word(graph, 1)), word(graph, 1));

@@ -2,6 +2,7 @@
 // too); builders broadcast beforehand. GLSL rows may use `$t`, the GLSL type of the result, and
 // functions named ito_*, whose text glsl_helper() (graph/kernels/glsl_lib.h) gives.
 #include <cmath>
+#include <numbers>
 
 #include "graph/builder.h"
 #include "graph/ops/families.h"
@@ -214,7 +215,7 @@ Grads grad_sigmoid(Tensor y, Inputs, Tensor dy) { return {dy * (y * (1.0 - y))};
 
 // 2 / sqrt(pi) exp(-x^2)
 Grads grad_erf(Tensor, Inputs x, Tensor dy) {
-  return {dy * (exp(-square(x[0])) * (2 / std::sqrt(M_PI)))};
+  return {dy * (exp(-square(x[0])) * (2 / std::sqrt(std::numbers::pi)))};
 }
 
 Grads grad_cast(Tensor, Inputs x, Tensor dy) {
