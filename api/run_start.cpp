@@ -18,7 +18,7 @@ Status check_apart(const Path& data, const Path& out) {
   const Path run = std::filesystem::weakly_canonical(out, error);
   if (error || !folder_exists(data)) return {};
   const Path relative = run.lexically_relative(images);
-  if (relative.empty() || relative.native().starts_with("..")) return {};
+  if (relative.empty() || relative.generic_string().starts_with("..")) return {};
   return invalid_argument("--out {} lies in {}, where the images are; choose another --out",
                           out.string(), data.string());
 }
