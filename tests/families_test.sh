@@ -48,10 +48,11 @@ own_files() {
 }
 
 # Types that are no family: kinds of error, of number, of memory, of storage, of file, of what is in a
-# pickle; the part of a data set, and what a file of arrays holds of it; where a row of an input lies.
+# pickle; the part of a data set, and what a file of arrays holds of it; where a row of an input lies;
+# where in a header its reader is.
 not_families=" Arithmetic DType HostType ErrorKind ExternalRole BufferSpace OdeStatus StateTensor::Start
   Layout Init Coefficient::Kind Affine LogLevel FileKind Compression Pickle::Kind Split DataPart
-  ArrayRole NumberKind JobInput::Row "
+  ArrayRole NumberKind JobInput::Row In Field "
 
 # Kind alone, inside a class: the class that the file is about.
 class_of_kind() {
