@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -33,6 +34,8 @@ uint64_t sum_of(std::string_view header) {
 }
 
 bool read_octal(std::string_view field, uint64_t* value) {
+  // Archives older than POSIX have blanks before the digits.
+  field.remove_prefix(std::min(field.find_first_not_of(' '), field.size()));
   const size_t end = std::min(field.find_first_of(std::string_view(" \0", 2)), field.size());
   const auto [stop, error] = std::from_chars(field.data(), field.data() + end, *value, 8);
   return error == std::errc() && stop == field.data() + end;
@@ -52,6 +55,11 @@ std::string name_in(std::string_view header) {
                                  ? text_of(header.substr(kPrefixAt, kPrefixSize))
                                  : std::string();
   return prefix.empty() ? name : prefix + "/" + name;
+}
+
+// Whether a file's content is a map of its holes, and what lies between them (GNU's, by pax).
+bool is_sparse(std::string_view records) {
+  return records.find(" GNU.sparse.") != std::string_view::npos;
 }
 
 // The value of "path" among pax's records, "LENGTH KEY=VALUE\n"; empty without one.
@@ -95,6 +103,7 @@ Result<std::vector<TarEntry>> parse_tar(std::string_view bytes, std::string_view
                                         std::vector<std::string>* others) {
   std::vector<TarEntry> entries;
   std::string long_name;  // of the next file
+  bool sparse = false;    // whether that is one
   size_t at = 0;
   for (size_t number = 1;; ++number) {
     if (bytes.size() - at < kBlock) return corrupt("{}: tar archive is truncated", where);
@@ -109,7 +118,9 @@ Result<std::vector<TarEntry>> parse_tar(std::string_view bytes, std::string_view
       return corrupt("{}: {} lies outside the tar archive", where, name_in(header));
     const std::string_view content = bytes.substr(at, size);
     const std::string name = long_name.empty() ? name_in(header) : long_name;
-    switch (header[kType]) {
+    const bool plain = header[kType] == '0' || header[kType] == '\0';
+    const char type = plain && std::exchange(sparse, false) ? 'S' : header[kType];
+    switch (type) {
       case '0':
       case '\0':
         entries.push_back({name, content});
@@ -117,6 +128,7 @@ Result<std::vector<TarEntry>> parse_tar(std::string_view bytes, std::string_view
         break;
       case 'x':  // pax: what does not fit the next header
         long_name = pax_path(content);
+        sparse = is_sparse(content);
         break;
       case 'L':  // GNU's way of it
         long_name = text_of(content);
@@ -129,7 +141,8 @@ Result<std::vector<TarEntry>> parse_tar(std::string_view bytes, std::string_view
         break;
       default:
         if (others == nullptr)
-          return unsupported("{}: {} is no plain file, but a link or a device", where, name);
+          return unsupported("{}: {} is no plain file, but a link, a device or a file with holes",
+                             where, name);
         others->push_back(name);
         long_name.clear();
     }

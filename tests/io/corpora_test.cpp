@@ -57,7 +57,7 @@ Found read_inflated(const std::string& bytes) {
 
 Found read_pixels(const std::string& bytes) {
   ITO_ASSIGN(const Picture picture, decode_picture(bytes, "picture"));
-  if (picture.bits == 16 && picture.c == 1) return Json{picture.w, picture.h, nullptr};
+  if (picture.bits == 16 && picture.c <= 2) return Json{picture.w, picture.h, nullptr};
   std::string rgba;
   const size_t c = static_cast<size_t>(picture.c);
   for (size_t i = 0; i < picture.samples.size(); i += c) {
@@ -94,6 +94,8 @@ struct Corpus {
   std::map<std::string, const char*> differ = {};  // a file, and why this reader decides otherwise
 };
 
+constexpr const char *kNoEnd = "an archive without its end may have been cut",
+                     *kHoles = "files with holes are left out by name";
 constexpr const char* kPillowFills = "what is missing is not made up";
 constexpr const char *kInfinite = "no number of that size", *kHalfPair = "half of a UTF-16 pair";
 
@@ -128,22 +130,43 @@ const Corpus kCorpora[] = {
      29,
      true,
      {{"test-prefix.zip", "bytes that the offsets do not count"},
-      {"test-trailing-junk.zip", "bytes behind the end"}}},
-    {"tar", read_tar_files, 42, true, {}},
+      {"test-trailing-junk.zip", "bytes behind the end"},
+      {"readme.zip", "bytes behind the end"},
+      {"test-baddirsz.zip", "the size of the directory is not looked at"}}},
+    {"tar",
+     read_tar_files,
+     42,
+     true,
+     {{"gnu-multi-hdrs.tar", kNoEnd},
+      {"nil-uid.tar", kNoEnd},
+      {"pax-bad-mtime-file.tar", kNoEnd},
+      {"pax-multi-hdrs.tar", kNoEnd},
+      {"pax-pos-size-file.tar", kNoEnd},
+      {"ustar-file-reg.tar", kNoEnd},
+      {"gnu-nil-sparse-data.tar", kHoles},
+      {"gnu-nil-sparse-hole.tar", kHoles},
+      {"pax-nil-sparse-data.tar", kHoles},
+      {"pax-nil-sparse-hole.tar", kHoles},
+      {"pax-sparse-big.tar", kHoles},
+      {"invalid-go17.tar", "GNU's headers have no prefix of a name"},
+      {"pax-global-records.tar", "names for all files are passed over"}}},
     {"gzip", read_inflated<Compression::kGzip>, 3, true, {}},
     {"deflate", read_inflated<Compression::kDeflate>, 50, true, {}},
-    {"npy", read_array, 4, true, {}},
+    {"npy", read_array, 4, true, {{"py3-objarr.npy", "objects that are no texts"}}},
     {"png",
      read_pixels,
      50,
      true,
-     {{"invalid-noend.png", kPillowFills},
+     {{"ftbbn0g04.png", "Pillow's transparent grey has another depth than its pixels"},
+      {"invalid-noend.png", kPillowFills},
       {"invalid-trunc.png", kPillowFills},
       {"invalid-palette.png", "an index without an entry"},
       {"video-001.progressive.truncated.png", kPillowFills}}},
     {"jpeg", read_pixels, 20, true, {}},
     {"gif", read_pixels, 5, true, {}},
 };
+
+void PrintTo(const Corpus& corpus, std::ostream* out) { *out << corpus.kind; }
 
 class Corpora : public ::testing::TestWithParam<Corpus> {};
 

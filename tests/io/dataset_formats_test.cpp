@@ -223,7 +223,7 @@ TEST(Pickle, NamesThatAreNotAllowedAreErrorsBeforeAnythingElse) {
   const auto parse = [](const std::string& bytes) {
     return parse_pickle(
         bytes, "x.pkl", [](std::string_view name) { return name == "collections.OrderedDict"; },
-        4096);
+        1 << 26);
   };
   for (const std::string& bytes :
        {std::string("cos\nsystem\n(S'echo'\ntR."), std::string("(S'echo'\nios\nsystem\n."),
