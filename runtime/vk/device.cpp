@@ -93,7 +93,7 @@ Status take_form(Context& context, const Packs& packs) {
     for (const DeviceCaps& each : pack->forms) names.push_back(each.name);
   if (!can_compile())
     return unsupported(
-        "no form of device that the packs are for can be run by '{}': they are for {}; `ito pack "
+        "no form of device that all packs are for can be run by '{}': they are for {}; `ito pack "
         "--form {}` on such a device makes one for it, `--form {}` one for any GPU",
         caps.name, joined(names), kOwnForm, kAnyForm);
   context.log(LogLevel::kInfo,
