@@ -129,7 +129,8 @@ bool LocalTransport::receive_some(int fd, Receiving& receiving) {
     if (received == 0) return false;
     if (received < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
     receiving.done += static_cast<size_t>(received);
-    if (receiving.done == header.size() && receiving.header.kind == FrameHeader::kData)
+    if (receiving.done == header.size() && receiving.header.kind == FrameHeader::kData &&
+        !receiving.bytes.empty())
       CHECK(receiving.header.size == receiving.bytes.size(),
             fmt::format("rank {} expected a message of {} bytes, but got one of {}", rank_,
                         receiving.bytes.size(), receiving.header.size));
@@ -143,12 +144,15 @@ Status LocalTransport::exchange(int peer, std::span<const std::byte> out, std::s
   Receiving receiving{.header = {}, .bytes = in};
   const bool sends = !out.empty(), receives = !in.empty();
   while (true) {
-    if (sends && !send_some(fd, sending)) return gone(peer);
-    if (receives && !receive_some(fd, receiving)) {
-      const bool ended =
-          receiving.done == sizeof receiving.header && receiving.header.kind == FrameHeader::kEnd;
+    const bool sent = !sends || send_some(fd, sending);
+    // Who can be sent nothing may have said why.
+    const bool hears = receives || !sent;
+    if (hears && !receive_some(fd, receiving)) {
+      const bool ended = receiving.done == sizeof receiving.header &&
+                         receiving.header.kind == FrameHeader::kEnd;
       return gone(peer, ended ? last_words(peer, receiving.header.size) : std::string());
     }
+    if (!sent) return gone(peer);
     if ((!sends || sending.over()) && (!receives || receiving.over())) return {};
     pollfd wanted{.fd = fd, .events = 0, .revents = 0};
     if (sends && !sending.over()) wanted.events |= POLLOUT;

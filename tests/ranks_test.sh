@@ -39,9 +39,9 @@ source_of() { find /usr/share/datasets/fashion-mnist -name "train-$1*" | head -n
 images="$(source_of images)" labels="$(source_of labels)"
 [ -n "$images" ] || skip "no Fashion-MNIST here (Debian: dataset-fashion-mnist)"
 { printf '\0\0\010\003\0\0\0\100\0\0\0\034\0\0\0\034'
-  { zcat "$images" 2>/dev/null || true; } | tail -c +17 | head -c $((64 * 784)); } >"$work/data/train-images-idx3-ubyte"
+  { zcat "$images" 2>/dev/null | tail -c +17 || true; } | head -c $((64 * 784)); } >"$work/data/train-images-idx3-ubyte"
 { printf '\0\0\010\001\0\0\0\100'
-  { zcat "$labels" 2>/dev/null || true; } | tail -c +9 | head -c 64; } >"$work/data/train-labels-idx1-ubyte"
+  { zcat "$labels" 2>/dev/null | tail -c +9 || true; } | head -c 64; } >"$work/data/train-labels-idx1-ubyte"
 
 # shellcheck disable=SC2054 # lists are of ito, not of the shell
 options=(--data "$work/data" --resize 8 --channels 8,16 --layers-per-block 1 --batch 16 --steps "$steps" --log-every 1
@@ -60,11 +60,11 @@ ranks() { local n="$1" list; shift
       "$root/scripts/with-lavapipe" "$ito" "$@"
   fi; }
 train() { local n="$1" out="$2"; shift 2; ranks "$n" train "${options[@]}" --out "$work/$out" "$@"; }
-# pid_of RANK PROCESS: of a job that PROCESS, this shell's child, began.
-pid_of() {
-  if [ "$kind" != devices ]; then cat "$work/pid.$1" 2>/dev/null
-  elif [ "$1" = 0 ]; then echo "$2"
-  else pgrep -P "$2" | sed -n "$1p"; fi; }
+# pid_of RANK SHELL: of a job that SHELL, which this one began, started; `alone` is rank 0.
+pid_of() { local first
+  if [ "$kind" != devices ] && [ "$3" != alone ]; then cat "$work/pid.$1" 2>/dev/null; return; fi
+  first="$(pgrep -P "$2" | head -n 1)"
+  if [ "$1" = 0 ]; then echo "$first"; else pgrep -P "$first" | sed -n "$1p"; fi; }
 same() { # same RUN STEP WHAT: the whole state at a step
   cmp "$work/alone/checkpoint-$2/state.safetensors" "$work/$1/checkpoint-$2/state.safetensors" ||
     fail "$3: the state after $2 steps differs from one process's"
@@ -98,7 +98,7 @@ for k in $(seq "$kills"); do
   begin "$n" killed --steps $((steps + 100000))
   sleep "0.$((RANDOM % 10))"
   size="$n"; [ "$n" != alone ] || size=1
-  if [ "$n" = alone ]; then victim="$job"; else victim="$(pid_of $((RANDOM % size)) "$job")"; fi
+  victim="$(pid_of $((RANDOM % size)) "$job" "$n")"
   kill -KILL "$victim" 2>/dev/null || true
   at=$SECONDS
   if wait "$job" 2>/dev/null; then fail "a run of $n ranks that lost one ended well"; fi
@@ -114,7 +114,7 @@ left="$(find "$work/killed" -name '*.tmp')"
 
 # One clear error of a rank that is lost.
 begin 2 lost --steps 100000
-kill -KILL "$(pid_of 1 "$job")"
+kill -KILL "$(pid_of 1 "$job" 2)"
 at=$SECONDS
 if wait "$job"; then fail "a run that lost a rank ended well"; fi
 [ $((SECONDS - at)) -le 30 ] || fail "it took $((SECONDS - at)) s to end behind a rank that was killed"
@@ -127,7 +127,7 @@ echo "a lost rank ended the others within $((SECONDS - at)) s; the newest checkp
 
 # One rank is asked to stop: all do, at one step, with a checkpoint.
 begin 2 stopped --steps 100000
-kill -INT "$(pid_of 1 "$job")"
+kill -INT "$(pid_of 1 "$job" 2)"
 wait "$job" || fail "a stopped run did not end well: $(cat "$work/log")"
 grep -q 'stopped and saved at step' "$work/out" || fail "a stopped run says: $(cat "$work/out" "$work/log")"
 cat "$work/out"

@@ -57,6 +57,7 @@ static int exchange(int peer, const void* out, size_t out_size, void* in, size_t
     const size_t sent = out_size < LARGEST_MESSAGE ? out_size : LARGEST_MESSAGE;
     const size_t received = in_size < LARGEST_MESSAGE ? in_size : LARGEST_MESSAGE;
     MPI_Request requests[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
+    MPI_Status statuses[2];
     int done = 0;
     if (received > 0 &&
         failed(MPI_Irecv(to, (int)received, MPI_BYTE, peer, TAG, MPI_COMM_WORLD, &requests[0]), "MPI_Irecv",
@@ -66,7 +67,7 @@ static int exchange(int peer, const void* out, size_t out_size, void* in, size_t
                            "MPI_Isend", error))
       return 1;
     for (int attempts = 0; !done; ++attempts) {
-      if (failed(MPI_Testall(2, requests, &done, MPI_STATUSES_IGNORE), "MPI_Testall", error)) return 1;
+      if (failed(MPI_Testall(2, requests, &done, statuses), "MPI_Testall", error)) return 1;
       if (!done) pause_after(attempts);
     }
     from += sent;
