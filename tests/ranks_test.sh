@@ -43,8 +43,10 @@ images="$(source_of images)" labels="$(source_of labels)"
 { printf '\0\0\010\001\0\0\0\100'
   { zcat "$labels" 2>/dev/null | tail -c +9 || true; } | head -c 64; } >"$work/data/train-labels-idx1-ubyte"
 
+for part in images-idx3 labels-idx1; do cp "$work/data/train-$part-ubyte" "$work/data/t10k-$part-ubyte"; done
+
 # shellcheck disable=SC2054 # lists are of ito, not of the shell
-options=(--data "$work/data" --resize 8 --channels 8,16 --layers-per-block 1 --batch 16 --steps "$steps" --log-every 1
+options=(--data "$work/data" --resize 8 --channels 8,16 --layers-per-block 1 --batch 16 --log-every 1
   --warmup 2 --dropout 0.1 --flip --class-dropout 0.2 --clip 0.5 --ema 0.9,0.99 --keep 100)
 
 # ranks N COMMAND...: ito by N ranks; `alone`: one process as people start it.
@@ -59,7 +61,8 @@ ranks() { local n="$1" list; shift
     launch "$n" sh -c 'echo $$ >"$0/pid.${OMPI_COMM_WORLD_RANK:-$PMI_RANK}"; exec "$@"' "$work" \
       "$root/scripts/with-lavapipe" "$ito" "$@"
   fi; }
-train() { local n="$1" out="$2"; shift 2; ranks "$n" train "${options[@]}" --out "$work/$out" "$@"; }
+# train N RUN STEPS...
+train() { local n="$1" out="$2" to="$3"; shift 3; ranks "$n" train "${options[@]}" --out "$work/$out" --steps "$to" "$@"; }
 # pid_of RANK SHELL: of a job that SHELL, which this one began, started; `alone` is rank 0.
 pid_of() { local first
   if [ "$kind" != devices ] && [ "$3" != alone ]; then cat "$work/pid.$1" 2>/dev/null; return; fi
@@ -69,20 +72,20 @@ same() { # same RUN STEP WHAT: the whole state at a step
   cmp "$work/alone/checkpoint-$2/state.safetensors" "$work/$1/checkpoint-$2/state.safetensors" ||
     fail "$3: the state after $2 steps differs from one process's"
   echo "$3: the state after $2 steps is one process's"; }
-newest() { find "$work/$1" -maxdepth 1 -name 'checkpoint-*' ! -name '*.tmp' 2>/dev/null | sed 's/.*-//' | sort -n | tail -n 1; }
+newest() { [ ! -d "$work/$1" ] || find "$work/$1" -maxdepth 1 -name 'checkpoint-*' ! -name '*.tmp' 2>/dev/null | sed 's/.*-//' | sort -n | tail -n 1; }
 
-train alone alone --microbatch 2 --checkpoint-every 1 >/dev/null 2>"$work/log" || fail "one process: $(cat "$work/log")"
+train alone alone "$steps" --microbatch 2 --checkpoint-every 1 >/dev/null 2>"$work/log" || fail "one process: $(cat "$work/log")"
 for n in 1 2 4; do
   [ "$n" != 1 ] || [ "$kind" = devices ] || continue # one rank is tested once
-  train "$n" "ranks-$n" --checkpoint-every 1000000 --json >"$work/out" 2>"$work/log" || fail "$n ranks: $(cat "$work/log")"
+  train "$n" "ranks-$n" "$steps" --checkpoint-every 1000000 --json >"$work/out" 2>"$work/log" || fail "$n ranks: $(cat "$work/log")"
   same "ranks-$n" "$steps" "$n ranks"
   sed -n 's/.*"\(rank_[a-z_]*\)": \([0-9.e-]*\).*/  \1 \2/p' "$work/out"
 done
 
-# begin N RUN SECONDS...: starts a run in the background as $job, and waits until it has a checkpoint.
-begin() { local n="$1" out="$2"; shift 2
+# begin N RUN STEPS: starts a run in the background as $job, and waits until it has a checkpoint.
+begin() { local n="$1" out="$2" to="$3"
   rm -f "$work"/pid.*
-  train "$n" "$out" --checkpoint-every 1 "$@" >"$work/out" 2>"$work/log" &
+  train "$n" "$out" "$to" --checkpoint-every 1 >"$work/out" 2>"$work/log" &
   job=$!
   for _ in $(seq 600); do
     [ -z "$(newest "$out")" ] || return 0
@@ -95,7 +98,7 @@ numbers=(4 2 alone 1 2 4)
 [ "$kind" = devices ] || numbers=(4 2 alone 2)
 for k in $(seq "$kills"); do
   n="${numbers[$(((k - 1) % ${#numbers[@]}))]}"
-  begin "$n" killed --steps $((steps + 100000))
+  begin "$n" killed 100000
   sleep "0.$((RANDOM % 10))"
   size="$n"; [ "$n" != alone ] || size=1
   victim="$(pid_of $((RANDOM % size)) "$job" "$n")"
@@ -105,15 +108,16 @@ for k in $(seq "$kills"); do
   [ $((SECONDS - at)) -le 30 ] || fail "$n ranks took $((SECONDS - at)) s to end behind one that was killed"
 done
 last="$(newest killed)"
+[ -n "$last" ] || fail "no run that was killed had a checkpoint: $(cat "$work/log")"
 reached="$steps"; [ "$last" -lt "$steps" ] || reached=$((last + 2))
-train 2 killed --steps "$reached" --checkpoint-every 1000000 >/dev/null 2>"$work/log" || fail "going on: $(cat "$work/log")"
-train alone alone --steps "$reached" --checkpoint-every 1000000 >/dev/null 2>"$work/log" || fail "going on: $(cat "$work/log")"
+train 2 killed "$reached" --checkpoint-every 1000000 >/dev/null 2>"$work/log" || fail "going on: $(cat "$work/log")"
+train alone alone "$reached" --checkpoint-every 1000000 >/dev/null 2>"$work/log" || fail "going on: $(cat "$work/log")"
 same killed "$reached" "$kills kills, gone on with by other numbers of ranks"
 left="$(find "$work/killed" -name '*.tmp')"
 [ -z "$left" ] || fail "something was left lying about: $left"
 
 # One clear error of a rank that is lost.
-begin 2 lost --steps 100000
+begin 2 lost 100000
 kill -KILL "$(pid_of 1 "$job" 2)"
 at=$SECONDS
 if wait "$job"; then fail "a run that lost a rank ended well"; fi
@@ -126,7 +130,7 @@ fi
 echo "a lost rank ended the others within $((SECONDS - at)) s; the newest checkpoint is of step $(newest lost)"
 
 # One rank is asked to stop: all do, at one step, with a checkpoint.
-begin 2 stopped --steps 100000
+begin 2 stopped 100000
 kill -INT "$(pid_of 1 "$job" 2)"
 wait "$job" || fail "a stopped run did not end well: $(cat "$work/log")"
 grep -q 'stopped and saved at step' "$work/out" || fail "a stopped run says: $(cat "$work/out" "$work/log")"
