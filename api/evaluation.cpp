@@ -57,7 +57,8 @@ Result<FeatureSet> Evaluator::features_of(const ImageDataset& data, int64_t coun
     }
     return {};
   };
-  ITO_ASSIGN(features, of_all(look(), std::move(features)));
+  Status looked = look();
+  ITO_ASSIGN(features, of_all(std::move(looked), std::move(features)));
   FeatureSet set(features_->count());
   set.add(features);
   return set;
