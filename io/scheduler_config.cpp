@@ -191,7 +191,7 @@ std::vector<std::string> unknown_scheduler_keys(const SchedulerConfig& c) {
   constexpr std::string_view kOld[] = {"tensor_format", "predict_epsilon"};
   std::vector<std::string> keys;
   for (const auto& [key, text] : c.extra) {
-    const auto is = [&](const NamedKey& named) { return key == named.key.name; };
+    const auto is = [&name = key](const NamedKey& named) { return name == named.key.name; };
     if (key.starts_with('_') || text == "null" ||
         std::any_of(std::begin(kKeys), std::end(kKeys), is) ||
         std::find(std::begin(kOld), std::end(kOld), key) != std::end(kOld))
