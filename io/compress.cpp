@@ -69,7 +69,8 @@ Result<std::string> inflate(std::string_view bytes, Compression format, std::str
   const uint64_t most = std::min(max_bytes, most_inflated(bytes.size()));
   // A gigabyte of a megabyte mostly says so. (One that says less is found out on the way.)
   if (expected_size(bytes, format, UINT64_MAX) > most && format == Compression::kGzip)
-    return corrupt("{}: {} bytes say that they inflate to more than {}", where, bytes.size(), most);
+    return corrupt("{}: is truncated, or {} bytes say that they inflate to more than {}", where,
+                   bytes.size(), most);
   std::string out;
   // Growing costs what was there once more. Beyond the ratios that data have, a size may be a lie.
   constexpr uint64_t kUsualRatio = 16;
