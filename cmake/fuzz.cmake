@@ -13,15 +13,23 @@ find_library(ITO_FUZZER_LIBRARY clang_rt.fuzzer_no_main-${CMAKE_SYSTEM_PROCESSOR
 mark_as_advanced(ITO_FUZZER_LIBRARY)
 
 file(GLOB fuzz_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/*.cpp)
-file(GLOB_RECURSE reading_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/base/*.cpp ${PROJECT_SOURCE_DIR}/io/*.cpp)
-list(FILTER reading_sources EXCLUDE REGEX "/platform_windows.cpp")
-add_library(ito_reading STATIC ${reading_sources} ${PROJECT_SOURCE_DIR}/runtime/vk/disk_cache.cpp)
-target_include_directories(ito_reading PUBLIC ${PROJECT_SOURCE_DIR})
-target_link_libraries(ito_reading PUBLIC fmt::fmt nlohmann_json::nlohmann_json ZLIB::ZLIB ito::stb ito::pictures)
-target_compile_options(ito_reading PUBLIC -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
-  -fno-omit-frame-pointer -O1 -g1 -Wno-error PRIVATE -fsanitize=fuzzer-no-link)
-target_link_options(ito_reading PUBLIC -fsanitize=address,undefined)
-ito_compile_together(ito_reading)
+# ito_reading(NAME FILE... LIBRARIES library...): a room, whose names are its own.
+function(ito_reading name)
+  cmake_parse_arguments(ARG "" "" "LIBRARIES" ${ARGN})
+  add_library(${name} STATIC ${ARG_UNPARSED_ARGUMENTS})
+  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PUBLIC ${ARG_LIBRARIES})
+  target_compile_options(${name} PUBLIC -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
+    -fno-omit-frame-pointer -O1 -g1 -Wno-error PRIVATE -fsanitize=fuzzer-no-link)
+  target_link_options(${name} PUBLIC -fsanitize=address,undefined)
+  ito_compile_together(${name})
+endfunction()
+file(GLOB_RECURSE base_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/base/*.cpp)
+list(FILTER base_sources EXCLUDE REGEX "/platform_windows.cpp")
+file(GLOB_RECURSE io_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/io/*.cpp)
+ito_reading(ito_reading_base ${base_sources} LIBRARIES fmt::fmt ${CMAKE_DL_LIBS})
+ito_reading(ito_reading_io ${io_sources} ${PROJECT_SOURCE_DIR}/runtime/vk/disk_cache.cpp
+  LIBRARIES ito_reading_base nlohmann_json::nlohmann_json ZLIB::ZLIB ito::stb ito::pictures)
 
 add_executable(ito_fuzz ${fuzz_sources})
-target_link_libraries(ito_fuzz PRIVATE ito_reading ${ITO_FUZZER_LIBRARY})
+target_link_libraries(ito_fuzz PRIVATE ito_reading_io ${ITO_FUZZER_LIBRARY})

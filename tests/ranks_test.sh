@@ -29,6 +29,8 @@ if [ "$kind" != devices ] && [ ! -e "$(dirname "$ito")/libito-mpi-$kind.so" ]; t
   skip "ito was built without the adapter to $kind"
 fi
 
+# Ranks are sent signals by their numbers, and with the layers a shell would stand between.
+export ITO_VALIDATION=0
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 begun=$SECONDS
