@@ -24,7 +24,7 @@ configure_and_build() {
 
 sanitized_build() {
   cmake --preset asan >/dev/null && cmake --build --preset asan --parallel "$jobs" \
-    --target ito_test_base ito_test_graph ito_test_io ito_test_plots ito_test_statistics ito_test_nn \
+    --target ito_test_base ito_test_graph ito_test_io ito_test_plots ito_test_statistics ito_test_ranks ito_test_nn \
     ito_test_diffusion
 }
 
@@ -66,7 +66,7 @@ phase "build with sanitizers" sanitized_build || status=1
 phase "tests without a device, with sanitizers" \
   run_tests sanitized build/asan --label-regex host || status=1
 phase "build of the readers' fuzzer" fuzzer_build || status=1
-phase "mutated files" scripts/fuzz 150 || status=1
+phase "mutated files" scripts/fuzz 60 || status=1
 note "$SECONDS s in all; logs in $results"
 awk -f scripts/lib/summary.awk "$results"/*.log || status=1
 exit "$status"
