@@ -1,6 +1,10 @@
 // platform.h on Windows. Files are those of its C library, whose numbers of errors are POSIX's.
+#ifndef WIN32_LEAN_AND_MEAN
 #define WIN32_LEAN_AND_MEAN
+#endif
+#ifndef NOMINMAX  // g++'s own configuration for Windows may have it
 #define NOMINMAX
+#endif
 #include <fcntl.h>
 #include <io.h>
 #include <process.h>
