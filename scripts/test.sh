@@ -24,7 +24,7 @@ configure_and_build() {
 
 sanitized_build() {
   cmake --preset asan >/dev/null && cmake --build --preset asan --parallel "$jobs" \
-    --target ito_test_base ito_test_graph ito_test_io ito_test_plots ito_test_statistics ito_test_ranks ito_test_nn \
+    --target ito_test_base ito_test_graph ito_test_io ito_test_plots ito_test_statistics ito_test_nn \
     ito_test_diffusion
 }
 
