@@ -24,7 +24,7 @@ unset(wide_default)
 #   TARGET.I                  on the current lavapipe, in shards: all but ELSEWHERE, which names tests that
 #                             have entries of their own
 #   TARGET_wide.I             (WIDE) the tests that depend on the vectors' width, with 512-bit ones, without the
-#                             validation layers, to which width makes no difference; of these only
+#                             validation layers, which see the same kernels with 256-bit ones; of these only
 #                             WIDE_SAMPLE, and a line that says so, where the processor has none
 #   TARGET_swiftshader        \ label `portability`: the tests that FILTER names (by default the
 #   TARGET_system_lavapipe    / suites called *Portable*), on two other implementations
