@@ -215,7 +215,7 @@ def main():
     parser.add_argument("--launcher", default=os.path.join(ROOT, "scripts", "with-lavapipe"),
                         help="what starts it on a driver that runs; empty: nothing (%(default)s)")
     parser.add_argument("--python", default="", help="a Python that has PyTorch")
-    parser.add_argument("--data", default="fashion-mnist", help="of recipe Q (%(default)s)")
+    parser.add_argument("--data", default="/usr/share/datasets/fashion-mnist", help="of recipe Q (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side (%(default)s)")
     parser.add_argument("--out", default="", help="a folder for the table, such as bench/results")
     options = parser.parse_args()
