@@ -7,7 +7,6 @@
 #include "api/drawn_images.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/integer.h"
 
 namespace ito {
 namespace {
@@ -46,10 +45,11 @@ Result<FeatureSet> Evaluator::features_of(const ImageDataset& data, int64_t coun
   const std::vector<int64_t> order = shuffled_images(data.count);
   std::vector<float> features;
   const auto look = [&]() -> Status {
-    const auto [begin, end] = own_images(count, options_.batch);
-    for (int64_t first = begin; first < end; first += options_.batch) {
-      const std::vector<int64_t> indices(order.begin() + first,
-                                         order.begin() + std::min(first + options_.batch, end));
+    const auto batch = static_cast<size_t>(options_.batch);
+    const auto [begin, end] = options_.ranks.share_of(static_cast<size_t>(count), batch);
+    for (size_t first = begin; first < end; first += batch) {
+      const auto part = std::span(order).subspan(first, std::min(batch, end - first));
+      const std::vector<int64_t> indices(part.begin(), part.end());
       std::vector<float> images(indices.size() * static_cast<size_t>(h * w * data.c));
       ITO_TRY(normalised_images(data, indices, h, w, images.data()));
       ITO_ASSIGN(const std::vector<float> seen, features_->of(images));
@@ -64,15 +64,9 @@ Result<FeatureSet> Evaluator::features_of(const ImageDataset& data, int64_t coun
   return set;
 }
 
-std::pair<int64_t, int64_t> Evaluator::own_images(int64_t count, int64_t batch) const {
-  const auto [first, last] = options_.ranks.share_of(static_cast<size_t>(ceil_div(count, batch)));
-  return {std::min(static_cast<int64_t>(first) * batch, count),
-          std::min(static_cast<int64_t>(last) * batch, count)};
-}
-
 Result<std::vector<float>> Evaluator::of_all(Status mine, std::vector<float> values) const {
   ITO_TRY(options_.ranks.agree(std::move(mine)));
-  return options_.ranks.gather_numbers(std::move(values));
+  return options_.ranks.gather_items(std::move(values));
 }
 
 Status Evaluator::set_reference(const ImageDataset& data, int64_t count) {
@@ -107,23 +101,28 @@ Result<SampleScore> Evaluator::score(const Model& model, const SampleOptions& op
                                      int64_t count, const std::function<bool(int64_t)>& after_step,
                                      std::span<const uint32_t> classes_judged,
                                      std::span<const uint32_t> classes_drawn) {
+  const Ranks& ranks = options_.ranks;
   SampleOptions batched = options;
   batched.batch = std::min(options_.batch, count);
-  ITO_ASSIGN(auto session, SamplingSession::create(device_, model, batched));
-  const Shape shape = session->shape(options_.batch);
-  const Shape& judged = features_->shape();
-  if (shape != judged)
+  std::unique_ptr<SamplingSession> session;
+  const auto open = [&]() -> Status {
+    ITO_ASSIGN(session, SamplingSession::create(device_, model, batched));
+    const Shape shape = session->shape(options_.batch);
+    const Shape& judged = features_->shape();
+    if (shape == judged) return {};
     return invalid_argument(
         "{}x{}x{} images are judged, the model's are {}x{}x{}; --features and --classifier take "
         "networks for images of that size",
         judged[1], judged[2], judged[3], shape[1], shape[2], shape[3]);
+  };
+  ITO_TRY(ranks.agree(open()));
   const uint32_t classes = static_cast<uint32_t>(model.num_classes());
   SampleScore score;
   if (scorer_ && classes > 0) {
     score.drawn.assign(classes, 0);
     score.recognised.assign(classes, 0);
   }
-  const auto label_of = [&](int64_t image) {
+  const auto label_of = [&](size_t image) {
     const uint32_t seed = static_cast<uint32_t>(image);
     if (!classes_drawn.empty()) return classes_drawn[seed % classes_drawn.size()];
     return classes > 0 ? seed % classes : 0;
@@ -132,13 +131,15 @@ Result<SampleScore> Evaluator::score(const Model& model, const SampleOptions& op
   double judging = 0;
   const Clock::time_point start = Clock::now();
   const auto draw = [&]() -> Status {
-    const auto [begin, end] = own_images(count, batched.batch);
-    for (int64_t first = begin; first < end; first += batched.batch) {
+    const auto batch = static_cast<size_t>(batched.batch);
+    const auto [begin, end] = ranks.share_of(static_cast<size_t>(count), batch);
+    for (size_t first = begin; first < end; first += batch) {
+      const auto done = static_cast<int64_t>(first);
       std::vector<SampleRequest> requests;
-      for (int64_t i = first; i < std::min(first + batched.batch, end); ++i)
+      for (size_t i = first; i < std::min(first + batch, end); ++i)
         requests.push_back({.seed = static_cast<uint32_t>(i), .label = label_of(i)});
       ITO_ASSIGN(std::vector<float> images,
-                 session->sample(requests, [&] { return !after_step || after_step(first); }));
+                 session->sample(requests, [&] { return !after_step || after_step(done); }));
       const Clock::time_point judged_from = Clock::now();
       for (float& value : images) value = std::clamp(value, -1.0f, 1.0f);
       ITO_ASSIGN(const std::vector<float> seen, features_->of(images));
@@ -158,16 +159,19 @@ Result<SampleScore> Evaluator::score(const Model& model, const SampleOptions& op
   Status drawn = draw();
   score.seconds = seconds_since(start) - judging;
   ITO_ASSIGN(features, of_all(std::move(drawn), std::move(features)));
-  ITO_ASSIGN(right, options_.ranks.gather_numbers(std::move(right)));
-  if (!options_.ranks.first()) return score;
-  for (size_t i = 0; i < right.size(); ++i) {
-    const uint32_t label = label_of(static_cast<int64_t>(i));
-    ++score.drawn[label];
-    score.recognised[label] += right[i] > 0 ? 1 : 0;
-  }
-  FeatureSet set(features_->count());
-  set.add(features);
-  ITO_ASSIGN(score.set, compare(set));
+  ITO_ASSIGN(right, ranks.gather_items(std::move(right)));
+  const auto judge = [&]() -> Status {
+    for (size_t i = 0; i < right.size(); ++i) {
+      const uint32_t label = label_of(i);
+      ++score.drawn[label];
+      score.recognised[label] += right[i] > 0 ? 1 : 0;
+    }
+    FeatureSet set(features_->count());
+    set.add(features);
+    ITO_ASSIGN(score.set, compare(set));
+    return {};
+  };
+  ITO_TRY(ranks.agree(ranks.first() ? judge() : Status()));
   return score;
 }
 

@@ -65,7 +65,7 @@ class Evaluator {
 
   // Draws images with seeds 0, 1, ..., count - 1 (class: the seed modulo the classes drawn) and
   // judges them, each value clipped to [-1, 1]. after_step is called after each step of the sampler
-  // with the number of images finished; false stops with kInterrupted. Errors: as of
+  // with the number of images finished; false stops with kInterrupted. Errors, on all ranks: as of
   // SamplingSession; a model whose images or classes are not the judges'. `judged`: the
   // classifier's number of each class of the model (io/class_names.h); empty: the same. `drawn`:
   // the classes that images are drawn of; empty: all of the model's.
@@ -78,8 +78,6 @@ class Evaluator {
   Evaluator(vk::Device& device, const EvaluatorOptions& options)
       : device_(device), options_(options), reference_(1), reference_set_(1) {}
   Result<FeatureSet> features_of(const ImageDataset& data, int64_t count);
-  // The batches of `count` images that are this rank's, [first, last).
-  std::pair<int64_t, int64_t> own_images(int64_t count, int64_t batch) const;
   // What all ranks saw, in the order of the images, on the first; else empty. `mine`: how this
   // one's part went.
   Result<std::vector<float>> of_all(Status mine, std::vector<float> values) const;

@@ -40,7 +40,10 @@ class Evaluation {
   Status read_judges();
   Status evaluate(const std::string& name, const Model& model,
                   const std::optional<ClassNames>& names);
+  // On the first rank; else numbers of no meaning.
   Result<Json> likelihood(const std::string& name, const Model& model, const Json& identity);
+  // Of this rank's share of the images.
+  Result<std::vector<ImageLikelihood>> own_likelihoods(const std::string& name, const Model& model);
   Status evaluate(const std::string& name, const Model& model,
                   const std::optional<ClassNames>& names, const EvaluatedSampler& sampler,
                   const std::string& weights);
@@ -66,8 +69,9 @@ class Evaluation {
   void note(const std::string& text) const {
     if (observer_.note) observer_.note(text);
   }
-  // Of the ranks: the one that measures likelihoods and keeps the table.
-  bool first() const { return job_.judging.ranks.first(); }
+  const Ranks& ranks() const { return job_.judging.ranks; }
+  // Of the ranks: the one that keeps the table.
+  bool first() const { return ranks().first(); }
   bool goes_on() const { return !observer_.stop || !observer_.stop(); }
 
   const DeviceOpener& open_device_;
@@ -103,6 +107,22 @@ std::string Evaluation::preface() const {
 
 Result<Json> Evaluation::likelihood(const std::string& name, const Model& model,
                                     const Json& identity) {
+  std::vector<ImageLikelihood> items;
+  const auto measure = [&]() -> Status {
+    ITO_ASSIGN(items, own_likelihoods(name, model));
+    return {};
+  };
+  ITO_TRY(ranks().agree(measure()));
+  ITO_ASSIGN(items, ranks().gather_items(std::move(items)));
+  const LikelihoodSummary summary = summarise(items);
+  return Json{{"identity", identity},
+              {"bits_per_dim", summary.mean},
+              {"bits_error", summary.standard_error},
+              {"likelihood_images", items.size()}};
+}
+
+Result<std::vector<ImageLikelihood>> Evaluation::own_likelihoods(const std::string& name,
+                                                                 const Model& model) {
   ITO_ASSIGN(const ModelFlow flow, model_flow(model));
   LikelihoodSettings settings;
   settings.batch = std::min(job_.judging.batch, job_.likelihoods);
@@ -110,20 +130,20 @@ Result<Json> Evaluation::likelihood(const std::string& name, const Model& model,
   ITO_ASSIGN(auto session, LikelihoodMeter::create(*device_, flow, settings));
   ITO_ASSIGN(const ImageDataset data,
              pad_to(test_, static_cast<int>(flow.image[0]), static_cast<int>(flow.image[1]), 0));
-  const MeasuringObserver observer{
-      .progress =
-          [&](const MeasuringProgress& now) {
-            progress(fmt::format("likelihood of {}: {} of {} images", name, now.done, now.count));
-          },
-      .stop = [&] { return !goes_on(); }};
-  ITO_ASSIGN(const Measured<ImageLikelihood> measured,
-             measure_images(*session, data, drawn_images(data.count, job_.likelihoods), observer));
+  const std::vector<int64_t> images = drawn_images(data.count, job_.likelihoods);
+  const auto [begin, end] = ranks().share_of(images.size(), static_cast<size_t>(settings.batch));
+  const std::string share = ranks().several() ? fmt::format(" (rank 0 of {})", ranks().size()) : "";
+  const MeasuringObserver observer{.progress =
+                                       [&](const MeasuringProgress& now) {
+                                         progress(fmt::format("likelihood of {}: {} of {} images{}",
+                                                              name, now.done, now.count, share));
+                                       },
+                                   .stop = [&] { return !goes_on(); }};
+  ITO_ASSIGN(
+      Measured<ImageLikelihood> measured,
+      measure_images(*session, data, std::span(images).subspan(begin, end - begin), observer));
   if (measured.stopped) return interrupted("the evaluation was stopped");
-  const LikelihoodSummary summary = summarise(measured.items);
-  return Json{{"identity", identity},
-              {"bits_per_dim", summary.mean},
-              {"bits_error", summary.standard_error},
-              {"likelihood_images", measured.items.size()}};
+  return std::move(measured.items);
 }
 
 Result<Json> Evaluation::score(const std::string& name, const Model& model, const ClassNames* names,
@@ -206,11 +226,13 @@ Status Evaluation::evaluate(const std::string& name, const Model& model,
     key["settings"] = sampler.name;
     ITO_ASSIGN(row, refused_row(options.error(), key));
   }
-  if (const Json* known = table_.find(key)) {
-    row = *known;
+  const Json* known = table_.find(key);
+  ITO_ASSIGN(const bool is_known, ranks().any(first() && known != nullptr));
+  if (is_known) {
+    if (first()) row = *known;
   } else if (options.ok()) {
     ITO_ASSIGN(row, score(name, model, names ? &*names : nullptr, sampler.name, *options, key));
-    if (job_.likelihoods > 0 && first() && !row.contains("refused")) {
+    if (job_.likelihoods > 0 && !row.contains("refused")) {
       if (known_likelihood_.is_null() || known_likelihood_["identity"] != weights) {
         ITO_ASSIGN(known_likelihood_, likelihood(name, model, weights));
       }

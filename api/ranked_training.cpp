@@ -19,6 +19,12 @@ std::string this_host() {
 
 Status cut_for_ranks(const Ranks& ranks, const RunFile* stored, TrainingOptions& options) {
   if (!ranks.started()) return {};
+  if (stored != nullptr && options.accumulate > 1)
+    return invalid_argument(
+        "the run was begun with --accumulate {}, which has no meaning among ranks; go on with it "
+        "in "
+        "one process",
+        options.accumulate);
   if (options.microbatch == 0 && options.accumulate > 1)
     return invalid_argument(
         "--accumulate {} has no meaning among ranks: --batch {} without it is as large a step, of "

@@ -75,6 +75,7 @@ class SampleCall {
   void report(size_t done, double steps, double steps_in_all);
   void look_at_shards();
   std::pair<std::optional<double>, std::optional<double>> rate_of_all() const;
+  Status open_session();
   Status draw_from(std::vector<SampleRequest> part, SampleSummary& summary);
   Status finish_files(const SampleSummary& summary);
   void note(const std::string& text) const {
@@ -109,6 +110,7 @@ class SampleCall {
   Clock::time_point looked_;  // at the other shards
   std::optional<Component> classifier_;
   JudgedClasses judged_;  // the classifier's classes of the model's
+  std::unique_ptr<SamplingSession> session_;
   std::unique_ptr<Scorer> scorer_;
   SamplePreviews previews_{job_.preview_every, job_.columns};
   int64_t recognised_ = 0;
@@ -438,9 +440,8 @@ Result<SampleSummary> SampleCall::draw() {
   if (files_) std::tie(next_, last_) = job_.ranks.share_of(requests_.size());
   images_ = remaining();
   ITO_ASSIGN(std::vector<SampleRequest> part, next(static_cast<size_t>(job_.options.batch)));
-  if (!part.empty()) {
-    ITO_TRY(draw_from(std::move(part), summary));
-  }
+  ITO_TRY(job_.ranks.agree(part.empty() ? Status() : open_session()));
+  if (!part.empty()) ITO_TRY(draw_from(std::move(part), summary));
   if (farm_) ITO_TRY(farm_->finish());
   ITO_TRY(join_summaries(job_.ranks, summary));
   if (!farm_) {
@@ -455,16 +456,20 @@ Result<SampleSummary> SampleCall::draw() {
   return summary;
 }
 
-Status SampleCall::draw_from(std::vector<SampleRequest> part, SampleSummary& summary) {
+Status SampleCall::open_session() {
   ITO_ASSIGN(const SampleOptions options, session_options());
-  ITO_ASSIGN(auto session, SamplingSession::create(*device_, model_, options));
-  if (files_) ITO_TRY(previews_.prepare(*session, *files_));
+  ITO_ASSIGN(session_, SamplingSession::create(*device_, model_, options));
+  if (files_) ITO_TRY(previews_.prepare(*session_, *files_));
   if (classifier_) {
-    ITO_ASSIGN(scorer_, Scorer::create(*device_, *classifier_, session->shape(session->batch())));
+    ITO_ASSIGN(scorer_, Scorer::create(*device_, *classifier_, session_->shape(session_->batch())));
   }
+  return {};
+}
+
+Status SampleCall::draw_from(std::vector<SampleRequest> part, SampleSummary& summary) {
   start_ = looked_ = Clock::now();
-  const size_t batch = static_cast<size_t>(session->batch());
-  const double steps_in_all = static_cast<double>(ceil_div(images_, batch)) * session->steps();
+  const size_t batch = static_cast<size_t>(session_->batch());
+  const double steps_in_all = static_cast<double>(ceil_div(images_, batch)) * session_->steps();
   double steps = 0, busy = 0;
   while (!part.empty() && !stopped()) {
     const auto after_step = [&] {
@@ -473,12 +478,12 @@ Status SampleCall::draw_from(std::vector<SampleRequest> part, SampleSummary& sum
     };
     const Clock::time_point begun = Clock::now();
     ITO_ASSIGN(std::vector<float> images,
-               latents_ ? session->sample_from(latents_->of(part), part, after_step)
-                        : session->sample(part, after_step));
+               latents_ ? session_->sample_from(latents_->of(part), part, after_step)
+                        : session_->sample(part, after_step));
     busy += seconds_since(begun);
     ITO_TRY(previews_.status());
-    const Shape shape = session->shape(static_cast<int64_t>(part.size()));
-    drawn_shape_ = session->shape(1);
+    const Shape shape = session_->shape(static_cast<int64_t>(part.size()));
+    drawn_shape_ = session_->shape(1);
     ITO_TRY(add(part, std::move(images), shape));
     summary.images += part.size();
     ITO_ASSIGN(part, next(batch));
@@ -495,7 +500,7 @@ Status SampleCall::finish_files(const SampleSummary& summary) {
   const Ranks& ranks = job_.ranks;
   if (summary.stopped || requests_.empty()) return {};
   if (collects()) {
-    ITO_ASSIGN(const std::vector<float> others, ranks.gather_numbers(std::move(drawn_)));
+    ITO_ASSIGN(const std::vector<float> others, ranks.gather_items(std::move(drawn_)));
     if (ranks.first() && !others.empty()) {
       const auto rest = std::span<const SampleRequest>(requests_).subspan(last_);
       Shape shape = drawn_shape_;

@@ -67,13 +67,18 @@ void add_precision_option(CLI::App& app, DType& multiply) {
       });
 }
 
-Result<std::unique_ptr<vk::Device>> open_and_announce(const DeviceChoice& choice,
-                                                      const std::string& what,
-                                                      const vk::DeviceOptions& options) {
+Result<std::unique_ptr<vk::Device>> open_stoppable(const std::string& which,
+                                                   const vk::DeviceOptions& options) {
   vk::DeviceOptions stoppable = options;
   if (!stoppable.on_progress)
     stoppable.on_progress = [](size_t, size_t) { return g_looping || !g_stop; };
-  ITO_ASSIGN(auto device, open_device(choice.which, stoppable));
+  return open_device(which, stoppable);
+}
+
+Result<std::unique_ptr<vk::Device>> open_and_announce(const DeviceChoice& choice,
+                                                      const std::string& what,
+                                                      const vk::DeviceOptions& options) {
+  ITO_ASSIGN(auto device, open_stoppable(choice.which, options));
   fmt::print(stderr, "{} on {}\n", what, device->info().name);
   return device;
 }

@@ -57,9 +57,11 @@ struct DeviceChoice {
   std::string which;
 };
 void add_device_option(CLI::App& app, DeviceChoice& choice);
-// Opens the device and says on standard error what is done on it: "<what> on <device>". Until the
-// first ProgressLine::update the making of its kernels is stopped where stop_requested() says so:
-// kInterrupted.
+// Opens a device (api/device.h). Until the first ProgressLine::update the making of its kernels is
+// stopped where stop_requested() says so: kInterrupted.
+Result<std::unique_ptr<vk::Device>> open_stoppable(const std::string& which,
+                                                   const vk::DeviceOptions& options = {});
+// The same, and says on standard error what is done on it: "<what> on <device>".
 Result<std::unique_ptr<vk::Device>> open_and_announce(const DeviceChoice& choice,
                                                       const std::string& what,
                                                       const vk::DeviceOptions& options = {});

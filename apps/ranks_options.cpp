@@ -6,7 +6,6 @@
 #include <cctype>
 #include <string_view>
 
-#include "api/device.h"
 #include "base/error.h"
 #include "ranks/local_ranks.h"
 #include "ranks/mpi_ranks.h"
@@ -87,7 +86,7 @@ Result<std::unique_ptr<vk::Device>> open_device_of_rank(const RanksChoice& choic
   ITO_ASSIGN(const std::string which, device_of_rank(choice, device));
   const Ranks& ranks = choice.ranks;
   if (!ranks.started()) return open_and_announce({which}, what);
-  ITO_ASSIGN(auto opened, open_device(which));
+  ITO_ASSIGN(auto opened, open_stoppable(which));
   if (ranks.first())
     fmt::print(stderr, "{} on {}{}\n", what, opened->info().name,
                ranks.several() ? fmt::format(" by {} ranks ({})", ranks.size(), ranks.name())

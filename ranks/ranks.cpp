@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/integer.h"
 #include "base/sum_tree.h"
 
 namespace ito {
@@ -122,26 +123,10 @@ Result<std::vector<std::string>> Ranks::gather(const std::string& text) const {
   return all;
 }
 
-Result<std::vector<float>> Ranks::gather_numbers(std::vector<float> values) const {
-  const uint64_t own = values.size();
-  if (!first()) {
-    ITO_TRY(exchange(0, std::as_bytes(std::span(&own, 1)), {}));
-    ITO_TRY(exchange(0, std::as_bytes(std::span(values)), {}));
-    return std::vector<float>();
-  }
-  for (int peer = 1; peer < size(); ++peer) {
-    uint64_t count = 0;
-    ITO_TRY(exchange(peer, {}, std::as_writable_bytes(std::span(&count, 1))));
-    const size_t there = values.size();
-    values.resize(there + count);
-    ITO_TRY(exchange(peer, {}, std::as_writable_bytes(std::span(values).subspan(there))));
-  }
-  return values;
-}
-
-std::pair<size_t, size_t> Ranks::share_of(size_t count) const {
+std::pair<size_t, size_t> Ranks::share_of(size_t count, size_t batch) const {
   const auto n = static_cast<size_t>(size()), k = static_cast<size_t>(rank());
-  const auto begin = [&](size_t of) { return (of * count + n - 1) / n; };
+  const size_t batches = ceil_div(count, batch);
+  const auto begin = [&](size_t of) { return std::min(ceil_div(of * batches, n) * batch, count); };
   return {begin(k), begin(k + 1)};
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -42,11 +43,14 @@ class Ranks {
   Result<std::string> broadcast_text(std::string text) const;
   // Of all ranks, in their order; only on rank 0, else empty.
   Result<std::vector<std::string>> gather(const std::string& text) const;
-  // The numbers of all ranks one after the other, in their order; only on rank 0, else empty.
-  Result<std::vector<float>> gather_numbers(std::vector<float> values) const;
-  // The share of this rank in `count` things, [first, last): contiguous, in the ranks' order, and
-  // no two differ by more than one. Rank 0 has one if any has.
-  std::pair<size_t, size_t> share_of(size_t count) const;
+  // The items (plain values, which all hosts must store alike) of all ranks one after the other, in
+  // their order; only on rank 0, else empty.
+  template <typename Item>
+  Result<std::vector<Item>> gather_items(std::vector<Item> items) const;
+  // The share of this rank in `count` things, [first, last): contiguous, in the ranks' order, of
+  // whole batches of them (the last may be cut), and no two differ by more than one batch. Rank 0
+  // has one if any has.
+  std::pair<size_t, size_t> share_of(size_t count, size_t batch = 1) const;
   // Whether it is so on any rank, on all.
   Result<bool> any(bool mine) const;
   // Good where it is good on all ranks; else the error of the first that has one, on all, with that
@@ -72,5 +76,24 @@ class Ranks {
 
   std::shared_ptr<Shared> shared_;
 };
+
+template <typename Item>
+Result<std::vector<Item>> Ranks::gather_items(std::vector<Item> items) const {
+  static_assert(std::is_trivially_copyable_v<Item>);
+  const uint64_t own = items.size();
+  if (!first()) {
+    ITO_TRY(exchange(0, std::as_bytes(std::span(&own, 1)), {}));
+    ITO_TRY(exchange(0, std::as_bytes(std::span(items)), {}));
+    return std::vector<Item>();
+  }
+  for (int peer = 1; peer < size(); ++peer) {
+    uint64_t count = 0;
+    ITO_TRY(exchange(peer, {}, std::as_writable_bytes(std::span(&count, 1))));
+    const size_t there = items.size();
+    items.resize(there + count);
+    ITO_TRY(exchange(peer, {}, std::as_writable_bytes(std::span(items).subspan(there))));
+  }
+  return items;
+}
 
 }  // namespace ito

@@ -3,7 +3,7 @@
 #   tests/ranks_test.sh ITO openmpi|mpich|devices [STEPS [KILLS]]
 # Trains a tiny network (with dropout, mirrored images, left-out classes, clipping and two averages) in one process,
 # then on 2 and on 4 ranks, started by the MPI named or by --devices; kills runs at random moments and goes on with
-# them on another number of ranks; kills one rank; asks one rank to stop. Samples and judges by ranks (devices only).
+# them on another number of ranks; kills one rank; asks one rank to stop. In fp16, stopped early, sampling and judging: devices only.
 # Everything must end with the bytes of one process. Prints a line for each, and at last the seconds.
 # What cannot be had is skipped, saying why.
 set -euo pipefail
@@ -70,8 +70,8 @@ pid_of() { local first
   if [ "$kind" != devices ] && [ "$3" != alone ]; then cat "$work/pid.$1" 2>/dev/null; return; fi
   first="$(pgrep -P "$2" | head -n 1)"
   if [ "$1" = 0 ]; then echo "$first"; else pgrep -P "$first" | sed -n "$1p"; fi; }
-same() { # same RUN STEP WHAT: the whole state at a step
-  cmp "$work/alone/checkpoint-$2/state.safetensors" "$work/$1/checkpoint-$2/state.safetensors" ||
+same() { # same RUN STEP WHAT [ALONE]: the whole state at a step, and that of the run ALONE
+  cmp "$work/${4:-alone}/checkpoint-$2/state.safetensors" "$work/$1/checkpoint-$2/state.safetensors" ||
     fail "$3: the state after $2 steps differs from one process's"
   echo "$3: the state after $2 steps is one process's"; }
 newest() { [ ! -d "$work/$1" ] || find "$work/$1" -maxdepth 1 -name 'checkpoint-*' ! -name '*.tmp' 2>/dev/null | sed 's/.*-//' | sort -n | tail -n 1; }
@@ -83,6 +83,21 @@ for n in 1 2 4; do
   same "ranks-$n" "$steps" "$n ranks"
   sed -n 's/.*"\(rank_[a-z_]*\)": \([0-9.e-]*\).*/  \1 \2/p' "$work/out"
 done
+
+# Steps whose gradient is not finite are left out by all, and the scale is everybody's.
+if [ "$kind" = devices ]; then
+  for n in alone 4; do
+    train "$n" "half-$n" 6 --precision fp16 --objective vlb --microbatch 2 --checkpoint-every 1000000 --json >"$work/out" \
+      2>"$work/log" || fail "fp16 by $n: $(cat "$work/log")"
+    [ "$n" = alone ] || same "half-$n" 6 "$n ranks in fp16" half-alone
+  done
+  skipped="$(sed -n 's/.*"skipped_steps": \([0-9]*\).*/\1/p' "$work/out")"
+  { [ "$skipped" -gt 0 ] && [ "$skipped" -lt 6 ]; } || fail "of 6 steps in fp16 $skipped are left out: nothing is tried"
+  echo "  of them $skipped were left out"
+  if train 2 refused 6 --accumulate 2 >"$work/out" 2>"$work/log"; then fail "ranks take --accumulate"; fi
+  [ "$(grep '^ito: ' "$work/log" | cut -c 1-49)" = "ito: --accumulate 2 has no meaning among ranks: -" ] ||
+    fail "of --accumulate ranks say: $(cat "$work/log")"
+fi
 
 # begin N RUN STEPS: starts a run in the background as $job, and waits until it has a checkpoint.
 begin() { local n="$1" out="$2" to="$3"
@@ -131,6 +146,23 @@ if [ "$kind" = devices ]; then
 fi
 echo "a lost rank ended the others within $((SECONDS - at)) s; the newest checkpoint is of step $(newest lost)"
 
+# One rank is asked to stop while kernels are made, which its driver's memory shows: none are waited for.
+if [ "$kind" = devices ]; then
+  "$root/scripts/with-lavapipe" env XDG_CACHE_HOME="$work/no-cache" "$ito" train "${options[@]}" --out "$work/early" --devices 0,0 \
+    >"$work/out" 2>"$work/log" &
+  job=$!
+  for _ in $(seq 600); do
+    victim="$(pgrep -P "$job" | head -n 1 || true)"
+    if [ -n "$victim" ] && grep -q libvulkan_lvp "/proc/$victim/maps" 2>/dev/null; then break; fi
+    sleep 0.02
+  done
+  kill -INT "$victim"
+  status=0; wait "$job" || status=$?
+  [ "$status" = 130 ] || fail "ranks that were stopped while kernels are made end with $status: $(cat "$work/out" "$work/log")"
+  [ "$(grep -c '^ito: ' "$work/log")" = 1 ] || fail "ranks that were stopped early say: $(cat "$work/log")"
+  grep '^ito: ' "$work/log"
+fi
+
 # One rank is asked to stop: all do, at one step, with a checkpoint.
 begin 2 stopped 100000
 kill -INT "$(pid_of 1 "$job" 2)"
@@ -155,7 +187,7 @@ if [ "$kind" = devices ]; then
     fail "a classifier by 2 ranks: $(cat "$work/log")"
   for n in alone 2; do
     ranks "$n" evaluate --model "m=$work/alone" --sampler "ddim --steps 3" --classifier "$work/judge" --data "$work/data" --resize 8 \
-      --num 10 --batch 4 --reference 20 --blocks 2 --likelihood 2 --likelihood-tolerance 0.1 --out "$work/table-$n.md" \
+      --num 10 --batch 4 --reference 20 --blocks 2 --likelihood 6 --likelihood-tolerance 0.1 --out "$work/table-$n.md" \
       >/dev/null 2>"$work/log" || fail "ito evaluate by $n: $(cat "$work/log")"
     sed -i 's/"seconds": [0-9.e-]*/"seconds": 0/' "$work/table-$n.json"
   done

@@ -145,17 +145,18 @@ TEST(Ranks, TellEachOtherInAnyNumber) {
       int number = ranks.first() ? 42 : 0;
       const bool told = ranks.broadcast(std::as_writable_bytes(std::span(&number, 1))).ok();
       const auto texts = ranks.gather(std::string(static_cast<size_t>(ranks.rank()), 'x'));
-      const auto floats =
-          ranks.gather_numbers(std::vector<float>(static_cast<size_t>(ranks.rank()), 1));
+      const auto numbers =
+          ranks.gather_items(std::vector<double>(static_cast<size_t>(ranks.rank()), ranks.rank()));
       const auto none = ranks.any(false);
       const auto one = ranks.any(ranks.rank() == count - 1);
-      if (!told || number != 42 || !texts.ok() || !floats.ok()) return false;
+      if (!told || number != 42 || !texts.ok() || !numbers.ok()) return false;
       if (!none.ok() || *none || !one.ok() || !*one) return false;
-      if (!ranks.first()) return texts->empty() && floats->empty();
+      if (!ranks.first()) return texts->empty() && numbers->empty();
       for (size_t k = 0; k < texts->size(); ++k)
         if ((*texts)[k].size() != k) return false;
-      return texts->size() == static_cast<size_t>(count) &&
-             floats->size() == static_cast<size_t>(count * (count - 1) / 2);
+      std::vector<double> expected;
+      for (int k = 0; k < count; ++k) expected.insert(expected.end(), static_cast<size_t>(k), k);
+      return texts->size() == static_cast<size_t>(count) && *numbers == expected;
     });
     EXPECT_EQ(good, count);
   }
@@ -173,6 +174,18 @@ TEST(Ranks, ShareAllOnceInOrder) {
       if (sum != count || first != 0 || (count > 0 && last == 0)) return false;
     }
     return true;
+  });
+  EXPECT_EQ(good, 3);
+}
+
+TEST(Ranks, ShareWholeBatches) {
+  const int good = on_ranks(3, [](const Ranks& ranks) {
+    using Share = std::pair<size_t, size_t>;
+    const std::array<Share, 3> ten = {Share{0, 4}, Share{4, 8}, Share{8, 10}};
+    const std::array<Share, 3> twenty_five = {Share{0, 12}, Share{12, 20}, Share{20, 25}};
+    const auto rank = static_cast<size_t>(ranks.rank());
+    return ranks.share_of(10, 4) == ten[rank] && ranks.share_of(25, 4) == twenty_five[rank] &&
+           ranks.share_of(0, 4) == Share{0, 0};
   });
   EXPECT_EQ(good, 3);
 }
