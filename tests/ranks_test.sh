@@ -32,7 +32,15 @@ fi
 # Ranks are sent signals by their numbers, and with the layers a shell would stand between.
 export ITO_VALIDATION=0
 work="$(mktemp -d)"
-trap 'rm -rf "$work"' EXIT
+job=""
+leave() { # ends a run that a failure left behind
+  if [ -n "$job" ] && kill -0 "$job" 2>/dev/null; then
+    mapfile -t running < <(pgrep -P "$job"; echo "$job")
+    kill "${running[@]}" 2>/dev/null || true
+    wait "$job" 2>/dev/null || true
+  fi
+  rm -rf "$work"; }
+trap leave EXIT
 begun=$SECONDS
 
 # 64 of Fashion-MNIST's images.
@@ -99,27 +107,37 @@ if [ "$kind" = devices ]; then
     fail "of --accumulate ranks say: $(cat "$work/log")"
 fi
 
-# begin N RUN STEPS: starts a run in the background as $job, and waits until it has a checkpoint.
-begin() { local n="$1" out="$2" to="$3"
+# begin N RUN STEPS: starts a run in the background as $job, and waits until it has a checkpoint of its own.
+begin() { local n="$1" out="$2" to="$3" before
+  before="$(newest "$out" || true)"
   rm -f "$work"/pid.*
   train "$n" "$out" "$to" --checkpoint-every 1 >"$work/out" 2>"$work/log" &
   job=$!
   for _ in $(seq 600); do
-    [ -z "$(newest "$out")" ] || return 0
+    [ "$(newest "$out" || true)" = "$before" ] || return 0
     kill -0 "$job" 2>/dev/null || return 0
     sleep 0.1
   done; }
 
-# Killed again and again, all of it or one rank, each time on another number of ranks.
+# Killed again and again, all of it or one rank, each time on another number of ranks; every third time in its first
+# second, else within a second from a checkpoint on.
 numbers=(4 2 alone 1 2 4)
 [ "$kind" = devices ] || numbers=(4 2 alone 2)
 for k in $(seq "$kills"); do
   n="${numbers[$(((k - 1) % ${#numbers[@]}))]}"
-  begin "$n" killed 100000
-  sleep "0.$((RANDOM % 10))"
   size="$n"; [ "$n" != alone ] || size=1
-  victim="$(pid_of $((RANDOM % size)) "$job" "$n")"
-  kill -KILL "$victim" 2>/dev/null || true
+  rank=$((RANDOM % size))
+  if [ $((k % 3)) = 0 ]; then
+    rm -f "$work"/pid.*
+    train "$n" killed 100000 --checkpoint-every 1 >"$work/out" 2>"$work/log" &
+    job=$!
+  else
+    begin "$n" killed 100000
+  fi
+  sleep "0.$((RANDOM % 10))"
+  until victim="$(pid_of "$rank" "$job" "$n")" && [ -n "$victim" ] && kill -KILL "$victim" 2>/dev/null; do
+    kill -0 "$job" 2>/dev/null || fail "a run of $n ranks ended by itself: $(cat "$work/log")"
+  done
   at=$SECONDS
   if wait "$job" 2>/dev/null; then fail "a run of $n ranks that lost one ended well"; fi
   [ $((SECONDS - at)) -le 30 ] || fail "$n ranks took $((SECONDS - at)) s to end behind one that was killed"

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Fails every call that can fail, one a run, and looks at what becomes of it.
 
-    failure_points.py BUILD [--works train,resume,...] [--only NAME,...] [--most N] [--sample N] [--workers N]
+    failure_points.py BUILD [--works train,resume,...] [--only NAME,...] [--most N] [--sample N] [--seconds S]
+                      [--workers N]
 
 The works (trial.py) run once undisturbed, counted: their calls of Vulkan by the layer of layers/faults; their writes,
 fsyncs, renames, creations of files and large allocations by libito_interpose.so. Then each of these calls fails, once
@@ -10,8 +11,9 @@ temporary and no Vulkan object, and the same command must go on afterwards to th
 less than what was there. A run may also do without what failed: then its results are the same.
 
 Of a function that is called more than --most times not every call fails but the 1st, 2nd, 3rd ... in strides that
-grow by a quarter: its calls are one loop's. --only: these functions and kinds of calls. --sample N takes N points, spread evenly over all. Prints what was
-counted, what was tried and left out, and each finding; exit status 1 with findings.
+grow by a quarter: its calls are one loop's. --only: these functions and kinds of calls. --sample N takes N points,
+spread evenly over all; --seconds S tries as many as come within S seconds, in an order of which every beginning is
+spread over all. Prints what was counted, what was tried and left out, and each finding; exit status 1 with findings.
 """
 import argparse
 import concurrent.futures
@@ -105,6 +107,11 @@ def points_of(name, vulkan, calls, most):
     return points, left_out
 
 
+def spread(points):
+    """The same in an order of which every beginning is spread over all."""
+    return [point for _, point in sorted((0.6180339887498949 * i % 1, point) for i, point in enumerate(points))]
+
+
 def judge(work, outcome, reference):
     """What is wrong with a disturbed run, '' if nothing, and whether it failed (else it did without what failed)."""
     place = work.place
@@ -177,6 +184,7 @@ def main():
     parser.add_argument("--only", default="")
     parser.add_argument("--most", type=int, default=16)
     parser.add_argument("--sample", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=0)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     begin = time.monotonic()
@@ -189,6 +197,8 @@ def main():
         of_all = len(points)
         if options.sample and options.sample < of_all:
             points = [points[i * of_all // options.sample] for i in range(options.sample)]
+        if options.seconds:
+            points = spread(points)
         print(f"{len(points)} of {of_all} points, {time.monotonic() - begin:.0f} s so far", flush=True)
 
         places = queue.Queue()
@@ -200,6 +210,8 @@ def main():
                     shutil.copytree(first.folder / name, place.folder / name)
 
         def attempt(point):
+            if options.seconds and time.monotonic() - begin > options.seconds:
+                return None
             name, vulkan_rule, call_rule = point
             place = places.get()
             try:
@@ -211,16 +223,20 @@ def main():
                 counts = read_counts(place.folder / "vulkan.txt") | read_counts(place.folder / "calls.txt")
                 reached = any(failed for _, failed in counts.values()) or outcome.code != 0
                 wrong, failed = judge(work, outcome, references[name])
-                return wrong, reached, failed, outcome
+                return wrong, reached, failed
             finally:
                 for path in place.cache.rglob("*.tmp"):
                     path.unlink(missing_ok=True)
                 places.put(place)
 
         tally = {}
-        findings = 0
+        findings = tried = 0
         with concurrent.futures.ThreadPoolExecutor(options.workers) as pool:
-            for point, (wrong, reached, failed, outcome) in zip(points, pool.map(attempt, points)):
+            for point, result in zip(points, pool.map(attempt, points)):
+                if result is None:
+                    continue
+                wrong, reached, failed = result
+                tried += 1
                 kind = "found wrong" if wrong else "failed" if failed else "did without" if reached else "not reached"
                 tally.setdefault(point[0], {}).setdefault(kind, 0)
                 tally[point[0]][kind] += 1
@@ -229,7 +245,7 @@ def main():
                     print(f"{point[0]} with {point[1] or point[2]}: {wrong}", flush=True)
         for name, kinds in tally.items():
             print(f"{name}: " + ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items())))
-        print(f"{len(points)} points, {findings} findings, {time.monotonic() - begin:.0f} s")
+        print(f"{tried} of {of_all} points, {findings} findings, {time.monotonic() - begin:.0f} s")
         return 1 if findings else 0
 
 
