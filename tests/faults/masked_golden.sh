@@ -53,7 +53,8 @@ run_golden() {
   return "$status"
 }
 
-failed=0
+failed=0 loaded="$(mktemp)"
+trap 'rm -f "$loaded"' EXIT
 for device in "${devices[@]}"; do
   IFS='|' read -r name mask width <<<"$device"
   [ "$only" = " " ] || [[ "$only" == *" $name "* ]] || continue
@@ -62,9 +63,12 @@ for device in "${devices[@]}"; do
     swiftshader | system-lavapipe) run_golden "$root/scripts/with-$name" || status=1 ;;
     *)
       export VK_LAYER_PATH="$build/layers/faults/layer" VK_INSTANCE_LAYERS=VK_LAYER_ITO_faults
-      export ITO_FAULTS_MASK="$mask" LP_NATIVE_VECTOR_WIDTH="$width"
+      export ITO_FAULTS_MASK="$mask" ITO_FAULTS_COUNT="$loaded" LP_NATIVE_VECTOR_WIDTH="$width"
+      : >"$loaded"
       run_golden "$root/scripts/with-lavapipe" || status=1
-      unset VK_LAYER_PATH VK_INSTANCE_LAYERS ITO_FAULTS_MASK LP_NATIVE_VECTOR_WIDTH
+      # The loader leaves out a layer that it does not find, and says so to nobody.
+      [ -s "$loaded" ] || { echo "the layer was not loaded"; status=1; }
+      unset VK_LAYER_PATH VK_INSTANCE_LAYERS ITO_FAULTS_MASK ITO_FAULTS_COUNT LP_NATIVE_VECTOR_WIDTH
       ;;
   esac
   [ "$status" = 0 ] || failed=1
