@@ -294,11 +294,12 @@ Result<NpyTexts> parse_npy_texts(std::string_view bytes, std::string_view where)
   const std::optional<TextType> type =
       header.structured ? std::nullopt : text_type_of(header.descr);
   if (!type) return unknown_type(header, where);
-  const std::optional<int64_t> numel = checked_numel(header.shape, type->width());
+  const std::optional<int64_t> numel =
+      checked_numel(header.shape, std::max<size_t>(1, type->width()));
   const Shape shape(header.shape);
   if (!numel) return corrupt("{}: impossible shape {}", where, shape.to_string());
   const uint64_t expected = static_cast<uint64_t>(*numel) * type->width();
-  if (parts.data.size() != expected || (type->width() == 0 && *numel > 0))
+  if (parts.data.size() != expected)
     return corrupt("{}: shape {} takes {} bytes, found {}", where, shape.to_string(), expected,
                    parts.data.size());
   // Texts of a character or two take many times what they take in the file.
@@ -306,9 +307,13 @@ Result<NpyTexts> parse_npy_texts(std::string_view bytes, std::string_view where)
   if (static_cast<uint64_t>(*numel) > (bytes.size() + kFree) / sizeof(std::string))
     return unsupported("{}: {} texts are more than are read of a file of {} bytes", where, *numel,
                        bytes.size());
+  NpyTexts out{shape, {}};
+  if (type->width() == 0) {  // '<U0': all are empty
+    out.texts.resize(static_cast<size_t>(*numel));
+    return out;
+  }
   const std::vector<uint8_t> values =
       values_of(parts.data, header.fortran_order, shape, type->width());
-  NpyTexts out{shape, {}};
   out.texts.reserve(static_cast<size_t>(*numel));
   for (size_t at = 0; at < values.size(); at += type->width()) {
     std::optional<std::string> text =

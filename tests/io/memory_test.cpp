@@ -80,7 +80,10 @@ void expect_bounded(const char* name, const std::string& bytes, const Read& read
 
 std::string number(uint64_t value, size_t size, bool big = false) {
   std::string out;
-  for (size_t i = 0; i < size; ++i) out += static_cast<char>(value >> 8 * (big ? size - 1 - i : i));
+  for (size_t i = 0; i < size; ++i) {
+    const size_t place = big ? size - 1 - i : i;
+    out += static_cast<char>(place < sizeof value ? value >> 8 * place : 0);
+  }
   return out;
 }
 

@@ -171,6 +171,22 @@ TEST(Npz, HoldsTextsAsNumpyDoes) {
             (std::vector<std::string>{"a\ufffd", "\ufffd\ufffd"}));
 }
 
+// As the fuzzer found it: of no characters, which divided by zero.
+TEST(Npy, TextsOfNoCharactersAreEmpty) {
+  const auto array = [](const std::string& shape, const std::string& data) {
+    const std::string header =
+        "{'descr': '<U0', 'fortran_order': False, 'shape': " + shape + ", }\n";
+    return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) + '\0' + header +
+           data;
+  };
+  EXPECT_EQ(parse_npy_texts(array("(2,)", ""), "a.npy")->texts, std::vector<std::string>(2));
+  EXPECT_EQ(parse_npy_texts(array("(0,)", ""), "a.npy")->shape, Shape{0});
+  EXPECT_TRUE(fails(parse_npy_texts(array("(2,)", "abcd"), "a.npy"), ErrorKind::kCorrupt,
+                    "a.npy: shape [2] takes 0 bytes, found 4"));
+  EXPECT_TRUE(fails(parse_npy_texts(array("(99999999,)", ""), "a.npy"), ErrorKind::kUnsupported,
+                    "a.npy: 99999999 texts"));
+}
+
 TEST(Npz, DamageIsSeen) {
   const std::string good = unhex(kPythonArchive);
   EXPECT_TRUE(fails(parse_npz("", "a.npz"), ErrorKind::kCorrupt, "a.npz: not a zip"));
