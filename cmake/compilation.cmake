@@ -29,11 +29,16 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options(-Wno-maybe-uninitialized)
 endif()
 
-# A library without a compiler of kernels is for programs that count bytes: it is made small, and the linker leaves out
-# what it does not need of each file. 3 MB at most (tests/embed/size_test.sh).
+# A library without a compiler of kernels is for programs that count bytes: it is made small, as a whole, and the linker
+# leaves out what it does not need. 3 MB at most (tests/embed/size_test.sh).
 if(NOT ITO_COMPILER)
   set(CMAKE_CXX_FLAGS_RELEASE "-Os -DNDEBUG")
   add_compile_options(-ffunction-sections -fdata-sections)
+  set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+  set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
+  endif()
 endif()
 
 # What runs for milliseconds between two replays takes no time; optimising it further would only lengthen

@@ -57,9 +57,14 @@ if(CMAKE_EXECUTABLE_FORMAT STREQUAL "ELF" AND CMAKE_OBJCOPY AND CMAKE_NM AND CMA
   list(APPEND ITO_STATIC_LIBRARIES stdc++ m)
   set(ITO_STATIC_FILE ${PROJECT_BINARY_DIR}/libito.a)
   set(object ${PROJECT_BINARY_DIR}/ito_whole.o)
+  set(static_flags "")
+  if(CMAKE_INTERPROCEDURAL_OPTIMIZATION)
+    set(static_flags -flto=auto -flto-partition=none -flinker-output=nolto-rel ${CMAKE_CXX_FLAGS_RELEASE} -fPIC -ffunction-sections -fdata-sections)
+    separate_arguments(static_flags)
+  endif()
   # Groups of equal inline functions are settled here: their names become local too.
   add_custom_command(OUTPUT ${ITO_STATIC_FILE}
-    COMMAND ${CMAKE_CXX_COMPILER} -r -nostdlib -o ${object} $<TARGET_OBJECTS:ito_entry>
+    COMMAND ${CMAKE_CXX_COMPILER} ${static_flags} -r -nostdlib -o ${object} $<TARGET_OBJECTS:ito_entry>
             -Wl,--gc-sections -Wl,-u,ito_get_api -Wl,--force-group-allocation
             -Wl,--start-group ${static_parts} -Wl,--end-group
     COMMAND ${CMAKE_COMMAND} -DOBJECT=${object} -DNM=${CMAKE_NM} -DOBJCOPY=${CMAKE_OBJCOPY}
