@@ -59,6 +59,40 @@ struct FeatureChain {
   }
 };
 
+VkDeviceQueueCreateInfo one_queue(uint32_t family) {
+  static constexpr float kPriority = 1;
+  VkDeviceQueueCreateInfo info = {};
+  info.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
+  info.queueFamilyIndex = family;
+  info.queueCount = 1;
+  info.pQueuePriorities = &kPriority;
+  return info;
+}
+
+// Both must outlive it.
+VkDeviceCreateInfo create_info(const FeatureChain& chain, const VkDeviceQueueCreateInfo& queue) {
+  VkDeviceCreateInfo info = {};
+  info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
+  info.pNext = &chain.features;
+  info.queueCreateInfoCount = 1;
+  info.pQueueCreateInfos = &queue;
+  info.enabledExtensionCount = static_cast<uint32_t>(chain.extensions.size());
+  info.ppEnabledExtensionNames = chain.extensions.data();
+  return info;
+}
+
+// Another device with the same features; null where it cannot be had.
+VkDevice open_like(const Context& context, uint32_t family, uint32_t api_version) {
+  FeatureChain chain;
+  chain.fill(context.features, api_version);
+  const VkDeviceQueueCreateInfo queue = one_queue(family);
+  const VkDeviceCreateInfo info = create_info(chain, queue);
+  VkDevice device = VK_NULL_HANDLE;
+  const VkResult result = context.instance_fn.vkCreateDevice(context.physical_device, &info,
+                                                             context.callbacks, &device);
+  return result == VK_SUCCESS ? device : VK_NULL_HANDLE;
+}
+
 DeviceFeatures both(const DeviceFeatures& a, const DeviceFeatures& b) {
   DeviceFeatures out;
   out.buffer_device_address = a.buffer_device_address && b.buffer_device_address;
@@ -137,12 +171,7 @@ Result<std::unique_ptr<Device>> Device::create(const DeviceOptions& options) {
   chain.fill(context.features, api_version);
   const auto family =
       static_cast<uint32_t>(compute_queue_family(context.instance_fn, choice.device));
-  const float priority = 1.0f;
-  VkDeviceQueueCreateInfo queue_info = {};
-  queue_info.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
-  queue_info.queueFamilyIndex = family;
-  queue_info.queueCount = 1;
-  queue_info.pQueuePriorities = &priority;
+  VkDeviceQueueCreateInfo queue_info = one_queue(family);
   VkDeviceQueueGlobalPriorityCreateInfoKHR global = {};
   global.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_GLOBAL_PRIORITY_CREATE_INFO_KHR;
   const char* const global_priority = global_priority_extension(context.instance_fn, choice.device);
@@ -157,13 +186,7 @@ Result<std::unique_ptr<Device>> Device::create(const DeviceOptions& options) {
   constexpr const char* kPortabilitySubset = "VK_KHR_portability_subset";
   if (has_extension(context.instance_fn, choice.device, kPortabilitySubset))
     chain.extensions.push_back(kPortabilitySubset);
-  VkDeviceCreateInfo info = {};
-  info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
-  info.pNext = &chain.features;
-  info.queueCreateInfoCount = 1;
-  info.pQueueCreateInfos = &queue_info;
-  info.enabledExtensionCount = static_cast<uint32_t>(chain.extensions.size());
-  info.ppEnabledExtensionNames = chain.extensions.data();
+  const VkDeviceCreateInfo info = create_info(chain, queue_info);
   VkResult result =
       context.instance_fn.vkCreateDevice(choice.device, &info, context.callbacks, &context.device);
   if (result == VK_ERROR_NOT_PERMITTED_KHR && queue_info.pNext != nullptr) {
@@ -181,7 +204,11 @@ Result<std::unique_ptr<Device>> Device::create(const DeviceOptions& options) {
              load_device_functions(context.instance_fn.vkGetDeviceProcAddr, context.device));
   VkQueue queue = VK_NULL_HANDLE;
   context.fn.vkGetDeviceQueue(context.device, family, 0, &queue);
-  ITO_TRY(self->finish(options, {queue, family, {}, {}}, VK_NULL_HANDLE));
+  // On a GPU machine code is made with the pipeline.
+  OpenTwin open_twin;
+  if (properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU && !options.compile_only)
+    open_twin = [&context, family, api_version] { return open_like(context, family, api_version); };
+  ITO_TRY(self->finish(options, {queue, family, {}, {}}, VK_NULL_HANDLE, std::move(open_twin)));
   return self;
 }
 
@@ -224,14 +251,15 @@ Result<std::unique_ptr<Device>> Device::wrap(const WrapOptions& options) {
   for (const WrapQueue& queue : options.queues) {
     if (queue.family >= count || (families[queue.family].queueFlags & VK_QUEUE_COMPUTE_BIT) == 0)
       continue;
-    ITO_TRY(self->finish(options, queue, options.pipeline_cache));
+    ITO_TRY(self->finish(options, queue, options.pipeline_cache, {}));
     return self;
   }
   return invalid_argument("none of the {} queues given with the wrapped Vulkan device can compute",
                           options.queues.size());
 }
 
-Status Device::finish(const CommonOptions& options, const WrapQueue& queue, VkPipelineCache cache) {
+Status Device::finish(const CommonOptions& options, const WrapQueue& queue, VkPipelineCache cache,
+                      OpenTwin open_twin) {
   context_.log = options.log ? options.log : [](LogLevel, std::string_view) {};
   if (context_.features.timeline_semaphore && context_.fn.vkWaitSemaphores == nullptr)
     context_.features.timeline_semaphore = false;
@@ -248,7 +276,8 @@ Status Device::finish(const CommonOptions& options, const WrapQueue& queue, VkPi
       uploads_->forget(handle, offset, size);
     });
   ITO_ASSIGN(queue_, Queue::create(context_, queue.queue, queue.family, queue.lock, queue.unlock));
-  ITO_ASSIGN(pipelines_, PipelineStore::create(context_, options, cache));
+  ITO_ASSIGN(pipelines_,
+             PipelineStore::create(context_, options, cache, queue.family, std::move(open_twin)));
   return {};
 }
 

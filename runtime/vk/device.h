@@ -54,7 +54,8 @@ class Device {
 
  private:
   Device() = default;
-  Status finish(const CommonOptions& options, const WrapQueue& queue, VkPipelineCache cache);
+  Status finish(const CommonOptions& options, const WrapQueue& queue, VkPipelineCache cache,
+                OpenTwin open_twin);
 
   Context context_;
   Loader loader_;                       // of a wrapped device

@@ -67,6 +67,11 @@ std::optional<std::vector<std::byte>> DiskCache::load(const CacheKey& key) const
   return data;
 }
 
+bool DiskCache::has(const CacheKey& key) const {
+  std::error_code error;
+  return !folder_.empty() && std::filesystem::exists(path(key), error);
+}
+
 void DiskCache::store(const CacheKey& key, std::span<const std::byte> data) const {
   if (folder_.empty()) return;
   static_assert(sizeof(Header) == 40);

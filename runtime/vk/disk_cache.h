@@ -29,6 +29,8 @@ class DiskCache {
   explicit DiskCache(std::string folder) : folder_(std::move(folder)) {}
 
   std::optional<std::vector<std::byte>> load(const CacheKey& key) const;
+  // Whether there is a file for it, which load() may still find torn.
+  bool has(const CacheKey& key) const;
   // Replaces the entry whole; a reader sees the old one or the new one.
   void store(const CacheKey& key, std::span<const std::byte> data) const;
   // The file an entry lives in.

@@ -6,6 +6,12 @@
 #include "runtime/vk/parallel.h"
 
 namespace ito::vk {
+namespace {
+
+// Fewer kernels are sooner made one after the other than other devices are opened.
+constexpr size_t kManyKernels = 8;
+
+}  // namespace
 
 PipelineStore::PipelineStore(const Context& context, const CommonOptions& options,
                              VkPipelineCache given)
@@ -32,8 +38,11 @@ CacheKey PipelineStore::driver_key() const {
 
 Result<std::unique_ptr<PipelineStore>> PipelineStore::create(const Context& context,
                                                              const CommonOptions& options,
-                                                             VkPipelineCache given) {
+                                                             VkPipelineCache given, uint32_t family,
+                                                             OpenTwin open_twin) {
   std::unique_ptr<PipelineStore> self(new PipelineStore(context, options, given));
+  self->family_ = family;
+  self->open_twin_ = std::move(open_twin);
   VkPushConstantRange range = {};
   range.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT;
   range.size = kPushConstantBytes;
@@ -61,6 +70,7 @@ Status PipelineStore::open_cache() {
            std::memcmp(header.pipelineCacheUUID, context_.properties.pipelineCacheUUID,
                        VK_UUID_SIZE) == 0;
   }();
+  driver_is_known_ = usable;
   VkPipelineCacheCreateInfo info = {};
   info.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
   info.initialDataSize = usable ? data.size() : 0;
@@ -121,10 +131,17 @@ Status PipelineStore::check_supported(const PipelineRequest& request) const {
   return {};
 }
 
+// Its text, or the driver itself, was not here before: what it makes of it it has nowhere.
+bool PipelineStore::is_new_to_driver(const PipelineRequest& request) const {
+  return !driver_is_known_ || !compiler_.is_kept(request.glsl);
+}
+
 Result<std::shared_ptr<const Pipeline>> PipelineStore::make(const PipelineRequest& request,
                                                             VkPipelineCache cache,
-                                                            VkPipelineCreateFlags flags) const {
+                                                            VkPipelineCreateFlags flags,
+                                                            FirstDispatches* ahead) const {
   ITO_TRY(check_supported(request));
+  const bool dispatch_ahead = ahead != nullptr && is_new_to_driver(request);
   ITO_ASSIGN(const Spirv spirv, compiler_.compile(request.name, request.glsl));
   VkShaderModuleCreateInfo module_info = {};
   module_info.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO;
@@ -160,6 +177,7 @@ Result<std::shared_ptr<const Pipeline>> PipelineStore::make(const PipelineReques
   if (result != VK_SUCCESS)
     return context_.error(result, fmt::format("kernel '{}': creating its pipeline", request.name));
   ++context_.counters.pipelines_created;
+  if (dispatch_ahead) ahead->dispatch(info, spirv, kPushConstantBytes);
   return std::make_shared<const Pipeline>(context_, handle);
 }
 
@@ -186,12 +204,15 @@ Result<std::vector<std::shared_ptr<const Pipeline>>> PipelineStore::get(
             "kernels were not made: the host's run_jobs returned before all jobs ran"});
   std::atomic<size_t> done = 0;
   std::atomic<bool> interrupted = on_progress_ && !on_progress_(0, work.size());
+  std::optional<FirstDispatches> ahead;  // by threads of the host's no job waits for another
+  if (open_twin_ && !run_jobs_ && work.size() >= kManyKernels)
+    ahead.emplace(context_, family_, open_twin_);
   parallel_for(work.size(), threads_, run_jobs_, [&](size_t i) {
     if (interrupted) {
       errors[i] = Error{ErrorKind::kInterrupted, "the making of kernels was cancelled"};
       return;
     }
-    auto made = make(requests[work[i]], cache_, 0);
+    auto made = make(requests[work[i]], cache_, 0, ahead ? &*ahead : nullptr);
     if (made.ok())
       pipelines[work[i]] = std::move(made).value();
     else
@@ -229,7 +250,7 @@ Result<std::vector<PipelineReport>> PipelineStore::report(
   std::vector<Status> statuses(requests.size());
   parallel_for(requests.size(), threads_, run_jobs_, [&](size_t i) {
     statuses[i] = [&]() -> Status {
-      ITO_ASSIGN(const auto pipeline, make(requests[i], VK_NULL_HANDLE, flags));
+      ITO_ASSIGN(const auto pipeline, make(requests[i], VK_NULL_HANDLE, flags, nullptr));
       ITO_ASSIGN(reports[i], read_report(context_, pipeline->handle()));
       return {};
     }();

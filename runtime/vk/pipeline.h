@@ -17,6 +17,7 @@
 
 #include "base/result.h"
 #include "runtime/vk/context.h"
+#include "runtime/vk/first_dispatches.h"
 #include "runtime/vk/pipeline_report.h"
 #include "runtime/vk/shader_compiler.h"
 
@@ -52,9 +53,12 @@ class Pipeline {
 class PipelineStore {
  public:
   // `given`: a cache of the caller's; null: one of its own, kept in the options' folder.
+  // `open_twin`: where not empty, many kernels that are new to the driver are dispatched ahead on
+  // such devices, whose queue is of `family`.
   static Result<std::unique_ptr<PipelineStore>> create(const Context& context,
                                                        const CommonOptions& options,
-                                                       VkPipelineCache given);
+                                                       VkPipelineCache given, uint32_t family,
+                                                       OpenTwin open_twin);
   // Saves the driver's cache.
   ~PipelineStore();
   PipelineStore(const PipelineStore&) = delete;
@@ -81,9 +85,10 @@ class PipelineStore {
   using PipelineKey = std::pair<std::array<uint64_t, 2>, uint32_t>;
   PipelineStore(const Context& context, const CommonOptions& options, VkPipelineCache given);
   Status open_cache();
+  bool is_new_to_driver(const PipelineRequest& request) const;
   Result<std::shared_ptr<const Pipeline>> make(const PipelineRequest& request,
-                                               VkPipelineCache cache,
-                                               VkPipelineCreateFlags flags) const;
+                                               VkPipelineCache cache, VkPipelineCreateFlags flags,
+                                               FirstDispatches* ahead) const;
   Status check_supported(const PipelineRequest& request) const;
   CacheKey driver_key() const;
 
@@ -93,8 +98,11 @@ class PipelineStore {
   uint32_t threads_;
   RunJobs run_jobs_;
   std::function<bool(size_t, size_t)> on_progress_;
+  uint32_t family_ = 0;
+  OpenTwin open_twin_;
   VkPipelineCache cache_ = VK_NULL_HANDLE;
   bool owns_cache_ = false;
+  bool driver_is_known_ = false;  // the folder had a cache of this driver's
   VkPipelineLayout layout_ = VK_NULL_HANDLE;
   std::mutex mutex_;
   std::map<PipelineKey, std::weak_ptr<const Pipeline>> alive_;

@@ -49,6 +49,10 @@ bool ShaderCompiler::is_packed(std::string_view glsl) const {
   return find_kernel(packs_, kernel_key(glsl)) != nullptr;
 }
 
+bool ShaderCompiler::is_kept(std::string_view glsl) const {
+  return is_packed(glsl) || cache_.has(key(glsl));
+}
+
 Result<Spirv> ShaderCompiler::compile(std::string_view name, std::string_view glsl) const {
   constexpr uint32_t kSpirvMagic = 0x07230203;
   if (!packs_.empty()) {

@@ -54,6 +54,8 @@ class ShaderCompiler {
   Result<Spirv> compile(std::string_view name, std::string_view glsl) const;
   // Whether one of the packs has it.
   bool is_packed(std::string_view glsl) const;
+  // Whether a pack or the folder has it, so that compile() need not.
+  bool is_kept(std::string_view glsl) const;
   // The cache file a text is kept in.
   std::string cache_path(std::string_view glsl) const;
 

@@ -5,6 +5,8 @@
 
 #include <dlfcn.h>
 
+#include <atomic>
+#include <memory>
 #include <string_view>
 
 #include "runtime/vk/functions.h"
@@ -14,7 +16,7 @@ namespace ito::test {
 class LoaderHook {
  public:
   LoaderHook() {
-    state() = State{};
+    holder() = std::make_unique<State>();
     library_ = dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
     if (library_ != nullptr)
       state().real =
@@ -32,25 +34,34 @@ class LoaderHook {
     state().allocate_result = refuse ? VK_ERROR_OUT_OF_DEVICE_MEMORY : VK_SUCCESS;
   }
   void hide_devices() { state().no_devices = true; }
+  // Only so many more can be opened.
+  void limit_devices(int more) { state().devices_left = more; }
+  int devices_opened() const { return state().opened; }
+  int devices_closed() const { return state().closed; }
+  int submits() const { return state().submits; }
   // Bytes of an earlier run that the last pipeline cache was made with.
   size_t pipeline_cache_bytes() const { return state().pipeline_cache_bytes; }
 
  private:
   struct State {
     PFN_vkGetInstanceProcAddr real = nullptr;
-    PFN_vkGetDeviceProcAddr device_proc = nullptr;
-    PFN_vkQueueSubmit submit = nullptr;
-    PFN_vkAllocateMemory allocate = nullptr;
-    PFN_vkCreatePipelineCache create_cache = nullptr;
+    std::atomic<PFN_vkGetDeviceProcAddr> device_proc{nullptr};
+    std::atomic<PFN_vkQueueSubmit> submit{nullptr};
+    std::atomic<PFN_vkAllocateMemory> allocate{nullptr};
+    std::atomic<PFN_vkCreatePipelineCache> create_cache{nullptr};
+    std::atomic<PFN_vkCreateDevice> create_device{nullptr};
+    std::atomic<PFN_vkDestroyDevice> destroy_device{nullptr};
     VkResult submit_result = VK_SUCCESS;
     VkResult allocate_result = VK_SUCCESS;
     bool no_devices = false;
     size_t pipeline_cache_bytes = 0;
+    std::atomic<int> devices_left{1000}, opened{0}, closed{0}, submits{0};
   };
-  static State& state() {
-    static State value;
+  static std::unique_ptr<State>& holder() {
+    static std::unique_ptr<State> value;
     return value;
   }
+  static State& state() { return *holder(); }
 
   static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_proc(VkInstance instance,
                                                                     const char* name) {
@@ -63,12 +74,16 @@ class LoaderHook {
     }
     if (std::string_view(name) == "vkEnumeratePhysicalDevices" && s.no_devices)
       return reinterpret_cast<PFN_vkVoidFunction>(&enumerate_none);
+    if (std::string_view(name) == "vkCreateDevice") {
+      s.create_device = reinterpret_cast<PFN_vkCreateDevice>(function);
+      return reinterpret_cast<PFN_vkVoidFunction>(&create_device);
+    }
     return function;
   }
   static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_proc(VkDevice device,
                                                                   const char* name) {
     State& s = state();
-    const auto function = s.device_proc(device, name);
+    const auto function = s.device_proc.load()(device, name);
     if (std::string_view(name) == "vkQueueSubmit") {
       s.submit = reinterpret_cast<PFN_vkQueueSubmit>(function);
       return reinterpret_cast<PFN_vkVoidFunction>(&queue_submit);
@@ -81,7 +96,25 @@ class LoaderHook {
       s.create_cache = reinterpret_cast<PFN_vkCreatePipelineCache>(function);
       return reinterpret_cast<PFN_vkVoidFunction>(&create_pipeline_cache);
     }
+    if (std::string_view(name) == "vkDestroyDevice") {
+      s.destroy_device = reinterpret_cast<PFN_vkDestroyDevice>(function);
+      return reinterpret_cast<PFN_vkVoidFunction>(&destroy_device);
+    }
     return function;
+  }
+  static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical_device,
+                                                      const VkDeviceCreateInfo* info,
+                                                      const VkAllocationCallbacks* callbacks,
+                                                      VkDevice* device) {
+    State& s = state();
+    if (s.devices_left-- <= 0) return VK_ERROR_TOO_MANY_OBJECTS;
+    ++s.opened;
+    return s.create_device.load()(physical_device, info, callbacks, device);
+  }
+  static VKAPI_ATTR void VKAPI_CALL destroy_device(VkDevice device,
+                                                   const VkAllocationCallbacks* callbacks) {
+    ++state().closed;
+    state().destroy_device.load()(device, callbacks);
   }
   static VKAPI_ATTR VkResult VKAPI_CALL enumerate_none(VkInstance, uint32_t* count,
                                                        VkPhysicalDevice*) {
@@ -90,21 +123,22 @@ class LoaderHook {
   }
   static VKAPI_ATTR VkResult VKAPI_CALL queue_submit(VkQueue queue, uint32_t count,
                                                      const VkSubmitInfo* infos, VkFence fence) {
+    ++state().submits;
     if (state().submit_result != VK_SUCCESS) return state().submit_result;
-    return state().submit(queue, count, infos, fence);
+    return state().submit.load()(queue, count, infos, fence);
   }
   static VKAPI_ATTR VkResult VKAPI_CALL allocate_memory(VkDevice device,
                                                         const VkMemoryAllocateInfo* info,
                                                         const VkAllocationCallbacks* callbacks,
                                                         VkDeviceMemory* memory) {
     if (state().allocate_result != VK_SUCCESS) return state().allocate_result;
-    return state().allocate(device, info, callbacks, memory);
+    return state().allocate.load()(device, info, callbacks, memory);
   }
   static VKAPI_ATTR VkResult VKAPI_CALL
   create_pipeline_cache(VkDevice device, const VkPipelineCacheCreateInfo* info,
                         const VkAllocationCallbacks* callbacks, VkPipelineCache* cache) {
     state().pipeline_cache_bytes = info->initialDataSize;
-    return state().create_cache(device, info, callbacks, cache);
+    return state().create_cache.load()(device, info, callbacks, cache);
   }
 
   void* library_ = nullptr;
