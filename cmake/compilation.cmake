@@ -50,6 +50,9 @@ function(ito_compile_target_quickly target)
 endfunction()
 macro(ito_compile_quickly)
   set(CMAKE_CXX_FLAGS_RELEASE "-O1 -DNDEBUG")
+  if(ITO_SANITIZE)
+    string(REPLACE "-O1" "-O0" CMAKE_CXX_FLAGS_RELWITHDEBINFO "${CMAKE_CXX_FLAGS_RELWITHDEBINFO}")
+  endif()
 endmacro()
 
 # Half of a file's compile time, or more, is the standard library, fmt and nlohmann::json. So these are
