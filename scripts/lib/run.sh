@@ -58,17 +58,28 @@ icd_copy() {
   sed -E "s|(\"library_path\"[[:space:]]*:[[:space:]]*)\"[^\"]*\"|\1\"$3\"|" "$1" >"$2"
 }
 
-# run_validated NAME COMMAND...: runs COMMAND (called NAME in messages) with the validation layers on, synchronization validation
-# included, and fails when they reported an error, whatever COMMAND's own exit status was. For
-# ITO_VALIDATION=1. Synchronization validation has two spellings: that of today's layers, and the one
-# before 2024.
+# run_validated NAME COMMAND...: runs COMMAND (called NAME in messages) with the validation layers on, and fails when
+# they reported an error, whatever COMMAND's own exit status was. ITO_VALIDATION=1: with synchronization validation,
+# which has two spellings, that of today's layers and the one before 2024. ITO_VALIDATION=gpu: GPU-assisted validation
+# alone, which puts checks around a kernel's accesses to memory; around the first sixteen of each, since a CPU driver's
+# compiler takes minutes for kernels of hundreds.
 run_validated() {
   local name="$1" dir reader hold status=0
   shift
   dir="$(mktemp -d)"
-  cat >"$dir/vk_layer_settings.txt" <<END
+  if [ "${ITO_VALIDATION:-}" = gpu ]; then
+    cat >"$dir/vk_layer_settings.txt" <<END
+khronos_validation.validate_core = false
+khronos_validation.gpuav_enable = true
+khronos_validation.gpuav_debug_max_instrumentations_count = 16
+END
+  else
+    cat >"$dir/vk_layer_settings.txt" <<END
 khronos_validation.validate_sync = true
 khronos_validation.enables = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT
+END
+  fi
+  cat >>"$dir/vk_layer_settings.txt" <<END
 khronos_validation.report_flags = error
 khronos_validation.debug_action = VK_DBG_LAYER_ACTION_LOG_MSG
 khronos_validation.log_filename = $dir/messages

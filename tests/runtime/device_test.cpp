@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <mutex>
 #include <thread>
 
@@ -305,6 +306,20 @@ TEST(Validation, CatchesAMissingBarrier) {
     ASSERT_OK(commands.end());
     EXPECT_EQ(log.take().empty(), barrier);
   }
+}
+
+// And so must a kernel that reads a gigabyte beyond its buffer: by GPU-assisted validation, which
+// then leaves the access out, and which the wrapper of the run reports
+// (gpu_assisted_validation_layers of tests/CMakeLists.txt looks for that).
+TEST(Validation, CatchesAnAddressBeyondABuffer) {
+  const char* const value = std::getenv("ITO_VALIDATION");
+  if (value == nullptr || std::string_view(value) != "gpu") GTEST_SKIP() << "it is not on";
+  ValidationLog log;
+  ASSERT_OK_AND_ASSIGN(const auto device, vk::Device::create(device_options(log)));
+  Plan plan = add_plan(32);
+  plan.kernels[0] = make_kernel("beyond", 3, 32, "c.v[i] = a.v[i] + b.v[i + (1u << 28)];");
+  ASSERT_OK_AND_ASSIGN(auto executor, Executor::create(*device, plan));
+  ASSERT_OK(executor->run());
 }
 
 }  // namespace
