@@ -21,9 +21,8 @@ Status cut_for_ranks(const Ranks& ranks, const RunFile* stored, TrainingOptions&
   if (!ranks.started()) return {};
   if (stored != nullptr && options.accumulate > 1)
     return invalid_argument(
-        "the run was begun with --accumulate {}, which has no meaning among ranks; go on with it "
-        "in "
-        "one process",
+        "the run was begun with --accumulate {}, which ranks do not have; go on with it in one "
+        "process",
         options.accumulate);
   if (options.microbatch == 0 && options.accumulate > 1)
     return invalid_argument(
