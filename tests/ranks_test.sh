@@ -113,11 +113,12 @@ begin() { local n="$1" out="$2" to="$3" before
   rm -f "$work"/pid.*
   train "$n" "$out" "$to" --checkpoint-every 1 >"$work/out" 2>"$work/log" &
   job=$!
-  for _ in $(seq 600); do
+  for _ in $(seq 3000); do
     [ "$(newest "$out" || true)" = "$before" ] || return 0
     kill -0 "$job" 2>/dev/null || return 0
     sleep 0.1
-  done; }
+  done
+  fail "$n ranks had no checkpoint after 300 s: $(cat "$work/log")"; }
 
 # Killed again and again, all of it or one rank, each time on another number of ranks; every third time in its first
 # second, else within a second from a checkpoint on.

@@ -21,6 +21,7 @@ using OpenTwin = std::function<VkDevice()>;
 
 class FirstDispatches {
  public:
+  static constexpr int kTrials = 3;
   // `family`: of the queue, as the twins have it. Both arguments outlive this.
   FirstDispatches(const Context& context, uint32_t family, const OpenTwin& open);
   ~FirstDispatches();  // destroys the twins
@@ -29,9 +30,9 @@ class FirstDispatches {
 
   // Makes the pipeline on a twin, whose module and layout are its own, dispatches it and waits. Any
   // thread; as many twins are opened as threads are here at once. The first kernel is dispatched on
-  // two twins in turn: where the second is not much faster, the driver kept nothing, and this and
-  // all later calls do nothing. Nothing is an error: what fails here is made, or fails, where the
-  // kernel is used.
+  // a second twin too, up to kTrials times: where that is never much faster, the driver kept
+  // nothing, and this and all later calls do nothing. Nothing is an error: what fails here is made,
+  // or fails, where the kernel is used.
   void dispatch(const VkComputePipelineCreateInfo& info, std::span<const uint32_t> spirv,
                 uint32_t push_constant_bytes);
 

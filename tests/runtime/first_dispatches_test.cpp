@@ -103,26 +103,41 @@ class FirstDispatchesTest : public ::testing::Test {
   ValidationLog log_;
 };
 
+// Whether they help is measured, and a busy machine may answer wrongly; not five times over.
+constexpr int kAttempts = 5;
+
 TEST_F(FirstDispatchesTest, AreMadeOfNewKernelsOnly) {
-  const Plan plan = new_kernels();
-  {
+  for (int attempt = 1;; ++attempt) {
+    const Plan plan = new_kernels();
+    int ahead = 0;
+    {
+      LoaderHook hook;
+      vk::DeviceOptions wanted = options(hook);
+      wanted.compile_threads = 2;
+      ahead = run(plan, hook, wanted);
+      EXPECT_EQ(hook.devices_opened(), 3);
+    }
+    if (ahead <= kKernels && attempt < kAttempts) continue;
+    // One for each kernel, and the first kernel's trials.
+    EXPECT_GT(ahead, kKernels);
+    EXPECT_LE(ahead, kKernels + vk::FirstDispatches::kTrials);
     LoaderHook hook;
-    vk::DeviceOptions wanted = options(hook);
-    wanted.compile_threads = 2;
-    // One for each kernel, and the first kernel's second one, which shows that it helps.
-    EXPECT_EQ(run(plan, hook, wanted), kKernels + 1);
-    EXPECT_EQ(hook.devices_opened(), 3);
+    EXPECT_EQ(run(plan, hook, options(hook)), 0);
+    EXPECT_EQ(hook.devices_opened(), 1);
+    return;
   }
-  LoaderHook hook;
-  EXPECT_EQ(run(plan, hook, options(hook)), 0);
-  EXPECT_EQ(hook.devices_opened(), 1);
 }
 
 TEST_F(FirstDispatchesTest, StopWhereTheDriverKeepsNothing) {
   const Variable keeps_nothing("MESA_SHADER_CACHE_DISABLE", "true");
-  LoaderHook hook;
-  EXPECT_EQ(run(new_kernels(), hook, options(hook)), 2);
-  EXPECT_EQ(hook.devices_closed(), hook.devices_opened());
+  int ahead = 0;
+  for (int attempt = 1; attempt <= kAttempts; ++attempt) {
+    LoaderHook hook;
+    ahead = run(new_kernels(), hook, options(hook));
+    EXPECT_EQ(hook.devices_closed(), hook.devices_opened());
+    if (ahead <= 1 + vk::FirstDispatches::kTrials) break;
+  }
+  EXPECT_EQ(ahead, 1 + vk::FirstDispatches::kTrials);
 }
 
 TEST_F(FirstDispatchesTest, AreDoneWithoutWhereNoOtherDeviceOpens) {
