@@ -56,10 +56,11 @@ compile() {
 status=0
 for name in base graph runtime nn diffusion io plots statistics ranks api embed; do
   mapfile -t files < <(find "$root/$name" -name '*.cpp' |
-    grep -vE '/(base/platform_[a-z]*|ranks/local_ranks_posix|runtime/vk/without_compiler|embed/api)\.cpp$' | sort)
+    grep -vE '/(base/platform_[a-z]*|ranks/local_ranks_posix|runtime/vk/without_compiler|embed/(api|without_trainings))\.cpp$' |
+    sort)
   room "$name" "${files[@]}" || status=1
 done
-for file in base/platform_windows.cpp embed/api.cpp; do
+for file in base/platform_windows.cpp embed/api.cpp embed/without_trainings.cpp; do
   compile "$file" "$root/$file" || status=1
 done
 exit "$status"
